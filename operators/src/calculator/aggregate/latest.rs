@@ -1,0 +1,44 @@
+//! The most recent value.
+
+use serde::{Deserialize, Serialize};
+
+/// A scalar a state keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// A string.
+    Text(Box<str>),
+}
+
+/// The value of the event with the highest time; between equal times the later arrival.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latest {
+    span: Option<i64>,
+    held: Option<(i64, Scalar)>,
+}
+
+impl Latest {
+    /// With a span, a value counts only while its time lies in `(now - span, ..)`.
+    pub fn new(span: Option<i64>) -> Self {
+        Latest { span, held: None }
+    }
+
+    /// Folds a value of an event at `time`.
+    pub fn add(&mut self, value: Scalar, time: i64) {
+        if self.held.as_ref().is_none_or(|(at, _)| *at <= time) {
+            self.held = Some((time, value));
+        }
+    }
+
+    /// Time and value, if there is one that counts at `now`.
+    pub fn at(&self, now: i64) -> Option<(i64, &Scalar)> {
+        let (at, value) = self.held.as_ref()?;
+        self.span.is_none_or(|span| *at > now.saturating_sub(span)).then_some((*at, value))
+    }
+}

@@ -1,0 +1,303 @@
+//! Runs a program on the cells of one key.
+//!
+//! The interpreter works on maps. Each runner keeps one map per function and writes the cells into it before a call and
+//! back after it, so a call allocates nothing for numbers, and aggregates are swapped in and out by pointer.
+//! **Invariant**: a call that fails leaves the cells as they were.
+
+use std::borrow::Cow;
+
+use rhai::{Dynamic, EvalAltResult, INT, Map, Scope};
+
+use super::{
+    Aggregate, Cell, Program, ProgramError,
+    engine::{ENGINE, NotFolded},
+    program::{Body, failed},
+};
+use crate::{expression::Operand, model::value::Value};
+
+/// Why a call had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// An aggregate could not take the value; counted, no fault of the rule's.
+    #[error("not folded: {0}")]
+    NotFolded(String),
+    /// The script failed.
+    #[error(transparent)]
+    Failed(#[from] ProgramError),
+}
+
+/// When and for which step an event is folded.
+#[derive(Clone, Copy, Debug)]
+pub struct FoldInput {
+    /// The event's own time, unix ms.
+    pub time: i64,
+    /// The ingest time, unix ms.
+    pub now: i64,
+    /// Which step it matches; 0 without steps.
+    pub step: usize,
+}
+
+/// A calculator's outputs at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs(Map);
+
+impl Outputs {
+    /// The names, absent outputs included.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|k| k.as_str())
+    }
+
+    /// An output's value.
+    pub fn get(&self, name: &str) -> Operand<'static> {
+        self.0.get(name).map_or(Operand::Absent, operand)
+    }
+
+    /// All outputs that are not absent, as JSON.
+    pub fn json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let json = |value: &Dynamic| super::engine::to_value(value).map(|v| v.json());
+        self.0.iter().filter_map(|(k, v)| Some((k.to_string(), json(v)?))).collect()
+    }
+}
+
+fn operand(value: &Dynamic) -> Operand<'static> {
+    match super::engine::to_value(value) {
+        Some(Value::Bool(b)) => Operand::Bool(b),
+        Some(Value::Int(i)) => Operand::Int(i),
+        Some(Value::Float(f)) => Operand::Float(f),
+        Some(Value::Text(t)) => Operand::Text(Cow::Owned(t.into_owned())),
+        None => Operand::Absent,
+    }
+}
+
+/// Where an entry of the `event` map comes from.
+#[derive(Clone, Copy, Debug)]
+enum EventEntry {
+    Time,
+    Now,
+    Step,
+    Input(usize),
+}
+
+/// A program's working maps. Belongs to one worker; not shared.
+pub struct Runner {
+    on_event: Scope<'static>,
+    outputs: Scope<'static>,
+    on_timer: Scope<'static>,
+    on_timer_dropped: Scope<'static>,
+    /// In the order of the `event` map's keys.
+    event: Vec<EventEntry>,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("event", &self.event).finish_non_exhaustive()
+    }
+}
+
+impl Runner {
+    /// Working maps for `program`; only to be used with it.
+    pub fn new(program: &Program) -> Self {
+        let mut event: Map =
+            program.inputs().0.iter().map(|name| (name.as_str().into(), Dynamic::UNIT)).collect();
+        for (name, value) in [("time", 0), ("now", 0), ("step", 0 as INT)] {
+            event.insert(name.into(), value.into());
+        }
+        let entry = |name: &str| match name {
+            "time" => EventEntry::Time,
+            "now" => EventEntry::Now,
+            "step" => EventEntry::Step,
+            name => EventEntry::Input(program.inputs().0.iter().position(|i| i == name).unwrap_or(0)),
+        };
+        let entries = event.keys().map(|k| entry(k)).collect();
+        let scope = |body: Option<&Body>, second: Dynamic, third: Dynamic| {
+            let mut scope = Scope::new();
+            if let Some(body) = body {
+                scope.push_dynamic(body.arguments[0].clone(), state_map(program).into());
+                scope.push_dynamic(body.arguments[1].clone(), second);
+                scope.push_dynamic(body.arguments[2].clone(), third);
+            }
+            scope
+        };
+        let params = || Dynamic::from(program.params.clone());
+        let now = || Dynamic::from_int(0);
+        Runner {
+            on_event: scope(Some(&program.on_event), event.into(), params()),
+            outputs: scope(Some(&program.outputs), params(), now()),
+            on_timer: scope(program.on_timer.as_ref(), now(), params()),
+            on_timer_dropped: scope(program.on_timer_dropped.as_ref(), now(), params()),
+            event: entries,
+        }
+    }
+
+    /// Folds one event for one step; `values` are the program's inputs in their order. True if the event is used up.
+    ///
+    /// # Errors
+    /// If the script failed or refused the value; the cells are then unchanged.
+    pub fn on_event<'v>(
+        &mut self, program: &Program, cells: &mut [Cell], input: FoldInput,
+        values: impl Iterator<Item = Option<&'v Value<'v>>> + Clone,
+    ) -> Result<bool, CallError> {
+        let scope = &mut self.on_event;
+        if let Some(mut event) = scope.get_mut("event").and_then(|e| e.write_lock::<Map>()) {
+            for (slot, entry) in event.values_mut().zip(&self.event) {
+                *slot = match entry {
+                    EventEntry::Time => input.time.into(),
+                    EventEntry::Now => input.now.into(),
+                    EventEntry::Step => (input.step as INT).into(),
+                    EventEntry::Input(i) => values.clone().nth(*i).flatten().map_or(Dynamic::UNIT, dynamic),
+                };
+            }
+        }
+        let result = call(scope, program, &program.on_event, cells)?;
+        Ok(result.as_bool().unwrap_or(false))
+    }
+
+    /// The outputs at `now`. The cells come back unchanged.
+    ///
+    /// # Errors
+    /// If the script failed.
+    pub fn outputs(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<Outputs, CallError> {
+        self.outputs.set_or_push("now", now);
+        let result = call(&mut self.outputs, program, &program.outputs, cells)?;
+        let type_name = result.type_name().to_owned();
+        result.try_cast::<Map>().map(Outputs).ok_or_else(|| {
+            let message = format!("`outputs` must give a map, such as #{{ value: state.value }}, not {type_name}");
+            ProgramError::new(rhai::Position::NONE, message).into()
+        })
+    }
+
+    /// A timer that is due at `now`. It is cleared beforehand; the script may set another.
+    ///
+    /// # Errors
+    /// If the script failed.
+    pub fn on_timer(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<(), CallError> {
+        Self::timer(&mut self.on_timer, program, program.on_timer.as_ref(), cells, now)
+    }
+
+    /// A timer that was due at `now` and may not count.
+    ///
+    /// # Errors
+    /// If the script failed.
+    pub fn on_timer_dropped(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<(), CallError> {
+        Self::timer(&mut self.on_timer_dropped, program, program.on_timer_dropped.as_ref(), cells, now)
+    }
+
+    fn timer(
+        scope: &mut Scope<'static>, program: &Program, body: Option<&Body>, cells: &mut [Cell], now: i64,
+    ) -> Result<(), CallError> {
+        if let Some(timer) = program.timer() {
+            cells[timer] = Cell::Int(-1);
+        }
+        let Some(body) = body else { return Ok(()) };
+        scope.set_or_push("now", now);
+        call(scope, program, body, cells).map(|_| ())
+    }
+}
+
+fn dynamic(value: &Value<'_>) -> Dynamic {
+    match value {
+        Value::Bool(b) => (*b).into(),
+        Value::Int(i) => (*i).into(),
+        Value::Float(f) => (*f).into(),
+        Value::Text(t) => t.as_ref().into(),
+    }
+}
+
+fn state_map(program: &Program) -> Map {
+    let value = |cell: &Cell| match cell {
+        Cell::Bool(b) => (*b).into(),
+        Cell::Int(i) => (*i).into(),
+        Cell::Float(f) => (*f).into(),
+        Cell::Text(t) => t.as_ref().into(),
+        Cell::Aggregate(a) => Dynamic::from((**a).clone()),
+    };
+    program.names.iter().zip(program.initial()).map(|(name, cell)| (name.clone(), value(cell))).collect()
+}
+
+
+fn call(scope: &mut Scope<'static>, program: &Program, body: &Body, cells: &mut [Cell]) -> Result<Dynamic, CallError> {
+    let backup = program.guarded.then(|| cells.to_vec());
+    load(scope, cells);
+    let result = ENGINE.eval_ast_with_scope::<Dynamic>(scope, &body.ast);
+    scope.rewind(body.arguments.len());
+    let stored = result.map_err(|e| call_error(&e)).and_then(|value| store(scope, program, cells).map(|()| value));
+    if stored.is_err() {
+        if let Some(backup) = backup {
+            cells.clone_from_slice(&backup);
+        }
+        if let Some(state) = scope.get_mut("state") {
+            *state = state_map(program).into();
+        }
+    }
+    stored
+}
+
+fn call_error(error: &EvalAltResult) -> CallError {
+    if let EvalAltResult::ErrorRuntime(value, _) = error.unwrap_inner()
+        && let Some(reason) = value.read_lock::<NotFolded>()
+    {
+        return CallError::NotFolded(reason.0.clone());
+    }
+    CallError::Failed(failed(error))
+}
+
+fn load(scope: &mut Scope<'static>, cells: &mut [Cell]) {
+    let Some(mut state) = scope.get_mut("state").and_then(|s| s.write_lock::<Map>()) else { return };
+    for (slot, cell) in state.values_mut().zip(cells) {
+        match cell {
+            Cell::Bool(b) => *slot = (*b).into(),
+            Cell::Int(i) => *slot = (*i).into(),
+            Cell::Float(f) => *slot = (*f).into(),
+            Cell::Text(t) => *slot = t.as_ref().into(),
+            Cell::Aggregate(a) => {
+                if let Some(mut held) = slot.write_lock::<Aggregate>() {
+                    std::mem::swap(&mut **a, &mut *held);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the state map back into the cells. All kinds are checked first, so that nothing is half written.
+fn store(scope: &mut Scope<'static>, program: &Program, cells: &mut [Cell]) -> Result<(), CallError> {
+    let wrong = |message: String| Err(CallError::Failed(ProgramError::new(rhai::Position::NONE, message)));
+    let Some(mut state) = scope.get_mut("state").and_then(|s| s.write_lock::<Map>()) else {
+        return wrong("the script replaced `state`; assign to its fields instead".into());
+    };
+    if state.len() != cells.len() {
+        let new = state.keys().find(|k| !program.names.contains(*k)).map_or_else(String::new, ToString::to_string);
+        return wrong(format!("state field `{new}` is not declared; give it a first value in `init`"));
+    }
+    for ((name, value), cell) in state.iter().zip(cells.iter()) {
+        let same = match cell {
+            Cell::Bool(_) => value.is_bool(),
+            Cell::Int(_) => value.is_int(),
+            Cell::Float(_) => value.is_float() || value.is_int(),
+            Cell::Text(_) => value.is_string(),
+            Cell::Aggregate(_) => value.is::<Aggregate>(),
+        };
+        if !same {
+            return wrong(format!("state field `{name}` is {} by `init`, and was given {} (`{value}`)", cell.kind(), value.type_name()));
+        }
+    }
+    for (value, cell) in state.values_mut().zip(cells) {
+        match cell {
+            Cell::Bool(b) => *b = value.as_bool().unwrap_or(*b),
+            Cell::Int(i) => *i = value.as_int().unwrap_or(*i),
+            Cell::Float(f) => *f = value.as_float().or_else(|_| value.as_int().map(|i| i as f64)).unwrap_or(*f),
+            Cell::Text(t) => {
+                if let Ok(text) = value.as_immutable_string_ref() {
+                    if text.as_str() != t.as_ref() {
+                        *t = text.as_str().into();
+                    }
+                }
+            }
+            Cell::Aggregate(a) => {
+                if let Some(mut held) = value.write_lock::<Aggregate>() {
+                    std::mem::swap(&mut **a, &mut *held);
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The tree an expression is lowered to, and how it is evaluated.
+//!
+//! Its depth is bounded by the parser, so recursion is safe.
+
+use super::{
+    operand::{EvalError, Kind, Operand},
+    operator::{Comparison, Function, Math},
+};
+
+/// One node of an expression.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Box<str>),
+    Slot(usize),
+    And(Box<[Node]>),
+    Or(Box<[Node]>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    Math(Math, Box<[Node; 2]>),
+    Compare(Comparison, Box<[Node; 2]>),
+    /// A function of one number.
+    Call(Function, Box<Node>),
+    /// A function of two numbers.
+    Call2(Function, Box<[Node; 2]>),
+    /// If the first, then the second, else the third.
+    If(Box<[Node; 3]>),
+}
+
+impl Node {
+    /// The kind of the result, if it is the same whatever the slots give (or absent).
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Node::Bool(_) | Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Compare(..) => Some(Kind::Bool),
+            Node::Int(_)
+            | Node::Float(_)
+            | Node::Negate(_)
+            | Node::Math(..)
+            | Node::Call(..)
+            | Node::Call2(..) => Some(Kind::Number),
+            Node::Text(_) => Some(Kind::Text),
+            Node::Slot(_) => None,
+            Node::If(parts) => parts[1].kind().filter(|kind| parts[2].kind() == Some(*kind)),
+        }
+    }
+
+    pub(super) fn eval<'a, 'v: 'a>(
+        &'a self,
+        slots: &mut dyn FnMut(usize) -> Operand<'v>,
+    ) -> Result<Operand<'a>, EvalError> {
+        Ok(match self {
+            Node::Bool(b) => Operand::Bool(*b),
+            Node::Int(i) => Operand::Int(*i),
+            Node::Float(f) => Operand::Float(*f),
+            Node::Text(t) => Operand::Text(t.as_ref().into()),
+            Node::Slot(slot) => slots(*slot),
+            Node::And(parts) => {
+                for part in parts {
+                    if !part.eval(slots)?.truth("&&")? {
+                        return Ok(Operand::Bool(false));
+                    }
+                }
+                Operand::Bool(true)
+            }
+            Node::Or(parts) => {
+                for part in parts {
+                    if part.eval(slots)?.truth("||")? {
+                        return Ok(Operand::Bool(true));
+                    }
+                }
+                Operand::Bool(false)
+            }
+            Node::Not(part) => Operand::Bool(!part.eval(slots)?.truth("!")?),
+            Node::Negate(part) => part.eval(slots)?.negate()?,
+            Node::Math(math, parts) => {
+                let (a, b) = (parts[0].eval(slots)?, parts[1].eval(slots)?);
+                math.apply(&a, &b)?
+            }
+            Node::Compare(comparison, parts) => {
+                let (a, b) = (parts[0].eval(slots)?, parts[1].eval(slots)?);
+                Operand::Bool(comparison.holds(&a, &b))
+            }
+            Node::Call(function, part) => {
+                let a = part.eval(slots)?;
+                function.apply(&a, &a)?
+            }
+            Node::Call2(function, parts) => {
+                let (a, b) = (parts[0].eval(slots)?, parts[1].eval(slots)?);
+                function.apply(&a, &b)?
+            }
+            Node::If(parts) => {
+                let branch = if parts[0].eval(slots)?.truth("if")? { &parts[1] } else { &parts[2] };
+                branch.eval(slots)?
+            }
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Values in an expression, and why there may be none.
+
+use std::{borrow::Cow, fmt};
+
+use crate::model::value::Value;
+
+/// A value in an expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand<'v> {
+    /// Nothing is there.
+    Absent,
+    /// true or false
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// A text.
+    Text(Cow<'v, str>),
+}
+
+impl<'v> From<&'v Value<'_>> for Operand<'v> {
+    fn from(value: &'v Value<'_>) -> Self {
+        match value {
+            Value::Bool(b) => Operand::Bool(*b),
+            Value::Int(i) => Operand::Int(*i),
+            Value::Float(f) => Operand::Float(*f),
+            Value::Text(t) => Operand::Text(Cow::Borrowed(t)),
+        }
+    }
+}
+
+/// Why an expression has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// The integer result does not fit 64 bits.
+    #[error("`{0}` overflows")]
+    Overflow(&'static str),
+    /// The divisor is the integer 0.
+    #[error("`{0}` by zero")]
+    ByZero(&'static str),
+    /// An integer to a negative power.
+    #[error("an integer raised to a negative power; write a float, as in 2.0 ** n")]
+    NegativePower,
+    /// An operand of the wrong kind.
+    #[error("`{place}` wants {wanted}, not {found}")]
+    Kind {
+        /// The operator or function.
+        place: &'static str,
+        /// The kind it takes.
+        wanted: Kind,
+        /// The kind it got.
+        found: Kind,
+    },
+    /// The result is neither true nor false.
+    #[error("the result is {0}, not true or false")]
+    NoAnswer(Kind),
+}
+
+/// Kinds of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// true or false
+    Bool,
+    /// An integer or a float.
+    Number,
+    /// A text.
+    Text,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Bool => "true or false",
+            Kind::Number => "a number",
+            Kind::Text => "a text",
+        })
+    }
+}
+
+impl Operand<'_> {
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Operand::Absent => None,
+            Operand::Bool(_) => Some(Kind::Bool),
+            Operand::Int(_) | Operand::Float(_) => Some(Kind::Number),
+            Operand::Text(_) => Some(Kind::Text),
+        }
+    }
+
+    /// As true or false; absent is false.
+    pub(super) fn truth(&self, place: &'static str) -> Result<bool, EvalError> {
+        self.answer().map_err(|found| EvalError::Kind { place, wanted: Kind::Bool, found })
+    }
+
+    /// As true or false; absent is false, and anything else an error by its kind.
+    pub(super) fn answer(&self) -> Result<bool, Kind> {
+        match self {
+            Operand::Absent => Ok(false),
+            Operand::Bool(b) => Ok(*b),
+            Operand::Int(_) | Operand::Float(_) => Err(Kind::Number),
+            Operand::Text(_) => Err(Kind::Text),
+        }
+    }
+
+    pub(super) fn not_a_number(&self, place: &'static str) -> EvalError {
+        EvalError::Kind { place, wanted: Kind::Number, found: self.kind().unwrap_or(Kind::Bool) }
+    }
+
+    /// As a float, if it is a number.
+    pub(super) fn float(&self) -> Option<f64> {
+        match self {
+            Operand::Int(i) => Some(*i as f64),
+            Operand::Float(f) => Some(*f),
+            _ => None,
+        }
+    }
+
+    /// `-x`
+    pub(super) fn negate(self) -> Result<Self, EvalError> {
+        match self {
+            Operand::Absent => Ok(Operand::Absent),
+            Operand::Int(i) => i.checked_neg().map(Operand::Int).ok_or(EvalError::Overflow("-")),
+            Operand::Float(f) => Ok(Operand::Float(-f)),
+            other => Err(other.not_a_number("-")),
+        }
+    }
+}

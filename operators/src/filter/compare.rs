@@ -1,0 +1,62 @@
+//! How an event's value compares with a rule's.
+
+use std::{cmp::Ordering, fmt::Write as _};
+
+use super::number::Number;
+use crate::model::value::Value;
+
+/// A value as a rule writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Literal {
+    Number(Number),
+    /// A text, and the number it spells, if it does.
+    Text(Box<str>, Option<Number>),
+    Bool(bool),
+}
+
+/// The event's value should have been a number and is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unparsed;
+
+impl Literal {
+    pub(super) fn text(text: &str) -> Literal {
+        Literal::Text(text.into(), Number::parse(text))
+    }
+
+    /// Whether `value` equals this.
+    pub(super) fn equals(&self, value: &Value<'_>, buffer: &mut String) -> Result<bool, Unparsed> {
+        match (self, value) {
+            (Literal::Text(text, _), Value::Text(value)) => Ok(**text == **value),
+            _ => self.order(value, buffer).map(|order| order == Some(Ordering::Equal)),
+        }
+    }
+
+    /// Where `value` lies against this; `None` if they have no order.
+    pub(super) fn order(&self, value: &Value<'_>, buffer: &mut String) -> Result<Option<Ordering>, Unparsed> {
+        match self {
+            Literal::Number(number) => Number::of(value).map(|value| Some(value.cmp(number))).ok_or(Unparsed),
+            Literal::Text(text, number) => {
+                if let Some(number) = number
+                    && let Some(value) = Number::of(value)
+                {
+                    return Ok(Some(value.cmp(number)));
+                }
+                Ok(Some(spelled(value, buffer).cmp(text)))
+            }
+            Literal::Bool(bool) => Ok((*value == Value::Bool(*bool)).then_some(Ordering::Equal)),
+        }
+    }
+}
+
+/// The value as text, written into the buffer unless it is one.
+pub(super) fn spelled<'b>(value: &'b Value<'_>, buffer: &'b mut String) -> &'b str {
+    buffer.clear();
+    // Writing into a string can't fail.
+    let _ = match value {
+        Value::Text(text) => return text,
+        Value::Bool(bool) => write!(buffer, "{bool}"),
+        Value::Int(int) => write!(buffer, "{int}"),
+        Value::Float(float) => write!(buffer, "{float}"),
+    };
+    buffer
+}

@@ -1,0 +1,161 @@
+//! Many filters, and finding those that match an event.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::{
+    Faulted, Filter,
+    access::{Access, Crowding},
+    predicate::{Look, Predicate},
+    table::{Builder, Table},
+};
+use crate::model::event::Event;
+
+/// Many filters, compiled with the same `Fields`. Built once, read by many threads.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    tables: HashMap<Box<str>, Table>,
+    units: Vec<Unit>,
+    /// Every distinct predicate that is checked on candidates.
+    predicates: Vec<Arc<Predicate>>,
+}
+
+/// Filters of one event id and equal content.
+#[derive(Clone, Debug)]
+struct Unit {
+    /// What a candidate must answer besides; positions in `predicates`.
+    rest: Box<[u32]>,
+    /// The filters, ascending, by their positions in what the index was built of.
+    filters: Box<[u32]>,
+}
+
+/// What finding writes to: kept between events, so that finding allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Positions of the filters that matched the last event, ascending.
+    pub matched: Vec<u32>,
+    /// Which event, counted by `stamp`, each unit was last a candidate of.
+    seen: Vec<u32>,
+    /// Which event each predicate was last asked about, doubled, and its answer.
+    answers: Vec<u32>,
+    stamp: u32,
+    candidates: Vec<u32>,
+    buffer: String,
+}
+
+impl Index {
+    /// Builds the index. Filters are told apart by their positions in the slice.
+    pub fn build(filters: &[Filter]) -> Index {
+        // By event id, then by content: filters that are equal there.
+        let mut groups: HashMap<&str, HashMap<Vec<&str>, Vec<u32>>> = HashMap::new();
+        for (at, filter) in filters.iter().enumerate() {
+            let mut content: Vec<&str> = filter.conjuncts.iter().map(|c| &*c.spelling).collect();
+            content.sort_unstable();
+            content.dedup();
+            for id in filter.event_ids() {
+                groups.entry(id).or_default().entry(content.clone()).or_default().push(at as u32);
+            }
+        }
+        let (mut index, mut known) = (Index::default(), HashMap::new());
+        for (id, contents) in groups {
+            let mut sets: Vec<Vec<u32>> = contents.into_values().collect();
+            sets.sort_unstable();
+            let table = index.table(filters, sets, &mut known);
+            index.tables.insert(id.into(), table);
+        }
+        index
+    }
+
+    /// The table of one event id, given the filters of equal content.
+    fn table<'f>(
+        &mut self,
+        filters: &'f [Filter],
+        sets: Vec<Vec<u32>>,
+        known: &mut HashMap<&'f str, u32>,
+    ) -> Table {
+        let conjuncts = |set: &[u32]| set.first().map_or(&[][..], |at| &*filters[*at as usize].conjuncts);
+        let mut crowding = Crowding::default();
+        sets.iter().for_each(|set| crowding.count(conjuncts(set)));
+        let (mut builder, first) = (Builder::default(), self.units.len());
+        for set in &sets {
+            let (unit, conjuncts) = (self.units.len() as u32, conjuncts(set));
+            let Access { probes, rest } = crowding.access(conjuncts);
+            match probes {
+                None => builder.always(unit),
+                Some(probes) => probes.into_iter().for_each(|probe| builder.wait(probe, unit)),
+            }
+            let rest = rest.into_iter().map(|at| self.predicate(&conjuncts[at], known)).collect();
+            self.units.push(Unit { rest, filters: set.as_slice().into() });
+        }
+        let (table, left) = builder.build();
+        for unit in left {
+            let conjuncts = conjuncts(&sets[unit as usize - first]);
+            self.units[unit as usize].rest = conjuncts.iter().map(|c| self.predicate(c, known)).collect();
+        }
+        table
+    }
+
+    fn predicate<'f>(&mut self, conjunct: &'f super::Conjunct, known: &mut HashMap<&'f str, u32>) -> u32 {
+        *known.entry(&conjunct.spelling).or_insert_with(|| {
+            self.predicates.push(Arc::clone(&conjunct.predicate));
+            self.predicates.len() as u32 - 1
+        })
+    }
+
+    /// Finds the filters that match, into `scratch.matched`.
+    pub fn find(&self, event: &Event<'_>, scratch: &mut Scratch, faulted: &mut Faulted) {
+        scratch.matched.clear();
+        let Some(table) = self.tables.get(event.event_id()) else { return };
+        scratch.begin(self);
+        let Scratch { matched, seen, answers, stamp, candidates, buffer } = scratch;
+        faulted.unparsed += table.find(event, buffer, &mut |unit| {
+            let last = &mut seen[unit as usize];
+            if *last != *stamp {
+                *last = *stamp;
+                candidates.push(unit);
+            }
+        });
+        let mut look = Look { event, faulted, buffer: std::mem::take(buffer) };
+        for unit in candidates.drain(..) {
+            let unit = &self.units[unit as usize];
+            let holds = unit.rest.iter().all(|at| {
+                let answer = &mut answers[*at as usize];
+                if *answer >> 1 != *stamp {
+                    *answer = *stamp << 1 | u32::from(self.predicates[*at as usize].holds(&mut look));
+                }
+                *answer & 1 == 1
+            });
+            if holds {
+                matched.extend_from_slice(&unit.filters);
+            }
+        }
+        *buffer = look.buffer;
+        matched.sort_unstable();
+    }
+
+    /// How many filters, told apart by event id and content, the index holds.
+    pub fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+}
+
+impl Scratch {
+    /// Readies it for the next event of an index.
+    fn begin(&mut self, index: &Index) {
+        self.candidates.clear();
+        self.stamp += 1;
+        if self.stamp > u32::MAX >> 1 {
+            self.seen.fill(0);
+            self.answers.fill(0);
+            self.stamp = 1;
+        }
+        self.seen.resize(index.units.len().max(self.seen.len()), 0);
+        self.answers.resize(index.predicates.len().max(self.answers.len()), 0);
+    }
+}

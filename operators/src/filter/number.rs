@@ -1,0 +1,142 @@
+//! Numbers as filters compare them: by what they are worth.
+//!
+//! An integer stays exact, so that two long order numbers are never taken for each other; a float that is worth an
+//! integer is that integer. So equal numbers are equal values here and have one hash.
+
+use std::{
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+};
+
+use crate::model::value::{Value, parse_number};
+
+/// A finite number, or an infinity as the end of an interval.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    Int(i64),
+    /// Worth no `i64`; never NaN.
+    Float(f64),
+}
+
+/// 2^63, the first float beyond `i64`.
+const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+
+impl Number {
+    pub(super) const LEAST: Number = Number::Float(f64::NEG_INFINITY);
+    pub(super) const GREATEST: Number = Number::Float(f64::INFINITY);
+
+    pub(super) fn from_float(float: f64) -> Option<Number> {
+        if float.is_nan() {
+            None
+        } else if float.fract() == 0.0 && (-BEYOND..BEYOND).contains(&float) {
+            Some(Number::Int(float as i64))
+        } else {
+            Some(Number::Float(float))
+        }
+    }
+
+    /// The number a text spells.
+    pub(super) fn parse(text: &str) -> Option<Number> {
+        let first = *text.as_bytes().first()?;
+        if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
+            return None;
+        }
+        match text.parse() {
+            Ok(int) => Some(Number::Int(int)),
+            Err(_) => parse_number(text).and_then(Number::from_float),
+        }
+    }
+
+    /// The value as a number; a text is parsed.
+    pub(super) fn of(value: &Value<'_>) -> Option<Number> {
+        match value {
+            Value::Int(int) => Some(Number::Int(*int)),
+            Value::Float(float) => Number::from_float(*float),
+            Value::Text(text) => Number::parse(text),
+            Value::Bool(_) => None,
+        }
+    }
+
+    pub(super) fn of_json(number: &serde_json::Number) -> Option<Number> {
+        number.as_i64().map(Number::Int).or_else(|| number.as_f64().and_then(Number::from_float))
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (*self, *other) {
+            (Number::Int(a), Number::Int(b)) => a.cmp(&b),
+            (Number::Float(a), Number::Float(b)) => a.total_cmp(&b),
+            (Number::Int(a), Number::Float(b)) => beside(a, b),
+            (Number::Float(a), Number::Int(b)) => beside(b, a).reverse(),
+        }
+    }
+}
+
+/// Compares an integer with a float that is worth none.
+fn beside(int: i64, float: f64) -> Ordering {
+    if float >= BEYOND {
+        Ordering::Less
+    } else if float < -BEYOND {
+        Ordering::Greater
+    } else {
+        // It has a fraction, so it lies well inside, strictly between two integers.
+        if int <= float.floor() as i64 { Ordering::Less } else { Ordering::Greater }
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Number::Int(int) => int.hash(state),
+            Number::Float(float) => float.to_bits().hash(state),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Number;
+
+    #[test]
+    fn numbers_are_what_they_are_worth() {
+        let number = |text: &str| Number::parse(text).unwrap();
+        assert_eq!(number("12.50"), number("1.25e1"));
+        assert_eq!(number("5.0"), Number::Int(5));
+        assert_eq!(number("-0"), number("0.0"));
+        assert!(number("9007199254740993") > number("9007199254740992"));
+        assert!(number("9223372036854775807") < number("9223372036854775808"));
+        assert!(number("-9223372036854775808") > number("-1e19"));
+        assert!(number("-0.5") > Number::Int(-1) && number("-0.5") < Number::Int(0));
+        for text in ["", "-", "+-5", "5 ", " 5", "0x5", "1e400", "inf", "nan", "重", "1.2.3", "--5"] {
+            assert_eq!(Number::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_floats_where_they_are_exact(a in -1e6..1e6f64, b in -1_000_000..1_000_000i64) {
+            let (a, b) = (if a.to_bits() % 2 == 0 { a } else { a.round() }, b as f64);
+            let (x, y) = (Number::from_float(a).unwrap(), Number::from_float(b).unwrap());
+            prop_assert_eq!(Some(x.cmp(&y)), a.partial_cmp(&b));
+            prop_assert_eq!(x.cmp(&y), y.cmp(&x).reverse());
+        }
+    }
+}

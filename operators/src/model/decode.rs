@@ -1,0 +1,239 @@
+//! From a record's bytes to an [`Event`].
+//!
+//! Only the properties that some rule reads are taken; everything else is stepped over, but checked to be JSON. A name
+//! that stands twice in one object counts as it stands last. Whatever the bytes are, the answer is an event or a
+//! [`DecodeError`] that says what is wrong and what would be right; arrays and objects that nest deeper than 64 levels are refused.
+
+mod visit;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use serde::de::Deserializer as _;
+use sonic_rs::{Deserializer, Read, reader::Reader as _};
+
+use self::visit::Top;
+
+use super::{
+    event::Event,
+    field::{Field, Fields, TOP_LEVEL},
+    value::Value,
+};
+
+/// Under which names an event carries its top-level fields; the first name that an event carries counts.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FieldNames {
+    /// The user.
+    pub guid: Vec<String>,
+    /// The device.
+    pub device_id: Vec<String>,
+    /// The network address.
+    pub ip: Vec<String>,
+    /// The visit.
+    pub session_id: Vec<String>,
+    /// What kind of event it is.
+    pub event_id: Vec<String>,
+    /// When it happened, unix ms.
+    pub event_time: Vec<String>,
+    /// The object that holds everything else.
+    pub properties: Vec<String>,
+}
+
+impl Default for FieldNames {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        FieldNames {
+            guid: names(&["guid"]),
+            device_id: names(&["device_id", "deviceId"]),
+            ip: names(&["ip"]),
+            session_id: names(&["session_id", "sessionId"]),
+            event_id: names(&["event_id", "eventId"]),
+            event_time: names(&["event_time", "eventTime", "ts"]),
+            properties: names(&["properties"]),
+        }
+    }
+}
+
+/// Why a record is no event, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Nothing but space.
+    #[error("the record is empty; write one JSON object")]
+    Empty,
+    /// JSON perhaps, but no object.
+    #[error(
+        "the record is no JSON object; write {{\"event_id\": .., \"event_time\": .., \"properties\": {{..}}}}"
+    )]
+    NotObject,
+    /// Not text.
+    #[error("byte {0} is no UTF-8; write the record in UTF-8")]
+    NotUtf8(usize),
+    /// Not JSON.
+    #[error("broken JSON: {0}")]
+    Broken(String),
+    /// A required field is missing.
+    #[error("`{0}` is missing; {1}")]
+    Missing(&'static str, &'static str),
+    /// A field holds something it can't.
+    #[error("`{field}` is {found}; write {right}")]
+    Wrong {
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        found: String,
+        /// What it should hold.
+        right: &'static str,
+    },
+}
+
+const TIME: &str = "unix milliseconds as an integer, such as 1766000000123";
+
+/// Reads records as events.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    names: Vec<(Box<str>, Role)>,
+}
+
+/// What a top-level name stands for.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    /// A top-level field, and how many names go before this one.
+    Field(Field, usize),
+    Properties,
+    Other,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder::new(&FieldNames::default())
+    }
+}
+
+impl Decoder {
+    /// A decoder for events with these names.
+    pub fn new(names: &FieldNames) -> Self {
+        // In the order of TOP_LEVEL.
+        let top =
+            [&names.guid, &names.device_id, &names.ip, &names.session_id, &names.event_id, &names.event_time];
+        let top = top.into_iter().enumerate().flat_map(|(field, names)| {
+            names.iter().enumerate().map(move |(rank, name)| (name, Role::Field(Field(field as u16), rank)))
+        });
+        let properties = names.properties.iter().map(|name| (name, Role::Properties));
+        Decoder { names: top.chain(properties).map(|(name, role)| (name.as_str().into(), role)).collect() }
+    }
+
+    /// Reads one record, keeping of its properties those in `fields`.
+    ///
+    /// # Errors
+    /// If the record is no event.
+    pub fn decode<'a>(&self, fields: &Fields, record: &'a [u8]) -> Result<Event<'a>, DecodeError> {
+        match record.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'{') => {}
+            Some(_) => return Err(DecodeError::NotObject),
+            None => return Err(DecodeError::Empty),
+        }
+        let reader = Read::from(record);
+        if reader.check_utf8_final().is_err() {
+            return Err(DecodeError::NotUtf8(reader.next_invalid_utf8()));
+        }
+        let mut values = Vec::with_capacity(fields.len());
+        values.resize_with(fields.len(), || None);
+        let mut found = Found { values, ranks: [usize::MAX; TOP_LEVEL.len()], no_properties: None };
+        let mut json = Deserializer::new(reader);
+        json.deserialize_map(Top { decoder: self, fields, found: &mut found })
+            .and_then(|()| json.end())
+            .map_err(|e| DecodeError::Broken(e.to_string().lines().next().unwrap_or_default().to_owned()))?;
+        found.event()
+    }
+
+    /// Reads only the event's time; `None` if the record is no event.
+    pub fn event_time(&self, record: &[u8]) -> Option<i64> {
+        self.decode(&Fields::default(), record).ok().map(|event| event.event_time)
+    }
+
+    fn role(&self, name: &str) -> Role {
+        self.names.iter().find(|(n, _)| **n == *name).map_or(Role::Other, |(_, role)| *role)
+    }
+}
+
+/// What was read so far.
+struct Found<'a> {
+    values: Vec<Option<Value<'a>>>,
+    /// Which of its names each top-level field was read by.
+    ranks: [usize; TOP_LEVEL.len()],
+    /// What stands for the properties if it is no object.
+    no_properties: Option<&'static str>,
+}
+
+impl<'a> Found<'a> {
+    fn event(mut self) -> Result<Event<'a>, DecodeError> {
+        if let Some(found) = self.no_properties {
+            let right = "an object, such as {\"amt\": 25.5}";
+            return Err(DecodeError::Wrong { field: "properties", found: found.to_owned(), right });
+        }
+        let guid = self.guid()?;
+        for field in [Field::DEVICE_ID, Field::IP, Field::SESSION_ID, Field::EVENT_ID] {
+            let value = &mut self.values[field.index()];
+            *value = match value.take() {
+                Some(number @ (Value::Int(_) | Value::Float(_))) => {
+                    Some(Value::Text(Cow::Owned(number.text().into_owned())))
+                }
+                Some(Value::Bool(_)) | None => None,
+                text => text,
+            };
+        }
+        match &self.values[Field::EVENT_ID.index()] {
+            Some(Value::Text(id)) if !id.is_empty() => {}
+            _ => {
+                return Err(DecodeError::Missing(
+                    "event_id",
+                    "write what kind of event it is, such as \"search\"",
+                ));
+            }
+        }
+        let wrong = |found: String| DecodeError::Wrong { field: "event_time", found, right: TIME };
+        let event_time = match &self.values[Field::EVENT_TIME.index()] {
+            Some(Value::Int(time)) if *time >= 0 => *time,
+            Some(Value::Int(time)) => return Err(wrong(format!("negative ({time})"))),
+            Some(other) => return Err(wrong(shown(other))),
+            None => {
+                return Err(DecodeError::Missing(
+                    "event_time",
+                    "write when it happened in unix milliseconds, such as 1766000000123",
+                ));
+            }
+        };
+        Ok(Event { guid, event_time, values: self.values })
+    }
+
+    fn guid(&mut self) -> Result<Option<u64>, DecodeError> {
+        let value = &mut self.values[Field::GUID.index()];
+        let guid = match value.as_ref() {
+            None => return Ok(None),
+            Some(Value::Int(i)) => u64::try_from(*i).ok(),
+            Some(Value::Text(t)) if t.bytes().all(|b| b.is_ascii_digit()) => t.parse().ok(),
+            Some(_) => None,
+        };
+        let Some(guid) = guid else {
+            let found = value.as_ref().map(shown).unwrap_or_default();
+            return Err(DecodeError::Wrong {
+                field: "guid",
+                found,
+                right: "an unsigned integer, such as 1001, or leave it out",
+            });
+        };
+        *value =
+            Some(i64::try_from(guid).map_or_else(|_| Value::Text(Cow::Owned(guid.to_string())), Value::Int));
+        Ok(Some(guid))
+    }
+}
+
+fn shown(value: &Value<'_>) -> String {
+    match value {
+        Value::Text(t) => format!("the text {:?}", t.chars().take(40).collect::<String>()),
+        other => other.text().into_owned(),
+    }
+}

@@ -1,0 +1,276 @@
+//! How the JSON reader hands over an event, piece by piece.
+//!
+//! Nothing here uses serde's `IgnoredAny`: the JSON reader would step over it by recursion without a limit, while
+//! [`Skip`] has one.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+
+use super::{Decoder, Found, Role};
+use crate::model::{field::Fields, value::Value};
+
+/// How deep arrays and objects may nest in what is stepped over.
+const DEEPEST: u8 = 64;
+
+/// Reads the event object.
+pub(super) struct Top<'s, 'a> {
+    pub(super) decoder: &'s Decoder,
+    pub(super) fields: &'s Fields,
+    pub(super) found: &'s mut Found<'a>,
+}
+
+impl<'a> Visitor<'a> for Top<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(role) = map.next_key_seed(Name(|name: &str| self.decoder.role(name)))? {
+            match role {
+                Role::Field(field, rank) => {
+                    let value = map.next_value_seed(Scalar { exact: true })?;
+                    let best = &mut self.found.ranks[field.index()];
+                    if value.is_some() && rank <= *best {
+                        *best = rank;
+                        self.found.values[field.index()] = value;
+                    }
+                }
+                Role::Properties => {
+                    map.next_value_seed(Properties { fields: self.fields, found: self.found })?
+                }
+                Role::Other => map.next_value_seed(Skip(DEEPEST))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object's name as what it stands for.
+struct Name<F>(F);
+
+impl<'a, T, F: FnOnce(&str) -> T> DeserializeSeed<'a> for Name<F> {
+    type Value = T;
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<T, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Name<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<T, E> {
+        Ok(self.0(name))
+    }
+}
+
+/// Reads a value; `null`, arrays and objects are `None`.
+struct Scalar {
+    /// Whether an integer beyond 63 bits is kept exactly, as text.
+    exact: bool,
+}
+
+impl<'a> DeserializeSeed<'a> for Scalar {
+    type Value = Option<Value<'a>>;
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Scalar {
+    type Value = Option<Value<'a>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
+        Ok(Some(Value::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Value::Text(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_bool<E>(self, bool: bool) -> Result<Self::Value, E> {
+        Ok(Some(Value::Bool(bool)))
+    }
+
+    fn visit_i64<E>(self, int: i64) -> Result<Self::Value, E> {
+        Ok(Some(Value::Int(int)))
+    }
+
+    fn visit_u64<E>(self, int: u64) -> Result<Self::Value, E> {
+        Ok(Some(match i64::try_from(int) {
+            Ok(int) => Value::Int(int),
+            Err(_) if self.exact => Value::Text(Cow::Owned(int.to_string())),
+            Err(_) => Value::Float(int as f64),
+        }))
+    }
+
+    fn visit_f64<E>(self, float: f64) -> Result<Self::Value, E> {
+        Ok(float.is_finite().then_some(Value::Float(float)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Skip(DEEPEST).visit_seq(seq).map(|()| None)
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Skip(DEEPEST).visit_map(map).map(|()| None)
+    }
+}
+
+/// Reads the object of properties, keeping those that are asked for.
+struct Properties<'s, 'a> {
+    fields: &'s Fields,
+    found: &'s mut Found<'a>,
+}
+
+impl Properties<'_, '_> {
+    fn wrong(self, what: &'static str) {
+        self.found.no_properties = Some(what);
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Properties<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Properties<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key_seed(Name(|name: &str| self.fields.property(name)))? {
+            match field {
+                Some(field) => {
+                    let value = map.next_value_seed(Scalar { exact: false })?;
+                    if let Some(place) = self.found.values.get_mut(field.index()) {
+                        *place = value;
+                    }
+                }
+                None => map.next_value_seed(Skip(DEEPEST))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<(), A::Error> {
+        self.wrong("an array");
+        Skip(DEEPEST).visit_seq(seq)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        self.wrong("a text");
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.wrong("a boolean");
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.wrong("a number");
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.wrong("a number");
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.wrong("a number");
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Steps over a value that nests at most so deep.
+struct Skip(u8);
+
+impl Skip {
+    fn inside<E: serde::de::Error>(&self) -> Result<u8, E> {
+        self.0.checked_sub(1).ok_or_else(|| {
+            E::custom(format_args!("arrays and objects nest deeper than {DEEPEST}; write flat properties"))
+        })
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Skip {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while map.next_key_seed(Name(|_: &str| ()))?.is_some() {
+            map.next_value_seed(Skip(inside))?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while seq.next_element_seed(Skip(inside))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Keys: the value, or tuple of values, that a rule's state is kept by.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::{
+    event::Event,
+    field::{Field, Fields},
+    value::Value,
+};
+use crate::rule::plan::KeyFields;
+
+/// Writes the key's text of an event into `text`; false if the event lacks one of the fields.
+///
+/// A key of one field is that value's text, a key of several the JSON array of them.
+pub fn write_key(fields: &KeyFields, event: &Event<'_>, text: &mut String) -> bool {
+    text.clear();
+    let [single] = fields.0[..] else { return write_tuple(fields, event, text) };
+    match value(single, event) {
+        Some(value) => {
+            push(&value, text);
+            true
+        }
+        None => false,
+    }
+}
+
+fn write_tuple(fields: &KeyFields, event: &Event<'_>, text: &mut String) -> bool {
+    text.push('[');
+    for (i, field) in fields.0.iter().enumerate() {
+        let Some(value) = value(*field, event) else { return false };
+        if i > 0 {
+            text.push(',');
+        }
+        if *field == Field::GUID {
+            push(&value, text);
+        } else {
+            text.push_str(&serde_json::Value::from(value.text().as_ref()).to_string());
+        }
+    }
+    text.push(']');
+    true
+}
+
+fn value<'e>(field: Field, event: &'e Event<'_>) -> Option<std::borrow::Cow<'e, Value<'e>>> {
+    use std::borrow::Cow;
+    if field == Field::GUID {
+        // Guids beyond 63 bits have no exact value among the event's values.
+        return event.guid.map(|g| Cow::Owned(i64::try_from(g).map_or_else(|_| Value::Text(g.to_string().into()), Value::Int)));
+    }
+    event.get(field).map(Cow::Borrowed)
+}
+
+fn push(value: &Value<'_>, text: &mut String) {
+    use std::fmt::Write as _;
+    let _ = match value {
+        Value::Text(t) => text.write_str(t),
+        Value::Int(i) => write!(text, "{i}"),
+        other => text.write_str(&other.text()),
+    };
+}
+
+/// Routing hash of a key: equal in every process, different for equal texts under different `key_by`.
+pub fn route(seed: u64, key: &str) -> u64 {
+    xxh3_64_with_seed(key.as_bytes(), seed)
+}
+
+/// The seed that tells one `key_by` from another in [`route`]: a hash of its names.
+pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
+    let names: Vec<String> =
+        key.0.iter().map(|f| format!("{}:{}", if f.0 < 6 { "top" } else { "property" }, fields.name(*f))).collect();
+    xxh3_64(names.join("\0").as_bytes())
+}
+
+/// The key as a trigger shows it: a number for `guid`, a string for another single field, else the array.
+pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
+    match &fields.0[..] {
+        [Field::GUID] | [_, _, ..] => serde_json::from_str(key).unwrap_or_else(|_| key.into()),
+        _ => key.into(),
+    }
+}
+
+/// Whether a key belongs to the share `holdout` of keys of that rule.
+pub fn held_out(rule_id: &str, key: &str, holdout: f64) -> bool {
+    let hash = xxh3_64(&[rule_id.as_bytes(), b"\0", key.as_bytes()].concat());
+    (hash as f64) / 2f64.powi(64) < holdout
+}

@@ -1,0 +1,381 @@
+//! Evaluate: keep every key's state, fold what concerns it, run its timers, and emit triggers.
+//!
+//! Two inputs drive it, both as data: routed records, in the order they arrive, and the ingest clock. A key's own timers with a
+//! deadline below the `now` of its next event run before that event, whenever the clock itself gets there; so the
+//! outcome depends on the events alone.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+};
+
+use super::judge::{EvaluateCounts, Judge, Seen};
+use crate::{
+    calculator::Runner,
+    model::{
+        field::Field,
+        key,
+        routed::RoutedRecord,
+        trigger::{Cause, Trigger},
+        value::Value,
+    },
+    rule::{
+        book::{RuleBook, Target},
+        plan::RulePlan,
+        spec::KeyBy,
+    },
+    state::{Armed, KeyId, RuleState, Store},
+};
+
+/// An event further ahead of `now` than this (ms) counts as `now`.
+pub const MAX_AHEAD: i64 = 5 * 60_000;
+
+/// Calls of a rule that failed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RuleFailure {
+    /// The rule.
+    pub rule_id: String,
+    /// How many.
+    pub count: u64,
+    /// What the last one said.
+    pub message: String,
+}
+
+/// What evaluating gives out.
+#[derive(Debug, Default)]
+pub struct Emitted {
+    /// Triggers, in the order they fired.
+    pub triggers: Vec<Trigger>,
+    /// Failures by rule.
+    pub failures: BTreeMap<String, RuleFailure>,
+}
+
+/// Keyed state and what works on it; one per worker.
+#[derive(Debug)]
+pub struct Evaluator {
+    book: Arc<RuleBook>,
+    store: Store,
+    /// Per rule of the book, per condition.
+    runners: Vec<Vec<Option<Runner>>>,
+    /// Deadline, key and slot of every armed timer; entries may be out of date and are checked when they come up.
+    timers: BinaryHeap<Reverse<(i64, KeyId, u32)>>,
+    clock: i64,
+    counts: EvaluateCounts,
+}
+
+/// Why a rule fired.
+enum Why<'w> {
+    Event(&'w Seen<'w>, u64),
+    Timer(&'w Armed),
+    Publish,
+}
+
+impl Evaluator {
+    /// No keys yet, and an empty book.
+    pub fn new(book: Arc<RuleBook>) -> Self {
+        let mut evaluator = Evaluator {
+            book: Arc::clone(&book),
+            store: Store::default(),
+            runners: Vec::new(),
+            timers: BinaryHeap::new(),
+            clock: i64::MIN,
+            counts: EvaluateCounts::default(),
+        };
+        evaluator.install(book);
+        evaluator
+    }
+
+    /// Works by another book from now on. State of rules that left it is swept out bit by bit.
+    pub fn install(&mut self, book: Arc<RuleBook>) {
+        let mut former: Vec<_> = std::mem::take(&mut self.runners).into_iter().map(Some).collect();
+        for plan in &book.rules {
+            let same = |i: &usize| Arc::ptr_eq(&self.book.rules[*i], plan);
+            let kept = self.book.at_slot(plan.slot).filter(same).and_then(|i| former.get_mut(i)?.take());
+            self.runners.push(kept.unwrap_or_else(|| plan.conditions.iter().map(|_| None).collect()));
+        }
+        self.book = book;
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> EvaluateCounts {
+        self.counts
+    }
+
+    /// How many keys are remembered.
+    pub fn keys(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Evaluates one routed record; made under the same book.
+    pub fn record(&mut self, record: &RoutedRecord<'_>, out: &mut Emitted) {
+        self.counts.records += 1;
+        let id = self.store.entry(record.hash, record.key_group, record.key);
+        let block = self.store.block_mut(id);
+        let now = record.now.max(block.last_now);
+        block.last_now = now;
+        if block.next_deadline < now {
+            self.run_key(id, now, out);
+        }
+        let values: Vec<(Field, Value<'_>)> = record.values().collect();
+        let seen = Seen {
+            now,
+            time: if record.time > now + MAX_AHEAD { now } else { record.time },
+            partition: record.partition,
+            offset: record.offset,
+            guid: record.guid,
+            event_id: record.event_id,
+            event_time: record.time,
+            values: &values,
+        };
+        let book = Arc::clone(&self.book);
+        let mut targets: Vec<Target> = Vec::with_capacity(8);
+        for chunk in record.targets.chunk_by(|a, b| rule_of(&book, *a) == rule_of(&book, *b)) {
+            targets.clear();
+            targets.extend(chunk.iter().filter_map(|t| book.targets.get(*t as usize)));
+            if let Some(target) = targets.first() {
+                self.event(&book, target.rule(), id, &targets, &seen, record.seen, out);
+            }
+        }
+    }
+
+    /// An event concerns a rule for a key.
+    #[expect(clippy::too_many_arguments, reason = "the event, where it goes, and where its triggers go")]
+    fn event(&mut self, book: &RuleBook, rule: usize, id: KeyId, targets: &[Target], seen: &Seen<'_>, read_at: u64, out: &mut Emitted) {
+        let plan = &*book.rules[rule];
+        let now = seen.now;
+        if !plan.active(now) {
+            return;
+        }
+        if plan.spec.late.is_some_and(|late| now - seen.time > late.0) {
+            self.counts.late += 1;
+            return;
+        }
+        let mut state = match self.store.block_mut(id).take(plan.slot) {
+            Some(mut state) if !expired(plan, &state, now) => {
+                state.migrate(plan);
+                state
+            }
+            _ => RuleState::fresh(plan, now),
+        };
+        let mut failures = Vec::new();
+        let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut self.counts, &mut failures);
+        let before = judge.before(now);
+        let trigger_event = judge.fold(targets, seen);
+        if judge.fires(before, trigger_event, now) {
+            fire(&mut judge, &self.store.block(id).key, &Why::Event(seen, read_at), now, out);
+        }
+        state.touched = now;
+        if now < plan.publish && plan.fires_at_publish() {
+            state.extra_mut().judge_at_publish = true;
+        }
+        report(out, plan, failures);
+        self.put_back(plan, id, state);
+    }
+
+    /// Puts a state back into its key's block, unless it is as good as new, and files its timers.
+    fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState) {
+        if state.is_fresh(plan) {
+            return;
+        }
+        let deadline = state.next_deadline(plan.publish);
+        let block = self.store.block_mut(id);
+        if deadline < i64::MAX {
+            block.next_deadline = block.next_deadline.min(deadline);
+            self.timers.push(Reverse((deadline, id, state.slot)));
+        }
+        block.put(state);
+    }
+
+    /// Runs the timers of one key with deadlines below `now`, earliest first.
+    fn run_key(&mut self, id: KeyId, now: i64, out: &mut Emitted) {
+        let book = Arc::clone(&self.book);
+        loop {
+            let block = self.store.block(id);
+            let deadlines = block.rules.iter().filter_map(|state| {
+                let rule = book.at_slot(state.slot)?;
+                Some((state.next_deadline(book.rules[rule].publish), rule))
+            });
+            match deadlines.min() {
+                Some((deadline, rule)) if deadline < now => self.run_rule(&book, rule, id, deadline, out),
+                next => {
+                    self.store.block_mut(id).next_deadline = next.map_or(i64::MAX, |(deadline, _)| deadline);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Runs the next timer of one rule and key, if it is due at `deadline`.
+    fn run_rule(&mut self, book: &RuleBook, rule: usize, id: KeyId, deadline: i64, out: &mut Emitted) {
+        let plan = &*book.rules[rule];
+        let Some(mut state) = self.store.block_mut(id).take(plan.slot) else { return };
+        state.migrate(plan);
+        if expired(plan, &state, deadline) {
+            return;
+        }
+        let mut failures = Vec::new();
+        let key = &self.store.block(id).key;
+        let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut self.counts, &mut failures);
+        let armed = judge.state.next_armed().filter(|a| a.deadline == deadline).cloned();
+        if let Some(armed) = armed {
+            let before = judge.before(deadline);
+            judge.run_out(&armed);
+            if judge.fires(before, false, deadline) && plan.active(deadline) {
+                fire(&mut judge, key, &Why::Timer(&armed), deadline, out);
+            }
+        } else if judge.state.extra.as_deref().is_some_and(|e| e.judge_at_publish) && deadline == plan.publish - 1 {
+            judge.state.extra_mut().judge_at_publish = false;
+            let holds = judge.holds(plan.publish);
+            judge.remember_edge(holds);
+            if holds {
+                fire(&mut judge, key, &Why::Publish, plan.publish, out);
+            }
+        }
+        report(out, plan, failures);
+        self.put_back(plan, id, state);
+    }
+
+    /// The ingest clock has reached `clock`: runs all timers with deadlines below it.
+    pub fn advance(&mut self, clock: i64, out: &mut Emitted) {
+        if clock <= self.clock {
+            return;
+        }
+        self.clock = clock;
+        let book = Arc::clone(&self.book);
+        while let Some(Reverse((deadline, id, slot))) = self.timers.peek().copied()
+            && deadline < clock
+        {
+            self.timers.pop();
+            let Some(rule) = book.at_slot(slot) else { continue };
+            let block = self.store.block(id);
+            let current = block.position(slot).map(|i| block.rules[i].next_deadline(book.rules[rule].publish));
+            if current == Some(deadline) {
+                self.run_rule(&book, rule, id, deadline, out);
+            }
+        }
+    }
+
+    /// Forgets a share of what is no longer needed: states of rules that are gone, and keys idle beyond `ttl`.
+    pub fn sweep(&mut self, budget: usize) {
+        let (book, clock) = (Arc::clone(&self.book), self.clock);
+        self.store.sweep(budget, clock, |state| {
+            book.at_slot(state.slot).is_some_and(|rule| !expired(&book.rules[rule], state, clock))
+        });
+    }
+
+    /// Every condition's outputs for every key at the key's last `now`: rule id, key, condition id, outputs.
+    /// Keys that are as new are left out.
+    pub fn outputs(&mut self) -> Vec<(String, String, String, serde_json::Value)> {
+        let book = Arc::clone(&self.book);
+        let mut all = Vec::new();
+        for block in self.store.blocks() {
+            for state in &block.rules {
+                let Some(rule) = book.at_slot(state.slot) else { continue };
+                let plan = &*book.rules[rule];
+                let mut state = state.clone();
+                state.migrate(plan);
+                let mut ignored = (EvaluateCounts::default(), Vec::new());
+                let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut ignored.0, &mut ignored.1);
+                let now = block.last_now.max(self.clock);
+                for (id, outputs) in judge.values(now) {
+                    all.push((plan.id().to_owned(), block.key.to_string(), id, outputs));
+                }
+            }
+        }
+        all
+    }
+}
+
+fn rule_of(book: &RuleBook, target: u32) -> Option<usize> {
+    book.targets.get(target as usize).map(|t| t.rule())
+}
+
+fn expired(plan: &RulePlan, state: &RuleState, now: i64) -> bool {
+    plan.spec.ttl.is_some_and(|ttl| now.saturating_sub(state.touched) > ttl.0)
+}
+
+fn judge<'j>(
+    plan: &'j RulePlan, state: &'j mut RuleState, runners: &'j mut [Option<Runner>], counts: &'j mut EvaluateCounts,
+    failures: &'j mut Vec<String>,
+) -> Judge<'j> {
+    let outputs = plan.conditions.iter().map(|_| None).collect();
+    Judge { plan, state, runners, counts, failures, outputs }
+}
+
+fn report(out: &mut Emitted, plan: &RulePlan, failures: Vec<String>) {
+    let count = failures.len() as u64;
+    if let Some(message) = failures.into_iter().next_back() {
+        let failure = out.failures.entry(plan.id().to_owned()).or_insert_with(|| RuleFailure {
+            rule_id: plan.id().to_owned(),
+            count: 0,
+            message: String::new(),
+        });
+        failure.count += count;
+        failure.message = message;
+    }
+}
+
+/// Lets a rule fire, as far as publish, pause and limit allow it.
+fn fire(judge: &mut Judge<'_>, key: &str, why: &Why<'_>, at: i64, out: &mut Emitted) {
+    let plan = judge.plan;
+    if plan.sealed(at) {
+        judge.counts.sealed += 1;
+        return;
+    }
+    if !judge.allowed(at) {
+        return;
+    }
+    judge.counts.triggers += 1;
+    let values = judge.values(at);
+    let found = |values: &'_ [(Field, Value<'_>)], field: Field| values.iter().position(|(f, _)| *f == field);
+    let (cause, guid, action, seen) = match why {
+        Why::Event(seen, read_at) => {
+            let cause = Cause {
+                partition: seen.partition,
+                offset: seen.offset,
+                event_id: seen.event_id.to_owned(),
+                event_time: seen.event_time,
+                condition: None,
+                deadline: None,
+            };
+            let action = plan.action.render(&|f| found(seen.values, f).map(|i| &seen.values[i].1));
+            (Some(cause), seen.guid, action, *read_at)
+        }
+        Why::Timer(armed) => {
+            let cause = Cause {
+                partition: armed.at.0,
+                offset: armed.at.1,
+                event_id: armed.event_id.to_string(),
+                event_time: armed.event_time,
+                condition: Some(plan.conditions[armed.condition].id.clone()),
+                deadline: Some(armed.deadline),
+            };
+            let action = plan.action.render(&|f| found(&armed.values, f).map(|i| &armed.values[i].1));
+            (Some(cause), armed.guid, action, 0)
+        }
+        Why::Publish => (None, None, plan.action.render(&|_| None), 0),
+    };
+    let shown = key::show(&plan.key, key);
+    out.triggers.push(Trigger {
+        trigger_id: Trigger::id(plan.id(), key, cause.as_ref()),
+        rule_id: plan.id().to_owned(),
+        name: plan.spec.name.clone(),
+        version: plan.version,
+        key_by: match &plan.spec.key_by {
+            KeyBy::One(field) => field.as_str().into(),
+            KeyBy::Tuple(fields) => fields.clone().into(),
+        },
+        guid: guid.or_else(|| (plan.key.0 == [Field::GUID]).then(|| shown.as_u64()).flatten()),
+        key: shown,
+        cause,
+        fired_at: at,
+        values,
+        held_out: key::held_out(plan.id(), key, plan.spec.holdout),
+        action,
+        seen,
+    });
+    if plan.spec.reset {
+        judge.reset(at);
+    }
+}

@@ -1,0 +1,111 @@
+//! The action of a trigger: JSON whose strings may hold `{{property}}`.
+
+use serde_json::{Map, Value as Json};
+
+use crate::model::{
+    field::{Field, Fields},
+    value::Value,
+};
+
+/// An action, its templates split once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// JSON without templates.
+    Plain(Json),
+    /// A string with `{{property}}` in it.
+    Template(Vec<Part>),
+    /// A list that holds templates.
+    List(Vec<Action>),
+    /// An object that holds templates.
+    Object(Vec<(String, Action)>),
+}
+
+/// A stretch of a template.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// As it stands.
+    Text(String),
+    /// The cause event's value, as text; empty if it has none.
+    Field(Field),
+}
+
+impl Action {
+    /// Splits an action's strings.
+    ///
+    /// # Errors
+    /// If a `{{` is not closed or encloses nothing.
+    pub fn compile(json: &Json, fields: &mut Fields) -> Result<Action, String> {
+        let action = match json {
+            Json::String(text) if text.contains("{{") => Action::Template(split(text, fields)?),
+            Json::Array(items) => {
+                Action::List(items.iter().map(|i| Action::compile(i, fields)).collect::<Result<_, _>>()?)
+            }
+            Json::Object(map) => {
+                let entry = |(k, v): (&String, &Json)| Ok((k.clone(), Action::compile(v, fields)?));
+                Action::Object(map.iter().map(entry).collect::<Result<_, String>>()?)
+            }
+            other => Action::Plain(other.clone()),
+        };
+        Ok(if action.fields().is_empty() { Action::Plain(json.clone()) } else { action })
+    }
+
+    /// The fields its templates name.
+    pub fn fields(&self) -> Vec<Field> {
+        match self {
+            Action::Plain(_) => Vec::new(),
+            Action::Template(parts) => parts
+                .iter()
+                .filter_map(|p| match p {
+                    Part::Field(field) => Some(*field),
+                    Part::Text(_) => None,
+                })
+                .collect(),
+            Action::List(items) => items.iter().flat_map(Action::fields).collect(),
+            Action::Object(entries) => entries.iter().flat_map(|(_, a)| a.fields()).collect(),
+        }
+    }
+
+    /// The action for one cause.
+    pub fn render<'v>(&self, value: &impl Fn(Field) -> Option<&'v Value<'v>>) -> Json {
+        match self {
+            Action::Plain(json) => json.clone(),
+            Action::Template(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        Part::Text(t) => text.push_str(t),
+                        Part::Field(field) => text.push_str(&value(*field).map(Value::text).unwrap_or_default()),
+                    }
+                }
+                Json::String(text)
+            }
+            Action::List(items) => items.iter().map(|i| i.render(value)).collect(),
+            Action::Object(entries) => {
+                Json::Object(entries.iter().map(|(k, a)| (k.clone(), a.render(value))).collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+fn split(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, behind)) = after.split_once("}}") else {
+            return Err(format!("`{text}`: a {{{{ is not closed; write {{{{property}}}}"));
+        };
+        let name = name.trim();
+        if name.is_empty() || name.contains("{{") {
+            return Err(format!("`{text}`: between {{{{ and }}}} stands one property's name"));
+        }
+        if !before.is_empty() {
+            parts.push(Part::Text(before.to_owned()));
+        }
+        parts.push(Part::Field(fields.intern(name.strip_prefix("properties.").unwrap_or(name))));
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned()));
+    }
+    Ok(parts)
+}

@@ -1,0 +1,361 @@
+//! From document to plan. Everything that would keep a rule from running is found here, all of it at once.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{
+    action::Action,
+    error::{Fault, Faults},
+    params::{self, Resolved},
+    plan::{ConditionPlan, KeyFields, Layout, Met, RulePlan, TriggerPlan, When, WindowPlan},
+    spec::{self, Rule, Trigger, Window},
+};
+use crate::{
+    calculator::Program,
+    expression::Expression,
+    filter::Filter,
+    model::field::{Field, Fields, TOP_LEVEL},
+};
+
+const MOST_CONDITIONS: usize = 32;
+const MOST_STEPS: usize = 16;
+const MOST_KEY_FIELDS: usize = 4;
+const KEYWORDS: [&str; 41] = [
+    "true", "false", "let", "const", "if", "else", "switch", "do", "while", "until", "loop", "for", "in", "continue",
+    "break", "return", "throw", "try", "catch", "import", "export", "as", "private", "fn", "this", "is_def_fn",
+    "is_def_var", "is_shared", "print", "debug", "eval", "call", "curry", "type_of", "global", "super", "go", "async",
+    "await", "yield", "var",
+];
+
+/// Scripts that rules may name besides the built-in calculators.
+pub trait ScriptStore {
+    /// The script of that name.
+    fn script(&self, name: &str) -> Option<String>;
+}
+
+/// No stored scripts.
+impl ScriptStore for () {
+    fn script(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+impl ScriptStore for std::collections::BTreeMap<String, String> {
+    fn script(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
+
+/// Compiles a rule as first published at `publish` (unix ms), under version 1 and slot 0.
+///
+/// # Errors
+/// Every fault found, each with its path.
+pub fn compile(
+    spec: Arc<Rule>, publish: i64, fields: &mut Fields, scripts: &dyn ScriptStore,
+) -> Result<RulePlan, Faults> {
+    let mut compiler = Compiler { faults: Vec::new(), fields, scripts };
+    let plan = compiler.rule(spec, publish);
+    match plan {
+        Some(plan) if compiler.faults.is_empty() => Ok(plan),
+        _ => Err(Faults(compiler.faults)),
+    }
+}
+
+struct Compiler<'c> {
+    faults: Vec<Fault>,
+    fields: &'c mut Fields,
+    scripts: &'c dyn ScriptStore,
+}
+
+impl Compiler<'_> {
+    fn fault(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.faults.push(Fault { path: path.into(), message: message.into() });
+    }
+
+    fn rule(&mut self, spec: Arc<Rule>, publish: i64) -> Option<RulePlan> {
+        self.names(&spec);
+        let publish = spec.active.from.map_or(publish, |from| publish.max(from.0));
+        let key = self.key(&spec.key_by);
+        let mut conditions = Vec::new();
+        let mut initial = Vec::new();
+        for (i, condition) in spec.conditions.iter().enumerate() {
+            if let Some(mut plan) = self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by) {
+                plan.cells = initial.len()..initial.len() + plan.program.initial().len();
+                initial.extend_from_slice(plan.program.initial());
+                conditions.push(plan);
+            }
+        }
+        if conditions.len() < spec.conditions.len() {
+            return None;
+        }
+        let when = self.when(&spec, &conditions);
+        self.met_where_asked(&spec, &conditions, when.as_ref());
+        let trigger = self.trigger(&spec, &conditions)?;
+        let action = Action::compile(&spec.action, self.fields)
+            .map_err(|message| self.fault("action", message))
+            .unwrap_or(Action::Plain(serde_json::Value::Null));
+        let mut action_fields = action.fields();
+        action_fields.sort_unstable();
+        action_fields.dedup();
+        let by_time = |c: &spec::Condition| {
+            matches!(c.window, Some(Window::Sliding(_))) || !params::is_builtin(&c.calculator)
+        };
+        let slides = spec.conditions.iter().any(by_time);
+        let mut plan = RulePlan {
+            version: 1,
+            slot: 0,
+            publish,
+            edited: 0,
+            paused: false,
+            key,
+            conditions,
+            when,
+            trigger,
+            action,
+            action_fields,
+            initial: initial.into(),
+            slides,
+            layout: Arc::new(Layout { conditions: Vec::new() }),
+            spec,
+        };
+        plan.adopt(None);
+        Some(plan)
+    }
+
+    fn names(&mut self, spec: &Rule) {
+        if !is_rule_id(&spec.rule_id) {
+            self.fault("rule_id", format!("`{}` is no rule id; write 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit", spec.rule_id));
+        }
+        if spec.conditions.len() > MOST_CONDITIONS {
+            self.fault("conditions", format!("{} conditions are too many; a rule has {MOST_CONDITIONS} at most", spec.conditions.len()));
+        }
+        let mut seen = BTreeSet::new();
+        for (i, condition) in spec.conditions.iter().enumerate() {
+            let path = format!("conditions[{i}].id");
+            if !is_condition_id(&condition.id) {
+                self.fault(path, format!("`{}` is no condition id; write 1 to 32 of a-z 0-9 _, beginning with a letter, and no keyword", condition.id));
+            } else if !seen.insert(&condition.id) {
+                self.fault(path, format!("`{}` is used twice; give every condition an id of its own", condition.id));
+            }
+        }
+        if !(0.0..=1.0).contains(&spec.holdout) {
+            self.fault("holdout", format!("{} is no share; write a number from 0 to 1", spec.holdout));
+        }
+        if let Some(limit) = spec.limit
+            && !(1..=1000).contains(&limit.times)
+        {
+            self.fault("limit.times", format!("{} is out of range; write 1 to 1000", limit.times));
+        }
+        if let (Some(from), Some(until)) = (spec.active.from, spec.active.until)
+            && from >= until
+        {
+            self.fault("active", "`until` must lie after `from`");
+        }
+        match &spec.crowd {
+            Some(spec::Crowd::Bitmap(text)) => {
+                if let Err(message) = super::crowd::Crowd::from_base64(text) {
+                    self.fault("crowd.bitmap", message);
+                }
+            }
+            Some(spec::Crowd::Profile(query)) => {
+                if let Err(fault) = crate::filter::profile::check(query) {
+                    self.fault(join("crowd.profile", &fault.path), fault.message);
+                }
+            }
+            Some(spec::Crowd::Guids(_)) | None => {}
+        }
+    }
+
+    fn key(&mut self, key_by: &spec::KeyBy) -> KeyFields {
+        let names = key_by.fields();
+        if names.is_empty() || names.len() > MOST_KEY_FIELDS {
+            self.fault("key_by", format!("name 1 to {MOST_KEY_FIELDS} fields"));
+        }
+        let mut fields = Vec::new();
+        for (i, name) in names.iter().enumerate() {
+            let path = if names.len() == 1 { "key_by".to_owned() } else { format!("key_by[{i}]") };
+            let field = match (TOP_LEVEL.iter().position(|t| t == name), name.strip_prefix("properties.")) {
+                (Some(position), _) if position < 4 => Field(position as u16),
+                (_, Some(property)) if !property.is_empty() => self.fields.intern_property(property),
+                _ => {
+                    self.fault(path, format!("`{name}` is no key; write guid, device_id, ip, session_id or properties.NAME"));
+                    continue;
+                }
+            };
+            if fields.contains(&field) {
+                self.fault(path, format!("`{name}` is named twice"));
+            }
+            fields.push(field);
+        }
+        KeyFields(fields)
+    }
+
+    fn filter(&mut self, filter: &spec::Filter, path: &str) -> Option<Filter> {
+        Filter::compile(filter, self.fields).map_err(|fault| self.fault(join(path, &fault.path), fault.message)).ok()
+    }
+
+    fn condition(&mut self, spec: &spec::Condition, path: &str, publish: i64, key_by: &spec::KeyBy) -> Option<ConditionPlan> {
+        let Resolved { script, params, steps } = match params::resolve(spec, self.scripts) {
+            Ok(resolved) => resolved,
+            Err(faults) => {
+                faults.into_iter().for_each(|f| self.fault(join(path, &f.path), f.message));
+                return None;
+            }
+        };
+        let filters: Vec<Filter> = match (&spec.event, &spec.steps) {
+            (Some(event), None) => self.filter(event, &format!("{path}.event")).into_iter().collect(),
+            (None, Some(steps)) => {
+                if steps.is_empty() || steps.len() > MOST_STEPS {
+                    self.fault(format!("{path}.steps"), format!("write 1 to {MOST_STEPS} steps"));
+                }
+                let each = steps.iter().enumerate();
+                each.filter_map(|(i, step)| self.filter(step, &format!("{path}.steps[{i}]"))).collect()
+            }
+            _ => Vec::new(),
+        };
+        let window = match &spec.window {
+            None => WindowPlan::Fixed { from: publish, until: i64::MAX },
+            Some(Window::Sliding(span)) => WindowPlan::Sliding(span.0),
+            Some(Window::Fixed { from, until }) => {
+                let (from, until) =
+                    (from.map_or(i64::MIN, |e| e.resolve(publish)), until.map_or(i64::MAX, |e| e.resolve(publish)));
+                if from >= until {
+                    self.fault(format!("{path}.window"), "`until` must lie after `from`");
+                }
+                WindowPlan::Fixed { from, until }
+            }
+        };
+        let span = match window {
+            WindowPlan::Sliding(span) => Some(span),
+            WindowPlan::Fixed { .. } => None,
+        };
+        let program = match Program::compile(&script, &params, span, steps.then_some(filters.len())) {
+            Ok(program) => Arc::new(program),
+            Err(error) => {
+                self.fault(join(path, if matches!(spec.calculator, spec::Calculator::Own(_)) { "calculator.script" } else { "params" }), error.to_string());
+                return None;
+            }
+        };
+        let inputs = program.inputs().0.iter().map(|name| self.fields.intern(name)).collect();
+        let met = self.met(spec, path, &program);
+        let window_identity = format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));
+        let identity = format!(
+            "{}\0{script}\0{}\0{}\0{}\0{key_by:?}\0{span:?}\0{window_identity}",
+            spec.id,
+            serde_json::to_string(&params).unwrap_or_default(),
+            serde_json::to_string(&spec.event).unwrap_or_default(),
+            serde_json::to_string(&spec.steps).unwrap_or_default(),
+        );
+        Some(ConditionPlan { id: spec.id.clone(), program, inputs, filters, steps, window, met, cells: 0..0, hash: xxh3_128(identity.as_bytes()) })
+    }
+
+    fn met(&mut self, spec: &spec::Condition, path: &str, program: &Program) -> Option<Met> {
+        let text = spec.met.as_deref().or_else(|| params::default_met(&spec.calculator))?;
+        let mut outputs: Vec<String> = Vec::new();
+        let known = program.output_names();
+        let resolved = Expression::compile(text, &mut |name, output| {
+            if output.is_some() || !known.iter().any(|k| k == name) {
+                return Err(format!("there is no output `{name}`; this calculator has {}", known.join(" ")));
+            }
+            Ok(position(&mut outputs, name.to_owned()))
+        });
+        match resolved {
+            Ok(expression) => Some(Met { expression, outputs }),
+            Err(error) => {
+                self.fault(format!("{path}.met"), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn when(&mut self, spec: &Rule, conditions: &[ConditionPlan]) -> Option<When> {
+        let text = spec.when.as_deref()?;
+        let mut slots = Vec::new();
+        let resolved = Expression::compile(text, &mut |name, output| {
+            let Some(i) = conditions.iter().position(|c| c.id == name) else {
+                let ids: Vec<_> = conditions.iter().map(|c| c.id.as_str()).collect();
+                return Err(format!("there is no condition `{name}`; this rule has {}", ids.join(" ")));
+            };
+            let known = conditions[i].program.output_names();
+            if let Some(output) = output
+                && !known.iter().any(|k| k == output)
+            {
+                return Err(format!("`{name}` has no output `{output}`; it has {}", known.join(" ")));
+            }
+            Ok(position(&mut slots, (i, output.map(str::to_owned))))
+        });
+        match resolved {
+            Ok(expression) => Some(When { expression, slots }),
+            Err(error) => {
+                self.fault("when", error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A condition that `when` names bare, or that it does not spell out at all, needs a `met`.
+    fn met_where_asked(&mut self, spec: &Rule, conditions: &[ConditionPlan], when: Option<&When>) {
+        for (i, condition) in conditions.iter().enumerate() {
+            let asked = match (&spec.when, when) {
+                (None, _) => true,
+                (Some(_), Some(when)) => when.slots.iter().any(|(c, output)| *c == i && output.is_none()),
+                (Some(_), None) => false,
+            };
+            if asked && condition.met.is_none() && spec.conditions[i].met.is_none() {
+                let outputs = condition.program.output_names().join(" ");
+                self.fault(format!("conditions[{i}].met"), format!("is missing: say when the condition is met, over its outputs ({outputs}), such as \"sum >= 100\""));
+            }
+        }
+    }
+
+    fn trigger(&mut self, spec: &Rule, conditions: &[ConditionPlan]) -> Option<TriggerPlan> {
+        match &spec.trigger {
+            Trigger::Event(filter) => self.filter(filter, "trigger.event").map(TriggerPlan::Event),
+            Trigger::Satisfied if conditions.is_empty() => {
+                self.fault("trigger", "\"satisfied\" needs conditions: without any, `when` never turns true; write {\"event\": {\"id\": \"..\"}}");
+                None
+            }
+            Trigger::Satisfied => Some(TriggerPlan::Satisfied),
+            Trigger::Each(id) => {
+                let Some(i) = conditions.iter().position(|c| c.id == *id) else {
+                    let ids: Vec<_> = conditions.iter().map(|c| c.id.as_str()).collect();
+                    self.fault("trigger.each", format!("there is no condition `{id}`; this rule has {}", ids.join(" ")));
+                    return None;
+                };
+                let counts = params::counts(&spec.conditions[i].calculator)
+                    && conditions[i].program.output_names().iter().any(|o| o == "value");
+                if !counts {
+                    self.fault("trigger.each", format!("`{id}` does not count completions; take a condition whose calculator counts in `value`: count, distinct, sequence, gap or absence"));
+                }
+                Some(TriggerPlan::Each(i))
+            }
+        }
+    }
+}
+
+fn join(path: &str, rest: &str) -> String {
+    if rest.is_empty() { path.to_owned() } else { format!("{path}.{rest}") }
+}
+
+fn position<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    items.iter().position(|i| *i == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
+}
+
+/// Whether a text may be a rule's id.
+pub fn is_rule_id(id: &str) -> bool {
+    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|b| lower(b) || b == b'_' || b == b'-')
+        && id.bytes().next().is_some_and(lower)
+}
+
+fn is_condition_id(id: &str) -> bool {
+    (1..=32).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && id.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+        && !KEYWORDS.contains(&id)
+}

@@ -1,0 +1,130 @@
+//! A condition's calculator and params: the script, and the values it gets.
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    compile::ScriptStore,
+    error::Fault,
+    span::Span,
+    spec::{Calculator, Condition},
+};
+use crate::calculator::builtin::{self, BUILTINS, Builtin, Param};
+
+/// What a program is compiled of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Resolved {
+    /// The script's text.
+    pub(super) script: String,
+    /// Its params; durations of built-in calculators in ms, optional ones that are absent as null.
+    pub(super) params: Map<String, Json>,
+    /// Whether the condition has steps.
+    pub(super) steps: bool,
+}
+
+/// Finds the script and checks params and steps.
+///
+/// # Errors
+/// Every fault, with its path from the condition on.
+pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Result<Resolved, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut fault = |path: &str, message: String| faults.push(Fault { path: path.into(), message });
+    let steps = match (&condition.event, &condition.steps) {
+        (Some(_), None) => false,
+        (None, Some(_)) => true,
+        (Some(_), Some(_)) => {
+            fault("", "a condition has `event` or `steps`, not both".into());
+            false
+        }
+        (None, None) => {
+            fault("", "`event` is missing (or `steps`, for sequence, gap and absence)".into());
+            false
+        }
+    };
+    let (script, params) = match &condition.calculator {
+        Calculator::Own(own) => (own.script.clone(), condition.params.clone()),
+        Calculator::Named(name) => match (builtin::find(name), scripts.script(name)) {
+            (Some(builtin), _) => (builtin.script.to_owned(), check(builtin, condition, &mut fault)),
+            (None, Some(script)) => (script, condition.params.clone()),
+            (None, None) => {
+                let names: Vec<_> = BUILTINS.iter().map(|b| b.name).collect();
+                fault("calculator", format!("there is no calculator `{name}`; built in are {}; or give {{\"script\": \"..\"}}", names.join(" ")));
+                (String::new(), Map::new())
+            }
+        },
+    };
+    for reserved in ["window", "steps"] {
+        if condition.params.contains_key(reserved) {
+            fault(&format!("params.{reserved}"), "this name is the engine's; choose another".into());
+        }
+    }
+    if faults.is_empty() { Ok(Resolved { script, params, steps }) } else { Err(faults) }
+}
+
+/// `met` where the rule gives none.
+pub(super) fn default_met(calculator: &Calculator) -> Option<&'static str> {
+    match calculator {
+        Calculator::Named(name) => builtin::find(name).and_then(|b| b.met),
+        Calculator::Own(_) => None,
+    }
+}
+
+/// Whether the calculator is a built-in one.
+pub(super) fn is_builtin(calculator: &Calculator) -> bool {
+    matches!(calculator, Calculator::Named(name) if builtin::find(name).is_some())
+}
+
+/// Whether `value` counts completions, as far as can be told from the calculator.
+pub(super) fn counts(calculator: &Calculator) -> bool {
+    match calculator {
+        Calculator::Named(name) => builtin::find(name).is_none_or(|b| b.counts),
+        Calculator::Own(_) => true,
+    }
+}
+
+fn check(builtin: &Builtin, condition: &Condition, fault: &mut impl FnMut(&str, String)) -> Map<String, Json> {
+    match (builtin.steps, &condition.steps) {
+        (Some((least, most)), Some(steps)) if steps.len() < least || steps.len() > most => {
+            let wanted = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+            fault("steps", format!("`{}` takes {wanted} steps, not {}", builtin.name, steps.len()));
+        }
+        (Some(_), None) if condition.event.is_some() => {
+            fault("event", format!("`{}` takes `steps`, a list of filters, in place of `event`", builtin.name));
+        }
+        (None, Some(_)) => fault("steps", format!("`{}` takes `event` in place of `steps`", builtin.name)),
+        _ => {}
+    }
+    let known: Vec<_> = builtin.params.iter().map(|(name, _)| *name).collect();
+    for name in condition.params.keys().filter(|name| !known.contains(&name.as_str())) {
+        let list = if known.is_empty() { "none".to_owned() } else { known.join(" ") };
+        fault(&format!("params.{name}"), format!("`{}` has no such param; it has {list}", builtin.name));
+    }
+    let mut params = Map::new();
+    for (name, kind) in builtin.params {
+        let given = condition.params.get(*name).filter(|v| !v.is_null());
+        match value(*kind, given) {
+            Ok(value) => {
+                params.insert((*name).to_owned(), value);
+            }
+            Err(message) => fault(&format!("params.{name}"), message),
+        }
+    }
+    params
+}
+
+fn value(kind: Param, given: Option<&Json>) -> Result<Json, String> {
+    let span = |text: &str| Span::parse(text).map(|s| Json::from(s.0));
+    match (kind, given) {
+        (Param::Property, Some(Json::String(name))) if !name.is_empty() => {
+            Ok(name.strip_prefix("properties.").unwrap_or(name).into())
+        }
+        (Param::Property, _) => Err("name the property to read, such as \"amt\"".into()),
+        (Param::Amount, Some(Json::Number(n))) if n.as_u64().is_some_and(|n| (1..=1000).contains(&n)) => Ok(n.clone().into()),
+        (Param::Amount, _) => Err("write a whole number from 1 to 1000".into()),
+        (Param::Span | Param::OptionalSpan, Some(Json::String(text))) => span(text),
+        (Param::OptionalSpan, None) => Ok(Json::Null),
+        (Param::Span | Param::OptionalSpan, _) => Err("write a duration, such as \"15m\"".into()),
+        (Param::Word(words), None) => Ok(words[0].into()),
+        (Param::Word(words), Some(Json::String(word))) if words.contains(&word.as_str()) => Ok(word.as_str().into()),
+        (Param::Word(words), Some(_)) => Err(format!("write one of {}", words.join(" "))),
+    }
+}

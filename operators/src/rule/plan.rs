@@ -1,0 +1,188 @@
+//! A rule as it runs: names resolved, scripts and filters compiled, instants worked out.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use super::{
+    action::Action,
+    spec::{Already, Limit, Rule},
+};
+use crate::{
+    calculator::{Cell, Program},
+    expression::Expression,
+    filter::Filter,
+    model::field::Field,
+};
+
+/// A compiled rule. Field positions refer to the catalog's `Fields`.
+#[derive(Clone, Debug)]
+pub struct RulePlan {
+    /// The document.
+    pub spec: Arc<Rule>,
+    /// Which publish of the rule this is, from 1.
+    pub version: u64,
+    /// The rule's own number in the catalog, the same for all its versions.
+    pub slot: u32,
+    /// The instant it first went live, unix ms.
+    pub publish: i64,
+    /// Catalog generation at which the document last changed.
+    pub edited: u64,
+    /// A paused rule goes on folding, as if the gap were replayed on resume, and fires nothing.
+    pub paused: bool,
+    /// `key_by`, as the trigger shows it.
+    pub key: KeyFields,
+    /// The conditions, in their order.
+    pub conditions: Vec<ConditionPlan>,
+    /// `when`; `None`: all conditions met.
+    pub when: Option<When>,
+    /// What makes it fire.
+    pub trigger: TriggerPlan,
+    /// What to send.
+    pub action: Action,
+    /// The properties its action reads.
+    pub action_fields: Vec<Field>,
+    /// All conditions' initial cells, back to back.
+    pub initial: Arc<[Cell]>,
+    /// Whether some figure changes by time alone.
+    pub slides: bool,
+    /// What tells this version's state from other versions'.
+    pub layout: Arc<Layout>,
+}
+
+/// Which cells belong to which condition, and which conditions are the same as in another version of the rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Per condition: its identity and its cells.
+    pub conditions: Vec<(Identity, Range<usize>)>,
+}
+
+/// What makes a condition's state its own: condition id, hash of what folds it, and the version at which it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// Hash of id, calculator, filters, window, key and params.
+    pub hash: u128,
+    /// Version of the rule at which this state began.
+    pub since: u64,
+}
+
+/// The fields of `key_by`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyFields(pub Vec<Field>);
+
+/// A compiled condition.
+#[derive(Clone, Debug)]
+pub struct ConditionPlan {
+    /// Its id.
+    pub id: String,
+    /// Its calculator.
+    pub program: Arc<Program>,
+    /// What the calculator reads, in the order of its inputs.
+    pub inputs: Vec<Field>,
+    /// Its event, or its steps.
+    pub filters: Vec<Filter>,
+    /// Whether it has steps.
+    pub steps: bool,
+    /// Which stretch of time counts.
+    pub window: WindowPlan,
+    /// When it is met; `None` where `when` never asks.
+    pub met: Option<Met>,
+    /// Its cells among the rule's.
+    pub cells: Range<usize>,
+    /// Hash of what folds it.
+    pub hash: u128,
+}
+
+/// A window with its instants worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowPlan {
+    /// `from <= event_time < until`.
+    Fixed {
+        /// First instant inside.
+        from: i64,
+        /// First instant outside.
+        until: i64,
+    },
+    /// `event_time > now - span`.
+    Sliding(i64),
+}
+
+impl WindowPlan {
+    /// Whether an event, or a timer's deadline, at `time` folds.
+    pub fn folds(self, time: i64, now: i64, steps: bool) -> bool {
+        match self {
+            WindowPlan::Fixed { from, until } => time >= from && time < until,
+            WindowPlan::Sliding(span) => steps || time > now.saturating_sub(span),
+        }
+    }
+}
+
+/// A condition's `met`.
+#[derive(Clone, Debug)]
+pub struct Met {
+    /// The expression.
+    pub expression: Expression,
+    /// The output that each slot names.
+    pub outputs: Vec<String>,
+}
+
+/// A rule's `when`.
+#[derive(Clone, Debug)]
+pub struct When {
+    /// The expression.
+    pub expression: Expression,
+    /// Per slot: a condition, and one of its outputs or whether it is met.
+    pub slots: Vec<(usize, Option<String>)>,
+}
+
+/// What makes a rule fire.
+#[derive(Clone, Debug)]
+pub enum TriggerPlan {
+    /// Such an event.
+    Event(Filter),
+    /// `when` turning true.
+    Satisfied,
+    /// A condition, by its position, completing once more.
+    Each(usize),
+}
+
+impl RulePlan {
+    /// The rule's id.
+    pub fn id(&self) -> &str {
+        &self.spec.rule_id
+    }
+
+    /// The limit, if there is one.
+    pub fn limit(&self) -> Option<Limit> {
+        self.spec.limit
+    }
+
+    /// Whether keys that satisfy `when` at publish fire then.
+    pub fn fires_at_publish(&self) -> bool {
+        matches!(self.trigger, TriggerPlan::Satisfied) && self.spec.already == Already::Fire
+    }
+
+    /// Whether the rule takes part at `now`. For history (`now` before publish) only the end counts.
+    pub fn active(&self, now: i64) -> bool {
+        let active = self.spec.active;
+        (now < self.publish || active.from.is_none_or(|from| now >= from.0)) && active.until.is_none_or(|until| now < until.0)
+    }
+
+    /// Whether firing is barred at `now`: the rule is paused, or what happens is history.
+    pub fn sealed(&self, now: i64) -> bool {
+        self.paused || now < self.publish
+    }
+
+    /// Position of the cell that holds a condition's timer.
+    pub fn timer(&self, condition: usize) -> Option<usize> {
+        let condition = &self.conditions[condition];
+        condition.program.timer().map(|t| condition.cells.start + t)
+    }
+
+    /// Makes the layout: conditions that another version has too keep that version's beginning.
+    pub fn adopt(&mut self, former: Option<&RulePlan>) {
+        let since: BTreeMap<u128, u64> =
+            former.into_iter().flat_map(|f| f.layout.conditions.iter().map(|(i, _)| (i.hash, i.since))).collect();
+        let identity = |hash: u128| Identity { hash, since: since.get(&hash).copied().unwrap_or(self.version) };
+        let conditions = self.conditions.iter().map(|c| (identity(c.hash), c.cells.clone())).collect();
+        self.layout = Arc::new(Layout { conditions });
+    }
+}

@@ -1,0 +1,469 @@
+//! The rule document: exactly what a marketer publishes, as types.
+//!
+//! Parsing refuses what has the wrong shape, and names the path. What has the right shape and still can't run (an
+//! unknown output in `met`, a script that does not compile) is refused by `validate`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::Faults,
+    span::{Edge, Instant, Span},
+};
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The rule's name for machines: `[a-z0-9][a-z0-9_-]{0,63}`.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))]
+    pub rule_id: String,
+    /// The rule's name for people.
+    #[serde(default)]
+    pub name: String,
+    /// The field, or fields, whose value groups events.
+    #[serde(default)]
+    pub key_by: KeyBy,
+    /// Whom the rule is for; everybody if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crowd: Option<Crowd>,
+    /// When the rule is valid; outside it neither folds nor fires.
+    #[serde(default)]
+    pub active: Active,
+    /// What is folded per key, 0 to 32.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// Expression over the conditions; all of them met if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What makes the rule fire.
+    pub trigger: Trigger,
+    /// With `"satisfied"`: what becomes of keys whose history satisfies `when` at publish.
+    #[serde(default)]
+    pub already: Already,
+    /// How often a key may fire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// Whether all conditions start anew for a key once it has fired.
+    #[serde(default)]
+    pub reset: bool,
+    /// Share of keys that match but are only recorded, 0 to 1.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub holdout: f64,
+    /// Passed on with the trigger; `{{property}}` in its strings is filled from the cause event.
+    #[serde(default)]
+    pub action: serde_json::Value,
+    /// Keys idle for longer are deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub ttl: Option<Span>,
+    /// Events older than this against `now` are ignored and counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub late: Option<Span>,
+}
+
+/// The field or fields a rule's state is kept by: `guid`, `device_id`, `ip`, `session_id` or `properties.NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a field name or a list of them: guid, device_id, ip, session_id, properties.NAME")]
+pub enum KeyBy {
+    /// One field.
+    One(String),
+    /// A tuple of fields.
+    Tuple(Vec<String>),
+}
+
+impl Default for KeyBy {
+    fn default() -> Self {
+        KeyBy::One("guid".into())
+    }
+}
+
+impl KeyBy {
+    /// The fields, in order.
+    pub fn fields(&self) -> &[String] {
+        match self {
+            KeyBy::One(field) => std::slice::from_ref(field),
+            KeyBy::Tuple(fields) => fields,
+        }
+    }
+}
+
+/// Whom a rule is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Crowd {
+    /// Whoever's profile answers the query.
+    Profile(Query),
+    /// These users.
+    Guids(Vec<u64>),
+    /// These users, as a portable roaring bitmap (32- or 64-bit) in base64.
+    Bitmap(String),
+}
+
+/// A question about a profile's tags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RawNode", into = "RawNode")]
+#[schemars(with = "RawNode")]
+pub enum Query {
+    /// Every part holds.
+    All(Vec<Query>),
+    /// Some part holds.
+    Any(Vec<Query>),
+    /// The part does not hold.
+    Not(Box<Query>),
+    /// A tag compared with a value.
+    Tag(Comparison),
+}
+
+/// A question about an event's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RawNode", into = "RawNode")]
+#[schemars(with = "RawNode")]
+pub enum Predicate {
+    /// Every part holds.
+    All(Vec<Predicate>),
+    /// Some part holds.
+    Any(Vec<Predicate>),
+    /// The part does not hold.
+    Not(Box<Predicate>),
+    /// A property compared with a value.
+    Property(Comparison),
+    /// A Rhai expression over the properties.
+    Expr(String),
+}
+
+/// `NAME OP VALUE`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The property, top-level field or tag.
+    pub name: String,
+    /// How it is compared.
+    pub op: Op,
+    /// What it is compared with.
+    pub value: serde_json::Value,
+}
+
+/// How a name is compared with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// equal
+    #[serde(rename = "=")]
+    Eq,
+    /// not equal; true for an absent name
+    #[serde(rename = "!=")]
+    Ne,
+    /// greater
+    #[serde(rename = ">")]
+    Gt,
+    /// greater or equal
+    #[serde(rename = ">=")]
+    Ge,
+    /// less
+    #[serde(rename = "<")]
+    Lt,
+    /// less or equal
+    #[serde(rename = "<=")]
+    Le,
+    /// one of a list
+    In,
+    /// has the text in it
+    Contains,
+    /// begins with the text
+    StartsWith,
+    /// ends with the text
+    EndsWith,
+    /// matches the regular expression somewhere
+    Regex,
+    /// is there (`true`) or not (`false`)
+    Exists,
+    /// between two values, both included
+    Between,
+}
+
+/// The JSON shape shared by [`Query`] and [`Predicate`]: one of `all`, `any`, `not`, `expr`, or a comparison.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawNode {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<Vec<RawNode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    any: Option<Vec<RawNode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not: Option<Box<RawNode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    property: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    op: Option<Op>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Value>,
+}
+
+const NODE: &str = "write one of {\"property\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}} or {\"expr\": \"..\"}";
+const QUERY: &str =
+    "write one of {\"tag\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]} or {\"not\": {..}}";
+
+impl TryFrom<RawNode> for Predicate {
+    type Error = String;
+
+    fn try_from(node: RawNode) -> Result<Self, String> {
+        let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Predicate::try_from).collect::<Result<_, _>>();
+        match node {
+            RawNode { all: Some(n), any: None, not: None, expr: None, property: None, tag: None, op: None, value: None } => Ok(Predicate::All(each(n)?)),
+            RawNode { all: None, any: Some(n), not: None, expr: None, property: None, tag: None, op: None, value: None } => Ok(Predicate::Any(each(n)?)),
+            RawNode { all: None, any: None, not: Some(n), expr: None, property: None, tag: None, op: None, value: None } => Ok(Predicate::Not(Box::new(Predicate::try_from(*n)?))),
+            RawNode { all: None, any: None, not: None, expr: Some(e), property: None, tag: None, op: None, value: None } => Ok(Predicate::Expr(e)),
+            RawNode { all: None, any: None, not: None, expr: None, property: Some(name), tag: None, op: Some(op), value: Some(value) } => {
+                Ok(Predicate::Property(Comparison { name, op, value }))
+            }
+            RawNode { property: Some(name), op: None, .. } => Err(format!("`op` is missing for property `{name}`; write one of = != > >= < <= in contains starts_with ends_with regex exists between")),
+            RawNode { property: Some(name), value: None, .. } => Err(format!("`value` is missing for property `{name}`")),
+            RawNode { tag: Some(_), .. } => Err(format!("`tag` belongs into a crowd's query; {NODE}")),
+            _ => Err(NODE.into()),
+        }
+    }
+}
+
+impl TryFrom<RawNode> for Query {
+    type Error = String;
+
+    fn try_from(node: RawNode) -> Result<Self, String> {
+        let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Query::try_from).collect::<Result<_, _>>();
+        match node {
+            RawNode { expr: Some(_), .. } | RawNode { property: Some(_), .. } => Err(QUERY.into()),
+            RawNode { all: Some(n), any: None, not: None, tag: None, op: None, value: None, .. } => Ok(Query::All(each(n)?)),
+            RawNode { all: None, any: Some(n), not: None, tag: None, op: None, value: None, .. } => Ok(Query::Any(each(n)?)),
+            RawNode { all: None, any: None, not: Some(n), tag: None, op: None, value: None, .. } => Ok(Query::Not(Box::new(Query::try_from(*n)?))),
+            RawNode { all: None, any: None, not: None, tag: Some(name), op: Some(op), value: Some(value), .. } => Ok(Query::Tag(Comparison { name, op, value })),
+            _ => Err(QUERY.into()),
+        }
+    }
+}
+
+impl From<Predicate> for RawNode {
+    fn from(predicate: Predicate) -> RawNode {
+        let each = |parts: Vec<Predicate>| Some(parts.into_iter().map(RawNode::from).collect());
+        match predicate {
+            Predicate::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
+            Predicate::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
+            Predicate::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
+            Predicate::Expr(text) => RawNode { expr: Some(text), ..RawNode::default() },
+            Predicate::Property(c) => RawNode { property: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() },
+        }
+    }
+}
+
+impl From<Query> for RawNode {
+    fn from(query: Query) -> RawNode {
+        let each = |parts: Vec<Query>| Some(parts.into_iter().map(RawNode::from).collect());
+        match query {
+            Query::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
+            Query::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
+            Query::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
+            Query::Tag(c) => RawNode { tag: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() },
+        }
+    }
+}
+
+/// When a rule is valid: `from <= now < until`; absent ends are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Active {
+    /// First instant at which the rule is valid.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Instant>,
+    /// First instant at which it no longer is.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Instant>,
+}
+
+/// One thing that is folded per key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// `[a-z][a-z0-9_]{0,31}` and no Rhai keyword.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_]{0,31}$"))]
+    pub id: String,
+    /// How matching events are folded.
+    pub calculator: Calculator,
+    /// The events it folds; for calculators without steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Filter>,
+    /// The steps it folds; for `sequence`, `gap`, `absence` and scripts that read `event.step`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<Filter>>,
+    /// Which stretch of time counts; from publish on if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// How the calculator folds.
+    #[serde(default)]
+    pub params: serde_json::Map<String, serde_json::Value>,
+    /// Expression over the calculator's outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<String>,
+}
+
+/// A calculator: the name of a built-in or stored one, or a script of the rule's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a calculator's name or {\"script\": \"..\"}")]
+pub enum Calculator {
+    /// By name.
+    Named(String),
+    /// By text.
+    Own(OwnScript),
+}
+
+/// A Rhai script by the calculator contract.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnScript {
+    /// The script's text.
+    pub script: String,
+}
+
+/// Which events: one of the ids, and every predicate holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// The event id, or several.
+    pub id: EventIds,
+    /// What must hold of the properties.
+    #[serde(default, rename = "where")]
+    pub predicates: Vec<Predicate>,
+}
+
+/// One event id or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected an event id or a list of them")]
+pub enum EventIds {
+    /// One.
+    One(String),
+    /// Any of these.
+    Many(Vec<String>),
+}
+
+impl EventIds {
+    /// The ids, in order.
+    pub fn ids(&self) -> &[String] {
+        match self {
+            EventIds::One(id) => std::slice::from_ref(id),
+            EventIds::Many(ids) => ids,
+        }
+    }
+}
+
+/// Which stretch of time a condition looks at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RawWindow", into = "RawWindow")]
+#[schemars(with = "RawWindow")]
+pub enum Window {
+    /// The last so many ms before `now`.
+    Sliding(Span),
+    /// From an instant until another, half open; absent ends are open.
+    Fixed {
+        /// First instant inside.
+        from: Option<Edge>,
+        /// First instant outside.
+        until: Option<Edge>,
+    },
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawWindow {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    last: Option<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    from: Option<Edge>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    until: Option<Edge>,
+}
+
+impl TryFrom<RawWindow> for Window {
+    type Error = String;
+
+    fn try_from(raw: RawWindow) -> Result<Self, String> {
+        match raw {
+            RawWindow { last: Some(span), from: None, until: None } => Ok(Window::Sliding(span)),
+            RawWindow { last: None, from, until } => Ok(Window::Fixed { from, until }),
+            _ => Err("a window slides ({\"last\": \"5d\"}) or is fixed ({\"from\": T, \"until\": T}), not both".into()),
+        }
+    }
+}
+
+impl From<Window> for RawWindow {
+    fn from(window: Window) -> RawWindow {
+        match window {
+            Window::Sliding(span) => RawWindow { last: Some(span), ..RawWindow::default() },
+            Window::Fixed { from, until } => RawWindow { last: None, from, until },
+        }
+    }
+}
+
+/// What makes a rule fire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// Such an event arrives while `when` holds.
+    Event(Filter),
+    /// `when` turns true.
+    Satisfied,
+    /// That condition completes once more while `when` holds.
+    Each(String),
+}
+
+/// What becomes of keys that satisfy `when` at publish already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Already {
+    /// They do not fire.
+    #[default]
+    Skip,
+    /// Each fires once.
+    Fire,
+}
+
+/// At most `times` firings per key in any span of `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How often, 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub times: u32,
+    /// In any span this long; for the rule's life if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub per: Option<Span>,
+}
+
+impl Rule {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// A fault that names the path where the document stops being a rule.
+    pub fn parse(text: &str) -> Result<Rule, Faults> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let rule: Rule = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
+            let path = e.path().to_string();
+            Faults::one(if path == "." { String::new() } else { path }, e.inner().to_string())
+        })?;
+        reader.end().map_err(|e| Faults::one("", format!("text after the rule: {e}")))?;
+        Ok(rule)
+    }
+
+    /// The JSON Schema of the document, made from these types.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Rule).to_value()
+    }
+}
