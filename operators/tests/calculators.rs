@@ -57,7 +57,8 @@ fn run(calculator: &str, script: &str, case: &Json) {
 fn cases_hold() {
     for builtin in BUILTINS {
         let path = format!("{}/calculators/{}.cases.json", env!("CARGO_MANIFEST_DIR"), builtin.name);
-        let cases: Vec<Json> = serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path);
+        let cases: Vec<Json> =
+            serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path);
         assert!(!cases.is_empty());
         cases.iter().for_each(|case| run(builtin.name, builtin.script, case));
     }
@@ -75,7 +76,10 @@ fn bad_scripts_are_refused_with_their_place() {
     for (script, says) in [
         ("fn init(params) { #{ n: 0 } }", "`on_event` is missing"),
         ("fn init(params) { 3 } fn on_event(state, event, params) { }", "must give a map"),
-        ("fn init(params) { #{ n: 0 } } fn on_event(state, event) { }", "write `fn on_event(state, event, params)`"),
+        (
+            "fn init(params) { #{ n: 0 } } fn on_event(state, event) { }",
+            "write `fn on_event(state, event, params)`",
+        ),
         ("let x = 1;", "only functions"),
         ("fn init(params) { #{ n: 0 ", "line 1"),
     ] {

@@ -37,11 +37,46 @@ const AT_LEAST_ONE: Option<&str> = Some("value >= 1");
 
 /// All built-in calculators.
 pub const BUILTINS: [Builtin; 8] = [
-    Builtin { name: "count", script: include_str!("../../calculators/count.rhai"), params: &[], steps: None, met: AT_LEAST_ONE, counts: true },
-    Builtin { name: "distinct", script: include_str!("../../calculators/distinct.rhai"), params: &[OF], steps: None, met: AT_LEAST_ONE, counts: true },
-    Builtin { name: "stats", script: include_str!("../../calculators/stats.rhai"), params: &[OF], steps: None, met: None, counts: false },
-    Builtin { name: "top", script: include_str!("../../calculators/top.rhai"), params: &[OF, ("n", Param::Amount)], steps: None, met: None, counts: false },
-    Builtin { name: "sequence", script: include_str!("../../calculators/sequence.rhai"), params: &[("within", Param::OptionalSpan)], steps: Some((2, 16)), met: AT_LEAST_ONE, counts: true },
+    Builtin {
+        name: "count",
+        script: include_str!("../../calculators/count.rhai"),
+        params: &[],
+        steps: None,
+        met: AT_LEAST_ONE,
+        counts: true,
+    },
+    Builtin {
+        name: "distinct",
+        script: include_str!("../../calculators/distinct.rhai"),
+        params: &[OF],
+        steps: None,
+        met: AT_LEAST_ONE,
+        counts: true,
+    },
+    Builtin {
+        name: "stats",
+        script: include_str!("../../calculators/stats.rhai"),
+        params: &[OF],
+        steps: None,
+        met: None,
+        counts: false,
+    },
+    Builtin {
+        name: "top",
+        script: include_str!("../../calculators/top.rhai"),
+        params: &[OF, ("n", Param::Amount)],
+        steps: None,
+        met: None,
+        counts: false,
+    },
+    Builtin {
+        name: "sequence",
+        script: include_str!("../../calculators/sequence.rhai"),
+        params: &[("within", Param::OptionalSpan)],
+        steps: Some((2, 16)),
+        met: AT_LEAST_ONE,
+        counts: true,
+    },
     Builtin {
         name: "gap",
         script: include_str!("../../calculators/gap.rhai"),
@@ -56,8 +91,22 @@ pub const BUILTINS: [Builtin; 8] = [
         met: AT_LEAST_ONE,
         counts: true,
     },
-    Builtin { name: "absence", script: include_str!("../../calculators/absence.rhai"), params: &[("within", Param::Span)], steps: Some((2, 2)), met: AT_LEAST_ONE, counts: true },
-    Builtin { name: "last", script: include_str!("../../calculators/last.rhai"), params: &[OF], steps: None, met: None, counts: false },
+    Builtin {
+        name: "absence",
+        script: include_str!("../../calculators/absence.rhai"),
+        params: &[("within", Param::Span)],
+        steps: Some((2, 2)),
+        met: AT_LEAST_ONE,
+        counts: true,
+    },
+    Builtin {
+        name: "last",
+        script: include_str!("../../calculators/last.rhai"),
+        params: &[OF],
+        steps: None,
+        met: None,
+        counts: false,
+    },
 ];
 
 /// The built-in calculator of that name.

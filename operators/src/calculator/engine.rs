@@ -27,9 +27,32 @@ type Native<T> = Result<T, Box<EvalAltResult>>;
 
 /// Names of native functions and methods that scripts may call.
 pub const NATIVE: [&str; 26] = [
-    "count", "stats", "top", "distinct", "latest", "window_count", "add", "at", "figures", "set_timer", "clear_timer", "ms", "abs",
-    "min", "max", "floor", "ceil", "round", "to_int", "to_float", "to_string", "len", "contains", "starts_with",
-    "ends_with", "is_number",
+    "count",
+    "stats",
+    "top",
+    "distinct",
+    "latest",
+    "window_count",
+    "add",
+    "at",
+    "figures",
+    "set_timer",
+    "clear_timer",
+    "ms",
+    "abs",
+    "min",
+    "max",
+    "floor",
+    "ceil",
+    "round",
+    "to_int",
+    "to_float",
+    "to_string",
+    "len",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "is_number",
 ];
 
 /// The engine all calculators run on.
@@ -49,7 +72,9 @@ pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         .set_fail_on_invalid_map_property(true)
         .set_allow_anonymous_fn(false)
         .set_allow_shadowing(false);
-    for symbol in ["eval", "import", "export", "print", "debug", "Fn", "call", "curry", "try", "catch", "throw"] {
+    for symbol in
+        ["eval", "import", "export", "print", "debug", "Fn", "call", "curry", "try", "catch", "throw"]
+    {
         engine.disable_symbol(symbol);
     }
     aggregates(&mut engine);
@@ -119,7 +144,9 @@ fn aggregates(engine: &mut Engine) {
     engine.register_type_with_name::<Aggregate>("aggregate");
     engine.register_fn("count", |(): ()| 0 as INT);
     for name in ["count", "window_count"] {
-        engine.register_fn(name, |ms: INT| Ok::<_, Box<EvalAltResult>>(Aggregate::Count(Buckets::new(span(ms)?))));
+        engine.register_fn(name, |ms: INT| {
+            Ok::<_, Box<EvalAltResult>>(Aggregate::Count(Buckets::new(span(ms)?)))
+        });
     }
     engine.register_fn("stats", || Aggregate::Stats(Stats::default()));
     engine.register_fn("stats", |(): ()| Aggregate::Stats(Stats::default()));
@@ -162,7 +189,10 @@ fn aggregates(engine: &mut Engine) {
 }
 
 fn size(n: INT) -> Native<usize> {
-    usize::try_from(n).ok().filter(|n| (1..=1000).contains(n)).map_or_else(|| fails("top keeps 1 to 1000 numbers"), Ok)
+    usize::try_from(n)
+        .ok()
+        .filter(|n| (1..=1000).contains(n))
+        .map_or_else(|| fails("top keeps 1 to 1000 numbers"), Ok)
 }
 
 fn add_value(aggregate: &mut Aggregate, value: Dynamic, time: INT, now: INT) -> Native<()> {
@@ -182,7 +212,9 @@ fn add_value(aggregate: &mut Aggregate, value: Dynamic, time: INT, now: INT) -> 
                 top.add(number);
             }
         }
-        Aggregate::Distinct(distinct) => distinct.add(&to_value(&value).map_or_else(|| not_folded(&value), Ok)?),
+        Aggregate::Distinct(distinct) => {
+            distinct.add(&to_value(&value).map_or_else(|| not_folded(&value), Ok)?)
+        }
         Aggregate::WindowDistinct(window) => {
             let value = to_value(&value).map_or_else(|| not_folded(&value), Ok)?;
             if let Some(distinct) = window.at(time, now, Distinct::default) {
@@ -253,9 +285,7 @@ fn timers(engine: &mut Engine) {
 }
 
 fn functions(engine: &mut Engine) {
-    engine.register_fn("ms", |text: &str| {
-        crate::rule::span::Span::parse(text).map(|s| s.0).or_else(fails)
-    });
+    engine.register_fn("ms", |text: &str| crate::rule::span::Span::parse(text).map(|s| s.0).or_else(fails));
     engine.register_fn("abs", |x: INT| x.checked_abs().map_or_else(|| fails("abs overflows"), Ok));
     engine.register_fn("abs", |x: FLOAT| x.abs());
     engine.register_fn("min", |a: INT, b: INT| a.min(b));
@@ -269,10 +299,14 @@ fn functions(engine: &mut Engine) {
         if x.abs() < 9.2e18 { Ok(x as INT) } else { fails("to_int: the number is too large") }
     });
     engine.register_fn("to_int", |x: INT| x);
-    engine.register_fn("to_int", |x: &str| x.parse::<INT>().or_else(|_| fails("to_int: the text is no whole number")));
+    engine.register_fn("to_int", |x: &str| {
+        x.parse::<INT>().or_else(|_| fails("to_int: the text is no whole number"))
+    });
     engine.register_fn("to_float", |x: INT| x as FLOAT);
     engine.register_fn("to_float", |x: FLOAT| x);
-    engine.register_fn("to_float", |x: &str| parse_number(x).map_or_else(|| fails("to_float: the text is no number"), Ok));
+    engine.register_fn("to_float", |x: &str| {
+        parse_number(x).map_or_else(|| fails("to_float: the text is no number"), Ok)
+    });
     engine.register_fn("is_number", |x: Dynamic| number(&x).is_ok());
     engine.register_fn("to_string", |x: INT| x.to_string());
     engine.register_fn("to_string", |x: FLOAT| x.to_string());

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{AST, ASTNode, CallFnOptions, Dynamic, Engine, Expr, INT, Identifier, Map, ParseError, Position, Scope, Stmt};
+use rhai::{
+    AST, ASTNode, CallFnOptions, Dynamic, Engine, Expr, INT, Identifier, Map, ParseError, Position, Scope,
+    Stmt,
+};
 
 use super::{
     Aggregate, Cell,
@@ -84,14 +87,20 @@ impl Program {
     /// Whatever would keep it from running: syntax, missing functions, unknown calls, a failing `init`, and a dry run
     /// that fails with numbers as well as with texts.
     pub fn compile(
-        script: &str, params: &serde_json::Map<String, serde_json::Value>, window: Option<i64>, steps: Option<usize>,
+        script: &str,
+        params: &serde_json::Map<String, serde_json::Value>,
+        window: Option<i64>,
+        steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
         if script.len() > 64 * 1024 {
             return Err(ProgramError::new(Position::NONE, "a script may have 64 KiB at most"));
         }
         let ast = ENGINE.compile(script)?;
         if let Some(statement) = ast.statements().first() {
-            return Err(ProgramError::new(statement.position(), "only functions may stand at the top of a script"));
+            return Err(ProgramError::new(
+                statement.position(),
+                "only functions may stand at the top of a script",
+            ));
         }
         check_functions(&ast)?;
         let mut all: Map = params.iter().map(|(k, v)| (k.as_str().into(), to_dynamic(v))).collect();
@@ -99,7 +108,8 @@ impl Program {
         all.insert("steps".into(), (steps.unwrap_or(0) as INT).into());
         let body = |name: &str| body(&ast, name);
         let required = |name: &str| {
-            body(name).ok_or_else(|| ProgramError::new(Position::NONE, format!("the function `{name}` is missing")))
+            body(name)
+                .ok_or_else(|| ProgramError::new(Position::NONE, format!("the function `{name}` is missing")))
         };
         let on_event = required("on_event")?;
         let outputs = required("outputs")?;
@@ -110,7 +120,19 @@ impl Program {
         let guarded = initial.iter().any(|c| matches!(c, Cell::Aggregate(_)));
         let on_timer_dropped = body("on_timer_dropped");
         let output_names = Vec::new();
-        let mut program = Program { on_event, outputs, on_timer, on_timer_dropped, params: all, names, initial, timer, inputs, output_names, guarded };
+        let mut program = Program {
+            on_event,
+            outputs,
+            on_timer,
+            on_timer_dropped,
+            params: all,
+            names,
+            initial,
+            timer,
+            inputs,
+            output_names,
+            guarded,
+        };
         program.dry_run(steps.unwrap_or(1).max(1))?;
         Ok(program)
     }
@@ -169,7 +191,8 @@ impl Program {
         const NOW: i64 = 1_700_000_000_000;
         let mut runner = Runner::new(self);
         let mut cells = self.initial.clone();
-        let mut names: Vec<String> = runner.outputs(self, &mut cells, NOW)?.names().map(str::to_owned).collect();
+        let mut names: Vec<String> =
+            runner.outputs(self, &mut cells, NOW)?.names().map(str::to_owned).collect();
         let values = vec![Some(value.clone()); self.inputs.0.len()];
         for round in 0..2 {
             for step in 0..steps {
@@ -220,13 +243,17 @@ fn check_functions(ast: &AST) -> Result<(), ProgramError> {
     let mut wrong = None;
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some(ASTNode::Stmt(Stmt::Assignment(assignment))) = path.last()
-            && let Some(name) = assigned(&assignment.1.lhs).filter(|name| ["event", "params", "now"].contains(&name.as_str()))
+            && let Some(name) =
+                assigned(&assignment.1.lhs).filter(|name| ["event", "params", "now"].contains(&name.as_str()))
         {
-            let message = format!("`{name}` can't be assigned to; only `state` and the function's own variables can");
+            let message =
+                format!("`{name}` can't be assigned to; only `state` and the function's own variables can");
             wrong = Some(ProgramError::new(assignment.1.lhs.position(), message));
         }
         let call = match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))) => Some((call, position)),
+            Some(ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))) => {
+                Some((call, position))
+            }
             Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => Some((call, position)),
             _ => None,
         };
@@ -235,7 +262,8 @@ fn check_functions(ast: &AST) -> Result<(), ProgramError> {
             && !NATIVE.contains(&call.name.as_str())
             && !defined.iter().any(|name| *name == call.name.as_str())
         {
-            let message = format!("there is no function `{}`; native ones are {}", call.name, NATIVE.join(" "));
+            let message =
+                format!("there is no function `{}`; native ones are {}", call.name, NATIVE.join(" "));
             wrong = Some(ProgramError::new(*position, message));
         }
         wrong.is_none()
@@ -254,7 +282,8 @@ fn assigned(target: &Expr) -> Option<String> {
 
 /// The statements of one function as an AST of their own that still knows all functions.
 fn body(ast: &AST, name: &str) -> Option<Body> {
-    let arguments = ast.iter_functions().find(|f| f.name == name)?.params.iter().map(|p| (*p).into()).collect();
+    let arguments =
+        ast.iter_functions().find(|f| f.name == name)?.params.iter().map(|p| (*p).into()).collect();
     let mut only = ast.clone();
     only.retain_functions(|_, _, function, _| function == name);
     let mut statements = Vec::new();
@@ -319,7 +348,12 @@ fn inputs(on_event: &Body, params: &Map) -> Result<Inputs, ProgramError> {
     wrong.map_or(Ok(Inputs(names.into_iter().collect())), Err)
 }
 
-fn init(engine: &Engine, ast: &AST, params: &Map, timer: bool) -> Result<(Vec<Identifier>, Vec<Cell>), ProgramError> {
+fn init(
+    engine: &Engine,
+    ast: &AST,
+    params: &Map,
+    timer: bool,
+) -> Result<(Vec<Identifier>, Vec<Cell>), ProgramError> {
     if !ast.iter_functions().any(|f| f.name == "init") {
         return Err(ProgramError::new(Position::NONE, "the function `init` is missing"));
     }
@@ -329,7 +363,10 @@ fn init(engine: &Engine, ast: &AST, params: &Map, timer: bool) -> Result<(Vec<Id
         .map_err(|e| failed(&e))?;
     let type_name = made.type_name().to_owned();
     let mut fields: Map = made.try_cast().ok_or_else(|| {
-        ProgramError::new(Position::NONE, format!("`init` must give a map of state fields, such as #{{ value: 0 }}, not {type_name}"))
+        ProgramError::new(
+            Position::NONE,
+            format!("`init` must give a map of state fields, such as #{{ value: 0 }}, not {type_name}"),
+        )
     })?;
     if timer {
         fields.insert(TIMER.into(), (-1 as INT).into());

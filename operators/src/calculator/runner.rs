@@ -134,7 +134,10 @@ impl Runner {
     /// # Errors
     /// If the script failed or refused the value; the cells are then unchanged.
     pub fn on_event<'v>(
-        &mut self, program: &Program, cells: &mut [Cell], input: FoldInput,
+        &mut self,
+        program: &Program,
+        cells: &mut [Cell],
+        input: FoldInput,
         values: impl Iterator<Item = Option<&'v Value<'v>>> + Clone,
     ) -> Result<bool, CallError> {
         let scope = &mut self.on_event;
@@ -161,7 +164,8 @@ impl Runner {
         let result = call(&mut self.outputs, program, &program.outputs, cells)?;
         let type_name = result.type_name().to_owned();
         result.try_cast::<Map>().map(Outputs).ok_or_else(|| {
-            let message = format!("`outputs` must give a map, such as #{{ value: state.value }}, not {type_name}");
+            let message =
+                format!("`outputs` must give a map, such as #{{ value: state.value }}, not {type_name}");
             ProgramError::new(rhai::Position::NONE, message).into()
         })
     }
@@ -178,12 +182,21 @@ impl Runner {
     ///
     /// # Errors
     /// If the script failed.
-    pub fn on_timer_dropped(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<(), CallError> {
+    pub fn on_timer_dropped(
+        &mut self,
+        program: &Program,
+        cells: &mut [Cell],
+        now: i64,
+    ) -> Result<(), CallError> {
         Self::timer(&mut self.on_timer_dropped, program, program.on_timer_dropped.as_ref(), cells, now)
     }
 
     fn timer(
-        scope: &mut Scope<'static>, program: &Program, body: Option<&Body>, cells: &mut [Cell], now: i64,
+        scope: &mut Scope<'static>,
+        program: &Program,
+        body: Option<&Body>,
+        cells: &mut [Cell],
+        now: i64,
     ) -> Result<(), CallError> {
         if let Some(timer) = program.timer() {
             cells[timer] = Cell::Int(-1);
@@ -214,13 +227,18 @@ fn state_map(program: &Program) -> Map {
     program.names.iter().zip(program.initial()).map(|(name, cell)| (name.clone(), value(cell))).collect()
 }
 
-
-fn call(scope: &mut Scope<'static>, program: &Program, body: &Body, cells: &mut [Cell]) -> Result<Dynamic, CallError> {
+fn call(
+    scope: &mut Scope<'static>,
+    program: &Program,
+    body: &Body,
+    cells: &mut [Cell],
+) -> Result<Dynamic, CallError> {
     let backup = program.guarded.then(|| cells.to_vec());
     load(scope, cells);
     let result = ENGINE.eval_ast_with_scope::<Dynamic>(scope, &body.ast);
     scope.rewind(body.arguments.len());
-    let stored = result.map_err(|e| call_error(&e)).and_then(|value| store(scope, program, cells).map(|()| value));
+    let stored =
+        result.map_err(|e| call_error(&e)).and_then(|value| store(scope, program, cells).map(|()| value));
     if stored.is_err() {
         if let Some(backup) = backup {
             cells.clone_from_slice(&backup);
@@ -265,7 +283,8 @@ fn store(scope: &mut Scope<'static>, program: &Program, cells: &mut [Cell]) -> R
         return wrong("the script replaced `state`; assign to its fields instead".into());
     };
     if state.len() != cells.len() {
-        let new = state.keys().find(|k| !program.names.contains(*k)).map_or_else(String::new, ToString::to_string);
+        let new =
+            state.keys().find(|k| !program.names.contains(*k)).map_or_else(String::new, ToString::to_string);
         return wrong(format!("state field `{new}` is not declared; give it a first value in `init`"));
     }
     for ((name, value), cell) in state.iter().zip(cells.iter()) {
@@ -277,14 +296,20 @@ fn store(scope: &mut Scope<'static>, program: &Program, cells: &mut [Cell]) -> R
             Cell::Aggregate(_) => value.is::<Aggregate>(),
         };
         if !same {
-            return wrong(format!("state field `{name}` is {} by `init`, and was given {} (`{value}`)", cell.kind(), value.type_name()));
+            return wrong(format!(
+                "state field `{name}` is {} by `init`, and was given {} (`{value}`)",
+                cell.kind(),
+                value.type_name()
+            ));
         }
     }
     for (value, cell) in state.values_mut().zip(cells) {
         match cell {
             Cell::Bool(b) => *b = value.as_bool().unwrap_or(*b),
             Cell::Int(i) => *i = value.as_int().unwrap_or(*i),
-            Cell::Float(f) => *f = value.as_float().or_else(|_| value.as_int().map(|i| i as f64)).unwrap_or(*f),
+            Cell::Float(f) => {
+                *f = value.as_float().or_else(|_| value.as_int().map(|i| i as f64)).unwrap_or(*f)
+            }
             Cell::Text(t) => {
                 if let Ok(text) = value.as_immutable_string_ref() {
                     if text.as_str() != t.as_ref() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::{
-    Faulted, Filter,
+    Conjunct, Faulted, Filter,
     access::{Access, Crowding},
     predicate::{Look, Predicate},
     table::{Builder, Table},
@@ -19,15 +19,26 @@ pub struct Index {
     units: Vec<Unit>,
     /// Every distinct predicate that is checked on candidates.
     predicates: Vec<Arc<Predicate>>,
+    /// Positions of predicates and filters, as units refer to them.
+    numbers: Vec<u32>,
+    /// How many filters it was built of.
+    filters: usize,
 }
 
 /// Filters of one event id and equal content.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Unit {
-    /// What a candidate must answer besides; positions in `predicates`.
-    rest: Box<[u32]>,
-    /// The filters, ascending, by their positions in what the index was built of.
-    filters: Box<[u32]>,
+    /// What a candidate must answer besides.
+    rest: Slice,
+    /// The filters, by their positions in what the index was built of.
+    filters: Slice,
+}
+
+/// A stretch of the index's `numbers`: kept in one place, since an event may meet hundreds.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    start: u32,
+    end: u32,
 }
 
 /// What finding writes to: kept between events, so that finding allocates nothing.
@@ -42,6 +53,8 @@ pub struct Scratch {
     stamp: u32,
     candidates: Vec<u32>,
     buffer: String,
+    /// A bit for each filter, for sorting; zero in between.
+    marks: Vec<u64>,
 }
 
 impl Index {
@@ -57,7 +70,7 @@ impl Index {
                 groups.entry(id).or_default().entry(content.clone()).or_default().push(at as u32);
             }
         }
-        let (mut index, mut known) = (Index::default(), HashMap::new());
+        let (mut index, mut known) = (Index { filters: filters.len(), ..Index::default() }, HashMap::new());
         for (id, contents) in groups {
             let mut sets: Vec<Vec<u32>> = contents.into_values().collect();
             sets.sort_unstable();
@@ -85,22 +98,43 @@ impl Index {
                 None => builder.always(unit),
                 Some(probes) => probes.into_iter().for_each(|probe| builder.wait(probe, unit)),
             }
-            let rest = rest.into_iter().map(|at| self.predicate(&conjuncts[at], known)).collect();
-            self.units.push(Unit { rest, filters: set.as_slice().into() });
+            let rest = self.rest(rest.into_iter().map(|at| &conjuncts[at]), known);
+            let filters = self.slice(set);
+            self.units.push(Unit { rest, filters });
         }
         let (table, left) = builder.build();
         for unit in left {
             let conjuncts = conjuncts(&sets[unit as usize - first]);
-            self.units[unit as usize].rest = conjuncts.iter().map(|c| self.predicate(c, known)).collect();
+            self.units[unit as usize].rest = self.rest(conjuncts.iter(), known);
         }
         table
     }
 
-    fn predicate<'f>(&mut self, conjunct: &'f super::Conjunct, known: &mut HashMap<&'f str, u32>) -> u32 {
-        *known.entry(&conjunct.spelling).or_insert_with(|| {
-            self.predicates.push(Arc::clone(&conjunct.predicate));
-            self.predicates.len() as u32 - 1
-        })
+    /// The positions of these predicates, adding those that are new.
+    fn rest<'f>(
+        &mut self,
+        conjuncts: impl Iterator<Item = &'f Conjunct>,
+        known: &mut HashMap<&'f str, u32>,
+    ) -> Slice {
+        let positions: Vec<u32> = conjuncts
+            .map(|conjunct| {
+                *known.entry(&conjunct.spelling).or_insert_with(|| {
+                    self.predicates.push(Arc::clone(&conjunct.predicate));
+                    self.predicates.len() as u32 - 1
+                })
+            })
+            .collect();
+        self.slice(&positions)
+    }
+
+    fn slice(&mut self, numbers: &[u32]) -> Slice {
+        let start = self.numbers.len() as u32;
+        self.numbers.extend_from_slice(numbers);
+        Slice { start, end: self.numbers.len() as u32 }
+    }
+
+    fn numbers(&self, slice: Slice) -> &[u32] {
+        &self.numbers[slice.start as usize..slice.end as usize]
     }
 
     /// Finds the filters that match, into `scratch.matched`.
@@ -108,7 +142,7 @@ impl Index {
         scratch.matched.clear();
         let Some(table) = self.tables.get(event.event_id()) else { return };
         scratch.begin(self);
-        let Scratch { matched, seen, answers, stamp, candidates, buffer } = scratch;
+        let Scratch { matched, seen, answers, stamp, candidates, buffer, marks } = scratch;
         faulted.unparsed += table.find(event, buffer, &mut |unit| {
             let last = &mut seen[unit as usize];
             if *last != *stamp {
@@ -118,8 +152,8 @@ impl Index {
         });
         let mut look = Look { event, faulted, buffer: std::mem::take(buffer) };
         for unit in candidates.drain(..) {
-            let unit = &self.units[unit as usize];
-            let holds = unit.rest.iter().all(|at| {
+            let unit = self.units[unit as usize];
+            let holds = self.numbers(unit.rest).iter().all(|at| {
                 let answer = &mut answers[*at as usize];
                 if *answer >> 1 != *stamp {
                     *answer = *stamp << 1 | u32::from(self.predicates[*at as usize].holds(&mut look));
@@ -127,11 +161,11 @@ impl Index {
                 *answer & 1 == 1
             });
             if holds {
-                matched.extend_from_slice(&unit.filters);
+                matched.extend_from_slice(self.numbers(unit.filters));
             }
         }
         *buffer = look.buffer;
-        matched.sort_unstable();
+        ascending(matched, marks, self.filters);
     }
 
     /// How many filters, told apart by event id and content, the index holds.
@@ -157,5 +191,25 @@ impl Scratch {
         }
         self.seen.resize(index.units.len().max(self.seen.len()), 0);
         self.answers.resize(index.predicates.len().max(self.answers.len()), 0);
+    }
+}
+
+/// Sorts numbers below `below`, each there at most once: many of them by marking them.
+fn ascending(numbers: &mut Vec<u32>, marks: &mut Vec<u64>, below: usize) {
+    let words = below.div_ceil(64);
+    if numbers.len() < 32 || numbers.len() * 8 < words {
+        numbers.sort_unstable();
+        return;
+    }
+    marks.resize(words.max(marks.len()), 0);
+    for number in numbers.drain(..) {
+        marks[number as usize / 64] |= 1 << (number % 64);
+    }
+    for (at, word) in marks[..words].iter_mut().enumerate() {
+        let mut bits = std::mem::take(word);
+        while bits != 0 {
+            numbers.push(at as u32 * 64 + bits.trailing_zeros());
+            bits &= bits - 1;
+        }
     }
 }

@@ -28,59 +28,84 @@ impl Interval {
     }
 }
 
-/// Intervals, each with a unit; sorted by their lower ends, and read as a balanced tree: the root of a range is its
-/// middle, the halves beside it are its children.
+/// Intervals, each with a unit. Their ends are known by their ranks among all ends, so a number is compared with
+/// ends twice by binary search and from there on by rank. Sorted by their lower ends, the intervals are read as a
+/// balanced tree: the root of a range is its middle, the halves beside it are its children.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intervals {
-    sorted: Vec<(Interval, u32)>,
-    /// The highest upper end in the subtree of each.
-    reach: Vec<End>,
+    /// All ends, ascending, each once.
+    ends: Vec<End>,
+    sorted: Vec<Ranked>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ranked {
+    low: u32,
+    high: u32,
+    /// The highest upper end in the subtree of this one.
+    reach: u32,
+    unit: u32,
+}
+
+/// Where a number lies: how many ends are at or below it, and how many below.
+#[derive(Clone, Copy)]
+struct Rank {
+    reached: u32,
+    passed: u32,
 }
 
 impl Intervals {
-    pub(super) fn new(mut intervals: Vec<(Interval, u32)>) -> Intervals {
-        intervals.sort_unstable_by_key(|(interval, unit)| (interval.low, *unit));
-        let mut built =
-            Intervals { reach: intervals.iter().map(|(i, _)| i.high).collect(), sorted: intervals };
-        built.measure(0, built.sorted.len());
-        built
+    pub(super) fn new(intervals: Vec<(Interval, u32)>) -> Intervals {
+        let mut ends: Vec<End> = intervals.iter().flat_map(|(i, _)| [i.low, i.high]).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let rank = |end: &End| ends.partition_point(|e| e < end) as u32;
+        let ranked = |(i, unit): &(Interval, u32)| Ranked {
+            low: rank(&i.low),
+            high: rank(&i.high),
+            reach: rank(&i.high),
+            unit: *unit,
+        };
+        let mut sorted: Vec<Ranked> = intervals.iter().map(ranked).collect();
+        sorted.sort_unstable_by_key(|i| (i.low, i.unit));
+        measure(&mut sorted);
+        Intervals { ends, sorted }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
 
-    fn measure(&mut self, start: usize, end: usize) -> Option<End> {
-        if start >= end {
-            return None;
-        }
-        let middle = start + (end - start) / 2;
-        let (left, right) = (self.measure(start, middle), self.measure(middle + 1, end));
-        let reach = left.into_iter().chain(right).fold(self.reach[middle], End::max);
-        self.reach[middle] = reach;
-        Some(reach)
-    }
-
     /// Calls `hit` with the unit of every interval that holds the number.
     pub(super) fn find(&self, number: Number, hit: &mut impl FnMut(u32)) {
-        self.descend(0, self.sorted.len(), (number, 0), hit);
+        let at = (number, 0);
+        let reached = self.ends.partition_point(|end| *end <= at) as u32;
+        let passed = self.ends.partition_point(|end| *end < at) as u32;
+        descend(&self.sorted, Rank { reached, passed }, hit);
     }
+}
 
-    fn descend(&self, mut start: usize, end: usize, at: End, hit: &mut impl FnMut(u32)) {
-        while start < end {
-            let middle = start + (end - start) / 2;
-            if self.reach[middle] < at {
-                return;
-            }
-            self.descend(start, middle, at, hit);
-            let (interval, unit) = &self.sorted[middle];
-            if interval.low > at {
-                return;
-            }
-            if interval.high >= at {
-                hit(*unit);
-            }
-            start = middle + 1;
+/// Fills in the reach of every interval, and answers the highest.
+fn measure(range: &mut [Ranked]) -> u32 {
+    let middle = range.len() / 2;
+    let (left, rest) = range.split_at_mut(middle);
+    let Some((root, right)) = rest.split_first_mut() else { return 0 };
+    root.reach = root.high.max(measure(left)).max(measure(right));
+    root.reach
+}
+
+fn descend(mut range: &[Ranked], at: Rank, hit: &mut impl FnMut(u32)) {
+    while let Some(root) = range.get(range.len() / 2) {
+        if root.reach < at.passed {
+            return;
         }
+        descend(&range[..range.len() / 2], at, hit);
+        if root.low >= at.reached {
+            return;
+        }
+        if root.high >= at.passed {
+            hit(root.unit);
+        }
+        range = &range[range.len() / 2 + 1..];
     }
 }

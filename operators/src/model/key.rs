@@ -45,7 +45,9 @@ fn value<'e>(field: Field, event: &'e Event<'_>) -> Option<std::borrow::Cow<'e, 
     use std::borrow::Cow;
     if field == Field::GUID {
         // Guids beyond 63 bits have no exact value among the event's values.
-        return event.guid.map(|g| Cow::Owned(i64::try_from(g).map_or_else(|_| Value::Text(g.to_string().into()), Value::Int)));
+        return event.guid.map(|g| {
+            Cow::Owned(i64::try_from(g).map_or_else(|_| Value::Text(g.to_string().into()), Value::Int))
+        });
     }
     event.get(field).map(Cow::Borrowed)
 }
@@ -66,8 +68,11 @@ pub fn route(seed: u64, key: &str) -> u64 {
 
 /// The seed that tells one `key_by` from another in [`route`]: a hash of its names.
 pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
-    let names: Vec<String> =
-        key.0.iter().map(|f| format!("{}:{}", if f.0 < 6 { "top" } else { "property" }, fields.name(*f))).collect();
+    let names: Vec<String> = key
+        .0
+        .iter()
+        .map(|f| format!("{}:{}", if f.0 < 6 { "top" } else { "property" }, fields.name(*f)))
+        .collect();
     xxh3_64(names.join("\0").as_bytes())
 }
 

@@ -85,7 +85,20 @@ impl Routed {
 
     /// Empties the batch, keeping its memory.
     pub fn clear(&mut self) {
-        let Routed { hash, offset, guid, now, time, seen, partition, flags, targets_end, blob_end, targets, blob } = self;
+        let Routed {
+            hash,
+            offset,
+            guid,
+            now,
+            time,
+            seen,
+            partition,
+            flags,
+            targets_end,
+            blob_end,
+            targets,
+            blob,
+        } = self;
         hash.clear();
         offset.clear();
         guid.clear();
@@ -101,7 +114,11 @@ impl Routed {
     }
 
     /// Appends a record; `head` carries all but targets and values.
-    pub fn push<'v>(&mut self, head: &RoutedRecord<'_>, values: impl Iterator<Item = (Field, &'v Value<'v>)>) {
+    pub fn push<'v>(
+        &mut self,
+        head: &RoutedRecord<'_>,
+        values: impl Iterator<Item = (Field, &'v Value<'v>)>,
+    ) {
         self.targets.extend_from_slice(head.targets);
         write_text(&mut self.blob, head.key);
         write_text(&mut self.blob, head.event_id);
@@ -160,10 +177,32 @@ impl<'b> RoutedRecord<'b> {
     /// A record's head, to be pushed with values.
     #[expect(clippy::too_many_arguments, reason = "one argument per array of the batch")]
     pub fn head(
-        hash: u64, partition: u32, offset: u64, guid: Option<u64>, now: i64, time: i64, seen: u64, key_group: u32,
-        targets: &'b [u32], key: &'b str, event_id: &'b str,
+        hash: u64,
+        partition: u32,
+        offset: u64,
+        guid: Option<u64>,
+        now: i64,
+        time: i64,
+        seen: u64,
+        key_group: u32,
+        targets: &'b [u32],
+        key: &'b str,
+        event_id: &'b str,
     ) -> Self {
-        RoutedRecord { hash, partition, offset, guid, now, time, seen, key_group, targets, key, event_id, values: &[] }
+        RoutedRecord {
+            hash,
+            partition,
+            offset,
+            guid,
+            now,
+            time,
+            seen,
+            key_group,
+            targets,
+            key,
+            event_id,
+            values: &[],
+        }
     }
 
     /// The values, in the order they were pushed. Ends early where the bytes do not hold together.

@@ -60,7 +60,9 @@ impl Trigger {
     pub fn id(rule_id: &str, key: &str, cause: Option<&Cause>) -> String {
         let cause = match cause {
             None => "publish".to_owned(),
-            Some(Cause { partition, offset, condition: Some(condition), deadline: Some(deadline), .. }) => {
+            Some(Cause {
+                partition, offset, condition: Some(condition), deadline: Some(deadline), ..
+            }) => {
                 format!("{partition}\0{offset}\0{condition}\0{deadline}")
             }
             Some(Cause { partition, offset, .. }) => format!("{partition}\0{offset}"),

@@ -9,10 +9,19 @@
 //!
 //! **Invariants**: the flat struct has no padding, no nesting and only arrays whose elements are plain integers; all
 //! `unsafe` of this crate is in this module.
-#![allow(unsafe_code, reason = "abomonation writes and reads memory images; the invariants above say why that holds here")]
-#![allow(deprecated, reason = "the derive that replaces the macro expands to impls that the compiler warns of")]
+#![allow(
+    unsafe_code,
+    reason = "abomonation writes and reads memory images; the invariants above say why that holds here"
+)]
+#![allow(
+    deprecated,
+    reason = "the derive that replaces the macro expands to impls that the compiler warns of"
+)]
 
-use std::{io::Write, sync::atomic::{AtomicU8, Ordering}};
+use std::{
+    io::Write,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use abomonation::{Abomonation, unsafe_abomonate};
 use bytemuck::Pod;
@@ -65,7 +74,20 @@ fn layout() -> u64 {
 }
 
 fn image(batch: &Routed) -> Image {
-    let Routed { hash, offset, guid, now, time, seen, partition, flags, targets_end, blob_end, targets, blob } = batch;
+    let Routed {
+        hash,
+        offset,
+        guid,
+        now,
+        time,
+        seen,
+        partition,
+        flags,
+        targets_end,
+        blob_end,
+        targets,
+        blob,
+    } = batch;
     Image {
         wide: [&hash[..], offset, guid, seen].concat(),
         signed: [&now[..], time].concat(),
@@ -156,7 +178,12 @@ pub fn decode(bytes: &[u8]) -> Option<Routed> {
         }
         _ => {
             let mut rest = payload;
-            let image = Image { wide: take(&mut rest)?, signed: take(&mut rest)?, narrow: take(&mut rest)?, bytes: take(&mut rest)? };
+            let image = Image {
+                wide: take(&mut rest)?,
+                signed: take(&mut rest)?,
+                narrow: take(&mut rest)?,
+                bytes: take(&mut rest)?,
+            };
             batch(&image)
         }
     }
@@ -180,7 +207,9 @@ impl ContainerBytes for Routed {
         // A peer of another build is refused when the cluster forms, so this does not happen; an empty batch would hide it.
         match decode(&bytes) {
             Some(batch) => batch,
-            None => panic!("a routed batch of another build, or a broken one: run one version of strateye in all processes"),
+            None => panic!(
+                "a routed batch of another build, or a broken one: run one version of strateye in all processes"
+            ),
         }
     }
 
@@ -206,7 +235,19 @@ mod tests {
     fn sample(records: &[(u64, i64, String, Vec<u32>)]) -> Routed {
         let mut batch = Routed::default();
         for (hash, now, key, targets) in records {
-            let head = RoutedRecord::head(*hash, 3, hash / 2, (hash % 2 == 0).then_some(*hash), *now, now + 1, 7, 1, targets, key, "search");
+            let head = RoutedRecord::head(
+                *hash,
+                3,
+                hash / 2,
+                (hash % 2 == 0).then_some(*hash),
+                *now,
+                now + 1,
+                7,
+                1,
+                targets,
+                key,
+                "search",
+            );
             let value = Value::Text(key.as_str().into());
             batch.push(&head, [(Field(6), &value), (Field(9), &Value::Float(1.5))].into_iter());
         }

@@ -53,7 +53,9 @@ pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) ->
                             let Some(applied) = shelf.applied(generation) else { continue };
                             let mut session = output.session(&*capability);
                             for change in &applied.crowds {
-                                let row = |crowd: &Crowd, difference| ((change.slot, crowd.clone()), at, difference);
+                                let row = |crowd: &Crowd, difference| {
+                                    ((change.slot, crowd.clone()), at, difference)
+                                };
                                 session.give_iterator(change.before.iter().map(|c| row(c, -1)));
                                 session.give_iterator(change.after.iter().map(|c| row(c, 1)));
                             }

@@ -9,7 +9,9 @@
 //!   evaluated before it runs. The clock is the least of all partitions'.
 //! - Capabilities are held for waiting records and clocks only. What waits is bounded by how far sources read ahead.
 
-use std::{cell::Cell, collections::BTreeMap, collections::HashMap, collections::VecDeque, mem, rc::Rc, sync::Arc};
+use std::{
+    cell::Cell, collections::BTreeMap, collections::HashMap, collections::VecDeque, mem, rc::Rc, sync::Arc,
+};
 
 use timely::{
     container::CapacityContainerBuilder,
@@ -68,8 +70,12 @@ struct Waiting {
 
 /// Evaluates routed records, which are exchanged by key on the way in.
 pub fn evaluate<'s>(
-    routed: Stream<'s, u64, Routed>, signals: StreamVec<'s, u64, Signal>, clocks: StreamVec<'s, u64, (u32, i64)>,
-    shelf: Arc<dyn Shelf>, mut evaluator: Evaluator, gauge: Rc<Cell<EvaluateGauge>>,
+    routed: Stream<'s, u64, Routed>,
+    signals: StreamVec<'s, u64, Signal>,
+    clocks: StreamVec<'s, u64, (u32, i64)>,
+    shelf: Arc<dyn Shelf>,
+    mut evaluator: Evaluator,
+    gauge: Rc<Cell<EvaluateGauge>>,
 ) -> Evaluated<'s> {
     let mut builder = OperatorBuilder::new("evaluate".to_owned(), signals.scope());
     let mut signals = builder.new_input(signals, Pipeline);
@@ -78,7 +84,8 @@ pub fn evaluate<'s>(
     let (fired_output, fired_stream) = builder.new_output::<Vec<Fired>>();
     let (failures_output, failures_stream) = builder.new_output::<Vec<RuleFailure>>();
     let mut fired_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Fired>>>::from(fired_output);
-    let mut failures_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<RuleFailure>>>::from(failures_output);
+    let mut failures_output =
+        OutputBuilder::<_, CapacityContainerBuilder<Vec<RuleFailure>>>::from(failures_output);
     builder.build(move |initial| {
         drop(initial);
         let mut waiting: VecDeque<Waiting> = VecDeque::new();
@@ -99,20 +106,29 @@ pub fn evaluate<'s>(
             });
             routed.for_each(|time, batch| {
                 shown.waiting_bytes += batch.bytes();
-                waiting.push_back(Waiting { capability: [time.retain(0), time.retain(1)], batch: mem::take(batch) });
+                waiting.push_back(Waiting {
+                    capability: [time.retain(0), time.retain(1)],
+                    batch: mem::take(batch),
+                });
             });
             clocks.for_each(|time, clocks| {
-                let entry = told.entry(*time.time()).or_insert_with(|| ([time.retain(0), time.retain(1)], Vec::new()));
+                let entry = told
+                    .entry(*time.time())
+                    .or_insert_with(|| ([time.retain(0), time.retain(1)], Vec::new()));
                 entry.1.append(clocks);
             });
             let mut fired_output = fired_output.activate();
             let mut failures_output = failures_output.activate();
             let mut emit = |emitted: &mut Emitted, capability: &[Capability<u64>; 2]| {
                 if !emitted.triggers.is_empty() {
-                    fired_output.session(&capability[0]).give_iterator(emitted.triggers.drain(..).map(Fired::from));
+                    fired_output
+                        .session(&capability[0])
+                        .give_iterator(emitted.triggers.drain(..).map(Fired::from));
                 }
                 if !emitted.failures.is_empty() {
-                    failures_output.session(&capability[1]).give_iterator(mem::take(&mut emitted.failures).into_values());
+                    failures_output
+                        .session(&capability[1])
+                        .give_iterator(mem::take(&mut emitted.failures).into_values());
                 }
             };
             let mut emitted = Emitted::default();
@@ -136,14 +152,17 @@ pub fn evaluate<'s>(
                     emit(&mut emitted, &next.capability);
                 }
                 let Some(switch) = switches.front().copied() else { break };
-                let reached = announced.is_some_and(|a| a >= switch.at) && !frontiers[1].less_than(&switch.at);
+                let reached =
+                    announced.is_some_and(|a| a >= switch.at) && !frontiers[1].less_than(&switch.at);
                 let Some(applied) = shelf.applied(switch.generation).filter(|_| reached) else { break };
                 evaluator.install(Arc::clone(&applied.book));
                 (shown.generation, shown.since_epoch) = (switch.generation, switch.at);
                 switches.pop_front();
             }
             while let Some(entry) = told.first_entry() {
-                if frontiers.iter().any(|f| f.less_equal(entry.key())) || waiting.iter().any(|w| w.capability[0].time() <= entry.key()) {
+                if frontiers.iter().any(|f| f.less_equal(entry.key()))
+                    || waiting.iter().any(|w| w.capability[0].time() <= entry.key())
+                {
                     break;
                 }
                 let (capability, clocks) = entry.remove();

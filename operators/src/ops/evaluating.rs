@@ -141,7 +141,16 @@ impl Evaluator {
 
     /// An event concerns a rule for a key.
     #[expect(clippy::too_many_arguments, reason = "the event, where it goes, and where its triggers go")]
-    fn event(&mut self, book: &RuleBook, rule: usize, id: KeyId, targets: &[Target], seen: &Seen<'_>, read_at: u64, out: &mut Emitted) {
+    fn event(
+        &mut self,
+        book: &RuleBook,
+        rule: usize,
+        id: KeyId,
+        targets: &[Target],
+        seen: &Seen<'_>,
+        read_at: u64,
+        out: &mut Emitted,
+    ) {
         let plan = &*book.rules[rule];
         let now = seen.now;
         if !plan.active(now) {
@@ -224,7 +233,9 @@ impl Evaluator {
             if judge.fires(before, false, deadline) && plan.active(deadline) {
                 fire(&mut judge, key, &Why::Timer(&armed), deadline, out);
             }
-        } else if judge.state.extra.as_deref().is_some_and(|e| e.judge_at_publish) && deadline == plan.publish - 1 {
+        } else if judge.state.extra.as_deref().is_some_and(|e| e.judge_at_publish)
+            && deadline == plan.publish - 1
+        {
             judge.state.extra_mut().judge_at_publish = false;
             let holds = judge.holds(plan.publish);
             judge.remember_edge(holds);
@@ -249,7 +260,8 @@ impl Evaluator {
             self.timers.pop();
             let Some(rule) = book.at_slot(slot) else { continue };
             let block = self.store.block(id);
-            let current = block.position(slot).map(|i| block.rules[i].next_deadline(book.rules[rule].publish));
+            let current =
+                block.position(slot).map(|i| block.rules[i].next_deadline(book.rules[rule].publish));
             if current == Some(deadline) {
                 self.run_rule(&book, rule, id, deadline, out);
             }
@@ -276,7 +288,8 @@ impl Evaluator {
                 let mut state = state.clone();
                 state.migrate(plan);
                 let mut ignored = (EvaluateCounts::default(), Vec::new());
-                let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut ignored.0, &mut ignored.1);
+                let mut judge =
+                    judge(plan, &mut state, &mut self.runners[rule], &mut ignored.0, &mut ignored.1);
                 let now = block.last_now.max(self.clock);
                 for (id, outputs) in judge.values(now) {
                     all.push((plan.id().to_owned(), block.key.to_string(), id, outputs));
@@ -296,7 +309,10 @@ fn expired(plan: &RulePlan, state: &RuleState, now: i64) -> bool {
 }
 
 fn judge<'j>(
-    plan: &'j RulePlan, state: &'j mut RuleState, runners: &'j mut [Option<Runner>], counts: &'j mut EvaluateCounts,
+    plan: &'j RulePlan,
+    state: &'j mut RuleState,
+    runners: &'j mut [Option<Runner>],
+    counts: &'j mut EvaluateCounts,
     failures: &'j mut Vec<String>,
 ) -> Judge<'j> {
     let outputs = plan.conditions.iter().map(|_| None).collect();

@@ -171,7 +171,8 @@ impl Judge<'_> {
             }
             let input = FoldInput { time: seen.time, now: seen.now, step: usize::from(step) };
             let timer = self.timer(condition);
-            let values = plan.inputs.iter().map(|f| seen.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
+            let values =
+                plan.inputs.iter().map(|f| seen.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
             let cells = &mut self.state.cells[plan.cells.clone()];
             match runner(self.plan, self.runners, condition).on_event(&plan.program, cells, input, values) {
                 Ok(used) => {
@@ -188,7 +189,12 @@ impl Judge<'_> {
                 event_id: seen.event_id.into(),
                 event_time: seen.event_time,
                 guid: seen.guid,
-                values: seen.values.iter().filter(|(f, _)| action.contains(f)).map(|(f, v)| (*f, v.clone().into_owned())).collect(),
+                values: seen
+                    .values
+                    .iter()
+                    .filter(|(f, _)| action.contains(f))
+                    .map(|(f, v)| (*f, v.clone().into_owned()))
+                    .collect(),
             });
         }
         false

@@ -65,8 +65,12 @@ type Capabilities = [Capability<u64>; 3];
 
 /// Matches what sources read; `partitions` are those this worker reads.
 pub fn match_events<'s>(
-    reads: StreamVec<'s, u64, Read>, signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>, mut matcher: Matcher,
-    partitions: Vec<u32>, counts: Rc<Cell<MatchCounts>>,
+    reads: StreamVec<'s, u64, Read>,
+    signals: StreamVec<'s, u64, Signal>,
+    shelf: Arc<dyn Shelf>,
+    mut matcher: Matcher,
+    partitions: Vec<u32>,
+    counts: Rc<Cell<MatchCounts>>,
 ) -> Matched<'s> {
     let arranged = crowds(signals.clone(), Arc::clone(&shelf));
     let mut crowds = CrowdReader::new(arranged.trace);
@@ -80,7 +84,8 @@ pub fn match_events<'s>(
     let (clocks_output, clocks_stream) = builder.new_output_connection::<Vec<(u32, i64)>, _>(inputs());
     let mut routed_output = OutputBuilder::<_, CapacityContainerBuilder<Routed>>::from(routed_output);
     let mut refused_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Refused>>>::from(refused_output);
-    let mut clocks_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<(u32, i64)>>>::from(clocks_output);
+    let mut clocks_output =
+        OutputBuilder::<_, CapacityContainerBuilder<Vec<(u32, i64)>>>::from(clocks_output);
     builder.build(move |initial| {
         drop(initial);
         let mut waiting: VecDeque<(Capabilities, Vec<Read>)> = VecDeque::new();

@@ -124,10 +124,20 @@ impl Matcher {
             if key::write_key(&book.keys[*group as usize], &event, &mut self.key) {
                 let hash = key::route(book.key_seeds[*group as usize], &self.key);
                 let head = RoutedRecord::head(
-                    hash, batch.partition, record.offset, event.guid, now, event.event_time, batch.read_at, *group, targets,
-                    &self.key, event.event_id(),
+                    hash,
+                    batch.partition,
+                    record.offset,
+                    event.guid,
+                    now,
+                    event.event_time,
+                    batch.read_at,
+                    *group,
+                    targets,
+                    &self.key,
+                    event.event_id(),
                 );
-                let mut needed: Vec<Field> = targets.iter().flat_map(|t| &book.needs[*t as usize]).copied().collect();
+                let mut needed: Vec<Field> =
+                    targets.iter().flat_map(|t| &book.needs[*t as usize]).copied().collect();
                 needed.sort_unstable();
                 needed.dedup();
                 routed.push(&head, needed.iter().filter_map(|f| Some((*f, event.get(*f)?))));
@@ -147,7 +157,9 @@ impl Matcher {
             let rule = book.targets[*target as usize].rule();
             if checked.0 != rule {
                 let inside = !book.has_crowd[rule]
-                    || guid.is_some_and(|g| self.crowds.get(&book.rules[rule].slot).is_some_and(|c| c.contains(g)));
+                    || guid.is_some_and(|g| {
+                        self.crowds.get(&book.rules[rule].slot).is_some_and(|c| c.contains(g))
+                    });
                 checked = (rule, inside);
             }
             if !checked.1 {

@@ -39,7 +39,12 @@ pub fn owner(hash: u64, peers: usize) -> usize {
 }
 
 impl Distributor<Routed> for Router {
-    fn partition<T: Clone, P: Push<Message<T, Routed>>>(&mut self, batch: &mut Routed, time: &T, pushers: &mut [P]) {
+    fn partition<T: Clone, P: Push<Message<T, Routed>>>(
+        &mut self,
+        batch: &mut Routed,
+        time: &T,
+        pushers: &mut [P],
+    ) {
         for i in 0..batch.len() {
             // `match` made this batch, so it holds together.
             let Some(record) = batch.get(i) else { continue };

@@ -74,7 +74,9 @@ impl Action {
                 for part in parts {
                     match part {
                         Part::Text(t) => text.push_str(t),
-                        Part::Field(field) => text.push_str(&value(*field).map(Value::text).unwrap_or_default()),
+                        Part::Field(field) => {
+                            text.push_str(&value(*field).map(Value::text).unwrap_or_default())
+                        }
                     }
                 }
                 Json::String(text)

@@ -201,7 +201,8 @@ impl Catalog {
                 filters.push(filter.clone());
             }
         }
-        let rule_key = rules.iter().map(|r| self.keys.iter().position(|k| *k == r.key).unwrap_or(0) as u32).collect();
+        let rule_key =
+            rules.iter().map(|r| self.keys.iter().position(|k| *k == r.key).unwrap_or(0) as u32).collect();
         Arc::new(RuleBook {
             generation: self.generation,
             has_crowd: self.rules.values().map(|e| e.crowd.is_some()).collect(),
@@ -250,13 +251,20 @@ impl Catalog {
     fn put(&mut self, published: &Published) -> Result<(), Faults> {
         let former = self.rules.get(&published.rule_id);
         let unchanged = former.filter(|f| {
-            f.document == published.document && f.plan.publish == f.plan.spec.active.from.map_or(published.publish, |t| t.0.max(published.publish))
+            f.document == published.document
+                && f.plan.publish
+                    == f.plan.spec.active.from.map_or(published.publish, |t| t.0.max(published.publish))
         });
         let mut plan = match unchanged {
             Some(entry) => (*entry.plan).clone(),
             None => {
                 let spec: Rule = Rule::parse(&published.document)?;
-                let mut plan = compile(Arc::new(spec), published.publish, &mut self.fields, &published.scripts as &dyn ScriptStore)?;
+                let mut plan = compile(
+                    Arc::new(spec),
+                    published.publish,
+                    &mut self.fields,
+                    &published.scripts as &dyn ScriptStore,
+                )?;
                 plan.edited = self.generation;
                 plan
             }
@@ -269,7 +277,11 @@ impl Catalog {
         if !self.keys.contains(&plan.key) {
             self.keys.push(plan.key.clone());
         }
-        let entry = Entry { plan: Arc::new(plan), document: published.document.clone(), crowd: published.crowd.clone() };
+        let entry = Entry {
+            plan: Arc::new(plan),
+            document: published.document.clone(),
+            crowd: published.crowd.clone(),
+        };
         self.rules.insert(published.rule_id.clone(), entry);
         Ok(())
     }

@@ -22,10 +22,47 @@ const MOST_CONDITIONS: usize = 32;
 const MOST_STEPS: usize = 16;
 const MOST_KEY_FIELDS: usize = 4;
 const KEYWORDS: [&str; 41] = [
-    "true", "false", "let", "const", "if", "else", "switch", "do", "while", "until", "loop", "for", "in", "continue",
-    "break", "return", "throw", "try", "catch", "import", "export", "as", "private", "fn", "this", "is_def_fn",
-    "is_def_var", "is_shared", "print", "debug", "eval", "call", "curry", "type_of", "global", "super", "go", "async",
-    "await", "yield", "var",
+    "true",
+    "false",
+    "let",
+    "const",
+    "if",
+    "else",
+    "switch",
+    "do",
+    "while",
+    "until",
+    "loop",
+    "for",
+    "in",
+    "continue",
+    "break",
+    "return",
+    "throw",
+    "try",
+    "catch",
+    "import",
+    "export",
+    "as",
+    "private",
+    "fn",
+    "this",
+    "is_def_fn",
+    "is_def_var",
+    "is_shared",
+    "print",
+    "debug",
+    "eval",
+    "call",
+    "curry",
+    "type_of",
+    "global",
+    "super",
+    "go",
+    "async",
+    "await",
+    "yield",
+    "var",
 ];
 
 /// Scripts that rules may name besides the built-in calculators.
@@ -52,7 +89,10 @@ impl ScriptStore for std::collections::BTreeMap<String, String> {
 /// # Errors
 /// Every fault found, each with its path.
 pub fn compile(
-    spec: Arc<Rule>, publish: i64, fields: &mut Fields, scripts: &dyn ScriptStore,
+    spec: Arc<Rule>,
+    publish: i64,
+    fields: &mut Fields,
+    scripts: &dyn ScriptStore,
 ) -> Result<RulePlan, Faults> {
     let mut compiler = Compiler { faults: Vec::new(), fields, scripts };
     let plan = compiler.rule(spec, publish);
@@ -80,7 +120,9 @@ impl Compiler<'_> {
         let mut conditions = Vec::new();
         let mut initial = Vec::new();
         for (i, condition) in spec.conditions.iter().enumerate() {
-            if let Some(mut plan) = self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by) {
+            if let Some(mut plan) =
+                self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by)
+            {
                 plan.cells = initial.len()..initial.len() + plan.program.initial().len();
                 initial.extend_from_slice(plan.program.initial());
                 conditions.push(plan);
@@ -125,10 +167,22 @@ impl Compiler<'_> {
 
     fn names(&mut self, spec: &Rule) {
         if !is_rule_id(&spec.rule_id) {
-            self.fault("rule_id", format!("`{}` is no rule id; write 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit", spec.rule_id));
+            self.fault(
+                "rule_id",
+                format!(
+                    "`{}` is no rule id; write 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit",
+                    spec.rule_id
+                ),
+            );
         }
         if spec.conditions.len() > MOST_CONDITIONS {
-            self.fault("conditions", format!("{} conditions are too many; a rule has {MOST_CONDITIONS} at most", spec.conditions.len()));
+            self.fault(
+                "conditions",
+                format!(
+                    "{} conditions are too many; a rule has {MOST_CONDITIONS} at most",
+                    spec.conditions.len()
+                ),
+            );
         }
         let mut seen = BTreeSet::new();
         for (i, condition) in spec.conditions.iter().enumerate() {
@@ -136,7 +190,10 @@ impl Compiler<'_> {
             if !is_condition_id(&condition.id) {
                 self.fault(path, format!("`{}` is no condition id; write 1 to 32 of a-z 0-9 _, beginning with a letter, and no keyword", condition.id));
             } else if !seen.insert(&condition.id) {
-                self.fault(path, format!("`{}` is used twice; give every condition an id of its own", condition.id));
+                self.fault(
+                    path,
+                    format!("`{}` is used twice; give every condition an id of its own", condition.id),
+                );
             }
         }
         if !(0.0..=1.0).contains(&spec.holdout) {
@@ -179,7 +236,12 @@ impl Compiler<'_> {
                 (Some(position), _) if position < 4 => Field(position as u16),
                 (_, Some(property)) if !property.is_empty() => self.fields.intern_property(property),
                 _ => {
-                    self.fault(path, format!("`{name}` is no key; write guid, device_id, ip, session_id or properties.NAME"));
+                    self.fault(
+                        path,
+                        format!(
+                            "`{name}` is no key; write guid, device_id, ip, session_id or properties.NAME"
+                        ),
+                    );
                     continue;
                 }
             };
@@ -192,10 +254,18 @@ impl Compiler<'_> {
     }
 
     fn filter(&mut self, filter: &spec::Filter, path: &str) -> Option<Filter> {
-        Filter::compile(filter, self.fields).map_err(|fault| self.fault(join(path, &fault.path), fault.message)).ok()
+        Filter::compile(filter, self.fields)
+            .map_err(|fault| self.fault(join(path, &fault.path), fault.message))
+            .ok()
     }
 
-    fn condition(&mut self, spec: &spec::Condition, path: &str, publish: i64, key_by: &spec::KeyBy) -> Option<ConditionPlan> {
+    fn condition(
+        &mut self,
+        spec: &spec::Condition,
+        path: &str,
+        publish: i64,
+        key_by: &spec::KeyBy,
+    ) -> Option<ConditionPlan> {
         let Resolved { script, params, steps } = match params::resolve(spec, self.scripts) {
             Ok(resolved) => resolved,
             Err(faults) => {
@@ -218,8 +288,10 @@ impl Compiler<'_> {
             None => WindowPlan::Fixed { from: publish, until: i64::MAX },
             Some(Window::Sliding(span)) => WindowPlan::Sliding(span.0),
             Some(Window::Fixed { from, until }) => {
-                let (from, until) =
-                    (from.map_or(i64::MIN, |e| e.resolve(publish)), until.map_or(i64::MAX, |e| e.resolve(publish)));
+                let (from, until) = (
+                    from.map_or(i64::MIN, |e| e.resolve(publish)),
+                    until.map_or(i64::MAX, |e| e.resolve(publish)),
+                );
                 if from >= until {
                     self.fault(format!("{path}.window"), "`until` must lie after `from`");
                 }
@@ -233,13 +305,24 @@ impl Compiler<'_> {
         let program = match Program::compile(&script, &params, span, steps.then_some(filters.len())) {
             Ok(program) => Arc::new(program),
             Err(error) => {
-                self.fault(join(path, if matches!(spec.calculator, spec::Calculator::Own(_)) { "calculator.script" } else { "params" }), error.to_string());
+                self.fault(
+                    join(
+                        path,
+                        if matches!(spec.calculator, spec::Calculator::Own(_)) {
+                            "calculator.script"
+                        } else {
+                            "params"
+                        },
+                    ),
+                    error.to_string(),
+                );
                 return None;
             }
         };
         let inputs = program.inputs().0.iter().map(|name| self.fields.intern(name)).collect();
         let met = self.met(spec, path, &program);
-        let window_identity = format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));
+        let window_identity =
+            format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));
         let identity = format!(
             "{}\0{script}\0{}\0{}\0{}\0{key_by:?}\0{span:?}\0{window_identity}",
             spec.id,
@@ -247,7 +330,17 @@ impl Compiler<'_> {
             serde_json::to_string(&spec.event).unwrap_or_default(),
             serde_json::to_string(&spec.steps).unwrap_or_default(),
         );
-        Some(ConditionPlan { id: spec.id.clone(), program, inputs, filters, steps, window, met, cells: 0..0, hash: xxh3_128(identity.as_bytes()) })
+        Some(ConditionPlan {
+            id: spec.id.clone(),
+            program,
+            inputs,
+            filters,
+            steps,
+            window,
+            met,
+            cells: 0..0,
+            hash: xxh3_128(identity.as_bytes()),
+        })
     }
 
     fn met(&mut self, spec: &spec::Condition, path: &str, program: &Program) -> Option<Met> {
@@ -320,7 +413,10 @@ impl Compiler<'_> {
             Trigger::Each(id) => {
                 let Some(i) = conditions.iter().position(|c| c.id == *id) else {
                     let ids: Vec<_> = conditions.iter().map(|c| c.id.as_str()).collect();
-                    self.fault("trigger.each", format!("there is no condition `{id}`; this rule has {}", ids.join(" ")));
+                    self.fault(
+                        "trigger.each",
+                        format!("there is no condition `{id}`; this rule has {}", ids.join(" ")),
+                    );
                     return None;
                 };
                 let counts = params::counts(&spec.conditions[i].calculator)

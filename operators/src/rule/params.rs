@@ -47,7 +47,13 @@ pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Resul
             (None, Some(script)) => (script, condition.params.clone()),
             (None, None) => {
                 let names: Vec<_> = BUILTINS.iter().map(|b| b.name).collect();
-                fault("calculator", format!("there is no calculator `{name}`; built in are {}; or give {{\"script\": \"..\"}}", names.join(" ")));
+                fault(
+                    "calculator",
+                    format!(
+                        "there is no calculator `{name}`; built in are {}; or give {{\"script\": \"..\"}}",
+                        names.join(" ")
+                    ),
+                );
                 (String::new(), Map::new())
             }
         },
@@ -81,14 +87,21 @@ pub(super) fn counts(calculator: &Calculator) -> bool {
     }
 }
 
-fn check(builtin: &Builtin, condition: &Condition, fault: &mut impl FnMut(&str, String)) -> Map<String, Json> {
+fn check(
+    builtin: &Builtin,
+    condition: &Condition,
+    fault: &mut impl FnMut(&str, String),
+) -> Map<String, Json> {
     match (builtin.steps, &condition.steps) {
         (Some((least, most)), Some(steps)) if steps.len() < least || steps.len() > most => {
             let wanted = if least == most { format!("{least}") } else { format!("{least} to {most}") };
             fault("steps", format!("`{}` takes {wanted} steps, not {}", builtin.name, steps.len()));
         }
         (Some(_), None) if condition.event.is_some() => {
-            fault("event", format!("`{}` takes `steps`, a list of filters, in place of `event`", builtin.name));
+            fault(
+                "event",
+                format!("`{}` takes `steps`, a list of filters, in place of `event`", builtin.name),
+            );
         }
         (None, Some(_)) => fault("steps", format!("`{}` takes `event` in place of `steps`", builtin.name)),
         _ => {}
@@ -118,13 +131,17 @@ fn value(kind: Param, given: Option<&Json>) -> Result<Json, String> {
             Ok(name.strip_prefix("properties.").unwrap_or(name).into())
         }
         (Param::Property, _) => Err("name the property to read, such as \"amt\"".into()),
-        (Param::Amount, Some(Json::Number(n))) if n.as_u64().is_some_and(|n| (1..=1000).contains(&n)) => Ok(n.clone().into()),
+        (Param::Amount, Some(Json::Number(n))) if n.as_u64().is_some_and(|n| (1..=1000).contains(&n)) => {
+            Ok(n.clone().into())
+        }
         (Param::Amount, _) => Err("write a whole number from 1 to 1000".into()),
         (Param::Span | Param::OptionalSpan, Some(Json::String(text))) => span(text),
         (Param::OptionalSpan, None) => Ok(Json::Null),
         (Param::Span | Param::OptionalSpan, _) => Err("write a duration, such as \"15m\"".into()),
         (Param::Word(words), None) => Ok(words[0].into()),
-        (Param::Word(words), Some(Json::String(word))) if words.contains(&word.as_str()) => Ok(word.as_str().into()),
+        (Param::Word(words), Some(Json::String(word))) if words.contains(&word.as_str()) => {
+            Ok(word.as_str().into())
+        }
         (Param::Word(words), Some(_)) => Err(format!("write one of {}", words.join(" "))),
     }
 }

@@ -163,7 +163,8 @@ impl RulePlan {
     /// Whether the rule takes part at `now`. For history (`now` before publish) only the end counts.
     pub fn active(&self, now: i64) -> bool {
         let active = self.spec.active;
-        (now < self.publish || active.from.is_none_or(|from| now >= from.0)) && active.until.is_none_or(|until| now < until.0)
+        (now < self.publish || active.from.is_none_or(|from| now >= from.0))
+            && active.until.is_none_or(|until| now < until.0)
     }
 
     /// Whether firing is barred at `now`: the rule is paused, or what happens is history.
@@ -179,9 +180,12 @@ impl RulePlan {
 
     /// Makes the layout: conditions that another version has too keep that version's beginning.
     pub fn adopt(&mut self, former: Option<&RulePlan>) {
-        let since: BTreeMap<u128, u64> =
-            former.into_iter().flat_map(|f| f.layout.conditions.iter().map(|(i, _)| (i.hash, i.since))).collect();
-        let identity = |hash: u128| Identity { hash, since: since.get(&hash).copied().unwrap_or(self.version) };
+        let since: BTreeMap<u128, u64> = former
+            .into_iter()
+            .flat_map(|f| f.layout.conditions.iter().map(|(i, _)| (i.hash, i.since)))
+            .collect();
+        let identity =
+            |hash: u128| Identity { hash, since: since.get(&hash).copied().unwrap_or(self.version) };
         let conditions = self.conditions.iter().map(|c| (identity(c.hash), c.cells.clone())).collect();
         self.layout = Arc::new(Layout { conditions });
     }

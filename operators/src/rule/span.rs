@@ -36,7 +36,11 @@ impl From<Span> for String {
 impl Span {
     /// Reads a duration; the error says what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no duration; write a number and a unit, such as \"500ms\", \"30s\", \"15m\", \"36h\", \"5d\", \"2w\" or \"1d12h\"");
+        let wrong = || {
+            format!(
+                "`{text}` is no duration; write a number and a unit, such as \"500ms\", \"30s\", \"15m\", \"36h\", \"5d\", \"2w\" or \"1d12h\""
+            )
+        };
         let (mut rest, mut total) = (text, 0i64);
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -47,7 +51,7 @@ impl Span {
             total = number.checked_mul(ms).and_then(|n| total.checked_add(n)).ok_or_else(wrong)?;
             rest = &rest[digits + letters..];
         }
-        if total < 1 || total > LONGEST { Err(wrong()) } else { Ok(Span(total)) }
+        if (1..=LONGEST).contains(&total) { Ok(Span(total)) } else { Err(wrong()) }
     }
 }
 
@@ -61,7 +65,9 @@ impl TryFrom<Cow<'_, str>> for Instant {
 
     fn try_from(text: Cow<'_, str>) -> Result<Self, String> {
         text.parse::<Timestamp>().map(|t| Instant(t.as_millisecond())).map_err(|_| {
-            format!("`{text}` is no instant; write RFC 3339 with an offset, such as \"2026-11-20T00:00:00+08:00\"")
+            format!(
+                "`{text}` is no instant; write RFC 3339 with an offset, such as \"2026-11-20T00:00:00+08:00\""
+            )
         })
     }
 }
@@ -90,7 +96,9 @@ impl TryFrom<Cow<'_, str>> for Edge {
             Some("") => Ok(Edge::BeforePublish(0)),
             Some(rest) => match rest.strip_prefix('-').map(Span::parse) {
                 Some(Ok(back)) => Ok(Edge::BeforePublish(back.0)),
-                _ => Err(format!("`{text}` is no instant; write \"publish\" or, so long before it, \"publish-3d\"")),
+                _ => Err(format!(
+                    "`{text}` is no instant; write \"publish\" or, so long before it, \"publish-3d\""
+                )),
             },
             None => Instant::try_from(text.clone())
                 .map(Edge::At)

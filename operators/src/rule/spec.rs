@@ -66,7 +66,10 @@ pub struct Rule {
 
 /// The field or fields a rule's state is kept by: `guid`, `device_id`, `ip`, `session_id` or `properties.NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a field name or a list of them: guid, device_id, ip, session_id, properties.NAME")]
+#[serde(
+    untagged,
+    expecting = "expected a field name or a list of them: guid, device_id, ip, session_id, properties.NAME"
+)]
 pub enum KeyBy {
     /// One field.
     One(String),
@@ -215,15 +218,62 @@ impl TryFrom<RawNode> for Predicate {
     fn try_from(node: RawNode) -> Result<Self, String> {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Predicate::try_from).collect::<Result<_, _>>();
         match node {
-            RawNode { all: Some(n), any: None, not: None, expr: None, property: None, tag: None, op: None, value: None } => Ok(Predicate::All(each(n)?)),
-            RawNode { all: None, any: Some(n), not: None, expr: None, property: None, tag: None, op: None, value: None } => Ok(Predicate::Any(each(n)?)),
-            RawNode { all: None, any: None, not: Some(n), expr: None, property: None, tag: None, op: None, value: None } => Ok(Predicate::Not(Box::new(Predicate::try_from(*n)?))),
-            RawNode { all: None, any: None, not: None, expr: Some(e), property: None, tag: None, op: None, value: None } => Ok(Predicate::Expr(e)),
-            RawNode { all: None, any: None, not: None, expr: None, property: Some(name), tag: None, op: Some(op), value: Some(value) } => {
-                Ok(Predicate::Property(Comparison { name, op, value }))
+            RawNode {
+                all: Some(n),
+                any: None,
+                not: None,
+                expr: None,
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::All(each(n)?)),
+            RawNode {
+                all: None,
+                any: Some(n),
+                not: None,
+                expr: None,
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::Any(each(n)?)),
+            RawNode {
+                all: None,
+                any: None,
+                not: Some(n),
+                expr: None,
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::Not(Box::new(Predicate::try_from(*n)?))),
+            RawNode {
+                all: None,
+                any: None,
+                not: None,
+                expr: Some(e),
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::Expr(e)),
+            RawNode {
+                all: None,
+                any: None,
+                not: None,
+                expr: None,
+                property: Some(name),
+                tag: None,
+                op: Some(op),
+                value: Some(value),
+            } => Ok(Predicate::Property(Comparison { name, op, value })),
+            RawNode { property: Some(name), op: None, .. } => Err(format!(
+                "`op` is missing for property `{name}`; write one of = != > >= < <= in contains starts_with ends_with regex exists between"
+            )),
+            RawNode { property: Some(name), value: None, .. } => {
+                Err(format!("`value` is missing for property `{name}`"))
             }
-            RawNode { property: Some(name), op: None, .. } => Err(format!("`op` is missing for property `{name}`; write one of = != > >= < <= in contains starts_with ends_with regex exists between")),
-            RawNode { property: Some(name), value: None, .. } => Err(format!("`value` is missing for property `{name}`")),
             RawNode { tag: Some(_), .. } => Err(format!("`tag` belongs into a crowd's query; {NODE}")),
             _ => Err(NODE.into()),
         }
@@ -237,10 +287,24 @@ impl TryFrom<RawNode> for Query {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Query::try_from).collect::<Result<_, _>>();
         match node {
             RawNode { expr: Some(_), .. } | RawNode { property: Some(_), .. } => Err(QUERY.into()),
-            RawNode { all: Some(n), any: None, not: None, tag: None, op: None, value: None, .. } => Ok(Query::All(each(n)?)),
-            RawNode { all: None, any: Some(n), not: None, tag: None, op: None, value: None, .. } => Ok(Query::Any(each(n)?)),
-            RawNode { all: None, any: None, not: Some(n), tag: None, op: None, value: None, .. } => Ok(Query::Not(Box::new(Query::try_from(*n)?))),
-            RawNode { all: None, any: None, not: None, tag: Some(name), op: Some(op), value: Some(value), .. } => Ok(Query::Tag(Comparison { name, op, value })),
+            RawNode { all: Some(n), any: None, not: None, tag: None, op: None, value: None, .. } => {
+                Ok(Query::All(each(n)?))
+            }
+            RawNode { all: None, any: Some(n), not: None, tag: None, op: None, value: None, .. } => {
+                Ok(Query::Any(each(n)?))
+            }
+            RawNode { all: None, any: None, not: Some(n), tag: None, op: None, value: None, .. } => {
+                Ok(Query::Not(Box::new(Query::try_from(*n)?)))
+            }
+            RawNode {
+                all: None,
+                any: None,
+                not: None,
+                tag: Some(name),
+                op: Some(op),
+                value: Some(value),
+                ..
+            } => Ok(Query::Tag(Comparison { name, op, value })),
             _ => Err(QUERY.into()),
         }
     }
@@ -254,7 +318,9 @@ impl From<Predicate> for RawNode {
             Predicate::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
             Predicate::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
             Predicate::Expr(text) => RawNode { expr: Some(text), ..RawNode::default() },
-            Predicate::Property(c) => RawNode { property: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() },
+            Predicate::Property(c) => {
+                RawNode { property: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
+            }
         }
     }
 }
@@ -266,7 +332,9 @@ impl From<Query> for RawNode {
             Query::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
             Query::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
             Query::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
-            Query::Tag(c) => RawNode { tag: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() },
+            Query::Tag(c) => {
+                RawNode { tag: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
+            }
         }
     }
 }
@@ -397,7 +465,10 @@ impl TryFrom<RawWindow> for Window {
         match raw {
             RawWindow { last: Some(span), from: None, until: None } => Ok(Window::Sliding(span)),
             RawWindow { last: None, from, until } => Ok(Window::Fixed { from, until }),
-            _ => Err("a window slides ({\"last\": \"5d\"}) or is fixed ({\"from\": T, \"until\": T}), not both".into()),
+            _ => Err(
+                "a window slides ({\"last\": \"5d\"}) or is fixed ({\"from\": T, \"until\": T}), not both"
+                    .into(),
+            ),
         }
     }
 }

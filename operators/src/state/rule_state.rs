@@ -91,7 +91,8 @@ impl RuleState {
 
     /// Whether nothing tells it from a fresh one.
     pub fn is_fresh(&self, plan: &RulePlan) -> bool {
-        let plain = |e: &Extra| e.firings.is_empty() && e.armed.is_empty() && !e.judge_at_publish && e.edge.is_none();
+        let plain =
+            |e: &Extra| e.firings.is_empty() && e.armed.is_empty() && !e.judge_at_publish && e.edge.is_none();
         self.extra.as_deref().is_none_or(plain) && self.cells[..] == plan.initial[..]
     }
 

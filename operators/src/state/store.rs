@@ -75,8 +75,14 @@ impl Store {
         if let Some(id) = table.find(hash, same) {
             return KeyId(*id);
         }
-        let block =
-            KeyBlock { hash, group, key: key.into(), last_now: i64::MIN, next_deadline: i64::MAX, rules: Vec::new() };
+        let block = KeyBlock {
+            hash,
+            group,
+            key: key.into(),
+            last_now: i64::MIN,
+            next_deadline: i64::MAX,
+            rules: Vec::new(),
+        };
         let id = match free.pop() {
             Some(id) => {
                 blocks[id as usize] = block;

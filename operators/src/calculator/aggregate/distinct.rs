@@ -81,7 +81,11 @@ fn hash(value: &Value<'_>) -> u64 {
     let whole = |i: i64| xxh3_64(&[b"i".as_slice(), &i.to_le_bytes()].concat());
     let number = |f: f64| {
         let i = f as i64;
-        if i as f64 == f { whole(i) } else { xxh3_64(&[b"f".as_slice(), &f.to_bits().to_le_bytes()].concat()) }
+        if i as f64 == f {
+            whole(i)
+        } else {
+            xxh3_64(&[b"f".as_slice(), &f.to_bits().to_le_bytes()].concat())
+        }
     };
     match value {
         Value::Bool(b) => xxh3_64(if *b { b"true" } else { b"false" }),
@@ -103,9 +107,14 @@ fn register(registers: &mut [u8], hash: u64) {
 
 fn estimate(registers: &[u8]) -> u64 {
     let m = REGISTERS as f64;
-    let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / registers.iter().map(|r| 0.5f64.powi(i32::from(*r))).sum::<f64>();
+    let raw = 0.7213 / (1.0 + 1.079 / m) * m * m
+        / registers.iter().map(|r| 0.5f64.powi(i32::from(*r))).sum::<f64>();
     let empty = registers.iter().filter(|r| **r == 0).count();
-    if raw <= 2.5 * m && empty > 0 { (m * (m / empty as f64).ln()).round() as u64 } else { raw.round() as u64 }
+    if raw <= 2.5 * m && empty > 0 {
+        (m * (m / empty as f64).ln()).round() as u64
+    } else {
+        raw.round() as u64
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,106 @@
+//! Starts a cluster of child processes for a job, and hands on what they say.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use super::CliError;
+use crate::{
+    cluster::{Event, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
+    run::job::Job,
+};
+
+/// Environment variable that names the file with the job.
+pub(super) const JOB: &str = "STRATEYE_JOB";
+
+/// A running cluster.
+pub(super) struct Cluster {
+    supervisor: Supervisor,
+    events: mpsc::Receiver<Event>,
+    /// Keeps the job's file.
+    _folder: TempDir,
+}
+
+/// What a cluster tells.
+pub(super) enum Told {
+    /// A process's message.
+    Message(Json),
+    /// Something that a person should know.
+    Notice(String),
+    /// Nothing for a while.
+    Quiet,
+    /// The cluster has ended.
+    Over,
+}
+
+/// Starts `processes` processes; `restart` says what happens when one dies.
+pub(super) fn launch(job: &Job, processes: usize, restart: Restart) -> Result<Cluster, CliError> {
+    let folder = tempfile::Builder::new().prefix("strateye-").tempdir().map_err(CliError::failed)?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).map_err(CliError::failed)?;
+    let file = folder.path().join("job.json");
+    fs::write(&file, serde_json::to_vec(job).map_err(CliError::failed)?).map_err(CliError::failed)?;
+    let program = std::env::current_exe().map_err(CliError::failed)?;
+    let config = SupervisorConfig { restart, ..SupervisorConfig::new(processes) };
+    let reads_stdin = matches!(job.events, crate::run::job::Events::Stdin);
+    let (supervisor, events) = Supervisor::start(config, move |process, _generation| {
+        let mut command = Command::new(&program);
+        command.arg("process").env(JOB, &file);
+        if process != 0 || !reads_stdin {
+            command.stdin(Stdio::null());
+        }
+        command
+    })
+    .map_err(CliError::failed)?;
+    let handle = supervisor.handle();
+    stop_on_signals(handle)?;
+    Ok(Cluster { supervisor, events, _folder: folder })
+}
+
+/// Ctrl-C and SIGTERM end the cluster cleanly.
+fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM},
+        iterator::Signals,
+    };
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::failed)?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            // If it is over already, there is nothing to stop.
+            let _ = handle.request_stop();
+        }
+    });
+    Ok(())
+}
+
+impl Cluster {
+    /// What comes next, waiting at most so long.
+    pub(super) fn next(&self, wait: Duration) -> Told {
+        match self.events.recv_timeout(wait) {
+            Ok(Event::Message { message, .. }) => Told::Message(message),
+            Ok(Event::Exited(exit)) => Told::Notice(exit.to_string()),
+            Ok(Event::Restarting { generation, after, cause }) => {
+                Told::Notice(format!("restarting as generation {generation} in {after:?}: {cause}"))
+            }
+            Ok(Event::Started { .. } | Event::Running { .. }) => Told::Quiet,
+            Err(mpsc::RecvTimeoutError::Timeout) => Told::Quiet,
+            Err(mpsc::RecvTimeoutError::Disconnected) => Told::Over,
+        }
+    }
+
+    /// For stopping it from elsewhere.
+    pub(super) fn handle(&self) -> SupervisorHandle {
+        self.supervisor.handle()
+    }
+
+    /// Waits for the end.
+    pub(super) fn wait(self) -> Result<(), CliError> {
+        self.supervisor.wait().map(drop).map_err(CliError::failed)
+    }
+}

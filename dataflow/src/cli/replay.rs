@@ -1,0 +1,137 @@
+//! `strateye replay`: rules over a file of events, on the events' own time, to the end.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use operators::model::{decode::Decoder, decode::FieldNames, field::Fields};
+use sinks::LineOutput;
+use sources::events::{EventSource, FileSource, LineConfig, Next};
+
+use super::{
+    CliError,
+    launch::{Told, launch},
+    options::Common,
+    summary::Summary,
+};
+use crate::{
+    cluster::Restart,
+    run::job::{Events, Time},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    common: Common,
+    /// The events, one JSON object a line
+    #[arg(long, value_name = "FILE.jsonl")]
+    events: PathBuf,
+    /// How many processes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=128))]
+    processes: u16,
+    /// When all rules were published, unix ms or RFC 3339; at the first event's time if left out
+    #[arg(long, value_name = "T", value_parser = instant)]
+    publish_at: Option<i64>,
+    /// Print the summary as one JSON object on standard output (triggers then go to --triggers only)
+    #[arg(long)]
+    json: bool,
+}
+
+fn instant(text: &str) -> Result<i64, String> {
+    match text.parse::<i64>() {
+        Ok(ms) => Ok(ms),
+        Err(_) => text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond()).map_err(|_| {
+            "write unix milliseconds or RFC 3339 with an offset, such as 2026-11-20T00:00:00+08:00".into()
+        }),
+    }
+}
+
+/// The first event's time, unix ms; 0 for a file without events.
+fn first_time(path: &std::path::Path) -> Result<i64, CliError> {
+    let mut source = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
+    let decoder = Decoder::new(&FieldNames::default());
+    let fields = Fields::default();
+    loop {
+        match source.next(Duration::MAX).map_err(CliError::usage)? {
+            Next::Batch(batch) => {
+                let times =
+                    batch.records.iter().filter_map(|r| decoder.decode(&fields, batch.record(r)).ok());
+                if let Some(event) = times.into_iter().next() {
+                    return Ok(event.event_time);
+                }
+            }
+            Next::Idle => {}
+            Next::End => return Ok(0),
+        }
+    }
+}
+
+impl Replay {
+    pub(super) fn main(self) -> Result<(), CliError> {
+        let publish_at = match self.publish_at {
+            Some(at) => at,
+            None => first_time(&self.events)?,
+        };
+        if !self.common.rules.exists() {
+            return Err(CliError::usage(format!(
+                "--rules {}: there is nothing there; name a folder, a document or a store",
+                self.common.rules.display()
+            )));
+        }
+        let mut job = self.common.job(Events::File(self.events.clone()), Time::Replay { publish_at });
+        if self.json && self.common.triggers.is_none() {
+            job.triggers = LineOutput::Nowhere;
+        }
+        job.triggers.check().map_err(CliError::usage)?;
+        let cluster = launch(&job, self.processes.into(), Restart::Never)?;
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg}") {
+            bar.set_style(style);
+        }
+        let mut summary = Summary::new();
+        loop {
+            match cluster.next(Duration::from_millis(500)) {
+                Told::Message(message) => {
+                    summary.take(&message);
+                    let (done, of) = summary.progress();
+                    bar.set_length(of);
+                    bar.set_position(done);
+                    bar.set_message(format!(
+                        "{} events, {} triggers",
+                        summary.sum(|w| w.records),
+                        summary.sink().triggers
+                    ));
+                }
+                Told::Notice(_) | Told::Quiet => {}
+                Told::Over => break,
+            }
+        }
+        bar.finish_and_clear();
+        cluster.wait()?;
+        print(&summary, self.json);
+        Ok(())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the summary is what the command was asked for")]
+fn print(summary: &Summary, json: bool) {
+    let all = summary.json(false);
+    if json {
+        println!("{all}");
+        return;
+    }
+    eprintln!(
+        "{} events in {:.2} s ({:.0} events/s, {:.2} CPU µs each), {} triggers, {} lines refused, {} rules refused, peak memory {} MiB",
+        all["events"],
+        all["seconds"].as_f64().unwrap_or(0.0),
+        all["events_per_second"].as_f64().unwrap_or(0.0),
+        all["cpu_us_per_event"].as_f64().unwrap_or(0.0),
+        all["triggers"],
+        all["refused_events"],
+        summary.rejected.len(),
+        all["peak_memory_bytes"].as_u64().unwrap_or(0) >> 20,
+    );
+    for (rule, (name, count)) in &summary.sink().by_rule {
+        eprintln!("{count:>10}  {rule}  {name}");
+    }
+}

@@ -1,0 +1,154 @@
+//! `strateye rule`: check, publish and manage rules.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, Subcommand};
+use operators::{
+    model::field::Fields,
+    rule::{compile::compile, spec::Rule},
+};
+use sources::rules::{FolderStore, RuleStore, SqliteStore};
+
+use super::CliError;
+use crate::run::job::Rules;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RuleCommand {
+    /// Check a document, or all *.json of a folder
+    Check {
+        /// The document or folder
+        #[arg(value_name = "FILE|DIR")]
+        path: PathBuf,
+    },
+    /// Print the JSON Schema of rule documents
+    Schema,
+    /// Publish a document, new or as an edit
+    Publish {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The document
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Who publishes it
+        #[arg(long, default_value = "cli")]
+        author: String,
+    },
+    /// Pause a rule
+    Pause(RuleArgs),
+    /// Resume a paused rule
+    Resume(RuleArgs),
+    /// Retire a rule; its state is dropped
+    Retire(RuleArgs),
+    /// List all rules
+    List(StoreArgs),
+    /// Show a rule's document
+    Show(RuleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StoreArgs {
+    /// The folder or SQLite store (*.db, *.sqlite)
+    #[arg(long, value_name = "PATH")]
+    rules: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RuleArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The rule's id
+    #[arg(value_name = "RULE_ID")]
+    rule_id: String,
+}
+
+impl StoreArgs {
+    fn open(&self) -> Result<Box<dyn RuleStore>, CliError> {
+        Ok(match Rules::at(&self.rules) {
+            Rules::Folder(path) => Box::new(FolderStore::open(&path).map_err(CliError::usage)?),
+            Rules::Sqlite(path) => Box::new(SqliteStore::open(&path).map_err(CliError::usage)?),
+        })
+    }
+}
+
+/// All faults of a document, each as a line; none if it is fine.
+fn faults(path: &Path) -> Vec<String> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return vec![format!("can't be read: {error}")],
+    };
+    let checked = Rule::parse(&text).and_then(|rule| compile(Arc::new(rule), 0, &mut Fields::default(), &()));
+    match checked {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
+fn check(path: &Path) -> Result<(), CliError> {
+    let mut files = Vec::new();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).map_err(CliError::usage)? {
+            let path = entry.map_err(CliError::usage)?.path();
+            if path.extension().is_some_and(|e| e == "json") {
+                files.push(path);
+            }
+        }
+        files.sort();
+    } else {
+        files.push(path.to_owned());
+    }
+    let mut wrong = 0;
+    for file in &files {
+        let faults = faults(file);
+        if faults.is_empty() {
+            println!("{}: ok", file.display());
+        } else {
+            wrong += 1;
+            faults.iter().for_each(|fault| println!("{}: {fault}", file.display()));
+        }
+    }
+    match (files.len(), wrong) {
+        (0, _) => Err(CliError::usage(format!("{}: no *.json in it", path.display()))),
+        (_, 0) => Ok(()),
+        (all, wrong) => Err(CliError::usage(format!("{wrong} of {all} documents can't be published"))),
+    }
+}
+
+impl RuleCommand {
+    #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
+    pub(super) fn main(self) -> Result<(), CliError> {
+        match self {
+            RuleCommand::Check { path } => check(&path)?,
+            RuleCommand::Schema => println!("{:#}", Rule::schema()),
+            RuleCommand::Publish { store, file, author } => {
+                let faults = faults(&file);
+                if !faults.is_empty() {
+                    return Err(CliError::usage(format!("{}: {}", file.display(), faults.join("; "))));
+                }
+                let document = fs::read_to_string(&file).map_err(CliError::usage)?;
+                let published = store.open()?.publish(&document, &author).map_err(CliError::failed)?;
+                let version = published.version.map_or_else(String::new, |v| format!(" version {v}"));
+                println!("{}{version} published", published.rule_id);
+            }
+            RuleCommand::Pause(rule) => rule.store.open()?.pause(&rule.rule_id).map_err(CliError::usage)?,
+            RuleCommand::Resume(rule) => rule.store.open()?.resume(&rule.rule_id).map_err(CliError::usage)?,
+            RuleCommand::Retire(rule) => rule.store.open()?.retire(&rule.rule_id).map_err(CliError::usage)?,
+            RuleCommand::List(store) => {
+                for rule in store.open()?.list().map_err(CliError::failed)? {
+                    let version = rule.version.map_or_else(|| "-".into(), |v| v.to_string());
+                    let (state, detail) = rule.state.unwrap_or_default();
+                    println!("{}\t{version}\t{}\t{state}\t{detail}", rule.rule_id, rule.status);
+                }
+            }
+            RuleCommand::Show(rule) => {
+                let shown = rule.store.open()?.show(&rule.rule_id).map_err(CliError::usage)?;
+                println!("{}", shown.document.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! What a cluster's numbers add up to.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value as Json, json};
+
+use crate::run::meter::{Latency, Numbers, SinkNumbers};
+
+/// Numbers of all workers, the latest of each, and what happened to rules.
+#[derive(Debug)]
+pub(super) struct Summary {
+    started: Instant,
+    workers: BTreeMap<usize, Numbers>,
+    /// Rules refused: where they come from, and why.
+    pub(super) rejected: Vec<(String, String)>,
+    /// Rules quarantined: which, and why.
+    pub(super) quarantined: Vec<(String, String)>,
+    /// State of each rule in force.
+    pub(super) rules: BTreeMap<String, String>,
+    /// When the first rules were in force everywhere.
+    pub(super) begun: Option<Instant>,
+}
+
+impl Summary {
+    pub(super) fn new() -> Self {
+        Summary {
+            started: Instant::now(),
+            workers: BTreeMap::new(),
+            rejected: Vec::new(),
+            quarantined: Vec::new(),
+            rules: BTreeMap::new(),
+            begun: None,
+        }
+    }
+
+    /// Takes a process's message in; gives back news for people.
+    pub(super) fn take(&mut self, message: &Json) -> Option<String> {
+        let text = |json: &Json, name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        if let Some(numbers) = message.get("numbers") {
+            if let Ok(numbers) = serde_json::from_value::<Numbers>(numbers.clone()) {
+                self.workers.insert(numbers.worker, numbers);
+            }
+            return None;
+        }
+        if let Some(rejected) = message.get("rejected") {
+            let (origin, reason) = (text(rejected, "origin"), text(rejected, "reason"));
+            self.rejected.push((origin.clone(), reason.clone()));
+            return Some(format!("refused {origin}: {reason}"));
+        }
+        if let Some(quarantined) = message.get("quarantined") {
+            let (rule, reason) = (text(quarantined, "rule_id"), text(quarantined, "reason"));
+            self.quarantined.push((rule.clone(), reason.clone()));
+            return Some(format!("quarantined {rule}: {reason}"));
+        }
+        if let Some(rule) = message.get("rule") {
+            let (id, state) = (text(rule, "rule_id"), text(rule, "state"));
+            let news = format!(
+                "{id} v{} {state} since epoch {} ({} ms)",
+                rule["version"], rule["epoch"], rule["took_ms"]
+            );
+            self.rules.insert(id, state);
+            return self.begun.map(|_| news);
+        }
+        if message.get("in_force").is_some() {
+            self.begun.get_or_insert_with(Instant::now);
+        }
+        None
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn sum(&self, number: impl Fn(&Numbers) -> u64) -> u64 {
+        self.workers.values().map(number).sum()
+    }
+
+    pub(super) fn workers(&self) -> impl Iterator<Item = &Numbers> {
+        self.workers.values()
+    }
+
+    /// CPU of all processes, seconds.
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        self.workers.values().map(|w| w.cpu_seconds).sum()
+    }
+
+    pub(super) fn sink(&self) -> SinkNumbers {
+        self.workers.get(&0).and_then(|w| w.sink.clone()).unwrap_or_default()
+    }
+
+    /// Bytes read, and of how many.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        self.workers.values().fold((0, 0), |sum, w| (sum.0 + w.progress.0, sum.1 + w.progress.1))
+    }
+
+    /// The whole as one JSON object. Latency means something only when events come at their own pace.
+    pub(super) fn json(&self, live: bool) -> Json {
+        let seconds = self.begun.map_or(0.0, |b| b.elapsed().as_secs_f64()).max(0.001);
+        let sink = self.sink();
+        let events = self.sum(|w| w.records);
+        let cpu = self.cpu_seconds();
+        let Latency { p50, p99, max, count } = sink.latency_total;
+        json!({
+            "events": events,
+            "bytes": self.sum(|w| w.bytes),
+            "seconds": seconds,
+            "events_per_second": events as f64 / seconds,
+            "cpu_seconds": cpu,
+            "cpu_cores": cpu / self.elapsed().as_secs_f64().max(0.001),
+            "cpu_us_per_event": cpu * 1e6 / (events.max(1) as f64),
+            "triggers": sink.triggers,
+            "triggers_by_rule": sink.by_rule.iter().map(|(rule, (_, n))| (rule.clone(), (*n).into())).collect::<serde_json::Map<_, _>>(),
+            "refused_events": self.sum(|w| w.refused),
+            "refused_rules": self.rejected.iter().map(|(o, r)| json!({"origin": o, "reason": r})).collect::<Vec<_>>(),
+            "quarantined_rules": self.quarantined.iter().map(|(o, r)| json!({"rule_id": o, "reason": r})).collect::<Vec<_>>(),
+            "failed_calls": self.sum(|w| w.failed),
+            "wrong_values": self.sum(|w| w.wrong_values + w.not_folded),
+            "late": self.sum(|w| w.late),
+            "limited": self.sum(|w| w.limited),
+            "sealed": self.sum(|w| w.sealed),
+            "timers": self.sum(|w| w.timers),
+            "keys": self.sum(|w| w.keys as u64),
+            "latency_ms": if live && count > 0 { json!({"p50": p50, "p99": p99, "max": max, "count": count}) } else { Json::Null },
+            "peak_memory_bytes": self.sum(|w| w.peak_memory),
+            "processes": self.workers.len(),
+        })
+    }
+}

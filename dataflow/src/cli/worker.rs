@@ -1,0 +1,79 @@
+//! `strateye worker`: one process of a cluster over several machines.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::{
+    CliError,
+    options::{Common, LIVE},
+    process::build,
+    run::events,
+};
+use crate::{
+    cluster::{self, Hosts, Membership, Secret, Transport},
+    run::{
+        job::Events,
+        meter::Reporter,
+        process::{self, Surroundings},
+    },
+};
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    #[command(flatten)]
+    common: Common,
+    /// A file of events (read by process 0), `-`, or `generator:RATE`
+    #[arg(long, value_name = "FROM", value_parser = events)]
+    events: Option<Events>,
+    /// All processes' addresses, `host:port`, one a line
+    #[arg(long, value_name = "FILE")]
+    hosts: PathBuf,
+    /// Which line of the hosts this process is, from 0
+    #[arg(long, value_name = "I")]
+    process: usize,
+    /// The cluster's secret, a file of at least 16 bytes that only its owner may read
+    #[arg(long, value_name = "FILE")]
+    secret: PathBuf,
+    /// Which start of the cluster this is; processes of different generations don't join
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    generation: u64,
+    /// How long to wait for the others, seconds
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    form_within: u64,
+}
+
+impl WorkerArgs {
+    pub(super) fn main(self) -> Result<(), CliError> {
+        cluster::install_panic_exit(cluster::PANICKED);
+        let hosts = Hosts::read_file(&self.hosts).map_err(CliError::usage)?;
+        let membership = Membership {
+            process: self.process,
+            processes: hosts.count(),
+            threads: 1,
+            generation: self.generation,
+            build: build()?,
+            secret: Secret::read_file(&self.secret).map_err(CliError::usage)?,
+            transport: Transport::Tcp(hosts),
+            form_within: Duration::from_secs(self.form_within),
+        };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stopping);
+        let mut signals =
+            signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+                .map_err(CliError::failed)?;
+        std::thread::spawn(move || {
+            signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
+        });
+        let job = self.common.job(self.events.unwrap_or(Events::None), LIVE);
+        let around = Surroundings { reporter: Reporter(None), stopping, ticks: Arc::new(AtomicU64::new(0)) };
+        process::run(&job, &membership, &around).map_err(CliError::failed)
+    }
+}

@@ -1,0 +1,85 @@
+//! What a child learns from its supervisor at its start: by environment, and the secret by a file that only this user
+//! can read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::Hosts;
+use super::control::{GENERATION, PROCESS, PROCESSES, RUN_DIRECTORY, SECRET_FILE};
+use super::membership::{Membership, Transport};
+use super::secret::{Secret, SecretError};
+
+const FORM_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the supervisor gave this process to do.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// This process, from 0.
+    pub process: usize,
+    /// How many processes there are.
+    pub processes: usize,
+    /// The generation of this start.
+    pub generation: u64,
+    /// The run directory: sockets and secret.
+    pub directory: PathBuf,
+}
+
+impl Assignment {
+    /// Reads the assignment from the environment; `None` for a process that no supervisor started.
+    pub fn from_env() -> Result<Option<Self>, AssignmentError> {
+        let Some(directory) = std::env::var_os(RUN_DIRECTORY) else { return Ok(None) };
+        Ok(Some(Self {
+            process: number(PROCESS)?,
+            processes: number(PROCESSES)?,
+            generation: number(GENERATION)?,
+            directory: directory.into(),
+        }))
+    }
+
+    /// The membership in a cluster of Unix sockets in the run directory, with the supervisor's secret.
+    pub fn membership(&self, threads: usize, build: u64) -> Result<Membership, AssignmentError> {
+        Ok(Membership {
+            process: self.process,
+            processes: self.processes,
+            threads,
+            generation: self.generation,
+            build,
+            secret: Secret::read_file(&self.directory.join(SECRET_FILE))?,
+            transport: Transport::Unix(self.directory.clone()),
+            form_within: FORM_WITHIN,
+        })
+    }
+
+    /// As [`membership`](Self::membership), over TCP.
+    pub fn membership_over_tcp(
+        &self,
+        threads: usize,
+        build: u64,
+        hosts: Hosts,
+    ) -> Result<Membership, AssignmentError> {
+        Ok(Membership { transport: Transport::Tcp(hosts), ..self.membership(threads, build)? })
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &'static str) -> Result<T, AssignmentError> {
+    let value = std::env::var(name).unwrap_or_default();
+    value.parse().map_err(|_| AssignmentError::Environment { name, value })
+}
+
+/// Why a process does not know its place.
+#[derive(Debug, thiserror::Error)]
+pub enum AssignmentError {
+    /// The environment is not one that a supervisor makes.
+    #[error(
+        "{name} is `{value}`, which no supervisor sets; start clusters with `strateye run`, or unset STRATEYE_*"
+    )]
+    Environment {
+        /// Which variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The secret is not usable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}

@@ -1,0 +1,257 @@
+//! A child's side of the control socket.
+//!
+//! The worker loop increments a counter at every turn. A thread sends a heartbeat when the counter has moved since the
+//! last one, so a worker loop that hangs shows as silence, just as a stopped process does. Another thread obeys orders.
+//!
+//! Invariants:
+//! - [`ChildLink::send`] never blocks: messages wait in a bounded queue, and a full one is an error the caller sees.
+//! - When the supervisor is gone the process exits with [`SUPERVISOR_LOST`](super::SUPERVISOR_LOST): no child is
+//!   orphaned. On Linux the kernel makes sure of it even for a child that is stopped.
+//! - Dropping the link first sends what is queued.
+
+use std::io::{self, BufReader, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::address::{AddressError, control_path};
+use super::assignment::Assignment;
+use super::control::{self, Body, Order, Report};
+use super::exit::SUPERVISOR_LOST;
+
+const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+const WRITE_WITHIN: Duration = Duration::from_millis(500);
+const QUEUE: usize = 1024;
+
+enum Outgoing {
+    Message(Value),
+    Close,
+}
+
+/// The connection to the supervisor.
+pub struct ChildLink {
+    outgoing: SyncSender<Outgoing>,
+    stopping: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
+    stream: UnixStream,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl ChildLink {
+    /// Connects, and begins to send heartbeats whenever `ticks` moves and to pass orders to `on_order`.
+    ///
+    /// `on_order` runs in a thread of the link; it must not block, and must not panic. Call this from a process that a
+    /// supervisor started, and only there: the process will die with its parent.
+    pub fn connect(
+        assignment: &Assignment,
+        ticks: Arc<AtomicU64>,
+        on_order: impl FnMut(Order) + Send + 'static,
+    ) -> Result<Self, ChildError> {
+        #[cfg(target_os = "linux")]
+        if let Err(error) =
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        {
+            tracing::warn!(%error, "the kernel will not end this process with its supervisor");
+        }
+        Self::connect_with(assignment, ticks, on_order, || {
+            tracing::error!("the supervisor is gone, exiting");
+            std::process::exit(SUPERVISOR_LOST)
+        })
+    }
+
+    /// Connects; `on_lost` runs when the supervisor has gone.
+    fn connect_with(
+        assignment: &Assignment,
+        ticks: Arc<AtomicU64>,
+        on_order: impl FnMut(Order) + Send + 'static,
+        on_lost: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, ChildError> {
+        let path = control_path(&assignment.directory)?;
+        let connect = || -> io::Result<(UnixStream, UnixStream, UnixStream)> {
+            let stream = UnixStream::connect(&path)?;
+            stream.set_write_timeout(Some(WRITE_WITHIN))?;
+            Ok((stream.try_clone()?, stream.try_clone()?, stream))
+        };
+        let (read, write, stream) = connect().map_err(ChildError::Connect)?;
+        let (outgoing, queue) = sync_channel(QUEUE);
+        let (stopping, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let mut writer = Writer::new(assignment, write, ticks, Arc::clone(&closed));
+        writer.report(Body::Hello { pid: std::process::id() }).map_err(ChildError::Connect)?;
+        let writer = spawn("control:write", move || writer.run(&queue))?;
+        let reader = Reader { stopping: Arc::clone(&stopping), closed: Arc::clone(&closed) };
+        spawn("control:read", move || reader.run(read, on_order, on_lost))?;
+        Ok(Self { outgoing, stopping, closed, stream, writer: Some(writer) })
+    }
+
+    /// Becomes true when the supervisor orders to stop, just before `on_order` hears of it.
+    #[must_use]
+    pub fn stopping(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopping)
+    }
+
+    /// Sends a message to the supervisor's program. Never blocks.
+    pub fn send(&self, message: Value) -> Result<(), ChildError> {
+        self.sender().send(message)
+    }
+
+    /// Something to send messages with from other threads.
+    #[must_use]
+    pub fn sender(&self) -> MessageSender {
+        MessageSender(self.outgoing.clone())
+    }
+}
+
+impl Drop for ChildLink {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let _ = self.outgoing.send(Outgoing::Close);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Sends messages to the supervisor's program.
+#[derive(Clone)]
+pub struct MessageSender(SyncSender<Outgoing>);
+
+impl MessageSender {
+    /// Queues a message. Never blocks.
+    pub fn send(&self, message: Value) -> Result<(), ChildError> {
+        self.0.try_send(Outgoing::Message(message)).map_err(|error| match error {
+            TrySendError::Full(_) => ChildError::QueueFull,
+            TrySendError::Disconnected(_) => ChildError::Lost,
+        })
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ChildError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(ChildError::Connect)
+}
+
+struct Writer {
+    process: usize,
+    generation: u64,
+    stream: UnixStream,
+    ticks: Arc<AtomicU64>,
+    ticks_sent: u64,
+    closed: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn new(
+        assignment: &Assignment,
+        stream: UnixStream,
+        ticks: Arc<AtomicU64>,
+        closed: Arc<AtomicBool>,
+    ) -> Self {
+        let Assignment { process, generation, .. } = *assignment;
+        Self { process, generation, stream, ticks, ticks_sent: 0, closed }
+    }
+
+    fn run(&mut self, queue: &Receiver<Outgoing>) {
+        let mut next_heartbeat = Instant::now() + HEARTBEAT_EVERY;
+        loop {
+            let wait = next_heartbeat.saturating_duration_since(Instant::now());
+            let written = match queue.recv_timeout(wait) {
+                Ok(Outgoing::Message(message)) => self.report(Body::Message(message)),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Ok(Outgoing::Close) | Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let beaten = if Instant::now() >= next_heartbeat {
+                next_heartbeat = Instant::now() + HEARTBEAT_EVERY;
+                self.heartbeat()
+            } else {
+                Ok(())
+            };
+            if let Err(error) = written.and(beaten) {
+                // The reading thread sees the same end and acts on it.
+                tracing::debug!(%error, "cannot write to the supervisor");
+                return;
+            }
+        }
+    }
+
+    /// Silence, if the worker loop has not turned since the last heartbeat.
+    fn heartbeat(&mut self) -> io::Result<()> {
+        let ticks = self.ticks.load(Ordering::Relaxed);
+        if self.ticks_sent == ticks {
+            return Ok(());
+        }
+        self.ticks_sent = ticks;
+        self.report(Body::Heartbeat { ticks })
+    }
+
+    fn report(&mut self, body: Body) -> io::Result<()> {
+        let line = control::encode(&Report { process: self.process, generation: self.generation, body })?;
+        let mut rest = line.as_slice();
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                // A supervisor that is only stopped goes on reading later; until then messages queue, and overflow.
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && !self.closed.load(Ordering::SeqCst) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Reader {
+    stopping: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn run(self, stream: UnixStream, mut on_order: impl FnMut(Order), on_lost: impl FnOnce()) {
+        let (mut reader, mut line) = (BufReader::new(stream), Vec::new());
+        loop {
+            match control::read::<Order>(&mut reader, &mut line) {
+                Ok(Some(order)) => {
+                    if order == Order::Stop {
+                        self.stopping.store(true, Ordering::SeqCst);
+                    }
+                    on_order(order);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "the control socket broke");
+                    break;
+                }
+            }
+        }
+        if !self.closed.load(Ordering::SeqCst) {
+            on_lost();
+        }
+    }
+}
+
+/// Why a child is not under its supervisor's control.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// The run directory is not usable.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The supervisor does not answer.
+    #[error("cannot reach the supervisor: {0}; it is probably gone, start the cluster again")]
+    Connect(#[source] io::Error),
+    /// Messages are made faster than the supervisor reads them.
+    #[error("{QUEUE} messages to the supervisor are waiting; send fewer, or try again later")]
+    QueueFull,
+    /// The supervisor has gone.
+    #[error("the supervisor is gone")]
+    Lost,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::BufRead;
+use std::os::unix::net::UnixListener;
+use std::sync::mpsc::channel;
+
+use serde_json::json;
+
+use super::*;
+
+struct Fixture {
+    _directory: tempfile::TempDir,
+    link: Option<ChildLink>,
+    ticks: Arc<AtomicU64>,
+    orders: Receiver<Order>,
+    lost: Receiver<()>,
+    supervisor: BufReader<UnixStream>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(control_path(directory.path()).unwrap()).unwrap();
+        let assignment =
+            Assignment { process: 2, processes: 3, generation: 9, directory: directory.path().to_owned() };
+        let ticks = Arc::new(AtomicU64::new(0));
+        let (order, orders) = channel();
+        let (on_lost, lost) = channel();
+        let link = ChildLink::connect_with(
+            &assignment,
+            Arc::clone(&ticks),
+            move |received| order.send(received).unwrap(),
+            move || on_lost.send(()).unwrap(),
+        );
+        let supervisor = BufReader::new(listener.accept().unwrap().0);
+        Self { _directory: directory, link: Some(link.unwrap()), ticks, orders, lost, supervisor }
+    }
+
+    fn line(&mut self) -> io::Result<serde_json::Value> {
+        let mut line = String::new();
+        self.supervisor.read_line(&mut line)?;
+        Ok(serde_json::from_str(&line).unwrap_or_default())
+    }
+}
+
+#[test]
+fn heartbeats_come_only_while_the_worker_loop_turns() {
+    let mut fixture = Fixture::new();
+    let hello = fixture.line().unwrap();
+    assert_eq!(hello, json!({"process": 2, "generation": 9, "body": {"hello": {"pid": std::process::id()}}}));
+    let patience = fixture.supervisor.get_ref().try_clone().unwrap();
+    patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();
+    assert!(fixture.line().is_err(), "a heartbeat although the loop never turned");
+    patience.set_read_timeout(None).unwrap();
+    fixture.ticks.store(41, Ordering::Relaxed);
+    assert_eq!(fixture.line().unwrap()["body"], json!({"heartbeat": {"ticks": 41}}));
+    patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();
+    assert!(fixture.line().is_err(), "a heartbeat although the loop stands still");
+}
+
+#[test]
+fn orders_arrive_and_the_end_of_the_supervisor_is_noticed() {
+    let fixture = Fixture::new();
+    let stopping = fixture.link.as_ref().unwrap().stopping();
+    let mut supervisor = fixture.supervisor.get_ref();
+    supervisor.write_all(b"{\"message\":{\"publish\":7}}\n\"stop\"\n").unwrap();
+    assert_eq!(fixture.orders.recv().unwrap(), Order::Message(json!({"publish": 7})));
+    assert_eq!(fixture.orders.recv().unwrap(), Order::Stop);
+    assert!(stopping.load(Ordering::SeqCst));
+    supervisor.shutdown(Shutdown::Both).unwrap();
+    fixture.lost.recv().unwrap();
+}
+
+#[test]
+fn garbage_from_the_supervisor_is_an_end_too() {
+    let fixture = Fixture::new();
+    fixture.supervisor.get_ref().write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
+    fixture.lost.recv().unwrap();
+}
+
+#[test]
+fn a_closed_link_has_sent_its_queue_and_loses_nothing() {
+    let mut fixture = Fixture::new();
+    let link = fixture.link.take().unwrap();
+    let sender = link.sender();
+    (0..100).for_each(|number| sender.send(json!(number)).unwrap());
+    drop(link);
+    fixture.line().unwrap();
+    for number in 0..100 {
+        assert_eq!(fixture.line().unwrap()["body"], json!({"message": number}));
+    }
+    assert_eq!(fixture.line().unwrap(), serde_json::Value::Null);
+    assert!(fixture.lost.recv().is_err(), "closing is not losing");
+    assert!(matches!(sender.send(json!(0)), Err(ChildError::Lost)));
+}
+
+#[test]
+fn a_supervisor_that_does_not_read_never_blocks_the_sender() {
+    let mut fixture = Fixture::new();
+    let link = fixture.link.take().unwrap();
+    let big = json!("x".repeat(10_000));
+    let results: Vec<_> = (0..QUEUE * 2).map(|_| link.send(big.clone())).collect();
+    assert!(results.iter().any(|result| matches!(result, Err(ChildError::QueueFull))));
+    drop(link);
+}

@@ -1,0 +1,114 @@
+//! The control socket's language: one JSON object per line, in both directions.
+//!
+//! ```text
+//! child → supervisor   {"process":0,"generation":3,"body":{"hello":{"pid":4711}}}          first, once
+//!                      {"process":0,"generation":3,"body":{"heartbeat":{"ticks":981}}}     while the worker loop turns
+//!                      {"process":0,"generation":3,"body":{"message":{…}}}                 the program's own
+//! supervisor → child   "stop"
+//!                      {"message":{…}}
+//! ```
+//!
+//! A line longer than [`LONGEST_LINE`] or one that does not parse ends the connection.
+
+use std::io::{self, BufRead, Read};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// No honest line comes near it.
+pub(super) const LONGEST_LINE: usize = 4 << 20;
+
+/// Environment of a child: the run directory.
+pub(super) const RUN_DIRECTORY: &str = "STRATEYE_RUN_DIRECTORY";
+/// Environment of a child: its number.
+pub(super) const PROCESS: &str = "STRATEYE_PROCESS";
+/// Environment of a child: how many processes there are.
+pub(super) const PROCESSES: &str = "STRATEYE_PROCESSES";
+/// Environment of a child: its generation.
+pub(super) const GENERATION: &str = "STRATEYE_GENERATION";
+/// The secret's file in the run directory.
+pub(super) const SECRET_FILE: &str = "secret";
+
+/// What a child says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Report {
+    pub(super) process: usize,
+    pub(super) generation: u64,
+    pub(super) body: Body,
+}
+
+/// The kinds of report.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Body {
+    Hello { pid: u32 },
+    Heartbeat { ticks: u64 },
+    Message(Value),
+}
+
+/// What the supervisor tells a child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// End now, in good order.
+    Stop,
+    /// Whatever the program at the supervisor's side sends.
+    Message(Value),
+}
+
+/// One line, ready to write.
+pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The next line, or `None` at a clean end.
+pub(super) fn read<T: DeserializeOwned>(
+    reader: &mut impl BufRead,
+    line: &mut Vec<u8>,
+) -> io::Result<Option<T>> {
+    line.clear();
+    let longest = LONGEST_LINE as u64;
+    if reader.by_ref().take(longest).read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') {
+        let what = if line.len() >= LONGEST_LINE { "the line is too long" } else { "the line breaks off" };
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(Some(serde_json::from_slice(line)?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_language_is_what_the_header_says() {
+        let report = |body| encode(&Report { process: 0, generation: 3, body }).unwrap();
+        let text = |line: Vec<u8>| String::from_utf8(line).unwrap();
+        assert_eq!(
+            text(report(Body::Heartbeat { ticks: 981 })),
+            "{\"process\":0,\"generation\":3,\"body\":{\"heartbeat\":{\"ticks\":981}}}\n"
+        );
+        assert_eq!(text(encode(&Order::Stop).unwrap()), "\"stop\"\n");
+        let line = encode(&Order::Message(json!({"publish": 7}))).unwrap();
+        let order: Option<Order> = read(&mut line.as_slice(), &mut Vec::new()).unwrap();
+        assert_eq!(order, Some(Order::Message(json!({"publish": 7}))));
+    }
+
+    #[test]
+    fn endless_broken_and_foreign_lines_are_errors() {
+        let read = |bytes: &[u8]| read::<Order>(&mut io::BufReader::new(bytes), &mut Vec::new());
+        assert!(read(b"").unwrap().is_none());
+        for bytes in
+            [b"\"stop\"".as_slice(), b"GET / HTTP/1.1\r\n", b"\xff\xfe\n", &vec![b' '; LONGEST_LINE + 1]]
+        {
+            assert!(read(bytes).is_err());
+        }
+    }
+}

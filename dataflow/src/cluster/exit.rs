@@ -1,0 +1,82 @@
+//! How a process of a cluster ends when it must: one clear line and an exit code that says why.
+//!
+//! timely cannot recover inside a process. When a peer dies its socket threads panic, then its workers do; joining them
+//! panics again. So the *first* panic ends the process at once, before it spreads, and the supervisor restarts all.
+
+use std::any::Any;
+use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Exit code: something panicked in this process.
+pub const PANICKED: i32 = 80;
+/// Exit code: another process of the cluster went away. Never the cause, always a consequence.
+pub const PEER_LOST: i32 = 81;
+/// Exit code: the supervisor went away, so nobody would stop or restart this process.
+pub const SUPERVISOR_LOST: i32 = 82;
+
+/// timely keeps this prefix for programs that, like this one, look for it.
+const TIMELY_PEER_LOST: &str = "timely communication error";
+
+/// Makes any panic in any thread end the process with `code`, or with [`PEER_LOST`] if timely lost a peer.
+///
+/// Panics that are caught on purpose need [`install_panic_exit_unless`].
+pub fn install_panic_exit(code: i32) {
+    install_panic_exit_unless(code, || false);
+}
+
+/// As [`install_panic_exit`], except where `contained` says that this thread will catch the panic itself: then the
+/// hook that was there before runs.
+pub fn install_panic_exit_unless(code: i32, contained: impl Fn() -> bool + Send + Sync + 'static) {
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if contained() {
+            previous(info);
+        } else {
+            end(code, info);
+        }
+    }));
+}
+
+fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
+    static ENDING: AtomicBool = AtomicBool::new(false);
+    if ENDING.swap(true, Ordering::SeqCst) {
+        // The first panic is ending the process; what follows from it is noise.
+        loop {
+            thread::park();
+        }
+    }
+    let message = message_of(info.payload());
+    let (code, what) = if message.starts_with(TIMELY_PEER_LOST) {
+        (PEER_LOST, "another process of the cluster was lost")
+    } else {
+        (code, "panicked")
+    };
+    let name = thread::current().name().unwrap_or("unnamed").to_owned();
+    let place = info.location().filter(|_| code != PEER_LOST).map(|place| format!(", {place}"));
+    let (message, place) = (message.replace('\n', " "), place.unwrap_or_default());
+    // One write, so that the lines of several processes do not mix.
+    let line = format!("strateye: {what}; exit {code}: {message} (thread {name}{place})\n");
+    let _ = io::stderr().write_all(line.as_bytes());
+    process::exit(code)
+}
+
+fn message_of(payload: &dyn Any) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// What an exit code of a child says.
+#[must_use]
+pub(super) fn describe(code: i32) -> &'static str {
+    match code {
+        0 => "finished",
+        2 => "refused its options or configuration",
+        PANICKED => "panicked; see its log",
+        PEER_LOST => "lost another process of the cluster",
+        SUPERVISOR_LOST => "lost the supervisor",
+        _ => "failed; see its log",
+    }
+}

@@ -1,0 +1,163 @@
+//! How two processes prove to each other that they belong to one cluster: pure functions over byte arrays.
+//!
+//! ```text
+//! dialer                                         listener
+//!   hello_d  = magic, version, claim_d, nonce_d ──►
+//!           ◄── hello_l = magic, version, claim_l, nonce_l;  HMAC(secret, "listen", hello_d, hello_l)
+//!   HMAC(secret, "dialer", hello_d, hello_l) ──►
+//!           ◄── HMAC(secret, "accept", hello_d, hello_l)
+//! ```
+//!
+//! A claim says who speaks, whom it takes the other for, the numbers of processes and threads, generation, build
+//! fingerprint and (the dialer's) attempt number. All integers are big-endian.
+//!
+//! Invariants:
+//! - Every proof covers both hellos, hence both nonces, both process numbers and all that must be equal; a recorded
+//!   transcript proves nothing again.
+//! - Every proof is labelled with the role of its maker, so none can be reflected to it.
+//! - Proofs are compared in constant time, *before* a claim is believed: a stranger cannot make anyone see a mismatch.
+//!   Once both proofs are exchanged, both sides see a mismatch and can name it.
+//! - Messages have fixed lengths, so nothing here allocates on what a stranger says.
+//!
+//! Limit: this authenticates peers, not the bytes after it. Where others can alter traffic, put the cluster in a tunnel.
+
+use hmac::digest::KeyInit;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::claim::{Claim, HELLO_BYTES, HandshakeError, Mismatch, Nonce};
+use super::membership::Membership;
+use super::secret::Secret;
+
+/// Bytes of a proof.
+pub(super) const PROOF_BYTES: usize = 32;
+/// Bytes of the listener's answer: its hello and its proof.
+pub(super) const ANSWER_BYTES: usize = HELLO_BYTES + PROOF_BYTES;
+const LISTENER: &[u8; 16] = b"strateye listen.";
+const DIALER: &[u8; 16] = b"strateye dialer.";
+const ACCEPT: &[u8; 16] = b"strateye accept.";
+
+/// A MAC over a transcript.
+pub(super) type Proof = [u8; PROOF_BYTES];
+
+/// Both hellos: what all proofs of one handshake cover.
+#[derive(Clone)]
+struct Transcript {
+    dialer: [u8; HELLO_BYTES],
+    listener: [u8; HELLO_BYTES],
+}
+
+impl Transcript {
+    fn mac(&self, secret: &Secret, label: &[u8; 16]) -> Hmac<Sha256> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new(&secret.block().into());
+        mac.update(label);
+        mac.update(&self.dialer);
+        mac.update(&self.listener);
+        mac
+    }
+
+    fn prove(&self, secret: &Secret, label: &[u8; 16]) -> Proof {
+        self.mac(secret, label).finalize().into_bytes().into()
+    }
+
+    fn check(&self, secret: &Secret, label: &[u8; 16], proof: &Proof) -> Result<(), HandshakeError> {
+        self.mac(secret, label).verify_slice(proof).map_err(|_| HandshakeError::NotAuthentic)
+    }
+}
+
+/// The listener's side after the dialer's hello.
+pub(super) struct Answering {
+    transcript: Transcript,
+    mine: Claim,
+    theirs: Claim,
+}
+
+impl Answering {
+    /// Reads the dialer's hello and makes the answer to it.
+    pub(super) fn new(
+        me: &Membership,
+        hello: &[u8; HELLO_BYTES],
+        nonce: &Nonce,
+    ) -> Result<(Self, [u8; ANSWER_BYTES]), HandshakeError> {
+        let theirs = Claim::decode(hello)?;
+        let mine = Claim::new(me, theirs.from, theirs.attempt);
+        let transcript = Transcript { dialer: *hello, listener: mine.encode(nonce) };
+        let mut answer = [0; ANSWER_BYTES];
+        let (head, tail) = answer.split_at_mut(HELLO_BYTES);
+        head.copy_from_slice(&transcript.listener);
+        tail.copy_from_slice(&transcript.prove(&me.secret, LISTENER));
+        Ok((Self { transcript, mine, theirs }, answer))
+    }
+
+    /// The number the dialer gives itself.
+    pub(super) fn claimed_process(&self) -> usize {
+        usize::try_from(self.theirs.from).unwrap_or(usize::MAX)
+    }
+
+    /// Checks the dialer's proof, then its claim; returns the claim and what to send to accept it.
+    pub(super) fn check(&self, secret: &Secret, proof: &Proof) -> Result<(Claim, Proof), HandshakeError> {
+        self.transcript.check(secret, DIALER, proof)?;
+        self.mine.compare(&self.theirs)?;
+        if self.theirs.from <= self.mine.from || self.theirs.from >= self.mine.processes {
+            let (from, to) = (self.theirs.from, self.theirs.to);
+            return Err(Mismatch::Order { from, to, expected: self.mine.from + 1, me: self.mine.from }.into());
+        }
+        Ok((self.theirs, self.transcript.prove(secret, ACCEPT)))
+    }
+}
+
+/// The dialer's side after its own hello.
+pub(super) struct Dialing {
+    hello: [u8; HELLO_BYTES],
+    mine: Claim,
+}
+
+impl Dialing {
+    /// Begins; send [`hello`](Self::hello).
+    pub(super) fn new(me: &Membership, to: u32, attempt: u64, nonce: &Nonce) -> Self {
+        let mine = Claim::new(me, to, attempt);
+        Self { hello: mine.encode(nonce), mine }
+    }
+
+    /// The first message.
+    pub(super) fn hello(&self) -> &[u8; HELLO_BYTES] {
+        &self.hello
+    }
+
+    /// Checks the listener's proof. The proof to send in return is there even if the claims differ, so that the
+    /// listener sees the mismatch too.
+    pub(super) fn prove(
+        self,
+        secret: &Secret,
+        answer: &[u8; ANSWER_BYTES],
+    ) -> Result<Proving, HandshakeError> {
+        let (mut listener, mut proof) = ([0; HELLO_BYTES], [0; PROOF_BYTES]);
+        let (head, tail) = answer.split_at(HELLO_BYTES);
+        listener.copy_from_slice(head);
+        proof.copy_from_slice(tail);
+        let theirs = Claim::decode(&listener)?;
+        let transcript = Transcript { dialer: self.hello, listener };
+        transcript.check(secret, LISTENER, &proof)?;
+        let proof = transcript.prove(secret, DIALER);
+        Ok(Proving { proof, verdict: self.mine.compare(&theirs), transcript })
+    }
+}
+
+/// The dialer's side once it has seen the listener's proof.
+pub(super) struct Proving {
+    /// To send, whatever the verdict.
+    pub(super) proof: Proof,
+    /// Whether the claims agree.
+    pub(super) verdict: Result<(), Mismatch>,
+    transcript: Transcript,
+}
+
+impl Proving {
+    /// Checks that the listener accepted.
+    pub(super) fn confirm(&self, secret: &Secret, accept: &Proof) -> Result<(), HandshakeError> {
+        self.transcript.check(secret, ACCEPT, accept)
+    }
+}
+
+#[cfg(test)]
+mod tests;

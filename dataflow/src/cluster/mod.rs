@@ -1,0 +1,100 @@
+//! A cluster: its processes connect, run timely, and are supervised.
+//!
+//! ```text
+//! strateye run                      strateye worker (one per process)
+//! ┌────────────┐  spawn, SIGKILL   ┌─────────────────────────────────┐   sockets, one per pair,
+//! │ Supervisor ├──────────────────►│ Assignment → execute → workers  │◄──authenticated──► other processes
+//! │            │◄─control socket──►│ ChildLink: heartbeats, messages │
+//! └────────────┘                   └─────────────────────────────────┘
+//! ```
+//!
+//! | file | one idea |
+//! | --- | --- |
+//! | `membership`, `address`, `secret` | which process of which cluster this is, and where the others are |
+//! | `claim`, `handshake` | how two processes prove that they belong together (pure) |
+//! | `socket`, `accept`, `dial`, `bootstrap` | how all of them connect, whatever strangers do |
+//! | `timely_cluster`, `exit` | timely on those sockets; how a process ends when a peer is lost |
+//! | `supervisor/` | starts, watches, restarts and stops the processes |
+//! | `run_directory`, `control`, `assignment`, `child` | what supervisor and child say to each other |
+//!
+//! **Architecture invariants.** timely's own listener is never opened. Nobody joins a running cluster. A process never
+//! outlives its cluster, nor a cluster its supervisor. Nothing here knows what the cluster computes.
+//!
+//! The supervising program:
+//!
+//! ```no_run
+//! use strateye::cluster::{Event, Supervisor, SupervisorConfig};
+//!
+//! let program = std::env::current_exe()?;
+//! let (supervisor, events) = Supervisor::start(SupervisorConfig::new(12), move |_process, _generation| {
+//!     let mut command = std::process::Command::new(&program);
+//!     command.arg("worker");
+//!     command
+//! })?;
+//! let handle = supervisor.handle(); // for the thread that handles Ctrl-C: handle.request_stop()
+//! for event in events {
+//!     if let Event::Message { process, message, .. } = event {
+//!         eprintln!("{process}: {message}");
+//!     }
+//! }
+//! supervisor.wait()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A child:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use strateye::cluster::{self, Assignment, ChildLink};
+//!
+//! cluster::install_panic_exit(cluster::PANICKED);
+//! let assignment = Assignment::from_env()?.ok_or("start me with `strateye run`")?;
+//! let ticks = Arc::new(AtomicU64::new(0));
+//! let link = ChildLink::connect(&assignment, Arc::clone(&ticks), |_order| {})?;
+//! let stopping = link.stopping();
+//! let membership = assignment.membership(1, 0x5eed)?;
+//! let guards = cluster::execute(&membership, timely::WorkerConfig::default(), move |worker| {
+//!     while !stopping.load(Ordering::SeqCst) {
+//!         ticks.fetch_add(1, Ordering::Relaxed);
+//!         worker.step_or_park(Some(std::time::Duration::from_millis(100)));
+//!     }
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod accept;
+mod address;
+mod assignment;
+pub mod bootstrap;
+mod child;
+mod claim;
+mod control;
+mod dial;
+mod exit;
+mod handshake;
+mod membership;
+mod run_directory;
+mod secret;
+mod socket;
+pub mod supervisor;
+mod timely_cluster;
+
+pub use address::{AddressError, Hosts};
+pub use assignment::{Assignment, AssignmentError};
+pub use bootstrap::{BootstrapError, Missing};
+pub use child::{ChildError, ChildLink, MessageSender};
+pub use claim::Mismatch;
+pub use control::Order;
+pub use exit::{PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit, install_panic_exit_unless};
+pub use membership::{Membership, MembershipError, Transport};
+pub use run_directory::RunDirectoryError;
+pub use secret::{Secret, SecretError};
+pub use socket::Socket;
+pub use supervisor::{
+    Event, Exit, ExitKind, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorError, SupervisorHandle,
+};
+pub use timely_cluster::{ClusterError, execute};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Starts the processes of a cluster on this machine, watches them, and restarts all when one fails.
+//!
+//! timely cannot replace a process, so the unit of failure is the cluster: when a child dies, or its worker loop stands
+//! still, the rest are killed, the generation is raised and all start again. What they do at their start (restore the
+//! last checkpoint) is theirs to know.
+//!
+//! Invariants:
+//! - At most one generation has living processes; the next starts only when all of the last are reaped.
+//! - No process outlives the supervisor: not when it stops, fails, is dropped, or is killed itself (children then see
+//!   the control socket close and exit).
+//! - Waiting is done in blocking calls: the inbox with a deadline, one thread per child and per connection.
+//! - The secret is in a 0600 file of a 0700 directory, never in an argument, the environment or a log.
+//! - Child exit code 0 means "finished": all finished is [`Outcome::Finished`]; others get `finish_within` to follow.
+//! - [`Supervisor::stop`] takes at most `stop_within` plus the time the kernel needs to end killed processes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::address::control_path;
+use super::run_directory::{RunDirectory, RunDirectoryError};
+use control_listener::ControlListener;
+use event_loop::EventLoop;
+use input::Input;
+
+mod control_listener;
+mod event_loop;
+mod fleet;
+mod input;
+mod liveness;
+mod policy;
+mod report;
+
+pub use policy::Restart;
+pub use report::{Event, Exit, ExitKind, Outcome, SupervisorError};
+
+const INBOX: usize = 1024;
+
+/// How a cluster is supervised.
+#[derive(Clone, Debug)]
+pub struct SupervisorConfig {
+    /// How many processes.
+    pub processes: usize,
+    /// The generation of the first start; every restart adds one.
+    pub first_generation: u64,
+    /// A process is hung when its worker loop has not turned for this long.
+    pub hang_after: Duration,
+    /// How long after its start the first heartbeat may come.
+    pub start_within: Duration,
+    /// How long processes have to end when told to stop, before they are killed.
+    pub stop_within: Duration,
+    /// How long after the first process has finished the others may go on.
+    pub finish_within: Duration,
+    /// Whether failures restart the cluster.
+    pub restart: Restart,
+    /// How many events wait for a program that does not take them; more are dropped and counted.
+    pub events: usize,
+    /// Where to make the run directory; by default the user's runtime directory, or the one for temporary files.
+    pub parent: Option<PathBuf>,
+}
+
+impl SupervisorConfig {
+    /// The defaults for a cluster of `processes`.
+    #[must_use]
+    pub fn new(processes: usize) -> Self {
+        Self {
+            processes,
+            first_generation: 1,
+            hang_after: Duration::from_secs(10),
+            start_within: Duration::from_secs(60),
+            stop_within: Duration::from_millis(1500),
+            finish_within: Duration::from_secs(30),
+            restart: Restart::Limited { max: 5, within: Duration::from_secs(60) },
+            events: 4096,
+            parent: None,
+        }
+    }
+}
+
+/// A supervised cluster. Dropping it stops the cluster.
+pub struct Supervisor {
+    handle: SupervisorHandle,
+    directory: PathBuf,
+    thread: Option<JoinHandle<Result<Outcome, SupervisorError>>>,
+}
+
+impl Supervisor {
+    /// Starts the cluster. `command` makes the command of a process, given its number and generation; the supervisor
+    /// adds the environment that [`Assignment::from_env`](super::Assignment::from_env) reads.
+    ///
+    /// The events may be ignored, but should be taken: see [`SupervisorConfig::events`].
+    pub fn start(
+        config: SupervisorConfig,
+        command: impl FnMut(usize, u64) -> Command + Send + 'static,
+    ) -> Result<(Self, Receiver<Event>), SupervisorError> {
+        if config.processes == 0 {
+            return Err(SupervisorError::NoProcesses);
+        }
+        let directory = RunDirectory::create(config.parent.as_deref())?;
+        let (inputs, inbox) = sync_channel(INBOX);
+        let (events, receiver) = sync_channel(config.events.max(1));
+        let path = control_path(directory.path()).map_err(RunDirectoryError::from)?;
+        let connections = config.processes * 2 + 16;
+        let listener =
+            ControlListener::start(path, connections, inputs.clone()).map_err(SupervisorError::Control)?;
+        let dropped = Arc::new(AtomicU64::new(0));
+        let handle = SupervisorHandle { inputs: inputs.clone(), dropped: Arc::clone(&dropped) };
+        let path = directory.path().to_owned();
+        let command = Box::new(command);
+        let event_loop =
+            EventLoop { config, command, _listener: listener, directory, inbox, inputs, events, dropped };
+        let thread = thread::Builder::new()
+            .name("supervisor".into())
+            .spawn(|| event_loop.run())
+            .map_err(SupervisorError::Thread)?;
+        Ok((Self { handle, directory: path, thread: Some(thread) }, receiver))
+    }
+
+    /// What other threads steer the cluster with, such as one that handles signals.
+    #[must_use]
+    pub fn handle(&self) -> SupervisorHandle {
+        self.handle.clone()
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Stops the cluster: the order to stop first, SIGKILL for what is left after `stop_within`.
+    pub fn stop(self) -> Result<Outcome, SupervisorError> {
+        let _ = self.handle.request_stop();
+        self.wait()
+    }
+
+    /// Waits for the cluster to finish, to be stopped through a handle, or to fail for good.
+    pub fn wait(mut self) -> Result<Outcome, SupervisorError> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Outcome, SupervisorError> {
+        let thread = self.thread.take().ok_or(SupervisorError::Gone)?;
+        thread.join().unwrap_or(Err(SupervisorError::Gone))
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            let _ = self.handle.request_stop();
+            let _ = self.join();
+        }
+    }
+}
+
+/// Steers a supervised cluster from anywhere.
+#[derive(Clone)]
+pub struct SupervisorHandle {
+    inputs: SyncSender<Input>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl SupervisorHandle {
+    /// Sends a message to the process, or to all; those not connected at the moment do not get it.
+    pub fn send(&self, to: Option<usize>, message: Value) -> Result<(), SupervisorError> {
+        self.inputs.send(Input::Send { to, message }).map_err(|_| SupervisorError::Gone)
+    }
+
+    /// Begins to stop the cluster, and returns at once.
+    pub fn request_stop(&self) -> Result<(), SupervisorError> {
+        self.inputs.send(Input::Stop).map_err(|_| SupervisorError::Gone)
+    }
+
+    /// Events that were dropped because nobody took them.
+    #[must_use]
+    pub fn dropped_events(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

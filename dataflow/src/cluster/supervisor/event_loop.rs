@@ -1,0 +1,298 @@
+//! The supervisor's one thread: it alone starts, signals and reaps processes.
+//!
+//! ```text
+//! Running ──failure──► Paused ──► Running (generation + 1)
+//!    │  └─all exit 0──► Finished      └──► Failed or Storm, by policy
+//!    └─stop──► Stopping ──► Stopped
+//! ```
+//!
+//! It sleeps in its inbox until the next deadline and never waits for a child, except for the moment between SIGKILL
+//! and its end. It outlives all children, because the kernel ends a child with the *thread* that started it.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::SupervisorConfig;
+use super::control_listener::ControlListener;
+use super::fleet::{Death, Fleet};
+use super::input::Input;
+use super::liveness::{Limits, Overdue};
+use super::policy::{Decision, Restart, Restarts};
+use super::report::{Event, Exit, ExitKind, Outcome, SupervisorError};
+use crate::cluster::control::Order;
+use crate::cluster::exit::PEER_LOST;
+use crate::cluster::run_directory::RunDirectory;
+
+/// Inputs handled before deadlines are looked at, so that heartbeats already here count.
+const BATCH: usize = 1024;
+/// Waking up this much too late means that this process was stopped or suspended.
+const OVERSLEPT: Duration = Duration::from_secs(1);
+/// "I lost a peer" is a consequence; its cause shows within this time.
+const CAUSE_WITHIN: Duration = Duration::from_millis(200);
+
+enum Phase {
+    Running { finish_by: Option<Instant> },
+    Paused { until: Instant },
+    Stopping { kill_at: Instant },
+}
+
+pub(super) struct EventLoop {
+    pub(super) config: SupervisorConfig,
+    pub(super) command: Box<dyn FnMut(usize, u64) -> Command + Send>,
+    /// Closes before its directory goes.
+    pub(super) _listener: ControlListener,
+    pub(super) directory: RunDirectory,
+    pub(super) inbox: Receiver<Input>,
+    pub(super) inputs: SyncSender<Input>,
+    pub(super) events: SyncSender<Event>,
+    pub(super) dropped: Arc<AtomicU64>,
+}
+
+type Ended = Result<Option<Outcome>, SupervisorError>;
+
+impl EventLoop {
+    /// Runs to the end; no child is left when it returns.
+    pub(super) fn run(self) -> Result<Outcome, SupervisorError> {
+        let (generation, restarts) = (self.config.first_generation, Restarts::new(self.config.restart));
+        let phase = Phase::Paused { until: Instant::now() };
+        let mut running =
+            Running { context: self, generation, restarts, fleet: Fleet::default(), phase, suspect: None };
+        running.launch()?;
+        loop {
+            if let Some(outcome) = running.turn()? {
+                return Ok(outcome);
+            }
+        }
+    }
+}
+
+struct Running {
+    context: EventLoop,
+    generation: u64,
+    restarts: Restarts,
+    fleet: Fleet,
+    phase: Phase,
+    /// An exit that is only a consequence, and how long its cause may take to show.
+    suspect: Option<(Exit, Instant)>,
+}
+
+impl Running {
+    fn launch(&mut self) -> Result<(), SupervisorError> {
+        let EventLoop { config, command, directory, inputs, .. } = &mut self.context;
+        self.fleet = Fleet::default();
+        for process in 0..config.processes {
+            let command = command(process, self.generation);
+            self.fleet
+                .add(command, self.generation, config.processes, directory.path(), inputs)
+                .map_err(|source| SupervisorError::Spawn { process, source })?;
+        }
+        self.phase = Phase::Running { finish_by: None };
+        tracing::info!(
+            generation = self.generation,
+            processes = self.context.config.processes,
+            "cluster started"
+        );
+        self.publish(Event::Started { generation: self.generation });
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Ended {
+        let deadline = self.deadline();
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let mut next = self.context.inbox.recv_timeout(wait).ok();
+        if Instant::now() > deadline + OVERSLEPT {
+            tracing::warn!("the supervisor was stopped for a while; its processes get new deadlines");
+            self.fleet.forgive(Instant::now());
+        }
+        for _ in 0..BATCH {
+            let Some(input) = next else { break };
+            if let Some(outcome) = self.handle(input)? {
+                return Ok(Some(outcome));
+            }
+            next = self.context.inbox.try_recv().ok();
+        }
+        self.pass_deadlines(Instant::now())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { start_within: self.context.config.start_within, hang_after: self.context.config.hang_after }
+    }
+
+    fn deadline(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        match self.phase {
+            Phase::Running { finish_by } => {
+                let suspect = self.suspect.as_ref().map(|(_, until)| *until);
+                let deadlines = [self.fleet.deadline(self.limits()), finish_by, suspect];
+                deadlines.into_iter().flatten().fold(far, Instant::min)
+            }
+            Phase::Paused { until } => until,
+            Phase::Stopping { kill_at } => kill_at,
+        }
+    }
+
+    fn handle(&mut self, input: Input) -> Ended {
+        match input {
+            Input::Connected { process, generation, writer } if generation == self.generation => {
+                self.fleet.connected(process, writer);
+                if matches!(self.phase, Phase::Stopping { .. }) {
+                    self.fleet.send(Some(process), &Order::Stop);
+                }
+            }
+            Input::Heartbeat { process, generation } if generation == self.generation => {
+                if self.fleet.beat(process, Instant::now()) {
+                    tracing::info!(generation, "cluster running");
+                    self.publish(Event::Running { generation });
+                }
+            }
+            Input::Message { process, generation, message } if generation == self.generation => {
+                self.publish(Event::Message { process, generation, message });
+            }
+            Input::Exited { process, generation } if generation == self.generation => {
+                return self.exited(process);
+            }
+            Input::Send { to, message } => self.fleet.send(to, &Order::Message(message)),
+            Input::Stop => return self.stop(),
+            // Of an earlier generation.
+            Input::Connected { .. }
+            | Input::Heartbeat { .. }
+            | Input::Message { .. }
+            | Input::Exited { .. } => {}
+        }
+        Ok(None)
+    }
+
+    fn exited(&mut self, process: usize) -> Ended {
+        let Some(death) = self.fleet.reap(process) else { return Ok(None) };
+        let success = death.status.is_some_and(|status| status.success());
+        let all_gone = self.fleet.running_processes().is_empty();
+        match &mut self.phase {
+            Phase::Running { finish_by } if success => {
+                let limit = self.context.config.finish_within;
+                finish_by.get_or_insert_with(|| Instant::now() + limit);
+                self.publish_exit(self.exit(&death, ExitKind::Finished));
+                Ok(all_gone.then_some(Outcome::Finished))
+            }
+            Phase::Running { .. } => {
+                let exit = self.exit(&death, ExitKind::Failed);
+                if exit.code != Some(PEER_LOST) || all_gone {
+                    return self.fail(exit);
+                }
+                if self.suspect.is_none() {
+                    self.suspect = Some((exit, Instant::now() + CAUSE_WITHIN));
+                } else {
+                    self.publish_exit(exit);
+                }
+                Ok(None)
+            }
+            Phase::Stopping { .. } => {
+                self.publish_exit(self.exit(&death, ExitKind::Stopped));
+                Ok(all_gone.then_some(Outcome::Stopped))
+            }
+            Phase::Paused { .. } => Ok(None),
+        }
+    }
+
+    fn pass_deadlines(&mut self, now: Instant) -> Ended {
+        match self.phase {
+            Phase::Running { finish_by } => {
+                if let Some((exit, _)) = self.suspect.take_if(|(_, until)| *until <= now) {
+                    return self.fail(exit);
+                }
+                self.check_liveness(now, finish_by.is_some_and(|finish_by| finish_by <= now))
+            }
+            Phase::Paused { until } if until <= now => self.launch().map(|()| None),
+            Phase::Stopping { kill_at } if kill_at <= now => {
+                for death in self.fleet.kill_all() {
+                    self.publish_exit(self.exit(&death, ExitKind::Stopped));
+                }
+                Ok(Some(Outcome::Stopped))
+            }
+            Phase::Paused { .. } | Phase::Stopping { .. } => Ok(None),
+        }
+    }
+
+    fn check_liveness(&mut self, now: Instant, finish_is_late: bool) -> Ended {
+        let limits = self.limits();
+        let overdue = self.fleet.overdue(limits, now);
+        let late = self.fleet.running_processes().first().copied().filter(|_| finish_is_late);
+        let Some(process) = overdue.map(|(process, _)| process).or(late) else { return Ok(None) };
+        let mut exit = Exit::new(process, self.generation, None, ExitKind::NeverFinished);
+        exit.reason = "killed, because it did not finish although others had".to_owned();
+        if let Some((_, kind)) = overdue {
+            let limit = if kind == Overdue::Start { limits.start_within } else { limits.hang_after };
+            exit = exit.overdue(kind, limit);
+        }
+        self.fail(exit)
+    }
+
+    fn stop(&mut self) -> Ended {
+        if self.fleet.running_processes().is_empty() {
+            return Ok(Some(Outcome::Stopped));
+        }
+        if !matches!(self.phase, Phase::Stopping { .. }) {
+            tracing::info!(generation = self.generation, "stopping the cluster");
+            self.phase = Phase::Stopping { kill_at: Instant::now() + self.context.config.stop_within };
+            self.fleet.order_stop();
+        }
+        Ok(None)
+    }
+
+    /// Kills the rest, then restarts or gives up.
+    fn fail(&mut self, first: Exit) -> Ended {
+        let cause = self.end_generation(first);
+        match (self.restarts.decide(Instant::now()), self.context.config.restart) {
+            (Decision::Restart { after }, _) => {
+                self.generation += 1;
+                self.phase = Phase::Paused { until: Instant::now() + after };
+                tracing::warn!(%cause, generation = self.generation, ?after, "cluster restarts");
+                self.publish(Event::Restarting { generation: self.generation, after, cause });
+                Ok(None)
+            }
+            (Decision::GiveUp { .. }, Restart::Never) => Err(SupervisorError::Failed { cause }),
+            (Decision::GiveUp { restarts }, Restart::Limited { within, .. }) => {
+                Err(SupervisorError::Storm { restarts, within, cause })
+            }
+        }
+    }
+
+    /// Kills the rest and returns the cause: what was noticed first, unless that is itself a consequence of another.
+    fn end_generation(&mut self, mut first: Exit) -> Exit {
+        let suspect = self.suspect.take().map(|(exit, _)| exit);
+        let mut others: Vec<_> = suspect.into_iter().collect();
+        for death in self.fleet.kill_all() {
+            let kind = if death.by_itself { ExitKind::Failed } else { ExitKind::KilledWithOthers };
+            let exit = self.exit(&death, kind);
+            if death.process == first.process {
+                (first.code, first.signal) = (exit.code, exit.signal);
+            } else {
+                others.push(exit);
+            }
+        }
+        let is_cause = |exit: &&Exit| exit.kind == ExitKind::Failed && exit.code != Some(PEER_LOST);
+        let better = others.iter().find(is_cause).filter(|_| first.code == Some(PEER_LOST)).cloned();
+        self.publish_exit(first.clone());
+        others.into_iter().for_each(|exit| self.publish_exit(exit));
+        better.unwrap_or(first)
+    }
+
+    fn exit(&self, death: &Death, kind: ExitKind) -> Exit {
+        Exit::new(death.process, self.generation, death.status, kind)
+    }
+
+    fn publish_exit(&self, exit: Exit) {
+        let Exit { process, generation, code, signal, kind, reason } = &exit;
+        tracing::info!(process, generation, code, signal, ?kind, reason, "process ended");
+        self.publish(Event::Exited(exit));
+    }
+
+    /// A program that does not take its events must not stop the supervisor from watching.
+    fn publish(&self, event: Event) {
+        if self.context.events.try_send(event).is_err() {
+            self.context.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

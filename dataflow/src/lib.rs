@@ -1,0 +1,11 @@
+//! strateye's composition root: the cluster, the graph, the command line.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`cluster`] | processes connect, run timely, and are supervised |
+//! | [`run`] | one process of the cluster: sources, graph, control, sinks |
+//! | [`cli`] | the commands |
+
+pub mod cli;
+pub mod cluster;
+pub mod run;

@@ -1,0 +1,5 @@
+//! The `strateye` command.
+
+fn main() -> std::process::ExitCode {
+    strateye::cli::main()
+}

@@ -1,0 +1,92 @@
+//! What a cluster is to do. Made once by the command line, read by every process.
+
+use std::path::{Path, PathBuf};
+
+use operators::model::{decode::FieldNames, wire::Codec};
+use serde::{Deserialize, Serialize};
+use sinks::LineOutput;
+use sources::events::GeneratorConfig;
+
+/// A cluster's work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Where events come from.
+    pub events: Events,
+    /// Where rules come from.
+    pub rules: Rules,
+    /// Profiles for crowd queries, one JSON object a line.
+    pub profiles: Option<PathBuf>,
+    /// Where triggers go.
+    pub triggers: LineOutput,
+    /// Where refused records go; they are counted in any case.
+    pub dead_letters: LineOutput,
+    /// How time passes.
+    pub time: Time,
+    /// Under which names events carry their fields.
+    pub fields: FieldNames,
+    /// How routed records are written to the wire.
+    pub codec: Codec,
+    /// How far sources may read ahead of what is evaluated, bytes per worker.
+    pub read_ahead: usize,
+    /// Failing calls per minute after which a rule is quarantined.
+    pub error_budget: u64,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Events {
+    /// A JSONL file: one partition, read by worker 0.
+    File(PathBuf),
+    /// Standard input of process 0: one partition.
+    Stdin,
+    /// The built-in generator, one partition per worker; rate and partition are worked out for each.
+    Generator(GeneratorConfig),
+    /// No events.
+    None,
+}
+
+/// Where rules come from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rules {
+    /// A folder of documents, or one document.
+    Folder(PathBuf),
+    /// An SQLite store.
+    Sqlite(PathBuf),
+}
+
+impl Rules {
+    /// Takes a path for what it looks like: `.db`, `.sqlite` and `.sqlite3` are stores, everything else is a folder or a document.
+    pub fn at(path: &Path) -> Rules {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("db" | "sqlite" | "sqlite3") => Rules::Sqlite(path.to_owned()),
+            _ => Rules::Folder(path.to_owned()),
+        }
+    }
+}
+
+/// How time passes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Time {
+    /// With the wall clock.
+    Live {
+        /// Length of an epoch, ms.
+        epoch: u64,
+        /// Least time between two wake-ups of a worker by its sources, ms.
+        tick: u64,
+    },
+    /// With the events; rules are published at that instant (unix ms).
+    Replay {
+        /// When all rules were published.
+        publish_at: i64,
+    },
+}
+
+impl Time {
+    /// Whether time is the wall clock's.
+    pub fn is_live(self) -> bool {
+        matches!(self, Time::Live { .. })
+    }
+}

@@ -1,0 +1,16 @@
+//! One process of the cluster.
+//!
+//! Worker 0 keeps the time ([`control`]) and reads the rules ([`feed`]); every process makes the rule books
+//! ([`shelf`]); every worker reads its partitions ([`events`]), matches and evaluates ([`graph`]); triggers and refused
+//! records are written by worker 0 ([`sink`]). What a process shows of itself is in [`meter`].
+
+pub mod control;
+pub mod events;
+pub mod feed;
+pub mod graph;
+pub mod job;
+pub mod meter;
+pub mod process;
+pub mod report;
+pub mod shelf;
+pub mod sink;

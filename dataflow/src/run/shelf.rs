@@ -1,0 +1,79 @@
+//! The books of a process, made off the worker threads.
+//!
+//! The first worker of a process to hear of a change set hands it to one thread, which applies it to the catalog. A
+//! book stays until the one after the next is made; by then every worker has long switched, because worker 0 prepares a
+//! change only after the one before is in force everywhere.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+};
+
+use operators::{
+    ops::Shelf,
+    rule::book::{Applied, Catalog, ChangeSet},
+};
+use timely::scheduling::SyncActivator;
+
+/// Books made and being made; one per process.
+#[derive(Clone)]
+pub struct Books {
+    shared: Arc<Mutex<Shared>>,
+    work: mpsc::SyncSender<Arc<ChangeSet>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    asked: u64,
+    made: BTreeMap<u64, Arc<Applied>>,
+    wake: Vec<SyncActivator>,
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Books {
+    /// Starts the thread that makes books.
+    pub fn start() -> Self {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (work, asked) = mpsc::sync_channel::<Arc<ChangeSet>>(4);
+        let books = Arc::clone(&shared);
+        thread::spawn(move || {
+            let mut catalog = Catalog::default();
+            for set in asked {
+                let applied = Arc::new(catalog.apply(&set));
+                let mut shared = lock(&books);
+                shared.made.insert(set.generation, applied);
+                while shared.made.len() > 2 {
+                    shared.made.pop_first();
+                }
+                shared.wake.drain(..).for_each(|activator| {
+                    // The worker may be gone; then nobody waits.
+                    let _ = activator.activate();
+                });
+            }
+        });
+        Books { shared, work }
+    }
+
+    /// Has a book made, unless another worker asked before; `wake` is called when it is.
+    pub fn prepare(&self, set: &Arc<ChangeSet>, wake: SyncActivator) {
+        let mut shared = lock(&self.shared);
+        shared.wake.push(wake);
+        let first = shared.asked < set.generation;
+        shared.asked = shared.asked.max(set.generation);
+        drop(shared);
+        if first {
+            // The thread lives as long as the process.
+            let _ = self.work.send(Arc::clone(set));
+        }
+    }
+}
+
+impl Shelf for Books {
+    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+        lock(&self.shared).made.get(&generation).cloned()
+    }
+}

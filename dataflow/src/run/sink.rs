@@ -1,0 +1,158 @@
+//! `sink`: triggers and refused records leave the dataflow. Everything goes to worker 0, which writes lines.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use hdrhistogram::Histogram;
+use operators::model::{raw::Refused, trigger::Fired};
+use sinks::{LineSink, SinkError};
+use timely::dataflow::{
+    ProbeHandle, StreamVec,
+    channels::pact::Exchange,
+    operators::{Probe, generic::Operator},
+};
+
+/// Latest triggers kept for the live view.
+const LATEST: usize = 12;
+/// Start-up is left out of the overall latency for so long after the first trigger.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// What the sink shows of itself.
+#[derive(Debug)]
+pub struct SinkGauge {
+    /// Triggers written, held-out ones included.
+    pub triggers: u64,
+    /// By rule: name and how many.
+    pub by_rule: BTreeMap<String, (String, u64)>,
+    /// Latest triggers: rule name, key, held out.
+    pub latest: VecDeque<(String, String, bool)>,
+    /// From the source to here, µs, since the gauge was last reset.
+    pub latency: Histogram<u64>,
+    /// The same over all, the first two seconds left out.
+    pub latency_total: Histogram<u64>,
+    first: Option<Instant>,
+    /// Refused records, and the last reason.
+    pub refused: (u64, String),
+}
+
+impl Default for SinkGauge {
+    fn default() -> Self {
+        // Three digits over auto-sized ranges are always a valid choice.
+        let histogram =
+            || Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are allowed"));
+        SinkGauge {
+            triggers: 0,
+            by_rule: BTreeMap::new(),
+            latest: VecDeque::new(),
+            latency: histogram(),
+            latency_total: histogram(),
+            first: None,
+            refused: (0, String::new()),
+        }
+    }
+}
+
+fn wall_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
+}
+
+/// A sink that fails ends the process; the supervisor decides what follows.
+fn written(result: Result<(), SinkError>) {
+    if let Err(error) = result {
+        let code = if matches!(error, SinkError::ReaderGone) {
+            super::process::READER_GONE
+        } else {
+            super::process::SINK_FAILED
+        };
+        tracing::error!(%error, "a sink failed");
+        std::process::exit(code);
+    }
+}
+
+/// Writes triggers, each as one line, flushed at every activation.
+pub fn triggers<'s>(
+    fired: StreamVec<'s, u64, Fired>,
+    mut out: LineSink,
+    gauge: Rc<RefCell<SinkGauge>>,
+    probe: &ProbeHandle<u64>,
+) {
+    fired
+        .unary::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(
+            Exchange::new(|_: &Fired| 0),
+            "sink.triggers",
+            move |_, _| {
+                move |input, _output| {
+                    let mut any = false;
+                    input.for_each(|_, batch| {
+                        any = true;
+                        let mut gauge = gauge.borrow_mut();
+                        let now = wall_us();
+                        for fired in batch.drain(..) {
+                            written(out.line(&fired.line));
+                            gauge.triggers += 1;
+                            if fired.seen > 0 {
+                                let latency = now.saturating_sub(fired.seen);
+                                gauge.latency.saturating_record(latency);
+                                if gauge.first.get_or_insert_with(Instant::now).elapsed() > WARM_UP {
+                                    gauge.latency_total.saturating_record(latency);
+                                }
+                            }
+                            let by_rule =
+                                gauge.by_rule.entry(fired.rule_id).or_insert_with(|| (fired.name.clone(), 0));
+                            by_rule.1 += 1;
+                            if gauge.latest.len() == LATEST {
+                                gauge.latest.pop_front();
+                            }
+                            gauge.latest.push_back((fired.name, fired.key, fired.held_out));
+                        }
+                    });
+                    if any {
+                        written(out.flush());
+                    }
+                }
+            },
+        )
+        .probe_with(probe);
+}
+
+/// Writes refused records, each as one line of JSON.
+pub fn refused<'s>(
+    refused: StreamVec<'s, u64, Refused>,
+    mut out: LineSink,
+    gauge: Rc<RefCell<SinkGauge>>,
+    probe: &ProbeHandle<u64>,
+) {
+    refused
+        .unary::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(
+            Exchange::new(|_: &Refused| 0),
+            "sink.dead_letters",
+            move |_, _| {
+                move |input, _output| {
+                    let mut any = false;
+                    input.for_each(|_, batch| {
+                        any = true;
+                        let mut gauge = gauge.borrow_mut();
+                        for record in batch.drain(..) {
+                            let line = serde_json::to_string(&record).unwrap_or_default();
+                            written(out.line(&line));
+                            gauge.refused = (
+                                gauge.refused.0 + 1,
+                                format!(
+                                    "partition {} offset {}: {}",
+                                    record.partition, record.offset, record.reason
+                                ),
+                            );
+                        }
+                    });
+                    if any {
+                        written(out.flush());
+                    }
+                }
+            },
+        )
+        .probe_with(probe);
+}

@@ -1,0 +1,103 @@
+//! Events from a JSONL file: one JSON object a line, one partition, offset = line number from 0.
+//!
+//! Empty lines are numbered and passed over, `\r\n` counts as a line's end, and so does the end of the file. Lines
+//! longer than `max_record_bytes` are refused; whether a line is JSON is the decoder's business. What is appended
+//! after the end was reached is not read.
+
+use std::{
+    fs::File,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{EventSource, LineConfig, Next, lines::Lines};
+use crate::SourceError;
+
+/// Reads a JSONL file to its end.
+#[derive(Debug)]
+pub struct FileSource {
+    lines: Lines<File>,
+    length: Option<u64>,
+}
+
+impl FileSource {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// If it cannot be opened or is a folder, or a setting is out of range.
+    pub fn open(path: &Path, config: LineConfig) -> Result<Self, SourceError> {
+        let failed = |source| SourceError::Open { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+        }
+        let length = metadata.is_file().then_some(metadata.len());
+        Ok(FileSource { lines: Lines::new(file, path.display().to_string(), config)?, length })
+    }
+}
+
+impl EventSource for FileSource {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        let begun = Instant::now();
+        loop {
+            match self.lines.step()? {
+                Next::Idle if begun.elapsed() < wait => {}
+                next => return Ok(next),
+            }
+        }
+    }
+
+    fn progress(&self) -> Option<(u64, Option<u64>)> {
+        Some((self.lines.done(), self.length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn reads_to_the_end_and_tells_how_far() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        fs::write(&path, "{\"a\":1}\r\n\n{\"b\":2}").unwrap();
+        let mut source =
+            FileSource::open(&path, LineConfig { partition: 7, ..LineConfig::default() }).unwrap();
+        assert_eq!(source.progress(), Some((0, Some(17))));
+        let mut lines = Vec::new();
+        while let Next::Batch(batch) = source.next(WAIT).unwrap() {
+            assert_eq!(batch.partition, 7);
+            lines.extend(batch.records.iter().map(|r| (r.offset, batch.record(r).to_vec())));
+        }
+        assert_eq!(lines, [(0, b"{\"a\":1}".to_vec()), (2, b"{\"b\":2}".to_vec())]);
+        assert_eq!(source.progress(), Some((17, Some(17))));
+    }
+
+    #[test]
+    fn resumes_at_an_offset_without_blocking_on_what_lies_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        fs::write(&path, (0..200_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>()).unwrap();
+        let config = LineConfig { first_offset: 199_999, ..LineConfig::default() };
+        let mut source = FileSource::open(&path, config).unwrap();
+        assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::Idle));
+        let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
+        assert_eq!(batch.records[0].offset, 199_999);
+        assert_eq!(batch.record(&batch.records[0]), b"{\"n\":199999}");
+        assert!(matches!(source.next(WAIT).unwrap(), Next::End));
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().join("none.jsonl"), folder.path().to_owned()] {
+            let error = FileSource::open(&path, LineConfig::default()).unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()) && error.contains("give a path"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! A realistic load without any service: users who browse, favourite, order, forget to pay and mistype passwords.
+//!
+//! The load is open: event i of a partition is due at start + i / rate, whether or not anybody keeps up. A source that
+//! is behind emits what is due at once, stamped with the time it was due, and counts the lag. Events are a function of
+//! the settings and their number only: the same seed and start give the same bytes, whatever the batches.
+//!
+//! [`write_profiles`] gives the profiles of the same users.
+
+mod catalogue;
+mod journey;
+mod load;
+mod people;
+mod random;
+mod write;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use operators::model::raw::{RawBatch, RawRecord};
+pub use people::{write_profile, write_profiles};
+use serde::{Deserialize, Serialize};
+
+use self::load::Load;
+use super::{EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, lines::position, wall_us};
+use crate::SourceError;
+
+/// Events emitted late by more than this count as late.
+const LATE: Duration = Duration::from_millis(10);
+
+/// What is generated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GeneratorConfig {
+    /// Another seed, another load.
+    pub seed: u64,
+    /// Users over all partitions; guids are 1 to `users`, and lie in partition guid mod `partitions`.
+    pub users: u64,
+    /// Events per second of this partition.
+    pub rate: f64,
+    /// This partition.
+    pub partition: u32,
+    /// All partitions.
+    pub partitions: u32,
+    /// What the schedule counts from.
+    pub start: Start,
+    /// Whether events are held back until they are due. If not, they come as fast as they are taken.
+    pub paced: bool,
+    /// Events below this offset are passed over: the resume point.
+    pub first_offset: u64,
+    /// The load ends before this offset.
+    pub limit: Option<u64>,
+    /// Most records in a batch.
+    pub max_records: usize,
+}
+
+/// What the schedule counts from; event times are unix ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The moment the source is made.
+    Now,
+    /// An earlier moment of the same clock: a source that was interrupted goes on where its schedule stands by now.
+    Since(u64),
+    /// Events are stamped from this moment on, and due from the moment the source is made.
+    Fixed(u64),
+}
+
+impl Default for GeneratorConfig {
+    fn default() -> Self {
+        GeneratorConfig {
+            seed: 1,
+            users: 100_000,
+            rate: 1000.0,
+            partition: 0,
+            partitions: 1,
+            start: Start::Now,
+            paced: true,
+            first_offset: 0,
+            limit: None,
+            max_records: MAX_RECORDS,
+        }
+    }
+}
+
+impl GeneratorConfig {
+    fn check(&self) -> Result<(), SourceError> {
+        let refuse = |setting, reason: String| Err(SourceError::Setting { setting, reason });
+        if !(self.rate.is_finite() && (1e-3..=1e9).contains(&self.rate)) {
+            return refuse("rate", format!("is {}; write events per second, 0.001 to 1e9", self.rate));
+        }
+        if self.partition >= self.partitions {
+            let (partition, partitions) = (self.partition, self.partitions);
+            return refuse(
+                "partition",
+                format!("is {partition}; with {partitions} partitions it lies below {partitions}"),
+            );
+        }
+        if !(u64::from(self.partitions)..=100_000_000).contains(&self.users) {
+            let reason = format!("is {}; write at least one per partition and at most 100000000", self.users);
+            return refuse("users", reason);
+        }
+        if !(1..=1 << 20).contains(&self.max_records) {
+            return refuse(
+                "max_records",
+                format!("is {}; write a number from 1 to 1048576", self.max_records),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How far the generator is behind its schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Of the last batch: by how much its first event was late.
+    pub last: Duration,
+    /// The most any event was late.
+    pub most: Duration,
+    /// Events emitted more than 10 ms late.
+    pub late: u64,
+}
+
+/// Generates the events of one partition.
+#[derive(Debug)]
+pub struct GeneratorSource {
+    config: GeneratorConfig,
+    load: Load,
+    /// Events are stamped from here, unix ms.
+    started_at: u64,
+    /// The schedule's zero on the monotonic clock, and how far before it the schedule began.
+    origin: Instant,
+    head_start: Duration,
+    interval_us: f64,
+    offset: u64,
+    bytes: u64,
+    lag: Lag,
+}
+
+impl GeneratorSource {
+    /// Starts the schedule.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub fn new(config: GeneratorConfig) -> Result<Self, SourceError> {
+        config.check()?;
+        let now = wall_us();
+        let (started_at, head_start) = match config.start {
+            Start::Now => (now / 1000, 0),
+            Start::Since(ms) => (ms, now.saturating_sub(ms.saturating_mul(1000))),
+            Start::Fixed(ms) => (ms, 0),
+        };
+        Ok(GeneratorSource {
+            load: Load::new(config.seed, config.users, config.partition, config.partitions),
+            started_at,
+            origin: Instant::now(),
+            head_start: Duration::from_micros(head_start),
+            interval_us: 1e6 / config.rate,
+            offset: 0,
+            bytes: 0,
+            lag: Lag::default(),
+            config,
+        })
+    }
+
+    /// The time events are stamped from, unix ms: with [`Start::Since`] and `first_offset`, another source goes on
+    /// with the very events this one would have emitted.
+    pub fn started_at(&self) -> u64 {
+        self.started_at
+    }
+
+    /// How far the source is behind its schedule.
+    pub fn lag(&self) -> Lag {
+        self.lag
+    }
+
+    /// When an event is due, µs after the schedule began.
+    fn due(&self, offset: u64) -> u64 {
+        (offset as f64 * self.interval_us) as u64
+    }
+
+    /// Where the schedule stands.
+    fn now(&self) -> Duration {
+        self.origin.elapsed() + self.head_start
+    }
+
+    fn emit(&mut self, out: &mut Vec<u8>) {
+        let now = self.due(self.offset) / 1000;
+        self.load.event(out, now, self.started_at.saturating_add(now));
+        self.offset += 1;
+    }
+
+    /// Passes over what lies before the resume point; false if there was not time enough.
+    fn resume(&mut self, deadline: Instant) -> bool {
+        let mut out = Vec::new();
+        while self.offset < self.config.first_offset {
+            self.emit(&mut out);
+            out.clear();
+            if self.offset.is_multiple_of(4096) && Instant::now() >= deadline {
+                break;
+            }
+        }
+        self.offset >= self.config.first_offset
+    }
+
+    /// Everything that is due before `until` µs of the schedule, up to a batch.
+    fn batch(&mut self, until: u64) -> RawBatch {
+        let limit = self.config.limit.unwrap_or(u64::MAX);
+        let mut batch = RawBatch { partition: self.config.partition, ..RawBatch::default() };
+        let mut bytes = Vec::new();
+        while batch.records.len() < self.config.max_records
+            && batch.bytes.len() < MAX_BATCH_BYTES
+            && self.offset < limit
+            && self.due(self.offset) <= until
+        {
+            let (offset, start) = (self.offset, position(&batch));
+            std::mem::swap(&mut bytes, &mut batch.bytes);
+            self.emit(&mut bytes);
+            std::mem::swap(&mut bytes, &mut batch.bytes);
+            batch.records.push(RawRecord { offset, start, end: position(&batch), time: None });
+        }
+        self.bytes += batch.bytes.len() as u64;
+        batch.read_at = wall_us();
+        batch
+    }
+
+    fn count_lag(&mut self, batch: &RawBatch, now: u64) {
+        let late = |record: &RawRecord| Duration::from_micros(now.saturating_sub(self.due(record.offset)));
+        let last = batch.records.first().map_or(Duration::ZERO, late);
+        let count = batch.records.iter().take_while(|record| late(record) > LATE).count();
+        self.lag = Lag { last, most: self.lag.most.max(last), late: self.lag.late + count as u64 };
+    }
+}
+
+impl EventSource for GeneratorSource {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        let deadline = Instant::now() + wait;
+        if !self.resume(deadline) {
+            return Ok(Next::Idle);
+        }
+        if self.config.limit.is_some_and(|limit| self.offset >= limit) {
+            return Ok(Next::End);
+        }
+        if !self.config.paced {
+            return Ok(Next::Batch(self.batch(u64::MAX)));
+        }
+        let ahead = Duration::from_micros(self.due(self.offset)).saturating_sub(self.now());
+        if !ahead.is_zero() {
+            thread::sleep(ahead.min(deadline.saturating_duration_since(Instant::now())));
+        }
+        let now = self.now().as_micros() as u64;
+        if self.due(self.offset) > now {
+            return Ok(Next::Idle);
+        }
+        let batch = self.batch(now);
+        self.count_lag(&batch, now);
+        Ok(Next::Batch(batch))
+    }
+
+    fn progress(&self) -> Option<(u64, Option<u64>)> {
+        Some((self.bytes, None))
+    }
+}
+
+#[cfg(test)]
+mod tests;

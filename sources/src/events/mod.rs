@@ -1,0 +1,58 @@
+//! Sources of events: raw records in batches, each batch from one partition, in its order.
+//!
+//! A batch is small (1024 records or about 256 KiB) so that the first record in it does not wait for the last. Nothing
+//! is decoded here: a record is the bytes of one JSON object, valid or not.
+
+pub mod file;
+pub mod generator;
+mod lines;
+pub mod stdin;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use file::FileSource;
+pub use generator::{GeneratorConfig, GeneratorSource, Start};
+pub use lines::LineConfig;
+use operators::model::raw::RawBatch;
+pub use stdin::StreamSource;
+
+use crate::SourceError;
+
+/// Something that yields events.
+pub trait EventSource: Send {
+    /// The next batch, or `Idle` after about `wait` without one. A `wait` of zero never sleeps.
+    ///
+    /// After `End` every further call says `End`; after an error the source is done.
+    ///
+    /// # Errors
+    /// When the system underneath can no longer be read; never because of what a record holds.
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
+
+    /// Bytes taken so far, and of how many, if that is known.
+    fn progress(&self) -> Option<(u64, Option<u64>)>;
+}
+
+/// What a source has to say.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// Records, refused ones among them; never empty.
+    Batch(RawBatch),
+    /// Nothing yet; ask again.
+    Idle,
+    /// Nothing ever again.
+    End,
+}
+
+/// Records in a batch, unless configured otherwise.
+pub const MAX_RECORDS: usize = 1024;
+/// Bytes in a batch, unless configured otherwise; one record may reach beyond.
+pub const MAX_BATCH_BYTES: usize = 256 << 10;
+/// Bytes in a record, unless configured otherwise.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// The wall clock, unix µs.
+fn wall_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}

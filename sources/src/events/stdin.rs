@@ -1,0 +1,163 @@
+//! Events from stdin, or from anything that blocks while it is read.
+//!
+//! Lines are records as in a file. Reading happens in a thread of its own, at most [`READ_AHEAD`] batches ahead, so
+//! that `next` can say `Idle` while the producer is silent. Whatever one read yields is handed on at once.
+//!
+//! **Limit**: dropping the source does not end a read that blocks; its thread goes when that read returns.
+
+use std::{
+    io::Read,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use operators::model::raw::RawBatch;
+
+use super::{EventSource, LineConfig, Next, lines::Lines};
+use crate::SourceError;
+
+/// Batches read ahead.
+const READ_AHEAD: usize = 16;
+
+/// Reads a stream to its end.
+#[derive(Debug)]
+pub struct StreamSource {
+    name: String,
+    said: Receiver<Said>,
+    done: u64,
+    ended: bool,
+}
+
+/// What the reading thread says.
+enum Said {
+    /// A batch, and the bytes taken up to its end.
+    Batch(RawBatch, u64),
+    /// The stream has ended.
+    End,
+    /// It cannot be read further.
+    Failed(SourceError),
+}
+
+impl StreamSource {
+    /// Reads the process's stdin.
+    ///
+    /// # Errors
+    /// If the thread cannot be started or a setting is out of range.
+    pub fn stdin(config: LineConfig) -> Result<Self, SourceError> {
+        StreamSource::new("stdin", std::io::stdin(), config)
+    }
+
+    /// Reads any stream; `name` is for messages.
+    ///
+    /// # Errors
+    /// If the thread cannot be started or a setting is out of range.
+    pub fn new(
+        name: &str,
+        input: impl Read + Send + 'static,
+        config: LineConfig,
+    ) -> Result<Self, SourceError> {
+        let lines = Lines::new(input, name.to_owned(), config)?;
+        let (say, said) = sync_channel(READ_AHEAD);
+        thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &say)).map_err(
+            |error| SourceError::Thread {
+                name: name.to_owned(),
+                what: format!("could not be started ({error})"),
+            },
+        )?;
+        Ok(StreamSource { name: name.to_owned(), said, done: 0, ended: false })
+    }
+}
+
+fn read(mut lines: Lines<impl Read>, say: &SyncSender<Said>) {
+    loop {
+        let said = match lines.step() {
+            Ok(Next::Idle) => continue,
+            Ok(Next::Batch(batch)) => Said::Batch(batch, lines.done()),
+            Ok(Next::End) => Said::End,
+            Err(error) => Said::Failed(error),
+        };
+        let last = !matches!(said, Said::Batch(..));
+        if say.send(said).is_err() || last {
+            return;
+        }
+    }
+}
+
+impl EventSource for StreamSource {
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if self.ended {
+            return Ok(Next::End);
+        }
+        let said = if wait.is_zero() {
+            self.said.try_recv().map_err(|error| error == TryRecvError::Disconnected)
+        } else {
+            self.said.recv_timeout(wait).map_err(|error| error == RecvTimeoutError::Disconnected)
+        };
+        match said {
+            Ok(Said::Batch(batch, done)) => {
+                self.done = done;
+                Ok(Next::Batch(batch))
+            }
+            Err(false) => Ok(Next::Idle),
+            Ok(Said::End) => {
+                self.ended = true;
+                Ok(Next::End)
+            }
+            Ok(Said::Failed(error)) => {
+                self.ended = true;
+                Err(error)
+            }
+            Err(true) => {
+                self.ended = true;
+                Err(SourceError::Thread { name: self.name.clone(), what: "died".to_owned() })
+            }
+        }
+    }
+
+    fn progress(&self) -> Option<(u64, Option<u64>)> {
+        Some((self.done, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn says_idle_while_the_producer_is_silent_and_end_when_it_hangs_up() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut source = StreamSource::new("pipe", reader, LineConfig::default()).unwrap();
+        assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::Idle));
+        assert!(matches!(source.next(Duration::from_millis(5)).unwrap(), Next::Idle));
+        writer.write_all(b"{\"a\":1}\n{\"b\"").unwrap();
+        let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
+        assert_eq!(batch.record(&batch.records[0]), b"{\"a\":1}");
+        assert_eq!(source.progress(), Some((8, None)));
+        writer.write_all(b":2}").unwrap();
+        drop(writer);
+        let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
+        assert_eq!((batch.records[0].offset, batch.record(&batch.records[0])), (1, b"{\"b\":2}".as_slice()));
+        for _ in 0..2 {
+            assert!(matches!(source.next(WAIT).unwrap(), Next::End));
+        }
+    }
+
+    #[test]
+    fn a_stream_that_fails_says_so_once() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        let mut source = StreamSource::new("socket", Broken, LineConfig::default()).unwrap();
+        let error = source.next(WAIT).unwrap_err().to_string();
+        assert!(error.starts_with("reading socket failed after 0 bytes"), "{error}");
+        assert!(matches!(source.next(WAIT).unwrap(), Next::End));
+    }
+}

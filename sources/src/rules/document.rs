@@ -1,0 +1,64 @@
+//! The little that is looked at in a rule document: its id.
+
+use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_128;
+
+#[derive(Deserialize)]
+struct Head {
+    rule_id: String,
+}
+
+/// The document's `rule_id`, or why there is none.
+pub(super) fn rule_id(document: &str) -> Result<String, String> {
+    let head: Head = serde_json::from_str(document)
+        .map_err(|error| format!("{error}; write one JSON object with `rule_id` and `trigger`"))?;
+    if is_rule_id(&head.rule_id) {
+        Ok(head.rule_id)
+    } else {
+        Err(format!(
+            "`rule_id` is {:?}; write 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit",
+            head.rule_id
+        ))
+    }
+}
+
+/// `[a-z0-9][a-z0-9_-]{0,63}`: also safe as a file's name.
+pub(super) fn is_rule_id(text: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= 64
+        && bytes.first().is_some_and(plain)
+        && bytes.iter().all(|b| plain(b) || matches!(b, b'-' | b'_'))
+}
+
+/// Tells one document from another.
+pub(super) fn digest(document: &[u8]) -> u128 {
+    xxh3_128(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_found_and_checked() {
+        assert_eq!(rule_id(r#"{"name":"x","rule_id":"a-1_b"}"#), Ok("a-1_b".to_owned()));
+        for document in [
+            "",
+            "[]",
+            "{}",
+            r#"{"rule_id":1}"#,
+            r#"{"rule_id":"a"} x"#,
+            r#"{"rule_id":"../x"}"#,
+            r#"{"rule_id":""}"#,
+        ] {
+            assert!(rule_id(document).is_err_and(|reason| reason.contains("write ")), "{document}");
+        }
+        assert!(
+            is_rule_id(&"a".repeat(64))
+                && !is_rule_id(&"a".repeat(65))
+                && !is_rule_id("-a")
+                && !is_rule_id("A")
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! Rules from a folder: every `*.json` is an online rule, every `*.json.paused` a paused one. Or one single file.
+//!
+//! A poll lists the folder and looks at each file's stamp (times, length, inode); only files whose stamp changed are
+//! read, and only those whose content changed make a change. What is in force follows from the files in the order of
+//! their names:
+//!
+//! - a rule belongs to the first file that names it; a second one is unreadable until the first is gone;
+//! - a renamed file is the same rule, so pausing and resuming by renaming keeps its state;
+//! - a file that becomes unreadable keeps its rule in force with the document read before;
+//! - a file that is gone removes its rule at the second poll that misses it: an editor that writes by renaming, or a
+//!   rename while the folder is listed, must not cost a rule its state.
+//!
+//! Hidden files, folders, and names that end otherwise are ignored. Links are followed.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ffi::{OsStr, OsString},
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use super::{
+    Change, RuleChange, RuleSource, Status, document,
+    listing::{SETTLED, Stamp, list, read, stamp, status_of},
+};
+use crate::SourceError;
+
+/// Watches a folder of rules, or one file.
+#[derive(Debug)]
+pub struct FolderRules {
+    folder: PathBuf,
+    /// The one file, if it is not a folder.
+    only: Option<OsString>,
+    files: BTreeMap<OsString, Seen>,
+    in_force: HashMap<String, InForce>,
+    /// Something has to be decided that no file's stamp shows.
+    unfinished: bool,
+}
+
+/// What was last seen of a file.
+#[derive(Debug)]
+struct Seen {
+    stamp: Stamp,
+    since: Instant,
+    settled: bool,
+    content: Option<u128>,
+    claim: Option<Claim>,
+    problem: Option<String>,
+    /// The trouble last passed on.
+    reported: Option<String>,
+}
+
+/// The rule a file holds, or held when it was last readable.
+#[derive(Clone, Debug)]
+struct Claim {
+    rule_id: String,
+    digest: u128,
+}
+
+/// A rule as last passed on.
+#[derive(Debug)]
+struct InForce {
+    file: OsString,
+    digest: u128,
+    status: Status,
+    missed: bool,
+}
+
+impl FolderRules {
+    /// Watches `path`, a folder or one file of any name.
+    ///
+    /// # Errors
+    /// If there is nothing at `path`.
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let failed = |source| SourceError::Open { path: path.to_owned(), source };
+        let (folder, only) = if fs::metadata(path).map_err(failed)?.is_dir() {
+            (path.to_owned(), None)
+        } else {
+            let name = path.file_name().ok_or_else(|| failed(ErrorKind::InvalidInput.into()))?;
+            (path.parent().unwrap_or(Path::new("")).to_owned(), Some(name.to_owned()))
+        };
+        Ok(FolderRules { folder, only, files: BTreeMap::new(), in_force: HashMap::new(), unfinished: true })
+    }
+
+    /// Reads the files whose stamps changed; the documents read.
+    fn refresh(&mut self) -> Result<HashMap<OsString, String>, SourceError> {
+        let listed = match &self.only {
+            None => list(&self.folder)
+                .map_err(|source| SourceError::Folder { path: self.folder.clone(), source })?,
+            Some(name) => {
+                let path = self.folder.join(name);
+                let stamp =
+                    stamp(fs::metadata(&path)).map_err(|source| SourceError::Open { path, source })?;
+                stamp.into_iter().map(|stamp| (name.clone(), stamp)).collect()
+            }
+        };
+        let before = self.files.len();
+        self.files.retain(|name, _| listed.contains_key(name));
+        self.unfinished |= self.files.len() != before;
+        let mut documents = HashMap::new();
+        for (name, stamp) in listed {
+            if self.files.get(&name).is_some_and(|seen| seen.stamp == stamp && seen.settled) {
+                continue;
+            }
+            if let Some(document) = self.look(&name, stamp) {
+                documents.insert(name, document);
+            }
+        }
+        Ok(documents)
+    }
+
+    /// Reads one file; its document if it is not the one known.
+    fn look(&mut self, name: &OsStr, stamp: Stamp) -> Option<String> {
+        let read = match read(&self.folder.join(name)) {
+            Ok(document) => document,
+            // Gone since the folder was listed; the next poll knows.
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => Err(format!("cannot be read: {error}; check its permissions")),
+        };
+        let now = Instant::now();
+        let seen = self.files.entry(name.to_owned()).or_insert_with(|| Seen {
+            stamp,
+            since: now,
+            settled: false,
+            content: None,
+            claim: None,
+            problem: None,
+            reported: None,
+        });
+        if seen.stamp != stamp {
+            (seen.stamp, seen.since) = (stamp, now);
+        }
+        seen.settled = now.duration_since(seen.since) > SETTLED || stamp.is_old();
+        let content = read.as_ref().ok().map(|document| document::digest(document.as_bytes()));
+        if content.is_some() && content == seen.content {
+            return None;
+        }
+        seen.content = content;
+        self.unfinished = true;
+        match read.and_then(|document| Ok((document::rule_id(&document)?, document))) {
+            Ok((rule_id, document)) => {
+                seen.problem = None;
+                seen.claim = content.map(|digest| Claim { rule_id, digest });
+                Some(document)
+            }
+            Err(reason) => {
+                seen.problem = Some(reason);
+                None
+            }
+        }
+    }
+
+    /// The file each rule belongs to; the others that name it learn why they do not count.
+    fn owners(&mut self) -> (BTreeMap<OsString, String>, HashMap<OsString, String>) {
+        let mut first: HashMap<String, OsString> = HashMap::new();
+        let mut duplicates = HashMap::new();
+        for (name, seen) in &mut self.files {
+            let Some(Claim { rule_id, .. }) = &seen.claim else { continue };
+            let owns = self.in_force.get(rule_id).is_some_and(|rule| rule.file == *name);
+            if let Some(other) = first.get(rule_id) {
+                duplicates.insert(
+                    name.clone(),
+                    format!(
+                        "rule `{rule_id}` is also in {}, which comes first; give one of them another `rule_id` or delete it",
+                        self.folder.join(other).display()
+                    ),
+                );
+            }
+            if seen.problem.is_some() && (!owns || first.contains_key(rule_id)) {
+                // What it held can no longer be read, and is not in force either.
+                seen.claim = None;
+            } else {
+                first.entry(rule_id.clone()).or_insert_with(|| name.clone());
+            }
+        }
+        (first.into_iter().map(|(rule_id, name)| (name, rule_id)).collect(), duplicates)
+    }
+
+    fn remove(&mut self, owners: &BTreeMap<OsString, String>, changes: &mut Vec<RuleChange>) {
+        let owned: HashSet<&String> = owners.values().collect();
+        let (files, folder, unfinished) = (&self.files, &self.folder, &mut self.unfinished);
+        self.in_force.retain(|rule_id, rule| {
+            if owned.contains(rule_id) {
+                rule.missed = false;
+                return true;
+            }
+            if !rule.missed && !files.contains_key(&rule.file) {
+                rule.missed = true;
+                *unfinished = true;
+                return true;
+            }
+            changes.push(RuleChange {
+                origin: folder.join(&rule.file).display().to_string(),
+                rule_id: Some(rule_id.clone()),
+                change: Change::Remove,
+            });
+            false
+        });
+        changes.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
+    }
+
+    /// Passes on a rule if it is not in force as it stands in the file.
+    fn put(&mut self, name: &OsStr, rule_id: String, fresh: Option<String>, changes: &mut Vec<RuleChange>) {
+        let Some(seen) = self.files.get_mut(name) else { return };
+        let (Some(claim), in_force) = (&mut seen.claim, self.in_force.get(&rule_id)) else { return };
+        if seen.problem.is_some() {
+            // It owns the rule by what it held before, and that stays.
+            claim.digest = in_force.map_or(claim.digest, |rule| rule.digest);
+            return;
+        }
+        let digest = claim.digest;
+        let path = self.folder.join(name);
+        let status = status_of(name);
+        let same = in_force.is_some_and(|rule| rule.digest == digest && rule.status == status);
+        let mended = seen.reported.is_some();
+        if !same || mended {
+            let document = fresh.or_else(|| read(&path).ok().and_then(Result::ok));
+            let Some(document) = document.filter(|document| document::digest(document.as_bytes()) == digest)
+            else {
+                // It changed since it was looked at: look again at the next poll.
+                seen.settled = false;
+                self.unfinished = true;
+                return;
+            };
+            let change = Change::Put { document, status, version: None };
+            changes.push(RuleChange {
+                origin: path.display().to_string(),
+                rule_id: Some(rule_id.clone()),
+                change,
+            });
+        }
+        self.in_force.insert(rule_id, InForce { file: name.to_owned(), digest, status, missed: false });
+    }
+
+    fn report(&mut self, mut duplicates: HashMap<OsString, String>, changes: &mut Vec<RuleChange>) {
+        for (name, seen) in &mut self.files {
+            let trouble = seen.problem.clone().or_else(|| duplicates.remove(name));
+            if seen.reported == trouble {
+                continue;
+            }
+            seen.reported.clone_from(&trouble);
+            if let Some(reason) = trouble {
+                let origin = self.folder.join(name).display().to_string();
+                let rule_id = seen.claim.as_ref().map(|claim| claim.rule_id.clone());
+                changes.push(RuleChange { origin, rule_id, change: Change::Unreadable { reason } });
+            }
+        }
+    }
+}
+
+impl RuleSource for FolderRules {
+    fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
+        let mut documents = self.refresh()?;
+        let mut changes = Vec::new();
+        if std::mem::take(&mut self.unfinished) {
+            let (owners, duplicates) = self.owners();
+            self.remove(&owners, &mut changes);
+            for (name, rule_id) in owners {
+                let document = documents.remove(&name);
+                self.put(&name, rule_id, document, &mut changes);
+            }
+            self.report(duplicates, &mut changes);
+        }
+        Ok(changes)
+    }
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

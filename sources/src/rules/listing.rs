@@ -1,0 +1,100 @@
+//! A folder's rule files: which there are, what tells one state of a file from another, and what they hold.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs::{self, File, Metadata},
+    io::{self, ErrorKind, Read},
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use super::{MAX_DOCUMENT, Status};
+
+/// A stamp this old when the file was read tells any later write from it, however coarse the file system's clock.
+pub(super) const SETTLED: Duration = Duration::from_secs(1);
+
+/// What changes with every change of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: (i64, i64),
+    changed: (i64, i64),
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Stamp {
+        Stamp {
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            length: metadata.len(),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// Whether the file was last touched long ago.
+    pub(super) fn is_old(&self) -> bool {
+        let (seconds, nanos) = self.modified.max(self.changed);
+        let touched = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + touched).is_ok_and(|age| age > SETTLED)
+    }
+}
+
+/// The rule files of a folder.
+pub(super) fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    list(folder).map(|listed| listed.into_keys().collect())
+}
+
+/// The rule files of a folder with their stamps.
+pub(super) fn list(folder: &Path) -> io::Result<BTreeMap<OsString, Stamp>> {
+    let mut listed = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !is_rule_file(&name) {
+            continue;
+        }
+        let metadata = if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            fs::metadata(entry.path())
+        } else {
+            entry.metadata()
+        };
+        if let Some(stamp) = stamp(metadata)? {
+            listed.insert(name, stamp);
+        }
+    }
+    Ok(listed)
+}
+
+/// The stamp of a file that is there; what is deleted meanwhile is not, what merely can't be looked at is an error.
+pub(super) fn stamp(metadata: io::Result<Metadata>) -> io::Result<Option<Stamp>> {
+    match metadata {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(metadata) => Ok(metadata.is_file().then(|| Stamp::of(&metadata))),
+    }
+}
+
+fn is_rule_file(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    !name.starts_with(b".") && (name.ends_with(b".json") || name.ends_with(b".json.paused"))
+}
+
+/// What a file's name says about its rule.
+pub(super) fn status_of(name: &OsStr) -> Status {
+    if name.as_bytes().ends_with(b".paused") { Status::Paused } else { Status::Online }
+}
+
+/// The document in a file, or what keeps it from being one.
+pub(super) fn read(path: &Path) -> io::Result<Result<String, String>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        return Ok(Err(format!("is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query")));
+    }
+    Ok(String::from_utf8(bytes).map_err(|error| {
+        format!("is not UTF-8 from byte {} on; save it as UTF-8", error.utf8_error().valid_up_to())
+    }))
+}

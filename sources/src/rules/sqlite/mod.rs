@@ -1,0 +1,61 @@
+//! Rules from an SQLite file, the embedded counterpart of MySQL: same tables, same columns, plain SQL is enough.
+//!
+//! [`SqliteRules`] is the engine's side: it polls the change log that triggers keep, and writes what became of each
+//! rule. [`SqliteStore`] is the side of people: publish, pause, roll back. Both may be open at once, in any number of
+//! processes of one machine (WAL).
+
+mod source;
+mod store;
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, TransactionBehavior};
+pub use source::SqliteRules;
+pub use store::{SqliteStore, Version};
+
+use crate::SourceError;
+
+/// The schema this release writes.
+const SCHEMA: i64 = 1;
+/// How long a write waits for another one.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Opens the file, and makes it and its tables if they are not there.
+fn open(path: &Path) -> Result<Connection, SourceError> {
+    let mut connection = prepare(path).map_err(|source| failed(path, source))?;
+    let found = version(&connection).map_err(|source| failed(path, source))?;
+    if found > SCHEMA {
+        return Err(SourceError::Schema { path: path.to_owned(), found, known: SCHEMA });
+    }
+    if found < SCHEMA {
+        create(&mut connection).map_err(|source| failed(path, source))?;
+    }
+    Ok(connection)
+}
+
+fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Triggers of triggers do what they are meant to only without.
+    connection.pragma_update(None, "recursive_triggers", false)?;
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()
+}
+
+fn failed(path: &Path, source: rusqlite::Error) -> SourceError {
+    SourceError::Sqlite { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests;

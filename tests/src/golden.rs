@@ -1,0 +1,127 @@
+//! Golden cases: rules, events, and the firings that a person worked out by hand.
+//!
+//! One file per case under `golden/`:
+//! `{"name", "about", "rules": [..], "events": [..], "publish_at": null|ms, "profiles": null|[..], "expect": [..]}`.
+//! An expectation is `{"rule_id", "key", "offset" (null: no event caused it), "fired_at"}` and optionally `held_out`,
+//! `action` and `values`. `values` names only the figures that matter; `null` says that one is absent. All firings are
+//! listed, in any order: one that is not expected is as wrong as one that is missing.
+
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+
+/// One golden case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The name; also the file's, without its ending.
+    pub name: String,
+    /// The rules' documents.
+    pub rules: Vec<Json>,
+    /// The events, one line each; the offset is the index.
+    pub events: Vec<String>,
+    /// When the rules are published; absent: at the first event.
+    pub publish_at: Option<i64>,
+    /// The profiles that crowd queries look at.
+    pub profiles: Option<Vec<Json>>,
+    /// What is to fire.
+    pub expect: Vec<Json>,
+}
+
+impl Case {
+    /// Reads a case's document.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let json: Json = serde_json::from_str(text).expect("a golden case is JSON");
+        let list = |name: &str| json[name].as_array().cloned().unwrap_or_else(|| panic!("no {name}"));
+        Self {
+            name: json["name"].as_str().expect("a name").to_owned(),
+            rules: list("rules"),
+            events: list("events").iter().map(Json::to_string).collect(),
+            publish_at: json["publish_at"].as_i64(),
+            profiles: json["profiles"].as_array().cloned(),
+            expect: list("expect"),
+        }
+    }
+
+    /// Whether exactly these triggers fire.
+    ///
+    /// # Errors
+    /// Says which expected ones are missing and which came unexpected.
+    pub fn check(&self, triggers: &[Json]) -> Result<(), String> {
+        let mut left: Vec<&Json> = triggers.iter().collect();
+        let mut missing = Vec::new();
+        for expected in &self.expect {
+            match left.iter().position(|trigger| is_as_expected(expected, trigger)) {
+                Some(place) => {
+                    left.remove(place);
+                }
+                None => missing.push(expected),
+            }
+        }
+        if missing.is_empty() && left.is_empty() {
+            return Ok(());
+        }
+        let lines = |list: Vec<&Json>| list.iter().map(|one| format!("\n    {one}")).collect::<String>();
+        Err(format!("{}\n  missing:{}\n  unexpected:{}", self.name, lines(missing), lines(left)))
+    }
+}
+
+/// All golden cases, by name.
+///
+/// # Panics
+/// If a file can't be read or its name isn't its case's.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the golden folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let case = Case::parse(&std::fs::read_to_string(path).expect("a readable file"));
+        assert_eq!(
+            path.file_stem().and_then(|stem| stem.to_str()),
+            Some(case.name.as_str()),
+            "a case's name"
+        );
+        case
+    };
+    paths.iter().map(read).collect()
+}
+
+fn is_as_expected(expected: &Json, trigger: &Json) -> bool {
+    let fields = expected.as_object().expect("an expectation is an object");
+    fields.iter().all(|(name, wanted)| match name.as_str() {
+        "offset" if wanted.is_null() => trigger["cause"].is_null(),
+        "offset" => same(wanted, &trigger["cause"]["offset"]),
+        "values" => wanted.as_object().expect("values by condition").iter().all(|(id, figures)| {
+            let there = &trigger["values"][id];
+            figures
+                .as_object()
+                .expect("figures by name")
+                .iter()
+                .all(|(name, figure)| same(figure, &there[name]))
+        }),
+        _ => same(wanted, &trigger[name]),
+    })
+}
+
+/// Whether two JSON values are the same, `3` and `3.0` being so.
+#[must_use]
+pub fn same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Number(x), Json::Number(y)) => {
+            x == y || x.as_f64() == y.as_f64() && !(x.is_u64() && y.is_u64())
+        }
+        (Json::Array(x), Json::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
+        (Json::Object(x), Json::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| same(x, y)))
+        }
+        _ => a == b,
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of strateye, and what they share: a plain reference evaluator of rules, random rules and event streams to
+//! compare the engine with it on, and the golden cases that check both.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod golden;
+pub mod random;
+pub mod reference;

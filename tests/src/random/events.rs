@@ -1,0 +1,127 @@
+//! Random event streams: a few users who do a few things, mostly in order, now and then late or at the same instant.
+
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::sample::select;
+use serde_json::{Map, Value as Json, json};
+
+use super::{BASE, Shape, half, just, maybe};
+
+/// The event ids of random streams and filters.
+pub(super) const IDS: [&str; 3] = ["a", "b", "c"];
+
+/// Texts that properties and filters draw from.
+pub(super) const WORDS: [&str; 8] = ["重庆民宿", "重庆", "民宿 重庆民宿", "abc", "ab", "12abc", "7", "12.5"];
+
+/// Random event streams as lines, in the order of their offsets.
+pub fn event_lines(shape: Shape) -> impl Strategy<Value = Vec<String>> {
+    let bad = select(vec![
+        "",
+        "no json",
+        "[1]",
+        r#"{"event_id": "a"}"#,
+        r#"{"event_time": 5}"#,
+        r#"{"guid": 1, "event_id": "a", "event_time": -1}"#,
+        r#"{"guid": 1, "event_id": "a", "event_time": 1.5}"#,
+    ]);
+    let bad = vec(maybe(0.05, bad), if shape.bad_lines { shape.events.max(1) } else { 0 });
+    (events(shape.events, shape.lateness), bad).prop_map(|(events, bad)| {
+        let mut lines: Vec<String> = events.iter().map(Json::to_string).collect();
+        for (line, bad) in lines.iter_mut().zip(bad) {
+            if let Some(bad) = bad {
+                *line = bad.to_owned();
+            }
+        }
+        lines
+    })
+}
+
+/// Random event streams of at most so many events, none later than `lateness` behind the highest time before it.
+pub fn events(most: usize, lateness: i64) -> impl Strategy<Value = Vec<Json>> {
+    let step = select(vec![0i64, 0, 1, 100, 500, 500, 1_000, 1_000, 3_000, 10_000, 60_000]);
+    let behind = prop_oneof![
+        5 => (0i64..1).boxed(),
+        1 => select(vec![0, lateness.min(1), lateness / 30, lateness / 3, lateness]).boxed(),
+    ];
+    vec((step, behind, fields()), 1..=most.max(1)).prop_map(|list| {
+        let mut clock = BASE;
+        let mut events = Vec::new();
+        for (step, behind, fields) in list {
+            clock += step;
+            let mut event = fields;
+            event["event_time"] = Json::from(clock - behind);
+            events.push(event);
+        }
+        events
+    })
+}
+
+/// Everything of an event but its time.
+fn fields() -> impl Strategy<Value = Json> {
+    let top = (
+        maybe(0.9, guid()),
+        maybe(0.8, select(vec!["d1", "d2"])),
+        maybe(0.7, select(vec!["10.0.0.1", "10.0.0.2"])),
+        maybe(0.5, select(vec!["s1", "s2", "7"])),
+        select(IDS.to_vec()),
+    );
+    let properties = (
+        maybe(0.85, number()),
+        maybe(0.7, number()),
+        maybe(0.7, select(WORDS.to_vec())),
+        maybe(0.7, prop_oneof![9 => any::<bool>().prop_map(Json::from), 1 => just("true")]),
+        maybe(0.8, prop_oneof![select(vec!["o1", "o2", "5"]).prop_map(Json::from), just(5)]),
+        maybe(0.5, anything()),
+    );
+    (top, properties).prop_map(|((guid, device, ip, session, id), (x, y, word, flag, order, mix))| {
+        let mut event = Map::new();
+        let mut put = |name: &str, value: Option<Json>| {
+            if let Some(value) = value {
+                event.insert(name.to_owned(), value);
+            }
+        };
+        put("guid", guid);
+        put("device_id", device.map(Json::from));
+        put("ip", ip.map(Json::from));
+        put("session_id", session.map(Json::from));
+        put("event_id", Some(Json::from(id)));
+        let named = [
+            ("x", x),
+            ("y", y),
+            ("word", word.map(Json::from)),
+            ("flag", flag),
+            ("order", order),
+            ("mix", mix),
+        ];
+        let properties: Map<String, Json> =
+            named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        put("properties", (!properties.is_empty()).then(|| Json::Object(properties)));
+        Json::Object(event)
+    })
+}
+
+/// A guid; now and then as a text.
+fn guid() -> impl Strategy<Value = Json> {
+    (1u64..4, 0..8)
+        .prop_map(|(guid, text)| if text == 0 { Json::from(guid.to_string()) } else { Json::from(guid) })
+}
+
+/// A number, as such or as a text, or now and then something that is none.
+fn number() -> impl Strategy<Value = Json> {
+    let halves = -10i64..30;
+    prop_oneof![
+        8 => halves.clone().prop_map(half),
+        2 => halves.prop_map(|halves| Json::from(half(halves).to_string())),
+        1 => select(vec![json!("many"), json!(true), Json::Null, json!([1])]),
+    ]
+}
+
+/// A value of any type, the absent ones included.
+fn anything() -> impl Strategy<Value = Json> {
+    prop_oneof![
+        4 => number(),
+        3 => select(WORDS.to_vec()).prop_map(Json::from),
+        1 => any::<bool>().prop_map(Json::from),
+        1 => select(vec![Json::Null, json!([]), json!({"a": 1}), json!("")]),
+    ]
+}

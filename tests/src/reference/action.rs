@@ -1,0 +1,34 @@
+//! Filling an action's templates from the cause event.
+
+use serde_json::Value as Json;
+
+use super::event::Event;
+use super::value::Value;
+
+/// The action with every `{{name}}` in its strings replaced by what the event carries; by nothing where it carries
+/// nothing or there is no event.
+pub(crate) fn fill(action: &Json, cause: Option<&Event>) -> Json {
+    match action {
+        Json::String(text) => Json::from(fill_text(text, cause)),
+        Json::Array(list) => list.iter().map(|one| fill(one, cause)).collect(),
+        Json::Object(fields) => {
+            Json::Object(fields.iter().map(|(name, one)| (name.clone(), fill(one, cause))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn fill_text(text: &str, cause: Option<&Event>) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, behind)) = after.split_once("}}") else { break };
+        filled.push_str(before);
+        if let Some(value) = cause.and_then(|event| event.get(name.trim())) {
+            filled.push_str(&Value::to_text(value));
+        }
+        rest = behind;
+    }
+    filled.push_str(rest);
+    filled
+}

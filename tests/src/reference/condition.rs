@@ -1,0 +1,120 @@
+//! A condition, what it keeps for one key, and how it folds an event.
+
+use serde_json::Value as Json;
+
+use super::calculator::Calculator;
+use super::event::Event;
+use super::expression::Expression;
+use super::filter::Filter;
+use super::steps;
+use super::value::Value;
+use super::window::Window;
+
+/// One condition of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) id: String,
+    pub(crate) calculator: Calculator,
+    /// The filters of its steps; those without `steps` have one.
+    pub(crate) steps: Vec<Filter>,
+    pub(crate) window: Window,
+    pub(crate) met: Option<Expression>,
+}
+
+/// What a condition keeps for one key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConditionState {
+    /// Time and value of everything folded; for `sequence`, `gap` and `absence` of each completion.
+    pub(crate) folded: Vec<(i64, Value)>,
+    /// `sequence`: the steps done, when the first was, and when the latest was.
+    pub(crate) step: usize,
+    pub(crate) since: i64,
+    pub(crate) latest: i64,
+    /// `gap`, `absence`: the time of the A that waits for its B.
+    pub(crate) pending: Option<i64>,
+    /// `absence`: the index of the event that is waiting.
+    pub(crate) cause: usize,
+    pub(crate) last_gap: Option<i64>,
+}
+
+impl ConditionState {
+    /// Counts a completion of this time.
+    pub(crate) fn complete(&mut self, time: i64) {
+        self.folded.push((time, Value::Bool(true)));
+    }
+}
+
+impl Condition {
+    pub(crate) fn parse(json: &Json, publish: i64) -> Self {
+        let calculator = Calculator::parse(&json["calculator"], &json["params"]);
+        let steps = match json.get("steps") {
+            Some(steps) => steps.as_array().expect("a list of steps").iter().map(Filter::parse).collect(),
+            None => vec![Filter::parse(&json["event"])],
+        };
+        let met = json.get("met").and_then(Json::as_str).or(calculator.default_met());
+        Self {
+            id: json["id"].as_str().expect("a condition's id").to_owned(),
+            steps,
+            window: Window::parse(json.get("window"), publish),
+            met: met.map(|text| Expression::parse(text, false)),
+            calculator,
+        }
+    }
+
+    /// Whether any of its filters wants the event.
+    pub(crate) fn matches(&self, event: &Event) -> bool {
+        self.steps.iter().any(|step| step.matches(event))
+    }
+
+    /// Folds the event at `now`, if a filter and the window want it. `index` is the event's place in the run.
+    pub(crate) fn fold(&self, state: &mut ConditionState, index: usize, event: &Event, now: i64) {
+        // What runs over steps has no sliding window: their completions do.
+        let runs = matches!(self.window, Window::Last(_)) && self.has_steps();
+        if !runs && !self.window.folds(event.time, now) {
+            return;
+        }
+        let matching: Vec<bool> = self.steps.iter().map(|step| step.matches(event)).collect();
+        if !matching.contains(&true) {
+            return;
+        }
+        let time = event.time;
+        match &self.calculator {
+            Calculator::Count => state.folded.push((time, Value::Int(1))),
+            Calculator::Distinct { of } | Calculator::Last { of } => {
+                state.folded.extend(event.get(of).map(|value| (time, value.clone())));
+            }
+            Calculator::Stats { of } | Calculator::Top { of, .. } => {
+                let value = event.get(of).filter(|value| value.number().is_some());
+                state.folded.extend(value.map(|value| (time, value.clone())));
+            }
+            Calculator::Sequence { within } => steps::sequence(state, &matching, time, *within),
+            Calculator::Gap { bounds, anchor } => {
+                steps::gap(state, matching[0], matching[1], time, bounds, *anchor);
+            }
+            Calculator::Absence { within } => {
+                steps::absence(state, matching[0], matching[1], time, *within, index);
+            }
+        }
+    }
+
+    fn has_steps(&self) -> bool {
+        use Calculator::{Absence, Gap, Sequence};
+        matches!(self.calculator, Sequence { .. } | Gap { .. } | Absence { .. })
+    }
+
+    /// When the pending A of an `absence` runs out.
+    pub(crate) fn deadline(&self, state: &ConditionState) -> Option<i64> {
+        match self.calculator {
+            Calculator::Absence { within } => state.pending.map(|pending| pending + within),
+            _ => None,
+        }
+    }
+
+    /// The pending A ran out: counted, unless a fixed window leaves its deadline out.
+    pub(crate) fn run_out(&self, state: &mut ConditionState, deadline: i64) {
+        state.pending = None;
+        if self.window.folds(deadline, deadline) {
+            state.complete(deadline);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Crowds: which guids a rule is for.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use roaring::{RoaringBitmap, RoaringTreemap};
+use serde_json::Value as Json;
+
+use super::filter::holds;
+use super::value::Value;
+
+/// Works out the guids of a `crowd`.
+pub(crate) fn parse_crowd(json: &Json, profiles: Option<&[Json]>) -> BTreeSet<u64> {
+    if let Some(guids) = json.get("guids") {
+        guids.as_array().expect("a list of guids").iter().filter_map(guid).collect()
+    } else if let Some(text) = json.get("bitmap") {
+        let engine = base64::engine::general_purpose::STANDARD;
+        read_bitmap(&engine.decode(text.as_str().expect("a bitmap's text")).expect("base64"))
+    } else {
+        let query = &json["profile"];
+        let profiles = profiles.expect("a crowd by profile needs profiles");
+        profiles.iter().filter(|profile| matches(query, profile)).filter_map(|p| guid(&p["guid"])).collect()
+    }
+}
+
+fn guid(json: &Json) -> Option<u64> {
+    json.as_u64().or_else(|| json.as_str()?.parse().ok())
+}
+
+/// Reads a portable roaring bitmap. Read as one of 32 bits it must be used up, else it is one of 64.
+fn read_bitmap(bytes: &[u8]) -> BTreeSet<u64> {
+    let mut rest = bytes;
+    if let Ok(bitmap) = RoaringBitmap::deserialize_from(&mut rest)
+        && rest.is_empty()
+    {
+        return bitmap.iter().map(u64::from).collect();
+    }
+    RoaringTreemap::deserialize_from(bytes).expect("a roaring bitmap").iter().collect()
+}
+
+fn matches(query: &Json, profile: &Json) -> bool {
+    if let Some(list) = query.get("all") {
+        list.as_array().expect("a list of queries").iter().all(|q| matches(q, profile))
+    } else if let Some(list) = query.get("any") {
+        list.as_array().expect("a list of queries").iter().any(|q| matches(q, profile))
+    } else if let Some(inner) = query.get("not") {
+        !matches(inner, profile)
+    } else {
+        // Null and a list without words are as good as not there.
+        let is_there = |tag: &&Json| !tag.is_null() && tag.as_array().is_none_or(|words| !words.is_empty());
+        let tag = profile.get(query["tag"].as_str().expect("a tag's name")).filter(is_there);
+        leaf(tag, query["op"].as_str().expect("an operator"), &query["value"])
+    }
+}
+
+/// One tag against one value. A list holds if any of its words does; `!=` on a list if none of them is equal.
+fn leaf(tag: Option<&Json>, operator: &str, operand: &Json) -> bool {
+    match (tag, operator) {
+        (tag, "exists") => tag.is_some() == (operand == &Json::Bool(true)),
+        // Unlike a property, an absent tag is false for `!=` too.
+        (None, _) => false,
+        (Some(Json::Array(words)), "!=") => !words.iter().any(|word| word_holds(word, "=", operand)),
+        (Some(Json::Array(words)), _) => words.iter().any(|word| word_holds(word, operator, operand)),
+        (Some(tag), _) => word_holds(tag, operator, operand),
+    }
+}
+
+fn word_holds(word: &Json, operator: &str, operand: &Json) -> bool {
+    // Dates compare by their instants, whichever of their spellings is used.
+    if let (Some(day), Some(days)) = (date(word), dates(operand))
+        && !matches!(operator, "contains" | "starts_with" | "ends_with" | "regex")
+    {
+        return holds(operator, Some(&Value::Int(day.into())), &days);
+    }
+    Value::from_json(word).is_some_and(|value| holds(operator, Some(&value), operand))
+}
+
+/// The instant that a text spells: a date is its midnight in UTC.
+fn date(json: &Json) -> Option<i64> {
+    let text = json.as_str()?;
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant.as_millisecond());
+    }
+    let date: Date = text.parse().ok()?;
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
+}
+
+fn dates(operand: &Json) -> Option<Json> {
+    match operand {
+        Json::Array(list) => list.iter().map(dates).collect::<Option<Vec<_>>>().map(Json::from),
+        one => date(one).map(Json::from),
+    }
+}

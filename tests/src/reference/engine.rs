@@ -1,0 +1,221 @@
+//! One rule over all events: keys, timers, triggers, limits.
+//!
+//! A key's timers run when the key is next touched, when the rule goes live, and at the end. That may be later than the
+//! clock passed them, but every timer is judged at its deadline, so nobody can tell.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::Outcome;
+use super::action::fill;
+use super::condition::ConditionState;
+use super::event::Event;
+use super::figures::{Outputs, outputs};
+use super::key::Key;
+use super::rule::{Rule, Trigger};
+use super::value::Value;
+
+/// What the rule keeps for one key.
+#[derive(Clone, Debug)]
+struct KeyState {
+    key: Key,
+    conditions: Vec<ConditionState>,
+    /// What `when` was after the latest folding.
+    edge: Option<bool>,
+    firings: Vec<i64>,
+    last_touch: i64,
+}
+
+impl KeyState {
+    fn new(key: Key, rule: &Rule, now: i64) -> Self {
+        let conditions = vec![ConditionState::default(); rule.conditions.len()];
+        Self { key, conditions, edge: None, firings: Vec::new(), last_touch: now }
+    }
+
+    /// The guid that is in the key itself, for firings that no event caused.
+    fn guid(&self, rule: &Rule) -> Option<u64> {
+        let place = rule.key_by.iter().position(|field| field == "guid")?;
+        if rule.key_by.len() == 1 { self.key.shown.as_u64() } else { self.key.shown[place].as_u64() }
+    }
+}
+
+/// What makes a rule fire: an event, or a timer that an event set, or going live.
+#[derive(Clone, Copy)]
+enum Cause<'a> {
+    Event(&'a Event),
+    Timer { set_by: &'a Event, condition: &'a str },
+    Live,
+}
+
+/// Runs a rule over the events, each with its `now`, and adds what comes of it to `outcome`.
+pub(crate) fn run_rule(rule: &Rule, events: &[(i64, Event)], outcome: &mut Outcome) {
+    let mut run = Run { rule, events, triggers: Vec::new() };
+    let mut keys: BTreeMap<String, KeyState> = BTreeMap::new();
+    let mut live = false;
+    for (index, (now, event)) in events.iter().enumerate() {
+        if !live && *now >= rule.publish {
+            live = true;
+            keys.values_mut().for_each(|state| run.go_live(state));
+        }
+        let Some(key) = Key::of(event, &rule.key_by) else { continue };
+        if rule.concerns(event, *now) {
+            let state = keys.entry(key.text.clone()).or_insert_with(|| KeyState::new(key, rule, *now));
+            run.touch(state, index, event, *now);
+        }
+    }
+    let Some((end, _)) = events.last() else { return };
+    for (text, mut state) in keys {
+        // The clock stands just after the last `now`: what is due at it fires.
+        run.timers(&mut state, end + 1);
+        for (condition, kept) in rule.conditions.iter().zip(&state.conditions) {
+            let figures = outputs(condition, kept, *end);
+            if figures != outputs(condition, &ConditionState::default(), *end) {
+                let place = (rule.id.clone(), text.clone(), condition.id.clone());
+                outcome.state.insert(place, as_json(&figures));
+            }
+        }
+    }
+    outcome.triggers.append(&mut run.triggers);
+}
+
+struct Run<'a> {
+    rule: &'a Rule,
+    events: &'a [(i64, Event)],
+    triggers: Vec<Json>,
+}
+
+impl Run<'_> {
+    /// One event that concerns the rule: the key's timers, its age, its conditions, the trigger.
+    fn touch(&mut self, state: &mut KeyState, index: usize, event: &Event, now: i64) {
+        let rule = self.rule;
+        self.timers(state, now);
+        if rule.ttl.is_some_and(|ttl| now - state.last_touch > ttl) {
+            *state = KeyState::new(state.key.clone(), rule, now);
+        }
+        state.last_touch = now;
+        self.fold(state, now, Cause::Event(event), |conditions| {
+            for (condition, kept) in rule.conditions.iter().zip(conditions) {
+                condition.fold(kept, index, event, now);
+            }
+        });
+    }
+
+    /// Runs the key's timers that are due below `below`: by deadline, then as their conditions stand.
+    fn timers(&mut self, state: &mut KeyState, below: i64) {
+        let rule = self.rule;
+        loop {
+            // A timer too long after the last touch never runs: by then the key was forgotten.
+            let forgotten = rule.ttl.map_or(i64::MAX, |ttl| state.last_touch + ttl);
+            let deadlines = rule.conditions.iter().zip(&state.conditions).enumerate();
+            let due = deadlines
+                .filter_map(|(place, (condition, kept))| Some((condition.deadline(kept)?, place)))
+                .filter(|(deadline, _)| *deadline < below && *deadline <= forgotten)
+                .min();
+            let Some((deadline, place)) = due else { return };
+            if !rule.is_active(deadline) {
+                state.conditions[place].pending = None;
+                continue;
+            }
+            let condition = &rule.conditions[place];
+            let set_by = &self.events[state.conditions[place].cause].1;
+            self.fold(state, deadline, Cause::Timer { set_by, condition: &condition.id }, |conditions| {
+                condition.run_out(&mut conditions[place], deadline);
+            });
+        }
+    }
+
+    /// Folds what `change` folds at `now`, and fires if that is what the trigger waits for.
+    fn fold(
+        &mut self,
+        state: &mut KeyState,
+        now: i64,
+        cause: Cause,
+        change: impl FnOnce(&mut [ConditionState]),
+    ) {
+        let rule = self.rule;
+        let each = |state: &KeyState| match rule.trigger {
+            Trigger::Each(place) => {
+                match outputs(&rule.conditions[place], &state.conditions[place], now).get("value") {
+                    Some(Value::Int(value)) => *value,
+                    other => panic!("each needs a counting value, not {other:?}"),
+                }
+            }
+            _ => 0,
+        };
+        let before = rule.when(&state.conditions, now);
+        let completed = each(state);
+        change(&mut state.conditions);
+        let holds = rule.when(&state.conditions, now);
+        let fires = match (&rule.trigger, cause) {
+            (Trigger::Event(filter), Cause::Event(event)) => filter.matches(event),
+            (Trigger::Event(_), _) => false,
+            (Trigger::Satisfied, _) => !(before && state.edge.unwrap_or(before)),
+            (Trigger::Each(_), _) => each(state) > completed,
+        };
+        state.edge = Some(holds);
+        if fires && holds && now >= rule.publish {
+            self.fire(state, now, cause);
+        }
+    }
+
+    /// The instant of publish: history is folded, and satisfied keys may fire once.
+    fn go_live(&mut self, state: &mut KeyState) {
+        let rule = self.rule;
+        let publish = rule.publish;
+        self.timers(state, publish);
+        let forgotten = rule.ttl.is_some_and(|ttl| publish - state.last_touch > ttl);
+        let wanted = rule.already_fires && matches!(rule.trigger, Trigger::Satisfied);
+        if wanted && !forgotten && rule.is_active(publish) && rule.when(&state.conditions, publish) {
+            state.edge = Some(true);
+            self.fire(state, publish, Cause::Live);
+        }
+    }
+
+    /// Fires at `at`, unless the limit forbids it.
+    fn fire(&mut self, state: &mut KeyState, at: i64, cause: Cause) {
+        let rule = self.rule;
+        if let Some(limit) = &rule.limit {
+            let counted = |time: &&i64| limit.per.is_none_or(|per| at - per < **time && **time <= at);
+            if state.firings.iter().filter(counted).count() >= limit.times {
+                return;
+            }
+        }
+        state.firings.push(at);
+        let values: Map<String, Json> = rule
+            .conditions
+            .iter()
+            .zip(&state.conditions)
+            .map(|(condition, kept)| (condition.id.clone(), as_json(&outputs(condition, kept, at))))
+            .collect();
+        let (shown, event) = match cause {
+            Cause::Event(event) => (event.as_cause(), Some(event)),
+            Cause::Timer { set_by, condition } => {
+                let mut shown = set_by.as_cause();
+                shown["condition"] = Json::from(condition);
+                shown["deadline"] = Json::from(at);
+                (shown, Some(set_by))
+            }
+            Cause::Live => (Json::Null, None),
+        };
+        self.triggers.push(json!({
+            "rule_id": rule.id,
+            "key_by": rule.key_by_shown,
+            "key": state.key.shown,
+            "guid": state.guid(rule).or(event.and_then(|event| event.guid)),
+            "cause": shown,
+            "fired_at": at,
+            "values": values,
+            "held_out": state.key.held_out(&rule.id, rule.holdout),
+            "action": fill(&rule.action, event),
+        }));
+        if rule.reset {
+            state.conditions.fill(ConditionState::default());
+            state.edge = Some(rule.when(&state.conditions, at));
+        }
+    }
+}
+
+fn as_json(figures: &Outputs) -> Json {
+    figures.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
+}

@@ -1,0 +1,152 @@
+//! Filters: which events a condition folds or a trigger fires on.
+
+use std::cmp::Ordering;
+
+use regex::Regex;
+use serde_json::Value as Json;
+
+use super::event::Event;
+use super::expression::{Expression, Problem, Scope};
+use super::value::{Number, Value, parse_number};
+
+/// A filter: one of these event ids, and all of these predicates.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    ids: Vec<String>,
+    predicates: Vec<Predicate>,
+}
+
+#[derive(Clone, Debug)]
+enum Predicate {
+    Leaf { property: String, operator: String, operand: Json },
+    All(Vec<Predicate>),
+    Any(Vec<Predicate>),
+    Not(Box<Predicate>),
+    Expression(Expression),
+}
+
+impl Filter {
+    pub(crate) fn parse(json: &Json) -> Self {
+        let ids = match &json["id"] {
+            Json::String(id) => vec![id.clone()],
+            Json::Array(ids) => ids.iter().map(|id| id.as_str().expect("an event id").to_owned()).collect(),
+            other => panic!("no event id: {other}"),
+        };
+        Self { ids, predicates: json.get("where").map_or_else(Vec::new, parse_list) }
+    }
+
+    pub(crate) fn matches(&self, event: &Event) -> bool {
+        self.ids.contains(&event.id) && self.predicates.iter().all(|p| p.holds(event))
+    }
+}
+
+fn parse_list(json: &Json) -> Vec<Predicate> {
+    json.as_array().expect("a list of predicates").iter().map(Predicate::parse).collect()
+}
+
+impl Predicate {
+    fn parse(json: &Json) -> Self {
+        if let Some(list) = json.get("all") {
+            Self::All(parse_list(list))
+        } else if let Some(list) = json.get("any") {
+            Self::Any(parse_list(list))
+        } else if let Some(inner) = json.get("not") {
+            Self::Not(Box::new(Self::parse(inner)))
+        } else if let Some(text) = json.get("expr") {
+            Self::Expression(Expression::parse(text.as_str().expect("an expression's text"), true))
+        } else {
+            Self::Leaf {
+                property: json["property"].as_str().expect("a property's name").to_owned(),
+                operator: json["op"].as_str().expect("an operator").to_owned(),
+                operand: json["value"].clone(),
+            }
+        }
+    }
+
+    fn holds(&self, event: &Event) -> bool {
+        match self {
+            Self::Leaf { property, operator, operand } => holds(operator, event.get(property), operand),
+            Self::All(list) => list.iter().all(|p| p.holds(event)),
+            Self::Any(list) => list.iter().any(|p| p.holds(event)),
+            Self::Not(inner) => !inner.holds(event),
+            // Any absent property makes the whole expression false, also where evaluation would not come to it.
+            Self::Expression(expression) => {
+                expression.names().iter().all(|name| event.get(name).is_some())
+                    && expression.holds(&Properties(event))
+            }
+        }
+    }
+}
+
+/// The names of an `expr`: an event's properties, every number a float.
+struct Properties<'a>(&'a Event);
+
+impl Scope for Properties<'_> {
+    fn name(&self, name: &str) -> Result<Option<Value>, Problem> {
+        Ok(self.0.get(name).map(|value| match value.number() {
+            Some(number) => Value::Float(number.float()),
+            None => value.clone(),
+        }))
+    }
+
+    fn output(&self, _: &str, _: &str) -> Result<Option<Value>, Problem> {
+        Err(Problem)
+    }
+}
+
+/// Whether `value OPERATOR operand` holds.
+pub(crate) fn holds(operator: &str, value: Option<&Value>, operand: &Json) -> bool {
+    if operator == "exists" {
+        return value.is_some() == (operand == &Json::Bool(true));
+    }
+    let Some(value) = value else { return operator == "!=" };
+    let order = |bound: &Json| compare(value, bound);
+    match operator {
+        "=" => equals(value, operand),
+        // A text that is no number against a number makes every comparison false, this one included.
+        "!=" if operand.is_number() => value.number().is_some() && !equals(value, operand),
+        "!=" => !equals(value, operand),
+        ">" => order(operand) == Some(Ordering::Greater),
+        ">=" => order(operand).is_some_and(Ordering::is_ge),
+        "<" => order(operand) == Some(Ordering::Less),
+        "<=" => order(operand).is_some_and(Ordering::is_le),
+        "between" => {
+            order(&operand[0]).is_some_and(Ordering::is_ge) && order(&operand[1]).is_some_and(Ordering::is_le)
+        }
+        "in" => operand.as_array().expect("a list").iter().any(|one| equals(value, one)),
+        "contains" => value.to_text().contains(text_of(operand)),
+        "starts_with" => value.to_text().starts_with(text_of(operand)),
+        "ends_with" => value.to_text().ends_with(text_of(operand)),
+        "regex" => Regex::new(text_of(operand)).expect("a regex").is_match(&value.to_text()),
+        other => panic!("no operator: {other}"),
+    }
+}
+
+fn text_of(operand: &Json) -> &str {
+    operand.as_str().expect("a text")
+}
+
+fn equals(value: &Value, operand: &Json) -> bool {
+    match (value, operand) {
+        (Value::Bool(a), Json::Bool(b)) => a == b,
+        // Two texts are equal if they are the same text, whatever numbers they may spell.
+        (Value::Text(a), Json::String(b)) => a == b,
+        _ => compare(value, operand) == Some(Ordering::Equal),
+    }
+}
+
+/// How a value stands to the rule's; `None` where the two do not compare. Against a text everything that is not a number
+/// on both sides goes by its spelling, booleans too.
+fn compare(value: &Value, operand: &Json) -> Option<Ordering> {
+    match operand {
+        Json::Number(n) => {
+            let bound = n.as_i64().map_or(Number::Float(n.as_f64()?), |i| Number::Int(i.into()));
+            value.number()?.compare(bound)
+        }
+        Json::String(text) => match (value.number(), parse_number(text)) {
+            (Some(a), Some(b)) => a.compare(b),
+            _ => Some(value.to_text().as_str().cmp(text.as_str())),
+        },
+        _ => None,
+    }
+}

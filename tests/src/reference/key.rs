@@ -1,0 +1,59 @@
+//! What groups events: the value of a field, or of several.
+
+use serde_json::Value as Json;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::event::Event;
+use super::value::Value;
+
+/// A key: how a trigger shows it, and its text, by which it is told apart and hashed.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) shown: Json,
+    pub(crate) text: String,
+}
+
+impl Key {
+    /// The key of an event, or `None` if it lacks one of the fields.
+    pub(crate) fn of(event: &Event, key_by: &[String]) -> Option<Self> {
+        let mut parts: Vec<Json> = Vec::new();
+        for field in key_by {
+            parts.push(match field.strip_prefix("properties.") {
+                Some(name) => Json::from(event.property(name)?.to_text()),
+                None if field == "guid" => Json::from(event.guid?),
+                None => Json::from(event.get(field)?.to_text()),
+            });
+        }
+        let shown = if parts.len() == 1 { parts.remove(0) } else { Json::Array(parts) };
+        let text = match &shown {
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(Self { shown, text })
+    }
+
+    /// Whether the key belongs to the share that matches but is only recorded.
+    pub(crate) fn held_out(&self, rule_id: &str, share: f64) -> bool {
+        let mut bytes = rule_id.as_bytes().to_vec();
+        bytes.push(0);
+        bytes.extend_from_slice(self.text.as_bytes());
+        (xxh3_64(&bytes) as f64) / 2f64.powi(64) < share
+    }
+}
+
+/// The fields that `key_by` names; `guid` if it is not there.
+pub(crate) fn parse_key_by(json: Option<&Json>) -> Vec<String> {
+    match json {
+        None | Some(Json::Null) => vec!["guid".to_owned()],
+        Some(Json::String(field)) => vec![field.clone()],
+        Some(Json::Array(fields)) => {
+            fields.iter().map(|f| f.as_str().expect("a field's name").to_owned()).collect()
+        }
+        Some(other) => panic!("no key_by: {other}"),
+    }
+}
+
+/// The text that two values share exactly when `distinct` counts them once.
+pub(crate) fn distinct_text(value: &Value) -> String {
+    value.number().map_or_else(|| value.to_text(), |number| number.float().to_string())
+}

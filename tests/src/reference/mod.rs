@@ -1,0 +1,90 @@
+//! The plain reference evaluator: what a rule means, written down as directly as possible.
+//!
+//! For every rule it walks over all events, one after the other, and for every figure it recomputes from everything
+//! that was ever folded. No index, no batches, no epochs, no shared code with the engine: that is what makes it a check
+//! of the engine. It is slow by design (quadratic in the events of a key).
+//!
+//! Invariants: rules are independent of each other; time comes from the events alone; nothing is approximated, except
+//! what the rule format itself rounds (the buckets of a sliding window). `distinct` is always exact here, so tests that
+//! compare it must stay below 64 values.
+//!
+//! Limits: users' own calculator scripts are not supported. An invalid rule panics with what is wrong: deciding what is
+//! valid is the validator's task, not the reference's.
+
+mod action;
+mod calculator;
+mod condition;
+mod crowd;
+mod duration;
+mod engine;
+mod event;
+mod expression;
+mod figures;
+mod filter;
+mod key;
+mod parse_expression;
+mod rule;
+mod steps;
+#[cfg(test)]
+mod unit_tests;
+mod value;
+mod window;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use event::Event;
+use rule::Rule;
+
+/// What a run needs besides rules and events.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// When all rules are published, in unix milliseconds; absent: at the first event's time.
+    pub publish_at: Option<i64>,
+    /// The profiles that crowd queries look at, one object per guid: `{"guid": 1, "TAG": value, ..}`.
+    pub profiles: Option<Vec<Json>>,
+}
+
+/// Rule id, text of the key, condition id.
+pub type StateKey = (String, String, String);
+
+/// What a run leads to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Every firing: `rule_id key_by key guid cause fired_at values held_out action`. Rule by rule; within a rule in the
+    /// order in which a key's firings happen. Across keys the order means nothing.
+    pub triggers: Vec<Json>,
+    /// The outputs of each condition at the final clock, absent ones left out, for keys that the rule still knows;
+    /// entries that equal a fresh state's are left out.
+    pub state: BTreeMap<StateKey, Json>,
+    /// Lines that are no event, by offset.
+    pub bad_lines: Vec<u64>,
+}
+
+/// Runs `rules` over `events`: lines of JSON, all of partition 0, the offset of each being its index.
+///
+/// # Panics
+/// If a rule is not valid.
+pub fn run(rules: &[Json], events: &[String], options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut parsed = Vec::new();
+    let mut clock = i64::MIN;
+    for (offset, line) in (0u64..).zip(events) {
+        match Event::parse(offset, line) {
+            // The clock of a partition is the highest time read so far: the event sees it with its own time included.
+            Ok(event) => {
+                clock = clock.max(event.time);
+                parsed.push((clock, event));
+            }
+            Err(_) => outcome.bad_lines.push(offset),
+        }
+    }
+    let first = parsed.first().map_or(0, |(now, _)| *now);
+    let approval = options.publish_at.unwrap_or(first);
+    for rule in rules {
+        let rule = Rule::parse(rule, approval, options.profiles.as_deref());
+        engine::run_rule(&rule, &parsed, &mut outcome);
+    }
+    outcome
+}

@@ -1,0 +1,94 @@
+//! A value that an event carries or an expression computes: a boolean, an integer, a float or a text.
+
+use std::cmp::Ordering;
+
+use serde_json::Value as Json;
+
+/// A present value; what is absent is an `Option::None` around it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Bool(bool),
+    /// Wide enough for every unsigned guid as well as every signed integer.
+    Int(i128),
+    Float(f64),
+    Text(String),
+}
+
+impl Value {
+    /// Reads a JSON value; `null`, arrays and objects count as absent.
+    pub(crate) fn from_json(json: &Json) -> Option<Self> {
+        match json {
+            Json::Bool(b) => Some(Self::Bool(*b)),
+            Json::Number(n) => Some(match (n.as_i64(), n.as_u64()) {
+                (Some(i), _) => Self::Int(i.into()),
+                (None, Some(u)) => Self::Int(u.into()),
+                (None, None) => Self::Float(n.as_f64()?),
+            }),
+            Json::String(s) => Some(Self::Text(s.clone())),
+            Json::Null | Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// The JSON spelling of it.
+    pub(crate) fn to_json(&self) -> Json {
+        match self {
+            Self::Bool(b) => Json::from(*b),
+            Self::Int(i) => match (i64::try_from(*i), u64::try_from(*i)) {
+                (Ok(i), _) => Json::from(i),
+                (Err(_), Ok(u)) => Json::from(u),
+                (Err(_), Err(_)) => Json::Null,
+            },
+            Self::Float(f) => Json::from(*f),
+            Self::Text(s) => Json::from(s.as_str()),
+        }
+    }
+
+    /// As a text: texts as they are, everything else by its JSON spelling.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::Text(s) => s.clone(),
+            other => other.to_json().to_string(),
+        }
+    }
+
+    /// As a number: numbers, and texts that spell one. A boolean is none.
+    pub(crate) fn number(&self) -> Option<Number> {
+        match self {
+            Self::Int(i) => Some(Number::Int(*i)),
+            Self::Float(f) => Some(Number::Float(*f)),
+            Self::Text(s) => parse_number(s),
+            Self::Bool(_) => None,
+        }
+    }
+}
+
+/// A number; two integers compare exactly, all else as floats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Number {
+    Int(i128),
+    Float(f64),
+}
+
+impl Number {
+    pub(crate) fn float(self) -> f64 {
+        match self {
+            Self::Int(i) => i as f64,
+            Self::Float(f) => f,
+        }
+    }
+
+    pub(crate) fn compare(self, other: Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
+            (a, b) => a.float().partial_cmp(&b.float()),
+        }
+    }
+}
+
+/// The finite number that a text spells, if it spells one.
+pub(crate) fn parse_number(text: &str) -> Option<Number> {
+    if let Ok(integer) = text.parse::<i64>() {
+        return Some(Number::Int(integer.into()));
+    }
+    text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Number::Float)
+}
