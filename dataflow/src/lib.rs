@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | [`cluster`] | processes connect, run timely, and are supervised |
 //! | [`run`] | one process of the cluster: sources, graph, control, sinks |
+//! | [`demo`] | the rules and the story of the demo |
 //! | [`cli`] | the commands |
 
 pub mod cli;
 pub mod cluster;
+pub mod demo;
 pub mod run;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod command;
+pub mod engine;
 pub mod golden;
 pub mod random;
 pub mod reference;

@@ -9,8 +9,8 @@ use super::{
     draw::Draw,
     users::{Users, device},
     vocabulary::{
-        CATEGORIES, CHANNELS, Carries, EVENT_TYPES, EventType, FREQUENCIES, HALVES, KEYWORDS, LONGEST_DURATION, PAGES,
-        SYSTEMS,
+        CATEGORIES, CHANNELS, Carries, EVENT_TYPES, EventType, FREQUENCIES, HALVES, KEYWORDS,
+        LONGEST_DURATION, PAGES, SYSTEMS,
     },
 };
 

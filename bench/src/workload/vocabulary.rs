@@ -80,9 +80,30 @@ pub const FREQUENT: &[EventType] = EVENT_TYPES.split_at(8).0;
 
 /// What is searched for, the frequent words first.
 pub const KEYWORDS: [&str; 24] = [
-    "重庆民宿", "重庆火锅", "北京酒店", "成都民宿", "三亚机票", "重庆酒店", "上海酒店", "大理古城", "杭州西湖",
-    "西安城墙", "成都火锅", "厦门民宿", "广州早茶", "昆明机票", "苏州园林", "桂林漓江", "青岛海鲜", "拉萨机票",
-    "黄山门票", "长沙小吃", "深圳酒店", "武汉樱花", "敦煌石窟", "哈尔滨冰雕",
+    "重庆民宿",
+    "重庆火锅",
+    "北京酒店",
+    "成都民宿",
+    "三亚机票",
+    "重庆酒店",
+    "上海酒店",
+    "大理古城",
+    "杭州西湖",
+    "西安城墙",
+    "成都火锅",
+    "厦门民宿",
+    "广州早茶",
+    "昆明机票",
+    "苏州园林",
+    "桂林漓江",
+    "青岛海鲜",
+    "拉萨机票",
+    "黄山门票",
+    "长沙小吃",
+    "深圳酒店",
+    "武汉樱花",
+    "敦煌石窟",
+    "哈尔滨冰雕",
 ];
 
 /// Categories of items; item `i` is of category `i` mod 8.
@@ -96,7 +117,8 @@ pub const SYSTEMS: [&str; 4] = ["android-14", "ios-17.4", "harmony-4", "windows-
 
 /// What things cost, in halves of a yuan: sums of halves are exact in a double, in whatever order they are added.
 pub const HALVES: [u64; 24] = [
-    4, 10, 19, 38, 40, 59, 78, 99, 120, 158, 199, 238, 299, 360, 399, 478, 600, 799, 998, 1199, 1598, 1999, 2798, 3999,
+    4, 10, 19, 38, 40, 59, 78, 99, 120, 158, 199, 238, 299, 360, 399, 478, 600, 799, 998, 1199, 1598, 1999,
+    2798, 3999,
 ];
 
 /// How many pages there are.

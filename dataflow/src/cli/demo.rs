@@ -1,8 +1,138 @@
-use super::CliError;
-#[derive(Debug, clap::Args)]
-pub(super) struct Demo {}
+//! `strateye demo`: everything on this machine.
+//!
+//! Starts a cluster on a lively load with fifty rules in a folder, plays the story by editing that folder as people
+//! would, and shows what happens.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use operators::model::{decode::FieldNames, wire::Codec};
+use sinks::LineOutput;
+use sources::{
+    events::GeneratorConfig,
+    rules::{FolderStore, RuleStore},
+};
+
+use super::{
+    CliError,
+    launch::{Told, launch},
+    options::{LIVE, READ_AHEAD},
+    run::RESTARTS,
+    summary::Summary,
+    view::View,
+};
+use crate::{
+    demo::{Act, What, rules, story},
+    run::job::{Events, Job, Rules},
+};
+
+/// Users of the demo; crowds take about three in ten of them.
+const USERS: u64 = 1_000_000;
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// How many processes
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=128))]
+    processes: u16,
+    /// Events per second, over all processes
+    #[arg(long, value_name = "R", default_value_t = 12_000.0)]
+    rate: f64,
+    /// How long, such as 30s or 5m
+    #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = span)]
+    length: Duration,
+    /// Plain lines in place of the live view, for logs
+    #[arg(long)]
+    plain: bool,
+    /// Print the summary as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Leave the rules alone: no story
+    #[arg(long)]
+    no_story: bool,
+    /// Also write the triggers, one JSON object a line
+    #[arg(long, value_name = "OUT.jsonl")]
+    triggers: Option<PathBuf>,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    operators::rule::span::Span::parse(text).map(|s| Duration::from_millis(s.0.unsigned_abs()))
+}
+
 impl Demo {
     pub(super) fn main(self) -> Result<(), CliError> {
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            return Err(CliError::usage("--rate: write a number of events per second, such as 12000"));
+        }
+        let folder =
+            tempfile::Builder::new().prefix("strateye-rules-").tempdir().map_err(CliError::failed)?;
+        let mut store = FolderStore::open(folder.path()).map_err(CliError::failed)?;
+        let mut view = View::new(self.plain || self.json, self.json);
+        view.note("writing 50 rules with crowds of about 300,000 users each");
+        for (_, document) in rules(USERS) {
+            store.publish(&document.to_string(), "demo").map_err(CliError::failed)?;
+        }
+        let generator = GeneratorConfig { rate: self.rate, users: USERS, ..GeneratorConfig::default() };
+        let job = Job {
+            events: Events::Generator(generator),
+            rules: Rules::Folder(folder.path().to_owned()),
+            profiles: None,
+            triggers: self.triggers.clone().map_or(LineOutput::Nowhere, LineOutput::File),
+            dead_letters: LineOutput::Nowhere,
+            time: LIVE,
+            fields: FieldNames::default(),
+            codec: Codec::default(),
+            read_ahead: READ_AHEAD,
+            error_budget: 100,
+        };
+        let cluster = launch(&job, self.processes.into(), RESTARTS)?;
+        let mut acts = if self.no_story { Vec::new() } else { story() }.into_iter().peekable();
+        let mut summary = Summary::new();
+        let mut shown = Instant::now();
+        let mut stopping = false;
+        loop {
+            match cluster.next(Duration::from_millis(100)) {
+                Told::Message(message) => {
+                    if let Some(news) = summary.take(&message) {
+                        view.note(&news);
+                    }
+                }
+                Told::Notice(notice) if !stopping => view.note(&notice),
+                Told::Notice(_) | Told::Quiet => {}
+                Told::Over => break,
+            }
+            let played = summary.begun.map(|b| b.elapsed());
+            while let Some(act) = acts.next_if(|act| played.is_some_and(|p| p >= act.at)) {
+                view.note(act.about);
+                play(&mut store, &act)?;
+            }
+            if shown.elapsed() >= Duration::from_secs(1) {
+                shown = Instant::now();
+                view.show(&summary, self.rate);
+            }
+            if !stopping && played.is_some_and(|p| p >= self.length) {
+                stopping = true;
+                // If it is over already, there is nothing to stop.
+                let _ = cluster.handle().request_stop();
+            }
+        }
+        cluster.wait()?;
+        view.end(&summary);
         Ok(())
     }
+}
+
+/// Does to the rules what the act says, as a person would: by the store.
+fn play(store: &mut FolderStore, act: &Act) -> Result<(), CliError> {
+    match &act.what {
+        What::Publish(_, document) | What::Edit(_, document) => {
+            store.publish(&document.to_string(), "demo").map(drop)
+        }
+        What::Pause(rule) => store.pause(rule),
+        What::Resume(rule) => store.resume(rule),
+        What::Retire(rule) => store.retire(rule),
+    }
+    .map_err(CliError::failed)
 }

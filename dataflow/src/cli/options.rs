@@ -40,7 +40,7 @@ fn codec(name: &str) -> Result<Codec, String> {
 }
 
 /// Bytes a worker's sources may read ahead of evaluation.
-const READ_AHEAD: usize = 16 << 20;
+pub(super) const READ_AHEAD: usize = 16 << 20;
 
 impl Common {
     /// The job, with events and time still to be told.

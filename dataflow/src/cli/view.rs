@@ -1,1 +1,135 @@
+//! What the demo shows: a live view on a terminal, or plain lines.
 
+use std::{
+    collections::VecDeque,
+    io::{self, IsTerminal, Write},
+    time::Instant,
+};
+
+use crossterm::{
+    cursor::{Hide, MoveTo, Show},
+    queue,
+    terminal::{Clear, ClearType},
+};
+
+use super::summary::Summary;
+
+const NOTES: usize = 8;
+const RULES: usize = 12;
+
+/// The view.
+pub(super) struct View {
+    plain: bool,
+    json: bool,
+    notes: VecDeque<String>,
+    /// Time and number of events of the last picture.
+    last: (Instant, u64),
+    began: Instant,
+}
+
+impl View {
+    /// Plain lines, or a live view if standard output is a terminal. With `json` the summary is one JSON object.
+    pub(super) fn new(plain: bool, json: bool) -> Self {
+        let now = Instant::now();
+        View {
+            plain: plain || !io::stdout().is_terminal(),
+            json,
+            notes: VecDeque::new(),
+            last: (now, 0),
+            began: now,
+        }
+    }
+
+    /// Something has happened.
+    pub(super) fn note(&mut self, text: &str) {
+        let line = format!("[{:5.1} s] {text}", self.began.elapsed().as_secs_f64());
+        if self.plain {
+            eprintln!("{line}");
+            return;
+        }
+        if self.notes.len() == NOTES {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(line);
+    }
+
+    /// The numbers as they stand.
+    pub(super) fn show(&mut self, summary: &Summary, rate: f64) {
+        let events = summary.sum(|w| w.records);
+        let speed =
+            events.saturating_sub(self.last.1) as f64 / self.last.0.elapsed().as_secs_f64().max(0.001);
+        self.last = (Instant::now(), events);
+        let sink = summary.sink();
+        let lag = summary.workers().map(|w| w.waiting_bytes).sum::<usize>();
+        let head = format!(
+            "{speed:>8.0} events/s of {rate:.0}   {} events   {} keys   {} triggers   latency p50 {:.1} ms p99 {:.1} ms   waiting {} KiB   CPU {:.2} cores",
+            events,
+            summary.sum(|w| w.keys as u64),
+            sink.triggers,
+            sink.latency.p50,
+            sink.latency.p99,
+            lag >> 10,
+            summary.cpu_seconds() / summary.elapsed().as_secs_f64().max(0.001),
+        );
+        if self.plain {
+            eprintln!("{head}");
+            return;
+        }
+        // A terminal that can't be written to shows nothing; the demo goes on.
+        let _ = self.draw(&head, summary);
+    }
+
+    fn draw(&self, head: &str, summary: &Summary) -> io::Result<()> {
+        let sink = summary.sink();
+        let mut out = io::stdout().lock();
+        queue!(out, Hide, MoveTo(0, 0), Clear(ClearType::All))?;
+        writeln!(out, "战略之眼 strateye\r\n\r\n{head}\r\n")?;
+        let mut by_rule: Vec<_> = sink.by_rule.iter().collect();
+        by_rule.sort_by_key(|(id, (_, count))| (std::cmp::Reverse(*count), *id));
+        writeln!(out, "触发最多的规则 (triggers by rule, {} of {}):\r", by_rule.len(), summary.rules.len())?;
+        for (id, (name, count)) in by_rule.iter().take(RULES) {
+            writeln!(out, "{count:>8}  {name}  ({id})\r")?;
+        }
+        writeln!(out, "\r\n最新触发 (latest triggers):\r")?;
+        for (name, key, held_out) in &sink.latest {
+            writeln!(out, "          {name}  ← {key}{}\r", if *held_out { "  (held out)" } else { "" })?;
+        }
+        writeln!(out, "\r\n动态 (news):\r")?;
+        for note in &self.notes {
+            writeln!(out, "{note}\r")?;
+        }
+        out.flush()
+    }
+
+    /// The summary.
+    #[expect(clippy::print_stdout, reason = "the summary is what the command was asked for")]
+    pub(super) fn end(&mut self, summary: &Summary) {
+        if !self.plain {
+            let _ = queue!(io::stdout(), Show).and_then(|()| io::stdout().flush());
+        }
+        let all = summary.json(true);
+        if self.json {
+            println!("{all}");
+            return;
+        }
+        println!(
+            "\n{} events in {:.1} s ({:.0} events/s) on {} processes, {} triggers of {} rules, latency p50 {:.1} ms p99 {:.1} ms, {:.2} cores, {} MiB",
+            all["events"],
+            all["seconds"].as_f64().unwrap_or(0.0),
+            all["events_per_second"].as_f64().unwrap_or(0.0),
+            all["processes"],
+            all["triggers"],
+            summary.sink().by_rule.len(),
+            all["latency_ms"]["p50"].as_f64().unwrap_or(0.0),
+            all["latency_ms"]["p99"].as_f64().unwrap_or(0.0),
+            all["cpu_cores"].as_f64().unwrap_or(0.0),
+            all["peak_memory_bytes"].as_u64().unwrap_or(0) >> 20,
+        );
+        let sink = summary.sink();
+        let mut by_rule: Vec<_> = sink.by_rule.iter().collect();
+        by_rule.sort_by_key(|(id, (_, count))| (std::cmp::Reverse(*count), *id));
+        for (id, (name, count)) in by_rule {
+            println!("{count:>8}  {name}  ({id})");
+        }
+    }
+}

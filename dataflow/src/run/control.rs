@@ -41,8 +41,6 @@ pub enum Effect {
         generation: u64,
         /// First epoch it holds for.
         epoch: u64,
-        /// From `Prepare` to being in force everywhere.
-        took: Duration,
         /// Rules that did not compile after all.
         rejected: Vec<(String, String)>,
     },
@@ -67,7 +65,6 @@ pub type Mailbox = Rc<RefCell<Vec<Report>>>;
 
 struct Change {
     generation: u64,
-    begun: Instant,
     ready: usize,
     rejected: Vec<(String, String)>,
     at: Option<u64>,
@@ -115,7 +112,6 @@ pub fn signals<'s>(
                     if let Ok(set) = control.changes.try_recv() {
                         change = Some(Change {
                             generation: set.generation,
-                            begun: now,
                             ready: 0,
                             rejected: Vec::new(),
                             at: None,
@@ -130,13 +126,12 @@ pub fn signals<'s>(
                         change.at = Some(at);
                     }
                 }
-                Some(Change { at: Some(at), generation, begun, rejected, .. })
+                Some(Change { at: Some(at), generation, rejected, .. })
                     if epoch >= *at && !probe.less_equal(at) =>
                 {
                     let effect = Effect::InForce {
                         generation: *generation,
                         epoch: *at,
-                        took: begun.elapsed(),
                         rejected: std::mem::take(rejected),
                     };
                     let _ = control.effects.send(effect);

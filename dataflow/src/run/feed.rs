@@ -31,6 +31,8 @@ use sources::{
 
 use super::{control::Effect, job::Time, meter::News};
 
+/// More changes than this at once are logged together.
+const LOGGED_EACH: usize = 8;
 const POLL: Duration = Duration::from_millis(100);
 const BUDGET_SPAN: Duration = Duration::from_secs(60);
 
@@ -66,19 +68,23 @@ pub fn run(mut feed: Feed) {
     let mut rules: HashMap<String, Known> = HashMap::new();
     let mut outbox: BTreeMap<String, RuleChange> = BTreeMap::new();
     let mut generation = 0;
-    let mut in_flight: Option<Vec<String>> = None;
+    let mut in_flight: Option<(Vec<String>, Instant)> = None;
+    let mut since = Instant::now();
     let mut polled = false;
     loop {
         match feed.source.poll() {
             Ok(changes) => {
                 polled = true;
+                if outbox.is_empty() {
+                    since = Instant::now();
+                }
                 take_in(&mut feed, changes, &mut rules, &mut outbox);
             }
             Err(error) => feed.news.warn(&format!("rules can't be read: {error}")),
         }
         if in_flight.is_none() && polled && (generation == 0 || !outbox.is_empty()) {
             generation += 1;
-            in_flight = Some(outbox.keys().cloned().collect());
+            in_flight = Some((outbox.keys().cloned().collect(), since));
             let changes = std::mem::take(&mut outbox).into_values().collect();
             if feed.changes.send(ChangeSet { generation, changes }).is_err() {
                 return;
@@ -87,9 +93,9 @@ pub fn run(mut feed: Feed) {
         let deadline = Instant::now() + POLL;
         loop {
             match feed.effects.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Effect::InForce { epoch, took, rejected, .. }) => {
-                    let changed = in_flight.take().unwrap_or_default();
-                    in_force(&mut feed, &changed, &rejected, epoch, took, &mut rules);
+                Ok(Effect::InForce { epoch, rejected, .. }) => {
+                    let (changed, since) = in_flight.take().unwrap_or_else(|| (Vec::new(), Instant::now()));
+                    in_force(&mut feed, &changed, &rejected, epoch, since.elapsed(), &mut rules);
                 }
                 Ok(Effect::Failed(failure)) => failed(&mut feed, &failure, &mut rules, &mut outbox),
                 Err(mpsc::RecvTimeoutError::Timeout) => break,
@@ -238,6 +244,10 @@ fn in_force(
     took: Duration,
     rules: &mut HashMap<String, Known>,
 ) {
+    let each = changed.len() <= LOGGED_EACH;
+    if !each {
+        tracing::info!(rules = changed.len(), epoch, took_ms = took.as_millis() as u64, "rules in force");
+    }
     for rule_id in changed {
         let Some(known) = rules.get(rule_id) else { continue };
         if let Some((_, reason)) = rejected.iter().find(|(r, _)| r == rule_id) {
@@ -248,9 +258,10 @@ fn in_force(
         let state =
             known.state.filter(|_| !known.document.is_empty() || known.state == Some(RunState::Quarantined));
         let word = state.map_or("removed", RunState::as_str);
-        feed.news.rule(&json!({
+        let change = json!({
             "rule_id": rule_id, "version": known.version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
-        }));
+        });
+        feed.news.rule(&change, each);
         if let Some(state) = state
             && state != RunState::Quarantined
         {

@@ -216,8 +216,10 @@ impl News {
     }
 
     /// A rule's change is in force on all workers.
-    pub fn rule(&self, change: &Json) {
-        tracing::info!(%change, "rule in force");
+    pub fn rule(&self, change: &Json, log: bool) {
+        if log {
+            tracing::info!(%change, "rule in force");
+        }
         self.send(json!({"rule": change}));
     }
 

@@ -41,9 +41,11 @@ pub struct SinkGauge {
 
 impl Default for SinkGauge {
     fn default() -> Self {
-        // Three digits over auto-sized ranges are always a valid choice.
-        let histogram =
-            || Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are allowed"));
+        // Up to ten minutes; what is beyond counts as ten minutes.
+        let histogram = || {
+            Histogram::new_with_bounds(1, 600_000_000, 3)
+                .unwrap_or_else(|_| unreachable!("the bounds are valid"))
+        };
         SinkGauge {
             triggers: 0,
             by_rule: BTreeMap::new(),

@@ -22,7 +22,7 @@ use crate::{
     },
     rule::{
         book::{RuleBook, Target},
-        plan::RulePlan,
+        plan::{KeyFields, RulePlan},
         spec::KeyBy,
     },
     state::{Armed, KeyId, RuleState, Store},
@@ -228,18 +228,19 @@ impl Evaluator {
         let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut self.counts, &mut failures);
         let armed = judge.state.next_armed().filter(|a| a.deadline == deadline).cloned();
         if let Some(armed) = armed {
-            let before = judge.before(deadline);
+            // A key's time never goes back: a timer that a late event set is judged at the key's last touch.
+            let now = deadline.max(judge.state.touched);
+            let before = judge.before(now);
             judge.run_out(&armed);
-            if judge.fires(before, false, deadline) && plan.active(deadline) {
-                fire(&mut judge, key, &Why::Timer(&armed), deadline, out);
+            if plan.active(deadline) && judge.fires(before, false, now) {
+                fire(&mut judge, key, &Why::Timer(&armed), now, out);
             }
         } else if judge.state.extra.as_deref().is_some_and(|e| e.judge_at_publish)
             && deadline == plan.publish - 1
         {
             judge.state.extra_mut().judge_at_publish = false;
-            let holds = judge.holds(plan.publish);
-            judge.remember_edge(holds);
-            if holds {
+            if plan.active(plan.publish) && judge.holds(plan.publish) {
+                judge.remember_edge(true);
                 fire(&mut judge, key, &Why::Publish, plan.publish, out);
             }
         }
@@ -276,24 +277,30 @@ impl Evaluator {
         });
     }
 
-    /// Every condition's outputs for every key at the key's last `now`: rule id, key, condition id, outputs.
-    /// Keys that are as new are left out.
-    pub fn outputs(&mut self) -> Vec<(String, String, String, serde_json::Value)> {
+    /// Conditions' outputs for every key at `now`: rule id, key, condition id, outputs. Figures that a key never seen would have are
+    /// left out, and so are keys idle beyond their rule's `ttl`.
+    pub fn outputs(&mut self, now: i64) -> Vec<(String, String, String, serde_json::Value)> {
         let book = Arc::clone(&self.book);
         let mut all = Vec::new();
         for block in self.store.blocks() {
             for state in &block.rules {
                 let Some(rule) = book.at_slot(state.slot) else { continue };
                 let plan = &*book.rules[rule];
+                if expired(plan, state, now) {
+                    continue;
+                }
                 let mut state = state.clone();
                 state.migrate(plan);
                 let mut ignored = (EvaluateCounts::default(), Vec::new());
-                let mut judge =
-                    judge(plan, &mut state, &mut self.runners[rule], &mut ignored.0, &mut ignored.1);
-                let now = block.last_now.max(self.clock);
-                for (id, outputs) in judge.values(now) {
-                    all.push((plan.id().to_owned(), block.key.to_string(), id, outputs));
-                }
+                let mut values = |state: &mut RuleState| {
+                    judge(plan, state, &mut self.runners[rule], &mut ignored.0, &mut ignored.1).values(now)
+                };
+                let fresh = values(&mut RuleState::fresh(plan, now));
+                let differing =
+                    values(&mut state).into_iter().filter(|(id, outputs)| fresh.get(id) != Some(outputs));
+                all.extend(
+                    differing.map(|(id, outputs)| (plan.id().to_owned(), block.key.to_string(), id, outputs)),
+                );
             }
         }
         all
@@ -329,6 +336,14 @@ fn report(out: &mut Emitted, plan: &RulePlan, failures: Vec<String>) {
         });
         failure.count += count;
         failure.message = message;
+    }
+}
+
+/// The user that a key names.
+fn guid_of(key: &KeyFields, shown: &serde_json::Value) -> Option<u64> {
+    match &key.0[..] {
+        [Field::GUID] => shown.as_u64(),
+        fields => shown.get(fields.iter().position(|f| *f == Field::GUID)?)?.as_u64(),
     }
 }
 
@@ -382,7 +397,7 @@ fn fire(judge: &mut Judge<'_>, key: &str, why: &Why<'_>, at: i64, out: &mut Emit
             KeyBy::One(field) => field.as_str().into(),
             KeyBy::Tuple(fields) => fields.clone().into(),
         },
-        guid: guid.or_else(|| (plan.key.0 == [Field::GUID]).then(|| shown.as_u64()).flatten()),
+        guid: guid.or_else(|| guid_of(&plan.key, &shown)),
         key: shown,
         cause,
         fired_at: at,

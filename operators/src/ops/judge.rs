@@ -270,17 +270,16 @@ impl Judge<'_> {
     pub(super) fn allowed(&mut self, at: i64) -> bool {
         let Some(Limit { times, per }) = self.plan.limit() else { return true };
         let firings = &mut self.state.extra_mut().firings;
-        if let Some(per) = per {
-            while firings.front().is_some_and(|f| *f <= at - per.0) {
-                firings.pop_front();
-            }
+        while let (Some(per), Some(first)) = (per, firings.front())
+            && *first <= at - per.0
+        {
+            firings.pop_front();
         }
         if firings.len() >= times as usize {
             self.counts.limited += 1;
             return false;
         }
-        let position = firings.partition_point(|f| *f <= at);
-        firings.insert(position, at);
+        firings.push_back(at);
         true
     }
 

@@ -1,7 +1,7 @@
 //! One rule over all events: keys, timers, triggers, limits.
 //!
 //! A key's timers run when the key is next touched, when the rule goes live, and at the end. That may be later than the
-//! clock passed them, but every timer is judged at its deadline, so nobody can tell.
+//! clock passed them, but what a timer is judged at does not depend on when it is run, so nobody can tell.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl KeyState {
 #[derive(Clone, Copy)]
 enum Cause<'a> {
     Event(&'a Event),
-    Timer { set_by: &'a Event, condition: &'a str },
+    Timer { set_by: &'a Event, condition: &'a str, deadline: i64 },
     Live,
 }
 
@@ -68,6 +68,9 @@ pub(crate) fn run_rule(rule: &Rule, events: &[(i64, Event)], outcome: &mut Outco
     for (text, mut state) in keys {
         // The clock stands just after the last `now`: what is due at it fires.
         run.timers(&mut state, end + 1);
+        if rule.ttl.is_some_and(|ttl| end - state.last_touch > ttl) {
+            continue;
+        }
         for (condition, kept) in rule.conditions.iter().zip(&state.conditions) {
             let figures = outputs(condition, kept, *end);
             if figures != outputs(condition, &ConditionState::default(), *end) {
@@ -119,9 +122,16 @@ impl Run<'_> {
             }
             let condition = &rule.conditions[place];
             let set_by = &self.events[state.conditions[place].cause].1;
-            self.fold(state, deadline, Cause::Timer { set_by, condition: &condition.id }, |conditions| {
-                condition.run_out(&mut conditions[place], deadline);
-            });
+            // A key's time never goes back, so a timer that a late event set is judged at the last touch.
+            let now = deadline.max(state.last_touch);
+            self.fold(
+                state,
+                now,
+                Cause::Timer { set_by, condition: &condition.id, deadline },
+                |conditions| {
+                    condition.run_out(&mut conditions[place], deadline);
+                },
+            );
         }
     }
 
@@ -190,10 +200,10 @@ impl Run<'_> {
             .collect();
         let (shown, event) = match cause {
             Cause::Event(event) => (event.as_cause(), Some(event)),
-            Cause::Timer { set_by, condition } => {
+            Cause::Timer { set_by, condition, deadline } => {
                 let mut shown = set_by.as_cause();
                 shown["condition"] = Json::from(condition);
-                shown["deadline"] = Json::from(at);
+                shown["deadline"] = Json::from(deadline);
                 (shown, Some(set_by))
             }
             Cause::Live => (Json::Null, None),

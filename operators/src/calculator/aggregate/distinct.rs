@@ -88,7 +88,7 @@ fn hash(value: &Value<'_>) -> u64 {
         }
     };
     match value {
-        Value::Bool(b) => xxh3_64(if *b { b"true" } else { b"false" }),
+        Value::Bool(b) => xxh3_64(if *b { b"ttrue" } else { b"tfalse" }),
         Value::Int(i) => whole(*i),
         Value::Float(f) => number(*f),
         Value::Text(t) => match (t.parse::<i64>(), parse_number(t)) {

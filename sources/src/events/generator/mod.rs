@@ -129,6 +129,8 @@ pub struct GeneratorSource {
     load: Load,
     /// Events are stamped from here, unix ms.
     started_at: u64,
+    /// The wall clock at which the schedule began, unix µs.
+    started_at_us: u64,
     /// The schedule's zero on the monotonic clock, and how far before it the schedule began.
     origin: Instant,
     head_start: Duration,
@@ -154,6 +156,7 @@ impl GeneratorSource {
         Ok(GeneratorSource {
             load: Load::new(config.seed, config.users, config.partition, config.partitions),
             started_at,
+            started_at_us: now.saturating_sub(head_start),
             origin: Instant::now(),
             head_start: Duration::from_micros(head_start),
             interval_us: 1e6 / config.rate,
@@ -221,7 +224,11 @@ impl GeneratorSource {
             batch.records.push(RawRecord { offset, start, end: position(&batch), time: None });
         }
         self.bytes += batch.bytes.len() as u64;
-        batch.read_at = wall_us();
+        batch.read_at = match (self.config.paced, batch.records.first()) {
+            // What was due earlier counts as read then: a source that fell behind does not hide it.
+            (true, Some(first)) => self.started_at_us.saturating_add(self.due(first.offset)),
+            _ => wall_us(),
+        };
         batch
     }
 

@@ -1,0 +1,92 @@
+//! Bringing 512 routed records to their keys' owners: filling a batch, both wire codecs, and the exchange pact among
+//! twelve workers.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
+
+use std::{hint::black_box, time::Duration};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use operators::{
+    model::{
+        routed::Routed,
+        wire::{Codec, decode, encode},
+    },
+    ops::route::Router,
+};
+use strateye_bench::{
+    prepared::Prepared,
+    workload::{Settings, events::START},
+};
+use timely::{
+    communication::Push,
+    dataflow::channels::{Message, pushers::exchange::Distributor},
+};
+
+const RECORDS: usize = 512;
+const WORKERS: usize = 12;
+const SETTINGS: Settings = Settings { events: 20_000, users: 10_000, rules: 50, seed: 1 };
+
+/// A peer that looks at what it gets and gives the memory back, as a network channel does.
+struct Peer;
+
+impl Push<Message<u64, Routed>> for Peer {
+    fn push(&mut self, message: &mut Option<Message<u64, Routed>>) {
+        black_box(message);
+    }
+}
+
+/// Records as the workload's rules have them made.
+fn batch() -> Routed {
+    let rules = Prepared::compile(SETTINGS.rule_documents(), START).unwrap();
+    let all = rules.route(SETTINGS.event_lines());
+    let mut batch = Routed::default();
+    (0..RECORDS).for_each(|i| batch.push_record(&all.get(i).unwrap()));
+    batch
+}
+
+fn routing(criterion: &mut Criterion) {
+    let batch = batch();
+    let mut group = criterion.benchmark_group("routing");
+    group.throughput(Throughput::Elements(RECORDS as u64));
+    let records: Vec<Vec<_>> = (0..RECORDS).map(|i| batch.get(i).unwrap().values().collect()).collect();
+    let mut filling = Routed::default();
+    group.bench_function("push", |b| {
+        b.iter(|| {
+            filling.clear();
+            for (i, values) in records.iter().enumerate() {
+                filling.push(&batch.get(i).unwrap(), values.iter().map(|(field, value)| (*field, value)));
+            }
+            filling.len()
+        });
+    });
+    for codec in [Codec::Abomonation, Codec::Bytemuck] {
+        let mut bytes = Vec::new();
+        group.bench_function(BenchmarkId::new("encode", format!("{codec:?}")), |b| {
+            b.iter(|| {
+                bytes.clear();
+                encode(black_box(&batch), codec, &mut bytes);
+                bytes.len()
+            });
+        });
+        group.bench_function(BenchmarkId::new("decode", format!("{codec:?}")), |b| {
+            b.iter(|| decode(black_box(&bytes)).unwrap());
+        });
+    }
+    let mut router = Router::for_peers(WORKERS);
+    let mut peers: Vec<Peer> = (0..WORKERS).map(|_| Peer).collect();
+    let mut sent = Routed::default();
+    group.bench_function(BenchmarkId::new("partition", WORKERS), |b| {
+        b.iter(|| {
+            // Partitioning empties the batch; copying it is part of what is measured.
+            sent.clone_from(&batch);
+            router.partition(&mut sent, &0, &mut peers);
+        });
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    targets = routing
+}
+criterion_main!(benches);

@@ -1,0 +1,81 @@
+//! The floor: what any engine pays that reads these events, in these lines.
+//!
+//! One thread reads the file and decodes every line, taking the properties that the rules ask for, and does nothing
+//! with it. The engine's cost is told as a multiple of this, so that figures of different machines can be compared.
+
+use std::{
+    fs::File,
+    hint::black_box,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use operators::model::{decode::Decoder, field::Fields};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::Error;
+
+/// What reading and decoding took.
+#[derive(Clone, Copy, Debug)]
+pub struct Floor {
+    /// Lines decoded.
+    pub events: u64,
+    /// Their bytes, line breaks left out.
+    pub bytes: u64,
+    /// Time on the wall clock.
+    pub elapsed: Duration,
+    /// Time on the processor.
+    pub cpu: Duration,
+}
+
+impl Floor {
+    /// Events per second of wall clock.
+    pub fn events_per_second(&self) -> f64 {
+        self.events as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Processor time per event, µs.
+    pub fn cpu_micros_per_event(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.events as f64
+    }
+}
+
+/// Reads and decodes every line of a file, once.
+///
+/// # Errors
+/// If the file can't be read, is empty, or holds a line that is no event.
+pub fn floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
+    let file = File::open(events).map_err(Error::file("open", events))?;
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let decoder = Decoder::default();
+    let (mut line, mut count, mut bytes) = (Vec::with_capacity(4096), 0, 0);
+    let (began, cpu_before) = (Instant::now(), thread_cpu());
+    while reader.read_until(b'\n', &mut line).map_err(Error::file("read", events))? > 0 {
+        count += 1;
+        let record = line.strip_suffix(b"\n").unwrap_or(&line);
+        bytes += record.len() as u64;
+        let event = decoder.decode(fields, record);
+        let failed = |error: &dyn ToString| Error::Event {
+            path: events.into(),
+            line: count,
+            reason: error.to_string(),
+        };
+        black_box(event.map_err(|error| failed(&error))?);
+        line.clear();
+    }
+    let (elapsed, cpu) = (began.elapsed(), thread_cpu().saturating_sub(cpu_before));
+    if count == 0 {
+        return Err(Error::Usage(format!(
+            "{} is empty; make events with `strateye-bench workload`",
+            events.display()
+        )));
+    }
+    Ok(Floor { events: count, bytes, elapsed, cpu })
+}
+
+/// Processor time this thread has had.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}

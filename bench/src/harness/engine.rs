@@ -1,0 +1,146 @@
+//! The engine's command line, and the figures it prints.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{Error, workload::Folder};
+
+/// Names another binary than the one beside this one.
+pub const VARIABLE: &str = "STRATEYE";
+/// So many of its last lines are shown where the engine failed.
+const SHOWN: usize = 20;
+
+/// What `strateye replay --json` prints.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Replayed {
+    /// Events read.
+    pub events: u64,
+    /// Events per second, from the first read to the last trigger.
+    pub events_per_second: f64,
+    /// Processor time, user and system, of all processes.
+    pub cpu_seconds: f64,
+    /// Triggers written.
+    pub triggers: u64,
+    /// The processes' peak memory, summed.
+    pub peak_memory_bytes: u64,
+}
+
+/// What `strateye demo --plain --json` prints.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Demonstrated {
+    /// Events per second that were evaluated.
+    pub events_per_second: f64,
+    /// Processors kept busy on average.
+    pub cpu_cores: f64,
+    /// From reading an event to its trigger; none if nothing fired.
+    pub latency_ms: Option<Latency>,
+}
+
+/// Percentiles of a latency, ms.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Latency {
+    /// Half are faster.
+    pub p50: f64,
+    /// All but one in a hundred are faster.
+    pub p99: f64,
+}
+
+/// The `strateye` binary.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    path: PathBuf,
+}
+
+impl Engine {
+    /// The binary that the environment names, or else the one beside this program.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find() -> Result<Engine, Error> {
+        let path = match env::var_os(VARIABLE) {
+            Some(path) => PathBuf::from(path),
+            None => env::current_exe()
+                .map_err(Error::file("find", "this program"))?
+                .with_file_name(format!("strateye{}", env::consts::EXE_SUFFIX)),
+        };
+        if path.is_file() {
+            return Ok(Engine { path });
+        }
+        Err(Error::Usage(format!(
+            "there is no strateye at {}; build it with `cargo build --release -p strateye`, or name it in {VARIABLE}",
+            path.display()
+        )))
+    }
+
+    /// Replays a workload, writing what fires to `triggers`.
+    ///
+    /// # Errors
+    /// If the engine fails or does not print its figures.
+    pub fn replay(&self, workload: &Folder, processes: usize, triggers: &Path) -> Result<Replayed, Error> {
+        self.json(&[
+            "replay".into(),
+            "--rules".into(),
+            workload.rules.clone().into(),
+            "--events".into(),
+            workload.events.clone().into(),
+            "--processes".into(),
+            processes.to_string().into(),
+            "--triggers".into(),
+            triggers.into(),
+            "--json".into(),
+        ])
+    }
+
+    /// Runs the engine on its own generator at so many events per second, for a time written as in `20s`.
+    ///
+    /// # Errors
+    /// If the engine fails or does not print its figures.
+    pub fn demo(&self, processes: usize, rate: u64, length: &str) -> Result<Demonstrated, Error> {
+        self.json(&[
+            "demo".into(),
+            "--plain".into(),
+            "--json".into(),
+            "--rate".into(),
+            rate.to_string().into(),
+            "--for".into(),
+            length.into(),
+            "--processes".into(),
+            processes.to_string().into(),
+        ])
+    }
+
+    /// Runs a command that prints one JSON object; what it says besides is shown if it fails.
+    fn json<T: DeserializeOwned>(&self, arguments: &[OsString]) -> Result<T, Error> {
+        let spelled: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+        let failed = |reason: String| Error::Engine {
+            command: format!("{} {}", self.path.display(), spelled.join(" ")),
+            reason,
+        };
+        let output = Command::new(&self.path)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(format!("{}; it said\n{}", output.status, last_lines(&output.stderr))));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| {
+            let begin: String = String::from_utf8_lossy(&output.stdout).chars().take(200).collect();
+            failed(format!(
+                "it should print one JSON object with its figures ({error}), and printed {begin:?}"
+            ))
+        })
+    }
+}
+
+fn last_lines(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN)..].join("\n")
+}

@@ -1,0 +1,120 @@
+//! A workload's rules, compiled in this process: for the floor, the micro-benches and the workload's own tests.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    sync::Arc,
+};
+
+use operators::{
+    model::{
+        decode::Decoder,
+        raw::{RawBatch, RawRecord},
+        routed::Routed,
+    },
+    ops::matching::Matcher,
+    rule::{
+        book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
+        crowd::Crowd,
+        spec::{self, Rule},
+    },
+};
+
+use crate::Error;
+
+/// Rules as workers have them.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The rule book.
+    pub book: Arc<RuleBook>,
+    /// The rules' crowds, by slot.
+    pub crowds: HashMap<u32, Crowd>,
+}
+
+impl Prepared {
+    /// Compiles documents, given with the names they are spoken of, as published at an instant (unix ms).
+    ///
+    /// # Errors
+    /// If one of them does not compile.
+    pub fn compile(
+        documents: impl IntoIterator<Item = (String, String)>,
+        publish: i64,
+    ) -> Result<Prepared, Error> {
+        let changes = documents
+            .into_iter()
+            .map(|(name, text)| published(&text, publish).map_err(|reason| Error::Rule { name, reason }))
+            .collect::<Result<_, _>>()?;
+        let applied = Catalog::default().apply(&ChangeSet { generation: 1, changes });
+        if let Some((name, faults)) = applied.rejected.into_iter().next() {
+            return Err(Error::Rule { name, reason: faults.to_string() });
+        }
+        let crowds =
+            applied.crowds.into_iter().filter_map(|change| Some((change.slot, change.after?))).collect();
+        Ok(Prepared { book: applied.book, crowds })
+    }
+
+    /// Compiles the `*.json` documents of a folder.
+    ///
+    /// # Errors
+    /// If the folder can't be read, holds no document, or one that does not compile.
+    pub fn of_folder(folder: &Path, publish: i64) -> Result<Prepared, Error> {
+        let mut documents = BTreeMap::new();
+        for entry in fs::read_dir(folder).map_err(Error::file("read", folder))? {
+            let path = entry.map_err(Error::file("read", folder))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+                documents.insert(path.display().to_string(), text);
+            }
+        }
+        if documents.is_empty() {
+            return Err(Error::Usage(format!(
+                "{} holds no rules (*.json); make some with `strateye-bench workload`",
+                folder.display()
+            )));
+        }
+        Prepared::compile(documents, publish)
+    }
+
+    /// A matcher for a replay of one partition.
+    pub fn matcher(&self) -> Matcher {
+        let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&self.book), false);
+        matcher.install(Arc::clone(&self.book), self.crowds.clone());
+        matcher
+    }
+
+    /// What matching sends on of these events; those that are none are left out.
+    pub fn route(&self, lines: impl IntoIterator<Item = Vec<u8>>) -> Routed {
+        let mut batch = RawBatch::default();
+        for (line, offset) in lines.into_iter().zip(0..) {
+            let start = batch.bytes.len() as u32;
+            batch.bytes.extend_from_slice(&line);
+            batch.records.push(RawRecord { offset, start, end: batch.bytes.len() as u32, time: None });
+        }
+        let mut routed = Routed::default();
+        self.matcher().batch(&batch, &mut routed, &mut Vec::new());
+        routed
+    }
+}
+
+/// A document as the engine's processes are told of it: its crowd apart.
+fn published(text: &str, publish: i64) -> Result<RuleChange, String> {
+    let mut rule = Rule::parse(text).map_err(|faults| faults.to_string())?;
+    let crowd = match rule.crowd.take() {
+        None => None,
+        Some(spec::Crowd::Guids(guids)) => Some(Crowd::new(guids.into_iter().collect())),
+        Some(spec::Crowd::Bitmap(text)) => Some(Crowd::from_base64(&text)?),
+        Some(spec::Crowd::Profile(_)) => {
+            return Err("its crowd asks for profiles, and a workload has none".into());
+        }
+    };
+    Ok(RuleChange::Put(Box::new(Published {
+        rule_id: rule.rule_id.clone(),
+        version: 1,
+        document: serde_json::to_string(&rule).map_err(|error| error.to_string())?,
+        crowd,
+        publish,
+        paused: false,
+        scripts: BTreeMap::new(),
+    })))
+}

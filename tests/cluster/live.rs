@@ -1,0 +1,114 @@
+//! A cluster that runs: events go in at its standard input, triggers come out at its standard output.
+//!
+//! Nothing here waits for time to pass. That a rule did *not* fire is known once the fence rule has fired for a later
+//! event of the same user: what one user does is worked on in order, by one worker.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+use strateye_tests::command::{Finished, Running};
+
+use crate::scene::Scene;
+
+/// The fence's id: behind all others, so that it is the last of the rules that are in force from the start.
+pub(crate) const FENCE: &str = "zz-fence";
+
+/// A running cluster.
+pub(crate) struct Live {
+    /// Where it runs.
+    pub(crate) scene: Scene,
+    /// The program.
+    pub(crate) running: Running,
+    sent: u64,
+}
+
+/// The rule that fires for every event `fence`.
+pub(crate) fn fence() -> Json {
+    json!({"rule_id": FENCE, "trigger": {"event": {"id": "fence"}}, "action": "{{n}}"})
+}
+
+/// Starts `run` with more arguments, and waits until its rules, the fence among them, are in force.
+pub(crate) fn start(scene: Scene, rules: &str, processes: &str) -> Live {
+    let arguments = ["run", "--rules", rules, "--events", "-", "--processes", processes];
+    let running = Running::start(&mut scene.command(&arguments));
+    let mut live = Live { scene, running, sent: 0 };
+    live.await_rule(FENCE, 1, "live");
+    live
+}
+
+/// Unix ms.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+/// The change that a log line tells of.
+fn change(line: &str) -> Option<Json> {
+    let (_, change) = line.split_once("rule in force change=")?;
+    Some(serde_json::from_str(change).unwrap())
+}
+
+impl Live {
+    /// Over the folder `rules/`.
+    pub(crate) fn over_folder(scene: Scene) -> Self {
+        scene.put(&fence());
+        start(scene, "rules", "3")
+    }
+
+    /// Waits until the log says that a version of a rule is in that state on all workers.
+    pub(crate) fn await_rule(&mut self, rule_id: &str, version: u64, state: &str) {
+        let what = format!("{rule_id} version {version} {state}");
+        let found = self.running.log_until(&what, |line| {
+            change(line)
+                .filter(|it| it["rule_id"] == rule_id && it["version"] == version && it["state"] == state)
+        });
+        assert!(found["epoch"].as_u64().is_some_and(|epoch| epoch > 0), "{found}");
+        assert!(found["took_ms"].is_u64(), "how long the change took is not told: {found}");
+    }
+
+    /// Sends an event that happens now.
+    pub(crate) fn send(&mut self, guid: u64, event_id: &str) {
+        self.send_with(guid, event_id, json!({}));
+    }
+
+    /// Sends an event with properties; its number is added as `n`.
+    pub(crate) fn send_with(&mut self, guid: u64, event_id: &str, mut properties: Json) {
+        self.sent += 1;
+        properties["n"] = self.sent.into();
+        let event =
+            json!({"guid": guid, "event_id": event_id, "event_time": now(), "properties": properties});
+        self.running.write(&event.to_string());
+    }
+
+    /// What has fired for this user and was not asked for before.
+    pub(crate) fn fired(&mut self, guid: u64) -> Vec<Json> {
+        self.send(guid, "fence");
+        let n = self.sent.to_string();
+        let mut fired = Vec::new();
+        loop {
+            let trigger: Json = serde_json::from_str(&self.running.output_line()).unwrap();
+            match trigger["rule_id"] == FENCE {
+                true if trigger["action"] == n.as_str() => return fired,
+                true => {}
+                false => fired.push(trigger),
+            }
+        }
+    }
+
+    /// Sends events one after the other; the `values` of what they fired.
+    pub(crate) fn values(&mut self, guid: u64, event_ids: &[&str]) -> Vec<Json> {
+        event_ids.iter().for_each(|event_id| self.send(guid, event_id));
+        self.fired(guid).into_iter().map(|mut trigger| trigger["values"].take()).collect()
+    }
+
+    /// Runs a command of the program in the same folder, which is to succeed.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> Finished {
+        self.scene.succeed(arguments)
+    }
+
+    /// Ends the events, and with them the cluster.
+    pub(crate) fn end(self) -> Finished {
+        let finished = self.running.wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.all());
+        finished
+    }
+}

@@ -1,0 +1,171 @@
+//! `strateye replay`: its summary, and the same triggers whatever the number of processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde_json::{Value as Json, json};
+use strateye_tests::random::{events, profiles, rule};
+use strateye_tests::reference::{self, Options};
+
+use crate::scene::{Scene, lines};
+
+const RULES: usize = 60;
+const EVENTS: usize = 3_000;
+/// Every how many-th event stays with the few users of the random stream; the others are spread over more.
+const SPREAD: u64 = 25;
+
+#[test]
+fn the_summary_tells_what_happened() {
+    let scene = Scene::with(
+        &[
+            json!({"rule_id": "each", "name": "每次", "trigger": {"event": {"id": "A"}}}),
+            json!({"rule_id": "once", "trigger": {"event": {"id": "A"}}, "limit": {"times": 1}}),
+            json!({"rule_id": "late", "trigger": {"event": {"id": "A"}}, "late": "10s"}),
+            json!({"rule_id": "number", "trigger": {"event": {"id": "B", "where": [{"property": "x", "op": ">", "value": 1}]}}}),
+            json!({"rule_id": "unpaid", "trigger": {"each": "c"}, "conditions": [{
+                "id": "c", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "1s"}}]}),
+            json!({"rule_id": "broken", "trigger": "never"}),
+        ],
+        &[
+            r#"{"guid": 1, "event_id": "A", "event_time": 1790035200000}"#,
+            r#"{"guid": 1, "event_id": "A", "event_time": 1790035260000}"#,
+            r#"{"guid": 2, "event_id": "A", "event_time": 1790035200000}"#,
+            r#"{"guid": 2, "event_id": "B", "event_time": 1790035200000, "properties": {"x": "many"}}"#,
+            "",
+            "no event",
+            r#"{"guid": 3, "event_id": "C", "event_time": 1790035260000}"#,
+        ]
+        .map(str::to_owned),
+    );
+    let summary = scene.replay(&["--processes", "3"]).summary;
+    let bytes = std::fs::metadata(scene.path("events.jsonl")).unwrap().len();
+    for (name, value) in [
+        ("events", json!(6)),
+        ("refused_events", json!(1)),
+        ("triggers", json!(9)),
+        ("triggers_by_rule", json!({"each": 3, "once": 2, "late": 2, "unpaid": 2})),
+        ("limited", json!(1)),
+        ("late", json!(1)),
+        ("wrong_values", json!(1)),
+        ("timers", json!(2)),
+        ("failed_calls", json!(0)),
+        ("sealed", json!(0)),
+        ("quarantined_rules", json!([])),
+        ("latency_ms", Json::Null),
+        ("processes", json!(3)),
+    ] {
+        assert_eq!(summary[name], value, "{name} in {summary:#}");
+    }
+    let refused = summary["refused_rules"].as_array().unwrap();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["origin"], "rules/broken.json");
+    assert!(refused[0]["reason"].as_str().unwrap().starts_with("trigger"), "{refused:?}");
+    // Line ends are not counted.
+    assert!((bytes - 7..=bytes).contains(&summary["bytes"].as_u64().unwrap()), "{summary:#}");
+    for name in
+        ["seconds", "events_per_second", "cpu_seconds", "cpu_cores", "cpu_us_per_event", "peak_memory_bytes"]
+    {
+        assert!(summary[name].as_f64().is_some_and(|figure| figure > 0.0), "{name} in {summary:#}");
+    }
+}
+
+#[test]
+fn without_json_triggers_go_to_standard_output_and_figures_to_the_log() {
+    let scene = Scene::with(
+        &[json!({"rule_id": "a", "name": "甲", "trigger": {"event": {"id": "A"}}})],
+        &[r#"{"guid": 1, "event_id": "A", "event_time": 1790035200000}"#.to_owned()],
+    );
+    let finished = scene.succeed(&["replay", "--rules", "rules", "--events", "events.jsonl"]);
+    assert_eq!(finished.output.len(), 1, "{}", finished.all());
+    assert_eq!(serde_json::from_str::<Json>(&finished.output[0]).unwrap()["rule_id"], "a");
+    let figures = finished.log.iter().find(|line| line.starts_with("1 events in ")).expect("figures");
+    assert!(figures.contains(", 1 triggers, 0 lines refused, 0 rules refused"), "{figures}");
+    let by_rule: Vec<&str> = finished.log.last().unwrap().split_whitespace().collect();
+    assert_eq!(by_rule, ["1", "a", "甲"]);
+}
+
+#[test]
+fn a_log_that_is_no_terminal_has_no_colours() {
+    let scene = Scene::with(&[], &[]);
+    let mut command = scene.command(&["replay", "--rules", "rules", "--events", "events.jsonl"]);
+    let finished = strateye_tests::command::finish(command.env_remove("NO_COLOR"));
+    assert!(!finished.log.iter().any(|line| line.contains('\u{1b}')), "{}", finished.all());
+}
+
+#[test]
+fn any_number_of_processes_fires_the_same() {
+    let (rules, events, profiles) = large_case();
+    let scene = Scene::with(&rules, &events.iter().map(Json::to_string).collect::<Vec<_>>());
+    scene.write("profiles.jsonl", &lines(&profiles.iter().map(Json::to_string).collect::<Vec<_>>()));
+    let run = |processes: &str, codec: &str| {
+        scene.replay(&["--profiles", "profiles.jsonl", "--processes", processes, "--codec", codec])
+    };
+    let one = run("1", "abomonation");
+    assert_eq!(one.summary["refused_rules"], json!([]));
+    assert_eq!(one.summary["events"], events.len());
+    let fired: BTreeSet<&str> =
+        one.summary["triggers_by_rule"].as_object().unwrap().keys().map(String::as_str).collect();
+    let folding = rules.iter().filter(|rule| fired.contains(rule["rule_id"].as_str().unwrap()));
+    let calculators: BTreeSet<&str> = folding
+        .flat_map(|rule| rule["conditions"].as_array().into_iter().flatten())
+        .map(|condition| condition["calculator"].as_str().unwrap())
+        .collect();
+    let all = ["absence", "count", "distinct", "gap", "last", "sequence", "stats", "top"];
+    assert_eq!(calculators.into_iter().collect::<Vec<_>>(), all);
+    assert!(one.triggers.len() > 2_000, "only {} triggers", one.triggers.len());
+    for (processes, codec) in
+        [("2", "bytemuck"), ("4", "abomonation"), ("12", "abomonation"), ("12", "bytemuck")]
+    {
+        let other = run(processes, codec);
+        let (one, other) = (&one.triggers, &other.triggers);
+        let differing = one.iter().zip(other).find(|(a, b)| a != b);
+        assert!(one == other, "{} and {}: {differing:#?}", one.len(), other.len());
+    }
+}
+
+#[test]
+fn what_fires_is_what_the_reference_says() {
+    let (rules, events, profiles) = large_case();
+    let (rules, events) = (&rules[..20], &events[..900]);
+    let texts: Vec<String> = events.iter().map(Json::to_string).collect();
+    let scene = Scene::with(rules, &texts);
+    scene.write("profiles.jsonl", &lines(&profiles.iter().map(Json::to_string).collect::<Vec<_>>()));
+    let replayed = scene.replay(&["--profiles", "profiles.jsonl", "--processes", "3"]);
+    let outcome = reference::run(rules, &texts, &Options { publish_at: None, profiles: Some(profiles) });
+    let count = |triggers: &[Json]| {
+        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+        for trigger in triggers {
+            let seen =
+                ["rule_id", "key", "cause", "fired_at", "held_out", "action"].map(|name| &trigger[name]);
+            *counts.entry(format!("{seen:?}")).or_default() += 1;
+        }
+        counts
+    };
+    let (engine, reference) = (count(&replayed.parsed()), count(&outcome.triggers));
+    let differing: Vec<_> =
+        engine.iter().filter(|(line, n)| reference.get(*line) != Some(*n)).take(3).collect();
+    let missing: Vec<_> = reference.keys().filter(|line| !engine.contains_key(*line)).take(3).collect();
+    assert!(differing.is_empty() && missing.is_empty(), "engine: {differing:#?}\nreference: {missing:#?}");
+    assert!(engine.len() > 300, "only {} triggers", engine.len());
+}
+
+/// Random rules over the whole format, a random stream over many users, and profiles; always the same.
+fn large_case() -> (Vec<Json>, Vec<Json>, Vec<Json>) {
+    let mut runner = TestRunner::deterministic();
+    let mut rules: Vec<Json> = (0..RULES).map(|_| rule().new_tree(&mut runner).unwrap().current()).collect();
+    for (number, rule) in rules.iter_mut().enumerate() {
+        rule["rule_id"] = format!("rule-{number:02}").into();
+    }
+    let stream = events(EVENTS, 30_000);
+    let mut events = stream.new_tree(&mut runner).unwrap().current();
+    while events.len() < EVENTS * 3 / 4 {
+        events = stream.new_tree(&mut runner).unwrap().current();
+    }
+    for (number, event) in (0u64..).zip(&mut events) {
+        if let Some(guid) = event["guid"].as_u64() {
+            event["guid"] = (guid + 3 * (number % SPREAD)).into();
+        }
+    }
+    (rules, events, profiles().new_tree(&mut runner).unwrap().current())
+}

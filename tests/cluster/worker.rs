@@ -1,0 +1,169 @@
+//! A cluster of `strateye worker`s that meet on TCP ports, and what strangers do to it.
+
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value as Json, json};
+use strateye_tests::command::{Running, WITHIN};
+
+use crate::live::now;
+use crate::scene::Scene;
+
+/// Two processes' places: a scene with a hosts file, a secret and a rule; and the first one's address.
+fn places() -> (Scene, SocketAddr) {
+    // Both are held until both are known, so that they differ.
+    let ports = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
+    let addresses = ports.map(|port| port.local_addr().unwrap());
+    let scene = Scene::new();
+    scene.write("hosts", &format!("# two of one machine\n{}\n{}\n", addresses[0], addresses[1]));
+    secret(&scene, "secret", "a secret of many letters", 0o600);
+    scene.put(&json!({"rule_id": "r", "trigger": {"event": {"id": "A"}}}));
+    (scene, addresses[0])
+}
+
+fn secret(scene: &Scene, name: &str, text: &str, mode: u32) {
+    scene.write(name, text);
+    fs::set_permissions(scene.path(name), Permissions::from_mode(mode)).unwrap();
+}
+
+fn worker<'a>(process: &'a str, secret: &'a str) -> Vec<&'a str> {
+    vec!["worker", "--rules", "rules", "--hosts", "hosts", "--process", process, "--secret", secret]
+}
+
+fn begin(scene: &Scene, process: &str, secret: &str, more: &[&str]) -> Running {
+    Running::start(&mut scene.command(&[&worker(process, secret)[..], more].concat()))
+}
+
+/// Events of many users at the first process fire, whichever process they belong to; then the input ends, and all do.
+fn fires_and_ends(mut first: Running, second: Running) {
+    first.log_until("the rule", |line| line.contains("rule in force").then_some(()));
+    for guid in 0..50 {
+        first.write(&json!({"guid": guid, "event_id": "A", "event_time": now()}).to_string());
+    }
+    let mut keys: Vec<u64> = (0..50)
+        .map(|_| serde_json::from_str::<Json>(&first.output_line()).unwrap()["key"].as_u64().unwrap())
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(keys, (0..50).collect::<Vec<u64>>());
+    for process in [first, second] {
+        let finished = process.wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.all());
+    }
+}
+
+/// Connects as soon as somebody listens.
+fn stranger(address: SocketAddr) -> TcpStream {
+    let end = Instant::now() + WITHIN;
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(WITHIN)).unwrap();
+                return stream;
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < end => {
+                // A port can't be waited for otherwise than by asking.
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Waits until the other side has hung up; whatever it said.
+fn hung_up(mut stream: TcpStream) {
+    let mut said = Vec::new();
+    match stream.read_to_end(&mut said) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn two_workers_form_and_fire_and_end_with_their_input() {
+    let (scene, _) = places();
+    let second = begin(&scene, "1", "secret", &[]);
+    let first = begin(&scene, "0", "secret", &["--events", "-"]);
+    fires_and_ends(first, second);
+}
+
+#[test]
+fn strangers_at_the_port_do_not_hinder_it() {
+    let (scene, address) = places();
+    let first = begin(&scene, "0", "secret", &["--events", "-"]);
+    let silent: Vec<TcpStream> = (0..8).map(|_| stranger(address)).collect();
+    let said: [&[u8]; 4] =
+        [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[0xff; 4096], b"\n", &[0; 100_000]];
+    for bytes in said {
+        let mut stream = stranger(address);
+        // It may hang up in the middle.
+        let _ = stream.write_all(bytes);
+        if bytes.len() > 16 {
+            hung_up(stream);
+        }
+    }
+    drop(stranger(address));
+    let second = begin(&scene, "1", "secret", &[]);
+    fires_and_ends(first, second);
+    drop(silent);
+}
+
+#[test]
+fn a_process_with_another_secret_or_generation_does_not_join() {
+    let (scene, _) = places();
+    secret(&scene, "guessed", "a guess of many letters", 0o600);
+    let first = begin(&scene, "0", "secret", &["--events", "-", "--generation", "2"]);
+    let guessing = begin(&scene, "1", "guessed", &["--generation", "2", "--form-within", "1"]).wait();
+    assert_eq!(guessing.code, Some(1), "{}", guessing.all());
+    assert!(guessing.log.last().unwrap().to_lowercase().contains("secret"), "{}", guessing.all());
+    let left_over = begin(&scene, "1", "secret", &["--generation", "1", "--form-within", "1"]).wait();
+    assert_eq!(left_over.code, Some(1), "{}", left_over.all());
+    assert!(left_over.log.last().unwrap().contains("generation"), "{}", left_over.all());
+    let second = begin(&scene, "1", "secret", &["--generation", "2"]);
+    fires_and_ends(first, second);
+}
+
+#[test]
+fn a_worker_that_loses_its_peer_ends_and_says_so() {
+    let (scene, _) = places();
+    let second = begin(&scene, "1", "secret", &[]);
+    let mut first = begin(&scene, "0", "secret", &["--events", "-"]);
+    first.log_until("the rule", |line| line.contains("rule in force").then_some(()));
+    kill_process(Pid::from_raw(i32::try_from(second.pid()).unwrap()).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(second.wait().code, None);
+    let finished = first.wait();
+    assert_eq!(finished.code, Some(81), "{}", finished.all());
+}
+
+#[test]
+fn what_a_worker_cannot_use_is_named() {
+    let (scene, _) = places();
+    secret(&scene, "open", "a secret of many letters", 0o644);
+    secret(&scene, "short", "short", 0o600);
+    scene.write("nonsense", "localhost\n");
+    let given = |name: &str, value: &str| {
+        let mut arguments = worker("0", "secret");
+        let at = arguments.iter().position(|argument| *argument == name).unwrap();
+        arguments[at + 1] = value;
+        let finished = scene.run(&arguments);
+        (finished.code, finished.log.last().unwrap().clone())
+    };
+    for (name, value, said) in [
+        ("--hosts", "none", "none"),
+        ("--hosts", "nonsense", "is not host:port; write e.g."),
+        ("--secret", "none", "cannot read the secret file none"),
+        ("--secret", "open", "run `chmod 600` on it"),
+        ("--secret", "short", "write at least 16"),
+        ("--process", "2", "2"),
+        ("--rules", "none", "--rules none"),
+    ] {
+        let (code, last) = given(name, value);
+        assert_eq!(code, Some(2), "{name} {value}: {last}");
+        assert!(last.contains(said), "{name} {value}: {last}");
+    }
+}

@@ -1,0 +1,208 @@
+//! Programs under test: started, spoken to through their pipes, and awaited.
+//!
+//! Waiting is reading: threads block on the pipes and hand lines on, so a test goes on the moment a line is there.
+//! Whatever does not come [`WITHIN`] a generous deadline fails the test, with all that the program said so far.
+//!
+//! **Invariants.** A program never outlives its [`Running`]. Only processes that were started here are ever signalled.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+/// How long a test waits for anything.
+pub const WITHIN: Duration = Duration::from_secs(60);
+
+/// A program that runs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines,
+    log: Lines,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// All its standard output.
+    pub output: Vec<String>,
+    /// All its standard error.
+    pub log: Vec<String>,
+}
+
+/// The lines of one pipe: those read, and those to come.
+#[derive(Debug)]
+struct Lines {
+    seen: Vec<String>,
+    coming: Receiver<String>,
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (say, coming) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+                if say.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { seen: Vec::new(), coming }
+    }
+
+    fn next(&mut self, end: Instant) -> Result<String, RecvTimeoutError> {
+        let line = self.coming.recv_timeout(end.saturating_duration_since(Instant::now()))?;
+        self.seen.push(line.clone());
+        Ok(line)
+    }
+}
+
+impl Running {
+    /// Starts a program with pipes at its input, its output and its log.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let output = Lines::of(child.stdout.take().expect("a pipe"));
+        let log = Lines::of(child.stderr.take().expect("a pipe"));
+        Self { input: child.stdin.take(), child, output, log }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes one line to its input.
+    ///
+    /// # Panics
+    /// If it does not read it.
+    pub fn write(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("an open input");
+        let written = input.write_all(format!("{line}\n").as_bytes()).and_then(|()| input.flush());
+        if let Err(error) = written {
+            self.fail(&format!("its input takes nothing more: {error}"));
+        }
+    }
+
+    /// Ends its input.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// The next line of its output.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn output_line(&mut self) -> String {
+        match self.output.next(Instant::now() + WITHIN) {
+            Ok(line) => line,
+            Err(error) => self.fail(&format!("no more output: {error}")),
+        }
+    }
+
+    /// Reads its log up to a line in which `find` finds something.
+    ///
+    /// # Panics
+    /// If no such line comes; `what` says what was waited for.
+    pub fn log_until<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let end = Instant::now() + WITHIN;
+        loop {
+            match self.log.next(end) {
+                Ok(line) => {
+                    if let Some(found) = find(&line) {
+                        return found;
+                    }
+                }
+                Err(error) => self.fail(&format!("{what} does not stand in the log: {error}")),
+            }
+        }
+    }
+
+    /// Waits for its end, and for the end of all that write to its pipes; its input is closed.
+    ///
+    /// # Panics
+    /// If it does not end.
+    #[must_use]
+    pub fn wait(mut self) -> Finished {
+        self.close_input();
+        let end = Instant::now() + WITHIN;
+        for pipe in [0, 1] {
+            let lines = if pipe == 0 { &mut self.output } else { &mut self.log };
+            while match lines.next(end) {
+                Ok(_) => true,
+                Err(RecvTimeoutError::Disconnected) => false,
+                Err(RecvTimeoutError::Timeout) => self.fail("it does not end"),
+            } {}
+        }
+        let code = self.child.wait().expect("a child").code();
+        let (output, log) = (std::mem::take(&mut self.output.seen), std::mem::take(&mut self.log.seen));
+        Finished { code, output, log }
+    }
+
+    /// Fails the test with what the program said.
+    fn fail(&mut self, what: &str) -> ! {
+        for lines in [&mut self.output, &mut self.log] {
+            while lines.next(Instant::now()).is_ok() {}
+        }
+        panic!("{what}\noutput:\n{}\nlog:\n{}", self.output.seen.join("\n"), self.log.seen.join("\n"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// If it does not end.
+#[must_use]
+pub fn finish(command: &mut Command) -> Finished {
+    Running::start(command).wait()
+}
+
+impl Finished {
+    /// All it said, for messages of failing tests.
+    #[must_use]
+    pub fn all(&self) -> String {
+        format!("exit code {:?}\n{}\n{}", self.code, self.output.join("\n"), self.log.join("\n"))
+    }
+}
+
+/// The living children of a process, by process id.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut found: Vec<u32> = numbers.filter(|child| parent(*child) == Some(pid)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// Whether there is a process of that id that has not ended.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    parent(pid).is_some()
+}
+
+/// The parent of a process that has not ended.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name in brackets: state, parent.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let state = fields.next()?;
+    if state == "Z" { None } else { fields.next()?.parse().ok() }
+}

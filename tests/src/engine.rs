@@ -1,0 +1,259 @@
+//! The engine's own parts driven by hand, without timely: a matcher, an evaluator per worker, batches cut
+//! and clocks applied where the caller says. What comes out is compared with the reference.
+//!
+//! Every timer that fires is checked on the way: never before the clock of all partitions, or its own key's next event,
+//! has passed its deadline.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use operators::{
+    filter::profile,
+    model::{
+        decode::Decoder,
+        raw::{RawBatch, RawRecord},
+        routed::Routed,
+        trigger::Trigger,
+        wire::{Codec, decode, encode},
+    },
+    ops::{
+        evaluating::{Emitted, Evaluator},
+        matching::Matcher,
+        route::owner,
+    },
+    rule::{
+        book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+        crowd::Crowd,
+        spec,
+    },
+};
+use serde_json::{Value as Json, json};
+
+/// How the work is laid out. None of it may change what comes out.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Evaluators that share the keys.
+    pub workers: usize,
+    /// How the routed records are written and read on their way, if they are.
+    pub codec: Option<Codec>,
+    /// Which partition the next event comes from; without any, one partition is read to its end, then the next.
+    pub turns: Vec<usize>,
+    /// After how many events clocks are applied, again and again; without any only at the end.
+    pub clocks_after: Vec<usize>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Layout { workers: 1, codec: None, turns: Vec::new(), clocks_after: Vec::new() }
+    }
+}
+
+/// Catalog, matchers and evaluators.
+pub struct Engine {
+    layout: Layout,
+    catalog: Catalog,
+    generation: u64,
+    crowds: HashMap<u32, Crowd>,
+    matcher: Matcher,
+    evaluators: Vec<Evaluator>,
+    offsets: Vec<u64>,
+    emitted: Emitted,
+    /// What fired.
+    pub triggers: Vec<Trigger>,
+}
+
+impl Engine {
+    /// An engine without rules that reads so many partitions.
+    pub fn new(layout: Layout, partitions: usize) -> Self {
+        let catalog = Catalog::default();
+        let book = catalog.book();
+        let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&book), false);
+        for partition in 0..partitions {
+            matcher.move_clock(partition as u32, i64::MIN);
+        }
+        Engine {
+            evaluators: (0..layout.workers).map(|_| Evaluator::new(Arc::clone(&book))).collect(),
+            layout,
+            catalog,
+            generation: 0,
+            crowds: HashMap::new(),
+            matcher,
+            offsets: vec![0; partitions],
+            emitted: Emitted::default(),
+            triggers: Vec::new(),
+        }
+    }
+
+    /// Puts rules in force, as published at `publish`; a rule that is there already is edited.
+    pub fn put(&mut self, rules: &[Json], version: u64, publish: i64, paused: bool, profiles: &[Json]) {
+        let change = |rule: &Json| {
+            let mut document = rule.clone();
+            document.as_object_mut().unwrap().remove("crowd");
+            RuleChange::Put(Box::new(Published {
+                rule_id: rule["rule_id"].as_str().unwrap().to_owned(),
+                version,
+                document: document.to_string(),
+                crowd: crowd(rule, profiles),
+                publish,
+                paused,
+                scripts: BTreeMap::new(),
+            }))
+        };
+        self.apply(rules.iter().map(change).collect());
+    }
+
+    /// Retires a rule.
+    pub fn remove(&mut self, rule_id: &str) {
+        self.apply(vec![RuleChange::Remove { rule_id: rule_id.to_owned() }]);
+    }
+
+    fn apply(&mut self, changes: Vec<RuleChange>) {
+        self.generation += 1;
+        let Applied { book, crowds, rejected } =
+            self.catalog.apply(&ChangeSet { generation: self.generation, changes });
+        assert!(rejected.is_empty(), "{rejected:?}");
+        for change in crowds {
+            match change.after {
+                Some(crowd) => self.crowds.insert(change.slot, crowd),
+                None => self.crowds.remove(&change.slot),
+            };
+        }
+        self.matcher.install(Arc::clone(&book), self.crowds.clone());
+        self.evaluators.iter_mut().for_each(|e| e.install(Arc::clone(&book)));
+    }
+
+    /// Reads one line of a partition.
+    pub fn event(&mut self, partition: usize, line: &str) {
+        let record =
+            RawRecord { offset: self.offsets[partition], start: 0, end: line.len() as u32, time: None };
+        self.offsets[partition] += 1;
+        let batch = RawBatch {
+            partition: partition as u32,
+            bytes: line.as_bytes().to_vec(),
+            records: vec![record],
+            ..RawBatch::default()
+        };
+        let mut routed = Routed::default();
+        self.matcher.batch(&batch, &mut routed, &mut Vec::new());
+        if let Some(codec) = self.layout.codec {
+            let mut bytes = Vec::new();
+            encode(&routed, codec, &mut bytes);
+            routed = decode(&bytes).expect("what was encoded decodes");
+        }
+        for record in (0..routed.len()).map(|i| routed.get(i).unwrap()) {
+            let worker = owner(record.hash, self.evaluators.len());
+            self.evaluators[worker].record(&record, &mut self.emitted);
+            let own = record.now;
+            self.collect(own);
+        }
+    }
+
+    /// Applies the clocks as they stand: the least of all partitions.
+    pub fn apply_clocks(&mut self) {
+        let clock = self.matcher.clocks().map(|(_, c)| c).min().unwrap_or(i64::MIN);
+        self.advance(clock);
+        self.evaluators.iter_mut().for_each(|e| e.sweep(3));
+    }
+
+    /// Ends all partitions: each clock stands just after its last `now`.
+    pub fn end(&mut self) {
+        let clock = self.matcher.clocks().map(|(_, c)| c.saturating_add(1)).min().unwrap_or(i64::MIN);
+        self.advance(clock);
+    }
+
+    fn advance(&mut self, clock: i64) {
+        for worker in 0..self.evaluators.len() {
+            self.evaluators[worker].advance(clock, &mut self.emitted);
+            self.collect(clock);
+        }
+    }
+
+    fn collect(&mut self, passed: i64) {
+        // Expressions may fail on random operands; the reference takes them as false too.
+        self.emitted.failures.clear();
+        for trigger in self.emitted.triggers.drain(..) {
+            let deadline = trigger.cause.as_ref().and_then(|c| c.deadline);
+            assert!(deadline.is_none_or(|d| d < passed), "a timer fired at {passed}, too soon: {trigger:?}");
+            self.triggers.push(trigger);
+        }
+    }
+
+    /// Every figure that is not a new key's, at `now`.
+    pub fn state(&mut self, now: i64) -> BTreeMap<(String, String, String), Json> {
+        let all = self.evaluators.iter_mut().flat_map(|e| e.outputs(now));
+        all.map(|(rule, key, condition, outputs)| ((rule, key, condition), outputs)).collect()
+    }
+
+    /// Keys remembered.
+    pub fn keys(&self) -> usize {
+        self.evaluators.iter().map(Evaluator::keys).sum()
+    }
+}
+
+/// Runs rules over partitions of lines to the end.
+pub fn run(
+    rules: &[Json],
+    partitions: &[Vec<String>],
+    publish: i64,
+    profiles: &[Json],
+    layout: &Layout,
+) -> Engine {
+    let mut engine = Engine::new(layout.clone(), partitions.len());
+    engine.put(rules, 1, publish, false, profiles);
+    let mut next = vec![0; partitions.len()];
+    let mut clocks = layout.clocks_after.iter().cycle();
+    let mut until_clocks = clocks.next().copied();
+    let mut turns = layout.turns.iter().cycle();
+    while let Some(open) = (0..partitions.len()).find(|p| next[*p] < partitions[*p].len()) {
+        let turn = turns.next().map_or(open, |t| t % partitions.len());
+        let partition = if next[turn] < partitions[turn].len() { turn } else { open };
+        engine.event(partition, &partitions[partition][next[partition]]);
+        next[partition] += 1;
+        if let Some(left) = until_clocks {
+            until_clocks = if left == 0 { clocks.next().copied() } else { Some(left - 1) };
+            if left == 0 {
+                engine.apply_clocks();
+            }
+        }
+    }
+    engine.end();
+    engine
+}
+
+fn crowd(rule: &Json, profiles: &[Json]) -> Option<Crowd> {
+    match serde_json::from_value::<spec::Crowd>(rule.get("crowd")?.clone()).ok()? {
+        spec::Crowd::Guids(guids) => Some(Crowd::new(guids.into_iter().collect())),
+        spec::Crowd::Bitmap(text) => Some(Crowd::from_base64(&text).unwrap()),
+        spec::Crowd::Profile(query) => {
+            let inside = profiles.iter().filter(|p| profile::holds(&query, p.as_object().unwrap()));
+            Some(Crowd::new(inside.map(|p| p["guid"].as_u64().unwrap()).collect()))
+        }
+    }
+}
+
+/// A trigger as the reference gives it.
+pub fn as_reference(trigger: &Trigger) -> Json {
+    json!({
+        "rule_id": trigger.rule_id, "key_by": trigger.key_by, "key": trigger.key, "guid": trigger.guid, "cause": trigger.cause,
+        "fired_at": trigger.fired_at, "values": trigger.values, "held_out": trigger.held_out, "action": trigger.action,
+    })
+}
+
+/// Triggers as lines with sorted fields, sorted: equal for equal multisets.
+pub fn sorted(triggers: impl IntoIterator<Item = Json>) -> Vec<String> {
+    fn in_order(json: Json) -> Json {
+        match json {
+            Json::Object(map) => {
+                let map: BTreeMap<String, Json> = map.into_iter().map(|(k, v)| (k, in_order(v))).collect();
+                map.into_iter().collect()
+            }
+            Json::Array(items) => items.into_iter().map(in_order).collect(),
+            other => other,
+        }
+    }
+    let mut lines: Vec<String> = triggers.into_iter().map(|t| in_order(t).to_string()).collect();
+    lines.sort();
+    lines
+}
