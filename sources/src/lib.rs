@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`events`] | raw records, in batches of one partition | a JSONL file, stdin, the built-in generator |
 //! | [`rules`] | what changed in the set of rules | a folder of documents, an `SQLite` store |
+//! | [`calculators`] | scripts that rules name | a folder of `NAME.rhai` |
 //! | [`profiles`] | the people a crowd query selects | a JSONL file |
 //!
 //! **Architecture invariant**: nothing here decodes an event or knows what a rule means. A record that cannot be taken
@@ -12,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod calculators;
 pub mod error;
 pub mod events;
 pub mod profiles;

@@ -72,6 +72,21 @@ fn bad_lines_are_dead_letters_and_the_rest_fires_as_without_them() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_a_dead_letter_that_is_text() {
+    let scene = Scene::with(&rules()[..1], &[]);
+    let good = br#"{"guid": 1, "event_id": "A", "event_time": 1790035200000}"#;
+    let bad = b"{\"guid\": 1, \"event_id\": \"A\", \"event_time\": 1790035200000, \"properties\": {\"x\": \"\xff\"}}";
+    std::fs::write(scene.path("events.jsonl"), [&good[..], bad, b"\xff\xfe", b"\0", good].join(&b'\n'))
+        .unwrap();
+    let replayed = scene.replay(&[]);
+    let mut offsets: Vec<u64> =
+        replayed.dead_letters.iter().map(|letter| letter["offset"].as_u64().unwrap()).collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, [1, 2, 3], "{:?}", replayed.dead_letters);
+    assert_eq!(replayed.triggers.len(), 2);
+}
+
+#[test]
 fn events_that_concern_no_rule_are_read_and_are_no_fault() {
     let events: Vec<String> = ["unknown", "A", " ", "重庆", "A"]
         .iter()

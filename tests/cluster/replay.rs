@@ -10,7 +10,7 @@ use strateye_tests::reference::{self, Options};
 
 use crate::scene::{Scene, lines};
 
-const RULES: usize = 60;
+const RULES: usize = 45;
 const EVENTS: usize = 3_000;
 /// Every how many-th event stays with the few users of the random stream; the others are spread over more.
 const SPREAD: u64 = 25;
@@ -71,6 +71,28 @@ fn the_summary_tells_what_happened() {
 }
 
 #[test]
+fn nothing_of_the_summary_is_lost_when_processes_end() {
+    let failing = |id: String| {
+        json!({"rule_id": id, "when": "a.value / b.value > 1", "trigger": {"event": {"id": "A"}}, "conditions": [
+            {"id": "a", "calculator": "count", "event": {"id": "A"}},
+            {"id": "b", "calculator": "count", "event": {"id": "B"}}]})
+    };
+    let rules: Vec<Json> = (0..4).map(|number| failing(format!("failing-{number}"))).collect();
+    let event =
+        |n: i64| json!({"guid": n, "event_id": "A", "event_time": 1_790_035_200_000i64 + n}).to_string();
+    let scene = Scene::with(&rules, &(0..20).map(event).collect::<Vec<_>>());
+    let figures = |summary: &Json| {
+        let quarantined = summary["quarantined_rules"].as_array().unwrap().len();
+        json!([summary["processes"], summary["events"], summary["failed_calls"], quarantined])
+    };
+    let runs: Vec<Json> = (0..40)
+        .map(|_| figures(&scene.replay(&["--processes", "3", "--error-budget", "0"]).summary))
+        .collect();
+    let wrong: Vec<&Json> = runs.iter().filter(|figures| **figures != json!([3, 20, 80, 4])).collect();
+    assert!(wrong.is_empty(), "processes, events, failed calls, quarantined rules: {wrong:?}");
+}
+
+#[test]
 fn without_json_triggers_go_to_standard_output_and_figures_to_the_log() {
     let scene = Scene::with(
         &[json!({"rule_id": "a", "name": "甲", "trigger": {"event": {"id": "A"}}})],
@@ -113,6 +135,9 @@ fn any_number_of_processes_fires_the_same() {
         .collect();
     let all = ["absence", "count", "distinct", "gap", "last", "sequence", "stats", "top"];
     assert_eq!(calculators.into_iter().collect::<Vec<_>>(), all);
+    // Most of it is evaluation, so the time told must be of the order of the processor time told.
+    let seconds = |name: &str| one.summary[name].as_f64().unwrap();
+    assert!(seconds("seconds") > seconds("cpu_seconds") / 10.0, "{:#}", one.summary);
     assert!(one.triggers.len() > 2_000, "only {} triggers", one.triggers.len());
     for (processes, codec) in
         [("2", "bytemuck"), ("4", "abomonation"), ("12", "abomonation"), ("12", "bytemuck")]

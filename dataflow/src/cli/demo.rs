@@ -9,7 +9,6 @@ use std::{
 };
 
 use clap::Args;
-use operators::model::{decode::FieldNames, wire::Codec};
 use sinks::LineOutput;
 use sources::{
     events::GeneratorConfig,
@@ -19,14 +18,14 @@ use sources::{
 use super::{
     CliError,
     launch::{Told, launch},
-    options::{LIVE, READ_AHEAD},
+    options::Settings,
     run::RESTARTS,
     summary::Summary,
     view::View,
 };
 use crate::{
     demo::{Act, What, rules, story},
-    run::job::{Events, Job, Rules},
+    run::job::Events,
 };
 
 /// Users of the demo; crowds take about three in ten of them.
@@ -75,18 +74,11 @@ impl Demo {
             store.publish(&document.to_string(), "demo").map_err(CliError::failed)?;
         }
         let generator = GeneratorConfig { rate: self.rate, users: USERS, ..GeneratorConfig::default() };
-        let job = Job {
-            events: Events::Generator(generator),
-            rules: Rules::Folder(folder.path().to_owned()),
-            profiles: None,
-            triggers: self.triggers.clone().map_or(LineOutput::Nowhere, LineOutput::File),
-            dead_letters: LineOutput::Nowhere,
-            time: LIVE,
-            fields: FieldNames::default(),
-            codec: Codec::default(),
-            read_ahead: READ_AHEAD,
-            error_budget: 100,
-        };
+        let settings = Settings { rules: Some(folder.path().to_owned()), triggers: self.triggers.clone(), ..Settings::default() };
+        let mut job = settings.job(Events::Generator(generator), settings.live())?;
+        if self.triggers.is_none() {
+            job.triggers = LineOutput::Nowhere;
+        }
         let cluster = launch(&job, self.processes.into(), RESTARTS)?;
         let mut acts = if self.no_story { Vec::new() } else { story() }.into_iter().peekable();
         let mut summary = Summary::new();

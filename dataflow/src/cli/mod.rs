@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead.
 
+mod config;
 mod demo;
 mod launch;
 mod options;
@@ -39,6 +40,9 @@ enum Command {
     /// Check, publish and manage rules
     #[command(subcommand)]
     Rule(rule::RuleCommand),
+    /// Check or show a file of settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// One process of a supervised cluster (started by the others)
     #[command(hide = true)]
     Process,
@@ -76,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Worker(worker) => worker.main(),
         Command::Replay(replay) => replay.main(),
         Command::Rule(rule) => rule.main(),
+        Command::Config(config) => config.main(),
         Command::Process => process::main(),
     };
     match result {

@@ -72,17 +72,11 @@ impl Replay {
             Some(at) => at,
             None => first_time(&self.events)?,
         };
-        if !self.common.rules.exists() {
-            return Err(CliError::usage(format!(
-                "--rules {}: there is nothing there; name a folder, a document or a store",
-                self.common.rules.display()
-            )));
-        }
-        let mut job = self.common.job(Events::File(self.events.clone()), Time::Replay { publish_at });
-        if self.json && self.common.triggers.is_none() {
+        let settings = self.common.settings()?;
+        let mut job = settings.job(Events::File(self.events.clone()), Time::Replay { publish_at })?;
+        if self.json && settings.triggers.is_none() {
             job.triggers = LineOutput::Nowhere;
         }
-        job.triggers.check().map_err(CliError::usage)?;
         let cluster = launch(&job, self.processes.into(), Restart::Never)?;
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg}") {

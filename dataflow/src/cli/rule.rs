@@ -8,13 +8,21 @@ use std::{
 
 use clap::{Args, Subcommand};
 use operators::{
-    model::field::Fields,
-    rule::{compile::compile, spec::Rule},
+    model::field::{Field, Fields},
+    rule::{
+        compile::compile,
+        error::Faults,
+        plan::RulePlan,
+        spec::{self, Calculator, Rule},
+    },
 };
-use sources::rules::{FolderStore, RuleStore, SqliteStore};
+use sources::{
+    calculators::Calculators,
+    rules::{FolderStore, RuleStore, SqliteStore},
+};
 
 use super::CliError;
-use crate::run::job::Rules;
+use crate::run::{feed::scripts, job::Rules};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RuleCommand {
@@ -23,6 +31,9 @@ pub(super) enum RuleCommand {
         /// The document or folder
         #[arg(value_name = "FILE|DIR")]
         path: PathBuf,
+        /// A folder of calculators of your own, NAME.rhai each, that rules may name
+        #[arg(long, value_name = "DIR")]
+        calculators: Option<PathBuf>,
     },
     /// Print the JSON Schema of rule documents
     Schema,
@@ -36,6 +47,9 @@ pub(super) enum RuleCommand {
         /// Who publishes it
         #[arg(long, default_value = "cli")]
         author: String,
+        /// A folder of calculators of your own, NAME.rhai each, that rules may name
+        #[arg(long, value_name = "DIR")]
+        calculators: Option<PathBuf>,
     },
     /// Pause a rule
     Pause(RuleArgs),
@@ -74,21 +88,35 @@ impl StoreArgs {
     }
 }
 
-/// All faults of a document, each as a line; none if it is fine.
-fn faults(path: &Path) -> Vec<String> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return vec![format!("can't be read: {error}")],
+/// Reads and compiles a document; what is wrong with it comes as lines.
+fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|error| vec![format!("can't be read: {error}")])?;
+    let lines = |faults: Faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let rule = Rule::parse(&text).map_err(lines)?;
+    let scripts = scripts(calculators, &rule);
+    compile(Arc::new(rule), 0, &mut Fields::default(), &scripts).map_err(lines)
+}
+
+/// What is right and still worth knowing.
+fn notes(plan: &RulePlan) -> Vec<String> {
+    let spans = !plan.key.0.iter().any(|f| [Field::GUID, Field::DEVICE_ID].contains(f));
+    let by_order = |c: &spec::Condition| match &c.calculator {
+        Calculator::Named(name) => ["sequence", "gap", "absence", "last"].contains(&name.as_str()),
+        Calculator::Own(_) => true,
     };
-    let checked = Rule::parse(&text).and_then(|rule| compile(Arc::new(rule), 0, &mut Fields::default(), &()));
-    match checked {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.0.iter().map(ToString::to_string).collect(),
-    }
+    let ordered = plan.spec.conditions.iter().filter(|c| spans && by_order(c));
+    ordered
+        .map(|c| {
+            format!(
+                "note: `{}` depends on the order of events, and this key may lie in several partitions, whose events have no order among them",
+                c.id
+            )
+        })
+        .collect()
 }
 
 #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
-fn check(path: &Path) -> Result<(), CliError> {
+fn check(path: &Path, calculators: &Calculators) -> Result<(), CliError> {
     let mut files = Vec::new();
     if path.is_dir() {
         for entry in fs::read_dir(path).map_err(CliError::usage)? {
@@ -103,12 +131,15 @@ fn check(path: &Path) -> Result<(), CliError> {
     }
     let mut wrong = 0;
     for file in &files {
-        let faults = faults(file);
-        if faults.is_empty() {
-            println!("{}: ok", file.display());
-        } else {
-            wrong += 1;
-            faults.iter().for_each(|fault| println!("{}: {fault}", file.display()));
+        match compiled(file, calculators) {
+            Ok(plan) => {
+                println!("{}: ok", file.display());
+                notes(&plan).iter().for_each(|note| println!("{}: {note}", file.display()));
+            }
+            Err(faults) => {
+                wrong += 1;
+                faults.iter().for_each(|fault| println!("{}: {fault}", file.display()));
+            }
         }
     }
     match (files.len(), wrong) {
@@ -122,13 +153,11 @@ impl RuleCommand {
     #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
     pub(super) fn main(self) -> Result<(), CliError> {
         match self {
-            RuleCommand::Check { path } => check(&path)?,
+            RuleCommand::Check { path, calculators } => check(&path, &Calculators::new(calculators))?,
             RuleCommand::Schema => println!("{:#}", Rule::schema()),
-            RuleCommand::Publish { store, file, author } => {
-                let faults = faults(&file);
-                if !faults.is_empty() {
-                    return Err(CliError::usage(format!("{}: {}", file.display(), faults.join("; "))));
-                }
+            RuleCommand::Publish { store, file, author, calculators } => {
+                compiled(&file, &Calculators::new(calculators))
+                    .map_err(|faults| CliError::usage(format!("{}: {}", file.display(), faults.join("; "))))?;
                 let document = fs::read_to_string(&file).map_err(CliError::usage)?;
                 let published = store.open()?.publish(&document, &author).map_err(CliError::failed)?;
                 let version = published.version.map_or_else(String::new, |v| format!(" version {v}"));

@@ -8,7 +8,7 @@ use sources::events::GeneratorConfig;
 use super::{
     CliError,
     launch::{Told, launch},
-    options::{Common, LIVE},
+    options::Common,
     summary::Summary,
 };
 use crate::{cluster::Restart, run::job::Events};
@@ -20,9 +20,9 @@ pub(super) struct Run {
     /// A file of events, `-` for standard input, or `generator:RATE`; no events if left out
     #[arg(long, value_name = "FROM", value_parser = events)]
     events: Option<Events>,
-    /// How many processes
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=128))]
-    processes: u16,
+    /// How many processes [default: 12]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
+    processes: Option<u16>,
 }
 
 pub(super) fn events(text: &str) -> Result<Events, String> {
@@ -43,20 +43,20 @@ pub(super) const RESTARTS: Restart = Restart::Limited { max: 5, within: Duration
 
 impl Run {
     pub(super) fn main(self) -> Result<(), CliError> {
-        if let Some(Events::File(path)) = &self.events
+        let settings = self.common.settings()?;
+        let configured = settings.events.as_deref().map(events).transpose().map_err(CliError::usage)?;
+        let events = self.events.or(configured).unwrap_or(Events::None);
+        if let Events::File(path) = &events
             && !path.is_file()
         {
             return Err(CliError::usage(format!("--events {}: there is no such file", path.display())));
         }
-        if !self.common.rules.exists() {
-            return Err(CliError::usage(format!(
-                "--rules {}: there is nothing there; name a folder, a document or a store",
-                self.common.rules.display()
-            )));
+        let processes = self.processes.or(settings.processes).unwrap_or(12);
+        if !(1..=128).contains(&processes) {
+            return Err(CliError::usage(format!("{processes} processes: write 1 to 128")));
         }
-        let job = self.common.job(self.events.unwrap_or(Events::None), LIVE);
-        job.triggers.check().map_err(CliError::usage)?;
-        let cluster = launch(&job, self.processes.into(), RESTARTS)?;
+        let job = settings.job(events, settings.live())?;
+        let cluster = launch(&job, processes.into(), RESTARTS)?;
         let mut summary = Summary::new();
         loop {
             match cluster.next(Duration::from_secs(1)) {

@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::{
     CliError,
-    options::{Common, LIVE},
+    options::Common,
     process::build,
     run::events,
 };
@@ -72,7 +72,8 @@ impl WorkerArgs {
         std::thread::spawn(move || {
             signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
         });
-        let job = self.common.job(self.events.unwrap_or(Events::None), LIVE);
+        let settings = self.common.settings()?;
+        let job = settings.job(self.events.unwrap_or(Events::None), settings.live())?;
         let around = Surroundings { reporter: Reporter(None), stopping, ticks: Arc::new(AtomicU64::new(0)) };
         process::run(&job, &membership, &around).map_err(CliError::failed)
     }

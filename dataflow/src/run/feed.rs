@@ -25,6 +25,7 @@ use operators::{
 };
 use serde_json::json;
 use sources::{
+    calculators::Calculators,
     profiles,
     rules::{Change, RuleSource, RunState, Status},
 };
@@ -40,6 +41,8 @@ const BUDGET_SPAN: Duration = Duration::from_secs(60);
 pub struct Feed {
     /// Where documents come from.
     pub source: Box<dyn RuleSource>,
+    /// Calculators that rules may name.
+    pub calculators: Calculators,
     /// Profiles for crowd queries.
     pub profiles: Option<PathBuf>,
     /// When rules count as published.
@@ -210,7 +213,8 @@ fn publish(
     };
     spec.crowd = None;
     let spec = Arc::new(spec);
-    compile(Arc::clone(&spec), publish, &mut Fields::default(), &())?;
+    let scripts = scripts(&feed.calculators, &spec);
+    compile(Arc::clone(&spec), publish, &mut Fields::default(), &scripts)?;
     let same = known.is_some_and(|k| k.document == document);
     let next = known.map_or(1, |k| if same { k.version } else { k.version + 1 });
     let version = version.unwrap_or(next);
@@ -227,13 +231,22 @@ fn publish(
         crowd,
         publish,
         paused: status == Status::Paused,
-        scripts: BTreeMap::new(),
+        scripts,
     })
     .inspect(|p| {
         if let Some(known) = rules.get_mut(&p.rule_id) {
             known.state = Some(if p.paused { RunState::Paused } else { RunState::Live });
         }
     })
+}
+
+/// The stored scripts that a rule names.
+pub fn scripts(calculators: &Calculators, spec: &Rule) -> BTreeMap<String, String> {
+    let named = spec.conditions.iter().filter_map(|c| match &c.calculator {
+        spec::Calculator::Named(name) => Some((name.clone(), calculators.script(name)?)),
+        spec::Calculator::Own(_) => None,
+    });
+    named.collect()
 }
 
 fn in_force(

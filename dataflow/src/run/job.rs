@@ -14,6 +14,8 @@ pub struct Job {
     pub events: Events,
     /// Where rules come from.
     pub rules: Rules,
+    /// A folder of calculators that rules may name, `NAME.rhai` each.
+    pub calculators: Option<PathBuf>,
     /// Profiles for crowd queries, one JSON object a line.
     pub profiles: Option<PathBuf>,
     /// Where triggers go.

@@ -17,6 +17,7 @@ use sinks::{LineOutput, SinkError};
 use sources::{
     SourceError,
     events::{FileSource, GeneratorConfig, GeneratorSource, LineConfig, StreamSource},
+    calculators::Calculators,
     rules::{FolderRules, RuleSource, SqliteRules},
 };
 use timely::{WorkerConfig, progress::Antichain, worker::Worker};
@@ -190,6 +191,7 @@ fn start_feed(job: &Job, around: &Surroundings) -> Result<Control, ProcessError>
     let (effects, effects_from) = mpsc::channel();
     let feed = Feed {
         source,
+        calculators: Calculators::new(job.calculators.clone()),
         profiles: job.profiles.clone(),
         time: job.time,
         error_budget: job.error_budget,

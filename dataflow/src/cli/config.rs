@@ -1,0 +1,35 @@
+//! `strateye config`: look at a file of settings.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{CliError, options};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check a file of settings
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print all settings that a file leads to
+    Show {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+impl ConfigCommand {
+    #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
+    pub(super) fn main(self) -> Result<(), CliError> {
+        match self {
+            ConfigCommand::Check { file } => {
+                options::read(&file)?;
+                println!("{}: ok", file.display());
+            }
+            ConfigCommand::Show { file } => println!("{:#?}", options::read(&file)?),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+# Every habit of this project, each a thin line over the plain command.
+
+# fifty rules over a lively load on twelve processes
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# all tests
+test:
+    cargo test --workspace
+
+# what has to pass before a change lands
+ci:
+    .ci/run
+
+# formatting and lints
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# licences, bans and advisories (needs cargo-deny)
+deny:
+    cargo deny check
+
+# the whole engine on a workload of its own, against the floor
+bench *ARGS:
+    cargo build --release -p strateye -p strateye-bench
+    target/release/strateye-bench end-to-end {{ARGS}}
+
+# the parts one by one
+micro *ARGS:
+    cargo bench -p strateye-bench {{ARGS}}
