@@ -74,7 +74,9 @@ impl Demo {
             store.publish(&document.to_string(), "demo").map_err(CliError::failed)?;
         }
         let generator = GeneratorConfig { rate: self.rate, users: USERS, ..GeneratorConfig::default() };
-        let settings = Settings { rules: Some(folder.path().to_owned()), triggers: self.triggers.clone(), ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.rules = Some(folder.path().to_owned());
+        settings.triggers.clone_from(&self.triggers);
         let mut job = settings.job(Events::Generator(generator), settings.live())?;
         if self.triggers.is_none() {
             job.triggers = LineOutput::Nowhere;
