@@ -5,6 +5,8 @@
 //!
 //! `SEMANTICS.md` beside this crate fixes what a rule means in the corners.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod calculator;
 pub mod expression;
 pub mod filter;

@@ -311,10 +311,10 @@ fn store(scope: &mut Scope<'static>, program: &Program, cells: &mut [Cell]) -> R
                 *f = value.as_float().or_else(|_| value.as_int().map(|i| i as f64)).unwrap_or(*f)
             }
             Cell::Text(t) => {
-                if let Ok(text) = value.as_immutable_string_ref() {
-                    if text.as_str() != t.as_ref() {
-                        *t = text.as_str().into();
-                    }
+                if let Ok(text) = value.as_immutable_string_ref()
+                    && text.as_str() != t.as_ref()
+                {
+                    *t = text.as_str().into();
                 }
             }
             Cell::Aggregate(a) => {

@@ -63,6 +63,9 @@ pub struct Evaluated<'s> {
     pub failures: StreamVec<'s, u64, RuleFailure>,
 }
 
+/// Clocks told at an epoch: partition and clock.
+type Told = ([Capability<u64>; 2], Vec<(u32, i64)>);
+
 struct Waiting {
     capability: [Capability<u64>; 2],
     batch: Routed,
@@ -89,7 +92,7 @@ pub fn evaluate<'s>(
     builder.build(move |initial| {
         drop(initial);
         let mut waiting: VecDeque<Waiting> = VecDeque::new();
-        let mut told: BTreeMap<u64, ([Capability<u64>; 2], Vec<(u32, i64)>)> = BTreeMap::new();
+        let mut told: BTreeMap<u64, Told> = BTreeMap::new();
         let mut partitions: HashMap<u32, i64> = HashMap::new();
         let mut switches: VecDeque<Switch> = VecDeque::new();
         let mut announced = None;
