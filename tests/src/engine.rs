@@ -165,7 +165,7 @@ impl Engine {
 
     fn advance(&mut self, clock: i64) {
         for worker in 0..self.evaluators.len() {
-            self.evaluators[worker].advance(clock, &mut self.emitted);
+            while !self.evaluators[worker].advance(clock, 3, &mut self.emitted) {}
             self.collect(clock);
         }
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::CliError;
 use crate::{
-    cluster::{Event, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
+    cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
     run::job::Job,
 };
 
@@ -99,8 +99,8 @@ impl Cluster {
         self.supervisor.handle()
     }
 
-    /// Waits for the end.
-    pub(super) fn wait(self) -> Result<(), CliError> {
-        self.supervisor.wait().map(drop).map_err(CliError::failed)
+    /// Waits for the end; true if the cluster came to it by itself, false if it was stopped.
+    pub(super) fn wait(self) -> Result<bool, CliError> {
+        self.supervisor.wait().map(|outcome| matches!(outcome, Outcome::Finished)).map_err(CliError::failed)
     }
 }

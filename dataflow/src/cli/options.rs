@@ -113,6 +113,17 @@ pub(super) fn read(path: &Path) -> Result<Settings, CliError> {
     Ok(settings)
 }
 
+/// Whether events can be read from a path: a file or a pipe.
+pub(super) fn is_readable(path: &Path) -> Result<(), CliError> {
+    if path.exists() && !path.is_dir() {
+        return Ok(());
+    }
+    Err(CliError::usage(format!(
+        "--events {}: there is no such file; give a path to one, or - for standard input",
+        path.display()
+    )))
+}
+
 impl Common {
     /// The settings of the file, if one is named, overridden by what was given as options.
     pub(super) fn settings(self) -> Result<Settings, CliError> {
@@ -136,10 +147,25 @@ impl Settings {
 
     /// The job.
     pub(super) fn job(&self, events: Events, time: Time) -> Result<Job, CliError> {
-        let rules = self.rules.as_ref().ok_or_else(|| CliError::usage("--rules is missing: name a folder, a document or a store"))?;
+        let rules = self
+            .rules
+            .as_ref()
+            .ok_or_else(|| CliError::usage("--rules is missing: name a folder, a document or a store"))?;
         if !rules.exists() {
-            let message = format!("--rules {}: there is nothing there; name a folder, a document or a store", rules.display());
+            let message = format!(
+                "--rules {}: there is nothing there; name a folder, a document or a store",
+                rules.display()
+            );
             return Err(CliError::usage(message));
+        }
+        if let Some(profiles) = self.profiles.as_ref().filter(|p| !p.is_file()) {
+            return Err(CliError::usage(format!("--profiles {}: there is no such file", profiles.display())));
+        }
+        if let Some(folder) = self.calculators.as_ref().filter(|p| !p.is_dir()) {
+            return Err(CliError::usage(format!(
+                "--calculators {}: there is no such folder",
+                folder.display()
+            )));
         }
         let job = Job {
             events,

@@ -11,7 +11,7 @@ use sources::events::{EventSource, FileSource, LineConfig, Next};
 use super::{
     CliError,
     launch::{Told, launch},
-    options::Common,
+    options::{Common, is_readable},
     summary::Summary,
 };
 use crate::{
@@ -68,6 +68,7 @@ fn first_time(path: &std::path::Path) -> Result<i64, CliError> {
 
 impl Replay {
     pub(super) fn main(self) -> Result<(), CliError> {
+        is_readable(&self.events)?;
         let publish_at = match self.publish_at {
             Some(at) => at,
             None => first_time(&self.events)?,
@@ -101,9 +102,13 @@ impl Replay {
             }
         }
         bar.finish_and_clear();
-        cluster.wait()?;
+        let finished = cluster.wait()?;
         print(&summary, self.json);
-        Ok(())
+        if finished {
+            Ok(())
+        } else {
+            Err(CliError::failed("interrupted: the summary is of a part of the events"))
+        }
     }
 }
 

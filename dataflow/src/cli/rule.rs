@@ -156,8 +156,9 @@ impl RuleCommand {
             RuleCommand::Check { path, calculators } => check(&path, &Calculators::new(calculators))?,
             RuleCommand::Schema => println!("{:#}", Rule::schema()),
             RuleCommand::Publish { store, file, author, calculators } => {
-                compiled(&file, &Calculators::new(calculators))
-                    .map_err(|faults| CliError::usage(format!("{}: {}", file.display(), faults.join("; "))))?;
+                compiled(&file, &Calculators::new(calculators)).map_err(|faults| {
+                    CliError::usage(format!("{}: {}", file.display(), faults.join("; ")))
+                })?;
                 let document = fs::read_to_string(&file).map_err(CliError::usage)?;
                 let published = store.open()?.publish(&document, &author).map_err(CliError::failed)?;
                 let version = published.version.map_or_else(String::new, |v| format!(" version {v}"));

@@ -8,7 +8,7 @@ use sources::events::GeneratorConfig;
 use super::{
     CliError,
     launch::{Told, launch},
-    options::Common,
+    options::{Common, is_readable},
     summary::Summary,
 };
 use crate::{cluster::Restart, run::job::Events};
@@ -46,10 +46,8 @@ impl Run {
         let settings = self.common.settings()?;
         let configured = settings.events.as_deref().map(events).transpose().map_err(CliError::usage)?;
         let events = self.events.or(configured).unwrap_or(Events::None);
-        if let Events::File(path) = &events
-            && !path.is_file()
-        {
-            return Err(CliError::usage(format!("--events {}: there is no such file", path.display())));
+        if let Events::File(path) = &events {
+            is_readable(path)?;
         }
         let processes = self.processes.or(settings.processes).unwrap_or(12);
         if !(1..=128).contains(&processes) {

@@ -98,7 +98,7 @@ impl Summary {
 
     /// The whole as one JSON object. Latency means something only when events come at their own pace.
     pub(super) fn json(&self, live: bool) -> Json {
-        let seconds = self.begun.map_or(0.0, |b| b.elapsed().as_secs_f64()).max(0.001);
+        let seconds = self.workers.values().map(|w| w.seconds).fold(0.001, f64::max);
         let sink = self.sink();
         let events = self.sum(|w| w.records);
         let cpu = self.cpu_seconds();

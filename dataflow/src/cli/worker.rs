@@ -11,12 +11,7 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    CliError,
-    options::Common,
-    process::build,
-    run::events,
-};
+use super::{CliError, options::Common, process::build, run::events};
 use crate::{
     cluster::{self, Hosts, Membership, Secret, Transport},
     run::{
@@ -64,6 +59,9 @@ impl WorkerArgs {
             transport: Transport::Tcp(hosts),
             form_within: Duration::from_secs(self.form_within),
         };
+        membership.validate().map_err(CliError::usage)?;
+        let settings = self.common.settings()?;
+        let job = settings.job(self.events.unwrap_or(Events::None), settings.live())?;
         let stopping = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stopping);
         let mut signals =
@@ -72,8 +70,6 @@ impl WorkerArgs {
         std::thread::spawn(move || {
             signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
         });
-        let settings = self.common.settings()?;
-        let job = settings.job(self.events.unwrap_or(Events::None), settings.live())?;
         let around = Surroundings { reporter: Reporter(None), stopping, ticks: Arc::new(AtomicU64::new(0)) };
         process::run(&job, &membership, &around).map_err(CliError::failed)
     }

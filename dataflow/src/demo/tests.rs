@@ -148,7 +148,7 @@ fn play() -> BTreeMap<String, u32> {
         let mut out = Emitted::default();
         (0..routed.len()).for_each(|i| evaluator.record(&routed.get(i).unwrap(), &mut out));
         let clock = matcher.clocks().map(|(_, clock)| clock).max().unwrap();
-        evaluator.advance(clock, &mut out);
+        evaluator.advance(clock, u64::MAX, &mut out);
         assert!(out.failures.is_empty(), "{:?}", out.failures);
         for trigger in out.triggers {
             *fired.entry(trigger.rule_id).or_default() += 1;

@@ -82,7 +82,7 @@ pub fn signals<'s>(
         let activator = scope.activator_for(Rc::clone(&info.address));
         let mut capability = control.is_some().then_some(capability);
         let (mut epoch, mut next) = (0u64, Instant::now());
-        let mut ended = 0;
+        let (mut ended, mut last) = (0, None);
         let mut change: Option<Change> = None;
         move |output| {
             let (Some(control), Some(held)) = (control.as_ref(), capability.as_mut()) else { return };
@@ -139,7 +139,15 @@ pub fn signals<'s>(
                 }
                 Some(_) => {}
             }
-            if ended == peers || control.stopping.load(Ordering::SeqCst) {
+            if ended == peers {
+                // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
+                let last = *last.get_or_insert(epoch);
+                if !probe.less_equal(&last) && change.is_none() {
+                    capability = None;
+                    return;
+                }
+            }
+            if control.stopping.load(Ordering::SeqCst) {
                 capability = None;
                 return;
             }

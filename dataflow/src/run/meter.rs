@@ -56,6 +56,8 @@ pub struct Numbers {
     pub held_back_by: Option<u32>,
     /// Generation of the rule book.
     pub generation: u64,
+    /// Seconds since the first record was read; 0 before.
+    pub seconds: f64,
     /// CPU used by the process, seconds.
     pub cpu_seconds: f64,
     /// Most memory the process has had, bytes.
@@ -124,7 +126,7 @@ impl SinkNumbers {
 }
 
 /// Reads a worker's gauges.
-pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64)) -> Numbers {
+pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64), seconds: f64) -> Numbers {
     let MatchCounts { records, bytes, refused, matched, routed, keyless: _, wrong_values } =
         gauges.matching.get();
     let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, since_epoch: _ } =
@@ -150,6 +152,7 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64))
         clock,
         held_back_by,
         generation,
+        seconds,
         cpu_seconds: cpu_seconds(),
         peak_memory: peak_memory(),
         progress,

@@ -16,8 +16,8 @@ use operators::model::decode::Decoder;
 use sinks::{LineOutput, SinkError};
 use sources::{
     SourceError,
-    events::{FileSource, GeneratorConfig, GeneratorSource, LineConfig, StreamSource},
     calculators::Calculators,
+    events::{FileSource, GeneratorConfig, GeneratorSource, LineConfig, StreamSource},
     rules::{FolderRules, RuleSource, SqliteRules},
 };
 use timely::{WorkerConfig, progress::Antichain, worker::Worker};
@@ -79,7 +79,8 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
     job.codec.choose();
     let books = Books::start();
     let first = membership.process == 0;
-    let control = if first { Some(start_feed(job, around)?) } else { None };
+    let (control, feed) =
+        if first { start_feed(job, around).map(|(c, f)| (Some(c), Some(f)))? } else { (None, None) };
     if first {
         job.triggers.check()?;
         job.dead_letters.check()?;
@@ -136,16 +137,32 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
         };
         let gauges = Gauges::default();
         let probe = graph::build(worker, parts, &gauges);
+        let began = Cell::new(None::<Instant>);
         let report = |last: bool, worker: usize| {
             let progress = (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
-            let numbers = meter::numbers(worker, last, &gauges, progress);
+            let numbers = meter::numbers(
+                worker,
+                last,
+                &gauges,
+                progress,
+                began.get().map_or(0.0, |b: Instant| b.elapsed().as_secs_f64()),
+            );
             around.reporter.send(serde_json::json!({"numbers": numbers}));
         };
-        step_until_done(worker, &probe, &around.ticks, |worker| report(false, worker));
+        let stepped = |before: Instant| {
+            if began.get().is_none() && gauges.matching.get().records > 0 {
+                began.set(Some(before));
+            }
+        };
+        step_until_done(worker, &probe, &around.ticks, stepped, |worker| report(false, worker));
         report(true, worker.index());
     })?;
     for result in guards.join() {
         result.map_err(ProcessError::Worker)?;
+    }
+    if let Some(feed) = feed {
+        // It ends with `control`, having told all it heard; a panic of its has ended the process.
+        let _ = feed.join();
     }
     Ok(())
 }
@@ -154,13 +171,16 @@ fn step_until_done(
     worker: &mut Worker,
     probe: &timely::dataflow::ProbeHandle<u64>,
     ticks: &AtomicU64,
+    stepped: impl Fn(Instant),
     report: impl Fn(usize),
 ) {
     let mut reported = Instant::now();
     let mut frontier = Antichain::new();
     let mut moved = Instant::now();
     while worker.has_dataflows() {
+        let before = Instant::now();
         worker.step_or_park(Some(Duration::from_millis(100)));
+        stepped(before);
         let moves = probe.with_frontier(|f| {
             let moves = *f != *frontier.borrow();
             if moves {
@@ -182,7 +202,7 @@ fn step_until_done(
 }
 
 /// Starts the rules feed and gives what `control` needs of it.
-fn start_feed(job: &Job, around: &Surroundings) -> Result<Control, ProcessError> {
+fn start_feed(job: &Job, around: &Surroundings) -> Result<(Control, thread::JoinHandle<()>), ProcessError> {
     let source: Box<dyn RuleSource> = match &job.rules {
         Rules::Folder(path) => Box::new(FolderRules::open(path)?),
         Rules::Sqlite(path) => Box::new(SqliteRules::open(path)?),
@@ -199,12 +219,12 @@ fn start_feed(job: &Job, around: &Surroundings) -> Result<Control, ProcessError>
         effects: effects_from,
         news: News { reporter: around.reporter.clone() },
     };
-    thread::spawn(move || feed::run(feed));
+    let feed = thread::spawn(move || feed::run(feed));
     let epoch = match job.time {
         Time::Live { epoch, .. } => Duration::from_millis(epoch),
         Time::Replay { .. } => Duration::from_millis(10),
     };
-    Ok(Control { changes, effects, epoch, stopping: Arc::clone(&around.stopping) })
+    Ok((Control { changes, effects, epoch, stopping: Arc::clone(&around.stopping) }, feed))
 }
 
 /// What a worker reads: a file or standard input is one partition, read by worker 0; the generator has one per worker.

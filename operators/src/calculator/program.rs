@@ -45,7 +45,11 @@ impl ProgramError {
 
 impl From<ParseError> for ProgramError {
     fn from(error: ParseError) -> Self {
-        ProgramError::new(error.position(), error.err_type().to_string())
+        let mut message = error.err_type().to_string();
+        if ["'loop'", "'while'", "'for'", "'do'", "'until'"].iter().any(|word| message.contains(word)) {
+            message.push_str("; scripts have no loops: fold one event at a time, and keep what you need in native aggregates");
+        }
+        ProgramError::new(error.position(), message)
     }
 }
 

@@ -33,6 +33,8 @@ use super::{
 };
 use crate::model::{routed::Routed, trigger::Fired};
 
+/// Records and calls after which the worker lets others work, and shows that it is alive.
+const SLICE: u64 = 4_096;
 /// Keys looked at per epoch for state that can go.
 const SWEEP: usize = 2_000;
 
@@ -69,6 +71,8 @@ type Told = ([Capability<u64>; 2], Vec<(u32, i64)>);
 struct Waiting {
     capability: [Capability<u64>; 2],
     batch: Routed,
+    /// Records of it that are evaluated.
+    done: usize,
 }
 
 /// Evaluates routed records, which are exchanged by key on the way in.
@@ -80,7 +84,8 @@ pub fn evaluate<'s>(
     mut evaluator: Evaluator,
     gauge: Rc<Cell<EvaluateGauge>>,
 ) -> Evaluated<'s> {
-    let mut builder = OperatorBuilder::new("evaluate".to_owned(), signals.scope());
+    let scope = signals.scope();
+    let mut builder = OperatorBuilder::new("evaluate".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
     let mut routed = builder.new_input(routed, by_key());
     let mut clocks = builder.new_input(clocks, Pipeline);
@@ -89,6 +94,7 @@ pub fn evaluate<'s>(
     let mut fired_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Fired>>>::from(fired_output);
     let mut failures_output =
         OutputBuilder::<_, CapacityContainerBuilder<Vec<RuleFailure>>>::from(failures_output);
+    let activator = scope.activator_for(builder.operator_info().address);
     builder.build(move |initial| {
         drop(initial);
         let mut waiting: VecDeque<Waiting> = VecDeque::new();
@@ -112,6 +118,7 @@ pub fn evaluate<'s>(
                 waiting.push_back(Waiting {
                     capability: [time.retain(0), time.retain(1)],
                     batch: mem::take(batch),
+                    done: 0,
                 });
             });
             clocks.for_each(|time, clocks| {
@@ -136,23 +143,34 @@ pub fn evaluate<'s>(
             };
             let mut emitted = Emitted::default();
             // Records as far as they may go, then the switch that held back the rest, and so on.
+            let enough = evaluator.counts().work() + SLICE;
             loop {
                 let barrier = switches.front().map_or(u64::MAX, |s| s.at);
-                for _ in 0..waiting.len() {
-                    let Some(next) = waiting.pop_front() else { break };
-                    let epoch = *next.capability[0].time();
+                let mut next = 0;
+                while let Some(first) = waiting.get_mut(next)
+                    && evaluator.counts().work() < enough
+                {
+                    let epoch = *first.capability[0].time();
                     if announced.is_none_or(|a| epoch > a) || epoch >= barrier {
-                        waiting.push_back(next);
+                        next += 1;
                         continue;
                     }
-                    shown.waiting_bytes -= next.batch.bytes();
-                    for i in 0..next.batch.len() {
+                    while first.done < first.batch.len() && evaluator.counts().work() < enough {
                         // What does not hold together comes from no peer of ours; see `wire`.
-                        if let Some(record) = next.batch.get(i) {
+                        if let Some(record) = first.batch.get(first.done) {
                             evaluator.record(&record, &mut emitted);
                         }
+                        first.done += 1;
                     }
-                    emit(&mut emitted, &next.capability);
+                    emit(&mut emitted, &first.capability);
+                    if first.done == first.batch.len() {
+                        shown.waiting_bytes -= first.batch.bytes();
+                        waiting.remove(next);
+                    }
+                }
+                if evaluator.counts().work() >= enough {
+                    activator.activate();
+                    break;
                 }
                 let Some(switch) = switches.front().copied() else { break };
                 let reached =
@@ -162,22 +180,27 @@ pub fn evaluate<'s>(
                 (shown.generation, shown.since_epoch) = (switch.generation, switch.at);
                 switches.pop_front();
             }
-            while let Some(entry) = told.first_entry() {
+            while let Some(mut entry) = told.first_entry() {
                 if frontiers.iter().any(|f| f.less_equal(entry.key()))
                     || waiting.iter().any(|w| w.capability[0].time() <= entry.key())
                 {
                     break;
                 }
-                let (capability, clocks) = entry.remove();
-                for (partition, clock) in clocks {
+                let (capability, clocks) = entry.get_mut();
+                for (partition, clock) in clocks.drain(..) {
                     let known = partitions.entry(partition).or_insert(i64::MIN);
                     *known = (*known).max(clock);
                 }
                 if let Some((partition, clock)) = partitions.iter().min_by_key(|(_, c)| **c) {
                     (shown.clock, shown.held_back_by) = (*clock, Some(*partition));
-                    evaluator.advance(*clock, &mut emitted);
-                    emit(&mut emitted, &capability);
+                    let done = evaluator.advance(*clock, SLICE, &mut emitted);
+                    emit(&mut emitted, capability);
+                    if !done {
+                        activator.activate();
+                        break;
+                    }
                 }
+                entry.remove();
                 evaluator.sweep(SWEEP);
             }
             shown.counts = evaluator.counts();

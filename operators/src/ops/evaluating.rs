@@ -248,16 +248,19 @@ impl Evaluator {
         self.put_back(plan, id, state);
     }
 
-    /// The ingest clock has reached `clock`: runs all timers with deadlines below it.
-    pub fn advance(&mut self, clock: i64, out: &mut Emitted) {
-        if clock <= self.clock {
-            return;
-        }
-        self.clock = clock;
+    /// The ingest clock has reached `clock`: runs the timers with deadlines below it, at most so many. False if some are left: then call
+    /// again with the same clock.
+    pub fn advance(&mut self, clock: i64, most: u64, out: &mut Emitted) -> bool {
+        self.clock = self.clock.max(clock);
         let book = Arc::clone(&self.book);
+        let mut run = 0;
         while let Some(Reverse((deadline, id, slot))) = self.timers.peek().copied()
             && deadline < clock
         {
+            if run == most {
+                return false;
+            }
+            run += 1;
             self.timers.pop();
             let Some(rule) = book.at_slot(slot) else { continue };
             let block = self.store.block(id);
@@ -267,6 +270,7 @@ impl Evaluator {
                 self.run_rule(&book, rule, id, deadline, out);
             }
         }
+        true
     }
 
     /// Forgets a share of what is no longer needed: states of rules that are gone, and keys idle beyond `ttl`.

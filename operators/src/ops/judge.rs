@@ -37,6 +37,13 @@ pub struct EvaluateCounts {
     pub triggers: u64,
 }
 
+impl EvaluateCounts {
+    /// Records, calls and timers: what evaluation has cost so far, roughly.
+    pub fn work(&self) -> u64 {
+        self.records + self.folded + self.not_folded + self.failed + self.timers
+    }
+}
+
 /// An event as a rule sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'r> {

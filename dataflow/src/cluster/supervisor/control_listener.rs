@@ -99,7 +99,19 @@ fn serve(stream: UnixStream, inputs: &SyncSender<Input>) -> io::Result<()> {
     };
     reader.get_ref().set_read_timeout(None)?;
     inputs.send(Input::Connected { process, generation, writer }).map_err(gone)?;
-    while let Some(report) = control::read::<Report>(&mut reader, &mut line)? {
+    let served = listen(&mut reader, &mut line, (process, generation), inputs);
+    inputs.send(Input::Closed { process, generation }).map_err(gone)?;
+    served
+}
+
+/// Passes on what one child says, until it stops.
+fn listen(
+    reader: &mut BufReader<UnixStream>,
+    line: &mut Vec<u8>,
+    (process, generation): (usize, u64),
+    inputs: &SyncSender<Input>,
+) -> io::Result<()> {
+    while let Some(report) = control::read::<Report>(reader, line)? {
         if (report.process, report.generation) != (process, generation) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it speaks for another process"));
         }
@@ -108,7 +120,7 @@ fn serve(stream: UnixStream, inputs: &SyncSender<Input>) -> io::Result<()> {
             Body::Heartbeat { .. } => Input::Heartbeat { process, generation },
             Body::Message(message) => Input::Message { process, generation, message },
         };
-        inputs.send(input).map_err(gone)?;
+        inputs.send(input).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ use crate::cluster::run_directory::RunDirectory;
 const BATCH: usize = 1024;
 /// Waking up this much too late means that this process was stopped or suspended.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+/// Once all processes are gone, what they said last is read within this time.
+const LAST_WORDS_WITHIN: Duration = Duration::from_millis(500);
 /// "I lost a peer" is a consequence; its cause shows within this time.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 
@@ -63,6 +65,7 @@ impl EventLoop {
         running.launch()?;
         loop {
             if let Some(outcome) = running.turn()? {
+                running.hear_last_words();
                 return Ok(outcome);
             }
         }
@@ -117,6 +120,23 @@ impl Running {
         self.pass_deadlines(Instant::now())
     }
 
+    /// A process's end may be noticed before what it said last has been read.
+    fn hear_last_words(&mut self) {
+        let until = Instant::now() + LAST_WORDS_WITHIN;
+        while self.fleet.is_heard() {
+            match self.context.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Input::Message { process, generation, message }) if generation == self.generation => {
+                    self.publish(Event::Message { process, generation, message });
+                }
+                Ok(Input::Closed { process, generation }) if generation == self.generation => {
+                    self.fleet.closed(process)
+                }
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     fn limits(&self) -> Limits {
         Limits { start_within: self.context.config.start_within, hang_after: self.context.config.hang_after }
     }
@@ -154,10 +174,14 @@ impl Running {
             Input::Exited { process, generation } if generation == self.generation => {
                 return self.exited(process);
             }
+            Input::Closed { process, generation } if generation == self.generation => {
+                self.fleet.closed(process)
+            }
             Input::Send { to, message } => self.fleet.send(to, &Order::Message(message)),
             Input::Stop => return self.stop(),
             // Of an earlier generation.
             Input::Connected { .. }
+            | Input::Closed { .. }
             | Input::Heartbeat { .. }
             | Input::Message { .. }
             | Input::Exited { .. } => {}

@@ -35,6 +35,8 @@ struct Member {
     pid: Option<Pid>,
     link: Option<UnixStream>,
     liveness: Liveness,
+    /// Whether its control connection may still bring something.
+    heard: bool,
     gone: bool,
 }
 
@@ -68,7 +70,7 @@ impl Fleet {
         let child = command.process_group(0).spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let liveness = Liveness::new(Instant::now());
-        self.members.push(Member { child, pid, link: None, liveness, gone: false });
+        self.members.push(Member { child, pid, link: None, liveness, heard: false, gone: false });
         let inputs = inputs.clone();
         let work = move || {
             wait_without_reaping(pid);
@@ -83,7 +85,20 @@ impl Fleet {
         if let Some(member) = self.members.get_mut(process) {
             member.unlink();
             member.link = Some(writer);
+            member.heard = true;
         }
+    }
+
+    /// A child's control connection has ended.
+    pub(super) fn closed(&mut self, process: usize) {
+        if let Some(member) = self.members.get_mut(process) {
+            member.heard = false;
+        }
+    }
+
+    /// Whether some child's last words may still be on their way.
+    pub(super) fn is_heard(&self) -> bool {
+        self.members.iter().any(|member| member.heard)
     }
 
     /// A child's heartbeat; true when this made all children have beaten.
