@@ -59,6 +59,8 @@ pub struct Reading {
     pub tick: Duration,
     /// Whether idle partitions' clocks follow the wall clock.
     pub live: bool,
+    /// Whether the work is done once all partitions have ended. Without any source of events it never is.
+    pub ends: bool,
     /// Bytes that may be under way.
     pub read_ahead: usize,
     /// Set when the cluster is to end.
@@ -225,7 +227,7 @@ pub fn events<'s>(
                     _ => under_way.push_back((epoch, bytes)),
                 }
             }
-            if open == 0 && !told_end {
+            if open == 0 && reading.ends && !told_end {
                 told_end = true;
                 reports_output.activate().session(reports_at).give(Report::Ended);
             }

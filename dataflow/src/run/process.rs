@@ -114,6 +114,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
         let reading = Reading {
             tick,
             live: job.time.is_live(),
+            ends: !matches!(job.events, Events::None),
             read_ahead: job.read_ahead,
             stopping: Arc::clone(&around.stopping),
             progress: Arc::clone(&progress),
