@@ -9,8 +9,8 @@ use std::{
 use operators::{
     model::decode::Decoder,
     ops::{
-        Signal,
-        evaluate::{EvaluateGauge, Evaluated, evaluate},
+        EvaluateGauge, Signal,
+        evaluate::{Evaluated, evaluate},
         evaluating::Evaluator,
         match_events::{Matched, match_events},
         matching::{MatchCounts, Matcher},

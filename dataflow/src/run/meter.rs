@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use hdrhistogram::Histogram;
-use operators::ops::{evaluate::EvaluateGauge, matching::MatchCounts};
+use operators::ops::{EvaluateGauge, matching::MatchCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 

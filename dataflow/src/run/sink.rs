@@ -10,10 +10,13 @@ use std::{
 use hdrhistogram::Histogram;
 use operators::model::{raw::Refused, trigger::Fired};
 use sinks::{LineSink, SinkError};
-use timely::dataflow::{
-    ProbeHandle, StreamVec,
-    channels::pact::Exchange,
-    operators::{Probe, generic::Operator},
+use timely::{
+    container::CapacityContainerBuilder,
+    dataflow::{
+        ProbeHandle, StreamVec,
+        channels::pact::Exchange,
+        operators::{Probe, generic::Operator},
+    },
 };
 
 /// Latest triggers kept for the live view.
@@ -62,6 +65,29 @@ fn wall_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
 }
 
+impl SinkGauge {
+    fn trigger(&mut self, fired: Fired) {
+        self.triggers += 1;
+        if fired.seen > 0 {
+            let latency = wall_us().saturating_sub(fired.seen);
+            self.latency.saturating_record(latency);
+            if self.first.get_or_insert_with(Instant::now).elapsed() > WARM_UP {
+                self.latency_total.saturating_record(latency);
+            }
+        }
+        self.by_rule.entry(fired.rule_id).or_insert_with(|| (fired.name.clone(), 0)).1 += 1;
+        if self.latest.len() == LATEST {
+            self.latest.pop_front();
+        }
+        self.latest.push_back((fired.name, fired.key, fired.held_out));
+    }
+
+    fn refuse(&mut self, record: &Refused) {
+        let reason = format!("partition {} offset {}: {}", record.partition, record.offset, record.reason);
+        self.refused = (self.refused.0 + 1, reason);
+    }
+}
+
 /// A sink that fails ends the process; the supervisor decides what follows.
 fn written(result: Result<(), SinkError>) {
     if let Err(error) = result {
@@ -76,85 +102,52 @@ fn written(result: Result<(), SinkError>) {
 }
 
 /// Writes triggers, each as one line, flushed at every activation.
-pub fn triggers<'s>(
-    fired: StreamVec<'s, u64, Fired>,
-    mut out: LineSink,
+pub fn triggers(
+    fired: StreamVec<'_, u64, Fired>,
+    out: LineSink,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
 ) {
-    fired
-        .unary::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(
-            Exchange::new(|_: &Fired| 0),
-            "sink.triggers",
-            move |_, _| {
-                move |input, _output| {
-                    let mut any = false;
-                    input.for_each(|_, batch| {
-                        any = true;
-                        let mut gauge = gauge.borrow_mut();
-                        let now = wall_us();
-                        for fired in batch.drain(..) {
-                            written(out.line(&fired.line));
-                            gauge.triggers += 1;
-                            if fired.seen > 0 {
-                                let latency = now.saturating_sub(fired.seen);
-                                gauge.latency.saturating_record(latency);
-                                if gauge.first.get_or_insert_with(Instant::now).elapsed() > WARM_UP {
-                                    gauge.latency_total.saturating_record(latency);
-                                }
-                            }
-                            let by_rule =
-                                gauge.by_rule.entry(fired.rule_id).or_insert_with(|| (fired.name.clone(), 0));
-                            by_rule.1 += 1;
-                            if gauge.latest.len() == LATEST {
-                                gauge.latest.pop_front();
-                            }
-                            gauge.latest.push_back((fired.name, fired.key, fired.held_out));
-                        }
-                    });
-                    if any {
-                        written(out.flush());
-                    }
-                }
-            },
-        )
-        .probe_with(probe);
+    lines(fired, "sink.triggers", out, probe, move |fired, out| {
+        written(out.line(&fired.line));
+        gauge.borrow_mut().trigger(fired);
+    });
 }
 
 /// Writes refused records, each as one line of JSON.
-pub fn refused<'s>(
-    refused: StreamVec<'s, u64, Refused>,
-    mut out: LineSink,
+pub fn refused(
+    refused: StreamVec<'_, u64, Refused>,
+    out: LineSink,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
 ) {
-    refused
-        .unary::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(
-            Exchange::new(|_: &Refused| 0),
-            "sink.dead_letters",
-            move |_, _| {
-                move |input, _output| {
-                    let mut any = false;
-                    input.for_each(|_, batch| {
-                        any = true;
-                        let mut gauge = gauge.borrow_mut();
-                        for record in batch.drain(..) {
-                            let line = serde_json::to_string(&record).unwrap_or_default();
-                            written(out.line(&line));
-                            gauge.refused = (
-                                gauge.refused.0 + 1,
-                                format!(
-                                    "partition {} offset {}: {}",
-                                    record.partition, record.offset, record.reason
-                                ),
-                            );
-                        }
-                    });
-                    if any {
-                        written(out.flush());
-                    }
+    lines(refused, "sink.dead_letters", out, probe, move |record, out| {
+        // Plain text and numbers always serialize.
+        written(out.line(&serde_json::to_string(&record).unwrap_or_default()));
+        gauge.borrow_mut().refuse(&record);
+    });
+}
+
+/// Brings everything to worker 0 and hands it to `write`, flushing after every activation that wrote.
+fn lines<D: timely::ExchangeData>(
+    stream: StreamVec<'_, u64, D>,
+    name: &str,
+    mut out: LineSink,
+    probe: &ProbeHandle<u64>,
+    mut write: impl FnMut(D, &mut LineSink) + 'static,
+) {
+    stream
+        .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Exchange::new(|_: &D| 0), name, move |_, _| {
+            move |input, _output| {
+                let mut any = false;
+                input.for_each(|_, batch| {
+                    any = true;
+                    batch.drain(..).for_each(|item| write(item, &mut out));
+                });
+                if any {
+                    written(out.flush());
                 }
-            },
-        )
+            }
+        })
         .probe_with(probe);
 }

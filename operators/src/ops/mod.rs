@@ -10,7 +10,9 @@ mod judge;
 pub mod match_events;
 pub mod matching;
 pub mod route;
+mod schedule;
 pub mod signal;
 
 pub use judge::EvaluateCounts;
+pub use schedule::EvaluateGauge;
 pub use signal::{Shelf, Signal};

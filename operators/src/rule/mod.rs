@@ -8,5 +8,6 @@ pub mod crowd;
 pub mod error;
 mod params;
 pub mod plan;
+pub mod predicate;
 pub mod span;
 pub mod spec;

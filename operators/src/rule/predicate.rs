@@ -1,0 +1,240 @@
+//! Questions about properties and tags, as rules write them: comparisons, nested by `all`, `any` and `not`.
+//!
+//! Both kinds share one JSON shape; a node that is none of its kind is refused with what may be written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A question about a profile's tags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RawNode", into = "RawNode")]
+#[schemars(with = "RawNode")]
+pub enum Query {
+    /// Every part holds.
+    All(Vec<Query>),
+    /// Some part holds.
+    Any(Vec<Query>),
+    /// The part does not hold.
+    Not(Box<Query>),
+    /// A tag compared with a value.
+    Tag(Comparison),
+}
+
+/// A question about an event's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RawNode", into = "RawNode")]
+#[schemars(with = "RawNode")]
+pub enum Predicate {
+    /// Every part holds.
+    All(Vec<Predicate>),
+    /// Some part holds.
+    Any(Vec<Predicate>),
+    /// The part does not hold.
+    Not(Box<Predicate>),
+    /// A property compared with a value.
+    Property(Comparison),
+    /// A Rhai expression over the properties.
+    Expr(String),
+}
+
+/// `NAME OP VALUE`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The property, top-level field or tag.
+    pub name: String,
+    /// How it is compared.
+    pub op: Op,
+    /// What it is compared with.
+    pub value: serde_json::Value,
+}
+
+/// How a name is compared with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// equal
+    #[serde(rename = "=")]
+    Eq,
+    /// not equal; true for an absent name
+    #[serde(rename = "!=")]
+    Ne,
+    /// greater
+    #[serde(rename = ">")]
+    Gt,
+    /// greater or equal
+    #[serde(rename = ">=")]
+    Ge,
+    /// less
+    #[serde(rename = "<")]
+    Lt,
+    /// less or equal
+    #[serde(rename = "<=")]
+    Le,
+    /// one of a list
+    In,
+    /// has the text in it
+    Contains,
+    /// begins with the text
+    StartsWith,
+    /// ends with the text
+    EndsWith,
+    /// matches the regular expression somewhere
+    Regex,
+    /// is there (`true`) or not (`false`)
+    Exists,
+    /// between two values, both included
+    Between,
+}
+
+/// The JSON shape shared by [`Query`] and [`Predicate`]: one of `all`, `any`, `not`, `expr`, or a comparison.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawNode {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<Vec<RawNode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    any: Option<Vec<RawNode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not: Option<Box<RawNode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    property: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    op: Option<Op>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Value>,
+}
+
+const NODE: &str = "write one of {\"property\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}} or {\"expr\": \"..\"}";
+const QUERY: &str =
+    "write one of {\"tag\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]} or {\"not\": {..}}";
+
+impl TryFrom<RawNode> for Predicate {
+    type Error = String;
+
+    fn try_from(node: RawNode) -> Result<Self, String> {
+        let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Predicate::try_from).collect::<Result<_, _>>();
+        match node {
+            RawNode {
+                all: Some(n),
+                any: None,
+                not: None,
+                expr: None,
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::All(each(n)?)),
+            RawNode {
+                all: None,
+                any: Some(n),
+                not: None,
+                expr: None,
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::Any(each(n)?)),
+            RawNode {
+                all: None,
+                any: None,
+                not: Some(n),
+                expr: None,
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::Not(Box::new(Predicate::try_from(*n)?))),
+            RawNode {
+                all: None,
+                any: None,
+                not: None,
+                expr: Some(e),
+                property: None,
+                tag: None,
+                op: None,
+                value: None,
+            } => Ok(Predicate::Expr(e)),
+            RawNode {
+                all: None,
+                any: None,
+                not: None,
+                expr: None,
+                property: Some(name),
+                tag: None,
+                op: Some(op),
+                value: Some(value),
+            } => Ok(Predicate::Property(Comparison { name, op, value })),
+            RawNode { property: Some(name), op: None, .. } => Err(format!(
+                "`op` is missing for property `{name}`; write one of = != > >= < <= in contains starts_with ends_with regex exists between"
+            )),
+            RawNode { property: Some(name), value: None, .. } => {
+                Err(format!("`value` is missing for property `{name}`"))
+            }
+            RawNode { tag: Some(_), .. } => Err(format!("`tag` belongs into a crowd's query; {NODE}")),
+            _ => Err(NODE.into()),
+        }
+    }
+}
+
+impl TryFrom<RawNode> for Query {
+    type Error = String;
+
+    fn try_from(node: RawNode) -> Result<Self, String> {
+        let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Query::try_from).collect::<Result<_, _>>();
+        match node {
+            RawNode { expr: Some(_), .. } | RawNode { property: Some(_), .. } => Err(QUERY.into()),
+            RawNode { all: Some(n), any: None, not: None, tag: None, op: None, value: None, .. } => {
+                Ok(Query::All(each(n)?))
+            }
+            RawNode { all: None, any: Some(n), not: None, tag: None, op: None, value: None, .. } => {
+                Ok(Query::Any(each(n)?))
+            }
+            RawNode { all: None, any: None, not: Some(n), tag: None, op: None, value: None, .. } => {
+                Ok(Query::Not(Box::new(Query::try_from(*n)?)))
+            }
+            RawNode {
+                all: None,
+                any: None,
+                not: None,
+                tag: Some(name),
+                op: Some(op),
+                value: Some(value),
+                ..
+            } => Ok(Query::Tag(Comparison { name, op, value })),
+            _ => Err(QUERY.into()),
+        }
+    }
+}
+
+impl From<Predicate> for RawNode {
+    fn from(predicate: Predicate) -> RawNode {
+        let each = |parts: Vec<Predicate>| Some(parts.into_iter().map(RawNode::from).collect());
+        match predicate {
+            Predicate::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
+            Predicate::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
+            Predicate::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
+            Predicate::Expr(text) => RawNode { expr: Some(text), ..RawNode::default() },
+            Predicate::Property(c) => {
+                RawNode { property: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
+            }
+        }
+    }
+}
+
+impl From<Query> for RawNode {
+    fn from(query: Query) -> RawNode {
+        let each = |parts: Vec<Query>| Some(parts.into_iter().map(RawNode::from).collect());
+        match query {
+            Query::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
+            Query::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
+            Query::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
+            Query::Tag(c) => {
+                RawNode { tag: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
+            }
+        }
+    }
+}
