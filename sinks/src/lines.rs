@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub enum LineOutput {
     /// Standard output.
     Stdout,
-    /// A file; what it held is replaced.
+    /// A file.
     File(PathBuf),
     /// Nowhere.
     Nowhere,
@@ -47,28 +47,27 @@ pub struct LineSink {
 }
 
 impl LineOutput {
-    /// Whether a sink could be opened, without replacing anything.
+    /// Makes the file anew, empty: once, before the processes that write to it start.
     ///
     /// # Errors
-    /// If the file can't be written.
-    pub fn check(&self) -> Result<(), SinkError> {
+    /// If the file can't be made.
+    pub fn create(&self) -> Result<(), SinkError> {
         match self {
-            LineOutput::File(path) => {
-                OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(|e| failed(path, e))
-            }
+            LineOutput::File(path) => File::create(path).map(drop).map_err(|e| failed(path, e)),
             LineOutput::Stdout | LineOutput::Nowhere => Ok(()),
         }
     }
 
-    /// Opens the sink.
+    /// Opens the sink. Lines are added to what a file holds, so that a restart loses none.
     ///
     /// # Errors
-    /// If the file can't be made.
+    /// If the file can't be opened.
     pub fn open(&self) -> Result<LineSink, SinkError> {
         let out: Box<dyn Write> = match self {
             LineOutput::Stdout => Box::new(BufWriter::new(io::stdout())),
             LineOutput::File(path) => {
-                Box::new(BufWriter::with_capacity(1 << 18, File::create(path).map_err(|e| failed(path, e))?))
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                Box::new(BufWriter::with_capacity(1 << 18, file.map_err(|e| failed(path, e))?))
             }
             LineOutput::Nowhere => Box::new(io::sink()),
         };
@@ -112,8 +111,13 @@ mod tests {
     fn lines_reach_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
-        let mut sink = LineOutput::File(path.clone()).open().unwrap();
-        sink.line("{\"a\":1}").unwrap();
+        let output = LineOutput::File(path.clone());
+        std::fs::write(&path, "of an earlier run").unwrap();
+        output.create().unwrap();
+        let mut first = output.open().unwrap();
+        first.line("{\"a\":1}").unwrap();
+        drop(first);
+        let mut sink = output.open().unwrap();
         sink.line("{\"b\":\"重庆\"}").unwrap();
         sink.flush().unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"a\":1}\n{\"b\":\"重庆\"}\n");
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_named() {
         let output = LineOutput::File("/nowhere/at/all.jsonl".into());
-        assert!(output.check().unwrap_err().to_string().contains("/nowhere/at/all.jsonl"));
+        assert!(output.create().unwrap_err().to_string().contains("/nowhere/at/all.jsonl"));
         assert!(matches!(output.open(), Err(SinkError::Open { .. })));
     }
 }

@@ -106,6 +106,21 @@ fn the_end_of_input_ends_a_run_after_its_last_trigger() {
 }
 
 #[test]
+fn a_run_without_events_stays_for_its_rules() {
+    let scene = Scene::with(&[fence()], &[]);
+    let mut running = Running::start(&mut scene.command(&["run", "--rules", "rules", "--processes", "2"]));
+    running.log_until("the first rule", |line| line.contains("rule in force").then_some(()));
+    scene.put(&counting());
+    running.log_until("the second rule", |line| {
+        (line.contains("rule in force") && line.contains(counting()["rule_id"].as_str().unwrap()))
+            .then_some(())
+    });
+    signal(running.pid(), Signal::INT);
+    let finished = running.wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.all());
+}
+
+#[test]
 fn an_interrupted_replay_ends_at_once_and_leaves_nobody() {
     let scene = Scene::with(&[fence()], &[]);
     let pipe = scene.path("pipe");

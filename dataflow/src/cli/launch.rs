@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::CliError;
+use super::{CliError, options::create_outputs};
 use crate::{
     cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
     run::job::Job,
@@ -42,6 +42,7 @@ pub(super) enum Told {
 
 /// Starts `processes` processes; `restart` says what happens when one dies.
 pub(super) fn launch(job: &Job, processes: usize, restart: Restart) -> Result<Cluster, CliError> {
+    create_outputs(job)?;
     let folder = tempfile::Builder::new().prefix("strateye-").tempdir().map_err(CliError::failed)?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).map_err(CliError::failed)?;
     let file = folder.path().join("job.json");

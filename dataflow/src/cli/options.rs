@@ -167,7 +167,7 @@ impl Settings {
                 folder.display()
             )));
         }
-        let job = Job {
+        Ok(Job {
             events,
             rules: Rules::at(rules),
             calculators: self.calculators.clone(),
@@ -179,9 +179,11 @@ impl Settings {
             codec: self.codec,
             read_ahead: self.read_ahead_bytes,
             error_budget: self.error_budget,
-        };
-        job.triggers.check().map_err(CliError::usage)?;
-        job.dead_letters.check().map_err(CliError::usage)?;
-        Ok(job)
+        })
     }
+}
+
+/// Makes the files that a job writes anew.
+pub(super) fn create_outputs(job: &Job) -> Result<(), CliError> {
+    job.triggers.create().and_then(|()| job.dead_letters.create()).map_err(CliError::usage)
 }

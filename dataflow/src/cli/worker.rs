@@ -11,7 +11,12 @@ use std::{
 
 use clap::Args;
 
-use super::{CliError, options::Common, process::build, run::events};
+use super::{
+    CliError,
+    options::{Common, create_outputs},
+    process::build,
+    run::events,
+};
 use crate::{
     cluster::{self, Hosts, Membership, Secret, Transport},
     run::{
@@ -62,6 +67,9 @@ impl WorkerArgs {
         membership.validate().map_err(CliError::usage)?;
         let settings = self.common.settings()?;
         let job = settings.job(self.events.unwrap_or(Events::None), settings.live())?;
+        if self.process == 0 {
+            create_outputs(&job)?;
+        }
         let stopping = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stopping);
         let mut signals =

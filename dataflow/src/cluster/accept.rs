@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::bootstrap::{Arrival, HANDSHAKE_WITHIN, Stop, fresh_nonce};
+use super::arrival::{Arrival, HANDSHAKE_WITHIN, Stop, fresh_nonce};
 use super::claim::{HELLO_BYTES, HandshakeError, MAGIC, Mismatch};
 use super::handshake::{Answering, PROOF_BYTES};
 use super::membership::Membership;

@@ -12,13 +12,13 @@
 //!   both sides, with an error that names the difference. A leftover of an older generation is waited out.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::accept::accept_peers;
-use super::claim::{Mismatch, Nonce};
+use super::arrival::{Arrival, Stop};
 use super::dial::dial_peer;
 use super::membership::Membership;
 use super::socket::{Listener, Socket};
@@ -27,8 +27,6 @@ mod error;
 
 pub use error::{BootstrapError, Missing};
 
-/// How long one handshake may take. Generous: a busy machine starts a dozen processes at once.
-pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// How long an address may be taken, by a predecessor that is still on its way out.
 const BIND_WITHIN: Duration = Duration::from_secs(3);
 const BIND_PAUSE: Duration = Duration::from_millis(50);
@@ -131,16 +129,6 @@ fn spawn_dialer(
     }
 }
 
-/// What the accepting and dialling threads report.
-pub(super) enum Arrival {
-    /// An authenticated peer.
-    Connected { process: usize, attempt: u64, socket: Socket },
-    /// An authentic process that does not fit.
-    Mismatch { process: usize, mismatch: Mismatch },
-    /// A dial that failed, for now.
-    Absent { process: usize, reason: String },
-}
-
 /// The slots of the other processes, as they fill.
 struct Forming<'a> {
     me: &'a Membership,
@@ -220,38 +208,6 @@ impl<'a> Forming<'a> {
             missing,
         }
     }
-}
-
-/// A flag that can be waited for.
-#[derive(Default)]
-pub(super) struct Stop {
-    flag: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    /// Whether it is set.
-    pub(super) fn is_set(&self) -> bool {
-        *self.flag.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sets it, and ends all waiting.
-    pub(super) fn set(&self) {
-        *self.flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits at most `pause` for it; true when it is set.
-    pub(super) fn wait(&self, pause: Duration) -> bool {
-        let flag = self.flag.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(flag, pause, |set| !*set);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-/// A number nobody has used before.
-pub(super) fn fresh_nonce() -> Nonce {
-    rand::random()
 }
 
 #[cfg(test)]

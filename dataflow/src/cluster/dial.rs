@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::bootstrap::{Arrival, HANDSHAKE_WITHIN, Stop, fresh_nonce};
+use super::arrival::{Arrival, HANDSHAKE_WITHIN, Stop, fresh_nonce};
 use super::claim::{HandshakeError, Mismatch};
 use super::handshake::{ANSWER_BYTES, Dialing, PROOF_BYTES};
 use super::membership::Membership;

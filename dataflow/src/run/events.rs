@@ -59,7 +59,8 @@ pub struct Reading {
     pub tick: Duration,
     /// Whether idle partitions' clocks follow the wall clock.
     pub live: bool,
-    /// Whether the work is done once all partitions have ended. Without any source of events it never is.
+    /// Whether this worker is done once its partitions have ended. Worker 0 without any source of events never is: the
+    /// cluster waits for its rules to change.
     pub ends: bool,
     /// Bytes that may be under way.
     pub read_ahead: usize,
@@ -125,7 +126,7 @@ struct ReadThread {
 impl ReadThread {
     fn fail(&self, error: &SourceError) {
         tracing::error!(%error, "a source of events failed");
-        std::process::exit(super::process::SOURCE_FAILED);
+        std::process::exit(super::exit::SOURCE_FAILED);
     }
 }
 

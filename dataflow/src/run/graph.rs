@@ -1,19 +1,15 @@
 //! The dataflow graph of a worker.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{rc::Rc, sync::Arc};
 
 use operators::{
     model::decode::Decoder,
     ops::{
-        EvaluateGauge, Signal,
+        Signal,
         evaluate::{Evaluated, evaluate},
         evaluating::Evaluator,
         match_events::{Matched, match_events},
-        matching::{MatchCounts, Matcher},
+        matching::Matcher,
     },
     rule::book::Catalog,
 };
@@ -35,9 +31,10 @@ use timely::{
 use super::{
     control::{Control, Mailbox, signals},
     events::{Partition, Reading, events},
+    meter::Gauges,
     report::Report,
     shelf::Books,
-    sink::{self, SinkGauge},
+    sink,
 };
 
 /// What a worker is built of.
@@ -56,17 +53,6 @@ pub struct Parts {
     pub triggers: LineSink,
     /// Where refused records go (worker 0 only).
     pub dead_letters: LineSink,
-}
-
-/// What a worker shows of itself.
-#[derive(Clone, Default)]
-pub struct Gauges {
-    /// Of `match`.
-    pub matching: Rc<Cell<MatchCounts>>,
-    /// Of `evaluate`.
-    pub evaluating: Rc<Cell<EvaluateGauge>>,
-    /// Of the sinks (worker 0).
-    pub sink: Rc<RefCell<SinkGauge>>,
 }
 
 /// Builds a worker's graph; the probe tells which epochs are complete everywhere.

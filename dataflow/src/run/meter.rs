@@ -1,14 +1,31 @@
 //! What a process shows of itself: numbers twice a second, news as they happen, all as JSON to the supervisor.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fs,
+    rc::Rc,
+    time::Duration,
+};
 
 use hdrhistogram::Histogram;
 use operators::ops::{EvaluateGauge, matching::MatchCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{graph::Gauges, sink::SinkGauge};
+use super::sink::SinkGauge;
 use crate::cluster::MessageSender;
+
+/// What a worker shows of itself.
+#[derive(Clone, Default)]
+pub struct Gauges {
+    /// Of `match`.
+    pub matching: Rc<Cell<MatchCounts>>,
+    /// Of `evaluate`.
+    pub evaluating: Rc<Cell<EvaluateGauge>>,
+    /// Of the sinks (worker 0).
+    pub sink: Rc<RefCell<SinkGauge>>,
+}
 
 /// How often numbers are sent.
 pub const EVERY: Duration = Duration::from_millis(500);

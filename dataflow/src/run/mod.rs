@@ -6,6 +6,7 @@
 
 pub mod control;
 pub mod events;
+pub mod exit;
 pub mod feed;
 pub mod graph;
 pub mod job;

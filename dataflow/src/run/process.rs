@@ -13,7 +13,7 @@ use std::{
 };
 
 use operators::model::decode::Decoder;
-use sinks::{LineOutput, SinkError};
+use sinks::LineOutput;
 use sources::{
     SourceError,
     calculators::Calculators,
@@ -25,20 +25,14 @@ use timely::{WorkerConfig, progress::Antichain, worker::Worker};
 use super::{
     control::Control,
     events::{Partition, Reading},
+    exit::{SINK_FAILED, SOURCE_FAILED},
     feed::{self, Feed},
-    graph::{self, Gauges, Parts},
+    graph::{self, Parts},
     job::{Events, Job, Rules, Time},
-    meter::{self, News, Reporter},
+    meter::{self, Gauges, News, Reporter},
     shelf::Books,
 };
 use crate::cluster::{self, ClusterError, Membership};
-
-/// Exit code: a source of events failed.
-pub const SOURCE_FAILED: i32 = 83;
-/// Exit code: triggers could not be written.
-pub const SINK_FAILED: i32 = 84;
-/// Exit code: whoever read standard output has gone.
-pub const READER_GONE: i32 = 85;
 
 /// Without progress of the dataflow for so long, the process stops its heartbeat, and the supervisor restarts the cluster.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -52,9 +46,6 @@ pub enum ProcessError {
     /// A source could not be opened.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A sink can't be opened.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
     /// A worker panicked.
     #[error("a worker ended with: {0}")]
     Worker(String),
@@ -81,10 +72,6 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
     let first = membership.process == 0;
     let (control, feed) =
         if first { start_feed(job, around).map(|(c, f)| (Some(c), Some(f)))? } else { (None, None) };
-    if first {
-        job.triggers.check()?;
-        job.dead_letters.check()?;
-    }
     let control = Arc::new(Mutex::new(control));
     let mut config = WorkerConfig::default();
     // Without idle effort a replaced crowd would stay in the arrangement for ever.
@@ -114,7 +101,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
         let reading = Reading {
             tick,
             live: job.time.is_live(),
-            ends: !matches!(job.events, Events::None),
+            ends: worker.index() != 0 || !matches!(job.events, Events::None),
             read_ahead: job.read_ahead,
             stopping: Arc::clone(&around.stopping),
             progress: Arc::clone(&progress),

@@ -92,9 +92,9 @@ impl SinkGauge {
 fn written(result: Result<(), SinkError>) {
     if let Err(error) = result {
         let code = if matches!(error, SinkError::ReaderGone) {
-            super::process::READER_GONE
+            super::exit::READER_GONE
         } else {
-            super::process::SINK_FAILED
+            super::exit::SINK_FAILED
         };
         tracing::error!(%error, "a sink failed");
         std::process::exit(code);

@@ -11,9 +11,11 @@
 pub mod aggregate;
 pub mod builtin;
 pub mod cell;
+mod compile;
 pub mod engine;
 pub mod program;
 pub mod runner;
+mod script;
 
 pub use aggregate::Aggregate;
 pub use cell::Cell;

@@ -11,10 +11,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    compile::{ScriptStore, compile},
+    compile::compile,
     crowd::Crowd,
     error::Faults,
     plan::{KeyFields, RulePlan, TriggerPlan},
+    scripts::ScriptStore,
     spec::Rule,
 };
 use crate::{

@@ -9,6 +9,7 @@ use super::{
     error::{Fault, Faults},
     params::{self, Resolved},
     plan::{ConditionPlan, KeyFields, Layout, Met, RulePlan, TriggerPlan, When, WindowPlan},
+    scripts::ScriptStore,
     spec::{self, Rule, Trigger, Window},
 };
 use crate::{
@@ -64,25 +65,6 @@ const KEYWORDS: [&str; 41] = [
     "yield",
     "var",
 ];
-
-/// Scripts that rules may name besides the built-in calculators.
-pub trait ScriptStore {
-    /// The script of that name.
-    fn script(&self, name: &str) -> Option<String>;
-}
-
-/// No stored scripts.
-impl ScriptStore for () {
-    fn script(&self, _name: &str) -> Option<String> {
-        None
-    }
-}
-
-impl ScriptStore for std::collections::BTreeMap<String, String> {
-    fn script(&self, name: &str) -> Option<String> {
-        self.get(name).cloned()
-    }
-}
 
 /// Compiles a rule as first published at `publish` (unix ms), under version 1 and slot 0.
 ///

@@ -9,5 +9,6 @@ pub mod error;
 mod params;
 pub mod plan;
 pub mod predicate;
+pub mod scripts;
 pub mod span;
 pub mod spec;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value as Json};
 
 use super::{
-    compile::ScriptStore,
     error::Fault,
+    scripts::ScriptStore,
     span::Span,
     spec::{Calculator, Condition},
 };

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use timely::communication::allocator::zero_copy::stream::Stream;
 
 use super::super::address::socket_path;
+use super::super::arrival::HANDSHAKE_WITHIN;
 use super::super::handshake::{ANSWER_BYTES, Dialing};
 use super::super::membership::Transport;
 use super::super::secret::Secret;

@@ -1,0 +1,118 @@
+//! From script to [`Program`]: what can be refused before it runs is refused here.
+
+use std::collections::BTreeSet;
+
+use rhai::{Dynamic, INT, Map, Position};
+
+use super::{
+    Cell,
+    engine::{ENGINE, TIMER},
+    program::{Program, ProgramError},
+    runner::{CallError, FoldInput, Runner},
+    script::{body, check_functions, init, inputs, to_dynamic},
+};
+use crate::model::value::Value;
+
+impl Program {
+    /// Compiles a script for given params, window length (ms, sliding windows only) and number of steps.
+    ///
+    /// # Errors
+    /// Whatever would keep it from running: syntax, missing functions, unknown calls, a failing `init`, and a dry run
+    /// that fails with numbers as well as with texts.
+    pub fn compile(
+        script: &str,
+        params: &serde_json::Map<String, serde_json::Value>,
+        window: Option<i64>,
+        steps: Option<usize>,
+    ) -> Result<Self, ProgramError> {
+        if script.len() > 64 * 1024 {
+            return Err(ProgramError::new(Position::NONE, "a script may have 64 KiB at most"));
+        }
+        let ast = ENGINE.compile(script)?;
+        if let Some(statement) = ast.statements().first() {
+            return Err(ProgramError::new(
+                statement.position(),
+                "only functions may stand at the top of a script",
+            ));
+        }
+        check_functions(&ast)?;
+        let mut all: Map = params.iter().map(|(k, v)| (k.as_str().into(), to_dynamic(v))).collect();
+        all.insert("window".into(), window.map_or(Dynamic::UNIT, |w| w.into()));
+        all.insert("steps".into(), (steps.unwrap_or(0) as INT).into());
+        let body = |name: &str| body(&ast, name);
+        let required = |name: &str| {
+            body(name)
+                .ok_or_else(|| ProgramError::new(Position::NONE, format!("the function `{name}` is missing")))
+        };
+        let on_event = required("on_event")?;
+        let outputs = required("outputs")?;
+        let on_timer = body("on_timer");
+        let inputs = inputs(&on_event, &all)?;
+        let (names, initial) = init(&ENGINE, &ast, &all, on_timer.is_some())?;
+        let timer = names.iter().position(|n| n == TIMER);
+        let guarded = initial.iter().any(|c| matches!(c, Cell::Aggregate(_)));
+        let on_timer_dropped = body("on_timer_dropped");
+        let output_names = Vec::new();
+        let mut program = Program {
+            on_event,
+            outputs,
+            on_timer,
+            on_timer_dropped,
+            params: all,
+            names,
+            initial,
+            timer,
+            inputs,
+            output_names,
+            guarded,
+        };
+        program.dry_run(steps.unwrap_or(1).max(1))?;
+        Ok(program)
+    }
+
+    /// Runs every function once per kind of value a property may have; one kind has to work. Collects the outputs' names.
+    fn dry_run(&mut self, steps: usize) -> Result<(), ProgramError> {
+        let kinds = [Value::Float(1.5), Value::Int(1), Value::Text("1".into()), Value::Bool(true)];
+        let mut names = BTreeSet::new();
+        let mut failure = None;
+        let mut worked = false;
+        for kind in kinds {
+            match self.dry_run_with(&kind, steps) {
+                Ok(outputs) => {
+                    worked = true;
+                    names.extend(outputs);
+                }
+                Err(CallError::NotFolded(_)) => {}
+                Err(CallError::Failed(error)) => failure = failure.or(Some(error)),
+            }
+        }
+        match failure {
+            Some(error) if !worked => Err(error),
+            _ => {
+                self.output_names = names.into_iter().collect();
+                Ok(())
+            }
+        }
+    }
+
+    fn dry_run_with(&self, value: &Value<'_>, steps: usize) -> Result<Vec<String>, CallError> {
+        const NOW: i64 = 1_700_000_000_000;
+        let mut runner = Runner::new(self);
+        let mut cells = self.initial.clone();
+        let mut names: Vec<String> =
+            runner.outputs(self, &mut cells, NOW)?.names().map(str::to_owned).collect();
+        let values = vec![Some(value.clone()); self.inputs.0.len()];
+        for round in 0..2 {
+            for step in 0..steps {
+                let input = FoldInput { time: NOW + round, now: NOW + round, step };
+                runner.on_event(self, &mut cells, input, values.iter().map(Option::as_ref))?;
+            }
+        }
+        names.extend(runner.outputs(self, &mut cells, NOW + 2)?.names().map(str::to_owned));
+        runner.on_timer_dropped(self, &mut cells.clone(), NOW + 2)?;
+        if self.timer.is_some() {
+            runner.on_timer(self, &mut cells, NOW + 2)?;
+        }
+        Ok(names)
+    }
+}
