@@ -4,6 +4,7 @@
 //! would, and shows what happens.
 
 use std::{
+    io::{IsTerminal, stdout},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -61,6 +62,11 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 impl Demo {
+    /// Whether it draws on a terminal.
+    pub(super) fn is_live_view(&self) -> bool {
+        !self.plain && !self.json && stdout().is_terminal()
+    }
+
     pub(super) fn main(self) -> Result<(), CliError> {
         if !(self.rate > 0.0 && self.rate.is_finite()) {
             return Err(CliError::usage("--rate: write a number of events per second, such as 12000"));
@@ -68,7 +74,7 @@ impl Demo {
         let folder =
             tempfile::Builder::new().prefix("strateye-rules-").tempdir().map_err(CliError::failed)?;
         let mut store = FolderStore::open(folder.path()).map_err(CliError::failed)?;
-        let mut view = View::new(self.plain || self.json, self.json);
+        let mut view = View::new(!self.is_live_view(), self.json);
         view.note("writing 50 rules with crowds of about 300,000 users each");
         for (_, document) in rules(USERS) {
             store.publish(&document.to_string(), "demo").map_err(CliError::failed)?;
@@ -81,7 +87,12 @@ impl Demo {
         if self.triggers.is_none() {
             job.triggers = LineOutput::Nowhere;
         }
-        let cluster = launch(&job, self.processes.into(), RESTARTS)?;
+        let cluster = launch(
+            &job,
+            self.processes.into(),
+            RESTARTS,
+            if self.is_live_view() { "error" } else { "info" },
+        )?;
         let mut acts = if self.no_story { Vec::new() } else { story() }.into_iter().peekable();
         let mut summary = Summary::new();
         let mut shown = Instant::now();

@@ -20,6 +20,9 @@ use crate::{
 /// Environment variable that names the file with the job.
 pub(super) const JOB: &str = "STRATEYE_JOB";
 
+/// Environment variable that says what is logged, as `tracing` filters are written.
+pub(super) const LOG: &str = "STRATEYE_LOG";
+
 /// A running cluster.
 pub(super) struct Cluster {
     supervisor: Supervisor,
@@ -40,8 +43,9 @@ pub(super) enum Told {
     Over,
 }
 
-/// Starts `processes` processes; `restart` says what happens when one dies.
-pub(super) fn launch(job: &Job, processes: usize, restart: Restart) -> Result<Cluster, CliError> {
+/// Starts `processes` processes; `restart` says what happens when one dies, `log` what they log unless the environment
+/// says otherwise.
+pub(super) fn launch(job: &Job, processes: usize, restart: Restart, log: &str) -> Result<Cluster, CliError> {
     create_outputs(job)?;
     let folder = tempfile::Builder::new().prefix("strateye-").tempdir().map_err(CliError::failed)?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).map_err(CliError::failed)?;
@@ -50,9 +54,10 @@ pub(super) fn launch(job: &Job, processes: usize, restart: Restart) -> Result<Cl
     let program = std::env::current_exe().map_err(CliError::failed)?;
     let config = SupervisorConfig { restart, ..SupervisorConfig::new(processes) };
     let reads_stdin = matches!(job.events, crate::run::job::Events::Stdin);
+    let log = std::env::var(LOG).unwrap_or_else(|_| log.to_owned());
     let (supervisor, events) = Supervisor::start(config, move |process, _generation| {
         let mut command = Command::new(&program);
-        command.arg("process").env(JOB, &file);
+        command.arg("process").env(JOB, &file).env(LOG, &log);
         if process != 0 || !reads_stdin {
             command.stdin(Stdio::null());
         }

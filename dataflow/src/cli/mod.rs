@@ -75,7 +75,10 @@ impl CliError {
 /// Runs the command that the arguments say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("STRATEYE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // The live view has the screen to itself.
+    let log =
+        if matches!(&cli.command, Command::Demo(demo) if demo.is_live_view()) { "error" } else { "info" };
+    let filter = EnvFilter::try_from_env(launch::LOG).unwrap_or_else(|_| EnvFilter::new(log));
     let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_ansi(colours)

@@ -78,7 +78,7 @@ impl Replay {
         if self.json && settings.triggers.is_none() {
             job.triggers = LineOutput::Nowhere;
         }
-        let cluster = launch(&job, self.processes.into(), Restart::Never)?;
+        let cluster = launch(&job, self.processes.into(), Restart::Never, "info")?;
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg}") {
             bar.set_style(style);

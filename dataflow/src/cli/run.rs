@@ -54,7 +54,7 @@ impl Run {
             return Err(CliError::usage(format!("{processes} processes: write 1 to 128")));
         }
         let job = settings.job(events, settings.live())?;
-        let cluster = launch(&job, processes.into(), RESTARTS)?;
+        let cluster = launch(&job, processes.into(), RESTARTS, "info")?;
         let mut summary = Summary::new();
         loop {
             match cluster.next(Duration::from_secs(1)) {

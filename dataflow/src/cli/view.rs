@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     time::Instant,
 };
 
@@ -28,16 +28,10 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Plain lines, or a live view if standard output is a terminal. With `json` the summary is one JSON object.
+    /// Plain lines, or a live view on the terminal. With `json` the summary is one JSON object.
     pub(super) fn new(plain: bool, json: bool) -> Self {
         let now = Instant::now();
-        View {
-            plain: plain || !io::stdout().is_terminal(),
-            json,
-            notes: VecDeque::new(),
-            last: (now, 0),
-            began: now,
-        }
+        View { plain, json, notes: VecDeque::new(), last: (now, 0), began: now }
     }
 
     /// Something has happened.
