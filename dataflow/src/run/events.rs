@@ -5,7 +5,6 @@
 //! dataflow has not completed. It begins when the first rule book is in force.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
     mem,
     rc::Rc,
@@ -68,8 +67,6 @@ pub struct Reading {
     pub stopping: Arc<AtomicBool>,
     /// Bytes taken, and of how many (0: unknown), for progress bars.
     pub progress: Arc<(AtomicU64, AtomicU64)>,
-    /// Set while sources wait for evaluation to catch up.
-    pub blocked: Rc<Cell<bool>>,
 }
 
 /// The streams that come out of `events`.
@@ -189,8 +186,7 @@ pub fn events<'s>(
                 under_way.pop_front();
             }
             let outstanding: usize = under_way.iter().map(|(_, bytes)| bytes).sum();
-            reading.blocked.set(outstanding >= reading.read_ahead);
-            if reading.blocked.get() {
+            if outstanding >= reading.read_ahead {
                 activator.activate_after(Duration::from_millis(2));
                 return;
             }

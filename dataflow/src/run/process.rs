@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -105,7 +104,6 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             read_ahead: job.read_ahead,
             stopping: Arc::clone(&around.stopping),
             progress: Arc::clone(&progress),
-            blocked: Rc::new(Cell::new(false)),
         };
         let open = |output: &LineOutput| {
             let output = if worker.index() == 0 { output } else { &LineOutput::Nowhere };
