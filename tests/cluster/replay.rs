@@ -194,3 +194,19 @@ fn large_case() -> (Vec<Json>, Vec<Json>, Vec<Json>) {
     }
     (rules, events, profiles().new_tree(&mut runner).unwrap().current())
 }
+
+#[test]
+fn events_may_carry_their_fields_under_other_names() {
+    let rule = serde_json::json!({
+        "rule_id": "r", "conditions": [{"id": "n", "calculator": "count", "event": {"id": "A"}, "met": "value >= 2"}],
+        "trigger": {"event": {"id": "A"}},
+    });
+    let event = |at: u64| format!(r#"{{"user": 7, "what": "A", "when": {at}}}"#);
+    let scene = Scene::with(&[rule], &[event(1_790_035_200_000), event(1_790_035_200_001)]);
+    scene.write(
+        "settings.toml",
+        "rules = \"rules\"\n[fields]\nguid = [\"user\"]\nevent_id = [\"what\"]\nevent_time = [\"when\"]\n",
+    );
+    let finished = scene.run(&["replay", "--config", "settings.toml", "--events", "events.jsonl"]);
+    assert_eq!((finished.code, finished.output.len()), (Some(0), 1), "{}", finished.all());
+}

@@ -40,13 +40,15 @@ pub struct Layout {
     pub codec: Option<Codec>,
     /// Which partition the next event comes from; without any, one partition is read to its end, then the next.
     pub turns: Vec<usize>,
-    /// After how many events clocks are applied, again and again; without any only at the end.
+    /// How many events are read as one batch, again and again, each at least 1; without any each event is one.
+    pub batches: Vec<usize>,
+    /// After how many batches clocks are applied, again and again; without any only at the end.
     pub clocks_after: Vec<usize>,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Layout { workers: 1, codec: None, turns: Vec::new(), clocks_after: Vec::new() }
+        Layout { workers: 1, codec: None, turns: Vec::new(), batches: Vec::new(), clocks_after: Vec::new() }
     }
 }
 
@@ -126,15 +128,19 @@ impl Engine {
 
     /// Reads one line of a partition.
     pub fn event(&mut self, partition: usize, line: &str) {
-        let record =
-            RawRecord { offset: self.offsets[partition], start: 0, end: line.len() as u32, time: None };
-        self.offsets[partition] += 1;
-        let batch = RawBatch {
-            partition: partition as u32,
-            bytes: line.as_bytes().to_vec(),
-            records: vec![record],
-            ..RawBatch::default()
-        };
+        self.events(partition, &[line.to_owned()]);
+    }
+
+    /// Reads lines of a partition as one batch.
+    pub fn events(&mut self, partition: usize, lines: &[String]) {
+        let mut batch = RawBatch { partition: partition as u32, ..RawBatch::default() };
+        for line in lines {
+            let start = batch.bytes.len() as u32;
+            batch.bytes.extend_from_slice(line.as_bytes());
+            let end = batch.bytes.len() as u32;
+            batch.records.push(RawRecord { offset: self.offsets[partition], start, end, time: None });
+            self.offsets[partition] += 1;
+        }
         let mut routed = Routed::default();
         self.matcher.batch(&batch, &mut routed, &mut Vec::new());
         if let Some(codec) = self.layout.codec {
@@ -206,11 +212,14 @@ pub fn run(
     let mut clocks = layout.clocks_after.iter().cycle();
     let mut until_clocks = clocks.next().copied();
     let mut turns = layout.turns.iter().cycle();
+    let mut batches = layout.batches.iter().cycle();
     while let Some(open) = (0..partitions.len()).find(|p| next[*p] < partitions[*p].len()) {
         let turn = turns.next().map_or(open, |t| t % partitions.len());
         let partition = if next[turn] < partitions[turn].len() { turn } else { open };
-        engine.event(partition, &partitions[partition][next[partition]]);
-        next[partition] += 1;
+        let left = &partitions[partition][next[partition]..];
+        let batch = batches.next().map_or(1, |size| *size).min(left.len());
+        engine.events(partition, &left[..batch]);
+        next[partition] += batch;
         if let Some(left) = until_clocks {
             until_clocks = if left == 0 { clocks.next().copied() } else { Some(left - 1) };
             if left == 0 {

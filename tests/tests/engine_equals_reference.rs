@@ -14,12 +14,10 @@ use strateye_tests::{
 fn layouts() -> impl Strategy<Value = Layout> {
     let codecs = prop_oneof![Just(None), Just(Some(Codec::Abomonation)), Just(Some(Codec::Bytemuck))];
     let turns = prop::collection::vec(0usize..4, 0..20);
+    let batches = prop::collection::vec(1usize..30, 0..6);
     let clocks = prop::collection::vec(0usize..12, 0..6);
-    (1usize..6, codecs, turns, clocks).prop_map(|(workers, codec, turns, clocks_after)| Layout {
-        workers,
-        codec,
-        turns,
-        clocks_after,
+    (1usize..6, codecs, turns, batches, clocks).prop_map(|(workers, codec, turns, batches, clocks_after)| {
+        Layout { workers, codec, turns, batches, clocks_after }
     })
 }
 

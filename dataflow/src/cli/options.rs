@@ -76,7 +76,7 @@ pub(super) struct Settings {
     /// Bytes that a worker's sources may read ahead of evaluation.
     read_ahead_bytes: usize,
     /// Under which names events carry their fields.
-    fields: FieldNames,
+    pub(super) fields: FieldNames,
 }
 
 impl Default for Settings {

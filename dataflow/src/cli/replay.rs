@@ -47,9 +47,9 @@ fn instant(text: &str) -> Result<i64, String> {
 }
 
 /// The first event's time, unix ms; 0 for a file without events.
-fn first_time(path: &std::path::Path) -> Result<i64, CliError> {
+fn first_time(path: &std::path::Path, names: &FieldNames) -> Result<i64, CliError> {
     let mut source = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
-    let decoder = Decoder::new(&FieldNames::default());
+    let decoder = Decoder::new(names);
     let fields = Fields::default();
     loop {
         match source.next(Duration::MAX).map_err(CliError::usage)? {
@@ -69,11 +69,11 @@ fn first_time(path: &std::path::Path) -> Result<i64, CliError> {
 impl Replay {
     pub(super) fn main(self) -> Result<(), CliError> {
         is_readable(&self.events)?;
+        let settings = self.common.settings()?;
         let publish_at = match self.publish_at {
             Some(at) => at,
-            None => first_time(&self.events)?,
+            None => first_time(&self.events, &settings.fields)?,
         };
-        let settings = self.common.settings()?;
         let mut job = settings.job(Events::File(self.events.clone()), Time::Replay { publish_at })?;
         if self.json && settings.triggers.is_none() {
             job.triggers = LineOutput::Nowhere;

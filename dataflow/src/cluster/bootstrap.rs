@@ -87,6 +87,7 @@ fn bind(membership: &Membership, end: Instant) -> Result<Listener, BootstrapErro
         match Listener::bind(membership) {
             Ok(listener) => return Ok(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < end => {
+                // The system tells nobody when an address becomes free.
                 thread::sleep(BIND_PAUSE);
             }
             Err(source) => {

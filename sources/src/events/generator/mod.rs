@@ -254,6 +254,7 @@ impl EventSource for GeneratorSource {
         }
         let ahead = Duration::from_micros(self.due(self.offset)).saturating_sub(self.now());
         if !ahead.is_zero() {
+            // Pacing is what this source is for: nothing is due before.
             thread::sleep(ahead.min(deadline.saturating_duration_since(Instant::now())));
         }
         let now = self.now().as_micros() as u64;
