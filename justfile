@@ -29,3 +29,8 @@ bench *ARGS:
 # the parts one by one
 micro *ARGS:
     cargo bench -p strateye-bench {{ARGS}}
+
+# Redis, Kafka and MariaDB on this machine, installed if missing; `just services stop` stops them
+services VERB="start":
+    tests/services/install
+    tests/services/all {{VERB}} "${TMPDIR:-/tmp}/strateye-services"

@@ -108,13 +108,8 @@ fn published(text: &str, publish: i64) -> Result<RuleChange, String> {
             return Err("its crowd asks for profiles, and a workload has none".into());
         }
     };
-    Ok(RuleChange::Put(Box::new(Published {
-        rule_id: rule.rule_id.clone(),
-        version: 1,
-        document: serde_json::to_string(&rule).map_err(|error| error.to_string())?,
-        crowd,
-        publish,
-        paused: false,
-        scripts: BTreeMap::new(),
-    })))
+    let document = serde_json::to_string(&rule).map_err(|error| error.to_string())?;
+    let first =
+        Published::first(&document, 1, publish, BTreeMap::new()).map_err(|faults| faults.to_string())?;
+    Ok(RuleChange::Put(Box::new(Published { crowd, ..first })))
 }

@@ -7,6 +7,7 @@
 //! | [`demo`] | the rules and the story of the demo |
 //! | [`cli`] | the commands |
 
+pub mod checkpoint;
 pub mod cli;
 pub mod cluster;
 pub mod demo;

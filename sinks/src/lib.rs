@@ -7,3 +7,13 @@
 pub mod lines;
 
 pub use lines::{LineOutput, LineSink, SinkError};
+
+pub mod checkpoint;
+
+pub mod kafka;
+mod outgoing;
+pub mod produce;
+mod progress;
+pub mod webhook;
+
+pub use outgoing::{Outgoing, Sent};

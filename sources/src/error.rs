@@ -69,6 +69,16 @@ pub enum SourceError {
         /// The newest one this release reads.
         known: i64,
     },
+    /// The MySQL or MariaDB store can't be read or written, or not in a way that loses nothing.
+    #[error("rule store {store}: {reason}; {remedy}")]
+    Mysql {
+        /// Where it is; never with user or password.
+        store: String,
+        /// What is wrong.
+        reason: String,
+        /// What would be right.
+        remedy: String,
+    },
     /// The SQLite file is another one than the one opened.
     #[error("rule store {} was replaced while it was open; stop strateye, put the file in place together with its -wal file, or without one, and start again", path.display())]
     Replaced {
@@ -125,4 +135,7 @@ pub enum SourceError {
         /// Why, and what would be right.
         reason: String,
     },
+    /// Events can't be read from Kafka.
+    #[error(transparent)]
+    Kafka(#[from] crate::events::kafka::KafkaError),
 }

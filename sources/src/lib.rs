@@ -2,7 +2,7 @@
 //!
 //! | module | reads | from |
 //! | --- | --- | --- |
-//! | [`events`] | raw records, in batches of one partition | a JSONL file, stdin, the built-in generator |
+//! | [`events`] | raw records, in batches of one partition | a JSONL file, stdin, the built-in generator, Kafka |
 //! | [`rules`] | what changed in the set of rules | a folder of documents, an `SQLite` store |
 //! | [`calculators`] | scripts that rules name | a folder of `NAME.rhai` |
 //! | [`profiles`] | the people a crowd query selects | a JSONL file |

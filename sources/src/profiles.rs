@@ -32,7 +32,7 @@ pub fn select(
     loop {
         match source.next(Duration::MAX)? {
             Next::Batch(batch) => select_batch(path, &batch, queries, &mut crowds)?,
-            Next::Idle => {}
+            Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
             Next::End => return Ok(crowds),
         }
     }

@@ -13,21 +13,24 @@ use operators::{
     filter::profile,
     model::{
         decode::Decoder,
+        field::Fields,
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Trigger,
         wire::{Codec, decode, encode},
     },
     ops::{
-        evaluating::{Emitted, Evaluator},
+        evaluating::{Emitted, Evaluator, StateNames},
         matching::Matcher,
         route::owner,
     },
     rule::{
         book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+        compile::compile,
         crowd::Crowd,
-        spec,
+        spec::{self, Rule},
     },
+    state::delta::Change,
 };
 use serde_json::{Value as Json, json};
 
@@ -44,11 +47,21 @@ pub struct Layout {
     pub batches: Vec<usize>,
     /// After how many batches clocks are applied, again and again; without any only at the end.
     pub clocks_after: Vec<usize>,
+    /// After how many batches state is saved, again and again; whether all state is then let go and restored from what was saved, and
+    /// for how many workers.
+    pub saves: Vec<(usize, bool, usize)>,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Layout { workers: 1, codec: None, turns: Vec::new(), batches: Vec::new(), clocks_after: Vec::new() }
+        Layout {
+            workers: 1,
+            codec: None,
+            turns: Vec::new(),
+            batches: Vec::new(),
+            clocks_after: Vec::new(),
+            saves: Vec::new(),
+        }
     }
 }
 
@@ -57,6 +70,7 @@ pub struct Engine {
     layout: Layout,
     catalog: Catalog,
     generation: u64,
+    published: BTreeMap<String, Published>,
     crowds: HashMap<u32, Crowd>,
     matcher: Matcher,
     evaluators: Vec<Evaluator>,
@@ -80,6 +94,7 @@ impl Engine {
             layout,
             catalog,
             generation: 0,
+            published: BTreeMap::new(),
             crowds: HashMap::new(),
             matcher,
             offsets: vec![0; partitions],
@@ -89,21 +104,33 @@ impl Engine {
     }
 
     /// Puts rules in force, as published at `publish`; a rule that is there already is edited.
-    pub fn put(&mut self, rules: &[Json], version: u64, publish: i64, paused: bool, profiles: &[Json]) {
+    pub fn put(&mut self, rules: &[Json], version: u64, publish: i64, profiles: &[Json]) {
         let change = |rule: &Json| {
             let mut document = rule.clone();
             document.as_object_mut().unwrap().remove("crowd");
-            RuleChange::Put(Box::new(Published {
-                rule_id: rule["rule_id"].as_str().unwrap().to_owned(),
-                version,
-                document: document.to_string(),
-                crowd: crowd(rule, profiles),
-                publish,
-                paused,
-                scripts: BTreeMap::new(),
-            }))
+            let first = Published::first(&document.to_string(), version, publish, BTreeMap::new()).unwrap();
+            let crowd = crowd(rule, profiles);
+            let published = match self.published.get(&first.rule_id) {
+                None => Published { crowd, ..first },
+                Some(former) => {
+                    let edited = former.document != first.document || former.crowd != crowd;
+                    let (spec, none) = (Rule::parse(&first.document).unwrap(), BTreeMap::new());
+                    let plan = compile(Arc::new(spec), publish, &mut Fields::default(), &none).unwrap();
+                    let lineage = former.lineage.next(&plan, version, edited);
+                    Published { version, document: first.document, crowd, lineage, ..former.clone() }
+                }
+            };
+            RuleChange::Put(Box::new(published))
         };
-        self.apply(rules.iter().map(change).collect());
+        let changes: Vec<_> = rules.iter().map(change).collect();
+        self.apply(changes);
+    }
+
+    /// Changes a rule that is in force.
+    pub fn change(&mut self, rule_id: &str, change: impl FnOnce(&mut Published)) {
+        let mut published = self.published[rule_id].clone();
+        change(&mut published);
+        self.apply(vec![RuleChange::Put(Box::new(published))]);
     }
 
     /// Retires a rule.
@@ -111,8 +138,47 @@ impl Engine {
         self.apply(vec![RuleChange::Remove { rule_id: rule_id.to_owned() }]);
     }
 
+    /// Saves what changed since it was last asked: by state name and key.
+    pub fn save_to(&mut self, stored: &mut BTreeMap<(String, String), String>) {
+        for evaluator in &mut self.evaluators {
+            while evaluator.has_unsaved() {
+                // Few at once, so that chunks end in the middle of things.
+                for Change { name, key, text } in evaluator.save(3).changes() {
+                    let at = (name.to_owned(), key.to_owned());
+                    match text {
+                        Some(text) => drop(stored.insert(at, text.to_owned())),
+                        None => drop(stored.remove(&at)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets go of all state, and takes in what is stored, for so many workers.
+    pub fn restore(&mut self, workers: usize, stored: &BTreeMap<(String, String), String>) {
+        let book = self.catalog.book();
+        let names = StateNames::of(&book);
+        self.layout.workers = workers;
+        self.evaluators = (0..workers).map(|_| Evaluator::new(Arc::clone(&book))).collect();
+        for ((name, key), text) in stored {
+            let Some(hash) = names.route(&book, name, key) else { continue };
+            let change = Change { name, key, text: Some(text) };
+            self.evaluators[owner(hash, workers)].restore(&names, &change).unwrap();
+        }
+        let clock = self.matcher.clocks().map(|(_, c)| c).min().unwrap_or(i64::MIN);
+        self.evaluators.iter_mut().for_each(|e| e.restored(clock));
+    }
+
     fn apply(&mut self, changes: Vec<RuleChange>) {
         self.generation += 1;
+        for change in &changes {
+            match change {
+                RuleChange::Put(published) => {
+                    self.published.insert(published.rule_id.clone(), (**published).clone());
+                }
+                RuleChange::Remove { rule_id } => drop(self.published.remove(rule_id)),
+            }
+        }
         let Applied { book, crowds, rejected } =
             self.catalog.apply(&ChangeSet { generation: self.generation, changes });
         assert!(rejected.is_empty(), "{rejected:?}");
@@ -207,10 +273,12 @@ pub fn run(
     layout: &Layout,
 ) -> Engine {
     let mut engine = Engine::new(layout.clone(), partitions.len());
-    engine.put(rules, 1, publish, false, profiles);
+    engine.put(rules, 1, publish, profiles);
     let mut next = vec![0; partitions.len()];
     let mut clocks = layout.clocks_after.iter().cycle();
     let mut until_clocks = clocks.next().copied();
+    let (mut saves, mut stored) = (layout.saves.iter().cycle(), BTreeMap::new());
+    let mut until_save = saves.next().copied();
     let mut turns = layout.turns.iter().cycle();
     let mut batches = layout.batches.iter().cycle();
     while let Some(open) = (0..partitions.len()).find(|p| next[*p] < partitions[*p].len()) {
@@ -220,6 +288,15 @@ pub fn run(
         let batch = batches.next().map_or(1, |size| *size).min(left.len());
         engine.events(partition, &left[..batch]);
         next[partition] += batch;
+        if let Some((left, restart, workers)) = until_save {
+            until_save = if left == 0 { saves.next().copied() } else { Some((left - 1, restart, workers)) };
+            if left == 0 {
+                engine.save_to(&mut stored);
+                if restart {
+                    engine.restore(workers, &stored);
+                }
+            }
+        }
         if let Some(left) = until_clocks {
             until_clocks = if left == 0 { clocks.next().copied() } else { Some(left - 1) };
             if left == 0 {

@@ -16,8 +16,15 @@ fn layouts() -> impl Strategy<Value = Layout> {
     let turns = prop::collection::vec(0usize..4, 0..20);
     let batches = prop::collection::vec(1usize..30, 0..6);
     let clocks = prop::collection::vec(0usize..12, 0..6);
-    (1usize..6, codecs, turns, batches, clocks).prop_map(|(workers, codec, turns, batches, clocks_after)| {
-        Layout { workers, codec, turns, batches, clocks_after }
+    let restarts = prop::collection::vec((0usize..12, any::<bool>(), 1usize..5), 0..4);
+    let parts = (1usize..6, codecs, turns, batches, clocks, restarts);
+    parts.prop_map(|(workers, codec, turns, batches, clocks_after, saves)| Layout {
+        workers,
+        codec,
+        turns,
+        batches,
+        clocks_after,
+        saves,
     })
 }
 
@@ -125,7 +132,7 @@ fn a_lagging_partition_holds_timers_back() {
         json!({"guid": guid, "event_id": id, "event_time": BASE + minutes * 60_000}).to_string()
     };
     let mut engine = Engine::new(Layout::default(), 2);
-    engine.put(&[rule], 1, BASE, false, &[]);
+    engine.put(&[rule], 1, BASE, &[]);
     engine.event(0, &at(0, 2, "order"));
     engine.event(0, &at(60, 4, "view"));
     engine.event(1, &at(15, 1, "view"));

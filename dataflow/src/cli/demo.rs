@@ -5,15 +5,13 @@
 
 use std::{
     io::{IsTerminal, stdout},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use sinks::LineOutput;
 use sources::{
     events::GeneratorConfig,
-    rules::{FolderStore, RuleStore},
+    rules::{FolderStore, Gap, RuleStore},
 };
 
 use super::{
@@ -54,7 +52,7 @@ pub(super) struct Demo {
     no_story: bool,
     /// Also write the triggers, one JSON object a line
     #[arg(long, value_name = "OUT.jsonl")]
-    triggers: Option<PathBuf>,
+    triggers: Option<String>,
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -85,7 +83,7 @@ impl Demo {
         settings.triggers.clone_from(&self.triggers);
         let mut job = settings.job(Events::Generator(generator), settings.live())?;
         if self.triggers.is_none() {
-            job.triggers = LineOutput::Nowhere;
+            job.triggers = Vec::new();
         }
         let cluster = launch(
             &job,
@@ -136,7 +134,7 @@ fn play(store: &mut FolderStore, act: &Act) -> Result<(), CliError> {
             store.publish(&document.to_string(), "demo").map(drop)
         }
         What::Pause(rule) => store.pause(rule),
-        What::Resume(rule) => store.resume(rule),
+        What::Resume(rule) => store.resume(rule, Gap::Replay),
         What::Retire(rule) => store.retire(rule),
     }
     .map_err(CliError::failed)

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::{CliError, options::create_outputs};
 use crate::{
+    checkpoint::State,
     cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
     run::job::Job,
 };
@@ -49,8 +50,12 @@ pub(super) fn launch(job: &Job, processes: usize, restart: Restart, log: &str) -
     create_outputs(job)?;
     let folder = tempfile::Builder::new().prefix("strateye-").tempdir().map_err(CliError::failed)?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).map_err(CliError::failed)?;
+    let mut job = job.clone();
+    if matches!(job.state, State::Run) {
+        job.state = State::Sqlite(folder.path().join("state.db"));
+    }
     let file = folder.path().join("job.json");
-    fs::write(&file, serde_json::to_vec(job).map_err(CliError::failed)?).map_err(CliError::failed)?;
+    fs::write(&file, serde_json::to_vec(&job).map_err(CliError::failed)?).map_err(CliError::failed)?;
     let program = std::env::current_exe().map_err(CliError::failed)?;
     let config = SupervisorConfig { restart, ..SupervisorConfig::new(processes) };
     let reads_stdin = matches!(job.events, crate::run::job::Events::Stdin);

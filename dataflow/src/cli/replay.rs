@@ -5,7 +5,6 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use operators::model::{decode::Decoder, decode::FieldNames, field::Fields};
-use sinks::LineOutput;
 use sources::events::{EventSource, FileSource, LineConfig, Next};
 
 use super::{
@@ -60,7 +59,7 @@ fn first_time(path: &std::path::Path, names: &FieldNames) -> Result<i64, CliErro
                     return Ok(event.event_time);
                 }
             }
-            Next::Idle => {}
+            Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
             Next::End => return Ok(0),
         }
     }
@@ -76,7 +75,7 @@ impl Replay {
         };
         let mut job = settings.job(Events::File(self.events.clone()), Time::Replay { publish_at })?;
         if self.json && settings.triggers.is_none() {
-            job.triggers = LineOutput::Nowhere;
+            job.triggers = Vec::new();
         }
         let cluster = launch(&job, self.processes.into(), Restart::Never, "info")?;
         let bar = ProgressBar::new(0);

@@ -18,7 +18,7 @@ use operators::{
 };
 use sources::{
     calculators::Calculators,
-    rules::{FolderStore, RuleStore, SqliteStore},
+    rules::{FolderStore, Gap, MysqlStore, RuleStore, SqliteStore},
 };
 
 use super::CliError;
@@ -51,16 +51,39 @@ pub(super) enum RuleCommand {
         #[arg(long, value_name = "DIR")]
         calculators: Option<PathBuf>,
     },
-    /// Pause a rule
-    Pause(RuleArgs),
+    /// Pause a rule, or with --all every rule that is online
+    Pause {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The rule's id
+        #[arg(value_name = "RULE_ID", required_unless_present = "all")]
+        rule_id: Option<String>,
+        /// The emergency stop: all rules
+        #[arg(long, conflicts_with = "rule_id")]
+        all: bool,
+    },
     /// Resume a paused rule
-    Resume(RuleArgs),
+    Resume {
+        #[command(flatten)]
+        rule: RuleArgs,
+        /// What becomes of the events that came during the pause: `replay` counts them (none fires), `skip` does not
+        #[arg(long, default_value = "replay", value_parser = gap)]
+        gap: Gap,
+    },
     /// Retire a rule; its state is dropped
     Retire(RuleArgs),
     /// List all rules
     List(StoreArgs),
     /// Show a rule's document
     Show(RuleArgs),
+    /// Publish the document of an earlier version as a new one
+    Rollback {
+        #[command(flatten)]
+        rule: RuleArgs,
+        /// The earlier version
+        #[arg(long, value_name = "VERSION")]
+        to: u64,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +107,7 @@ impl StoreArgs {
         Ok(match Rules::at(&self.rules) {
             Rules::Folder(path) => Box::new(FolderStore::open(&path).map_err(CliError::usage)?),
             Rules::Sqlite(path) => Box::new(SqliteStore::open(&path).map_err(CliError::usage)?),
+            Rules::Mysql(url) => Box::new(MysqlStore::open(&url).map_err(CliError::usage)?),
         })
     }
 }
@@ -149,6 +173,26 @@ fn check(path: &Path, calculators: &Calculators) -> Result<(), CliError> {
     }
 }
 
+fn gap(name: &str) -> Result<Gap, String> {
+    Gap::parse(name).ok_or_else(|| "write replay or skip".to_owned())
+}
+
+/// Pauses a rule, or without an id all that are online.
+#[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
+fn pause(store: &mut dyn RuleStore, rule_id: Option<&str>) -> Result<(), CliError> {
+    if let Some(rule_id) = rule_id {
+        return store.pause(rule_id).map_err(CliError::usage);
+    }
+    let online = store.list().map_err(CliError::failed)?.into_iter().filter(|r| r.status == "online");
+    let mut paused = 0;
+    for rule in online {
+        store.pause(&rule.rule_id).map_err(CliError::failed)?;
+        paused += 1;
+    }
+    println!("{paused} rules paused");
+    Ok(())
+}
+
 impl RuleCommand {
     #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
     pub(super) fn main(self) -> Result<(), CliError> {
@@ -164,8 +208,15 @@ impl RuleCommand {
                 let version = published.version.map_or_else(String::new, |v| format!(" version {v}"));
                 println!("{}{version} published", published.rule_id);
             }
-            RuleCommand::Pause(rule) => rule.store.open()?.pause(&rule.rule_id).map_err(CliError::usage)?,
-            RuleCommand::Resume(rule) => rule.store.open()?.resume(&rule.rule_id).map_err(CliError::usage)?,
+            RuleCommand::Pause { store, rule_id, .. } => pause(&mut *store.open()?, rule_id.as_deref())?,
+            RuleCommand::Resume { rule, gap } => {
+                rule.store.open()?.resume(&rule.rule_id, gap).map_err(CliError::usage)?;
+            }
+            RuleCommand::Rollback { rule, to } => {
+                let published = rule.store.open()?.rollback(&rule.rule_id, to).map_err(CliError::usage)?;
+                let version = published.version.map_or_else(String::new, |v| format!(" as version {v}"));
+                println!("{}: version {to} published{version}", published.rule_id);
+            }
             RuleCommand::Retire(rule) => rule.store.open()?.retire(&rule.rule_id).map_err(CliError::usage)?,
             RuleCommand::List(store) => {
                 for rule in store.open()?.list().map_err(CliError::failed)? {

@@ -1,14 +1,17 @@
 //! `strateye run`: a supervised cluster on this machine.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use clap::Args;
-use sources::events::GeneratorConfig;
+use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
 use super::{
     CliError,
     launch::{Told, launch},
-    options::{Common, is_readable},
+    options::{Common, is_readable, kafka_url},
     summary::Summary,
 };
 use crate::{cluster::Restart, run::job::Events};
@@ -17,7 +20,7 @@ use crate::{cluster::Restart, run::job::Events};
 pub(super) struct Run {
     #[command(flatten)]
     common: Common,
-    /// A file of events, `-` for standard input, or `generator:RATE`; no events if left out
+    /// A file of events, `-` for standard input, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`; no events if left out
     #[arg(long, value_name = "FROM", value_parser = events)]
     events: Option<Events>,
     /// How many processes [default: 12]
@@ -31,9 +34,20 @@ pub(super) fn events(text: &str) -> Result<Events, String> {
             let rate = rate.parse::<f64>().ok().filter(|r| *r > 0.0 && r.is_finite());
             let rate = rate
                 .ok_or("write generator:RATE with a number of events per second, such as generator:12000")?;
-            Ok(Events::Generator(GeneratorConfig { rate, ..GeneratorConfig::default() }))
+            // After a crash the load goes on where its schedule stands by then.
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+            Ok(Events::Generator(GeneratorConfig {
+                rate,
+                start: Start::Since(now),
+                ..GeneratorConfig::default()
+            }))
         }
         None if text == "-" => Ok(Events::Stdin),
+        None if text.starts_with("kafka://") => match kafka_url(text) {
+            Some(Ok((brokers, topic))) => Ok(Events::Kafka(KafkaConfig::new(&brokers, &topic))),
+            Some(Err(right)) => Err(right),
+            None => Ok(Events::File(PathBuf::from(text))),
+        },
         None => Ok(Events::File(PathBuf::from(text))),
     }
 }
@@ -44,8 +58,10 @@ pub(super) const RESTARTS: Restart = Restart::Limited { max: 5, within: Duration
 impl Run {
     pub(super) fn main(self) -> Result<(), CliError> {
         let settings = self.common.settings()?;
-        let configured = settings.events.as_deref().map(events).transpose().map_err(CliError::usage)?;
-        let events = self.events.or(configured).unwrap_or(Events::None);
+        let events = match self.events {
+            Some(events) => events,
+            None => settings.events()?.unwrap_or(Events::None),
+        };
         if let Events::File(path) = &events {
             is_readable(path)?;
         }

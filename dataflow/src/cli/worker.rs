@@ -30,7 +30,7 @@ use crate::{
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     common: Common,
-    /// A file of events (read by process 0), `-`, or `generator:RATE`
+    /// A file of events (read by process 0), `-`, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`
     #[arg(long, value_name = "FROM", value_parser = events)]
     events: Option<Events>,
     /// All processes' addresses, `host:port`, one a line
@@ -66,7 +66,11 @@ impl WorkerArgs {
         };
         membership.validate().map_err(CliError::usage)?;
         let settings = self.common.settings()?;
-        let job = settings.job(self.events.unwrap_or(Events::None), settings.live())?;
+        let events = match self.events {
+            Some(events) => events,
+            None => settings.events()?.unwrap_or(Events::None),
+        };
+        let job = settings.job(events, settings.live())?;
         if self.process == 0 {
             create_outputs(&job)?;
         }

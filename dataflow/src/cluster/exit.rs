@@ -17,6 +17,16 @@ pub const PEER_LOST: i32 = 81;
 /// Exit code: the supervisor went away, so nobody would stop or restart this process.
 pub const SUPERVISOR_LOST: i32 = 82;
 
+/// Exit code: something is wrong that a restart does not mend. The supervisor gives up at once.
+pub const FINAL: i32 = 87;
+/// Exit code: options or configuration were refused; as final.
+const REFUSED: i32 = 2;
+
+/// Whether a restart could help after a process ended so.
+pub(super) fn is_final(code: Option<i32>) -> bool {
+    matches!(code, Some(FINAL | REFUSED))
+}
+
 /// timely keeps this prefix for programs that, like this one, look for it.
 const TIMELY_PEER_LOST: &str = "timely communication error";
 
@@ -73,7 +83,8 @@ fn message_of(payload: &dyn Any) -> String {
 pub(super) fn describe(code: i32) -> &'static str {
     match code {
         0 => "finished",
-        2 => "refused its options or configuration",
+        FINAL => "can't go on; see its log",
+        REFUSED => "refused its options or configuration",
         PANICKED => "panicked; see its log",
         PEER_LOST => "lost another process of the cluster",
         SUPERVISOR_LOST => "lost the supervisor",

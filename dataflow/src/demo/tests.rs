@@ -44,15 +44,10 @@ fn checked(document: &Value) -> Rule {
 fn published(rule_id: &str, version: u64, document: &Value) -> RuleChange {
     let mut document = document.clone();
     let crowd = document.as_object_mut().and_then(|d| d.shift_remove("crowd"));
-    RuleChange::Put(Box::new(Published {
-        rule_id: rule_id.to_owned(),
-        version,
-        document: document.to_string(),
-        crowd: crowd.map(|c| Crowd::from_base64(c["bitmap"].as_str().unwrap()).unwrap()),
-        publish: START as i64,
-        paused: false,
-        scripts: BTreeMap::new(),
-    }))
+    let first = Published::first(&document.to_string(), version, START as i64, BTreeMap::new()).unwrap();
+    assert_eq!(first.rule_id, rule_id);
+    let crowd = crowd.map(|c| Crowd::from_base64(c["bitmap"].as_str().unwrap()).unwrap());
+    RuleChange::Put(Box::new(Published { crowd, ..first }))
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! `control`: the clock of the cluster, and the switch of rule books. Works on worker 0, is silent elsewhere.
+//! `control`: the clock of the cluster, the switch of rule books, and the taking of checkpoints. Works on worker 0, is
+//! silent elsewhere.
 //!
 //! **Protocol of a change.** One at a time: `Prepare` is broadcast; every worker has its process make the book off-thread and
 //! answers `Ready`; when all have, `Switch` is broadcast for the epoch two ahead of the last announced; when the
 //! dataflow has completed that epoch, the change is in force on all workers and the next one may begin.
 //!
-//! **Invariants.** Epochs ascend. Between `Switch { at }` and `Epoch(at)` lies exactly one other epoch. A capability is held
-//! for the last epoch announced only. No event is read before the first change is in force (`events` sees to it).
+//! **Protocol of a checkpoint**: see [`Taking`](super::taking::Taking); also one at a time, beside changes.
+//!
+//! **Invariants.** `Start` is said first. Epochs ascend. Between a barrier announced for `at` and `Epoch(at)` lies exactly one other
+//! epoch. A capability is held for the last epoch announced only. No event is read before the first change is in force
+//! (`events` sees to it).
 
 use std::{
     cell::RefCell,
@@ -19,7 +23,11 @@ use std::{
 };
 
 use operators::{
-    ops::{Signal, evaluating::RuleFailure},
+    ops::{
+        Signal, Start,
+        evaluating::RuleFailure,
+        match_events::{Mark, Marked},
+    },
     rule::book::ChangeSet,
 };
 use timely::{
@@ -30,30 +38,47 @@ use timely::{
     },
 };
 
-use super::report::Report;
+use super::{remembered::Remembered, report::Report, taking::Checkpoints};
+
+/// A change set on its way to control.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// The changes.
+    pub set: ChangeSet,
+    /// Names of state that is no rule's any more once they are in force.
+    pub dropped: Vec<String>,
+    /// All rules then.
+    pub remembered: Arc<Vec<Remembered>>,
+}
 
 /// What control tells the rules feed.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// A change set is in force on all workers.
     InForce {
-        /// Its generation.
-        generation: u64,
         /// First epoch it holds for.
         epoch: u64,
+        /// First offset that it holds for, by partition.
+        positions: Vec<(u32, u64)>,
         /// Rules that did not compile after all.
         rejected: Vec<(String, String)>,
     },
     /// Calls of a rule failed.
     Failed(RuleFailure),
+    /// Rules fired, so often.
+    Fired(Vec<(String, u64)>),
 }
 
 /// What control works with; there is one, on worker 0.
 pub struct Control {
+    /// From where the cluster goes on.
+    pub start: Arc<Start>,
     /// Change sets to be put in force.
-    pub changes: mpsc::Receiver<ChangeSet>,
+    pub changes: mpsc::Receiver<Ordered>,
     /// Where to say what became of them.
     pub effects: mpsc::Sender<Effect>,
+    /// Takes checkpoints.
+    pub checkpoints: Option<Checkpoints>,
     /// Length of an epoch.
     pub epoch: Duration,
     /// Set when the cluster is to end.
@@ -63,11 +88,26 @@ pub struct Control {
 /// Words of workers that have arrived at worker 0.
 pub type Mailbox = Rc<RefCell<Vec<Report>>>;
 
+/// A change on its way into force.
 struct Change {
     generation: u64,
     ready: usize,
     rejected: Vec<(String, String)>,
+    ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
     at: Option<u64>,
+    marked: usize,
+    positions: Vec<(u32, u64)>,
+}
+
+struct Controlling {
+    control: Control,
+    peers: usize,
+    probe: ProbeHandle<u64>,
+    epoch: u64,
+    next: Instant,
+    change: Option<Change>,
+    /// Workers whose partitions have all ended, and the epoch of the last one's word.
+    ended: (usize, Option<u64>),
 }
 
 /// The words of worker 0, on all workers.
@@ -80,79 +120,137 @@ pub fn signals<'s>(
     let peers = scope.peers();
     source::<_, CapacityContainerBuilder<Vec<Signal>>, _, _>(scope, "control", move |capability, info| {
         let activator = scope.activator_for(Rc::clone(&info.address));
-        let mut capability = control.is_some().then_some(capability);
-        let (mut epoch, mut next) = (0u64, Instant::now());
-        let (mut ended, mut last) = (0, None);
-        let mut change: Option<Change> = None;
+        let mut work = control.map(|control| {
+            let controlling = Controlling {
+                control,
+                peers,
+                probe,
+                epoch: 0,
+                next: Instant::now(),
+                change: None,
+                ended: (0, None),
+            };
+            (controlling, capability)
+        });
         move |output| {
-            let (Some(control), Some(held)) = (control.as_ref(), capability.as_mut()) else { return };
-            let now = Instant::now();
-            if now >= next {
-                epoch += 1;
-                held.downgrade(&epoch);
-                output.session(&*held).give(Signal::Epoch(epoch));
-                next = now + control.epoch;
+            let Some((controlling, held)) = work.as_mut() else { return };
+            let mut words = Vec::new();
+            let before = controlling.epoch;
+            controlling.tick(&mut words);
+            if controlling.epoch > before {
+                held.downgrade(&controlling.epoch);
             }
-            for report in mailbox.borrow_mut().drain(..) {
-                match (report, change.as_mut()) {
-                    (Report::Ready { generation, rejected }, Some(change))
-                        if generation == change.generation =>
-                    {
-                        change.ready += 1;
-                        change.rejected = rejected;
-                    }
-                    (Report::Ready { .. }, _) => {}
-                    (Report::Ended, _) => ended += 1,
-                    // The feed lives as long as this process.
-                    (Report::Failed(failure), _) => drop(control.effects.send(Effect::Failed(failure))),
-                }
-            }
-            match change.as_mut() {
-                None => {
-                    if let Ok(set) = control.changes.try_recv() {
-                        change = Some(Change {
-                            generation: set.generation,
-                            ready: 0,
-                            rejected: Vec::new(),
-                            at: None,
-                        });
-                        output.session(&*held).give(Signal::Prepare(Arc::new(set)));
-                    }
-                }
-                Some(Change { at: None, ready, generation, .. }) if *ready == peers => {
-                    let at = epoch + 2;
-                    output.session(&*held).give(Signal::Switch { generation: *generation, at });
-                    if let Some(change) = change.as_mut() {
-                        change.at = Some(at);
-                    }
-                }
-                Some(Change { at: Some(at), generation, rejected, .. })
-                    if epoch >= *at && !probe.less_equal(at) =>
-                {
-                    let effect = Effect::InForce {
-                        generation: *generation,
-                        epoch: *at,
-                        rejected: std::mem::take(rejected),
-                    };
-                    let _ = control.effects.send(effect);
-                    change = None;
-                }
-                Some(_) => {}
-            }
-            if ended == peers {
-                // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
-                let last = *last.get_or_insert(epoch);
-                if !probe.less_equal(&last) && change.is_none() {
-                    capability = None;
-                    return;
-                }
-            }
-            if control.stopping.load(Ordering::SeqCst) {
-                capability = None;
+            mailbox.borrow_mut().drain(..).for_each(|report| controlling.hear(report));
+            let over = controlling.work(&mut words);
+            output.session(&*held).give_iterator(words.into_iter());
+            let (next, most) = (controlling.next, controlling.control.epoch);
+            if over {
+                work = None;
                 return;
             }
-            activator.activate_after(next.saturating_duration_since(Instant::now()).min(control.epoch));
+            activator.activate_after(next.saturating_duration_since(Instant::now()).min(most));
         }
     })
     .broadcast()
+}
+
+impl Controlling {
+    /// Announces the next epoch when it is time.
+    fn tick(&mut self, words: &mut Vec<Signal>) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        if self.epoch == 0 {
+            words.push(Signal::Start(Arc::clone(&self.control.start)));
+        }
+        self.epoch += 1;
+        words.push(Signal::Epoch(self.epoch));
+        self.next = now + self.control.epoch;
+    }
+
+    fn hear(&mut self, report: Report) {
+        match (report, self.change.as_mut()) {
+            (Report::Ready { generation, rejected }, Some(change)) if generation == change.generation => {
+                change.ready += 1;
+                change.rejected = rejected;
+            }
+            (Report::Marked(Marked { mark: Mark::Switch(generation), positions, .. }), Some(change))
+                if generation == change.generation =>
+            {
+                change.marked += 1;
+                change.positions.extend(positions);
+            }
+            (Report::Ready { .. } | Report::Marked(Marked { mark: Mark::Switch(_), .. }), _) => {}
+            (Report::Ended, _) => self.ended.0 += 1,
+            // The feed lives as long as this process.
+            (Report::Failed(failure), _) => drop(self.control.effects.send(Effect::Failed(failure))),
+            (report @ (Report::Marked(_) | Report::Saved { .. }), _) => {
+                if let Some(checkpoints) = &mut self.control.checkpoints {
+                    checkpoints.hear(report);
+                }
+            }
+        }
+    }
+
+    /// Does what is due; true when all is over.
+    fn work(&mut self, words: &mut Vec<Signal>) -> bool {
+        self.changes(words);
+        let passed = |epoch: u64| !self.probe.less_than(&epoch);
+        let ended = self.ended.0 == self.peers;
+        if let Some(checkpoints) = &mut self.control.checkpoints {
+            checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words);
+        }
+        if ended {
+            // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
+            let last = *self.ended.1.get_or_insert(self.epoch);
+            let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
+            if !self.probe.less_equal(&last) && self.change.is_none() && saved {
+                return true;
+            }
+        }
+        self.control.stopping.load(Ordering::SeqCst)
+    }
+
+    fn changes(&mut self, words: &mut Vec<Signal>) {
+        let Some(change) = self.change.as_mut() else {
+            if let Ok(Ordered { set, dropped, remembered }) = self.control.changes.try_recv() {
+                self.change = Some(Change {
+                    generation: set.generation,
+                    ready: 0,
+                    rejected: Vec::new(),
+                    ordered: Some((dropped, remembered)),
+                    at: None,
+                    marked: 0,
+                    positions: Vec::new(),
+                });
+                words.push(Signal::Prepare(Arc::new(set)));
+            }
+            return;
+        };
+        match change.at {
+            None if change.ready == self.peers => {
+                let at = self.epoch + 2;
+                words.push(Signal::Switch { generation: change.generation, at });
+                change.at = Some(at);
+                // Checkpoints announced from now on lie behind the switch.
+                if let (Some(checkpoints), Some((dropped, rules))) =
+                    (&mut self.control.checkpoints, change.ordered.take())
+                {
+                    checkpoints.rules_change(dropped, rules);
+                }
+            }
+            Some(at) if self.epoch >= at && !self.probe.less_equal(&at) && change.marked == self.peers => {
+                let effect = Effect::InForce {
+                    epoch: at,
+                    positions: std::mem::take(&mut change.positions),
+                    rejected: std::mem::take(&mut change.rejected),
+                };
+                // The feed lives as long as this process.
+                let _ = self.control.effects.send(effect);
+                self.change = None;
+            }
+            _ => {}
+        }
+    }
 }

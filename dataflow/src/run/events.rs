@@ -1,11 +1,14 @@
 //! `events`: from sources to the dataflow.
 //!
-//! A thread per partition reads; a bounded channel hands batches on; the operator stamps them with the last epoch
-//! announced. It reads ahead of what is evaluated by a bounded number of bytes: what it sent in epochs that the
+//! A thread per worker opens its source and reads; a bounded channel hands on what it says; the operator stamps it with the last
+//! epoch announced. It reads ahead of what is evaluated by a bounded number of bytes: what it sent in epochs that the
 //! dataflow has not completed. It begins when the first rule book is in force.
+//!
+//! **Invariant**: a mark lies behind everything stamped with an epoch below its barrier, and before everything else; its
+//! positions are those of what was handed on before it.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     mem,
     rc::Rc,
     sync::{
@@ -14,10 +17,13 @@ use std::{
         mpsc::{self, TryRecvError},
     },
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use operators::ops::{Signal, match_events::Read};
+use operators::ops::{
+    Signal, Start,
+    match_events::{Mark, Read},
+};
 use sources::{
     SourceError,
     events::{EventSource, Next},
@@ -44,13 +50,9 @@ const SLICE: usize = 1 << 20;
 /// A partition that has nothing more counts as read up to this long ago (ms).
 const TIMER_GRACE: i64 = 2_000;
 
-/// A partition and what reads it.
-pub struct Partition {
-    /// Its number.
-    pub number: u32,
-    /// Its source.
-    pub source: Box<dyn EventSource>,
-}
+/// Opens a worker's source, to go on from given positions; `None` if it has nothing to read.
+pub type Open =
+    Box<dyn FnOnce(&BTreeMap<u32, u64>) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
 
 /// How a worker reads.
 pub struct Reading {
@@ -77,60 +79,169 @@ pub struct EventStreams<'s> {
     pub reports: StreamVec<'s, u64, Report>,
 }
 
-fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
+/// What a reading thread is told.
+type Settled = Arc<Vec<(u32, u64)>>;
 
-/// Reads one partition until its end. An error ends the process: the supervisor restarts the cluster.
-fn read(mut partition: Partition, reading: &ReadThread, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
-    let mut woken = Instant::now();
-    loop {
-        let asked = wall_ms();
-        let read = match partition.source.next(Duration::from_millis(50)) {
-            Ok(Next::Batch(batch)) => Read::Batch(batch),
-            Ok(Next::Idle) if !reading.live => continue,
-            Ok(Next::Idle) => Read::Idle { partition: partition.number, clock: asked - TIMER_GRACE },
-            Ok(Next::End) => Read::End { partition: partition.number },
-            Err(error) => return reading.fail(&error),
-        };
-        if let Some((done, of)) = partition.source.progress() {
-            reading.progress.0.store(done, Ordering::Relaxed);
-            reading.progress.1.store(of.unwrap_or(0), Ordering::Relaxed);
-        }
-        let ended = matches!(read, Read::End { .. });
-        if to.send(read).is_err() {
-            return;
-        }
-        let rest = reading.tick.saturating_sub(woken.elapsed());
-        if !rest.is_zero() && !ended {
-            // Pacing: a worker woken for every batch would do little else.
-            thread::park_timeout(rest);
-        }
-        woken = Instant::now();
-        if wake.activate().is_err() || ended || reading.stopping.load(Ordering::SeqCst) {
-            return;
-        }
-    }
-}
-
-struct ReadThread {
+/// What the reading thread works with.
+struct Reader {
     tick: Duration,
     live: bool,
     stopping: Arc<AtomicBool>,
     progress: Arc<(AtomicU64, AtomicU64)>,
+    settled: mpsc::Receiver<Settled>,
 }
 
-impl ReadThread {
-    fn fail(&self, error: &SourceError) {
-        tracing::error!(%error, "a source of events failed");
-        std::process::exit(super::exit::SOURCE_FAILED);
+fn fail(error: &SourceError) -> ! {
+    tracing::error!(%error, "a source of events failed");
+    std::process::exit(super::exit::SOURCE_FAILED)
+}
+
+impl Reader {
+    /// Opens the source and reads it to its end. An error ends the process: the supervisor restarts the cluster.
+    fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
+        let positions = start.positions.iter().copied().collect();
+        let read = open(&positions).and_then(|source| {
+            let partitions = source.as_ref().map(|s| s.partitions()).unwrap_or_default();
+            match (to.send(Read::Opened(partitions)), source) {
+                (Ok(()), Some(source)) => self.read(source, to, wake),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = read {
+            fail(&error);
+        }
+    }
+
+    fn read(
+        &self,
+        mut source: Box<dyn EventSource>,
+        to: &mpsc::SyncSender<Read>,
+        wake: &SyncActivator,
+    ) -> Result<(), SourceError> {
+        let mut woken = Instant::now();
+        loop {
+            while let Ok(positions) = self.settled.try_recv() {
+                source.settled(&positions);
+            }
+            let reads = match source.next(Duration::from_millis(50))? {
+                Next::Batch(batch) => vec![Read::Batch(batch)],
+                Next::Opened(partitions) => vec![Read::Opened(partitions)],
+                Next::CaughtUp { partitions, at } if self.live => {
+                    vec![Read::Idle { partitions, clock: at - TIMER_GRACE }]
+                }
+                Next::CaughtUp { .. } | Next::Idle => continue,
+                Next::End => source.partitions().into_iter().map(|p| Read::End { partition: p }).collect(),
+            };
+            if let Some((done, of)) = source.progress() {
+                self.progress.0.store(done, Ordering::Relaxed);
+                self.progress.1.store(of.unwrap_or(0), Ordering::Relaxed);
+            }
+            let ended = matches!(reads.first(), Some(Read::End { .. }) | None);
+            for read in reads {
+                if to.send(read).is_err() {
+                    return Ok(());
+                }
+            }
+            let rest = self.tick.saturating_sub(woken.elapsed());
+            if !rest.is_zero() && !ended {
+                // Pacing: a worker woken for every batch would do little else.
+                thread::park_timeout(rest);
+            }
+            woken = Instant::now();
+            if wake.activate().is_err() || ended || self.stopping.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A worker's source, as the operator sees it.
+struct Intake {
+    /// The source, until it is opened.
+    thread: Option<(Open, Reader)>,
+    from: Option<mpsc::Receiver<Read>>,
+    settled: mpsc::Sender<Settled>,
+    /// First offset not handed on, by partition.
+    positions: BTreeMap<u32, u64>,
+    /// Barriers announced and not marked.
+    marks: VecDeque<(u64, Mark)>,
+    /// Bytes handed on, by epoch, of epochs that are not complete.
+    under_way: VecDeque<(u64, usize)>,
+    holding: bool,
+}
+
+impl Intake {
+    /// A word of worker 0.
+    fn hear(&mut self, word: &Signal, wake: &SyncActivator) {
+        match word {
+            Signal::Start(start) => {
+                let (start, wake) = (Arc::clone(start), wake.clone());
+                let (to, from) = mpsc::sync_channel(QUEUE);
+                self.from = Some(from);
+                if let Some((open, reader)) = self.thread.take() {
+                    thread::spawn(move || {
+                        reader.run(open, &start, &to, &wake);
+                        drop(to);
+                        // The worker may be gone; then nobody waits.
+                        let _ = wake.activate();
+                    });
+                }
+            }
+            Signal::Switch { generation, at } => self.marks.push_back((*at, Mark::Switch(*generation))),
+            Signal::Checkpoint { n, at } => self.marks.push_back((*at, Mark::Checkpoint(*n))),
+            // The thread ends with its source.
+            Signal::Committed(positions) => drop(self.settled.send(Arc::clone(positions))),
+            Signal::Hold(holding) => self.holding = *holding,
+            Signal::Epoch(_) | Signal::Prepare(_) | Signal::Correct { .. } => {}
+        }
+    }
+
+    /// The marks of barriers that lie at or before `epoch`.
+    fn due_marks(&mut self, epoch: u64) -> Vec<Read> {
+        let mut marks = Vec::new();
+        while let Some((_, mark)) = self.marks.front().copied().filter(|(at, _)| *at <= epoch) {
+            self.marks.pop_front();
+            let positions = self.positions.iter().map(|(p, o)| (*p, *o)).collect();
+            marks.push(Read::Mark { mark, positions });
+        }
+        marks
+    }
+
+    /// What has been read, up to a slice; how many bytes, and whether there may be more.
+    fn take(&mut self, out: &mut Vec<Read>) -> (usize, bool) {
+        let mut bytes = 0;
+        let Some(from) = &self.from else { return (0, false) };
+        while bytes < SLICE {
+            match from.try_recv() {
+                Ok(read) => {
+                    if let Read::Batch(raw) = &read {
+                        bytes += raw.bytes.len();
+                        if let Some(next) = raw.next_offset() {
+                            self.positions.insert(raw.partition, next);
+                        }
+                    }
+                    out.push(read);
+                }
+                Err(TryRecvError::Empty) => return (bytes, false),
+                Err(TryRecvError::Disconnected) => {
+                    self.from = None;
+                    return (bytes, false);
+                }
+            }
+        }
+        (bytes, true)
+    }
+
+    /// Whether nothing will come any more.
+    fn ended(&self) -> bool {
+        self.thread.is_none() && self.from.is_none()
     }
 }
 
 /// Reads a worker's partitions.
 pub fn events<'s>(
     signals: StreamVec<'s, u64, Signal>,
-    partitions: Vec<Partition>,
+    open: Open,
     reading: Reading,
     probe: ProbeHandle<u64>,
 ) -> EventStreams<'s> {
@@ -143,34 +254,37 @@ pub fn events<'s>(
     let mut reports_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Report>>>::from(reports_output);
     let address = builder.operator_info().address;
     let activator = scope.activator_for(Rc::clone(&address));
-    let wake = || scope.worker().sync_activator_for(address.to_vec());
-    let mut receivers: Vec<mpsc::Receiver<Read>> = Vec::new();
-    for partition in partitions {
-        let (to, from) = mpsc::sync_channel(QUEUE);
-        let thread = ReadThread {
-            tick: reading.tick,
-            live: reading.live,
-            stopping: Arc::clone(&reading.stopping),
-            progress: Arc::clone(&reading.progress),
-        };
-        let wake = wake();
-        thread::spawn(move || read(partition, &thread, &to, &wake));
-        receivers.push(from);
-    }
+    let wake = scope.worker().sync_activator_for(address.to_vec());
+    let (settled, settled_from) = mpsc::channel();
+    let reader = Reader {
+        tick: reading.tick,
+        live: reading.live,
+        stopping: Arc::clone(&reading.stopping),
+        progress: Arc::clone(&reading.progress),
+        settled: settled_from,
+    };
+    let mut intake = Intake {
+        thread: Some((open, reader)),
+        from: None,
+        settled,
+        positions: BTreeMap::new(),
+        marks: VecDeque::new(),
+        under_way: VecDeque::new(),
+        holding: false,
+    };
     builder.build(move |initial| {
         drop(initial);
         let mut held: Option<[Capability<u64>; 2]> = None;
         let mut begin: Option<u64> = None;
-        let mut open = receivers.len();
         let mut told_end = false;
-        let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
         move |frontiers| {
             signals.for_each(|time, words| {
                 for word in words.drain(..) {
+                    intake.hear(&word, &wake);
                     match word {
                         Signal::Epoch(_) => held = Some([time.retain(0), time.retain(1)]),
                         Signal::Switch { at, .. } => begin = begin.or(Some(at)),
-                        Signal::Prepare(_) => {}
+                        _ => {}
                     }
                 }
             });
@@ -179,52 +293,28 @@ pub fn events<'s>(
             }
             let Some([reads_at, reports_at]) = held.as_ref() else { return };
             let epoch = *reads_at.time();
-            if begin.is_none_or(|b| epoch < b) {
-                return;
+            let mut out = intake.due_marks(epoch);
+            while intake.under_way.front().is_some_and(|(e, _)| !probe.less_equal(e)) {
+                intake.under_way.pop_front();
             }
-            while under_way.front().is_some_and(|(e, _)| !probe.less_equal(e)) {
-                under_way.pop_front();
-            }
-            let outstanding: usize = under_way.iter().map(|(_, bytes)| bytes).sum();
-            if outstanding >= reading.read_ahead {
-                activator.activate_after(Duration::from_millis(2));
-                return;
-            }
-            let mut bytes = 0;
-            let mut batch = Vec::new();
-            let mut more = false;
-            receivers.retain(|from| {
-                loop {
-                    if bytes >= SLICE {
-                        more = true;
-                        return true;
-                    }
-                    match from.try_recv() {
-                        Ok(read) => {
-                            let ended = matches!(read, Read::End { .. });
-                            if let Read::Batch(raw) = &read {
-                                bytes += raw.bytes.len();
-                            }
-                            batch.push(read);
-                            if ended {
-                                open -= 1;
-                                return false;
-                            }
-                        }
-                        Err(TryRecvError::Empty) => return true,
-                        Err(TryRecvError::Disconnected) => return false,
-                    }
+            let outstanding: usize = intake.under_way.iter().map(|(_, bytes)| bytes).sum();
+            let may_read = begin.is_some_and(|b| epoch >= b) && !intake.holding;
+            let (bytes, more) = match (may_read, outstanding >= reading.read_ahead) {
+                (true, false) => intake.take(&mut out),
+                (true, true) => {
+                    activator.activate_after(Duration::from_millis(2));
+                    (0, false)
                 }
-            });
-            if !batch.is_empty() {
-                let mut output = reads_output.activate();
-                output.session(reads_at).give_container(&mut mem::take(&mut batch));
-                match under_way.back_mut() {
+                (false, _) => (0, false),
+            };
+            if !out.is_empty() {
+                reads_output.activate().session(reads_at).give_container(&mut mem::take(&mut out));
+                match intake.under_way.back_mut() {
                     Some((e, sum)) if *e == epoch => *sum += bytes,
-                    _ => under_way.push_back((epoch, bytes)),
+                    _ => intake.under_way.push_back((epoch, bytes)),
                 }
             }
-            if open == 0 && reading.ends && !told_end {
+            if may_read && intake.ended() && reading.ends && !told_end {
                 told_end = true;
                 reports_output.activate().session(reports_at).give(Report::Ended);
             }

@@ -1,11 +1,13 @@
 //! The rules feed: from a source of documents to change sets. One thread, in the process of worker 0.
 //!
 //! It validates documents, works out crowds, gives versions and publish instants, and hands change sets to `control`,
-//! one at a time; what changes meanwhile goes into the next. Rules whose calls fail beyond their budget are
-//! quarantined: removed, and left out until their document changes.
+//! one at a time; what changes meanwhile goes into the next. Rules whose calls fail beyond their budget are quarantined:
+//! removed, and left out until they change. Rules that fire far beyond what they used to are paused by the breaker.
+//!
+//! After a restart the first change set holds the rules of the checkpoint, as they were.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -18,8 +20,9 @@ use operators::{
     rule::{
         book::{ChangeSet, Published, RuleChange},
         compile::compile,
-        crowd::Crowd,
+        crowd::{Crowd, Departed},
         error::Faults,
+        lineage::Lineage,
         spec::{self, Rule},
     },
 };
@@ -27,10 +30,16 @@ use serde_json::json;
 use sources::{
     calculators::Calculators,
     profiles,
-    rules::{Change, RuleSource, RunState, Status},
+    rules::{Change, Gap, RuleSource, RunState, Status},
 };
 
-use super::{control::Effect, job::Time, meter::News};
+use super::{
+    breaker::Breaker,
+    control::{Effect, Ordered},
+    job::Time,
+    meter::News,
+    remembered::Remembered,
+};
 
 /// More changes than this at once are logged together.
 const LOGGED_EACH: usize = 8;
@@ -49,47 +58,88 @@ pub struct Feed {
     pub time: Time,
     /// Failing calls per minute that a rule is allowed.
     pub error_budget: u64,
+    /// Which rules fire too much.
+    pub breaker: Breaker,
+    /// The rules of the checkpoint that is resumed.
+    pub remembered: Vec<Remembered>,
     /// To `control`.
-    pub changes: mpsc::SyncSender<ChangeSet>,
+    pub changes: mpsc::SyncSender<Ordered>,
     /// From `control`.
     pub effects: mpsc::Receiver<Effect>,
     /// Where to say what happens.
     pub news: News,
 }
 
-/// A rule as the feed knows it.
+/// A rule as the feed knows it, and what it need not know after a restart.
 struct Known {
-    version: u64,
-    publish: i64,
-    document: String,
-    state: Option<RunState>,
+    rule: Remembered,
     failing: (Instant, u64),
 }
 
+impl Known {
+    fn new(rule: Remembered) -> Self {
+        Known { rule, failing: (Instant::now(), 0) }
+    }
+
+    fn state(&self) -> Option<RunState> {
+        match &self.rule {
+            Remembered { quarantined: Some(_), .. } => Some(RunState::Quarantined),
+            Remembered { in_force: false, .. } => None,
+            Remembered { published: Published { pause: Some(_), .. }, .. } => Some(RunState::Paused),
+            _ => Some(RunState::Live),
+        }
+    }
+}
+
+/// Changes on their way.
+#[derive(Default)]
+struct Outbox {
+    changes: BTreeMap<String, RuleChange>,
+    /// Names of state that is no rule's any more.
+    dropped: Vec<String>,
+}
+
+type Rules = HashMap<String, Known>;
+
 /// Runs until `control` is gone.
 pub fn run(mut feed: Feed) {
-    let mut rules: HashMap<String, Known> = HashMap::new();
-    let mut outbox: BTreeMap<String, RuleChange> = BTreeMap::new();
+    let remembered = std::mem::take(&mut feed.remembered);
+    let mut rules: Rules =
+        remembered.into_iter().map(|r| (r.published.rule_id.clone(), Known::new(r))).collect();
+    let mut outbox = Outbox::default();
+    for known in rules.values().filter(|k| k.rule.in_force) {
+        let published = Box::new(known.rule.published.clone());
+        outbox.changes.insert(published.rule_id.clone(), RuleChange::Put(published));
+    }
     let mut generation = 0;
     let mut in_flight: Option<(Vec<String>, Instant)> = None;
     let mut since = Instant::now();
     let mut polled = false;
+    if !outbox.changes.is_empty() {
+        generation = 1;
+        in_flight = Some((Vec::new(), since));
+        if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
+            return;
+        }
+    }
     loop {
         match feed.source.poll() {
             Ok(changes) => {
-                polled = true;
-                if outbox.is_empty() {
+                if outbox.changes.is_empty() {
                     since = Instant::now();
                 }
-                take_in(&mut feed, changes, &mut rules, &mut outbox);
+                if !polled {
+                    remove_missing(&changes, &mut rules, &mut outbox);
+                }
+                take_in(&mut feed, changes, !polled, &mut rules, &mut outbox);
+                polled = true;
             }
             Err(error) => feed.news.warn(&format!("rules can't be read: {error}")),
         }
-        if in_flight.is_none() && polled && (generation == 0 || !outbox.is_empty()) {
+        if in_flight.is_none() && polled && (generation == 0 || !outbox.changes.is_empty()) {
             generation += 1;
-            in_flight = Some((outbox.keys().cloned().collect(), since));
-            let changes = std::mem::take(&mut outbox).into_values().collect();
-            if feed.changes.send(ChangeSet { generation, changes }).is_err() {
+            in_flight = Some((outbox.changes.keys().cloned().collect(), since));
+            if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
                 return;
             }
         }
@@ -101,6 +151,7 @@ pub fn run(mut feed: Feed) {
                     in_force(&mut feed, &changed, &rejected, epoch, since.elapsed(), &mut rules);
                 }
                 Ok(Effect::Failed(failure)) => failed(&mut feed, &failure, &mut rules, &mut outbox),
+                Ok(Effect::Fired(counts)) => fired(&mut feed, &counts, &mut rules, &mut outbox),
                 Err(mpsc::RecvTimeoutError::Timeout) => break,
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
@@ -108,54 +159,116 @@ pub fn run(mut feed: Feed) {
     }
 }
 
+/// The changes so far as one set, with all that has to be remembered once it is in force.
+fn ordered(generation: u64, outbox: &mut Outbox, rules: &Rules) -> Ordered {
+    let Outbox { changes, dropped } = std::mem::take(outbox);
+    let mut remembered: Vec<Remembered> = rules.values().map(|known| known.rule.clone()).collect();
+    remembered.sort_by(|a, b| a.published.rule_id.cmp(&b.published.rule_id));
+    Ordered {
+        set: ChangeSet { generation, changes: changes.into_values().collect() },
+        dropped,
+        remembered: Arc::new(remembered),
+    }
+}
+
+/// What the checkpoint had in force and the source no longer has, is gone. A document that can't be read, and of which it is not known
+/// whose it is, may be anybody's.
+fn remove_missing(changes: &[sources::rules::RuleChange], rules: &mut Rules, outbox: &mut Outbox) {
+    let unknown =
+        |c: &sources::rules::RuleChange| matches!(c.change, Change::Unreadable { .. }) && c.rule_id.is_none();
+    if changes.iter().any(unknown) {
+        return;
+    }
+    let there: HashSet<&str> = changes.iter().filter_map(|c| c.rule_id.as_deref()).collect();
+    let missing = |rule_id: &&String| !there.contains(rule_id.as_str());
+    let gone: Vec<String> = rules.keys().filter(missing).cloned().collect();
+    gone.iter().for_each(|rule_id| retire(rule_id, rules, outbox));
+}
+
+/// Takes a rule out of force, and its state with it.
+fn remove(known: &mut Known, outbox: &mut Outbox) {
+    let rule_id = known.rule.published.rule_id.clone();
+    if known.rule.in_force {
+        known.rule.in_force = false;
+        outbox.dropped.extend(known.rule.published.lineage.names(&rule_id));
+        outbox.changes.insert(rule_id.clone(), RuleChange::Remove { rule_id });
+    }
+}
+
+fn retire(rule_id: &str, rules: &mut Rules, outbox: &mut Outbox) {
+    let Some(known) = rules.get_mut(rule_id) else { return };
+    known.rule.document.clear();
+    known.rule.quarantined = None;
+    remove(known, outbox);
+}
+
+/// A document as a source put it.
+struct Put {
+    origin: String,
+    document: String,
+    status: Status,
+    version: Option<u64>,
+    gap: Gap,
+}
+
 fn take_in(
     feed: &mut Feed,
     changes: Vec<sources::rules::RuleChange>,
-    rules: &mut HashMap<String, Known>,
-    outbox: &mut BTreeMap<String, RuleChange>,
+    first: bool,
+    rules: &mut Rules,
+    outbox: &mut Outbox,
 ) {
     let mut puts = Vec::new();
     for change in changes {
         match change.change {
             Change::Unreadable { reason } => feed.news.rejected(&change.origin, &reason),
             Change::Remove | Change::Put { status: Status::Retired, .. } => {
-                let Some(rule_id) = change.rule_id else { continue };
-                if let Some(known) = rules.get_mut(&rule_id)
-                    && !known.document.is_empty()
-                {
-                    known.document.clear();
-                    outbox.insert(rule_id.clone(), RuleChange::Remove { rule_id });
+                if let Some(rule_id) = change.rule_id {
+                    retire(&rule_id, rules, outbox);
                 }
             }
-            Change::Put { document, status, version } => {
-                puts.push((change.origin, document, status, version))
+            Change::Put { document, status, version, gap } => {
+                puts.push(Put { origin: change.origin, document, status, version, gap });
             }
         }
     }
-    let specs: Vec<_> = puts.iter().map(|(_, document, ..)| Rule::parse(document)).collect();
+    puts.retain(|put| !is_known(put, first, rules));
+    let specs: Vec<_> = puts.iter().map(|put| Rule::parse(&put.document)).collect();
     let crowds = select(feed, &specs);
-    for (((origin, document, status, version), spec), crowd) in puts.into_iter().zip(specs).zip(crowds) {
-        let published = spec.and_then(|spec| publish(feed, spec, crowd, status, version, &document, rules));
+    for ((put, spec), crowd) in puts.into_iter().zip(specs).zip(crowds) {
+        let published = spec.and_then(|spec| publish(feed, spec, crowd, &put, rules, outbox));
         match published {
             Ok(published) => {
-                outbox.insert(published.rule_id.clone(), RuleChange::Put(Box::new(published)));
+                outbox.changes.insert(published.rule_id.clone(), RuleChange::Put(Box::new(published)));
             }
             Err(faults) => {
                 for fault in &faults.0 {
-                    feed.news.rejected(&origin, &fault.to_string());
+                    feed.news.rejected(&put.origin, &fault.to_string());
                 }
-                if let Ok(rule) = Rule::parse(&document) {
-                    status_of(
-                        feed,
-                        &rule.rule_id,
-                        version.unwrap_or(0),
-                        RunState::Rejected,
-                        &faults.to_string(),
-                    );
+                if let Ok(rule) = Rule::parse(&put.document) {
+                    let version = put.version.unwrap_or(0);
+                    status_of(feed, &rule.rule_id, version, RunState::Rejected, &faults.to_string());
                 }
             }
         }
     }
+}
+
+/// Whether the rule stands just so already, as after a restart it usually does. What was stopped for its own faults stays so over a
+/// restart: the `first` thing a source says is nothing new.
+fn is_known(put: &Put, first: bool, rules: &Rules) -> bool {
+    let Ok(head) = serde_json::from_str::<Head>(&put.document) else { return false };
+    let Some(Known { rule, .. }) = rules.get(&head.rule_id) else { return false };
+    let stopped = rule.quarantined.is_some() || rule.broken.is_some();
+    let as_is = rule.in_force && rule.published.pause.is_some() == (put.status == Status::Paused);
+    rule.document == put.document
+        && put.version.is_none_or(|version| version == rule.published.version)
+        && (as_is || (first && stopped))
+}
+
+#[derive(serde::Deserialize)]
+struct Head {
+    rule_id: String,
 }
 
 /// The crowds of all documents that have one; profile queries are answered in one pass.
@@ -189,8 +302,11 @@ fn select(feed: &Feed, specs: &[Result<Rule, Faults>]) -> Vec<Result<Option<Crow
     specs.iter().map(crowd).collect()
 }
 
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+fn now_ms(time: Time) -> i64 {
+    match time {
+        Time::Replay { publish_at } => publish_at,
+        Time::Live { .. } => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
+    }
 }
 
 /// Validates a document and says how it is published.
@@ -198,46 +314,91 @@ fn publish(
     feed: &Feed,
     mut spec: Rule,
     crowd: Result<Option<Crowd>, Faults>,
-    status: Status,
-    version: Option<u64>,
-    document: &str,
-    rules: &mut HashMap<String, Known>,
+    put: &Put,
+    rules: &mut Rules,
+    outbox: &mut Outbox,
 ) -> Result<Published, Faults> {
     let crowd = crowd?;
     let rule_id = spec.rule_id.clone();
-    let known = rules.get(&rule_id);
-    let publish = match (known.filter(|k| !k.document.is_empty()), feed.time) {
-        (Some(known), _) => known.publish,
-        (None, Time::Replay { publish_at }) => publish_at,
-        (None, Time::Live { .. }) => now_ms(),
-    };
+    let former = rules.get(&rule_id).map(|k| &k.rule);
+    let now = now_ms(feed.time);
+    let publish = former.filter(|f| !f.document.is_empty()).map_or(now, |f| f.published.publish);
     spec.crowd = None;
     let spec = Arc::new(spec);
     let scripts = scripts(&feed.calculators, &spec);
-    compile(Arc::clone(&spec), publish, &mut Fields::default(), &scripts)?;
-    let same = known.is_some_and(|k| k.document == document);
-    let next = known.map_or(1, |k| if same { k.version } else { k.version + 1 });
-    let version = version.unwrap_or(next);
-    let failing = (Instant::now(), 0);
-    rules.insert(
-        rule_id.clone(),
-        Known { version, publish, document: document.to_owned(), state: None, failing },
-    );
-    Ok(Published {
-        rule_id,
+    let plan = compile(Arc::clone(&spec), publish, &mut Fields::default(), &scripts)?;
+    let version = version(former, put);
+    let live = former.filter(|f| f.in_force);
+    let lineage = match (live, former) {
+        (Some(live), _) => {
+            let edited = live.document != put.document || live.published.crowd != crowd;
+            live.published.lineage.next(&plan, version, edited)
+        }
+        (None, Some(former)) => former.published.lineage.anew(&plan, version),
+        (None, None) => Lineage::first(&plan, version),
+    };
+    let departed = match live {
+        Some(live) if plan.guid_in_key().is_some() && live.published.crowd != crowd => {
+            let Published { crowd: before, departed, .. } = &live.published;
+            Departed::after(departed, before.as_ref(), crowd.as_ref(), now)
+        }
+        Some(live) => live.published.departed.clone(),
+        None => Vec::new(),
+    };
+    let (pause, pauses, skipped) = pauses(live, put);
+    let kept: BTreeSet<String> = lineage.names(&rule_id).into_iter().collect();
+    let before = live.map(|live| live.published.lineage.names(&rule_id)).unwrap_or_default();
+    outbox.dropped.extend(before.into_iter().filter(|name| !kept.contains(name)));
+    let published = Published {
+        rule_id: rule_id.clone(),
         version,
         // What was parsed serializes again.
         document: serde_json::to_string(&*spec).unwrap_or_default(),
         crowd,
         publish,
-        paused: status == Status::Paused,
+        pause,
+        skipped,
+        lineage,
+        departed,
         scripts,
-    })
-    .inspect(|p| {
-        if let Some(known) = rules.get_mut(&p.rule_id) {
-            known.state = Some(if p.paused { RunState::Paused } else { RunState::Live });
+    };
+    let rule = Remembered {
+        published: published.clone(),
+        document: put.document.clone(),
+        in_force: true,
+        quarantined: None,
+        broken: None,
+        pauses,
+    };
+    rules.insert(rule_id, Known::new(rule));
+    Ok(published)
+}
+
+/// The version of a put: the store's own, unless it names another document already.
+fn version(former: Option<&Remembered>, put: &Put) -> u64 {
+    let given = put.version.unwrap_or(0);
+    match former {
+        None => given.max(1),
+        Some(f) if f.document == put.document => given.max(f.published.version),
+        Some(f) if f.document.is_empty() && given > 0 => given,
+        Some(f) if given > f.published.version => given,
+        Some(f) => f.published.version + 1,
+    }
+}
+
+/// Which pause the rule is in, how many it has had, and which of them do not count.
+fn pauses(live: Option<&Remembered>, put: &Put) -> (Option<u64>, u64, BTreeSet<u64>) {
+    let (was, had, mut skipped) = live
+        .map_or((None, 0, BTreeSet::new()), |l| (l.published.pause, l.pauses, l.published.skipped.clone()));
+    match (was, put.status == Status::Paused) {
+        (Some(pause), true) => (Some(pause), had, skipped),
+        (None, true) => (Some(had + 1), had + 1, skipped),
+        (Some(pause), false) => {
+            skipped.extend((put.gap == Gap::Skip).then_some(pause));
+            (None, had, skipped)
         }
-    })
+        (None, false) => (None, had, skipped),
+    }
 }
 
 /// The stored scripts that a rule names.
@@ -255,7 +416,7 @@ fn in_force(
     rejected: &[(String, String)],
     epoch: u64,
     took: Duration,
-    rules: &mut HashMap<String, Known>,
+    rules: &mut Rules,
 ) {
     let each = changed.len() <= LOGGED_EACH;
     if !each {
@@ -265,46 +426,60 @@ fn in_force(
         let Some(known) = rules.get(rule_id) else { continue };
         if let Some((_, reason)) = rejected.iter().find(|(r, _)| r == rule_id) {
             feed.news.rejected(rule_id, reason);
-            status_of(feed, rule_id, known.version, RunState::Rejected, reason);
+            status_of(feed, rule_id, known.rule.published.version, RunState::Rejected, reason);
             continue;
         }
-        let state =
-            known.state.filter(|_| !known.document.is_empty() || known.state == Some(RunState::Quarantined));
+        let (state, version) = (known.state(), known.rule.published.version);
         let word = state.map_or("removed", RunState::as_str);
         let change = json!({
-            "rule_id": rule_id, "version": known.version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
+            "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
         });
         feed.news.rule(&change, each);
         if let Some(state) = state
             && state != RunState::Quarantined
         {
-            status_of(feed, rule_id, known.version, state, &format!("in force since epoch {epoch}"));
+            status_of(feed, rule_id, version, state, &format!("in force since epoch {epoch}"));
         }
     }
     feed.news.in_force(epoch);
 }
 
-fn failed(
-    feed: &mut Feed,
-    failure: &RuleFailure,
-    rules: &mut HashMap<String, Known>,
-    outbox: &mut BTreeMap<String, RuleChange>,
-) {
+fn failed(feed: &mut Feed, failure: &RuleFailure, rules: &mut Rules, outbox: &mut Outbox) {
     let Some(known) = rules.get_mut(&failure.rule_id) else { return };
     if known.failing.0.elapsed() > BUDGET_SPAN {
         known.failing = (Instant::now(), 0);
     }
     known.failing.1 += failure.count;
-    if known.failing.1 <= feed.error_budget || known.state == Some(RunState::Quarantined) {
+    if known.failing.1 <= feed.error_budget || !known.rule.in_force {
         return;
     }
-    known.state = Some(RunState::Quarantined);
-    let (version, rule_id) = (known.version, failure.rule_id.clone());
+    let (version, rule_id) = (known.rule.published.version, failure.rule_id.clone());
     let reason =
         format!("more than {} failing calls in a minute; the last: {}", feed.error_budget, failure.message);
+    known.rule.quarantined = Some(reason.clone());
+    remove(known, outbox);
     feed.news.quarantined(&rule_id, &reason);
     status_of(feed, &rule_id, version, RunState::Quarantined, &reason);
-    outbox.insert(rule_id.clone(), RuleChange::Remove { rule_id });
+}
+
+/// Pauses rules that fire far more than they used to.
+fn fired(feed: &mut Feed, counts: &[(String, u64)], rules: &mut Rules, outbox: &mut Outbox) {
+    let now = Instant::now();
+    for (rule_id, count) in counts {
+        let Some(reason) = feed.breaker.count(rule_id, *count, now) else { continue };
+        let Some(known) = rules.get_mut(rule_id).filter(|k| k.rule.in_force) else { continue };
+        let rule = &mut known.rule;
+        if rule.published.pause.is_some() {
+            continue;
+        }
+        rule.pauses += 1;
+        rule.published.pause = Some(rule.pauses);
+        rule.broken = Some(reason.clone());
+        let (version, published) = (rule.published.version, Box::new(rule.published.clone()));
+        outbox.changes.insert(rule_id.clone(), RuleChange::Put(published));
+        feed.news.broken(rule_id, &reason);
+        status_of(feed, rule_id, version, RunState::Paused, &reason);
+    }
 }
 
 fn status_of(feed: &mut Feed, rule_id: &str, version: u64, state: RunState, detail: &str) {

@@ -5,8 +5,8 @@ use std::{rc::Rc, sync::Arc};
 use operators::{
     model::decode::Decoder,
     ops::{
-        Signal,
-        evaluate::{Evaluated, evaluate},
+        NoSaver, Saver, Signal,
+        evaluate::{Evaluated, Workings, evaluate},
         evaluating::Evaluator,
         match_events::{Matched, match_events},
         matching::Matcher,
@@ -30,27 +30,37 @@ use timely::{
 
 use super::{
     control::{Control, Mailbox, signals},
-    events::{Partition, Reading, events},
+    events::{Open, Reading, events},
     meter::Gauges,
     report::Report,
     shelf::Books,
     sink,
+    triggers::TriggerSinks,
+};
+use crate::checkpoint::{
+    State,
+    restore::restore,
+    writer::{Writer, Written, reports},
 };
 
 /// What a worker is built of.
 pub struct Parts {
     /// Worker 0's control.
     pub control: Option<Control>,
-    /// What this worker reads.
-    pub partitions: Vec<Partition>,
+    /// Opens what this worker reads.
+    pub open: Open,
     /// How it reads.
     pub reading: Reading,
     /// The process's rule books.
     pub books: Books,
     /// How events are decoded.
     pub decoder: Decoder,
+    /// Where state is kept.
+    pub state: State,
+    /// Writes checkpoints, and reports what is written.
+    pub writer: Option<(Writer, Written)>,
     /// Where triggers go (worker 0 only; elsewhere nothing arrives).
-    pub triggers: LineSink,
+    pub triggers: Rc<TriggerSinks>,
     /// Where refused records go (worker 0 only).
     pub dead_letters: LineSink,
 }
@@ -58,36 +68,45 @@ pub struct Parts {
 /// Builds a worker's graph; the probe tells which epochs are complete everywhere.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<u64> {
     let probe = ProbeHandle::new();
-    let Parts { control, partitions, reading, books, decoder, triggers, dead_letters } = parts;
+    let Parts { control, open, reading, books, decoder, state, writer, triggers, dead_letters } = parts;
+    let (saver, written): (Box<dyn Saver>, _) = match writer {
+        Some((writer, written)) => (Box::new(writer), Some(written)),
+        None => (Box::new(NoSaver), None),
+    };
+    let effects = control.as_ref().map(|c| c.effects.clone());
     let shelf: Arc<dyn operators::ops::Shelf> = Arc::new(books.clone());
     let live = reading.live;
-    let numbers = partitions.iter().map(|p| p.number).collect();
     worker.dataflow::<u64, _, _>(|scope| {
         let mailbox = Mailbox::default();
         let signals = signals(scope, control, Rc::clone(&mailbox), probe.clone());
         let ready = prepare(signals.clone(), books);
-        let read = events(signals.clone(), partitions, reading, probe.clone());
+        let read = events(signals.clone(), open, reading, probe.clone());
         let empty = Catalog::default().book();
         let matcher = Matcher::new(decoder, Arc::clone(&empty), live);
-        let Matched { routed, refused, clocks } = match_events(
+        let Matched { routed, refused, clocks, marked } = match_events(
             read.reads,
             signals.clone(),
             Arc::clone(&shelf),
             matcher,
-            numbers,
             Rc::clone(&gauges.matching),
         );
-        let Evaluated { fired, failures } = evaluate(
-            routed,
-            signals,
-            clocks.broadcast(),
+        let stored = restore(signals.clone(), Arc::clone(&shelf), state);
+        let workings = Workings {
             shelf,
-            Evaluator::new(empty),
-            Rc::clone(&gauges.evaluating),
-        );
-        sink::triggers(fired, triggers, Rc::clone(&gauges.sink), &probe);
+            evaluator: Evaluator::new(empty),
+            saver,
+            gauge: Rc::clone(&gauges.evaluating),
+            refused: Rc::clone(&gauges.notes),
+        };
+        let Evaluated { fired, failures } =
+            evaluate(routed, signals.clone(), clocks.broadcast(), stored, workings);
+        sink::triggers(fired, triggers, effects, Rc::clone(&gauges.sink), &probe);
         sink::refused(refused, dead_letters, Rc::clone(&gauges.sink), &probe);
-        let reports = ready.concat(read.reports).concat(failures.map(Report::Failed));
+        let reports = ready
+            .concat(read.reports)
+            .concat(failures.map(Report::Failed))
+            .concat(marked.map(Report::Marked))
+            .concat(reports(signals, written));
         deliver(reports, mailbox, &probe);
     });
     probe

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use operators::model::{decode::FieldNames, wire::Codec};
 use serde::{Deserialize, Serialize};
 use sinks::LineOutput;
-use sources::events::GeneratorConfig;
+use sources::events::{GeneratorConfig, KafkaConfig};
+
+use super::{breaker::BreakerConfig, triggers::Destination};
+use crate::checkpoint::State;
 
 /// A cluster's work.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,7 +22,17 @@ pub struct Job {
     /// Profiles for crowd queries, one JSON object a line.
     pub profiles: Option<PathBuf>,
     /// Where triggers go.
-    pub triggers: LineOutput,
+    pub triggers: Vec<Destination>,
+    /// Where state is kept.
+    pub state: State,
+    /// What the engine is called where others see it, such as the transactions of its triggers.
+    pub name: String,
+    /// Who owns that state: the same over all restarts of this run.
+    pub owner: String,
+    /// Between two checkpoints, ms.
+    pub checkpoint_ms: u64,
+    /// Which rules fire too much.
+    pub breaker: BreakerConfig,
     /// Where refused records go; they are counted in any case.
     pub dead_letters: LineOutput,
     /// How time passes.
@@ -44,6 +57,8 @@ pub enum Events {
     Stdin,
     /// The built-in generator, one partition per worker; rate and partition are worked out for each.
     Generator(GeneratorConfig),
+    /// A topic: partition p is read by worker p mod workers.
+    Kafka(KafkaConfig),
     /// No events.
     None,
 }
@@ -56,11 +71,17 @@ pub enum Rules {
     Folder(PathBuf),
     /// An SQLite store.
     Sqlite(PathBuf),
+    /// A MySQL or MariaDB database, followed by its binlog: `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
+    Mysql(String),
 }
 
 impl Rules {
-    /// Takes a path for what it looks like: `.db`, `.sqlite` and `.sqlite3` are stores, everything else is a folder or a document.
+    /// Takes a path for what it looks like: `mysql://..` is a database, `.db`, `.sqlite` and `.sqlite3` are stores, everything else is a
+    /// folder or a document.
     pub fn at(path: &Path) -> Rules {
+        if let Some(url) = path.to_str().filter(|p| p.starts_with("mysql://")) {
+            return Rules::Mysql(url.to_owned());
+        }
         match path.extension().and_then(|e| e.to_str()) {
             Some("db" | "sqlite" | "sqlite3") => Rules::Sqlite(path.to_owned()),
             _ => Rules::Folder(path.to_owned()),

@@ -25,6 +25,8 @@ pub struct Gauges {
     pub evaluating: Rc<Cell<EvaluateGauge>>,
     /// Of the sinks (worker 0).
     pub sink: Rc<RefCell<SinkGauge>>,
+    /// What could not be done, in words.
+    pub notes: Rc<RefCell<Vec<String>>>,
 }
 
 /// How often numbers are sent.
@@ -73,6 +75,8 @@ pub struct Numbers {
     pub held_back_by: Option<u32>,
     /// Generation of the rule book.
     pub generation: u64,
+    /// States taken in from the checkpoint that was resumed.
+    pub restored: u64,
     /// Seconds since the first record was read; 0 before.
     pub seconds: f64,
     /// CPU used by the process, seconds.
@@ -146,7 +150,7 @@ impl SinkNumbers {
 pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64), seconds: f64) -> Numbers {
     let MatchCounts { records, bytes, refused, matched, routed, keyless: _, wrong_values } =
         gauges.matching.get();
-    let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, since_epoch: _ } =
+    let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, restored, .. } =
         gauges.evaluating.get();
     Numbers {
         worker,
@@ -169,6 +173,7 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64),
         clock,
         held_back_by,
         generation,
+        restored,
         seconds,
         cpu_seconds: cpu_seconds(),
         peak_memory: peak_memory(),
@@ -233,6 +238,12 @@ impl News {
     pub fn quarantined(&self, rule_id: &str, reason: &str) {
         tracing::warn!(rule_id, reason, "rule quarantined");
         self.send(json!({"quarantined": {"rule_id": rule_id, "reason": reason}}));
+    }
+
+    /// The breaker paused a rule.
+    pub fn broken(&self, rule_id: &str, reason: &str) {
+        tracing::warn!(rule_id, reason, "rule paused by the breaker");
+        self.send(json!({"broken": {"rule_id": rule_id, "reason": reason}}));
     }
 
     /// A rule's change is in force on all workers.

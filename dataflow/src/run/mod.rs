@@ -4,6 +4,7 @@
 //! ([`shelf`]); every worker reads its partitions ([`events`]), matches and evaluates ([`graph`]); triggers and refused
 //! records are written by worker 0 ([`sink`]). What a process shows of itself is in [`meter`].
 
+pub mod breaker;
 pub mod control;
 pub mod events;
 pub mod exit;
@@ -12,6 +13,9 @@ pub mod graph;
 pub mod job;
 pub mod meter;
 pub mod process;
+pub mod remembered;
 pub mod report;
 pub mod shelf;
 pub mod sink;
+pub mod taking;
+pub mod triggers;

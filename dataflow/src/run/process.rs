@@ -2,6 +2,8 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
+    rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,22 +18,30 @@ use sinks::LineOutput;
 use sources::{
     SourceError,
     calculators::Calculators,
-    events::{FileSource, GeneratorConfig, GeneratorSource, LineConfig, StreamSource},
-    rules::{FolderRules, RuleSource, SqliteRules},
+    events::{
+        EventSource, FileSource, GeneratorConfig, GeneratorSource, KafkaSource, LineConfig, StreamSource,
+    },
+    rules::{FolderRules, MysqlConfig, MysqlRules, RuleSource, SqliteRules},
 };
 use timely::{WorkerConfig, progress::Antichain, worker::Worker};
 
 use super::{
-    control::Control,
-    events::{Partition, Reading},
-    exit::{SINK_FAILED, SOURCE_FAILED},
+    breaker::Breaker,
+    control::{Control, Effect, Ordered},
+    events::{Open, Reading},
+    exit::{SINK_FAILED, STATE_LOST, STATE_UNUSABLE},
     feed::{self, Feed},
     graph::{self, Parts},
     job::{Events, Job, Rules, Time},
     meter::{self, Gauges, News, Reporter},
     shelf::Books,
+    taking::Checkpoints,
+    triggers::{CommittedTopics, TriggerSinks},
 };
-use crate::cluster::{self, ClusterError, Membership};
+use crate::{
+    checkpoint::{self, Keeper, Opened, Publisher, writer},
+    cluster::{self, ClusterError, Membership},
+};
 
 /// Without progress of the dataflow for so long, the process stops its heartbeat, and the supervisor restarts the cluster.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -68,10 +78,13 @@ pub struct Surroundings {
 pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<(), ProcessError> {
     job.codec.choose();
     let books = Books::start();
-    let first = membership.process == 0;
-    let (control, feed) =
-        if first { start_feed(job, around).map(|(c, f)| (Some(c), Some(f)))? } else { (None, None) };
-    let control = Arc::new(Mutex::new(control));
+    let (first, feed) = if membership.process == 0 {
+        let (first, feed) = begin(job, around)?;
+        (Some(first), Some(feed))
+    } else {
+        (None, None)
+    };
+    let first = Arc::new(Mutex::new(first));
     let mut config = WorkerConfig::default();
     // Without idle effort a replaced crowd would stay in the arrangement for ever.
     differential_dataflow::configure(
@@ -81,21 +94,13 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
     let (job, around) = (job.clone(), around.clone());
     let guards = cluster::execute(membership, config, move |worker| {
         let progress = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
-        let control = if worker.index() == 0 {
-            control.lock().unwrap_or_else(PoisonError::into_inner).take()
-        } else {
-            None
+        let first = match worker.index() {
+            0 => first.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            _ => None,
         };
         let tick = match job.time {
             Time::Live { tick, .. } => Duration::from_millis(tick),
             Time::Replay { .. } => Duration::ZERO,
-        };
-        let partitions = match partitions(&job.events, worker.index(), worker.peers()) {
-            Ok(partitions) => partitions,
-            Err(error) => {
-                tracing::error!(%error, "a source of events can't be opened");
-                std::process::exit(SOURCE_FAILED);
-            }
         };
         let reading = Reading {
             tick,
@@ -105,21 +110,19 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             stopping: Arc::clone(&around.stopping),
             progress: Arc::clone(&progress),
         };
-        let open = |output: &LineOutput| {
-            let output = if worker.index() == 0 { output } else { &LineOutput::Nowhere };
-            output.open().unwrap_or_else(|error| {
-                tracing::error!(%error, "a sink can't be opened");
-                std::process::exit(SINK_FAILED);
-            })
-        };
+        let (here, nowhere) = (worker.index() == 0, LineOutput::Nowhere);
+        let triggers = Rc::new(sink(TriggerSinks::open(if here { &job.triggers } else { &[] })));
+        let dead_letters = sink(if here { job.dead_letters.open() } else { nowhere.open() });
         let parts = Parts {
-            control,
-            partitions,
+            control: first.map(|first| first.control(&job, &around, Rc::clone(&triggers))),
+            open: opener(&job.events, worker.index(), worker.peers()),
             reading,
             books: books.clone(),
             decoder: Decoder::new(&job.fields),
-            triggers: open(&job.triggers),
-            dead_letters: open(&job.dead_letters),
+            state: job.state.clone(),
+            writer: start_writer(&job, worker.index()),
+            triggers,
+            dead_letters,
         };
         let gauges = Gauges::default();
         let probe = graph::build(worker, parts, &gauges);
@@ -134,6 +137,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
                 began.get().map_or(0.0, |b: Instant| b.elapsed().as_secs_f64()),
             );
             around.reporter.send(serde_json::json!({"numbers": numbers}));
+            gauges.notes.borrow_mut().drain(..).for_each(|note| tracing::warn!("{note}"));
         };
         let stepped = |before: Instant| {
             if began.get().is_none() && gauges.matching.get().records > 0 {
@@ -187,11 +191,56 @@ fn step_until_done(
     }
 }
 
-/// Starts the rules feed and gives what `control` needs of it.
-fn start_feed(job: &Job, around: &Surroundings) -> Result<(Control, thread::JoinHandle<()>), ProcessError> {
+/// What process 0 has before its worker begins.
+struct First {
+    start: Arc<operators::ops::Start>,
+    keeper: Option<Keeper>,
+    changes: mpsc::Receiver<Ordered>,
+    effects: mpsc::Sender<Effect>,
+}
+
+impl First {
+    fn control(self, job: &Job, around: &Surroundings, triggers: Rc<TriggerSinks>) -> Control {
+        let holds = job.triggers.iter().any(|d| d.is_committed());
+        let every = Duration::from_millis(job.checkpoint_ms);
+        let checkpoints =
+            self.keeper.map(|keeper| Checkpoints::new(keeper, &self.start, every, triggers, holds));
+        let epoch = match job.time {
+            Time::Live { epoch, .. } => Duration::from_millis(epoch),
+            Time::Replay { .. } => Duration::from_millis(10),
+        };
+        Control {
+            start: self.start,
+            changes: self.changes,
+            effects: self.effects,
+            checkpoints,
+            epoch,
+            stopping: Arc::clone(&around.stopping),
+        }
+    }
+}
+
+/// Takes the ownership of the state, and starts the rules feed.
+fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<()>), ProcessError> {
+    let publisher = sink(CommittedTopics::open(&job.triggers, &job.name)).and_then(|topics| {
+        let store = state(job.state.open())?;
+        Some(Publisher::start(store, Box::new(topics)).unwrap_or_else(|reason| {
+            tracing::error!(reason, "triggers can't be published");
+            std::process::exit(SINK_FAILED)
+        }))
+    });
+    let opened = state(checkpoint::open(&job.state, &job.owner, publisher));
+    let (keeper, start, remembered) = match opened {
+        Some(Opened { keeper, start, remembered }) => (Some(keeper), start, remembered),
+        None => (None, operators::ops::Start::default(), Vec::new()),
+    };
+    if let Some(checkpoint) = start.checkpoint {
+        tracing::info!(checkpoint, generation = start.generation, rules = remembered.len(), positions = ?start.positions, "resuming");
+    }
     let source: Box<dyn RuleSource> = match &job.rules {
         Rules::Folder(path) => Box::new(FolderRules::open(path)?),
         Rules::Sqlite(path) => Box::new(SqliteRules::open(path)?),
+        Rules::Mysql(url) => Box::new(MysqlRules::open(&MysqlConfig::new(url.as_str()))?),
     };
     let (change_to, changes) = mpsc::sync_channel(1);
     let (effects, effects_from) = mpsc::channel();
@@ -201,31 +250,59 @@ fn start_feed(job: &Job, around: &Surroundings) -> Result<(Control, thread::Join
         profiles: job.profiles.clone(),
         time: job.time,
         error_budget: job.error_budget,
+        breaker: Breaker::new(job.breaker),
+        remembered,
         changes: change_to,
         effects: effects_from,
         news: News { reporter: around.reporter.clone() },
     };
     let feed = thread::spawn(move || feed::run(feed));
-    let epoch = match job.time {
-        Time::Live { epoch, .. } => Duration::from_millis(epoch),
-        Time::Replay { .. } => Duration::from_millis(10),
-    };
-    Ok((Control { changes, effects, epoch, stopping: Arc::clone(&around.stopping) }, feed))
+    Ok((First { start: Arc::new(start), keeper, changes, effects }, feed))
 }
 
-/// What a worker reads: a file or standard input is one partition, read by worker 0; the generator has one per worker.
-fn partitions(events: &Events, worker: usize, peers: usize) -> Result<Vec<Partition>, SourceError> {
-    let source: Box<dyn sources::events::EventSource> = match events {
-        Events::File(path) if worker == 0 => Box::new(FileSource::open(path, LineConfig::default())?),
-        Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(LineConfig::default())?),
-        Events::Generator(config) => Box::new(GeneratorSource::new(GeneratorConfig {
-            rate: config.rate / peers as f64,
-            partition: worker as u32,
-            partitions: peers as u32,
-            ..config.clone()
-        })?),
-        Events::File(_) | Events::Stdin | Events::None => return Ok(Vec::new()),
-    };
-    let number = if matches!(events, Events::Generator(_)) { worker as u32 } else { 0 };
-    Ok(vec![Partition { number, source }])
+/// Ends the process if a sink can't be opened.
+fn sink<T, E: std::fmt::Display>(opened: Result<T, E>) -> T {
+    opened.unwrap_or_else(|error| {
+        tracing::error!(%error, "a sink can't be opened");
+        std::process::exit(SINK_FAILED)
+    })
+}
+
+/// Ends the process if its state can't be had.
+fn state<T>(opened: Result<T, sinks::checkpoint::CheckpointError>) -> T {
+    opened.unwrap_or_else(|error| {
+        tracing::error!(%error, "the state can't be had");
+        std::process::exit(if error.is_transient() { STATE_LOST } else { STATE_UNUSABLE })
+    })
+}
+
+fn start_writer(job: &Job, worker: usize) -> Option<(writer::Writer, writer::Written)> {
+    let holds = job.triggers.iter().any(|d| d.is_committed());
+    state(job.state.open()).map(|store| writer::start(store, worker, holds))
+}
+
+/// Opens what a worker reads: a file or standard input is one partition, read by worker 0; the generator has one per worker; of a topic
+/// worker w reads the partitions p with p mod workers = w.
+fn opener(events: &Events, worker: usize, peers: usize) -> Open {
+    let events = events.clone();
+    Box::new(move |resume: &BTreeMap<u32, u64>| {
+        let at = |partition: u32| resume.get(&partition).copied().unwrap_or(0);
+        let lines = LineConfig { first_offset: at(0), ..LineConfig::default() };
+        let source: Box<dyn EventSource> = match events {
+            Events::File(path) if worker == 0 => Box::new(FileSource::open(&path, lines)?),
+            Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(lines)?),
+            Events::Generator(config) => Box::new(GeneratorSource::new(GeneratorConfig {
+                rate: config.rate / peers as f64,
+                partition: worker as u32,
+                partitions: peers as u32,
+                first_offset: at(worker as u32),
+                ..config
+            })?),
+            Events::Kafka(config) => {
+                Box::new(KafkaSource::open(config, worker as u32, peers as u32, resume)?)
+            }
+            Events::File(_) | Events::Stdin | Events::None => return Ok(None),
+        };
+        Ok(Some(source))
+    })
 }

@@ -1,7 +1,9 @@
 //! What workers tell worker 0, through the dataflow.
 
-use operators::ops::evaluating::RuleFailure;
+use operators::ops::{evaluating::RuleFailure, match_events::Marked};
 use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::BlobRef;
 
 /// A worker's word to worker 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -12,6 +14,15 @@ pub enum Report {
         generation: u64,
         /// Rules that did not compile, with the reason.
         rejected: Vec<(String, String)>,
+    },
+    /// How far this worker's sources had come at a barrier.
+    Marked(Marked),
+    /// This worker's part of a checkpoint is written.
+    Saved {
+        /// The checkpoint.
+        n: u64,
+        /// What it consists of.
+        blobs: Vec<BlobRef>,
     },
     /// All this worker's partitions have ended.
     Ended,

@@ -1,9 +1,10 @@
-//! `sink`: triggers and refused records leave the dataflow. Everything goes to worker 0, which writes lines.
+//! `sink`: triggers and refused records leave the dataflow, from worker 0.
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
+    sync::mpsc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,10 +16,17 @@ use timely::{
     dataflow::{
         ProbeHandle, StreamVec,
         channels::pact::Exchange,
-        operators::{Probe, generic::Operator},
+        operators::{Capability, Probe, generic::Operator},
     },
 };
 
+use super::{
+    control::Effect,
+    triggers::{TriggerError, TriggerSinks},
+};
+
+/// How long a full sink is left alone.
+const FULL: Duration = Duration::from_millis(5);
 /// Latest triggers kept for the live view.
 const LATEST: usize = 12;
 /// Start-up is left out of the overall latency for so long after the first trigger.
@@ -66,7 +74,7 @@ fn wall_us() -> u64 {
 }
 
 impl SinkGauge {
-    fn trigger(&mut self, fired: Fired) {
+    fn trigger(&mut self, fired: &Fired) {
         self.triggers += 1;
         if fired.seen > 0 {
             let latency = wall_us().saturating_sub(fired.seen);
@@ -75,11 +83,11 @@ impl SinkGauge {
                 self.latency_total.saturating_record(latency);
             }
         }
-        self.by_rule.entry(fired.rule_id).or_insert_with(|| (fired.name.clone(), 0)).1 += 1;
+        self.by_rule.entry(fired.rule_id.clone()).or_insert_with(|| (fired.name.clone(), 0)).1 += 1;
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }
-        self.latest.push_back((fired.name, fired.key, fired.held_out));
+        self.latest.push_back((fired.name.clone(), fired.key.clone(), fired.held_out));
     }
 
     fn refuse(&mut self, record: &Refused) {
@@ -89,29 +97,79 @@ impl SinkGauge {
 }
 
 /// A sink that fails ends the process; the supervisor decides what follows.
-fn written(result: Result<(), SinkError>) {
-    if let Err(error) = result {
-        let code = if matches!(error, SinkError::ReaderGone) {
-            super::exit::READER_GONE
-        } else {
-            super::exit::SINK_FAILED
-        };
-        tracing::error!(%error, "a sink failed");
-        std::process::exit(code);
+fn written<E: Into<TriggerError>>(result: Result<(), E>) {
+    if let Err(error) = result.map_err(Into::into) {
+        fail(&error);
     }
 }
 
-/// Writes triggers, each as one line, flushed at every activation.
+fn fail(error: &TriggerError) -> ! {
+    let gone = matches!(error, TriggerError::Lines(SinkError::ReaderGone));
+    tracing::error!(%error, "a sink failed");
+    std::process::exit(if gone { super::exit::READER_GONE } else { super::exit::SINK_FAILED })
+}
+
+/// A trigger that a sink has no room for yet, and which sink.
+struct Waiting {
+    /// Holds the frontier back, and so the sources, until there is room.
+    _capability: Capability<u64>,
+    fired: Fired,
+    sink: usize,
+}
+
+/// Hands triggers to the sinks, in order. Everything goes to worker 0. A full sink holds the frontier back.
 pub fn triggers(
     fired: StreamVec<'_, u64, Fired>,
-    out: LineSink,
+    sinks: Rc<TriggerSinks>,
+    effects: Option<mpsc::Sender<Effect>>,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
 ) {
-    lines(fired, "sink.triggers", out, probe, move |fired, out| {
-        written(out.line(&fired.line));
-        gauge.borrow_mut().trigger(fired);
-    });
+    let scope = fired.scope();
+    let to_first = Exchange::new(|_: &Fired| 0);
+    fired
+        .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(to_first, "sink.triggers", move |_, info| {
+            let activator = scope.activator_for(info.address);
+            let mut waiting: VecDeque<Waiting> = VecDeque::new();
+            move |input, _output| {
+                let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+                let mut any = false;
+                input.for_each(|time, batch| {
+                    any = true;
+                    for fired in batch.drain(..) {
+                        *counts.entry(fired.rule_id.clone()).or_default() += 1;
+                        let full = if waiting.is_empty() { send(&sinks, &fired, 0) } else { Some(0) };
+                        gauge.borrow_mut().trigger(&fired);
+                        if let Some(sink) = full {
+                            waiting.push_back(Waiting { _capability: time.retain(0), fired, sink });
+                        }
+                    }
+                });
+                while let Some(first) = waiting.front_mut() {
+                    any = true;
+                    match send(&sinks, &first.fired, first.sink) {
+                        Some(sink) => {
+                            first.sink = sink;
+                            activator.activate_after(FULL);
+                            break;
+                        }
+                        None => drop(waiting.pop_front()),
+                    }
+                }
+                if any {
+                    written(sinks.flush());
+                }
+                if let (Some(effects), false) = (&effects, counts.is_empty()) {
+                    // The feed lives as long as this process.
+                    let _ = effects.send(Effect::Fired(counts.into_iter().collect()));
+                }
+            }
+        })
+        .probe_with(probe);
+}
+
+fn send(sinks: &TriggerSinks, fired: &Fired, from: usize) -> Option<usize> {
+    sinks.send(fired, from).unwrap_or_else(|error| fail(&error))
 }
 
 /// Writes refused records, each as one line of JSON.

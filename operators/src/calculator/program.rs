@@ -78,7 +78,7 @@ impl Program {
     }
 
     /// Names of the state fields, in the order of the cells.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(Identifier::as_str)
     }
 

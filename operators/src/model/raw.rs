@@ -42,6 +42,12 @@ pub struct Refused {
 }
 
 impl RawBatch {
+    /// The offset behind all records of the batch; `None` if it has none.
+    pub fn next_offset(&self) -> Option<u64> {
+        let last = self.records.last().map(|r| r.offset);
+        last.max(self.refused.last().map(|r| r.offset)).map(|offset| offset + 1)
+    }
+
     /// The bytes of one record.
     pub fn record(&self, record: &RawRecord) -> &[u8] {
         &self.bytes[record.start as usize..record.end as usize]

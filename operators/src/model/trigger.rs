@@ -74,12 +74,16 @@ impl Trigger {
 /// A trigger on its way to the sinks: the line that is written, and what sinks and meters ask of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fired {
+    /// The trigger's id.
+    pub trigger_id: String,
     /// The rule.
     pub rule_id: String,
     /// The rule's name for people.
     pub name: String,
     /// The key as JSON.
     pub key: String,
+    /// The `channel` of its action, by which sinks are chosen.
+    pub channel: Option<String>,
     /// Only recorded, not to be acted on.
     pub held_out: bool,
     /// Wall clock when the source read the cause, unix µs; 0 for timers.
@@ -94,6 +98,8 @@ impl From<Trigger> for Fired {
             // Maps with text keys and plain values always serialize.
             line: serde_json::to_string(&trigger).unwrap_or_default(),
             key: trigger.key.to_string(),
+            channel: trigger.action.get("channel").and_then(Json::as_str).map(str::to_owned),
+            trigger_id: trigger.trigger_id,
             rule_id: trigger.rule_id,
             name: trigger.name,
             held_out: trigger.held_out,

@@ -60,7 +60,7 @@ pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) ->
                                 session.give_iterator(change.after.iter().map(|c| row(c, 1)));
                             }
                         }
-                        Signal::Prepare(_) => {}
+                        _ => {}
                     }
                 }
             });

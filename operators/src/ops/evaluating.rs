@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+use self::saving::Unsaved;
+pub use self::saving::{StateNames, route_correction};
 use super::judge::{EvaluateCounts, Judge, Seen};
 use crate::{
     calculator::Runner,
@@ -25,8 +27,10 @@ use crate::{
         plan::{KeyFields, RulePlan},
         spec::KeyBy,
     },
-    state::{Armed, KeyId, RuleState, Store},
+    state::{Armed, KeyId, RULE_LEVEL_BIT, RuleState, Store},
 };
+
+mod saving;
 
 /// An event further ahead of `now` than this (ms) counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
@@ -62,6 +66,8 @@ pub struct Evaluator {
     timers: BinaryHeap<Reverse<(i64, KeyId, u32)>>,
     clock: i64,
     counts: EvaluateCounts,
+    /// What changed since the last checkpoint.
+    unsaved: Unsaved,
 }
 
 /// Why a rule fired.
@@ -81,6 +87,7 @@ impl Evaluator {
             timers: BinaryHeap::new(),
             clock: i64::MIN,
             counts: EvaluateCounts::default(),
+            unsaved: Unsaved::default(),
         };
         evaluator.install(book);
         evaluator
@@ -95,6 +102,11 @@ impl Evaluator {
             self.runners.push(kept.unwrap_or_else(|| plan.conditions.iter().map(|_| None).collect()));
         }
         self.book = book;
+    }
+
+    /// The book it works by.
+    pub fn book(&self) -> &RuleBook {
+        &self.book
     }
 
     /// What was counted.
@@ -160,13 +172,7 @@ impl Evaluator {
             self.counts.late += 1;
             return;
         }
-        let mut state = match self.store.block_mut(id).take(plan.slot) {
-            Some(mut state) if !expired(plan, &state, now) => {
-                state.migrate(plan);
-                state
-            }
-            _ => RuleState::fresh(plan, now),
-        };
+        let (mut state, listed) = self.enter(plan, id, now);
         let mut failures = Vec::new();
         let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut self.counts, &mut failures);
         let before = judge.before(now);
@@ -175,17 +181,45 @@ impl Evaluator {
             fire(&mut judge, &self.store.block(id).key, &Why::Event(seen, read_at), now, out);
         }
         state.touched = now;
+        if plan.rule_level {
+            state.dirty |= RULE_LEVEL_BIT;
+        }
         if now < plan.publish && plan.fires_at_publish() {
             state.extra_mut().judge_at_publish = true;
         }
         report(out, plan, failures);
-        self.put_back(plan, id, state);
+        self.put_back(plan, id, state, listed);
+    }
+
+    /// Takes the key's state of a rule as it stands at `now`, a fresh one if there is none; and whether it is listed as unsaved.
+    fn enter(&mut self, plan: &RulePlan, id: KeyId, now: i64) -> (RuleState, bool) {
+        let block = self.store.block_mut(id);
+        let mut fresh = RuleState::fresh(plan, now);
+        let Some(mut state) = block.take(plan.slot) else {
+            fresh.enter(plan);
+            return (fresh, false);
+        };
+        let listed = state.dirty != 0;
+        state.enter(plan);
+        if is_over(plan, &state, &block.key, now) {
+            fresh.enter(plan);
+            // What was stored is to be overwritten.
+            fresh.dirty_all();
+            return (fresh, listed);
+        }
+        (state, listed)
     }
 
     /// Puts a state back into its key's block, unless it is as good as new, and files its timers.
-    fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState) {
+    fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState, listed: bool) {
         if state.is_fresh(plan) {
+            if state.dirty != 0 {
+                self.unsaved.removed.push((plan.slot, self.store.block(id).key.clone()));
+            }
             return;
+        }
+        if state.dirty != 0 && !listed {
+            self.unsaved.changed.push((id, plan.slot));
         }
         let deadline = state.next_deadline(plan.publish);
         let block = self.store.block_mut(id);
@@ -218,12 +252,23 @@ impl Evaluator {
     /// Runs the next timer of one rule and key, if it is due at `deadline`.
     fn run_rule(&mut self, book: &RuleBook, rule: usize, id: KeyId, deadline: i64, out: &mut Emitted) {
         let plan = &*book.rules[rule];
-        let Some(mut state) = self.store.block_mut(id).take(plan.slot) else { return };
-        state.migrate(plan);
-        if expired(plan, &state, deadline) {
+        if self.store.block(id).position(plan.slot).is_none() {
             return;
         }
+        let (mut state, listed) = self.enter(plan, id, deadline);
+        if plan.rule_level {
+            state.dirty |= RULE_LEVEL_BIT;
+        }
         let mut failures = Vec::new();
+        if let Some(mut aside) = state.extra_mut().before_pause.take() {
+            // Timers that come due during a pause don't fire, nor do they count if the pause doesn't.
+            let mut judge =
+                judge(plan, &mut aside.1, &mut self.runners[rule], &mut self.counts, &mut failures);
+            if let Some(armed) = judge.state.next_armed().filter(|a| a.deadline == deadline).cloned() {
+                judge.drop_timer(&armed);
+            }
+            state.extra_mut().before_pause = Some(aside);
+        }
         let key = &self.store.block(id).key;
         let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut self.counts, &mut failures);
         let armed = judge.state.next_armed().filter(|a| a.deadline == deadline).cloned();
@@ -245,7 +290,7 @@ impl Evaluator {
             }
         }
         report(out, plan, failures);
-        self.put_back(plan, id, state);
+        self.put_back(plan, id, state, listed);
     }
 
     /// The ingest clock has reached `clock`: runs the timers with deadlines below it, at most so many. False if some are left: then call
@@ -273,12 +318,33 @@ impl Evaluator {
         true
     }
 
-    /// Forgets a share of what is no longer needed: states of rules that are gone, and keys idle beyond `ttl`.
+    /// Looks at the next `budget` keys, round and round, and forgets what is no longer needed: states of rules that are gone, of keys
+    /// idle beyond `ttl`, and of people who left the crowd long ago. What a pause that is over put aside is settled.
     pub fn sweep(&mut self, budget: usize) {
         let (book, clock) = (Arc::clone(&self.book), self.clock);
-        self.store.sweep(budget, clock, |state| {
-            book.at_slot(state.slot).is_some_and(|rule| !expired(&book.rules[rule], state, clock))
-        });
+        for _ in 0..budget.min(self.store.places()) {
+            let Some(id) = self.store.next_in_turn() else { continue };
+            let Evaluator { store, unsaved, .. } = self;
+            let block = store.block_mut(id);
+            let key = &block.key;
+            block.rules.retain_mut(|state| {
+                let Some(rule) = book.at_slot(state.slot) else { return false };
+                let plan = &*book.rules[rule];
+                if state.before_pause().is_some() {
+                    let listed = state.dirty != 0;
+                    state.enter(plan);
+                    if state.dirty != 0 && !listed {
+                        unsaved.changed.push((id, state.slot));
+                    }
+                }
+                let over = is_over(plan, state, key, clock);
+                if over {
+                    unsaved.removed.push((state.slot, key.clone()));
+                }
+                !over
+            });
+            store.remove_if_idle(id, clock);
+        }
     }
 
     /// Conditions' outputs for every key at `now`: rule id, key, condition id, outputs. Figures that a key never seen would have are
@@ -290,11 +356,11 @@ impl Evaluator {
             for state in &block.rules {
                 let Some(rule) = book.at_slot(state.slot) else { continue };
                 let plan = &*book.rules[rule];
-                if expired(plan, state, now) {
+                let mut state = state.clone();
+                state.enter(plan);
+                if is_over(plan, &state, &block.key, now) {
                     continue;
                 }
-                let mut state = state.clone();
-                state.migrate(plan);
                 let mut ignored = (EvaluateCounts::default(), Vec::new());
                 let mut values = |state: &mut RuleState| {
                     judge(plan, state, &mut self.runners[rule], &mut ignored.0, &mut ignored.1).values(now)
@@ -315,8 +381,12 @@ fn rule_of(book: &RuleBook, target: u32) -> Option<usize> {
     book.targets.get(target as usize).map(|t| t.rule())
 }
 
-fn expired(plan: &RulePlan, state: &RuleState, now: i64) -> bool {
+/// Whether a key's state of a rule counts no more: idle beyond `ttl`, or left long ago by its user.
+fn is_over(plan: &RulePlan, state: &RuleState, key: &str, now: i64) -> bool {
     plan.spec.ttl.is_some_and(|ttl| now.saturating_sub(state.touched) > ttl.0)
+        || (!plan.departed.is_empty()
+            && guid_of(&plan.key, &key::show(&plan.key, key))
+                .is_some_and(|guid| plan.departed.iter().any(|d| d.drops(guid, now))))
 }
 
 fn judge<'j>(

@@ -180,6 +180,7 @@ impl Judge<'_> {
             let timer = self.timer(condition);
             let values =
                 plan.inputs.iter().map(|f| seen.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
+            self.state.dirty |= 1 << condition;
             let cells = &mut self.state.cells[plan.cells.clone()];
             match runner(self.plan, self.runners, condition).on_event(&plan.program, cells, input, values) {
                 Ok(used) => {
@@ -234,6 +235,18 @@ impl Judge<'_> {
         let (condition, deadline) = (armed.condition, armed.deadline);
         let plan = &self.plan.conditions[condition];
         let counts = self.plan.active(deadline) && plan.window.folds(deadline, deadline, plan.steps);
+        self.end_timer(armed, counts);
+    }
+
+    /// Lets go of an armed timer that came due while its time did not count.
+    pub(super) fn drop_timer(&mut self, armed: &Armed) {
+        self.end_timer(armed, false);
+    }
+
+    fn end_timer(&mut self, armed: &Armed, counts: bool) {
+        let (condition, deadline) = (armed.condition, armed.deadline);
+        let plan = &self.plan.conditions[condition];
+        self.state.dirty |= 1 << condition;
         let cells = &mut self.state.cells[plan.cells.clone()];
         let runner = runner(self.plan, self.runners, condition);
         let result = if counts {
@@ -299,6 +312,7 @@ impl Judge<'_> {
     /// Starts all conditions anew.
     pub(super) fn reset(&mut self, now: i64) {
         self.state.cells = self.plan.initial.iter().cloned().collect();
+        self.state.dirty_all();
         if let Some(extra) = self.state.extra.as_deref_mut() {
             extra.armed.clear();
         }

@@ -15,4 +15,4 @@ pub mod signal;
 
 pub use judge::EvaluateCounts;
 pub use schedule::EvaluateGauge;
-pub use signal::{Shelf, Signal};
+pub use signal::{Correction, NoSaver, Part, Saver, Shelf, Signal, Start, Stored};

@@ -3,8 +3,11 @@
 //! **Invariants**
 //! - A record of epoch t is evaluated once `Epoch(t)` was heard here, so every switch up to t is known; the sender may
 //!   have heard it sooner.
-//! - A switch at epoch s is a barrier: records of s and later wait, in their order, until the frontier of routed records
-//!   has reached s; then the book changes and they go on. Else nothing waits.
+//! - A switch, checkpoint or correction at epoch s is a barrier: records of s and later wait, in their order, until the frontier of routed
+//!   records has reached s; then the book changes, state is saved or corrected, and they go on. Else nothing waits.
+//! - Until all stored state is taken in, nothing but the first switch happens. Of two stored texts of one state, that of the
+//!   higher order counts, whenever they come.
+//! - A trigger belongs to the first checkpoint that is saved after it fired.
 //! - Clocks told at epoch e are applied when all frontiers have passed e, so every record that bears on a timer was
 //!   evaluated before it runs. The clock is the least of all partitions'.
 //! - Capabilities are held for waiting records and clocks only. What waits is bounded by how far sources read ahead.
@@ -16,14 +19,20 @@ use std::{
 };
 
 use super::{
-    evaluating::{Emitted, Evaluator},
+    evaluating::{Emitted, Evaluator, StateNames, route_correction},
     judge::EvaluateCounts,
-    signal::{Shelf, Signal, Switch},
+    route::owner,
+    signal::{Barrier, Correction, Part, Saver, Shelf, Signal, Start, Stored},
 };
-use crate::model::routed::Routed;
+use crate::{
+    model::{routed::Routed, trigger::Fired},
+    state::delta::Change,
+};
 
 /// Records and calls after which the worker lets others work.
 const SLICE: u64 = 4_096;
+/// States saved in one go.
+const SAVED: usize = 8_192;
 /// Keys looked at per epoch for state that can go.
 const SWEEP: usize = 2_000;
 
@@ -44,6 +53,12 @@ pub struct EvaluateGauge {
     pub generation: u64,
     /// Epoch at which it took force.
     pub since_epoch: u64,
+    /// States taken in from the last checkpoint.
+    pub restored: u64,
+    /// Stored states that could not be read.
+    pub unreadable: u64,
+    /// Whether stored state is still being taken in.
+    pub restoring: bool,
 }
 
 struct Waiting<C> {
@@ -64,32 +79,93 @@ pub(super) struct Schedule<C> {
     waiting: VecDeque<Waiting<C>>,
     told: BTreeMap<u64, Told<C>>,
     partitions: HashMap<u32, i64>,
-    switches: VecDeque<Switch>,
+    barriers: VecDeque<(u64, Barrier)>,
     announced: Option<u64>,
+    saver: Box<dyn Saver>,
+    /// Which worker this is, and of how many.
+    place: (usize, usize),
+    restoring: Option<Restoring>,
+    /// Triggers since the last checkpoint, if they are part of it.
+    held: Vec<Fired>,
+    refused: Vec<String>,
     gauge: EvaluateGauge,
 }
 
+/// What is known while stored state comes in.
+#[derive(Default)]
+struct Restoring {
+    start: Option<Arc<Start>>,
+    /// Made once the first book is there.
+    names: Option<StateNames>,
+    /// What came before that.
+    early: Vec<Stored>,
+    /// State of checkpoints that are not folded yet.
+    late: HashMap<(String, String), (u64, Option<String>)>,
+}
+
 impl<C> Schedule<C> {
-    pub(super) fn new(evaluator: Evaluator, shelf: Arc<dyn Shelf>) -> Self {
+    /// `place` says which worker this is, and of how many.
+    pub(super) fn new(
+        evaluator: Evaluator,
+        shelf: Arc<dyn Shelf>,
+        saver: Box<dyn Saver>,
+        place: (usize, usize),
+    ) -> Self {
         Schedule {
             evaluator,
             shelf,
+            saver,
+            place,
+            restoring: Some(Restoring::default()),
+            held: Vec::new(),
+            refused: Vec::new(),
             waiting: VecDeque::new(),
             told: BTreeMap::new(),
             partitions: HashMap::new(),
-            switches: VecDeque::new(),
+            barriers: VecDeque::new(),
             announced: None,
-            gauge: EvaluateGauge::default(),
+            gauge: EvaluateGauge { restoring: true, ..EvaluateGauge::default() },
         }
     }
 
     /// A word of worker 0.
     pub(super) fn hear(&mut self, word: &Signal) {
-        match *word {
-            Signal::Epoch(epoch) => self.announced = Some(epoch),
-            Signal::Switch { generation, at } => self.switches.push_back(Switch { generation, at }),
-            Signal::Prepare(_) => {}
+        match (word, self.restoring.as_mut()) {
+            (Signal::Epoch(epoch), _) => self.announced = Some(*epoch),
+            (Signal::Start(start), Some(restoring)) => restoring.start = Some(Arc::clone(start)),
+            _ => self.barriers.extend(word.barrier()),
         }
+    }
+
+    /// Stored state has come.
+    pub(super) fn restore(&mut self, stored: impl Iterator<Item = Stored>) {
+        let Some(restoring) = self.restoring.as_mut() else { return };
+        if restoring.names.is_none() {
+            restoring.early.extend(stored);
+            return;
+        }
+        for stored in stored {
+            take_in(&mut self.evaluator, restoring, stored, &mut self.gauge, &mut self.refused);
+        }
+    }
+
+    /// All stored state has come, if `closed`.
+    fn end_restoring(&mut self, closed: bool) {
+        let Some(restoring) = self.restoring.as_mut() else { return };
+        let (Some(start), true, true) = (&restoring.start, restoring.names.is_some(), closed) else { return };
+        let (clock, late) = (start.clock(), std::mem::take(&mut restoring.late));
+        for ((name, key), (_, text)) in late {
+            let stored = Stored { hash: 0, order: 0, name, key, text };
+            take_in(&mut self.evaluator, restoring, stored, &mut self.gauge, &mut self.refused);
+        }
+        self.evaluator.restored(clock);
+        self.restoring = None;
+        self.gauge.restoring = false;
+    }
+
+    /// What could not be done: stored state that can't be read, corrections that make no sense.
+    pub(super) fn take_refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Routed records have come.
@@ -109,22 +185,26 @@ impl<C> Schedule<C> {
         &mut self,
         routed_reached: &dyn Fn(u64) -> bool,
         all_passed: &dyn Fn(u64) -> bool,
-        emit: &mut dyn FnMut(&mut Emitted, &C),
+        all_stored: bool,
+        emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
     ) -> bool {
-        // Records as far as they may go, then the switch that held back the rest, and so on.
+        // Records as far as they may go, then the barrier that held back the rest, and so on.
         loop {
-            if !self.evaluate(emit) {
+            self.end_restoring(all_stored);
+            if self.restoring.is_none() && !self.evaluate(emit) {
                 return true;
             }
-            if !self.switch(routed_reached) {
-                return !self.apply_clocks(all_passed, emit);
+            match self.pass(routed_reached) {
+                Passed::Not => return self.restoring.is_none() && !self.apply_clocks(all_passed, emit),
+                Passed::Partly => return true,
+                Passed::Wholly => {}
             }
         }
     }
 
     /// Evaluates what need not wait. False if the slice was used up.
-    fn evaluate(&mut self, emit: &mut dyn FnMut(&mut Emitted, &C)) -> bool {
-        let barrier = self.switches.front().map_or(u64::MAX, |s| s.at);
+    fn evaluate(&mut self, emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C)) -> bool {
+        let barrier = self.barriers.front().map_or(u64::MAX, |(at, _)| *at);
         let enough = self.evaluator.counts().work() + SLICE;
         let mut emitted = Emitted::default();
         let mut next = 0;
@@ -140,7 +220,7 @@ impl<C> Schedule<C> {
                 }
                 first.done += 1;
             }
-            emit(&mut emitted, &first.capability);
+            give(&*self.saver, &mut self.held, &mut emitted, &first.capability, emit);
             if first.done < first.batch.len() {
                 return false;
             }
@@ -150,22 +230,69 @@ impl<C> Schedule<C> {
         true
     }
 
-    /// Changes the book if a switch is due. False if none is.
-    fn switch(&mut self, routed_reached: &dyn Fn(u64) -> bool) -> bool {
-        let Some(Switch { generation, at }) = self.switches.front().copied() else { return false };
-        let reached = self.announced.is_some_and(|a| a >= at) && routed_reached(at);
-        let Some(applied) = self.shelf.applied(generation).filter(|_| reached) else { return false };
-        self.evaluator.install(Arc::clone(&applied.book));
-        (self.gauge.generation, self.gauge.since_epoch) = (generation, at);
-        self.switches.pop_front();
-        true
+    /// Does what the next barrier asks, if it is due.
+    fn pass(&mut self, routed_reached: &dyn Fn(u64) -> bool) -> Passed {
+        let Some((at, barrier)) = self.barriers.front() else { return Passed::Not };
+        let at = *at;
+        if self.announced.is_none_or(|a| a < at) || !routed_reached(at) {
+            return Passed::Not;
+        }
+        match barrier {
+            Barrier::Switch { generation } => {
+                let generation = *generation;
+                let Some(applied) = self.shelf.applied(generation) else { return Passed::Not };
+                self.evaluator.install(Arc::clone(&applied.book));
+                (self.gauge.generation, self.gauge.since_epoch) = (generation, at);
+                if let Some(restoring) = self.restoring.as_mut()
+                    && restoring.names.is_none()
+                {
+                    restoring.names = Some(StateNames::of(&applied.book));
+                    let early = std::mem::take(&mut restoring.early);
+                    self.restore(early.into_iter());
+                }
+            }
+            _ if self.restoring.is_some() => return Passed::Not,
+            Barrier::Checkpoint { n } => {
+                let n = *n;
+                if self.evaluator.has_unsaved() {
+                    self.saver.save(n, Part::State(self.evaluator.save(SAVED)));
+                    return Passed::Partly;
+                }
+                if !self.held.is_empty() {
+                    self.saver.save(n, Part::Triggers(std::mem::take(&mut self.held)));
+                }
+                self.saver.save(n, Part::End);
+            }
+            Barrier::Correct(corrections) => {
+                let corrections = Arc::clone(corrections);
+                corrections.iter().for_each(|correction| self.correct(correction));
+            }
+        }
+        self.barriers.pop_front();
+        Passed::Wholly
+    }
+
+    /// Corrects a state, if its key is this worker's. What makes no sense is refused by the first worker alone.
+    fn correct(&mut self, c: &Correction) {
+        let (me, peers) = self.place;
+        let text = c.text.as_deref();
+        let done = match route_correction(self.evaluator.book(), &c.rule_id, &c.condition, &c.key, text) {
+            Ok(hash) if owner(hash, peers) == me => {
+                self.evaluator.correct(&c.rule_id, &c.condition, &c.key, text)
+            }
+            Err(reason) if me == 0 => Err(reason),
+            Ok(_) | Err(_) => Ok(()),
+        };
+        if let Err(reason) = done {
+            self.refused.push(format!("a correction by {}: {reason}", c.by));
+        }
     }
 
     /// Applies the clocks of epochs that have passed, and runs the timers they make due. False if some are left.
     fn apply_clocks(
         &mut self,
         all_passed: &dyn Fn(u64) -> bool,
-        emit: &mut dyn FnMut(&mut Emitted, &C),
+        emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
     ) -> bool {
         while let Some(mut entry) = self.told.first_entry() {
             let epoch = *entry.key();
@@ -181,7 +308,7 @@ impl<C> Schedule<C> {
                 (self.gauge.clock, self.gauge.held_back_by) = (*clock, Some(*partition));
                 let mut emitted = Emitted::default();
                 let done = self.evaluator.advance(*clock, SLICE, &mut emitted);
-                emit(&mut emitted, capability);
+                give(&*self.saver, &mut self.held, &mut emitted, capability, emit);
                 if !done {
                     return false;
                 }
@@ -198,117 +325,54 @@ impl<C> Schedule<C> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
+/// How far a barrier was passed.
+enum Passed {
+    /// It is not due, or there is none.
+    Not,
+    /// There is more to do.
+    Partly,
+    /// It is done.
+    Wholly,
+}
 
-    use super::*;
-    use crate::{
-        model::{key, routed::RoutedRecord},
-        rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
-    };
+/// Hands out what was emitted; triggers are held for the checkpoint too, if it is to have them.
+fn give<C>(
+    saver: &dyn Saver,
+    held: &mut Vec<Fired>,
+    emitted: &mut Emitted,
+    capability: &C,
+    emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
+) {
+    let mut fired: Vec<Fired> = emitted.triggers.drain(..).map(Fired::from).collect();
+    if saver.holds_triggers() {
+        held.extend_from_slice(&fired);
+    }
+    emit(&mut fired, emitted, capability);
+}
 
-    struct Books(BTreeMap<u64, Arc<Applied>>);
-
-    impl Shelf for Books {
-        fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
-            self.0.get(&generation).cloned()
+fn take_in(
+    evaluator: &mut Evaluator,
+    restoring: &mut Restoring,
+    stored: Stored,
+    gauge: &mut EvaluateGauge,
+    refused: &mut Vec<String>,
+) {
+    if stored.order > 0 {
+        let known = restoring.late.entry((stored.name, stored.key)).or_default();
+        if known.0 <= stored.order {
+            *known = (stored.order, stored.text);
         }
+        return;
     }
-
-    /// Two books: every `T` of version 1 fires, then of version 2.
-    fn schedule() -> Schedule<u64> {
-        let mut catalog = Catalog::default();
-        let empty = catalog.book();
-        let document = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#;
-        let mut set = |generation: u64| {
-            let published = Published {
-                rule_id: "r".into(),
-                version: generation,
-                document: document.into(),
-                crowd: None,
-                publish: 0,
-                paused: false,
-                scripts: BTreeMap::new(),
-            };
-            let changes = vec![RuleChange::Put(Box::new(published))];
-            (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
-        };
-        let books = [set(1), set(2)].into_iter().collect();
-        Schedule::new(Evaluator::new(empty), Arc::new(Books(books)))
-    }
-
-    fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
-        let mut batch = Routed::default();
-        let head = RoutedRecord::head(key::route(0, "1"), 0, offset, Some(1), 1, 1, 0, 0, &[0], "1", "T");
-        batch.push(&head, std::iter::empty());
-        schedule.hold(epoch, epoch, batch);
-    }
-
-    /// Works with the frontier of everything at `frontier`; gives offset and version of what fired.
-    fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
-        let mut fired = Vec::new();
-        schedule.work(&|e| frontier >= e, &|e| frontier > e, &mut |emitted, _| {
-            fired.extend(emitted.triggers.drain(..).map(|t| (t.cause.unwrap().offset, t.version)));
-        });
-        fired
-    }
-
-    #[test]
-    fn a_switch_is_a_barrier_for_its_epoch_and_later() {
-        let mut schedule = schedule();
-        schedule.hear(&Signal::Switch { generation: 1, at: 1 });
-        schedule.hear(&Signal::Epoch(1));
-        assert_eq!(work(&mut schedule, 1), []);
-        schedule.hear(&Signal::Switch { generation: 2, at: 3 });
-        schedule.hear(&Signal::Epoch(2));
-        schedule.hear(&Signal::Epoch(3));
-        record(&mut schedule, 3, 10);
-        record(&mut schedule, 2, 11);
-        assert_eq!(work(&mut schedule, 2), [(11, 1)], "what lies before the barrier does not wait");
-        record(&mut schedule, 2, 12);
-        assert_eq!(
-            work(&mut schedule, 3),
-            [(12, 1), (10, 2)],
-            "all before it, then the switch, then the rest"
-        );
-    }
-
-    #[test]
-    fn a_record_waits_for_its_own_epoch_to_be_announced() {
-        let mut schedule = schedule();
-        schedule.hear(&Signal::Switch { generation: 1, at: 1 });
-        schedule.hear(&Signal::Epoch(1));
-        record(&mut schedule, 2, 10);
-        assert_eq!(work(&mut schedule, 2), []);
-        schedule.hear(&Signal::Epoch(2));
-        assert_eq!(work(&mut schedule, 2), [(10, 1)]);
-    }
-
-    #[test]
-    fn clocks_wait_for_all_partitions_and_their_epoch() {
-        let mut schedule = schedule();
-        schedule.hear(&Signal::Epoch(1));
-        schedule.tell(1, || 1, &mut vec![(0, 500), (1, i64::MIN)]);
-        work(&mut schedule, 1);
-        assert_eq!(schedule.gauge().held_back_by, None, "epoch 1 has not passed");
-        work(&mut schedule, 2);
-        assert_eq!((schedule.gauge().clock, schedule.gauge().held_back_by), (i64::MIN, Some(1)));
-        schedule.tell(2, || 2, &mut vec![(1, 700)]);
-        work(&mut schedule, 3);
-        assert_eq!((schedule.gauge().clock, schedule.gauge().held_back_by), (500, Some(0)));
-    }
-
-    #[test]
-    fn long_work_is_done_in_slices() {
-        let mut schedule = schedule();
-        schedule.hear(&Signal::Switch { generation: 1, at: 1 });
-        schedule.hear(&Signal::Epoch(1));
-        (0..3 * SLICE).for_each(|offset| record(&mut schedule, 1, offset));
-        let mut calls = 1;
-        while schedule.work(&|_| true, &|_| false, &mut |_, _| {}) {
-            calls += 1;
-        }
-        assert_eq!((calls, schedule.gauge().counts.records), (3, 3 * SLICE));
+    let Some(names) = &restoring.names else { return };
+    let change = Change { name: &stored.name, key: &stored.key, text: stored.text.as_deref() };
+    gauge.restored += 1;
+    if let Err(reason) = evaluator.restore(names, &change) {
+        gauge.unreadable += 1;
+        refused.push(reason);
     }
 }
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

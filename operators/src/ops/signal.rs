@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rule::book::{Applied, ChangeSet};
+use crate::{
+    model::trigger::Fired,
+    rule::book::{Applied, ChangeSet},
+    state::Delta,
+};
 
 /// A word of worker 0, broadcast in order.
 ///
-/// **Invariants**: epochs ascend. A switch is announced two epochs ahead: when `Epoch(e)` was the last one said, the next
-/// switch is at `e + 2`. So whoever has heard `Epoch(e)` knows of all switches up to `e + 1`.
+/// **Invariants**: `Start` comes first, once. Epochs ascend. Barriers (switches, checkpoints, corrections) are announced two epochs
+/// ahead: when `Epoch(e)` was the last one said, the next barrier is at `e + 2`. So whoever has heard `Epoch(e)` knows of
+/// all barriers up to `e + 1`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Signal {
     /// What sources read from now on belongs to this epoch.
@@ -23,6 +28,112 @@ pub enum Signal {
         /// First epoch that it holds for.
         at: u64,
     },
+    /// From where to go on.
+    Start(Arc<Start>),
+    /// State and positions as they stand before records of epoch `at` are checkpoint `n`.
+    Checkpoint {
+        /// Its number.
+        n: u64,
+        /// First epoch that is not in it.
+        at: u64,
+    },
+    /// People correct states, before records of epoch `at`.
+    Correct {
+        /// The corrections, in their order.
+        corrections: Arc<Vec<Correction>>,
+        /// First epoch that sees them.
+        at: u64,
+    },
+    /// A checkpoint with these positions is durable.
+    Committed(Arc<Vec<(u32, u64)>>),
+    /// Whether sources are to pause.
+    Hold(bool),
+}
+
+/// From where a cluster goes on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The generation of this run, among all that kept state in the same place; 0 where none is kept.
+    pub generation: u64,
+    /// First offset not read yet, by partition.
+    pub positions: Vec<(u32, u64)>,
+    /// The ingest clocks, by partition.
+    pub clocks: Vec<(u32, i64)>,
+    /// The number of the checkpoint that is resumed, if one is.
+    pub checkpoint: Option<u64>,
+    /// Names of stored state.
+    pub states: Vec<String>,
+    /// Blobs with changes of state that may not be part of it yet, in their order.
+    pub blobs: Vec<String>,
+}
+
+impl Start {
+    /// The least clock: that of the timers.
+    pub fn clock(&self) -> i64 {
+        self.clocks.iter().map(|(_, clock)| *clock).min().unwrap_or(i64::MIN)
+    }
+}
+
+/// A correction of a condition's state by people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The rule.
+    pub rule_id: String,
+    /// The condition.
+    pub condition: String,
+    /// The key.
+    pub key: String,
+    /// The state as text; `None` puts it back to its beginning.
+    pub text: Option<String>,
+    /// Who says so.
+    pub by: String,
+}
+
+/// A stored state on its way to the worker that owns its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Routing hash of the key.
+    pub hash: u64,
+    /// Which of several texts of the same state counts: the one of the highest order.
+    pub order: u64,
+    /// The state's name.
+    pub name: String,
+    /// The key.
+    pub key: String,
+    /// The state, or `None` if there is none any more.
+    pub text: Option<String>,
+}
+
+/// Takes what a checkpoint consists of, off the worker's hands.
+pub trait Saver {
+    /// Whether triggers are part of checkpoints.
+    fn holds_triggers(&self) -> bool;
+
+    /// A part of checkpoint `n`. The last one is [`Part::End`].
+    fn save(&self, n: u64, part: Part);
+}
+
+/// A part of a worker's checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Changes of state.
+    State(Delta),
+    /// Triggers fired since the checkpoint before.
+    Triggers(Vec<Fired>),
+    /// That was all.
+    End,
+}
+
+/// Saves nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSaver;
+
+impl Saver for NoSaver {
+    fn holds_triggers(&self) -> bool {
+        false
+    }
+
+    fn save(&self, _n: u64, _part: Part) {}
 }
 
 /// Where a process keeps the books it has made, until all its workers have switched.
@@ -31,9 +142,35 @@ pub trait Shelf {
     fn applied(&self, generation: u64) -> Option<Arc<Applied>>;
 }
 
-/// A switch that is still to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Switch {
-    pub(super) generation: u64,
-    pub(super) at: u64,
+/// Something that happens between two epochs on all workers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Barrier {
+    /// The book changes.
+    Switch {
+        /// To the one of this generation.
+        generation: u64,
+    },
+    /// State is saved.
+    Checkpoint {
+        /// As part of this checkpoint.
+        n: u64,
+    },
+    /// State is corrected.
+    Correct(Arc<Vec<Correction>>),
+}
+
+impl Signal {
+    /// The barrier that a word announces, and its epoch.
+    pub(super) fn barrier(&self) -> Option<(u64, Barrier)> {
+        match self {
+            Signal::Switch { generation, at } => Some((*at, Barrier::Switch { generation: *generation })),
+            Signal::Checkpoint { n, at } => Some((*at, Barrier::Checkpoint { n: *n })),
+            Signal::Correct { corrections, at } => Some((*at, Barrier::Correct(Arc::clone(corrections)))),
+            Signal::Epoch(_)
+            | Signal::Prepare(_)
+            | Signal::Start(_)
+            | Signal::Committed(_)
+            | Signal::Hold(_) => None,
+        }
+    }
 }

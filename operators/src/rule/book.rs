@@ -4,7 +4,7 @@
 //! same in all of them, and a routed record means the same to the worker that sends it and to the one that reads it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     compile::compile,
-    crowd::Crowd,
+    crowd::{Crowd, Departed},
     error::Faults,
+    lineage::Lineage,
     plan::{KeyFields, RulePlan, TriggerPlan},
     scripts::ScriptStore,
     spec::Rule,
@@ -70,10 +71,43 @@ pub struct Published {
     pub crowd: Option<Crowd>,
     /// The instant it was first published, unix ms; kept by edits.
     pub publish: i64,
-    /// Whether it is paused.
-    pub paused: bool,
+    /// Which of its pauses it is in, from 1.
+    pub pause: Option<u64>,
+    /// Pauses whose events do not count.
+    pub skipped: BTreeSet<u64>,
+    /// Where its state began.
+    pub lineage: Lineage,
+    /// People who left its crowd.
+    pub departed: Vec<Departed>,
     /// Stored calculators that it names, by name.
     pub scripts: BTreeMap<String, String>,
+}
+
+impl Published {
+    /// A document as first published at `publish` (unix ms), under that version: no crowd, not paused.
+    ///
+    /// # Errors
+    /// If it does not compile.
+    pub fn first(
+        document: &str,
+        version: u64,
+        publish: i64,
+        scripts: BTreeMap<String, String>,
+    ) -> Result<Self, Faults> {
+        let plan = compile(Arc::new(Rule::parse(document)?), publish, &mut Fields::default(), &scripts)?;
+        Ok(Published {
+            rule_id: plan.id().to_owned(),
+            version,
+            document: document.to_owned(),
+            crowd: None,
+            publish,
+            pause: None,
+            skipped: BTreeSet::new(),
+            lineage: Lineage::first(&plan, version),
+            departed: Vec::new(),
+            scripts,
+        })
+    }
 }
 
 /// What a filter stands for.
@@ -260,19 +294,19 @@ impl Catalog {
             Some(entry) => (*entry.plan).clone(),
             None => {
                 let spec: Rule = Rule::parse(&published.document)?;
-                let mut plan = compile(
+                compile(
                     Arc::new(spec),
                     published.publish,
                     &mut self.fields,
                     &published.scripts as &dyn ScriptStore,
-                )?;
-                plan.edited = self.generation;
-                plan
+                )?
             }
         };
         plan.version = published.version;
-        plan.paused = published.paused;
-        plan.adopt(former.map(|f| &*f.plan));
+        plan.pause = published.pause;
+        plan.skipped.clone_from(&published.skipped);
+        plan.departed.clone_from(&published.departed);
+        plan.place(&published.lineage);
         let next = self.slots.len() as u32;
         plan.slot = *self.slots.entry(published.rule_id.clone()).or_insert(next);
         if !self.keys.contains(&plan.key) {

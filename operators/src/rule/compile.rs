@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{
     action::Action,
     error::{Fault, Faults},
+    lineage::Lineage,
     params::{self, Resolved},
     plan::{ConditionPlan, KeyFields, Layout, Met, RulePlan, TriggerPlan, When, WindowPlan},
     scripts::ScriptStore,
@@ -131,7 +132,10 @@ impl Compiler<'_> {
             slot: 0,
             publish,
             edited: 0,
-            paused: false,
+            pause: None,
+            skipped: BTreeSet::new(),
+            departed: Vec::new(),
+            rule_level: false,
             key,
             conditions,
             when,
@@ -140,10 +144,10 @@ impl Compiler<'_> {
             action_fields,
             initial: initial.into(),
             slides,
-            layout: Arc::new(Layout { conditions: Vec::new() }),
+            layout: Arc::new(Layout::default()),
             spec,
         };
-        plan.adopt(None);
+        plan.place(&Lineage::first(&plan, 1));
         Some(plan)
     }
 

@@ -48,6 +48,11 @@ impl Crowd {
         Crowd::from_portable(&bytes)
     }
 
+    /// What tells it from other crowds, in hexadecimal.
+    pub fn digest(&self) -> String {
+        format!("{:032x}", self.digest)
+    }
+
     /// The bitmap in its portable 64-bit form.
     pub fn to_portable(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.members.serialized_size());
@@ -101,5 +106,67 @@ impl<'de> Deserialize<'de> for Crowd {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = Vec::<u8>::deserialize(deserializer)?;
         RoaringTreemap::deserialize_from(&bytes[..]).map(Crowd::new).map_err(serde::de::Error::custom)
+    }
+}
+
+/// State of people who left a crowd is kept for so long (ms), in case they come back.
+pub const KEPT_AFTER_LEAVING: i64 = 7 * 24 * 3_600_000;
+
+/// People who left a crowd together and have not come back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Departed {
+    /// When, unix ms.
+    pub at: i64,
+    /// Who.
+    pub guids: Crowd,
+}
+
+impl Departed {
+    /// Whether a user's state is to be dropped by now.
+    pub fn drops(&self, guid: u64, now: i64) -> bool {
+        now.saturating_sub(self.at) >= KEPT_AFTER_LEAVING && self.guids.contains(guid)
+    }
+
+    /// What remains to be remembered when a crowd changes at `now`: who left now, and who left before, did not come back, and may
+    /// still have state.
+    pub fn after(
+        former: &[Departed],
+        before: Option<&Crowd>,
+        crowd: Option<&Crowd>,
+        now: i64,
+    ) -> Vec<Departed> {
+        // State is swept out bit by bit; a day is ample.
+        let lasts = KEPT_AFTER_LEAVING + 24 * 3_600_000;
+        let Some(crowd) = crowd else { return Vec::new() };
+        let still_out = former
+            .iter()
+            .filter(|d| now.saturating_sub(d.at) < lasts)
+            .map(|d| Departed { at: d.at, guids: Crowd::new(&*d.guids.members - &*crowd.members) });
+        let leaving =
+            before.map(|before| Departed { at: now, guids: Crowd::new(&*before.members - &*crowd.members) });
+        still_out.chain(leaving).filter(|d| !d.guids.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leavers_are_remembered_until_they_come_back() {
+        let crowd = |guids: &[u64]| Crowd::new(guids.iter().copied().collect());
+        let day = 24 * 3_600_000;
+        let first = Departed::after(&[], Some(&crowd(&[1, 2, 3])), Some(&crowd(&[3])), 0);
+        let second = Departed::after(&first, Some(&crowd(&[3])), Some(&crowd(&[2])), day);
+        assert_eq!(
+            second,
+            [Departed { at: 0, guids: crowd(&[1]) }, Departed { at: day, guids: crowd(&[3]) }]
+        );
+        let drops = |guid, now| second.iter().any(|d| d.drops(guid, now));
+        assert!(!drops(1, 7 * day - 1) && drops(1, 7 * day) && !drops(3, 7 * day) && drops(3, 8 * day));
+        assert!(!drops(2, 100 * day), "came back");
+        let third = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[2])), 8 * day);
+        assert_eq!(third, [Departed { at: day, guids: crowd(&[3]) }]);
+        assert_eq!(Departed::after(&third, Some(&crowd(&[2])), None, 8 * day), []);
     }
 }

@@ -6,6 +6,7 @@ pub mod book;
 pub mod compile;
 pub mod crowd;
 pub mod error;
+pub mod lineage;
 mod params;
 pub mod plan;
 pub mod predicate;

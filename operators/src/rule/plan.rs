@@ -1,9 +1,11 @@
 //! A rule as it runs: names resolved, scripts and filters compiled, instants worked out.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use super::{
     action::Action,
+    crowd::Departed,
+    lineage::Lineage,
     spec::{Already, Limit, Rule},
 };
 use crate::{
@@ -24,10 +26,16 @@ pub struct RulePlan {
     pub slot: u32,
     /// The instant it first went live, unix ms.
     pub publish: i64,
-    /// Catalog generation at which the document last changed.
+    /// When the document last changed, see [`Lineage`].
     pub edited: u64,
-    /// A paused rule goes on folding, as if the gap were replayed on resume, and fires nothing.
-    pub paused: bool,
+    /// Which of the rule's pauses it is in. A paused rule goes on folding and fires nothing.
+    pub pause: Option<u64>,
+    /// Pauses whose events do not count: state goes on as it stood when they began.
+    pub skipped: BTreeSet<u64>,
+    /// People who left the crowd.
+    pub departed: Vec<Departed>,
+    /// Whether there is rule-level state beside the conditions': what a firing, an edge, a timer, a pause or `ttl` leaves.
+    pub rule_level: bool,
     /// `key_by`, as the trigger shows it.
     pub key: KeyFields,
     /// The conditions, in their order.
@@ -49,8 +57,10 @@ pub struct RulePlan {
 }
 
 /// Which cells belong to which condition, and which conditions are the same as in another version of the rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
+    /// Where the rule-level state began.
+    pub rule: u64,
     /// Per condition: its identity and its cells.
     pub conditions: Vec<(Identity, Range<usize>)>,
 }
@@ -169,7 +179,7 @@ impl RulePlan {
 
     /// Whether firing is barred at `now`: the rule is paused, or what happens is history.
     pub fn sealed(&self, now: i64) -> bool {
-        self.paused || now < self.publish
+        self.pause.is_some() || now < self.publish
     }
 
     /// Position of the cell that holds a condition's timer.
@@ -178,15 +188,25 @@ impl RulePlan {
         condition.program.timer().map(|t| condition.cells.start + t)
     }
 
-    /// Makes the layout: conditions that another version has too keep that version's beginning.
-    pub fn adopt(&mut self, former: Option<&RulePlan>) {
-        let since: BTreeMap<u128, u64> = former
-            .into_iter()
-            .flat_map(|f| f.layout.conditions.iter().map(|(i, _)| (i.hash, i.since)))
-            .collect();
-        let identity =
-            |hash: u128| Identity { hash, since: since.get(&hash).copied().unwrap_or(self.version) };
-        let conditions = self.conditions.iter().map(|c| (identity(c.hash), c.cells.clone())).collect();
-        self.layout = Arc::new(Layout { conditions });
+    /// Takes the beginnings of its state.
+    pub fn place(&mut self, lineage: &Lineage) {
+        self.edited = lineage.edited;
+        self.layout = Arc::new(lineage.layout(self));
+        self.rule_level = self.spec.limit.is_some()
+            || self.spec.ttl.is_some()
+            || self.pause.is_some()
+            || !matches!(self.trigger, TriggerPlan::Event(_))
+            || self.conditions.iter().any(|c| c.program.timer().is_some());
+    }
+
+    /// `key_by` as JSON.
+    pub fn key_text(&self) -> String {
+        // Field names always serialize.
+        serde_json::to_string(&self.spec.key_by).unwrap_or_default()
+    }
+
+    /// Position of the user among the key's fields.
+    pub fn guid_in_key(&self) -> Option<usize> {
+        self.key.0.iter().position(|f| *f == Field::GUID)
     }
 }

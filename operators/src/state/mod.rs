@@ -1,10 +1,15 @@
 //! Keyed state: what is remembered per key.
 //!
 //! Key-major: one look-up by the routing hash finds a key's block; inside lie the states of the rules that the key
-//! has met, each one array of cells for all its conditions.
+//! has met, each one array of cells for all its conditions. What changed is written as texts that people can read
+//! ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
 
+pub mod delta;
+pub mod entry;
 pub mod rule_state;
 pub mod store;
+pub mod text;
 
-pub use rule_state::{Armed, Extra, RuleState};
+pub use delta::Delta;
+pub use rule_state::{Armed, Extra, RULE_LEVEL_BIT, RuleState};
 pub use store::{KeyBlock, KeyId, Store};

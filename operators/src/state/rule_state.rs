@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// State of a rule for a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RuleState {
     /// The rule's slot.
     pub slot: u32,
@@ -21,7 +21,12 @@ pub struct RuleState {
     pub touched: i64,
     /// What few keys have.
     pub extra: Option<Box<Extra>>,
+    /// What changed since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
+    pub dirty: u64,
 }
+
+/// Marks changed rule-level state in [`RuleState::dirty`].
+pub const RULE_LEVEL_BIT: u64 = 1 << 63;
 
 /// Rule-level state that only some keys have.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +39,8 @@ pub struct Extra {
     pub armed: Vec<Armed>,
     /// Whether the key is to be judged at publish.
     pub judge_at_publish: bool,
+    /// The state as it stood when a pause began, and which pause: in case its events are not to count.
+    pub before_pause: Option<Box<(u64, RuleState)>>,
 }
 
 /// An armed timer.
@@ -64,17 +71,51 @@ impl RuleState {
             cells: plan.initial.iter().cloned().collect(),
             touched: now,
             extra: None,
+            dirty: 0,
+        }
+    }
+
+    /// Marks everything as changed.
+    pub fn dirty_all(&mut self) {
+        self.dirty = u64::MAX;
+    }
+
+    /// Brings the state to where the rule stands: its version, and its pauses. A pause that has ended leaves the state as it is, or
+    /// as it stood when the pause began; one that goes on keeps that aside.
+    pub fn enter(&mut self, plan: &RulePlan) {
+        self.migrate(plan);
+        let ended =
+            self.extra.as_deref_mut().and_then(|e| e.before_pause.take_if(|b| Some(b.0) != plan.pause));
+        if let Some(ended) = ended {
+            if plan.skipped.contains(&ended.0) {
+                *self = ended.1;
+            }
+            self.dirty_all();
+        }
+        if let Some(pause) = plan.pause
+            && self.extra.as_deref().is_none_or(|e| e.before_pause.is_none())
+        {
+            let before = self.clone();
+            self.extra_mut().before_pause = Some(Box::new((pause, before)));
         }
     }
 
     /// Carries the state over to another version of the rule: conditions that both have keep their cells and timers, others start
     /// anew.
-    pub fn migrate(&mut self, plan: &RulePlan) {
+    fn migrate(&mut self, plan: &RulePlan) {
+        if let Some(before) = self.extra.as_deref_mut().and_then(|e| e.before_pause.as_deref_mut()) {
+            before.1.migrate(plan);
+        }
         if Arc::ptr_eq(&self.layout, &plan.layout) || self.layout == plan.layout {
             self.layout = Arc::clone(&plan.layout);
             return;
         }
         let mut fresh = RuleState::fresh(plan, self.touched);
+        fresh.dirty_all();
+        if self.layout.rule != plan.layout.rule {
+            *self = fresh;
+            return;
+        }
         let mut armed = Vec::new();
         for (to, (identity, range)) in plan.layout.conditions.iter().enumerate() {
             let kept = self.layout.conditions.iter().enumerate().find(|(_, (i, _))| i == identity);
@@ -91,8 +132,7 @@ impl RuleState {
 
     /// Whether nothing tells it from a fresh one.
     pub fn is_fresh(&self, plan: &RulePlan) -> bool {
-        let plain =
-            |e: &Extra| e.firings.is_empty() && e.armed.is_empty() && !e.judge_at_publish && e.edge.is_none();
+        let plain = |e: &Extra| *e == Extra::default();
         self.extra.as_deref().is_none_or(plain) && self.cells[..] == plan.initial[..]
     }
 
@@ -111,9 +151,15 @@ impl RuleState {
         self.extra.as_deref()?.armed.iter().min_by_key(|a| (a.deadline, a.condition))
     }
 
-    /// The instant of the key's next timer, publish included; `i64::MAX` if there is none.
+    /// The state put aside when a pause began.
+    pub fn before_pause(&self) -> Option<&RuleState> {
+        self.extra.as_deref()?.before_pause.as_deref().map(|b| &b.1)
+    }
+
+    /// The instant of the key's next timer, publish and what a pause put aside included; `i64::MAX` if there is none.
     pub fn next_deadline(&self, publish: i64) -> i64 {
-        let timer = self.next_armed().map_or(i64::MAX, |a| a.deadline);
+        let armed = [self.next_armed(), self.before_pause().and_then(RuleState::next_armed)];
+        let timer = armed.into_iter().flatten().map(|a| a.deadline).min().unwrap_or(i64::MAX);
         match self.extra.as_deref() {
             Some(extra) if extra.judge_at_publish => timer.min(publish - 1),
             _ => timer,

@@ -112,22 +112,35 @@ impl Store {
         self.table.iter().map(|id| &self.blocks[*id as usize])
     }
 
-    /// Looks at the next `budget` keys, lets `keep` say which rules' states stay, and deletes keys that have none left and were last
-    /// seen before `before`. Goes round and round over many calls.
-    pub fn sweep(&mut self, budget: usize, before: i64, keep: impl Fn(&RuleState) -> bool) {
-        for _ in 0..budget.min(self.blocks.len()) {
-            self.swept = (self.swept + 1) % self.blocks.len();
-            let id = self.swept as u32;
-            let block = &mut self.blocks[self.swept];
-            block.rules.retain(&keep);
-            if block.rules.is_empty() && block.last_now < before {
-                let hash = block.hash;
-                if let Ok(entry) = self.table.find_entry(hash, |i| *i == id) {
-                    entry.remove();
-                    self.blocks[self.swept] = KeyBlock::default();
-                    self.free.push(id);
-                }
-            }
+    /// The place after the one looked at last, going round and round; a free one has an empty block. `None` if there are none.
+    pub fn next_in_turn(&mut self) -> Option<KeyId> {
+        if self.blocks.is_empty() {
+            return None;
         }
+        self.swept = (self.swept + 1) % self.blocks.len();
+        Some(KeyId(self.swept as u32))
+    }
+
+    /// How many places for keys there are, free ones included.
+    pub fn places(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Deletes a key that has no state left and was last seen before `before`.
+    pub fn remove_if_idle(&mut self, id: KeyId, before: i64) {
+        let block = &mut self.blocks[id.0 as usize];
+        if block.rules.is_empty()
+            && block.last_now < before
+            && let Ok(entry) = self.table.find_entry(block.hash, |i| *i == id.0)
+        {
+            entry.remove();
+            *block = KeyBlock::default();
+            self.free.push(id.0);
+        }
+    }
+
+    /// All keys in use.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.table.iter().map(|id| KeyId(*id)).collect()
     }
 }

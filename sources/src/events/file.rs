@@ -38,6 +38,10 @@ impl FileSource {
 }
 
 impl EventSource for FileSource {
+    fn partitions(&self) -> Vec<u32> {
+        vec![self.lines.partition()]
+    }
+
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         let begun = Instant::now();
         loop {

@@ -119,6 +119,11 @@ impl<R: Read> Lines<R> {
         })
     }
 
+    /// The partition the records are said to lie in.
+    pub(super) fn partition(&self) -> u32 {
+        self.config.partition
+    }
+
     /// Bytes taken so far.
     pub(super) fn done(&self) -> u64 {
         self.read - (self.end - self.start) as u64
@@ -251,7 +256,7 @@ pub(super) fn position(batch: &RawBatch) -> u32 {
 }
 
 /// The beginning as valid text of at most [`SAMPLE`] bytes.
-fn sample(bytes: &[u8]) -> String {
+pub(super) fn sample(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE)]).into_owned();
     let mut stop = text.len().min(SAMPLE);
     while !text.is_char_boundary(stop) {

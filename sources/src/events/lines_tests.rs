@@ -43,7 +43,7 @@ fn read_all(mut lines: Lines<impl Read>) -> Taken {
                     refused.push((refusal.offset, length.parse().unwrap()));
                 }
             }
-            Next::Idle => {}
+            Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
             Next::End => {
                 assert!(matches!(lines.step().unwrap(), Next::End));
                 return (records, refused);
@@ -109,7 +109,7 @@ fn a_line_that_is_too_long_is_never_held() {
     loop {
         match lines.step().unwrap() {
             Next::Batch(batch) => refused.extend(batch.refused),
-            Next::Idle => {}
+            Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
             Next::End => break,
         }
         assert_eq!(lines.buffer.len(), MAX_BATCH_BYTES);

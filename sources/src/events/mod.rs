@@ -5,6 +5,7 @@
 
 pub mod file;
 pub mod generator;
+pub mod kafka;
 mod lines;
 pub mod stdin;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use file::FileSource;
 pub use generator::{GeneratorConfig, GeneratorSource, Start};
+pub use kafka::{KafkaConfig, KafkaError, KafkaSource, KeyPartitions};
 pub use lines::LineConfig;
 use operators::model::raw::RawBatch;
 pub use stdin::StreamSource;
@@ -20,13 +22,21 @@ use crate::SourceError;
 
 /// Something that yields events.
 pub trait EventSource: Send {
-    /// The next batch, or `Idle` after about `wait` without one. A `wait` of zero never sleeps.
+    /// The partitions it reads from the start; more may be [`Next::Opened`] later.
+    fn partitions(&self) -> Vec<u32>;
+
+    /// What comes next, after about `wait` at the latest. A `wait` of zero never sleeps.
     ///
     /// After `End` every further call says `End`; after an error the source is done.
     ///
     /// # Errors
     /// When the system underneath can no longer be read; never because of what a record holds.
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
+
+    /// A checkpoint with these positions (partition, first offset not in it) is durable: what keeps track of consumers may be told.
+    fn settled(&mut self, positions: &[(u32, u64)]) {
+        let _ = positions;
+    }
 
     /// Bytes taken so far, and of how many, if that is known.
     fn progress(&self) -> Option<(u64, Option<u64>)>;
@@ -39,6 +49,15 @@ pub enum Next {
     Batch(RawBatch),
     /// Nothing yet; ask again.
     Idle,
+    /// Nothing yet, and these partitions held nothing more at that instant: their clocks may follow.
+    CaughtUp {
+        /// The partitions.
+        partitions: Vec<u32>,
+        /// When that was asked, unix ms by the wall clock.
+        at: i64,
+    },
+    /// These partitions are read too from now on.
+    Opened(Vec<u32>),
     /// Nothing ever again.
     End,
 }
@@ -49,6 +68,11 @@ pub const MAX_RECORDS: usize = 1024;
 pub const MAX_BATCH_BYTES: usize = 256 << 10;
 /// Bytes in a record, unless configured otherwise.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// The wall clock, unix ms.
+fn wall_ms() -> i64 {
+    (wall_us() / 1000) as i64
+}
 
 /// The wall clock, unix µs.
 fn wall_us() -> u64 {

@@ -1,7 +1,7 @@
 //! Events from stdin, or from anything that blocks while it is read.
 //!
 //! Lines are records as in a file. Reading happens in a thread of its own, at most [`READ_AHEAD`] batches ahead, so
-//! that `next` can say `Idle` while the producer is silent. Whatever one read yields is handed on at once.
+//! that `next` can say so while the producer is silent. Whatever one read yields is handed on at once.
 //!
 //! **Limit**: dropping the source does not end a read that blocks; its thread goes when that read returns.
 
@@ -14,7 +14,7 @@ use std::{
 
 use operators::model::raw::RawBatch;
 
-use super::{EventSource, LineConfig, Next, lines::Lines};
+use super::{EventSource, LineConfig, Next, lines::Lines, wall_ms};
 use crate::SourceError;
 
 /// Batches read ahead.
@@ -24,6 +24,7 @@ const READ_AHEAD: usize = 16;
 #[derive(Debug)]
 pub struct StreamSource {
     name: String,
+    partition: u32,
     said: Receiver<Said>,
     done: u64,
     ended: bool,
@@ -57,6 +58,7 @@ impl StreamSource {
         input: impl Read + Send + 'static,
         config: LineConfig,
     ) -> Result<Self, SourceError> {
+        let partition = config.partition;
         let lines = Lines::new(input, name.to_owned(), config)?;
         let (say, said) = sync_channel(READ_AHEAD);
         thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &say)).map_err(
@@ -65,14 +67,14 @@ impl StreamSource {
                 what: format!("could not be started ({error})"),
             },
         )?;
-        Ok(StreamSource { name: name.to_owned(), said, done: 0, ended: false })
+        Ok(StreamSource { name: name.to_owned(), partition, said, done: 0, ended: false })
     }
 }
 
 fn read(mut lines: Lines<impl Read>, say: &SyncSender<Said>) {
     loop {
         let said = match lines.step() {
-            Ok(Next::Idle) => continue,
+            Ok(Next::Idle | Next::CaughtUp { .. } | Next::Opened(_)) => continue,
             Ok(Next::Batch(batch)) => Said::Batch(batch, lines.done()),
             Ok(Next::End) => Said::End,
             Err(error) => Said::Failed(error),
@@ -85,10 +87,15 @@ fn read(mut lines: Lines<impl Read>, say: &SyncSender<Said>) {
 }
 
 impl EventSource for StreamSource {
+    fn partitions(&self) -> Vec<u32> {
+        vec![self.partition]
+    }
+
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         if self.ended {
             return Ok(Next::End);
         }
+        let asked = wall_ms();
         let said = if wait.is_zero() {
             self.said.try_recv().map_err(|error| error == TryRecvError::Disconnected)
         } else {
@@ -99,7 +106,7 @@ impl EventSource for StreamSource {
                 self.done = done;
                 Ok(Next::Batch(batch))
             }
-            Err(false) => Ok(Next::Idle),
+            Err(false) => Ok(Next::CaughtUp { partitions: self.partitions(), at: asked }),
             Ok(Said::End) => {
                 self.ended = true;
                 Ok(Next::End)
@@ -132,8 +139,8 @@ mod tests {
     fn says_idle_while_the_producer_is_silent_and_end_when_it_hangs_up() {
         let (reader, mut writer) = io::pipe().unwrap();
         let mut source = StreamSource::new("pipe", reader, LineConfig::default()).unwrap();
-        assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::Idle));
-        assert!(matches!(source.next(Duration::from_millis(5)).unwrap(), Next::Idle));
+        assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::CaughtUp { .. }));
+        assert!(matches!(source.next(Duration::from_millis(5)).unwrap(), Next::CaughtUp { .. }));
         writer.write_all(b"{\"a\":1}\n{\"b\"").unwrap();
         let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
         assert_eq!(batch.record(&batch.records[0]), b"{\"a\":1}");

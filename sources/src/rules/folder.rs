@@ -23,7 +23,7 @@ use std::{
 
 use super::{
     Change, RuleChange, RuleSource, Status, document,
-    listing::{SETTLED, Stamp, list, read, stamp, status_of},
+    listing::{SETTLED, Stamp, gap, list, read, stamp, status_of},
 };
 use crate::SourceError;
 
@@ -224,7 +224,8 @@ impl FolderRules {
                 self.unfinished = true;
                 return;
             };
-            let change = Change::Put { document, status, version: None };
+            let gap = gap(&self.folder, &rule_id);
+            let change = Change::Put { document, status, version: None, gap };
             changes.push(RuleChange {
                 origin: path.display().to_string(),
                 rule_id: Some(rule_id.clone()),

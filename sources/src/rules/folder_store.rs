@@ -1,19 +1,20 @@
 //! Publishing into a folder of rules: one file a rule, named after it, written whole or not at all.
 //!
-//! Pausing renames `RULE.json` to `RULE.json.paused`, retiring deletes it. At no moment do two files hold one rule.
+//! Pausing renames `RULE.json` to `RULE.json.paused`, retiring deletes it. `.RULE.gap` remembers that a rule was resumed without the
+//! events of its pause. At no moment do two files hold one rule.
 //! Every call reads the files: a folder is meant for thousands of rules, not millions.
 
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
-    io::Write,
+    io::{ErrorKind, Write},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
 use super::{
-    Published, RuleStore, Status, StoredRule, document,
-    listing::{names, read, status_of},
+    Gap, Published, RuleStore, Status, StoredRule, document,
+    listing::{gap_file, names, read, status_of},
     store::id_of,
 };
 use crate::SourceError;
@@ -130,7 +131,7 @@ impl RuleStore for FolderStore {
             return Err(SourceError::Conflict { rule_id, reason });
         }
         self.write(&name, document)?;
-        self.resume(&rule_id)?;
+        self.set_paused(&rule_id, false)?;
         let origin = self.folder.join(&name).display().to_string();
         Ok(Published { rule_id, version: None, new, origin: origin.trim_end_matches(".paused").to_owned() })
     }
@@ -139,7 +140,16 @@ impl RuleStore for FolderStore {
         self.set_paused(rule_id, true)
     }
 
-    fn resume(&mut self, rule_id: &str) -> Result<(), SourceError> {
+    fn resume(&mut self, rule_id: &str, gap: Gap) -> Result<(), SourceError> {
+        let path = gap_file(&self.folder, rule_id);
+        let written = match gap {
+            Gap::Skip => fs::write(&path, gap.as_str()),
+            Gap::Replay => fs::remove_file(&path).or_else(|error| match error.kind() {
+                ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            }),
+        };
+        written.map_err(|source| SourceError::Write { what: "write", path, source })?;
         self.set_paused(rule_id, false)
     }
 
@@ -200,7 +210,7 @@ mod tests {
         assert!(!published.new && published.origin.ends_with("rules/a.json"));
         let shown = store.show("a").unwrap();
         assert_eq!((shown.status.as_str(), shown.document), ("online", Some(document("a", "2"))));
-        store.resume("a").unwrap();
+        store.resume("a", Gap::Replay).unwrap();
         assert_eq!(store.list().unwrap().iter().map(|r| r.rule_id.as_str()).collect::<Vec<_>>(), ["a", "ab"]);
         store.retire("a").unwrap();
         for error in
@@ -240,7 +250,7 @@ mod tests {
             if status == Status::Paused {
                 store.pause("a").unwrap()
             } else {
-                store.resume("a").unwrap()
+                store.resume("a", Gap::Replay).unwrap()
             }
             let changes = rules.poll().unwrap();
             assert!(

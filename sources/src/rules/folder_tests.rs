@@ -17,7 +17,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
     let mut unreadable = Vec::new();
     for RuleChange { origin, rule_id, change } in changes {
         match change {
-            Change::Put { document, status, version: None } => {
+            Change::Put { document, status, version: None, gap: _ } => {
                 assert_eq!(document::rule_id(&document).ok(), rule_id);
                 rules.insert(rule_id.unwrap(), (document, status));
             }

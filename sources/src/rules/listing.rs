@@ -6,11 +6,11 @@ use std::{
     fs::{self, File, Metadata},
     io::{self, ErrorKind, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use super::{MAX_DOCUMENT, Status};
+use super::{Gap, MAX_DOCUMENT, Status};
 
 /// A stamp this old when the file was read tells any later write from it, however coarse the file system's clock.
 pub(super) const SETTLED: Duration = Duration::from_secs(1);
@@ -85,6 +85,17 @@ fn is_rule_file(name: &OsStr) -> bool {
 /// What a file's name says about its rule.
 pub(super) fn status_of(name: &OsStr) -> Status {
     if name.as_bytes().ends_with(b".paused") { Status::Paused } else { Status::Online }
+}
+
+/// The hidden file that says how the rule's last pause is taken, if it was not replayed.
+pub(super) fn gap_file(folder: &Path, rule_id: &str) -> PathBuf {
+    folder.join(format!(".{rule_id}.gap"))
+}
+
+/// How a rule's last pause is to be taken.
+pub(super) fn gap(folder: &Path, rule_id: &str) -> Gap {
+    let said = fs::read_to_string(gap_file(folder, rule_id)).unwrap_or_default();
+    Gap::parse(said.trim()).unwrap_or_default()
 }
 
 /// The document in a file, or what keeps it from being one.

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`FolderRules`] | a file | replay, version control, the quickest start |
 //! | [`SqliteRules`] | a row of `rule_engine_resource` | the embedded default: versions, review, status |
+//! | [`MysqlRules`] | a row of `rule_engine_resource` | the same in MySQL or MariaDB, followed by the binlog |
 //!
 //! Each has a [`RuleStore`] beside it, through which the CLI and the console publish. Documents are passed on as they
 //! are: only `rule_id` is looked at here.
@@ -15,11 +16,13 @@ mod document;
 mod folder;
 mod folder_store;
 mod listing;
+mod mysql;
 mod sqlite;
 mod store;
 
 pub use folder::FolderRules;
 pub use folder_store::FolderStore;
+pub use mysql::{MysqlConfig, MysqlRules, MysqlStore, migrate as migrate_mysql};
 pub use sqlite::{SqliteRules, SqliteStore, Version};
 pub use store::{Published, RuleStore, StoredRule};
 
@@ -75,6 +78,8 @@ pub enum Change {
         status: Status,
         /// Its version, where the store keeps versions.
         version: Option<u64>,
+        /// What becomes of the events of its last pause.
+        gap: Gap,
     },
     /// It is gone.
     Remove,
@@ -94,6 +99,31 @@ pub enum Status {
     Paused,
     /// Be dropped.
     Retired,
+}
+
+/// What becomes of the events that came while a rule was paused, when it goes online again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Gap {
+    /// They count as if the rule had not been paused; none of them fires.
+    #[default]
+    Replay,
+    /// They don't count: state goes on as it stood at the pause.
+    Skip,
+}
+
+impl Gap {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Gap::Replay => "replay",
+            Gap::Skip => "skip",
+        }
+    }
+
+    /// The gap of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Gap::Replay, Gap::Skip].into_iter().find(|g| g.as_str() == name)
+    }
 }
 
 impl Status {

@@ -1,6 +1,6 @@
 //! What the CLI and the console do with rules, whatever keeps them.
 
-use super::document;
+use super::{Gap, document};
 use crate::SourceError;
 
 /// Somewhere rules are published to. The engine sees a change at its next poll.
@@ -17,11 +17,11 @@ pub trait RuleStore: Send {
     /// If there is no such rule, it is retired, or the store cannot be written.
     fn pause(&mut self, rule_id: &str) -> Result<(), SourceError>;
 
-    /// Lets a paused rule run again.
+    /// Lets a paused rule run again; `gap` says what becomes of the events that came meanwhile.
     ///
     /// # Errors
     /// If there is no such rule, it is retired, or the store cannot be written.
-    fn resume(&mut self, rule_id: &str) -> Result<(), SourceError>;
+    fn resume(&mut self, rule_id: &str, gap: Gap) -> Result<(), SourceError>;
 
     /// Ends a rule for good.
     ///

@@ -23,7 +23,7 @@ use super::liveness::{Limits, Overdue};
 use super::policy::{Decision, Restart, Restarts};
 use super::report::{Event, Exit, ExitKind, Outcome, SupervisorError};
 use crate::cluster::control::Order;
-use crate::cluster::exit::PEER_LOST;
+use crate::cluster::exit::{PEER_LOST, is_final};
 use crate::cluster::run_directory::RunDirectory;
 
 /// Inputs handled before deadlines are looked at, so that heartbeats already here count.
@@ -268,6 +268,9 @@ impl Running {
     /// Kills the rest, then restarts or gives up.
     fn fail(&mut self, first: Exit) -> Ended {
         let cause = self.end_generation(first);
+        if is_final(cause.code) {
+            return Err(SupervisorError::Failed { cause });
+        }
         match (self.restarts.decide(Instant::now()), self.context.config.restart) {
             (Decision::Restart { after }, _) => {
                 self.generation += 1;

@@ -20,6 +20,18 @@ pub struct Buckets<A> {
     buckets: Vec<(i64, A)>,
 }
 
+impl<A> Buckets<A> {
+    /// Bucket starts, ascending, with their figures.
+    pub fn rows(&self) -> &[(i64, A)] {
+        &self.buckets
+    }
+
+    /// A window of the same length with these buckets; `None` if they are not in order.
+    pub fn with_rows(&self, rows: Vec<(i64, A)>) -> Option<Self> {
+        rows.is_sorted_by(|a, b| a.0 < b.0).then_some(Buckets { span: self.span, buckets: rows })
+    }
+}
+
 impl<A: Merge + Clone> Buckets<A> {
     /// An empty window of `span` ms, at least 1.
     pub fn new(span: i64) -> Self {

@@ -29,6 +29,16 @@ impl Default for Distinct {
 }
 
 impl Distinct {
+    /// Few values, by their hashes; `None` if there are too many or they are not in order.
+    pub fn exact(hashes: Vec<u64>) -> Option<Self> {
+        (hashes.len() <= EXACT && hashes.is_sorted_by(|a, b| a < b)).then_some(Distinct::Exact(hashes))
+    }
+
+    /// A sketch of these registers; `None` if it is not their number.
+    pub fn sketch(registers: Vec<u8>) -> Option<Self> {
+        (registers.len() == REGISTERS).then_some(Distinct::Sketch(registers))
+    }
+
     /// Folds a value. Numbers, and texts that are numbers, are told apart by value, other texts by spelling.
     pub fn add(&mut self, value: &Value<'_>) {
         self.add_hash(hash(value));

@@ -29,6 +29,17 @@ impl Latest {
         Latest { span, held: None }
     }
 
+    /// The same without a value.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Latest::new(self.span)
+    }
+
+    /// Time and value, whether it counts or not.
+    pub fn held(&self) -> Option<(i64, &Scalar)> {
+        self.held.as_ref().map(|(at, value)| (*at, value))
+    }
+
     /// Folds a value of an event at `time`.
     pub fn add(&mut self, value: Scalar, time: i64) {
         if self.held.as_ref().is_none_or(|(at, _)| *at <= time) {

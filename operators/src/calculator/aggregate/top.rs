@@ -17,6 +17,11 @@ impl Top {
         Top { n: n.max(1), numbers: Vec::new() }
     }
 
+    /// How many are kept at most.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
     /// Folds a number.
     pub fn add(&mut self, number: f64) {
         let position = self.numbers.partition_point(|x| *x >= number);

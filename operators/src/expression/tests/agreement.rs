@@ -69,6 +69,7 @@ fn float() -> impl Strategy<Value = f64> {
 
 fn rhai() -> Engine {
     let mut engine = Engine::new_raw();
+    engine.set_max_expr_depths(0, 0);
     ArithmeticPackage::new().register_into_engine(&mut engine);
     BasicMathPackage::new().register_into_engine(&mut engine);
     LogicPackage::new().register_into_engine(&mut engine);

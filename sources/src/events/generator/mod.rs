@@ -23,7 +23,7 @@ pub use people::{write_profile, write_profiles};
 use serde::{Deserialize, Serialize};
 
 use self::load::Load;
-use super::{EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, lines::position, wall_us};
+use super::{EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, lines::position, wall_ms, wall_us};
 use crate::SourceError;
 
 /// Events emitted late by more than this count as late.
@@ -241,6 +241,10 @@ impl GeneratorSource {
 }
 
 impl EventSource for GeneratorSource {
+    fn partitions(&self) -> Vec<u32> {
+        vec![self.config.partition]
+    }
+
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
         let deadline = Instant::now() + wait;
         if !self.resume(deadline) {
@@ -252,6 +256,7 @@ impl EventSource for GeneratorSource {
         if !self.config.paced {
             return Ok(Next::Batch(self.batch(u64::MAX)));
         }
+        let asked = wall_ms();
         let ahead = Duration::from_micros(self.due(self.offset)).saturating_sub(self.now());
         if !ahead.is_zero() {
             // Pacing is what this source is for: nothing is due before.
@@ -259,7 +264,7 @@ impl EventSource for GeneratorSource {
         }
         let now = self.now().as_micros() as u64;
         if self.due(self.offset) > now {
-            return Ok(Next::Idle);
+            return Ok(Next::CaughtUp { partitions: self.partitions(), at: asked });
         }
         let batch = self.batch(now);
         self.count_lag(&batch, now);

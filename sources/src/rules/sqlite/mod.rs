@@ -16,7 +16,7 @@ pub use store::{SqliteStore, Version};
 use crate::SourceError;
 
 /// The schema this release writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// How long a write waits for another one.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -48,6 +48,11 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if version(&transaction)? == 1 {
+        transaction.execute_batch(
+            "ALTER TABLE rule_engine_resource ADD COLUMN resume_gap TEXT NOT NULL DEFAULT 'replay'",
+        )?;
+    }
     transaction.execute_batch(include_str!("schema.sql"))?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS rule_engine_resource (
     rule_json       TEXT NOT NULL,
     calculator_code TEXT,
     status          TEXT NOT NULL DEFAULT 'online',
+    resume_gap      TEXT NOT NULL DEFAULT 'replay',
     crowd_version   INTEGER,
     history_cut     TEXT,
     live_cut        TEXT,

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::V
 use super::{failed, open};
 use crate::{
     SourceError,
-    rules::{Change, MAX_DOCUMENT, RuleChange, RuleSource, RunState, Status, document},
+    rules::{Change, Gap, MAX_DOCUMENT, RuleChange, RuleSource, RunState, Status, document},
 };
 
 /// Changes kept in the log.
@@ -25,7 +25,7 @@ const LOG: i64 = 100_000;
 /// The log may grow by this much before it is cut.
 const LOG_SLACK: i64 = 10_000;
 
-const COLUMNS: &str = "SELECT rule_id, version, status, rule_json FROM rule_engine_resource";
+const COLUMNS: &str = "SELECT rule_id, version, status, rule_json, resume_gap FROM rule_engine_resource";
 
 /// Polls the rules in an SQLite file.
 #[derive(Debug)]
@@ -235,8 +235,14 @@ fn look(row: &Row<'_>) -> rusqlite::Result<(String, Seen)> {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
         ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => b"",
     };
-    let head = format!("{version:?} {status} ");
+    let gap_name: String = row.get(4)?;
+    let head = format!("{version:?} {status} {gap_name} ");
     let mark = document::digest(&[head.as_bytes(), &document::digest(bytes).to_le_bytes()].concat());
+    let gap = Gap::parse(&gap_name);
+    let read = |rule_id: &str, bytes: &[u8], status, version| match gap {
+        Some(gap) => read(rule_id, bytes, status, version, gap),
+        None => Change::Unreadable { reason: format!("`resume_gap` is {gap_name:?}; write replay or skip") },
+    };
     let change = match status.as_str() {
         "draft" | "in_review" => None,
         "online" => Some(read(&rule_id, bytes, Status::Online, version)),
@@ -249,7 +255,7 @@ fn look(row: &Row<'_>) -> rusqlite::Result<(String, Seen)> {
     Ok((rule_id, Seen { mark, change }))
 }
 
-fn read(rule_id: &str, bytes: &[u8], status: Status, version: Option<u64>) -> Change {
+fn read(rule_id: &str, bytes: &[u8], status: Status, version: Option<u64>, gap: Gap) -> Change {
     let document = if bytes.len() as u64 > MAX_DOCUMENT {
         Err(format!("`rule_json` is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query"))
     } else {
@@ -262,7 +268,7 @@ fn read(rule_id: &str, bytes: &[u8], status: Status, version: Option<u64>) -> Ch
         }
     });
     match checked {
-        Ok(document) => Change::Put { document, status, version },
+        Ok(document) => Change::Put { document, status, version, gap },
         Err(reason) => Change::Unreadable { reason },
     }
 }

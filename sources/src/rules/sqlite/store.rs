@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use super::{failed, open};
 use crate::{
     SourceError,
-    rules::{Published, RuleStore, Status, StoredRule, store::id_of},
+    rules::{Gap, Published, RuleStore, Status, StoredRule, store::id_of},
 };
 
 /// Writes rules to an SQLite file.
@@ -44,11 +44,15 @@ impl SqliteStore {
     /// # Errors
     /// If there is no such rule or the store cannot be written.
     pub fn set_status(&mut self, rule_id: &str, status: Status) -> Result<(), SourceError> {
+        self.set(rule_id, status, Gap::Replay)
+    }
+
+    fn set(&mut self, rule_id: &str, status: Status, gap: Gap) -> Result<(), SourceError> {
         let changed = self
             .connection
             .execute(
-                "UPDATE rule_engine_resource SET status = ?2 WHERE rule_id = ?1 AND status IS NOT ?2",
-                params![rule_id, status.as_str()],
+                "UPDATE rule_engine_resource SET status = ?2, resume_gap = ?3 WHERE rule_id = ?1 AND status IS NOT ?2",
+                params![rule_id, status.as_str(), gap.as_str()],
             )
             .map_err(|source| failed(&self.path, source))?;
         if changed == 0 { self.show(rule_id).map(drop) } else { Ok(()) }
@@ -96,13 +100,13 @@ impl SqliteStore {
     }
 
     /// Pausing and resuming are for rules that are online or paused.
-    fn switch(&mut self, rule_id: &str, to: Status) -> Result<(), SourceError> {
+    fn switch(&mut self, rule_id: &str, to: Status, gap: Gap) -> Result<(), SourceError> {
         let status = self.show(rule_id)?.status;
         if status != Status::Online.as_str() && status != Status::Paused.as_str() {
             let reason = format!("is {status}; publish it to bring it online");
             return Err(SourceError::Conflict { rule_id: rule_id.to_owned(), reason });
         }
-        self.set_status(rule_id, to)
+        self.set(rule_id, to, gap)
     }
 
     fn put(
@@ -140,11 +144,11 @@ impl RuleStore for SqliteStore {
     }
 
     fn pause(&mut self, rule_id: &str) -> Result<(), SourceError> {
-        self.switch(rule_id, Status::Paused)
+        self.switch(rule_id, Status::Paused, Gap::Replay)
     }
 
-    fn resume(&mut self, rule_id: &str) -> Result<(), SourceError> {
-        self.switch(rule_id, Status::Online)
+    fn resume(&mut self, rule_id: &str, gap: Gap) -> Result<(), SourceError> {
+        self.switch(rule_id, Status::Online, gap)
     }
 
     fn retire(&mut self, rule_id: &str) -> Result<(), SourceError> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rusqlite::params;
 
 use super::*;
-use crate::rules::{Change, RuleChange, RuleSource, RuleStore, RunState, Status};
+use crate::rules::{Gap, Change, RuleChange, RuleSource, RuleStore, RunState, Status};
 
 /// Rules by id, as an engine that applies changes would hold them.
 type Rules = BTreeMap<String, (String, Status, Option<u64>)>;
@@ -20,7 +20,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
     for RuleChange { rule_id, change, .. } in changes {
         let rule_id = rule_id.unwrap();
         match change {
-            Change::Put { document, status, version } => {
+            Change::Put { document, status, version, gap: _ } => {
                 rules.insert(rule_id, (document, status, version));
             }
             Change::Remove => assert!(rules.remove(&rule_id).is_some()),
@@ -218,10 +218,10 @@ fn a_rule_goes_through_its_life() {
         (shown.state, shown.author.as_deref()),
         (Some(("paused".into(), String::new())), Some("zhang"))
     );
-    store.resume("a").unwrap();
+    store.resume("a", Gap::Replay).unwrap();
     store.retire("a").unwrap();
     store.retire("a").unwrap();
-    assert!(store.resume("a").unwrap_err().to_string().contains("is retired; publish it"));
+    assert!(store.resume("a", Gap::Replay).unwrap_err().to_string().contains("is retired; publish it"));
     assert!(store.rollback("a", 9).unwrap_err().to_string().contains("no version 9; it has 1 to 3"));
     assert!(store.retire("b").unwrap_err().to_string().starts_with("no rule `b` in "));
     assert!(store.publish("{}", "").is_err());

@@ -1,0 +1,111 @@
+//! Blobs: what changed, compressed, with a head that says what they are.
+
+use operators::{model::trigger::Fired, ops::Part, state::Delta};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// `strateye`, kind, format version.
+const MAGIC: &[u8; 4] = b"stry";
+const FORMAT: u8 = 1;
+const STATE: u8 = b's';
+const TRIGGERS: u8 = b't';
+
+/// A blob of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// Its name in the store.
+    pub name: String,
+    /// Hash of its bytes.
+    pub digest: u64,
+    /// How many they are.
+    pub bytes: u64,
+    /// Whether it holds triggers that wait for their commit, rather than state.
+    pub triggers: bool,
+}
+
+impl BlobRef {
+    /// What a manifest says of a blob with these bytes.
+    pub fn of(name: String, bytes: &[u8], triggers: bool) -> Self {
+        BlobRef { name, digest: xxh3_64(bytes), bytes: bytes.len() as u64, triggers }
+    }
+
+    /// Whether these are its bytes.
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        self.bytes == bytes.len() as u64 && self.digest == xxh3_64(bytes)
+    }
+}
+
+/// The bytes of a part; none for the end.
+pub(super) fn encode(part: &Part) -> Option<Vec<u8>> {
+    let (kind, plain) = match part {
+        // Plain data always serializes.
+        Part::State(delta) => (STATE, postcard::to_stdvec(delta).unwrap_or_default()),
+        Part::Triggers(held) => (TRIGGERS, postcard::to_stdvec(held).unwrap_or_default()),
+        Part::End => return None,
+    };
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&[kind, FORMAT]);
+    bytes.extend_from_slice(&lz4_flex::compress_prepend_size(&plain));
+    Some(bytes)
+}
+
+fn plain(kind: u8, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let Some((head, rest)) = bytes.split_first_chunk::<6>() else {
+        return Err("is too short to be a blob".into());
+    };
+    if head[..4] != *MAGIC || head[4] != kind {
+        return Err("is no blob of strateye, or of another kind than the manifest says".into());
+    }
+    if head[5] != FORMAT {
+        return Err(format!(
+            "has format {}, this release knows {FORMAT}; use the release that wrote it to drain it, or another prefix",
+            head[5]
+        ));
+    }
+    lz4_flex::decompress_size_prepended(rest).map_err(|e| e.to_string())
+}
+
+/// Reads a blob of state.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn state(bytes: &[u8]) -> Result<Delta, String> {
+    postcard::from_bytes(&plain(STATE, bytes)?).map_err(|e| e.to_string())
+}
+
+/// Reads a blob of triggers.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn triggers(bytes: &[u8]) -> Result<Vec<Fired>, String> {
+    postcard::from_bytes(&plain(TRIGGERS, bytes)?).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_read_back_and_others_are_told() {
+        let mut delta = Delta::default();
+        let name = delta.name(|| "r:c:1".into());
+        delta.push(name, "重庆", Some(|text: &mut String| text.push_str("[1]")));
+        let bytes = encode(&Part::State(delta.clone())).unwrap();
+        assert_eq!(state(&bytes), Ok(delta));
+        assert!(triggers(&bytes).is_err());
+        assert_eq!(encode(&Part::End), None);
+        let blob = BlobRef::of("b".into(), &bytes, false);
+        assert!(blob.fits(&bytes) && !blob.fits(&bytes[1..]));
+        let mut later = bytes.clone();
+        later[5] = 9;
+        assert!(state(&later).unwrap_err().contains("has format 9"));
+        for end in 0..bytes.len() {
+            assert!(state(&bytes[..end]).is_err(), "{end}");
+        }
+        for i in 0..bytes.len() {
+            let mut broken = bytes.clone();
+            broken[i] ^= 0x55;
+            let _ = state(&broken);
+        }
+    }
+}

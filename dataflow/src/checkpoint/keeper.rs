@@ -1,0 +1,500 @@
+//! The keeper: a thread of process 0 that owns the checkpoints of the cluster.
+//!
+//! It takes the ownership before the dataflow is built, commits what worker 0 hands it, keeps the lease, has blobs folded and removed,
+//! has triggers published that wait for their commit, and reads corrections by people.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use operators::{
+    ops::{Correction, Start},
+    rule::crowd::Crowd,
+};
+use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
+
+use super::{
+    BlobRef, LEASE, RETRY, State, fail,
+    fold::{Folder, Work},
+    manifest::{Dropped, Listed, Manifest},
+    persist,
+    publish::{Batch, Publisher},
+};
+use crate::run::remembered::{self, Remembered};
+
+/// The lease is prolonged this often.
+const RENEW: Duration = Duration::from_secs(2);
+/// Corrections are looked for this often.
+const LOOK: Duration = Duration::from_millis(200);
+/// Corrections taken at once.
+const CORRECTIONS: usize = 1_000;
+/// A blob stays listed so long after it was folded.
+const LISTED_AFTER: Duration = Duration::from_secs(60);
+/// With more checkpoints than this unfolded, the next commit waits.
+const UNFOLDED: usize = 60;
+
+/// What a checkpoint consists of, for the keeper to commit.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its number.
+    pub n: u64,
+    /// First offset that is not in it, by partition.
+    pub positions: Vec<(u32, u64)>,
+    /// The ingest clocks, by partition.
+    pub clocks: Vec<(u32, i64)>,
+    /// The rules in force.
+    pub rules: Arc<Vec<Remembered>>,
+    /// Names of state that no rule has any more.
+    pub dropped: Vec<String>,
+    /// The last correction that is in it.
+    pub corrections: Option<String>,
+    /// What the workers wrote.
+    pub blobs: Vec<BlobRef>,
+    /// From the barrier's announcement until now.
+    pub took: Duration,
+}
+
+/// A commit that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Its number.
+    pub n: u64,
+}
+
+/// Figures for people.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeeperGauge {
+    /// The last commit's number.
+    pub committed: u64,
+    /// When it was made.
+    pub at: Option<Instant>,
+    /// How long it took, from its barrier on.
+    pub took: Duration,
+    /// Bytes of its blobs.
+    pub bytes: u64,
+    /// Checkpoints that are not folded yet.
+    pub unfolded: usize,
+}
+
+/// Worker 0's end.
+pub struct Keeper {
+    snapshots: mpsc::SyncSender<Snapshot>,
+    done: mpsc::Receiver<Done>,
+    corrections: mpsc::Receiver<(String, Vec<Correction>)>,
+    corrected: Option<String>,
+    gauge: Arc<Mutex<KeeperGauge>>,
+}
+
+impl Keeper {
+    /// Has a checkpoint committed. At most one may be on its way.
+    pub fn commit(&self, snapshot: Snapshot) {
+        // The thread lives as long as the process.
+        let _ = self.snapshots.send(snapshot);
+    }
+
+    /// A commit that was made since the last call.
+    pub fn done(&self) -> Option<Done> {
+        self.done.try_recv().ok()
+    }
+
+    /// Corrections that have come since the last call.
+    pub fn corrections(&mut self) -> Vec<Correction> {
+        let mut all = Vec::new();
+        while let Ok((position, corrections)) = self.corrections.try_recv() {
+            self.corrected = Some(position);
+            all.extend(corrections);
+        }
+        all
+    }
+
+    /// The position of the last correction given out.
+    pub fn corrected(&self) -> Option<String> {
+        self.corrected.clone()
+    }
+
+    /// Figures that others may read.
+    pub fn gauge(&self) -> Arc<Mutex<KeeperGauge>> {
+        Arc::clone(&self.gauge)
+    }
+}
+
+/// What a cluster begins with.
+pub struct Opened {
+    /// Commits.
+    pub keeper: Keeper,
+    /// From where to go on.
+    pub start: Start,
+    /// The rules then in force, and those remembered.
+    pub remembered: Vec<Remembered>,
+}
+
+/// Becomes the owner of the checkpoints and reads from where to go on. If another engine's lease lives, waits for it to end once.
+///
+/// # Errors
+/// If the store can't be used, another engine goes on owning it, or what it holds can't be understood.
+pub fn open(
+    state: &State,
+    owner: &str,
+    publisher: Option<Publisher>,
+) -> Result<Option<Opened>, CheckpointError> {
+    let Some(mut store) = state.open()? else { return Ok(None) };
+    let until = Instant::now() + LEASE + RETRY;
+    let taken = loop {
+        match store.take(owner, LEASE) {
+            Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
+                tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
+                thread::sleep(Duration::from_millis(for_ms).min(RETRY));
+            }
+            taken => break taken?,
+        }
+    };
+    let (folding, folder) = Folder::start(state.open()?, taken.generation);
+    let mut resumed = Resumed::default();
+    if let Some(committed) = &taken.committed {
+        resumed.read(&mut *store, &committed.manifest, committed.n)?;
+    }
+    resumed.start.generation = taken.generation;
+    let gauge = Arc::new(Mutex::new(KeeperGauge::default()));
+    let (snapshots, snapshots_from) = mpsc::sync_channel(1);
+    let (done_to, done) = mpsc::channel();
+    let (corrections_to, corrections) = mpsc::sync_channel(4);
+    let Resumed { start, remembered, manifest, crowds } = resumed;
+    let corrected = manifest.as_ref().and_then(|m| m.corrections.clone());
+    let mut keeping = Keeping {
+        store,
+        generation: taken.generation,
+        last: start.checkpoint,
+        unlisted: collect_garbage(state, manifest.as_ref(), &crowds)?,
+        listed: VecDeque::new(),
+        dropped: VecDeque::new(),
+        rules: None,
+        crowds,
+        folding,
+        folder,
+        publisher,
+        edits: corrected.clone(),
+        edits_done: corrected.clone(),
+        gauge: Arc::clone(&gauge),
+    };
+    if let Some(manifest) = manifest {
+        keeping.resume(manifest);
+    }
+    thread::spawn(move || keeping.run(&snapshots_from, &done_to, &corrections_to));
+    Ok(Some(Opened { keeper: Keeper { snapshots, done, corrections, corrected, gauge }, start, remembered }))
+}
+
+/// What was found at the start.
+#[derive(Default)]
+struct Resumed {
+    start: Start,
+    remembered: Vec<Remembered>,
+    manifest: Option<Manifest>,
+    crowds: BTreeSet<String>,
+}
+
+fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
+    CheckpointError::Format { place: place.to_owned(), reason: reason.into() }
+}
+
+/// Reads a blob that a manifest lists.
+pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<Vec<u8>, CheckpointError> {
+    match store.blob(&blob.name)? {
+        Some(bytes) if blob.fits(&bytes) => Ok(bytes),
+        Some(_) => Err(format(
+            &blob.name,
+            "does not hold what the manifest says; restore the store from a backup, or choose another prefix or file to begin anew",
+        )),
+        None => Err(format(
+            &blob.name,
+            "the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew",
+        )),
+    }
+}
+
+impl Resumed {
+    fn read(
+        &mut self,
+        store: &mut dyn CheckpointStore,
+        manifest: &[u8],
+        n: u64,
+    ) -> Result<(), CheckpointError> {
+        let manifest = Manifest::from_json(manifest).map_err(|e| format("the manifest", e))?;
+        let rules = listed(store, &manifest.rules)?;
+        let rules = String::from_utf8_lossy(&rules);
+        let crowds = &mut self.crowds;
+        let mut crowd = |digest: &str| {
+            let name = format!("crowd:{digest}");
+            let bytes = store.blob(&name).map_err(|e| e.to_string())?;
+            crowds.insert(name);
+            Crowd::from_portable(&bytes.ok_or_else(|| format!("crowd {digest} is not there"))?)
+        };
+        self.remembered =
+            remembered::from_json(&rules, &mut crowd).map_err(|e| format(&manifest.rules.name, e))?;
+        let in_force = self.remembered.iter().filter(|r| r.in_force);
+        self.start = Start {
+            generation: 0,
+            positions: manifest.positions.clone(),
+            clocks: manifest.clocks.clone(),
+            checkpoint: Some(n),
+            states: in_force.flat_map(|r| r.published.lineage.names(&r.published.rule_id)).collect(),
+            blobs: manifest.blobs.iter().filter(|l| !l.blob.triggers).map(|l| l.blob.name.clone()).collect(),
+        };
+        self.manifest = Some(manifest);
+        Ok(())
+    }
+}
+
+/// Blobs that no manifest lists: of checkpoints that were never committed.
+fn collect_garbage(
+    state: &State,
+    manifest: Option<&Manifest>,
+    crowds: &BTreeSet<String>,
+) -> Result<Vec<String>, CheckpointError> {
+    let Some(mut store) = state.open()? else { return Ok(Vec::new()) };
+    let listed: BTreeSet<&str> = manifest
+        .iter()
+        .flat_map(|m| m.blobs.iter().map(|l| l.blob.name.as_str()).chain([m.rules.name.as_str()]))
+        .chain(crowds.iter().map(String::as_str))
+        .collect();
+    Ok(store.blobs()?.into_iter().filter(|name| !listed.contains(name.as_str())).collect())
+}
+
+/// A listed blob and how far it is.
+struct Followed {
+    listed: Listed,
+    folded: Option<Instant>,
+}
+
+struct Keeping {
+    store: Box<dyn CheckpointStore>,
+    generation: u64,
+    last: Option<u64>,
+    /// Blobs to be removed once the next commit no longer lists them.
+    unlisted: Vec<String>,
+    listed: VecDeque<Followed>,
+    dropped: VecDeque<Dropped>,
+    /// The rules last written, and their blob.
+    rules: Option<(Arc<Vec<Remembered>>, BlobRef)>,
+    /// Crowds that are written.
+    crowds: BTreeSet<String>,
+    folding: mpsc::Sender<Work>,
+    folder: mpsc::Receiver<u64>,
+    publisher: Option<Publisher>,
+    /// The last correction read, and the last one committed.
+    edits: Option<String>,
+    edits_done: Option<String>,
+    gauge: Arc<Mutex<KeeperGauge>>,
+}
+
+impl Keeping {
+    fn run(
+        &mut self,
+        snapshots: &mpsc::Receiver<Snapshot>,
+        done: &mpsc::Sender<Done>,
+        corrections: &mpsc::SyncSender<(String, Vec<Correction>)>,
+    ) {
+        let mut renewed = Instant::now();
+        let unlisted = std::mem::take(&mut self.unlisted);
+        self.remove(&unlisted);
+        loop {
+            match snapshots.recv_timeout(LOOK) {
+                Ok(snapshot) => {
+                    let n = snapshot.n;
+                    self.commit(snapshot);
+                    if done.send(Done { n }).is_err() {
+                        return;
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    // The end of the work: another engine need not wait.
+                    let _ = self.store.release(self.generation);
+                    return;
+                }
+            }
+            self.folded();
+            if renewed.elapsed() >= RENEW {
+                renewed = Instant::now();
+                self.renew();
+            }
+            self.read_corrections(corrections);
+        }
+    }
+
+    /// Takes up what the last run left to be folded and published.
+    fn resume(&mut self, manifest: Manifest) {
+        let numbers: BTreeSet<u64> =
+            manifest.blobs.iter().map(|l| l.n).chain(manifest.dropped.iter().map(|d| d.n)).collect();
+        self.dropped = manifest.dropped.into();
+        self.listed = manifest.blobs.into_iter().map(|listed| Followed { listed, folded: None }).collect();
+        numbers.into_iter().for_each(|n| self.hand_on(n));
+    }
+
+    /// Hands a committed checkpoint to those who wait for it.
+    fn hand_on(&mut self, n: u64) {
+        let of_n = |triggers: bool| -> Vec<BlobRef> {
+            let same = self.listed.iter().filter(|f| f.listed.n == n && f.listed.blob.triggers == triggers);
+            same.map(|f| f.listed.blob.clone()).collect()
+        };
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(Batch { n, blobs: of_n(true) });
+        }
+        let dropped = self.dropped.iter().filter(|d| d.n == n).flat_map(|d| d.names.clone()).collect();
+        // The thread lives as long as the process.
+        let _ = self.folding.send(Work { n, blobs: of_n(false), dropped });
+    }
+
+    fn commit(&mut self, snapshot: Snapshot) {
+        while self.unfolded() > UNFOLDED {
+            self.renew();
+            thread::sleep(RETRY);
+            self.folded();
+        }
+        let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, took } = snapshot;
+        let (rules, unused) = self.write_rules(rules, n);
+        let bytes = blobs.iter().map(|b| b.bytes).sum();
+        let gone = self.unlist();
+        self.listed
+            .extend(blobs.into_iter().map(|blob| Followed { listed: Listed { n, blob }, folded: None }));
+        if !dropped.is_empty() {
+            self.dropped.push_back(Dropped { n, names: dropped });
+        }
+        let manifest = Manifest {
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
+            positions,
+            clocks,
+            corrections: corrections.clone(),
+            rules,
+            blobs: self.listed.iter().map(|f| f.listed.clone()).collect(),
+            dropped: self.dropped.iter().cloned().collect(),
+        };
+        let manifest = manifest.to_json();
+        let (generation, store) = (self.generation, &mut self.store);
+        persist("a commit", || store.commit(generation, n, &manifest));
+        self.last = Some(n);
+        self.hand_on(n);
+        self.remove(&[gone, unused].concat());
+        if let Some(position) = corrections.filter(|c| Some(c) != self.edits_done.as_ref()) {
+            // Those that stay because the store is away now go with the next.
+            if self.store.trim_edits(&position).is_ok() {
+                self.edits_done = Some(position);
+            }
+        }
+        let unfolded = self.unfolded();
+        *self.gauge.lock().unwrap_or_else(PoisonError::into_inner) =
+            KeeperGauge { committed: n, at: Some(Instant::now()), took, bytes, unfolded };
+    }
+
+    /// Writes the rules and their crowds if they are others than before; gives the blobs that are then unused.
+    fn write_rules(&mut self, rules: Arc<Vec<Remembered>>, n: u64) -> (BlobRef, Vec<String>) {
+        if let Some((written, blob)) = &self.rules
+            && Arc::ptr_eq(written, &rules)
+        {
+            return (blob.clone(), Vec::new());
+        }
+        let (json, crowds) = remembered::to_json(&rules);
+        let store = &mut self.store;
+        let needed: BTreeMap<String, Crowd> =
+            crowds.into_iter().map(|c| (format!("crowd:{}", c.digest()), c)).collect();
+        for (name, crowd) in needed.iter().filter(|(name, _)| !self.crowds.contains(*name)) {
+            let bytes = crowd.to_portable();
+            persist("a crowd", || store.put_blob(name, &bytes));
+        }
+        let name = format!("ckpt:{}:{n}:rules:0", self.generation);
+        persist("the rules", || store.put_blob(&name, json.as_bytes()));
+        let blob = BlobRef::of(name, json.as_bytes(), false);
+        let former = self.rules.replace((rules, blob.clone()));
+        let mut unused: Vec<String> =
+            self.crowds.iter().filter(|name| !needed.contains_key(*name)).cloned().collect();
+        self.crowds = needed.into_keys().collect();
+        unused.extend(former.map(|(_, blob)| blob.name));
+        (blob, unused)
+    }
+
+    /// Takes blobs off the list that were folded long ago.
+    fn unlist(&mut self) -> Vec<String> {
+        let published = self.publisher.as_ref().map_or(u64::MAX, Publisher::published);
+        let mut gone = Vec::new();
+        while let Some(first) = self.listed.front()
+            && first.folded.is_some_and(|at| at.elapsed() >= LISTED_AFTER)
+            && first.listed.n <= published
+        {
+            gone.extend(self.listed.pop_front().map(|f| f.listed.blob.name));
+        }
+        gone
+    }
+
+    fn unfolded(&self) -> usize {
+        let numbers: BTreeSet<u64> =
+            self.listed.iter().filter(|f| f.folded.is_none()).map(|f| f.listed.n).collect();
+        numbers.len()
+    }
+
+    /// Takes in what was folded.
+    fn folded(&mut self) {
+        while let Ok(n) = self.folder.try_recv() {
+            let now = Instant::now();
+            for followed in self.listed.iter_mut().filter(|f| f.listed.n <= n) {
+                followed.folded.get_or_insert(now);
+            }
+            self.dropped.retain(|dropped| dropped.n > n);
+        }
+    }
+
+    /// Removes blobs; those that stay because the store is away are garbage to be collected at the next start.
+    fn remove(&mut self, names: &[String]) {
+        if !names.is_empty()
+            && let Err(error) = self.store.remove_blobs(names)
+        {
+            tracing::warn!(%error, "old blobs stay until the next start");
+        }
+    }
+
+    fn renew(&mut self) {
+        match self.store.renew(self.generation, LEASE) {
+            Ok(stored) if stored < self.last => {
+                tracing::error!(stored, ours = self.last, "the checkpoint store has gone back");
+                std::process::exit(crate::run::exit::STATE_LOST)
+            }
+            Ok(_) => {}
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "the lease can't be prolonged now");
+            }
+            Err(error) => fail(&error),
+        }
+    }
+
+    fn read_corrections(&mut self, to: &mpsc::SyncSender<(String, Vec<Correction>)>) {
+        let edits = match self.store.edits(self.edits.as_deref(), CORRECTIONS) {
+            Ok(edits) => edits,
+            Err(error) if error.is_transient() => return,
+            Err(error) => fail(&error),
+        };
+        let Some(last) = edits.last().map(|e| e.position.clone()) else { return };
+        let corrections = edits.iter().filter_map(correction).collect();
+        if to.try_send((last.clone(), corrections)).is_ok() {
+            self.edits = Some(last);
+        }
+    }
+}
+
+/// An edit as people wrote it.
+fn correction(edit: &Edit) -> Option<Correction> {
+    let field = |name: &str| edit.pairs.iter().find(|(n, _)| n == name).map(|(_, text)| text.clone());
+    let (Some(rule_id), Some(condition), Some(key)) = (field("rule"), field("condition"), field("key"))
+    else {
+        let position = &edit.position;
+        tracing::warn!(
+            position,
+            "a correction is passed over; write `rule`, `condition`, `key`, `value` and `by`"
+        );
+        return None;
+    };
+    let by = field("by").unwrap_or_else(|| "unknown".to_owned());
+    let text = field("value");
+    tracing::info!(rule_id, condition, key, value = text, by, "state is corrected");
+    Some(Correction { rule_id, condition, key, text, by })
+}

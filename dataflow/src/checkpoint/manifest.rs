@@ -1,0 +1,95 @@
+//! The manifest of a checkpoint: what it consists of. JSON, so that people can look at it.
+
+use serde::{Deserialize, Serialize};
+
+use super::BlobRef;
+
+/// The format this release writes.
+const FORMAT: u32 = 1;
+
+/// What a checkpoint consists of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    /// When it was committed, unix ms by the wall clock; for people.
+    pub(super) at: i64,
+    /// First offset that is not in it, by partition.
+    pub(super) positions: Vec<(u32, u64)>,
+    /// The ingest clocks, by partition.
+    pub(super) clocks: Vec<(u32, i64)>,
+    /// The last correction by people that is in it.
+    pub(super) corrections: Option<String>,
+    /// The blob of the rules in force.
+    pub(super) rules: BlobRef,
+    /// Blobs of changes that may not be folded, in their order.
+    pub(super) blobs: Vec<Listed>,
+    /// State that is to be dropped, if it is not yet.
+    pub(super) dropped: Vec<Dropped>,
+}
+
+/// A blob, and which checkpoint it is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Listed {
+    pub(super) n: u64,
+    pub(super) blob: BlobRef,
+}
+
+/// Names of state that no rule has behind a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Dropped {
+    pub(super) n: u64,
+    pub(super) names: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<M> {
+    format: u32,
+    #[serde(flatten)]
+    manifest: M,
+}
+
+impl Manifest {
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        // Texts and numbers always serialize.
+        serde_json::to_vec(&Versioned { format: FORMAT, manifest: self }).unwrap_or_default()
+    }
+
+    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        if head.format != FORMAT {
+            return Err(format!(
+                "has format {}, this release knows {FORMAT}; resume it with the release that wrote it, or choose another prefix or file to begin anew",
+                head.format
+            ));
+        }
+        let all: Versioned<serde_json::Value> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        serde_json::from_value(all.manifest).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_reads_back_and_another_format_is_refused() {
+        let blob = BlobRef::of("ckpt:1:rules:1".into(), b"x", false);
+        let manifest = Manifest {
+            at: 5,
+            positions: vec![(0, 7)],
+            clocks: vec![(0, i64::MIN)],
+            corrections: Some("1-0".into()),
+            rules: blob.clone(),
+            blobs: vec![Listed { n: 3, blob }],
+            dropped: vec![Dropped { n: 3, names: vec!["r:c:1".into()] }],
+        };
+        let json = manifest.to_json();
+        assert_eq!(Manifest::from_json(&json), Ok(manifest));
+        let later = String::from_utf8(json).unwrap().replace("\"format\":1", "\"format\":2");
+        assert!(Manifest::from_json(later.as_bytes()).unwrap_err().contains("has format 2"));
+    }
+}

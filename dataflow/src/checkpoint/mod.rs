@@ -1,0 +1,83 @@
+//! Checkpoints: exactly-once state.
+//!
+//! ```text
+//!  evaluate ──parts──► writer (a thread per worker) ──blobs──► store
+//!      │ barrier n                  │ what was written
+//!      ▼                            ▼
+//!  control (worker 0) ◄──reports── all workers           store ──► restore ──► evaluate (after a restart)
+//!      │ all is there, sinks have delivered
+//!      ▼
+//!  keeper (a thread, process 0) ── commits n, folds blobs into readable state, keeps the lease, reads corrections
+//! ```
+//!
+//! **Invariants**
+//! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changed state since the state that is
+//!   folded. It is committed after all its blobs are written, by one compare-and-set.
+//! - Blobs are folded in the order of their checkpoints, after the commit. A manifest lists every blob that is not folded, or was
+//!   folded less than a minute ago; so a store that lost a fold in a fail-over loses nothing.
+//! - Texts are absolute: folding or restoring a blob twice, or over later state that it precedes in the list, ends the same, as all
+//!   later blobs are listed behind it.
+//! - State is named by rule, condition and beginning; names that no rule has are not read, and dropped behind the commit after
+//!   which no rule had them.
+//! - Whoever lost the ownership writes nothing that counts: blobs carry the generation in their name, commits and folds are
+//!   checked in the store. It then ends.
+//! - If the store has gone back behind our last commit, the process ends, and the cluster restarts from what is there.
+//!
+//! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the barrier is an
+//! epoch, which timely aligns.
+
+mod blob;
+mod fold;
+mod keeper;
+mod manifest;
+mod publish;
+pub mod restore;
+mod state;
+pub mod writer;
+
+use std::time::Duration;
+
+pub use blob::BlobRef;
+pub use keeper::{Done, Keeper, KeeperGauge, Opened, Snapshot, open};
+pub use publish::{Publisher, Transactions};
+use sinks::checkpoint::CheckpointError;
+pub use state::State;
+
+/// How long an owner may be silent before another engine takes over.
+const LEASE: Duration = Duration::from_secs(10);
+/// Between two tries of something that fails for the moment.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Ends the process: its state can't be kept any more. What may pass by itself gets a code with which the supervisor restarts the
+/// cluster.
+fn fail(error: &CheckpointError) -> ! {
+    tracing::error!(%error, "checkpoints can't go on");
+    let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
+    std::process::exit(if lost || error.is_transient() {
+        crate::run::exit::STATE_LOST
+    } else {
+        crate::run::exit::STATE_UNUSABLE
+    })
+}
+
+/// Does something until it succeeds, as long as it fails only for the moment.
+fn persist<T>(what: &str, mut attempt: impl FnMut() -> Result<T, CheckpointError>) -> T {
+    let mut said = false;
+    loop {
+        match attempt() {
+            Ok(done) => {
+                if said {
+                    tracing::info!("{what}: the checkpoint store is back");
+                }
+                return done;
+            }
+            Err(error) if error.is_transient() => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(%error, "{what} waits for the checkpoint store");
+                }
+                std::thread::sleep(RETRY);
+            }
+            Err(error) => fail(&error),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Where a cluster keeps its state, as configured.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig, SqliteCheckpoints};
+
+/// Where state is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nowhere: it lives in memory alone.
+    None,
+    /// For as long as the command runs: it survives a crash of the cluster. The supervisor says where.
+    Run,
+    /// In an SQLite file.
+    Sqlite(PathBuf),
+    /// In Redis or a Redis Cluster.
+    Redis(RedisConfig),
+}
+
+impl State {
+    /// Takes a text for what it looks like.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn at(text: &str) -> Result<Self, String> {
+        let path = std::path::Path::new(text);
+        match path.extension().and_then(|e| e.to_str()) {
+            _ if text == "none" => Ok(State::None),
+            _ if text.starts_with("redis://") || text.starts_with("rediss://") => {
+                Ok(State::Redis(RedisConfig { urls: vec![text.to_owned()], ..RedisConfig::default() }))
+            }
+            Some("db" | "sqlite" | "sqlite3") => Ok(State::Sqlite(path.to_owned())),
+            _ => Err(format!("{text} is no place for state; write a file *.db, redis://HOST:PORT, or none")),
+        }
+    }
+
+    /// Opens the store; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub fn open(&self) -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
+        Ok(match self {
+            State::None | State::Run => None,
+            State::Sqlite(path) => Some(Box::new(SqliteCheckpoints::open(path)?)),
+            State::Redis(config) => Some(Box::new(RedisCheckpoints::open(config)?)),
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! The writer: a thread per worker that puts the parts of checkpoints into the store as blobs, and the operator that
+//! reports them.
+//!
+//! What waits in its queue is one checkpoint at most, since the next is not begun before this one is committed.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use operators::ops::{Part, Saver, Signal};
+use sinks::checkpoint::CheckpointStore;
+use timely::{
+    container::CapacityContainerBuilder,
+    dataflow::{
+        StreamVec,
+        channels::pact::Pipeline,
+        operators::{
+            Capability,
+            generic::{OutputBuilder, builder_rc::OperatorBuilder},
+        },
+    },
+    scheduling::SyncActivator,
+};
+
+use super::{
+    blob::{BlobRef, encode},
+    persist,
+};
+use crate::run::report::Report;
+
+/// Takes a worker's parts; `evaluate` has it.
+pub struct Writer {
+    parts: mpsc::Sender<(u64, Part)>,
+    holds_triggers: bool,
+}
+
+/// The other end: what was written.
+pub struct Written {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// The engine's generation, as soon as it is known.
+    generation: AtomicU64,
+    done: Mutex<Vec<(u64, Vec<BlobRef>)>>,
+    wake: Mutex<Option<SyncActivator>>,
+}
+
+/// Starts the thread of a worker.
+pub fn start(store: Box<dyn CheckpointStore>, worker: usize, holds_triggers: bool) -> (Writer, Written) {
+    let (parts, from) = mpsc::channel();
+    let shared = Arc::new(Shared {
+        generation: AtomicU64::new(0),
+        done: Mutex::new(Vec::new()),
+        wake: Mutex::new(None),
+    });
+    let written = Written { shared: Arc::clone(&shared) };
+    thread::spawn(move || write(store, worker, &from, &shared));
+    (Writer { parts, holds_triggers }, written)
+}
+
+fn write(
+    mut store: Box<dyn CheckpointStore>,
+    worker: usize,
+    parts: &mpsc::Receiver<(u64, Part)>,
+    shared: &Shared,
+) {
+    let mut blobs: Vec<BlobRef> = Vec::new();
+    while let Ok((n, part)) = parts.recv() {
+        let Some(bytes) = encode(&part) else {
+            let done = (n, std::mem::take(&mut blobs));
+            shared.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+            if let Some(wake) = &*shared.wake.lock().unwrap_or_else(PoisonError::into_inner) {
+                // The worker may be gone; then nobody waits.
+                let _ = wake.activate();
+            }
+            continue;
+        };
+        let generation = shared.generation.load(Ordering::SeqCst);
+        let name = format!("ckpt:{generation}:{n}:{worker}:{}", blobs.len());
+        persist("a checkpoint", || store.put_blob(&name, &bytes));
+        blobs.push(BlobRef::of(name, &bytes, matches!(part, Part::Triggers(_))));
+    }
+}
+
+impl Saver for Writer {
+    fn holds_triggers(&self) -> bool {
+        self.holds_triggers
+    }
+
+    fn save(&self, n: u64, part: Part) {
+        // The thread lives as long as the process.
+        let _ = self.parts.send((n, part));
+    }
+}
+
+/// Reports what a worker's writer has written.
+pub fn reports<'s>(
+    signals: StreamVec<'s, u64, Signal>,
+    written: Option<Written>,
+) -> StreamVec<'s, u64, Report> {
+    let scope = signals.scope();
+    let mut builder = OperatorBuilder::new("checkpoint.written".to_owned(), scope);
+    let mut signals = builder.new_input(signals, Pipeline);
+    let (output, reports) = builder.new_output::<Vec<Report>>();
+    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Report>>>::from(output);
+    if let Some(Written { shared }) = &written {
+        let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
+        *shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+    builder.build(move |initial| {
+        drop(initial);
+        let mut held: Option<Capability<u64>> = None;
+        move |frontiers| {
+            signals.for_each(|time, words| {
+                for word in words.drain(..) {
+                    match (word, &written) {
+                        (Signal::Epoch(_), Some(_)) => held = Some(time.retain(0)),
+                        (Signal::Start(start), Some(Written { shared })) => {
+                            shared.generation.store(start.generation, Ordering::SeqCst);
+                        }
+                        _ => {}
+                    }
+                }
+            });
+            if frontiers[0].is_empty() {
+                held = None;
+            }
+            let (Some(at), Some(Written { shared })) = (&held, &written) else { return };
+            let done = std::mem::take(&mut *shared.done.lock().unwrap_or_else(PoisonError::into_inner));
+            let saved = done.into_iter().map(|(n, blobs)| Report::Saved { n, blobs });
+            output.activate().session(at).give_iterator(saved);
+        }
+    });
+    reports
+}

@@ -1,0 +1,155 @@
+//! What the rules feed knows of each rule, and what a restart must know of it again.
+//!
+//! It is part of every checkpoint: after a restart the very rules that made the state are in force before the source of rules is
+//! read, and whatever it says differently is then a change like any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use operators::rule::{
+    book::Published,
+    crowd::{Crowd, Departed},
+    lineage::Lineage,
+};
+use serde::{Deserialize, Serialize};
+
+/// A rule as the feed knows it. One that is retired or quarantined is remembered too, so that no number of its states is used twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remembered {
+    /// The rule as it is in force, or was last.
+    pub published: Published,
+    /// The document as the source gave it, its crowd included; empty once retired.
+    pub document: String,
+    /// Whether it is in force.
+    pub in_force: bool,
+    /// Why it was stopped, if it was for its own faults.
+    pub quarantined: Option<String>,
+    /// Why the breaker paused it, if it did.
+    pub broken: Option<String>,
+    /// How many pauses it has had.
+    pub pauses: u64,
+}
+
+/// The stored form: crowds apart, by their digests.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    rule_id: String,
+    version: u64,
+    publish: i64,
+    document: String,
+    published: String,
+    in_force: bool,
+    quarantined: Option<String>,
+    broken: Option<String>,
+    pause: Option<u64>,
+    pauses: u64,
+    skipped: BTreeSet<u64>,
+    lineage: Lineage,
+    crowd: Option<String>,
+    departed: Vec<(i64, String)>,
+    scripts: BTreeMap<String, String>,
+}
+
+/// Writes rules as JSON, and gives the crowds that go with it.
+pub fn to_json(rules: &[Remembered]) -> (String, Vec<Crowd>) {
+    let mut crowds = BTreeMap::new();
+    let mut apart = |crowd: &Crowd| {
+        crowds.insert(crowd.digest(), crowd.clone());
+        crowd.digest()
+    };
+    let mut stored = |rule: &Remembered| {
+        let p = rule.published.clone();
+        Stored {
+            rule_id: p.rule_id,
+            version: p.version,
+            publish: p.publish,
+            document: rule.document.clone(),
+            published: p.document,
+            in_force: rule.in_force,
+            quarantined: rule.quarantined.clone(),
+            broken: rule.broken.clone(),
+            pause: p.pause,
+            pauses: rule.pauses,
+            skipped: p.skipped,
+            lineage: p.lineage,
+            crowd: p.crowd.as_ref().map(&mut apart),
+            departed: p.departed.iter().map(|d| (d.at, apart(&d.guids))).collect(),
+            scripts: p.scripts,
+        }
+    };
+    let all: Vec<Stored> = rules.iter().map(&mut stored).collect();
+    // Texts, numbers and maps with text keys always serialize.
+    (serde_json::to_string(&all).unwrap_or_default(), crowds.into_values().collect())
+}
+
+/// Reads what [`to_json`] wrote; `crowd` finds a crowd by its digest.
+///
+/// # Errors
+/// If it is something else, or a crowd is not to be had.
+pub fn from_json(
+    text: &str,
+    crowd: &mut dyn FnMut(&str) -> Result<Crowd, String>,
+) -> Result<Vec<Remembered>, String> {
+    let all: Vec<Stored> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let mut rule = |s: Stored| {
+        let departed = s.departed.into_iter().map(|(at, d)| Ok(Departed { at, guids: crowd(&d)? }));
+        let departed = departed.collect::<Result<Vec<_>, String>>()?;
+        Ok(Remembered {
+            published: Published {
+                rule_id: s.rule_id,
+                version: s.version,
+                document: s.published,
+                crowd: s.crowd.map(|d| crowd(&d)).transpose()?,
+                publish: s.publish,
+                pause: s.pause,
+                skipped: s.skipped,
+                lineage: s.lineage,
+                departed,
+                scripts: s.scripts,
+            },
+            document: s.document,
+            in_force: s.in_force,
+            quarantined: s.quarantined,
+            broken: s.broken,
+            pauses: s.pauses,
+        })
+    };
+    all.into_iter().map(&mut rule).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_read_back_with_their_crowds() {
+        let crowd = |guids: &[u64]| Crowd::new(guids.iter().copied().collect());
+        let first = Published::first(
+            r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#,
+            3,
+            1_766_000_000_000,
+            BTreeMap::new(),
+        )
+        .unwrap();
+        let rule = Remembered {
+            published: Published {
+                crowd: Some(crowd(&[1, 2])),
+                departed: vec![Departed { at: 5, guids: crowd(&[9]) }],
+                pause: Some(2),
+                skipped: [1].into(),
+                ..first
+            },
+            document: "{}".into(),
+            in_force: true,
+            quarantined: None,
+            broken: Some("too much".into()),
+            pauses: 2,
+        };
+        let (text, crowds) = to_json(std::slice::from_ref(&rule));
+        assert_eq!(crowds.len(), 2);
+        let mut find =
+            |digest: &str| crowds.iter().find(|c| c.digest() == digest).cloned().ok_or_else(String::new);
+        assert_eq!(from_json(&text, &mut find).unwrap(), [rule]);
+        assert!(from_json(&text, &mut |_| Err("gone".into())).is_err());
+    }
+}

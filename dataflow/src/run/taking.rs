@@ -1,0 +1,216 @@
+//! The taking of checkpoints, as worker 0 decides about it.
+//!
+//! **Protocol.** A barrier is announced two epochs ahead. Every worker's sources report where they stood when they closed the last
+//! epoch before it, every `evaluate` hands over what changed; when all of a worker's blobs are written, it reports
+//! them. Once all workers have reported, the dataflow has completed the epochs before the barrier, and the sinks have delivered
+//! what was fired in them, the keeper commits. Then sources are told, and the next checkpoint may begin.
+//!
+//! **Invariants**
+//! - One checkpoint at a time: while the store is away, none is begun, and what changed is only noted. So what waits is
+//!   bounded by one checkpoint, and by the state that is there.
+//! - A commit's positions, clocks, rules and state are all as of its barrier.
+//! - Whatever fired before the barrier has left the sinks when the commit is made.
+//! - If triggers wait for their commit and it takes longer than [`HOLD_AFTER`], sources pause until it is made.
+
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use operators::ops::{
+    Signal, Start,
+    match_events::{Mark, Marked},
+};
+
+use super::{remembered::Remembered, report::Report};
+use crate::checkpoint::{BlobRef, Done, Keeper, Snapshot};
+
+/// Triggers that wait for their commit may wait this long before sources pause.
+const HOLD_AFTER: Duration = Duration::from_secs(10);
+
+/// How far sinks have come.
+pub trait Delivery {
+    /// What has been handed to them so far.
+    fn handed(&self) -> Vec<u64>;
+
+    /// Whether all of that is delivered, or given up with a record of it.
+    fn has_settled(&self, handed: &[u64]) -> bool;
+}
+
+/// Takes checkpoints.
+pub struct Checkpoints {
+    keeper: Keeper,
+    every: Duration,
+    delivery: Rc<dyn Delivery>,
+    /// Whether triggers wait for their commit.
+    holds_triggers: bool,
+    next: u64,
+    last: Instant,
+    /// Positions and clocks of the checkpoint before.
+    positions: BTreeMap<u32, u64>,
+    clocks: BTreeMap<u32, i64>,
+    rules: Option<Arc<Vec<Remembered>>>,
+    dropped: Vec<String>,
+    taking: Option<Taking>,
+    holding: bool,
+    /// After all sources have ended: whether the checkpoint that follows is begun, and done.
+    last_one: (bool, bool),
+}
+
+/// A checkpoint being taken.
+struct Taking {
+    n: u64,
+    at: u64,
+    asked: Instant,
+    marked: usize,
+    saved: usize,
+    blobs: Vec<BlobRef>,
+    rules: Arc<Vec<Remembered>>,
+    dropped: Vec<String>,
+    corrections: Option<String>,
+    /// What sinks had been handed when the dataflow was past the barrier.
+    fired: Option<Vec<u64>>,
+    sent: bool,
+    last_one: bool,
+}
+
+impl Checkpoints {
+    /// Goes on from `start`, with a checkpoint at every so often.
+    pub fn new(
+        keeper: Keeper,
+        start: &Start,
+        every: Duration,
+        delivery: Rc<dyn Delivery>,
+        holds_triggers: bool,
+    ) -> Self {
+        Checkpoints {
+            keeper,
+            every,
+            delivery,
+            holds_triggers,
+            next: start.checkpoint.map_or(1, |n| n + 1),
+            last: Instant::now(),
+            positions: start.positions.iter().copied().collect(),
+            clocks: start.clocks.iter().copied().collect(),
+            rules: None,
+            dropped: Vec::new(),
+            taking: None,
+            holding: false,
+            last_one: (false, false),
+        }
+    }
+
+    /// Other rules are in force behind all barriers announced so far.
+    pub fn rules_change(&mut self, dropped: Vec<String>, rules: Arc<Vec<Remembered>>) {
+        self.dropped.extend(dropped);
+        self.rules = Some(rules);
+    }
+
+    /// A worker's word about a checkpoint.
+    pub fn hear(&mut self, report: Report) {
+        let Some(taking) = &mut self.taking else { return };
+        match report {
+            Report::Marked(Marked { mark: Mark::Checkpoint(n), positions, clocks }) if n == taking.n => {
+                taking.marked += 1;
+                self.positions.extend(positions);
+                for (partition, clock) in clocks {
+                    let known = self.clocks.entry(partition).or_insert(i64::MIN);
+                    *known = clock.max(*known);
+                }
+            }
+            Report::Saved { n, blobs } if n == taking.n => {
+                taking.saved += 1;
+                taking.blobs.extend(blobs);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the checkpoint after the end of all sources is made.
+    pub fn all_saved(&self) -> bool {
+        self.last_one.1
+    }
+
+    /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an epoch is complete.
+    pub fn work(
+        &mut self,
+        at: u64,
+        peers: usize,
+        passed: &dyn Fn(u64) -> bool,
+        ended: bool,
+        words: &mut Vec<Signal>,
+    ) {
+        self.done(words);
+        self.correct(at, words);
+        let due = self.last.elapsed() >= self.every || (ended && !self.last_one.0);
+        match (&mut self.taking, &self.rules) {
+            (None, Some(rules)) if due => {
+                let n = self.next;
+                self.next += 1;
+                self.last = Instant::now();
+                self.last_one.0 |= ended;
+                self.taking = Some(Taking {
+                    n,
+                    at,
+                    asked: Instant::now(),
+                    marked: 0,
+                    saved: 0,
+                    blobs: Vec::new(),
+                    rules: Arc::clone(rules),
+                    dropped: std::mem::take(&mut self.dropped),
+                    corrections: self.keeper.corrected(),
+                    fired: None,
+                    sent: false,
+                    last_one: ended,
+                });
+                words.push(Signal::Checkpoint { n, at });
+            }
+            (Some(taking), _) if !taking.sent && taking.marked == peers && taking.saved == peers => {
+                if taking.fired.is_none() && passed(taking.at) {
+                    taking.fired = Some(self.delivery.handed());
+                }
+                if taking.fired.as_ref().is_some_and(|fired| self.delivery.has_settled(fired)) {
+                    taking.sent = true;
+                    self.keeper.commit(Snapshot {
+                        n: taking.n,
+                        positions: self.positions.iter().map(|(p, o)| (*p, *o)).collect(),
+                        clocks: self.clocks.iter().map(|(p, c)| (*p, *c)).collect(),
+                        rules: Arc::clone(&taking.rules),
+                        dropped: std::mem::take(&mut taking.dropped),
+                        corrections: taking.corrections.take(),
+                        blobs: std::mem::take(&mut taking.blobs),
+                        took: taking.asked.elapsed(),
+                    });
+                }
+            }
+            _ => {}
+        }
+        let late = self.taking.as_ref().is_some_and(|taking| taking.asked.elapsed() > HOLD_AFTER);
+        if self.holds_triggers && late != self.holding {
+            self.holding = late;
+            words.push(Signal::Hold(late));
+        }
+    }
+
+    /// Takes in what the keeper has done.
+    fn done(&mut self, words: &mut Vec<Signal>) {
+        while let Some(Done { n }) = self.keeper.done() {
+            if let Some(taking) = self.taking.take_if(|taking| taking.n == n) {
+                self.last_one.1 |= taking.last_one;
+                words.push(Signal::Committed(Arc::new(
+                    self.positions.iter().map(|(p, o)| (*p, *o)).collect(),
+                )));
+            }
+        }
+    }
+
+    /// Passes on corrections by people. They belong to the checkpoint that is announced next.
+    fn correct(&mut self, at: u64, words: &mut Vec<Signal>) {
+        let corrections = if self.rules.is_some() { self.keeper.corrections() } else { Vec::new() };
+        if !corrections.is_empty() {
+            words.push(Signal::Correct { corrections: Arc::new(corrections), at });
+        }
+    }
+}

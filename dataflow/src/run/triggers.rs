@@ -1,0 +1,206 @@
+//! Where triggers go: one or several sinks, each for all channels or for some.
+//!
+//! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does, as whoever is
+//! called would act.
+
+use std::cell::RefCell;
+
+use operators::model::trigger::Fired;
+use serde::{Deserialize, Serialize};
+use sinks::{
+    LineOutput, LineSink, Outgoing, Sent, SinkError,
+    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaTransactions},
+    webhook::{WebhookConfig, WebhookError, WebhookSink},
+};
+
+use super::taking::Delivery;
+use crate::checkpoint::Transactions;
+
+/// A sink, and what it is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Destination {
+    /// The channels whose triggers it takes; none: all triggers.
+    #[serde(default)]
+    pub channels: Vec<String>,
+    /// The sink.
+    pub to: To,
+}
+
+/// A kind of sink.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum To {
+    /// Lines of JSON.
+    Lines(LineOutput),
+    /// A topic.
+    Kafka(KafkaSinkConfig),
+    /// An HTTP address.
+    Webhook(WebhookConfig),
+}
+
+impl Destination {
+    /// A sink for everything.
+    pub fn all(to: To) -> Self {
+        Destination { channels: Vec::new(), to }
+    }
+
+    fn takes(&self, fired: &Fired) -> bool {
+        (self.channels.is_empty() || fired.channel.as_ref().is_some_and(|c| self.channels.contains(c)))
+            && !(fired.held_out && matches!(self.to, To::Webhook(_)))
+    }
+
+    /// Whether triggers wait for their checkpoint.
+    pub fn is_committed(&self) -> bool {
+        matches!(&self.to, To::Kafka(config) if config.delivery == When::Committed)
+    }
+}
+
+/// Why triggers can't leave.
+#[derive(Debug, thiserror::Error)]
+pub enum TriggerError {
+    /// Lines.
+    #[error(transparent)]
+    Lines(#[from] SinkError),
+    /// A topic.
+    #[error(transparent)]
+    Kafka(#[from] KafkaSinkError),
+    /// A webhook.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+}
+
+enum Open {
+    Lines(RefCell<LineSink>),
+    Kafka(KafkaSink),
+    Webhook(WebhookSink),
+    /// Published with checkpoints, not from here.
+    Committed,
+}
+
+/// Open sinks; on worker 0.
+#[derive(Default)]
+pub struct TriggerSinks(Vec<(Destination, Open)>);
+
+impl TriggerSinks {
+    /// Opens sinks.
+    ///
+    /// # Errors
+    /// If one can't be opened.
+    pub fn open(destinations: &[Destination]) -> Result<Self, TriggerError> {
+        let open = |destination: &Destination| {
+            let open = match &destination.to {
+                _ if destination.is_committed() => Open::Committed,
+                To::Lines(output) => Open::Lines(RefCell::new(output.open()?)),
+                To::Kafka(config) => Open::Kafka(KafkaSink::start(config)?),
+                To::Webhook(config) => Open::Webhook(WebhookSink::start(config)?),
+            };
+            Ok((destination.clone(), open))
+        };
+        destinations.iter().map(open).collect::<Result<Vec<_>, _>>().map(TriggerSinks)
+    }
+
+    /// Hands a trigger to the sinks that are for it, from the given one on. Gives the one that is full, to be asked again.
+    ///
+    /// # Errors
+    /// If a sink fails for good.
+    pub fn send(&self, fired: &Fired, from: usize) -> Result<Option<usize>, TriggerError> {
+        for (i, (destination, open)) in self.0.iter().enumerate().skip(from) {
+            if !destination.takes(fired) {
+                continue;
+            }
+            let sent = match open {
+                Open::Lines(lines) => {
+                    lines.borrow_mut().line(&fired.line)?;
+                    continue;
+                }
+                Open::Committed => continue,
+                Open::Kafka(kafka) => kafka.send(outgoing(fired))?,
+                Open::Webhook(webhook) => webhook.send(outgoing(fired)),
+            };
+            if matches!(sent, Sent::Full(_)) {
+                return Ok(Some(i));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Hands lines on to the system.
+    ///
+    /// # Errors
+    /// If they can't be written.
+    pub fn flush(&self) -> Result<(), TriggerError> {
+        for (_, open) in &self.0 {
+            if let Open::Lines(lines) = open {
+                lines.borrow_mut().flush()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Delivery for TriggerSinks {
+    fn handed(&self) -> Vec<u64> {
+        let accepted = |(_, open): &(Destination, Open)| match open {
+            Open::Kafka(kafka) => kafka.accepted(),
+            Open::Webhook(webhook) => webhook.accepted(),
+            Open::Lines(_) | Open::Committed => 0,
+        };
+        self.0.iter().map(accepted).collect()
+    }
+
+    fn has_settled(&self, handed: &[u64]) -> bool {
+        self.0.iter().zip(handed).all(|((_, open), handed)| match open {
+            Open::Kafka(kafka) => kafka.settled() >= *handed,
+            Open::Webhook(webhook) => webhook.settled() >= *handed,
+            Open::Lines(_) | Open::Committed => true,
+        })
+    }
+}
+
+fn outgoing(fired: &Fired) -> Outgoing {
+    Outgoing { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone() }
+}
+
+/// Topics whose triggers wait for their checkpoints.
+pub struct CommittedTopics(Vec<(Destination, KafkaTransactions)>);
+
+impl CommittedTopics {
+    /// Opens the producers; `owner` names them over all restarts. `None` if there are none.
+    ///
+    /// # Errors
+    /// If one can't be opened.
+    pub fn open(destinations: &[Destination], owner: &str) -> Result<Option<Self>, TriggerError> {
+        let mut topics = Vec::new();
+        for (i, destination) in destinations.iter().enumerate() {
+            if let To::Kafka(config) = &destination.to
+                && destination.is_committed()
+            {
+                let id = format!("{owner}-triggers-{i}");
+                topics.push((destination.clone(), KafkaTransactions::open(config, &id)?));
+            }
+        }
+        Ok((!topics.is_empty()).then_some(CommittedTopics(topics)))
+    }
+}
+
+impl Transactions for CommittedTopics {
+    fn last_published(&mut self) -> Result<Option<u64>, String> {
+        let mut least = None;
+        for (_, topic) in &self.0 {
+            let last = topic.last_published().map_err(|e| e.to_string())?.unwrap_or(0);
+            least = Some(least.map_or(last, |least: u64| least.min(last)));
+        }
+        Ok(least)
+    }
+
+    fn publish(&mut self, n: u64, fired: &[Fired]) -> Result<(), String> {
+        for (destination, topic) in &mut self.0 {
+            if topic.last_published().map_err(|e| e.to_string())?.is_some_and(|last| last >= n) {
+                continue;
+            }
+            let batch: Vec<Outgoing> = fired.iter().filter(|f| destination.takes(f)).map(outgoing).collect();
+            topic.publish(n, &batch).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+}

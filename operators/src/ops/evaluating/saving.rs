@@ -1,0 +1,266 @@
+//! An evaluator's state on its way out and in: what changed, as a [`Delta`]; what was stored, back into cells; and
+//! corrections by people.
+//!
+//! **Invariants**
+//! - A state is listed as changed when its `dirty` turns from 0, and `dirty` is 0 once it is saved. So saving costs what
+//!   changed, not what there is.
+//! - Removals come before changes in a checkpoint: a state that was removed and is there again is there.
+//! - Restoring what was saved, in any order of its states, gives an evaluator that goes on as the saved one would have.
+
+use std::{cmp::Reverse, collections::HashMap};
+
+use super::{Evaluator, is_over};
+use crate::{
+    calculator::Cell,
+    model::key,
+    rule::{
+        book::RuleBook,
+        lineage::{RULE_LEVEL, state_name},
+        plan::RulePlan,
+    },
+    state::{Armed, Delta, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry, text},
+};
+
+/// What changed since the last checkpoint.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    /// Keys and slots of changed states. A place may have been given to another key meanwhile; then it says nothing.
+    pub(super) changed: Vec<(KeyId, u32)>,
+    /// Slots and keys of states that are there no more.
+    pub(super) removed: Vec<(u32, Box<str>)>,
+}
+
+/// What a stored state is of: the position of the rule in the book, and of the condition, if it is one's.
+#[derive(Clone, Debug, Default)]
+pub struct StateNames(HashMap<String, (usize, Option<usize>)>);
+
+impl StateNames {
+    /// The states that rules of a book have.
+    pub fn of(book: &RuleBook) -> Self {
+        let mut names = HashMap::new();
+        for (rule, plan) in book.rules.iter().enumerate() {
+            names.insert(part_name(plan, None), (rule, None));
+            names.extend((0..plan.conditions.len()).map(|c| (part_name(plan, Some(c)), (rule, Some(c)))));
+        }
+        StateNames(names)
+    }
+
+    /// Routing hash of a stored state's key; `None` if no rule has such a state.
+    pub fn route(&self, book: &RuleBook, name: &str, key: &str) -> Option<u64> {
+        let (rule, _) = self.0.get(name)?;
+        Some(key::route(book.key_seeds[book.rule_key[*rule] as usize], key))
+    }
+}
+
+fn part_name(plan: &RulePlan, condition: Option<usize>) -> String {
+    match condition {
+        Some(c) => state_name(plan.id(), &plan.conditions[c].id, plan.layout.conditions[c].0.since),
+        None => state_name(plan.id(), RULE_LEVEL, plan.layout.rule),
+    }
+}
+
+/// A delta being made, with the numbers its names have: per slot the rule's own, then one per condition.
+#[derive(Default)]
+struct Chunk {
+    delta: Delta,
+    numbers: HashMap<u32, Vec<u32>>,
+}
+
+impl Chunk {
+    fn numbers(&mut self, plan: &RulePlan) -> Vec<u32> {
+        let Chunk { delta, numbers } = self;
+        let parts = std::iter::once(None).chain((0..plan.conditions.len()).map(Some));
+        numbers
+            .entry(plan.slot)
+            .or_insert_with(|| parts.map(|part| delta.name(|| part_name(plan, part))).collect())
+            .clone()
+    }
+}
+
+impl Evaluator {
+    /// Whether anything has changed since the last checkpoint.
+    pub fn has_unsaved(&self) -> bool {
+        !self.unsaved.changed.is_empty() || !self.unsaved.removed.is_empty()
+    }
+
+    /// Gives out what changed, of `most` states at most; call again until nothing is [unsaved](Self::has_unsaved).
+    pub fn save(&mut self, most: usize) -> Delta {
+        let book = std::sync::Arc::clone(&self.book);
+        let mut chunk = Chunk::default();
+        let removed = self.unsaved.removed.len().min(most);
+        for (slot, key) in self.unsaved.removed.drain(..removed) {
+            let Some(rule) = book.at_slot(slot) else { continue };
+            for number in chunk.numbers(&book.rules[rule]) {
+                chunk.delta.push(number, &key, None::<fn(&mut String)>);
+            }
+        }
+        if !self.unsaved.removed.is_empty() {
+            return chunk.delta;
+        }
+        let left = self.unsaved.changed.len().saturating_sub(most - removed);
+        for (id, slot) in self.unsaved.changed.drain(left..) {
+            let Some(rule) = book.at_slot(slot) else { continue };
+            let block = self.store.block_mut(id);
+            let Some(position) = block.position(slot) else { continue };
+            let state = &mut block.rules[position];
+            if state.dirty != 0 {
+                // An edit may have come between the change and now.
+                state.enter(&book.rules[rule]);
+                save_state(state, &book.rules[rule], &book, &block.key, &mut chunk);
+                state.dirty = 0;
+            }
+        }
+        chunk.delta
+    }
+
+    /// Takes in a stored state. States that no rule has any more are passed over.
+    ///
+    /// # Errors
+    /// If the text is no such state.
+    pub fn restore(&mut self, names: &StateNames, stored: &Change<'_>) -> Result<(), String> {
+        let Some((rule, condition)) = names.0.get(stored.name).copied() else { return Ok(()) };
+        let book = std::sync::Arc::clone(&self.book);
+        let plan = &*book.rules[rule];
+        let group = book.rule_key[rule];
+        let hash = key::route(book.key_seeds[group as usize], stored.key);
+        let id = self.store.entry(hash, group, stored.key);
+        let block = self.store.block_mut(id);
+        let mut state = block.take(plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
+        let read = match (condition, stored.text) {
+            (None, None) => {
+                state.extra = None;
+                Ok(())
+            }
+            (None, Some(text)) => entry::read(&mut state, plan, &book.fields, text),
+            (Some(c), text) => cells(plan, c, text).map(|cells| {
+                state.cells[plan.conditions[c].cells.clone()].clone_from_slice(&cells);
+            }),
+        };
+        block.put(state);
+        read.map_err(|e| format!("state {} of key {:?}: {e}", stored.name, stored.key))
+    }
+
+    /// All stored states are taken in; the checkpoint's clock stood at `clock`.
+    pub fn restored(&mut self, clock: i64) {
+        let book = std::sync::Arc::clone(&self.book);
+        self.clock = self.clock.max(clock);
+        for id in self.store.ids() {
+            let block = self.store.block_mut(id);
+            let plan = |state: &RuleState| book.at_slot(state.slot).map(|rule| &*book.rules[rule]);
+            block.rules.retain(|state| plan(state).is_some_and(|p| !state.is_fresh(p)));
+            block.last_now = block.rules.iter().map(|state| state.touched).max().unwrap_or(i64::MIN);
+            for state in &mut block.rules {
+                // Without an entry of its own a rule does not ask when it was touched, unless it is edited to.
+                state.touched = if state.touched == i64::MIN { clock } else { state.touched };
+                let publish = book.at_slot(state.slot).map_or(i64::MAX, |rule| book.rules[rule].publish);
+                let deadline = state.next_deadline(publish);
+                block.next_deadline = block.next_deadline.min(deadline);
+                if deadline < i64::MAX {
+                    self.timers.push(Reverse((deadline, id, state.slot)));
+                }
+            }
+        }
+    }
+
+    /// Sets a condition's state of a key, or with `None` puts it back to its beginning; as an edit by people at the clock.
+    ///
+    /// # Errors
+    /// If there is no such rule or condition, or the text is no such state.
+    pub fn correct(
+        &mut self,
+        rule_id: &str,
+        condition_id: &str,
+        key: &str,
+        text: Option<&str>,
+    ) -> Result<(), String> {
+        let book = std::sync::Arc::clone(&self.book);
+        let (rule, condition) = find(&book, rule_id, condition_id)?;
+        let plan = &*book.rules[rule];
+        let cells = cells(plan, condition, text)?;
+        let group = book.rule_key[rule];
+        let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
+        let now = self.clock.max(self.store.block(id).last_now);
+        let (mut state, listed) = self.enter(plan, id, now);
+        state.cells[plan.conditions[condition].cells.clone()].clone_from_slice(&cells);
+        state.dirty |= 1 << condition | RULE_LEVEL_BIT;
+        let deadline = match plan.timer(condition).map(|t| &state.cells[t]) {
+            Some(Cell::Int(deadline)) if *deadline >= 0 => Some(*deadline),
+            _ => None,
+        };
+        if deadline.is_some() || state.armed(condition).is_some() {
+            let former = state.armed(condition).cloned();
+            state.extra_mut().armed.retain(|a| a.condition != condition);
+            if let Some(deadline) = deadline {
+                let armed = former.unwrap_or_else(|| by_hand(condition, now));
+                state.extra_mut().armed.push(Armed { deadline, ..armed });
+            }
+        }
+        if !is_over(plan, &state, key, now) {
+            self.put_back(plan, id, state, listed);
+        }
+        Ok(())
+    }
+}
+
+/// Whose key a correction is: the routing hash.
+///
+/// # Errors
+/// If there is no such rule or condition, or the text is no such state.
+pub fn route_correction(
+    book: &RuleBook,
+    rule_id: &str,
+    condition_id: &str,
+    key: &str,
+    text: Option<&str>,
+) -> Result<u64, String> {
+    let (rule, condition) = find(book, rule_id, condition_id)?;
+    cells(&book.rules[rule], condition, text)?;
+    Ok(key::route(book.key_seeds[book.rule_key[rule] as usize], key))
+}
+
+fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result<(usize, usize), String> {
+    let rule = book.rules.binary_search_by(|plan| plan.id().cmp(rule_id));
+    let rule = rule.map_err(|_| format!("there is no rule `{rule_id}` in force"))?;
+    let conditions = &book.rules[rule].conditions;
+    let condition = conditions.iter().position(|c| c.id == condition_id).ok_or_else(|| {
+        let ids: Vec<&str> = conditions.iter().map(|c| c.id.as_str()).collect();
+        format!("rule `{rule_id}` has no condition `{condition_id}`; it has {}", ids.join(", "))
+    })?;
+    Ok((rule, condition))
+}
+
+/// A condition's cells as a text says.
+fn cells(plan: &RulePlan, condition: usize, text: Option<&str>) -> Result<Vec<Cell>, String> {
+    let program = &plan.conditions[condition].program;
+    match text {
+        Some(text) => text::read(program.names(), program.initial(), text),
+        None => Ok(program.initial().to_vec()),
+    }
+}
+
+/// The cause of a timer that people set.
+fn by_hand(condition: usize, now: i64) -> Armed {
+    Armed {
+        condition,
+        deadline: 0,
+        at: (0, 0),
+        event_id: "state set".into(),
+        event_time: now,
+        guid: None,
+        values: Vec::new(),
+    }
+}
+
+fn save_state(state: &RuleState, plan: &RulePlan, book: &RuleBook, key: &str, chunk: &mut Chunk) {
+    let numbers = chunk.numbers(plan);
+    for (c, condition) in plan.conditions.iter().enumerate().filter(|(c, _)| state.dirty & (1 << c) != 0) {
+        let cells = &state.cells[condition.cells.clone()];
+        let changed = cells != condition.program.initial();
+        let write = changed.then_some(|out: &mut String| text::write(condition.program.names(), cells, out));
+        chunk.delta.push(numbers[c + 1], key, write);
+    }
+    if state.dirty & RULE_LEVEL_BIT != 0 && (plan.rule_level || state.extra.is_some()) {
+        let write = |out: &mut String| entry::write(state, plan, &book.fields, out);
+        chunk.delta.push(numbers[0], key, Some(write));
+    }
+}

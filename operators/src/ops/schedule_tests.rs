@@ -1,0 +1,169 @@
+//! The schedule without timely.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{
+    model::{key, routed::RoutedRecord},
+    ops::signal::NoSaver,
+    rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+};
+
+struct Books(BTreeMap<u64, Arc<Applied>>);
+
+impl Shelf for Books {
+    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+        self.0.get(&generation).cloned()
+    }
+}
+
+/// Two books: every `T` of version 1 fires, then of version 2.
+fn schedule() -> Schedule<u64> {
+    let mut catalog = Catalog::default();
+    let empty = catalog.book();
+    let document = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#;
+    let mut set = |generation: u64| {
+        let published = Published::first(document, generation, 0, BTreeMap::new()).unwrap();
+        let changes = vec![RuleChange::Put(Box::new(published))];
+        (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
+    };
+    let books = [set(1), set(2)].into_iter().collect();
+    let mut schedule =
+        Schedule::new(Evaluator::new(empty), Arc::new(Books(books)), Box::new(NoSaver), (0, 1));
+    schedule.hear(&Signal::Start(Arc::default()));
+    schedule
+}
+
+fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
+    let mut batch = Routed::default();
+    let head = RoutedRecord::head(key::route(0, "1"), 0, offset, Some(1), 1, 1, 0, 0, &[0], "1", "T");
+    batch.push(&head, std::iter::empty());
+    schedule.hold(epoch, epoch, batch);
+}
+
+/// Works with the frontier of everything at `frontier`; gives offset and version of what fired.
+fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
+    let mut fired = Vec::new();
+    let seen = |line: &str| {
+        let trigger: serde_json::Value = serde_json::from_str(line).unwrap();
+        (trigger["cause"]["offset"].as_u64().unwrap(), trigger["version"].as_u64().unwrap())
+    };
+    schedule.work(&|e| frontier >= e, &|e| frontier > e, true, &mut |new, _, _| {
+        fired.extend(new.drain(..).map(|f| seen(&f.line)));
+    });
+    fired
+}
+
+#[test]
+fn a_switch_is_a_barrier_for_its_epoch_and_later() {
+    let mut schedule = schedule();
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    assert_eq!(work(&mut schedule, 1), []);
+    schedule.hear(&Signal::Switch { generation: 2, at: 3 });
+    schedule.hear(&Signal::Epoch(2));
+    schedule.hear(&Signal::Epoch(3));
+    record(&mut schedule, 3, 10);
+    record(&mut schedule, 2, 11);
+    assert_eq!(work(&mut schedule, 2), [(11, 1)], "what lies before the barrier does not wait");
+    record(&mut schedule, 2, 12);
+    assert_eq!(work(&mut schedule, 3), [(12, 1), (10, 2)], "all before it, then the switch, then the rest");
+}
+
+#[test]
+fn a_record_waits_for_its_own_epoch_to_be_announced() {
+    let mut schedule = schedule();
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    record(&mut schedule, 2, 10);
+    assert_eq!(work(&mut schedule, 2), []);
+    schedule.hear(&Signal::Epoch(2));
+    assert_eq!(work(&mut schedule, 2), [(10, 1)]);
+}
+
+#[test]
+fn clocks_wait_for_all_partitions_and_their_epoch() {
+    let mut schedule = schedule();
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    schedule.tell(1, || 1, &mut vec![(0, 500), (1, i64::MIN)]);
+    work(&mut schedule, 1);
+    assert_eq!(schedule.gauge().held_back_by, None, "epoch 1 has not passed");
+    work(&mut schedule, 2);
+    assert_eq!((schedule.gauge().clock, schedule.gauge().held_back_by), (i64::MIN, Some(1)));
+    schedule.tell(2, || 2, &mut vec![(1, 700)]);
+    work(&mut schedule, 3);
+    assert_eq!((schedule.gauge().clock, schedule.gauge().held_back_by), (500, Some(0)));
+}
+
+#[test]
+fn long_work_is_done_in_slices() {
+    let mut schedule = schedule();
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    (0..3 * SLICE).for_each(|offset| record(&mut schedule, 1, offset));
+    let mut calls = 1;
+    while schedule.work(&|_| true, &|_| false, true, &mut |_, _, _| {}) {
+        calls += 1;
+    }
+    assert_eq!((calls, schedule.gauge().counts.records), (3, 3 * SLICE));
+}
+
+/// Notes what it is given.
+#[derive(Default)]
+struct Notes(std::rc::Rc<std::cell::RefCell<Vec<(u64, Part)>>>);
+
+impl Saver for Notes {
+    fn holds_triggers(&self) -> bool {
+        true
+    }
+
+    fn save(&self, n: u64, part: Part) {
+        self.0.borrow_mut().push((n, part));
+    }
+}
+
+#[test]
+fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
+    let mut schedule = schedule();
+    let notes = Notes::default();
+    let taken = std::rc::Rc::clone(&notes.0);
+    schedule.saver = Box::new(notes);
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    record(&mut schedule, 1, 10);
+    schedule.hear(&Signal::Checkpoint { n: 1, at: 3 });
+    schedule.hear(&Signal::Epoch(2));
+    schedule.hear(&Signal::Epoch(3));
+    record(&mut schedule, 3, 11);
+    work(&mut schedule, 2);
+    assert!(taken.borrow().is_empty(), "records of epoch 2 may still come");
+    record(&mut schedule, 2, 12);
+    assert_eq!(work(&mut schedule, 3).len(), 2, "the one before, the checkpoint, the one behind");
+    let offsets = |part: &Part| match part {
+        Part::Triggers(held) => held.iter().map(|f| f.line.contains("\"offset\":11")).collect(),
+        Part::State(_) | Part::End => Vec::new(),
+    };
+    let parts: Vec<(u64, Vec<bool>)> = taken.borrow().iter().map(|(n, part)| (*n, offsets(part))).collect();
+    assert_eq!(parts, [(1, vec![false, false]), (1, vec![])]);
+    schedule.hear(&Signal::Checkpoint { n: 2, at: 4 });
+    schedule.hear(&Signal::Epoch(4));
+    work(&mut schedule, 4);
+    assert_eq!(taken.borrow().len(), 4);
+    assert_eq!(offsets(&taken.borrow()[2].1), [true], "what fired behind it is part of the next");
+}
+
+#[test]
+fn nothing_is_evaluated_before_stored_state_is_taken_in() {
+    let mut schedule = schedule();
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    record(&mut schedule, 1, 10);
+    let fired = |schedule: &mut Schedule<u64>, all_stored| {
+        let mut count = 0;
+        schedule.work(&|_| true, &|_| false, all_stored, &mut |fired, _, _| count += fired.len());
+        count
+    };
+    assert_eq!((fired(&mut schedule, false), schedule.gauge().restoring), (0, true));
+    assert_eq!((fired(&mut schedule, true), schedule.gauge().restoring), (1, false));
+}

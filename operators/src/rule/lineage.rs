@@ -1,0 +1,94 @@
+//! Where a rule's state began: what goes on from one version to the next, and what starts anew.
+//!
+//! State is named by the rule, the condition and `since`, the version at which that state began. A condition that folds
+//! as before keeps its `since`; one that folds otherwise, and everything of a rule published again after its retirement,
+//! gets a number that was never used for the rule. So no edit and no rollback revives state that was let go.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Identity, Layout, RulePlan};
+
+/// The beginnings of a rule's state, as of one version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Highest number used so far.
+    pub last: u64,
+    /// When the document, its crowd included, last changed.
+    pub edited: u64,
+    /// When the rule-level state began: limits, edge, timers.
+    pub rule: u64,
+    /// `key_by`; another one makes all state another's.
+    pub key: String,
+    /// The conditions, in their order.
+    pub conditions: Vec<Beginning>,
+}
+
+/// Where a condition's state began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// The condition.
+    pub id: String,
+    /// Hash of what folds it, in hexadecimal.
+    pub hash: String,
+    /// The number.
+    pub since: u64,
+}
+
+/// A state's name: the rule, the condition or [`RULE_LEVEL`], and its beginning.
+pub fn state_name(rule_id: &str, part: &str, since: u64) -> String {
+    format!("{rule_id}:{part}:{since}")
+}
+
+/// Stands for a condition's id in the names of rule-level state.
+pub const RULE_LEVEL: &str = "@rule";
+
+impl Lineage {
+    /// The lineage of a rule first published under that version.
+    pub fn first(plan: &RulePlan, version: u64) -> Self {
+        Lineage::default().anew(plan, version)
+    }
+
+    /// The lineage of the next version of a rule that is in force; `edited` says whether document or crowd differ.
+    #[must_use]
+    pub fn next(&self, plan: &RulePlan, version: u64, edited: bool) -> Self {
+        let key = plan.key_text();
+        let next = version.max(self.last + 1);
+        let conditions: Vec<Beginning> = plan
+            .conditions
+            .iter()
+            .map(|c| {
+                let hash = format!("{:032x}", c.hash);
+                let kept = self.conditions.iter().find(|b| b.hash == hash).filter(|_| key == self.key);
+                Beginning { id: c.id.clone(), hash, since: kept.map_or(next, |b| b.since) }
+            })
+            .collect();
+        let rule = if key == self.key { self.rule } else { next };
+        let edited = if edited { next } else { self.edited };
+        let used = conditions.iter().map(|b| b.since).chain([rule, edited]).max().unwrap_or(0);
+        Lineage { last: self.last.max(used), edited, rule, key, conditions }
+    }
+
+    /// The lineage of a rule published again after it was retired: nothing goes on.
+    #[must_use]
+    pub fn anew(&self, plan: &RulePlan, version: u64) -> Self {
+        Lineage { last: self.last, ..Lineage::default() }.next(plan, version, true)
+    }
+
+    /// The names of all state of the rule.
+    pub fn names(&self, rule_id: &str) -> Vec<String> {
+        let conditions = self.conditions.iter().map(|b| state_name(rule_id, &b.id, b.since));
+        conditions.chain([state_name(rule_id, RULE_LEVEL, self.rule)]).collect()
+    }
+
+    /// The layout of a plan's state with these beginnings.
+    pub(super) fn layout(&self, plan: &RulePlan) -> Layout {
+        let since = |i: usize| self.conditions.get(i).map_or(0, |b| b.since);
+        let conditions = plan
+            .conditions
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (Identity { hash: c.hash, since: since(i) }, c.cells.clone()))
+            .collect();
+        Layout { rule: self.rule, conditions }
+    }
+}

@@ -1,0 +1,98 @@
+//! What changed in keyed state between two checkpoints: absolute texts and deletions, so that applying one twice does no
+//! harm.
+
+use serde::{Deserialize, Serialize};
+
+/// Changes of state, in the order in which they are to be applied. Flat, so that it is cheap to make and to write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// State names (see [`state_name`](crate::rule::lineage::state_name)) that the changes refer to.
+    names: Vec<String>,
+    changes: Vec<Flat>,
+    /// Keys and texts, back to back.
+    bytes: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Flat {
+    name: u32,
+    key_end: u32,
+    text_end: u32,
+    deleted: bool,
+}
+
+/// One change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<'d> {
+    /// The state's name.
+    pub name: &'d str,
+    /// The key.
+    pub key: &'d str,
+    /// The state, or `None` if it is as if the key had never been seen.
+    pub text: Option<&'d str>,
+}
+
+impl Delta {
+    /// The number of a state name in this delta; the name is made if it is new.
+    pub fn name(&mut self, make: impl FnOnce() -> String) -> u32 {
+        self.names.push(make());
+        (self.names.len() - 1) as u32
+    }
+
+    /// Appends a change; `write` writes the text, without it the state is deleted.
+    pub fn push(&mut self, name: u32, key: &str, write: Option<impl FnOnce(&mut String)>) {
+        self.bytes.push_str(key);
+        let key_end = self.bytes.len() as u32;
+        let deleted = write.is_none();
+        if let Some(write) = write {
+            write(&mut self.bytes);
+        }
+        self.changes.push(Flat { name, key_end, text_end: self.bytes.len() as u32, deleted });
+    }
+
+    /// All changes, in their order.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        let mut start = 0;
+        self.changes.iter().filter_map(move |flat| {
+            let key = self.bytes.get(start..flat.key_end as usize);
+            let text = self.bytes.get(flat.key_end as usize..flat.text_end as usize);
+            start = flat.text_end as usize;
+            let name = self.names.get(flat.name as usize)?;
+            Some(Change { name, key: key?, text: text.filter(|_| !flat.deleted) })
+        })
+    }
+
+    /// Bytes of keys and texts.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len() + self.changes.len() * 13
+    }
+
+    /// How many changes.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_come_back_in_their_order() {
+        let mut delta = Delta::default();
+        let (a, b) = (delta.name(|| "r:a:1".into()), delta.name(|| "r:b:1".into()));
+        delta.push(a, "重庆", Some(|text: &mut String| text.push('3')));
+        delta.push(b, "", None::<fn(&mut String)>);
+        delta.push(a, "k", Some(|_: &mut String| {}));
+        let change = |name, key, text| Change { name, key, text };
+        assert_eq!(
+            delta.changes().collect::<Vec<_>>(),
+            [change("r:a:1", "重庆", Some("3")), change("r:b:1", "", None), change("r:a:1", "k", Some(""))]
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Rule-level state as it is stored: limits, edge, timers with their causes, and what a pause put aside.
+//!
+//! Conditions are named by id and beginning, properties by name, so that an entry means the same under any later version of
+//! the rule: what belongs to a condition that has started anew is left out when it is read.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, value::RawValue};
+
+use super::{Armed, Extra, RuleState, text};
+use crate::{
+    model::{
+        field::{Field, Fields, TOP_LEVEL},
+        value::Value,
+    },
+    rule::plan::{ConditionPlan, Identity, RulePlan},
+};
+
+/// The stored form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    touched: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    firings: Vec<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edge: Option<(u64, bool)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    armed: Vec<Timer>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    judge_at_publish: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before_pause: Option<Box<Before>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Timer {
+    condition: String,
+    since: u64,
+    deadline: i64,
+    partition: u32,
+    offset: u64,
+    event_id: String,
+    event_time: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guid: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    values: Vec<(String, Json)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    pause: u64,
+    conditions: Vec<(String, u64, Box<RawValue>)>,
+    rule: Entry,
+}
+
+/// Writes the rule-level part of a state that is laid out by `plan`.
+pub fn write(state: &RuleState, plan: &RulePlan, fields: &Fields, text: &mut String) {
+    // Names, numbers and texts always serialize.
+    text.push_str(&serde_json::to_string(&entry(state, plan, fields)).unwrap_or_default());
+}
+
+fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
+    let default = Extra::default();
+    let extra = state.extra.as_deref().unwrap_or(&default);
+    let timer = |armed: &Armed| {
+        let (condition, since) =
+            (&plan.conditions[armed.condition].id, plan.layout.conditions[armed.condition].0.since);
+        Timer {
+            condition: condition.clone(),
+            since,
+            deadline: armed.deadline,
+            partition: armed.at.0,
+            offset: armed.at.1,
+            event_id: armed.event_id.to_string(),
+            event_time: armed.event_time,
+            guid: armed.guid,
+            values: armed.values.iter().map(|(field, value)| (name(*field, fields), value.json())).collect(),
+        }
+    };
+    Entry {
+        touched: state.touched,
+        firings: extra.firings.iter().copied().collect(),
+        edge: extra.edge,
+        armed: extra.armed.iter().map(timer).collect(),
+        judge_at_publish: extra.judge_at_publish,
+        before_pause: extra.before_pause.as_deref().map(|(pause, before)| {
+            Box::new(Before {
+                pause: *pause,
+                conditions: conditions(before, plan),
+                rule: entry(before, plan, fields),
+            })
+        }),
+    }
+}
+
+fn conditions(state: &RuleState, plan: &RulePlan) -> Vec<(String, u64, Box<RawValue>)> {
+    let row = |(c, (identity, _)): (&ConditionPlan, &(Identity, Range<usize>))| {
+        let mut json = String::new();
+        text::write(c.program.names(), &state.cells[c.cells.clone()], &mut json);
+        // What was just written is JSON.
+        Some((c.id.clone(), identity.since, RawValue::from_string(json).ok()?))
+    };
+    plan.conditions.iter().zip(&plan.layout.conditions).filter_map(row).collect()
+}
+
+/// Reads an entry into a state that is laid out by `plan`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn read(state: &mut RuleState, plan: &RulePlan, fields: &Fields, text: &str) -> Result<(), String> {
+    let entry: Entry = serde_json::from_str(text).map_err(|e| format!("{text:?}: {e}"))?;
+    place(state, plan, fields, entry)
+}
+
+fn place(state: &mut RuleState, plan: &RulePlan, fields: &Fields, entry: Entry) -> Result<(), String> {
+    let before_pause = match entry.before_pause {
+        None => None,
+        Some(before) => {
+            let mut aside = RuleState::fresh(plan, before.rule.touched);
+            for (id, since, json) in &before.conditions {
+                let Some(c) = position(plan, id, *since) else { continue };
+                let condition = &plan.conditions[c];
+                let cells = text::read(condition.program.names(), condition.program.initial(), json.get())?;
+                aside.cells[condition.cells.clone()].clone_from_slice(&cells);
+            }
+            place(&mut aside, plan, fields, before.rule)?;
+            Some(Box::new((before.pause, aside)))
+        }
+    };
+    let timer = |timer: Timer| {
+        let condition = position(plan, &timer.condition, timer.since)?;
+        Some(Armed {
+            condition,
+            deadline: timer.deadline,
+            at: (timer.partition, timer.offset),
+            event_id: timer.event_id.into(),
+            event_time: timer.event_time,
+            guid: timer.guid,
+            values: timer
+                .values
+                .into_iter()
+                .filter_map(|(n, v)| Some((field(&n, fields)?, value(v)?)))
+                .collect(),
+        })
+    };
+    state.touched = entry.touched;
+    let extra = Extra {
+        firings: entry.firings.into(),
+        edge: entry.edge,
+        armed: entry.armed.into_iter().filter_map(timer).collect(),
+        judge_at_publish: entry.judge_at_publish,
+        before_pause,
+    };
+    state.extra = (extra != Extra::default()).then(|| Box::new(extra));
+    Ok(())
+}
+
+fn position(plan: &RulePlan, id: &str, since: u64) -> Option<usize> {
+    plan.conditions.iter().zip(&plan.layout.conditions).position(|(c, (i, _))| c.id == id && i.since == since)
+}
+
+/// A property's name is told from a top-level field's by a prefix.
+fn name(field: Field, fields: &Fields) -> String {
+    let plain = fields.name(field);
+    if field.index() < TOP_LEVEL.len() { plain.to_owned() } else { format!("properties.{plain}") }
+}
+
+/// A value that no rule reads any more is let go.
+fn field(name: &str, fields: &Fields) -> Option<Field> {
+    match name.strip_prefix("properties.") {
+        Some(property) => fields.property(property),
+        None => TOP_LEVEL.iter().position(|n| *n == name).map(|i| Field(i as u16)),
+    }
+}
+
+fn value(json: Json) -> Option<Value<'static>> {
+    Some(match json {
+        Json::Bool(b) => Value::Bool(b),
+        Json::Number(n) => {
+            n.as_i64().map_or_else(|| n.as_f64().map(Value::Float), |i| Some(Value::Int(i)))?
+        }
+        Json::String(t) => Value::Text(t.into()),
+        Json::Null | Json::Array(_) | Json::Object(_) => return None,
+    })
+}

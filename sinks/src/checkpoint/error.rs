@@ -1,0 +1,130 @@
+//! What keeps a checkpoint store from doing what was asked, and what to do about it.
+
+use std::path::PathBuf;
+
+/// Why a checkpoint store can't do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// Another owner's lease lives.
+    #[error(
+        "another engine, {owner}, works under {place} and holds it for another {for_ms} ms; stop it, or choose another prefix or file"
+    )]
+    Owned {
+        /// The prefix or file.
+        place: String,
+        /// Who holds it.
+        owner: String,
+        /// For how long, in milliseconds, if it does not prolong its lease.
+        for_ms: u64,
+    },
+    /// The ownership, or a hash, has passed on. Whoever gets this must stop writing.
+    #[error(
+        "generation {generation} does not own the checkpoints any more, the latest is generation {by}; this engine must stop, the other one goes on"
+    )]
+    Fenced {
+        /// The generation that was refused.
+        generation: u64,
+        /// The latest one given out, or the one that changed the hash. It is the refused one itself after a release.
+        by: u64,
+    },
+    /// The owner commits something that does not come after its last commit.
+    #[error(
+        "checkpoint {n} can't be committed after checkpoint {last}; restart the engine, it goes on from checkpoint {last}"
+    )]
+    OutOfOrder {
+        /// The number that was refused.
+        n: u64,
+        /// The number of the last commit.
+        last: u64,
+    },
+    /// The store can't be reached or does not answer in time. Whether the call took effect is not known; it is worth trying again.
+    #[error("the checkpoint store can't be used now: {0}; check that it runs and can be reached")]
+    Unavailable(String),
+    /// The server is not fit to keep checkpoints.
+    #[error("{place} can't keep checkpoints: {reason}")]
+    BadServer {
+        /// The server.
+        place: String,
+        /// Why, and what to configure.
+        reason: String,
+    },
+    /// What is written in the configuration, or as a name, can't be.
+    #[error("{name} can't be {value:?}: {reason}")]
+    Invalid {
+        /// What it is.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// Why not, and what to write instead.
+        reason: String,
+    },
+    /// Something else than strateye's own data was found.
+    #[error("{place} does not hold what strateye writes: {reason}")]
+    Format {
+        /// The key, file or row.
+        place: String,
+        /// What was found, and what to do.
+        reason: String,
+    },
+    /// More than fits.
+    #[error("{what} is too large: {size}, at most {most} fits; write it in smaller parts")]
+    TooLarge {
+        /// What it is.
+        what: String,
+        /// Its size or value.
+        size: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// The SQLite file is of a later release.
+    #[error(
+        "{} has checkpoints of schema {found}, this release knows {known}; use a later release, or another file", path.display()
+    )]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The last one known.
+        known: i64,
+    },
+    /// SQLite refused a statement.
+    #[error("checkpoint file {}: {source}; check that it is a checkpoint file of strateye, writable and on a local disk", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+}
+
+impl CheckpointError {
+    /// Whether the same call may succeed later without anybody's help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, CheckpointError::Unavailable(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unavailable_store_is_worth_trying_again() {
+        assert!(CheckpointError::Unavailable("gone".into()).is_transient());
+        assert!(!CheckpointError::Fenced { generation: 1, by: 2 }.is_transient());
+        assert!(!CheckpointError::OutOfOrder { n: 1, last: 2 }.is_transient());
+    }
+
+    #[test]
+    fn an_owner_is_named_with_what_to_do() {
+        let error =
+            CheckpointError::Owned { place: "prefix strateye".into(), owner: "a:1".into(), for_ms: 7 };
+        let text = error.to_string();
+        assert!(
+            text.contains("a:1") && text.contains("prefix strateye") && text.contains("stop it"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! What is kept in memory, and the rules of ownership and folding.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::checkpoint::{CheckpointError, Committed, FieldChange, Taken, milliseconds};
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    began: Instant,
+    /// How far the clock was put forward.
+    pub(super) ahead: Duration,
+    pub(super) generation: u64,
+    pub(super) owner: Option<Owner>,
+    pub(super) committed: Option<Committed>,
+    pub(super) blobs: BTreeMap<String, Vec<u8>>,
+    pub(super) hashes: BTreeMap<String, Hash>,
+    pub(super) edits: BTreeMap<u64, Vec<(String, String)>>,
+    pub(super) last_edit: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Owner {
+    name: String,
+    /// On the store's clock, in milliseconds.
+    until: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Hash {
+    pub(super) generation: u64,
+    pub(super) fields: BTreeMap<String, String>,
+}
+
+impl Kept {
+    pub(super) fn new() -> Self {
+        Kept {
+            began: Instant::now(),
+            ahead: Duration::ZERO,
+            generation: 0,
+            owner: None,
+            committed: None,
+            blobs: BTreeMap::new(),
+            hashes: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            last_edit: 0,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        milliseconds(self.began.elapsed() + self.ahead)
+    }
+
+    fn check_owner(&self, generation: u64) -> Result<(), CheckpointError> {
+        if generation == self.generation && self.owner.is_some() {
+            return Ok(());
+        }
+        Err(CheckpointError::Fenced { generation, by: self.generation })
+    }
+
+    pub(super) fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+        let now = self.now();
+        if let Some(other) = &self.owner
+            && other.name != owner
+            && other.until > now
+        {
+            return Err(CheckpointError::Owned {
+                place: "this memory".to_owned(),
+                owner: other.name.clone(),
+                for_ms: other.until - now,
+            });
+        }
+        self.generation += 1;
+        self.owner = Some(Owner { name: owner.to_owned(), until: now.saturating_add(milliseconds(lease)) });
+        Ok(Taken { generation: self.generation, committed: self.committed.clone() })
+    }
+
+    pub(super) fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+        self.check_owner(generation)?;
+        let until = self.now().saturating_add(milliseconds(lease));
+        if let Some(owner) = &mut self.owner {
+            owner.until = until;
+        }
+        Ok(self.committed.as_ref().map(|committed| committed.n))
+    }
+
+    pub(super) fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+        self.check_owner(generation)?;
+        let commit = Committed { generation, n, manifest: manifest.to_vec() };
+        match &self.committed {
+            Some(last) if *last == commit => return Ok(()),
+            Some(last) if last.n >= n => return Err(CheckpointError::OutOfOrder { n, last: last.n }),
+            _ => self.committed = Some(commit),
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_hash(&self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+        match self.hashes.get(hash) {
+            Some(found) if found.generation > generation => {
+                Err(CheckpointError::Fenced { generation, by: found.generation })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn fold(
+        &mut self,
+        generation: u64,
+        hash: &str,
+        changes: &[FieldChange<'_>],
+    ) -> Result<(), CheckpointError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.check_hash(generation, hash)?;
+        let hash = self.hashes.entry(hash.to_owned()).or_default();
+        hash.generation = generation;
+        for &(field, text) in changes {
+            match text {
+                Some(text) => drop(hash.fields.insert(field.to_owned(), text.to_owned())),
+                None => drop(hash.fields.remove(field)),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! Checkpoints in memory: the model that the other stores are compared with, and a store that fails when told to.
+//!
+//! Clones share what is kept and the clock of leases, which goes with real time and can be put forward; failures are
+//! armed per handle. Nothing survives the last clone.
+
+mod kept;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kept::Kept;
+
+use super::{
+    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob, check_blob_name,
+    check_edit, check_number, not_a_position,
+};
+
+/// Checkpoints in memory.
+#[derive(Clone, Debug)]
+pub struct MemoryCheckpoints {
+    kept: Arc<Mutex<Kept>>,
+    fault: Option<(u64, Fault)>,
+}
+
+/// How an armed call fails; either way its caller gets [`CheckpointError::Unavailable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing has changed.
+    Before,
+    /// The change was made, but its answer is lost.
+    After,
+}
+
+impl Default for MemoryCheckpoints {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryCheckpoints {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        MemoryCheckpoints { kept: Arc::new(Mutex::new(Kept::new())), fault: None }
+    }
+
+    /// Makes the `nth` of the following calls of this handle that change something fail, 1 being the next; 0 disarms. Each hash
+    /// of a [`fold_many`](CheckpointStore::fold_many) counts as a call.
+    pub fn fail(&mut self, nth: u64, fault: Fault) {
+        self.fault = (nth > 0).then_some((nth, fault));
+    }
+
+    /// Whether an armed failure is still to come.
+    #[must_use]
+    pub fn will_fail(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// Puts the clock of leases forward, for all clones.
+    pub fn put_clock_forward(&self, by: Duration) {
+        self.kept().ahead += by;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Every change is made whole: what a panicking test left is as good as before.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change, unless this call is the one to fail.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Kept) -> Result<T, CheckpointError>,
+    ) -> Result<T, CheckpointError> {
+        let due = match &mut self.fault {
+            Some((1, fault)) => Some(*fault),
+            Some((nth, _)) => {
+                *nth -= 1;
+                None
+            }
+            None => None,
+        };
+        if due.is_some() {
+            self.fault = None;
+        }
+        let injected = || CheckpointError::Unavailable("a failure was armed".to_owned());
+        match due {
+            Some(Fault::Before) => Err(injected()),
+            Some(Fault::After) => {
+                let _lost = change(&mut self.kept());
+                Err(injected())
+            }
+            None => change(&mut self.kept()),
+        }
+    }
+}
+
+impl CheckpointStore for MemoryCheckpoints {
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+        self.change(|kept| kept.take(owner, lease))
+    }
+
+    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+        self.change(|kept| kept.renew(generation, lease))
+    }
+
+    fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
+        self.change(|kept| {
+            if generation == kept.generation {
+                kept.owner = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+        check_number("the checkpoint's number", n)?;
+        self.change(|kept| kept.commit(generation, n, manifest))
+    }
+
+    fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
+        Ok(self.kept().committed.clone())
+    }
+
+    fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        check_blob(name, bytes)?;
+        self.change(|kept| {
+            kept.blobs.insert(name.to_owned(), bytes.to_vec());
+            Ok(())
+        })
+    }
+
+    fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        check_blob_name(name)?;
+        Ok(self.kept().blobs.get(name).cloned())
+    }
+
+    fn blobs(&mut self) -> Result<Vec<String>, CheckpointError> {
+        Ok(self.kept().blobs.keys().cloned().collect())
+    }
+
+    fn remove_blobs(&mut self, names: &[String]) -> Result<(), CheckpointError> {
+        names.iter().try_for_each(|name| check_blob_name(name))?;
+        self.change(|kept| {
+            kept.blobs.retain(|name, _| !names.contains(name));
+            Ok(())
+        })
+    }
+
+    fn fold(
+        &mut self,
+        generation: u64,
+        hash: &str,
+        changes: &[FieldChange<'_>],
+    ) -> Result<(), CheckpointError> {
+        self.change(|kept| kept.fold(generation, hash, changes))
+    }
+
+    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+        self.change(|kept| {
+            kept.check_hash(generation, hash)?;
+            kept.hashes.remove(hash);
+            Ok(())
+        })
+    }
+
+    fn hashes(&mut self) -> Result<Vec<String>, CheckpointError> {
+        Ok(self.kept().hashes.keys().cloned().collect())
+    }
+
+    fn scan(&mut self, hash: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError> {
+        // A copy, so that `each` may call the store.
+        let fields = self.kept().hashes.get(hash).map(|hash| hash.fields.clone()).unwrap_or_default();
+        fields.iter().for_each(|(field, text)| each(field, text));
+        Ok(())
+    }
+
+    fn fields(&mut self, hash: &str, fields: &[&str]) -> Result<Vec<Option<String>>, CheckpointError> {
+        let kept = self.kept();
+        let hash = kept.hashes.get(hash);
+        Ok(fields.iter().map(|&field| hash.and_then(|hash| hash.fields.get(field).cloned())).collect())
+    }
+
+    fn push_edit(&mut self, edit: &[(&str, &str)]) -> Result<String, CheckpointError> {
+        check_edit(edit)?;
+        let pairs = edit.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
+        self.change(|kept| {
+            kept.last_edit += 1;
+            kept.edits.insert(kept.last_edit, pairs);
+            Ok(kept.last_edit.to_string())
+        })
+    }
+
+    fn edits(&mut self, after: Option<&str>, most: usize) -> Result<Vec<Edit>, CheckpointError> {
+        let after = after.map_or(Ok(0), position)?;
+        let kept = self.kept();
+        let behind = kept.edits.range(after.saturating_add(1)..).take(most);
+        Ok(behind.map(|(at, pairs)| Edit { position: at.to_string(), pairs: pairs.clone() }).collect())
+    }
+
+    fn trim_edits(&mut self, through: &str) -> Result<(), CheckpointError> {
+        let through = position(through)?;
+        self.change(|kept| {
+            kept.edits.retain(|&at, _| at > through);
+            Ok(())
+        })
+    }
+}
+
+fn position(text: &str) -> Result<u64, CheckpointError> {
+    text.parse().map_err(|_| not_a_position(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn an_armed_call_fails_before_or_after_its_effect() {
+        let mut store = MemoryCheckpoints::new();
+        store.fail(2, Fault::Before);
+        store.put_blob("ckpt:1", b"a").unwrap();
+        assert!(store.put_blob("ckpt:2", b"b").unwrap_err().is_transient());
+        assert_eq!(store.blobs().unwrap(), ["ckpt:1"]);
+        assert!(!store.will_fail());
+        store.fail(1, Fault::After);
+        assert!(store.put_blob("ckpt:2", b"b").unwrap_err().is_transient());
+        assert_eq!(store.blobs().unwrap(), ["ckpt:1", "ckpt:2"]);
+        store.put_blob("ckpt:3", b"c").unwrap();
+    }
+
+    #[test]
+    fn a_failure_is_of_one_handle_and_the_clock_of_all() {
+        let mut first = MemoryCheckpoints::new();
+        let mut second = first.clone();
+        first.fail(1, Fault::Before);
+        let taken = second.take("b", LEASE).unwrap();
+        assert!(first.take("a", LEASE).unwrap_err().is_transient());
+        assert!(matches!(first.take("a", LEASE), Err(CheckpointError::Owned { owner, .. }) if owner == "b"));
+        second.put_clock_forward(LEASE);
+        assert_eq!(first.take("a", LEASE).unwrap().generation, taken.generation + 1);
+    }
+}

@@ -1,0 +1,157 @@
+//! Where the Redis is, and how it is used.
+
+use std::{fmt, time::Duration};
+
+use redis::{ConnectionInfo, IntoConnectionInfo};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::CheckpointError;
+
+/// Where the Redis is, and how it is used. `prefix` and `buckets` are part of the data: whoever reads it must have the same.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisConfig {
+    /// `redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]`: one for a server; for a Redis Cluster any of its nodes, better several.
+    pub urls: Vec<String>,
+    /// Whether it is a Redis Cluster.
+    pub cluster: bool,
+    /// What all keys begin with; engines with different prefixes share a Redis without seeing each other.
+    pub prefix: String,
+    /// Over how many keys a hash is spread: 1 for a single server; in a cluster some per master, so that one rule's state does not
+    /// lie on one of them. It can't be changed for a prefix that is in use.
+    pub buckets: u16,
+    /// How long connecting and an answer may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How many replicas must have a blob or a commit before it counts, as far as so many are connected; 0 waits for none.
+    pub replicas: u8,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        RedisConfig {
+            urls: vec!["redis://127.0.0.1:6379/".to_owned()],
+            cluster: false,
+            prefix: "strateye".to_owned(),
+            buckets: 1,
+            timeout_ms: 5000,
+            replicas: 1,
+        }
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    /// Without passwords: this gets into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConfig")
+            .field("urls", &self.urls.iter().map(|url| without_password(url)).collect::<Vec<_>>())
+            .field("cluster", &self.cluster)
+            .field("prefix", &self.prefix)
+            .field("buckets", &self.buckets)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("replicas", &self.replicas)
+            .finish()
+    }
+}
+
+/// Segments that begin the names of keys: a prefix that has one could mean another prefix's keys.
+const RESERVED: [&str; 6] = ["s", "seed", "ckpt", "crowd", "committed", "edits"];
+
+impl RedisConfig {
+    /// Checks everything that can be checked without a connection, and gives the servers' addresses.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Invalid`] with what to write instead.
+    pub(super) fn check(&self) -> Result<Vec<ConnectionInfo>, CheckpointError> {
+        match self.urls.len() {
+            0 => return Err(invalid("urls", "[]", "write at least one redis://HOST:PORT/")),
+            1 => {}
+            _ if self.cluster => {}
+            _ => {
+                let shown =
+                    format!("{:?}", self.urls.iter().map(|url| without_password(url)).collect::<Vec<_>>());
+                return Err(invalid("urls", &shown, "write one URL, or cluster = true"));
+            }
+        }
+        if self.prefix.is_empty() || self.prefix.contains(['{', '}']) {
+            return Err(invalid("prefix", &self.prefix, "write a text without braces, such as strateye"));
+        }
+        if self.prefix.split(':').any(|segment| RESERVED.contains(&segment)) {
+            let reason = format!("none of its segments may be {}", RESERVED.join(", "));
+            return Err(invalid("prefix", &self.prefix, &reason));
+        }
+        if self.buckets == 0 {
+            return Err(invalid("buckets", "0", "write 1 or more"));
+        }
+        if !(10..=600_000).contains(&self.timeout_ms) {
+            return Err(invalid("timeout_ms", &self.timeout_ms.to_string(), "write 10 to 600000"));
+        }
+        self.urls.iter().map(|url| address(url)).collect()
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+fn address(url: &str) -> Result<ConnectionInfo, CheckpointError> {
+    url.into_connection_info().map_err(|error| {
+        let reason = format!("{error}; write redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]");
+        invalid("urls", &without_password(url), &reason)
+    })
+}
+
+fn invalid(name: &'static str, value: &str, reason: &str) -> CheckpointError {
+    CheckpointError::Invalid { name, value: value.to_owned(), reason: reason.to_owned() }
+}
+
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}..{}", &url[..scheme + 3], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(change: impl FnOnce(&mut RedisConfig)) -> Result<Vec<ConnectionInfo>, CheckpointError> {
+        let mut config = RedisConfig::default();
+        change(&mut config);
+        config.check()
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        let named = |change: fn(&mut RedisConfig), name: &str| {
+            let text = of(change).unwrap_err().to_string();
+            assert!(text.starts_with(name), "{text}");
+        };
+        named(|c| c.urls.clear(), "urls");
+        named(|c| c.urls = vec!["redis://a/".into(), "redis://b/".into()], "urls");
+        named(|c| c.urls = vec!["http://a/".into()], "urls");
+        named(|c| c.prefix = String::new(), "prefix");
+        named(|c| c.prefix = "a{b}".into(), "prefix");
+        named(|c| c.prefix = "shop:s".into(), "prefix");
+        named(|c| c.buckets = 0, "buckets");
+        named(|c| c.timeout_ms = 0, "timeout_ms");
+    }
+
+    #[test]
+    fn several_nodes_of_a_cluster_and_segments_are_fine() {
+        let nodes = of(|c| {
+            c.urls = vec!["redis://a/".into(), "redis://b:7000/".into()];
+            c.cluster = true;
+            c.prefix = "shop:strateye".into();
+        });
+        assert_eq!(nodes.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let config =
+            RedisConfig { urls: vec!["redis://me:se@cret@host:1/".into()], ..RedisConfig::default() };
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("cret@") && shown.contains("redis://..@host:1/"), "{shown}");
+    }
+}

@@ -1,0 +1,321 @@
+//! Connections to a server or to the masters of a cluster, and commands sent over them.
+//!
+//! A command goes to the node that serves its key; commands sent together are pipelined per node. What a node sends back because
+//! the key has moved, or because it does not know the script, was not carried out and is sent again.
+//!
+//! **Invariants**: no wait is without a limit (connecting, each write and each answer have the configured time). After a failed
+//! read or write all connections are dropped: an answer that comes late can't be taken for another command's.
+//! The cluster client of the `redis` crate is not used because it has neither: after a time-out it waits again for each
+//! command of a pipeline, and it sends every command again, also those that must not be repeated.
+
+use std::{collections::HashMap, time::Duration};
+
+use redis::{
+    Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+    Value, cluster_routing::Slot, cmd,
+};
+
+use super::{
+    failure::{failure, unavailable},
+    scripts::Script,
+    slots::{Slots, redirected},
+};
+use crate::checkpoint::CheckpointError;
+
+/// How often a command follows a slot that moves.
+const ROUNDS: usize = 5;
+
+/// Connections to a server or to the masters of a cluster.
+pub(super) struct Link {
+    seeds: Vec<ConnectionInfo>,
+    cluster: bool,
+    timeout: Duration,
+    /// Of a cluster; `None` until it is needed.
+    slots: Option<Slots>,
+    connections: HashMap<String, Connection>,
+}
+
+/// A command, and where it goes.
+pub(super) struct Call {
+    to: Place,
+    command: Cmd,
+    script: Option<&'static Script>,
+}
+
+/// Where a command goes.
+#[derive(Clone)]
+pub(super) enum Place {
+    Slot(Slot),
+    Node(String),
+}
+
+/// What to do if the connection breaks while a command is under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnBreak {
+    /// Send everything again, once.
+    Resend,
+    /// Fail: whether it was carried out is not known, and twice would be wrong.
+    Fail,
+}
+
+/// Answers, in the order of the calls.
+pub(super) struct Answers {
+    pub(super) values: Vec<Value>,
+    /// Whether each command was carried out where it was sent first, in the order sent.
+    pub(super) straight: bool,
+}
+
+/// A call that is to be sent.
+struct Open {
+    call: usize,
+    /// Where it was sent on to, and whether that node must be told that it was.
+    sent_on: Option<(String, bool)>,
+}
+
+/// What is to be sent again, and the first error that sending again would not help.
+type Round = (Vec<Open>, Option<RedisError>);
+
+impl Open {
+    fn asks(&self) -> bool {
+        matches!(self.sent_on, Some((_, true)))
+    }
+}
+
+impl Call {
+    pub(super) fn new(key: &str, command: Cmd) -> Self {
+        Call { to: Place::key(key), command, script: None }
+    }
+
+    pub(super) fn at(place: &Place, command: Cmd) -> Self {
+        Call { to: place.clone(), command, script: None }
+    }
+
+    /// A script on one key; its arguments are added by [`arg`](Self::arg).
+    pub(super) fn script(script: &'static Script, key: &str) -> Self {
+        let mut command = cmd("EVALSHA");
+        command.arg(&script.digest).arg(1).arg(key);
+        Call { to: Place::key(key), command, script: Some(script) }
+    }
+
+    pub(super) fn arg(mut self, arg: impl redis::ToRedisArgs) -> Self {
+        self.command.arg(arg);
+        self
+    }
+}
+
+impl Place {
+    pub(super) fn key(key: &str) -> Self {
+        Place::Slot(Slot::for_key(key))
+    }
+}
+
+impl Link {
+    pub(super) fn new(seeds: Vec<ConnectionInfo>, cluster: bool, timeout: Duration) -> Self {
+        Link { seeds, cluster, timeout, slots: None, connections: HashMap::new() }
+    }
+
+    /// The server, or the masters of the cluster.
+    pub(super) fn nodes(&mut self) -> Result<Vec<String>, CheckpointError> {
+        if !self.cluster {
+            return Ok(self.seeds.first().map(|seed| seed.addr().to_string()).into_iter().collect());
+        }
+        self.slots().map(|slots| slots.masters().to_vec()).map_err(|error| failure("the cluster", &error))
+    }
+
+    /// Sends one command.
+    pub(super) fn one(&mut self, call: Call, on_break: OnBreak) -> Result<Value, CheckpointError> {
+        self.run(&[call], on_break).map(|answers| answers.values.into_iter().next().unwrap_or_default())
+    }
+
+    /// Sends commands. The first error that a server answers is passed on; the other commands may have been carried out.
+    pub(super) fn run(&mut self, calls: &[Call], on_break: OnBreak) -> Result<Answers, CheckpointError> {
+        let mut values = vec![Value::Nil; calls.len()];
+        let mut resend = on_break == OnBreak::Resend;
+        let mut open: Vec<Open> = (0..calls.len()).map(|call| Open { call, sent_on: None }).collect();
+        for round in 0..ROUNDS {
+            open = match self.round(calls, &open, &mut values) {
+                Ok((_, Some(refused))) => return Err(failure(&self.place(), &refused)),
+                Ok((again, None)) if again.is_empty() => {
+                    return Ok(Answers { values, straight: round == 0 });
+                }
+                Ok((again, None)) => again,
+                Err(error) => {
+                    // Some answers are not read: none of these connections can be used again.
+                    self.forget();
+                    if !resend || !error.is_connection_dropped() {
+                        return Err(failure(&self.place(), &error));
+                    }
+                    resend = false;
+                    open.into_iter().map(|open| Open { sent_on: None, ..open }).collect()
+                }
+            };
+        }
+        Err(unavailable(&self.place(), "the slot of a key keeps moving"))
+    }
+
+    /// Sends the open calls, reads all answers, and gives back what is to be sent again and the first refusal.
+    fn round(&mut self, calls: &[Call], open: &[Open], values: &mut [Value]) -> RedisResult<Round> {
+        let mut per_node: Vec<(String, Vec<&Open>)> = Vec::new();
+        for open in open {
+            let address = self.address(&calls[open.call].to, open.sent_on.as_ref())?;
+            match per_node.iter_mut().find(|(known, _)| *known == address) {
+                Some((_, opens)) => opens.push(open),
+                None => per_node.push((address, vec![open])),
+            }
+        }
+        for (address, opens) in &per_node {
+            let mut packed = Vec::new();
+            for open in opens {
+                if open.asks() {
+                    cmd("ASKING").write_packed_command(&mut packed);
+                }
+                calls[open.call].command.write_packed_command(&mut packed);
+            }
+            self.connection(address)?.send_packed_command(&packed)?;
+        }
+        let (mut again, mut refused) = (Vec::new(), None);
+        for (address, opens) in &per_node {
+            let first = self.receive(address, calls, opens, values, &mut again)?;
+            refused = refused.or(first);
+        }
+        Ok((again, refused))
+    }
+
+    /// Reads a node's answers, and gives back the first error among them that sending again would not help.
+    fn receive(
+        &mut self,
+        address: &str,
+        calls: &[Call],
+        opens: &[&Open],
+        values: &mut [Value],
+        again: &mut Vec<Open>,
+    ) -> RedisResult<Option<RedisError>> {
+        let (mut refused, mut unknown) = (None, Vec::new());
+        for open in opens {
+            let connection = self.connection(address)?;
+            if open.asks() {
+                connection.recv_response()?;
+            }
+            match connection.recv_response().and_then(Value::extract_error) {
+                Ok(value) => values[open.call] = value,
+                Err(error) if !is_answer(&error) => return Err(error),
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    unknown.extend(calls[open.call].script);
+                    again.push(Open { call: open.call, sent_on: open.sent_on.clone() });
+                }
+                Err(error) => match self.sent_on(&error, address) {
+                    Some(sent_on) => again.push(Open { call: open.call, sent_on: Some(sent_on) }),
+                    None => drop(refused.get_or_insert(error)),
+                },
+            }
+        }
+        unknown.dedup_by_key(|script| &script.digest);
+        for script in unknown {
+            self.load(address, script)?;
+        }
+        Ok(refused)
+    }
+
+    fn load(&mut self, address: &str, script: &Script) -> RedisResult<()> {
+        cmd("SCRIPT").arg("LOAD").arg(script.code).exec(self.connection(address)?)
+    }
+
+    /// Where a refused command is to be sent instead.
+    fn sent_on(&mut self, error: &RedisError, by: &str) -> Option<(String, bool)> {
+        let asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
+        if !self.cluster || !(asking || error.kind() == ErrorKind::Server(ServerErrorKind::Moved)) {
+            return None;
+        }
+        if !asking {
+            self.slots = None;
+        }
+        let (to, _) = error.redirect_node()?;
+        redirected(to, by).map(|address| (address, asking))
+    }
+
+    fn address(&mut self, to: &Place, sent_on: Option<&(String, bool)>) -> RedisResult<String> {
+        if let Some((address, _)) = sent_on {
+            return Ok(address.clone());
+        }
+        match to {
+            Place::Node(address) => Ok(address.clone()),
+            Place::Slot(slot) if self.cluster => {
+                let unserved =
+                    || (ErrorKind::Server(ServerErrorKind::ClusterDown), "no node serves the slot");
+                Ok(self.slots()?.master_of(*slot).ok_or_else(unserved)?.to_owned())
+            }
+            Place::Slot(_) => Ok(self.seeds[0].addr().to_string()),
+        }
+    }
+
+    fn connection(&mut self, address: &str) -> RedisResult<&mut Connection> {
+        if !self.connections.contains_key(address) {
+            let connection = self.connect(address)?;
+            self.connections.insert(address.to_owned(), connection);
+        }
+        let lost = || RedisError::from((ErrorKind::Io, "the connection was dropped"));
+        self.connections.get_mut(address).ok_or_else(lost)
+    }
+
+    fn connect(&self, address: &str) -> RedisResult<Connection> {
+        let seed = &self.seeds[0];
+        let info = match address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+            Some((host, port)) if self.cluster => {
+                seed.clone().set_addr(ConnectionAddr::Tcp(host.to_owned(), port))
+            }
+            _ => seed.clone(),
+        };
+        let connection = redis::Client::open(info)?.get_connection_with_timeout(self.timeout)?;
+        connection.set_read_timeout(Some(self.timeout))?;
+        connection.set_write_timeout(Some(self.timeout))?;
+        Ok(connection)
+    }
+
+    /// The slots, asked of the first node that answers.
+    fn slots(&mut self) -> RedisResult<&Slots> {
+        if self.slots.is_none() {
+            self.slots = Some(self.ask_for_slots()?);
+        }
+        let none = || RedisError::from((ErrorKind::ClusterConnectionNotFound, "no node is known"));
+        self.slots.as_ref().ok_or_else(none)
+    }
+
+    fn ask_for_slots(&mut self) -> RedisResult<Slots> {
+        let known = self.connections.keys().cloned();
+        let mut candidates: Vec<String> = known.collect();
+        candidates.extend(self.seeds.iter().map(|seed| seed.addr().to_string()));
+        let mut last = RedisError::from((ErrorKind::ClusterConnectionNotFound, "no node is known"));
+        for address in candidates {
+            let asked = self.connection(&address).and_then(|c| cmd("CLUSTER").arg("SLOTS").query::<Value>(c));
+            match asked {
+                Ok(answer) => {
+                    if let Some(slots) = Slots::read(&answer, &address) {
+                        return Ok(slots);
+                    }
+                    last = (ErrorKind::Server(ServerErrorKind::ClusterDown), "no slot is served").into();
+                }
+                Err(error) => {
+                    self.connections.remove(&address);
+                    last = error;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    fn forget(&mut self) {
+        self.connections.clear();
+        self.slots = None;
+    }
+
+    /// The servers, for messages.
+    pub(super) fn place(&self) -> String {
+        let addresses: Vec<String> = self.seeds.iter().map(|seed| seed.addr().to_string()).collect();
+        format!("Redis {}", addresses.join(", "))
+    }
+}
+
+/// Whether a server said it: the connection is in order.
+fn is_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+}

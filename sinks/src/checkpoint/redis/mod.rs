@@ -1,0 +1,170 @@
+//! Checkpoints in a Redis server or a Redis Cluster, for several machines and for people who look at state.
+//!
+//! Each step that must be whole is one Lua script on one key, so that the same steps work in a cluster. The keys are listed in
+//! `keys.rs`; leases go by the server's clock.
+//!
+//! **What is durable**: what the server's `appendfsync` says. Where it has replicas, a blob, a commit and the taking of the
+//! ownership wait until one of them has it. A Redis that went back nevertheless (fail-over, `appendfsync everysec`) shows in
+//! what [`renew`](super::CheckpointStore::renew) gives.
+//!
+//! **When the connection breaks**, it is made anew once and the call sent again, but for `push_edit`, which would add its edit
+//! twice. A server that does not answer in time is not tried again. Either way the caller gets `Unavailable`.
+//!
+//! **Limits**: Redis 6.2 or later (or what speaks the same), `maxmemory-policy noeviction`, no TLS. A fold is atomic per
+//! bucket and 1000 fields; with several buckets each of them is fenced off by itself. Dropping a hash is atomic per bucket.
+
+mod config;
+mod failure;
+mod fold;
+mod keys;
+mod link;
+mod scan;
+mod scripts;
+mod server;
+mod slots;
+mod store;
+
+use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
+pub use config::RedisConfig;
+use keys::Keys;
+use link::{Call, Link, OnBreak, Place};
+
+use super::CheckpointError;
+
+/// The form of what is written; another one is refused.
+const FORMAT: &str = "1";
+/// How often a write is made again because it was not known where its replicas are.
+const CONFIRMATIONS: usize = 3;
+
+/// Checkpoints in Redis.
+pub struct RedisCheckpoints {
+    link: Link,
+    keys: Keys,
+    timeout_ms: u64,
+    replicas: u8,
+    /// What this handle has taken: a Redis that went back may give a generation out again, the name tells them apart.
+    taken: Option<(u64, String)>,
+}
+
+impl std::fmt::Debug for RedisCheckpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisCheckpoints").field("at", &self.link.place()).field("keys", &self.keys).finish()
+    }
+}
+
+impl RedisCheckpoints {
+    /// Connects, and checks that the server, or every master of the cluster, can keep checkpoints.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Invalid`] for the configuration, [`CheckpointError::Unavailable`] if there is no answer,
+    /// [`CheckpointError::BadServer`] if the server may delete state, is too old or of the other kind, and
+    /// [`CheckpointError::Format`] if the prefix is in use with another number of buckets or by another release.
+    pub fn open(config: &RedisConfig) -> Result<Self, CheckpointError> {
+        let mut link = Link::new(config.check()?, config.cluster, config.timeout());
+        server::check(&mut link, config.cluster)?;
+        let mut store = RedisCheckpoints {
+            link,
+            keys: Keys::new(&config.prefix, config.buckets),
+            timeout_ms: config.timeout_ms,
+            replicas: config.replicas,
+            taken: None,
+        };
+        store.check_form()?;
+        Ok(store)
+    }
+
+    /// Refuses a prefix that is in use in another form.
+    fn check_form(&mut self) -> Result<(), CheckpointError> {
+        let key = self.keys.committed();
+        let mut command = cmd("HMGET");
+        command.arg(&key).arg("format").arg("buckets");
+        let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
+        let (format, buckets): (Option<String>, Option<String>) = self.read(&key, answer)?;
+        if let Some(format) = format.filter(|format| format != FORMAT) {
+            return Err(self.other_format(&format));
+        }
+        match buckets.filter(|buckets| *buckets != self.keys.buckets().to_string()) {
+            Some(buckets) => Err(self.other_buckets(&buckets)),
+            None => Ok(()),
+        }
+    }
+
+    fn other_format(&self, found: &str) -> CheckpointError {
+        let reason =
+            format!("its form is {found}, this release knows {FORMAT}; use another release or prefix");
+        CheckpointError::Format { place: self.keys.committed(), reason }
+    }
+
+    fn other_buckets(&self, found: &str) -> CheckpointError {
+        let reason = format!(
+            "its hashes are spread over {found} buckets, not {}; write buckets = {found}, or choose another prefix",
+            self.keys.buckets()
+        );
+        CheckpointError::Format { place: self.keys.committed(), reason }
+    }
+
+    /// The name under which this handle took a generation; nothing if another handle did.
+    fn owner_of(&self, generation: u64) -> String {
+        match &self.taken {
+            Some((taken, owner)) if *taken == generation => owner.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Reads an answer, or says where something else was found.
+    fn read<T: FromRedisValue>(&self, key: &str, answer: Value) -> Result<T, CheckpointError> {
+        from_redis_value(answer)
+            .map_err(|error| failure::misread(&format!("{} at {}", key, self.link.place()), &error))
+    }
+
+    /// Sends a write that counts once the replicas have it. The write may be made more than once.
+    fn confirmed(&mut self, key: &str, call: impl Fn() -> Call) -> Result<Value, CheckpointError> {
+        let place = Place::key(key);
+        for _ in 0..CONFIRMATIONS {
+            let connected = if self.replicas == 0 { 0 } else { server::replicas(&mut self.link, &place)? };
+            let wanted = connected.min(self.replicas);
+            if wanted == 0 {
+                return self.link.one(call(), OnBreak::Resend);
+            }
+            // In one go, as replicas are waited for by what the same connection wrote.
+            let mut wait = cmd("WAIT");
+            wait.arg(wanted).arg(self.timeout_ms / 2);
+            let answers = self.link.run(&[call(), Call::at(&place, wait)], OnBreak::Resend)?;
+            let (true, [answer, confirmed]) = (answers.straight, &answers.values[..]) else { continue };
+            let confirmed: u8 = self.read(key, confirmed.clone())?;
+            if confirmed >= wanted {
+                return Ok(answer.clone());
+            }
+            let reason =
+                format!("{confirmed} of {wanted} replicas have {key} after {} ms", self.timeout_ms / 2);
+            return Err(failure::unavailable(&self.link.place(), &reason));
+        }
+        Err(failure::unavailable(&self.link.place(), "the slot of a key keeps moving"))
+    }
+
+    /// The verdict of a script: its first word, and what follows.
+    fn verdict(&self, key: &str, answer: Value) -> Result<(String, Vec<Value>), CheckpointError> {
+        let mut values: Vec<Value> = self.read(key, answer)?;
+        let rest = values.split_off(values.len().min(1));
+        let word = self.read(key, values.pop().unwrap_or_default())?;
+        Ok((word, rest))
+    }
+
+    fn value<T: FromRedisValue>(&self, key: &str, rest: &[Value], at: usize) -> Result<T, CheckpointError> {
+        self.read(key, rest.get(at).cloned().unwrap_or_default())
+    }
+
+    /// Passes on what a script refuses.
+    fn accept(
+        &self,
+        key: &str,
+        generation: u64,
+        answer: Value,
+    ) -> Result<(String, Vec<Value>), CheckpointError> {
+        let (word, rest) = self.verdict(key, answer)?;
+        if word == "fenced" {
+            return Err(CheckpointError::Fenced { generation, by: self.value(key, &rest, 0)? });
+        }
+        Ok((word, rest))
+    }
+}

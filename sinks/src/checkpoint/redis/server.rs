@@ -1,0 +1,112 @@
+//! Whether a server is fit to keep checkpoints, from what it says of itself (`INFO`).
+
+use std::collections::HashMap;
+
+use redis::{Value, cmd, from_redis_value};
+
+use super::{
+    failure::{misread, unavailable},
+    link::{Call, Link, OnBreak, Place},
+};
+use crate::checkpoint::CheckpointError;
+
+/// The first release that reads streams from behind a position and trims them by it.
+const VERSION: (u32, u32) = (6, 2);
+
+/// Checks the server, or all masters of the cluster. What loses seconds of state in a crash is only warned about.
+pub(super) fn check(link: &mut Link, cluster: bool) -> Result<(), CheckpointError> {
+    for node in link.nodes()? {
+        let info = info(link, &Place::Node(node.clone()), None)?;
+        judge(&node, &info, cluster)?;
+        if info.get("aof_enabled").map(String::as_str) == Some("0") {
+            tracing::warn!(
+                redis = %node,
+                "appendonly is off: checkpoints are lost when this Redis restarts; set appendonly yes and appendfsync everysec or always"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How many replicas the node has.
+pub(super) fn replicas(link: &mut Link, place: &Place) -> Result<u8, CheckpointError> {
+    let info = info(link, place, Some("replication"))?;
+    Ok(info.get("connected_slaves").and_then(|count| count.parse().ok()).unwrap_or(0))
+}
+
+fn info(
+    link: &mut Link,
+    place: &Place,
+    section: Option<&str>,
+) -> Result<HashMap<String, String>, CheckpointError> {
+    let mut command = cmd("INFO");
+    command.arg(section);
+    let answer: Value = link.one(Call::at(place, command), OnBreak::Resend)?;
+    let text: String = from_redis_value(answer).map_err(|error| misread(&link.place(), &error))?;
+    Ok(fields(&text))
+}
+
+fn fields(info: &str) -> HashMap<String, String> {
+    let pairs = info.lines().filter_map(|line| line.trim_end().split_once(':'));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn judge(node: &str, info: &HashMap<String, String>, cluster: bool) -> Result<(), CheckpointError> {
+    let said = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
+    let bad = |reason: String| CheckpointError::BadServer { place: format!("Redis {node}"), reason };
+    let mut numbers = said("redis_version").split('.').map(|number| number.parse().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version < VERSION {
+        let found = said("redis_version");
+        return Err(bad(format!("it is version {found:?}; use {}.{} or later", VERSION.0, VERSION.1)));
+    }
+    if (said("redis_mode") == "cluster") != cluster {
+        let kind = if cluster {
+            "no node of a cluster: write cluster = false"
+        } else {
+            "a node of a Redis Cluster: write cluster = true"
+        };
+        return Err(bad(format!("it is {kind}")));
+    }
+    if said("role") == "slave" {
+        return Err(unavailable(&format!("Redis {node}"), "it is a replica; give the address of its master"));
+    }
+    let policy = said("maxmemory_policy");
+    if !matches!(policy, "noeviction" | "") {
+        return Err(bad(format!(
+            "its maxmemory-policy is {policy}, under which it deletes state when memory is short; set maxmemory-policy noeviction"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIT: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n";
+
+    fn judged(info: &str, cluster: bool) -> Result<(), String> {
+        judge("a:1", &fields(info), cluster).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_unfit_is_refused_with_the_setting_to_change() {
+        judged(FIT, false).unwrap();
+        let refused = |from: &str, to: &str, cluster, says: &str| {
+            let error = judged(&FIT.replace(from, to), cluster).unwrap_err();
+            assert!(error.contains(says) && error.contains("a:1"), "{error}");
+        };
+        refused("noeviction", "allkeys-lru", false, "maxmemory-policy noeviction");
+        refused("7.0.15", "6.0.16", false, "6.2 or later");
+        refused("standalone", "cluster", false, "cluster = true");
+        refused("standalone", "standalone", true, "cluster = false");
+        refused("master", "slave", false, "address of its master");
+    }
+
+    #[test]
+    fn later_releases_and_silent_ones_are_fit() {
+        judged(&FIT.replace("7.0.15", "10.1.0"), false).unwrap();
+        judged(&FIT.replace("maxmemory_policy:noeviction\r\n", ""), false).unwrap();
+    }
+}

@@ -1,0 +1,257 @@
+//! The store's calls as Redis commands.
+
+use std::{collections::HashMap, time::Duration};
+
+use redis::cmd;
+
+use super::{
+    FORMAT, RedisCheckpoints,
+    keys::stored,
+    link::{Call, OnBreak},
+    scripts::{COMMIT, DROP, RELEASE, RENEW, TAKE},
+};
+use crate::checkpoint::{
+    BLOB_FAMILIES, CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob,
+    check_blob_name, check_edit, check_number, milliseconds, not_a_position,
+};
+
+/// The most keys or fields of one command or pipeline.
+const PORTION: usize = 1000;
+
+/// Generation, number and manifest of a commit, as the fields are.
+type CommitFields = (Option<u64>, Option<u64>, Option<Vec<u8>>);
+
+fn commit_of((generation, n, manifest): CommitFields) -> Option<Committed> {
+    Some(Committed { generation: generation?, n: n?, manifest: manifest? })
+}
+
+/// A position in a stream, `MILLISECONDS-NUMBER`.
+fn position(text: &str) -> Result<(u64, u64), CheckpointError> {
+    let two = text.split_once('-').and_then(|(at, number)| Some((at.parse().ok()?, number.parse().ok()?)));
+    two.ok_or_else(|| not_a_position(text))
+}
+
+impl CheckpointStore for RedisCheckpoints {
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+        let (key, buckets) = (self.keys.committed(), self.keys.buckets());
+        let answer = self.confirmed(&key, || {
+            Call::script(&TAKE, &key).arg(owner).arg(milliseconds(lease)).arg(buckets).arg(FORMAT)
+        })?;
+        let (word, rest) = self.verdict(&key, answer)?;
+        match word.as_str() {
+            "owned" => Err(CheckpointError::Owned {
+                place: format!("{key} at {}", self.link.place()),
+                owner: self.value(&key, &rest, 0)?,
+                for_ms: self.value(&key, &rest, 1)?,
+            }),
+            "format" => Err(self.other_format(&self.value::<String>(&key, &rest, 0)?)),
+            "buckets" => Err(self.other_buckets(&self.value::<String>(&key, &rest, 0)?)),
+            _ => {
+                let generation = self.value(&key, &rest, 0)?;
+                self.taken = Some((generation, owner.to_owned()));
+                Ok(Taken { generation, committed: commit_of(self.value(&key, &rest, 1)?) })
+            }
+        }
+    }
+
+    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+        let key = self.keys.committed();
+        let call = Call::script(&RENEW, &key)
+            .arg(generation)
+            .arg(self.owner_of(generation))
+            .arg(milliseconds(lease));
+        let answer = self.link.one(call, OnBreak::Resend)?;
+        let (_, rest) = self.accept(&key, generation, answer)?;
+        self.value(&key, &rest, 0)
+    }
+
+    fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
+        let key = self.keys.committed();
+        let call = Call::script(&RELEASE, &key).arg(generation).arg(self.owner_of(generation));
+        self.link.one(call, OnBreak::Resend).map(drop)
+    }
+
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+        check_number("the checkpoint's number", n)?;
+        let (key, owner) = (self.keys.committed(), self.owner_of(generation));
+        let answer = self.confirmed(&key, || {
+            Call::script(&COMMIT, &key).arg(generation).arg(&owner).arg(n).arg(manifest)
+        })?;
+        let (word, rest) = self.accept(&key, generation, answer)?;
+        if word == "order" {
+            return Err(CheckpointError::OutOfOrder { n, last: self.value(&key, &rest, 0)? });
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
+        let key = self.keys.committed();
+        let mut command = cmd("HMGET");
+        command.arg(&key).arg("committed_by").arg("n").arg("manifest");
+        let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
+        Ok(commit_of(self.read(&key, answer)?))
+    }
+
+    fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        check_blob(name, bytes)?;
+        let key = self.keys.blob(name);
+        self.confirmed(&key, || {
+            let mut command = cmd("SET");
+            command.arg(&key).arg(bytes);
+            Call::new(&key, command)
+        })
+        .map(drop)
+    }
+
+    fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        check_blob_name(name)?;
+        let key = self.keys.blob(name);
+        let mut command = cmd("GET");
+        command.arg(&key);
+        let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
+        self.read(&key, answer)
+    }
+
+    fn blobs(&mut self) -> Result<Vec<String>, CheckpointError> {
+        let mut names = Vec::new();
+        for family in BLOB_FAMILIES {
+            let keys = self.keys_beginning(family)?;
+            names.extend(keys.iter().filter_map(|key| self.keys.blob_name(key)).map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    fn remove_blobs(&mut self, names: &[String]) -> Result<(), CheckpointError> {
+        names.iter().try_for_each(|name| check_blob_name(name))?;
+        for portion in names.chunks(PORTION) {
+            let calls: Vec<Call> = portion
+                .iter()
+                .map(|name| {
+                    let key = self.keys.blob(name);
+                    let mut command = cmd("UNLINK");
+                    command.arg(&key);
+                    Call::new(&key, command)
+                })
+                .collect();
+            self.link.run(&calls, OnBreak::Resend)?;
+        }
+        Ok(())
+    }
+
+    fn fold(
+        &mut self,
+        generation: u64,
+        hash: &str,
+        changes: &[FieldChange<'_>],
+    ) -> Result<(), CheckpointError> {
+        self.fold_all(generation, &[(hash, changes)])
+    }
+
+    /// Pipelined.
+    fn fold_many(
+        &mut self,
+        generation: u64,
+        folds: &[(&str, &[FieldChange<'_>])],
+    ) -> Result<(), CheckpointError> {
+        self.fold_all(generation, folds)
+    }
+
+    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+        let buckets: Vec<u16> = (0..self.keys.buckets()).collect();
+        for portion in buckets.chunks(PORTION) {
+            let calls: Vec<Call> = portion
+                .iter()
+                .map(|&bucket| Call::script(&DROP, &self.keys.hash(hash, bucket)).arg(generation))
+                .collect();
+            for answer in self.link.run(&calls, OnBreak::Resend)?.values {
+                self.accept(hash, generation, answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hashes(&mut self) -> Result<Vec<String>, CheckpointError> {
+        let keys = self.keys_beginning("s:")?;
+        let mut names: Vec<String> =
+            keys.iter().filter_map(|key| self.keys.hash_name(key)).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn scan(&mut self, hash: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError> {
+        self.scan_hash(hash, each)
+    }
+
+    fn fields(&mut self, hash: &str, fields: &[&str]) -> Result<Vec<Option<String>>, CheckpointError> {
+        let mut found = vec![None; fields.len()];
+        let mut per_bucket: HashMap<u16, Vec<usize>> = HashMap::new();
+        for (at, field) in fields.iter().enumerate() {
+            per_bucket.entry(self.keys.bucket(field)).or_default().push(at);
+        }
+        for (bucket, places) in per_bucket {
+            let key = self.keys.hash(hash, bucket);
+            for portion in places.chunks(PORTION) {
+                let mut command = cmd("HMGET");
+                command.arg(&key);
+                for &at in portion {
+                    command.arg(&*stored(fields[at]));
+                }
+                let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
+                let texts: Vec<Option<String>> = self.read(&key, answer)?;
+                portion.iter().zip(texts).for_each(|(&at, text)| found[at] = text);
+            }
+        }
+        Ok(found)
+    }
+
+    fn push_edit(&mut self, edit: &[(&str, &str)]) -> Result<String, CheckpointError> {
+        check_edit(edit)?;
+        let key = self.keys.edits();
+        // What can be made anew is made anew now: the edit itself is sent only once.
+        let mut probe = cmd("EXISTS");
+        probe.arg(&key);
+        self.link.one(Call::new(&key, probe), OnBreak::Resend)?;
+        let mut command = cmd("XADD");
+        command.arg(&key).arg("*");
+        for (name, text) in edit {
+            command.arg(name).arg(text);
+        }
+        let answer = self.link.one(Call::new(&key, command), OnBreak::Fail)?;
+        self.read(&key, answer)
+    }
+
+    fn edits(&mut self, after: Option<&str>, most: usize) -> Result<Vec<Edit>, CheckpointError> {
+        let from = match after.map(position).transpose()? {
+            Some((at, number)) => format!("({at}-{number}"),
+            None => "-".to_owned(),
+        };
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let key = self.keys.edits();
+        let mut command = cmd("XRANGE");
+        command.arg(&key).arg(from).arg("+").arg("COUNT").arg(most);
+        let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
+        let entries: Vec<(String, Vec<Vec<u8>>)> = self.read(&key, answer)?;
+        // People may write what is no text; it is passed on so that it is refused where it is understood.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let edit = |(position, words): (String, Vec<Vec<u8>>)| Edit {
+            position,
+            pairs: words.chunks_exact(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+        };
+        Ok(entries.into_iter().map(edit).collect())
+    }
+
+    fn trim_edits(&mut self, through: &str) -> Result<(), CheckpointError> {
+        let (at, number) = position(through)?;
+        let least = match number.checked_add(1) {
+            Some(number) => format!("{at}-{number}"),
+            None => format!("{}-0", at.saturating_add(1)),
+        };
+        let key = self.keys.edits();
+        let mut command = cmd("XTRIM");
+        command.arg(&key).arg("MINID").arg("=").arg(least);
+        self.link.one(Call::new(&key, command), OnBreak::Resend).map(drop)
+    }
+}

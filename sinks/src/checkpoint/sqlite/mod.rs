@@ -1,0 +1,196 @@
+//! Checkpoints in an SQLite file, the embedded default: no server, one machine.
+//!
+//! Any number of processes of the machine have the file open at once (WAL); a write waits for another one up to 5 s. Leases
+//! go by the machine's wall clock. Folds are not forced to the disk by themselves, the next commit does that
+//! for everything before it; whatever else is written is on the disk when its call returns.
+//!
+//! **Limits**: a local disk, no network file system. The file does not shrink; space of what was deleted is used again.
+
+mod edits;
+mod store;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
+
+use super::{CheckpointError, FieldChange};
+
+/// The schema this release writes.
+const SCHEMA: i64 = 1;
+/// How long a call waits for another process's write.
+const BUSY: Duration = Duration::from_secs(5);
+/// Fields read at once.
+const PORTION: usize = 1000;
+
+/// Checkpoints in an SQLite file.
+#[derive(Debug)]
+pub struct SqliteCheckpoints {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl SqliteCheckpoints {
+    /// Opens the file, and makes it and its tables if they are not there.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Schema`] for a file of a later release, [`CheckpointError::Sqlite`] if it is no SQLite file or can't be
+    /// written.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let mut connection = prepare(path).map_err(|source| failed(path, source))?;
+        let found = create(&mut connection).map_err(|source| failed(path, source))?;
+        if found > SCHEMA {
+            return Err(CheckpointError::Schema { path: path.to_owned(), found, known: SCHEMA });
+        }
+        Ok(SqliteCheckpoints { path: path.to_owned(), connection })
+    }
+
+    /// Reads.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, CheckpointError> {
+        read(&self.connection).map_err(|source| failed(&self.path, source))
+    }
+
+    /// Makes a change that is on the disk when this returns.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, CheckpointError> {
+        self.transaction("FULL", change)
+    }
+
+    /// Makes a change that is on the disk when the next one is.
+    fn change_lazily<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, CheckpointError> {
+        self.transaction("NORMAL", change)
+    }
+
+    fn transaction<T>(
+        &mut self,
+        synchronous: &str,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, CheckpointError> {
+        let changed = (|| {
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = change(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })();
+        changed.map_err(|refusal| match refusal {
+            Refusal::Sqlite(source) => failed(&self.path, source),
+            Refusal::Other(error) => *error,
+        })
+    }
+}
+
+/// Why a change was not made.
+enum Refusal {
+    Sqlite(rusqlite::Error),
+    Other(Box<CheckpointError>),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Refusal::Sqlite(error)
+    }
+}
+
+impl From<CheckpointError> for Refusal {
+    fn from(error: CheckpointError) -> Self {
+        Refusal::Other(Box::new(error))
+    }
+}
+
+fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    Ok(connection)
+}
+
+/// Makes the tables unless they are there, and gives the schema's version.
+fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
+    let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |r| r.get(0));
+    let found: i64 = version(connection)?;
+    if found != 0 {
+        return Ok(found);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let found = version(&transaction)?;
+    if found != 0 {
+        return Ok(found);
+    }
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()?;
+    Ok(SCHEMA)
+}
+
+fn failed(path: &Path, source: rusqlite::Error) -> CheckpointError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
+            CheckpointError::Unavailable(format!("{}: {source}", path.display()))
+        }
+        _ => CheckpointError::Sqlite { path: path.to_owned(), source },
+    }
+}
+
+/// Unix milliseconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    super::milliseconds(since)
+}
+
+/// The row of a hash and the generation that changed it last.
+fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, u64)>> {
+    connection
+        .prepare_cached("SELECT id, generation FROM hash WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// The row of a hash, unless a later generation has changed it.
+fn own_hash(connection: &Connection, generation: u64, name: &str) -> Result<Option<i64>, Refusal> {
+    match find_hash(connection, name)? {
+        Some((_, by)) if by > generation => Err(CheckpointError::Fenced { generation, by }.into()),
+        found => Ok(found.map(|(id, _)| id)),
+    }
+}
+
+fn fold(
+    connection: &Connection,
+    generation: u64,
+    name: &str,
+    changes: &[FieldChange<'_>],
+) -> Result<(), Refusal> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    own_hash(connection, generation, name)?;
+    let id: i64 = connection
+        .prepare_cached(
+            "INSERT INTO hash (name, generation) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET generation = excluded.generation RETURNING id",
+        )?
+        .query_row((name, generation), |row| row.get(0))?;
+    let mut set = connection.prepare_cached(
+        "INSERT INTO field (hash, field, text) VALUES (?1, ?2, ?3)
+         ON CONFLICT (hash, field) DO UPDATE SET text = excluded.text",
+    )?;
+    let mut delete = connection.prepare_cached("DELETE FROM field WHERE hash = ?1 AND field = ?2")?;
+    for &(field, text) in changes {
+        match text {
+            Some(text) => set.execute((id, field, text))?,
+            None => delete.execute((id, field))?,
+        };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+-- The owner and the last commit.
+CREATE TABLE committed (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    owner TEXT,                 -- null: nobody
+    until INTEGER,              -- of the lease, unix milliseconds
+    generation INTEGER NOT NULL, -- the last one given out
+    n INTEGER,                  -- null: nothing committed yet
+    manifest BLOB,
+    committed_by INTEGER        -- the generation of the commit
+);
+INSERT INTO committed (id, generation) VALUES (1, 0);
+
+CREATE TABLE blob (name TEXT PRIMARY KEY, bytes BLOB NOT NULL);
+
+-- State as people read it: SELECT field, text FROM hash JOIN field ON field.hash = hash.id WHERE name = 'RULE:CONDITION:SINCE'.
+CREATE TABLE hash (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL);
+CREATE TABLE field (
+    hash INTEGER NOT NULL,
+    field TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (hash, field)
+) WITHOUT ROWID;
+
+-- Corrections by people: INSERT INTO edit (pairs) VALUES ('{"rule":"r","condition":"c","key":"k","value":"3","by":"zhang"}').
+CREATE TABLE edit (position INTEGER PRIMARY KEY AUTOINCREMENT, pairs TEXT NOT NULL);

@@ -1,0 +1,226 @@
+//! The store's calls as SQL.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{PORTION, Refusal, SqliteCheckpoints, edits, find_hash, fold, now, own_hash};
+use crate::checkpoint::{
+    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob, check_blob_name,
+    check_edit, check_number, milliseconds,
+};
+
+/// The last generation given out, and its owner if it has one.
+struct Ownership {
+    generation: u64,
+    owner: Option<String>,
+    until: u64,
+}
+
+fn ownership(connection: &Connection) -> rusqlite::Result<Ownership> {
+    connection.query_row("SELECT generation, owner, coalesce(until, 0) FROM committed", [], |row| {
+        Ok(Ownership { generation: row.get(0)?, owner: row.get(1)?, until: row.get(2)? })
+    })
+}
+
+fn check_owner(connection: &Connection, generation: u64) -> Result<(), Refusal> {
+    let found = ownership(connection)?;
+    if found.generation == generation && found.owner.is_some() {
+        return Ok(());
+    }
+    Err(CheckpointError::Fenced { generation, by: found.generation }.into())
+}
+
+fn committed(connection: &Connection) -> rusqlite::Result<Option<Committed>> {
+    let sql = "SELECT committed_by, n, manifest FROM committed WHERE n IS NOT NULL";
+    connection
+        .query_row(sql, [], |row| {
+            Ok(Committed { generation: row.get(0)?, n: row.get(1)?, manifest: row.get(2)? })
+        })
+        .optional()
+}
+
+fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The next fields behind one.
+fn portion(
+    connection: &Connection,
+    id: i64,
+    behind: Option<&str>,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    // The empty field is the least: nothing is behind it that `>=` would not find.
+    let comparison = if behind.is_some() { ">" } else { ">=" };
+    let sql = format!(
+        "SELECT field, text FROM field WHERE hash = ?1 AND field {comparison} ?2 ORDER BY field LIMIT {PORTION}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params![id, behind.unwrap_or_default()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+impl CheckpointStore for SqliteCheckpoints {
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+        let place = self.path.display().to_string();
+        self.change(|transaction| {
+            let (now, found) = (now(), ownership(transaction)?);
+            if let Some(other) = found.owner
+                && other != owner
+                && found.until > now
+            {
+                return Err(CheckpointError::Owned { place, owner: other, for_ms: found.until - now }.into());
+            }
+            let generation = found.generation + 1;
+            transaction.execute(
+                "UPDATE committed SET owner = ?1, until = ?2, generation = ?3",
+                params![owner, now + milliseconds(lease), generation],
+            )?;
+            Ok(Taken { generation, committed: committed(transaction)? })
+        })
+    }
+
+    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+        self.change(|transaction| {
+            check_owner(transaction, generation)?;
+            transaction.execute("UPDATE committed SET until = ?1", [now() + milliseconds(lease)])?;
+            Ok(committed(transaction)?.map(|committed| committed.n))
+        })
+    }
+
+    fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
+        check_number("the generation", generation)?;
+        self.change(|transaction| {
+            let sql = "UPDATE committed SET owner = NULL, until = NULL WHERE generation = ?1";
+            transaction.execute(sql, [generation])?;
+            Ok(())
+        })
+    }
+
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+        check_number("the checkpoint's number", n)?;
+        self.change(|transaction| {
+            check_owner(transaction, generation)?;
+            match committed(transaction)? {
+                Some(last) if last.generation == generation && last.n == n && last.manifest == manifest => {}
+                Some(last) if last.n >= n => {
+                    return Err(CheckpointError::OutOfOrder { n, last: last.n }.into());
+                }
+                _ => {
+                    let sql = "UPDATE committed SET committed_by = ?1, n = ?2, manifest = ?3";
+                    transaction.execute(sql, params![generation, n, manifest])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
+        self.read(committed)
+    }
+
+    fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        check_blob(name, bytes)?;
+        self.change(|transaction| {
+            let sql = "INSERT OR REPLACE INTO blob (name, bytes) VALUES (?1, ?2)";
+            transaction.execute(sql, params![name, bytes])?;
+            Ok(())
+        })
+    }
+
+    fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        check_blob_name(name)?;
+        self.read(|connection| {
+            let sql = "SELECT bytes FROM blob WHERE name = ?1";
+            connection.query_row(sql, [name], |row| row.get(0)).optional()
+        })
+    }
+
+    fn blobs(&mut self) -> Result<Vec<String>, CheckpointError> {
+        self.read(|connection| names(connection, "SELECT name FROM blob ORDER BY name"))
+    }
+
+    fn remove_blobs(&mut self, blobs: &[String]) -> Result<(), CheckpointError> {
+        blobs.iter().try_for_each(|name| check_blob_name(name))?;
+        self.change_lazily(|transaction| {
+            let mut delete = transaction.prepare("DELETE FROM blob WHERE name = ?1")?;
+            for name in blobs {
+                delete.execute([name])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn fold(
+        &mut self,
+        generation: u64,
+        hash: &str,
+        changes: &[FieldChange<'_>],
+    ) -> Result<(), CheckpointError> {
+        self.fold_many(generation, &[(hash, changes)])
+    }
+
+    /// All in one transaction.
+    fn fold_many(
+        &mut self,
+        generation: u64,
+        folds: &[(&str, &[FieldChange<'_>])],
+    ) -> Result<(), CheckpointError> {
+        check_number("the generation", generation)?;
+        self.change_lazily(|transaction| {
+            folds.iter().try_for_each(|(hash, changes)| fold(transaction, generation, hash, changes))
+        })
+    }
+
+    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+        self.change_lazily(|transaction| {
+            if let Some(id) = own_hash(transaction, generation, hash)? {
+                transaction.execute("DELETE FROM field WHERE hash = ?1", [id])?;
+                transaction.execute("DELETE FROM hash WHERE id = ?1", [id])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn hashes(&mut self) -> Result<Vec<String>, CheckpointError> {
+        self.read(|connection| names(connection, "SELECT name FROM hash ORDER BY name"))
+    }
+
+    fn scan(&mut self, hash: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError> {
+        let Some((id, _)) = self.read(|connection| find_hash(connection, hash))? else { return Ok(()) };
+        let mut behind: Option<String> = None;
+        loop {
+            let fields = self.read(|connection| portion(connection, id, behind.as_deref()))?;
+            fields.iter().for_each(|(field, text)| each(field, text));
+            if fields.len() < PORTION {
+                return Ok(());
+            }
+            behind = fields.into_iter().next_back().map(|(field, _)| field);
+        }
+    }
+
+    fn fields(&mut self, hash: &str, fields: &[&str]) -> Result<Vec<Option<String>>, CheckpointError> {
+        self.read(|connection| {
+            let Some((id, _)) = find_hash(connection, hash)? else { return Ok(vec![None; fields.len()]) };
+            let mut statement =
+                connection.prepare_cached("SELECT text FROM field WHERE hash = ?1 AND field = ?2")?;
+            fields.iter().map(|field| statement.query_row((id, field), |row| row.get(0)).optional()).collect()
+        })
+    }
+
+    fn push_edit(&mut self, edit: &[(&str, &str)]) -> Result<String, CheckpointError> {
+        check_edit(edit)?;
+        self.change(|transaction| Ok(edits::push(transaction, edit)?))
+    }
+
+    fn edits(&mut self, after: Option<&str>, most: usize) -> Result<Vec<Edit>, CheckpointError> {
+        let after = after.map_or(Ok(0), edits::position)?;
+        self.read(|connection| edits::read(connection, after, most))
+    }
+
+    fn trim_edits(&mut self, through: &str) -> Result<(), CheckpointError> {
+        let through = edits::position(through)?;
+        self.change(|transaction| Ok(edits::trim(transaction, through)?))
+    }
+}

@@ -1,0 +1,77 @@
+//! What is special about the file: later schemas, other files, several processes.
+
+use std::{fs, thread};
+
+use super::*;
+use crate::checkpoint::CheckpointStore;
+
+#[test]
+fn a_file_of_a_later_release_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    SqliteCheckpoints::open(&path).unwrap();
+    SqliteCheckpoints::open(&path).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+    let error = SqliteCheckpoints::open(&path).unwrap_err();
+    assert!(matches!(error, CheckpointError::Schema { found, .. } if found == SCHEMA + 1), "{error}");
+}
+
+#[test]
+fn what_is_no_checkpoint_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    fs::write(&path, "this is plain text, and long enough not to be taken for an empty file".repeat(20))
+        .unwrap();
+    let error = SqliteCheckpoints::open(&path).unwrap_err();
+    assert!(error.to_string().contains("notes.txt") && !error.is_transient(), "{error}");
+}
+
+#[test]
+fn many_connections_make_the_file_and_write_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    thread::scope(|scope| {
+        for worker in 0..8 {
+            let path = &path;
+            scope.spawn(move || {
+                let mut store = SqliteCheckpoints::open(path).unwrap();
+                for chunk in 0..10 {
+                    store.put_blob(&format!("ckpt:1:1:{worker}:{chunk}"), &[worker; 10_000]).unwrap();
+                }
+            });
+        }
+    });
+    let mut store = SqliteCheckpoints::open(&path).unwrap();
+    assert_eq!(store.blobs().unwrap().len(), 80);
+    assert_eq!(store.blob("ckpt:1:1:7:9").unwrap(), Some(vec![7; 10_000]));
+}
+
+#[test]
+fn a_write_that_never_gets_its_turn_is_worth_trying_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = SqliteCheckpoints::open(&path).unwrap();
+    store.connection.busy_timeout(Duration::from_millis(1)).unwrap();
+    let mut other = SqliteCheckpoints::open(&path).unwrap();
+    let held = other.connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    assert!(store.put_blob("ckpt:1", b"").unwrap_err().is_transient());
+    assert_eq!(store.blobs().unwrap(), Vec::<String>::new());
+    drop(held);
+    store.put_blob("ckpt:1", b"").unwrap();
+}
+
+#[test]
+fn an_edit_written_by_hand_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = SqliteCheckpoints::open(&path).unwrap();
+    store
+        .connection
+        .execute("INSERT INTO edit (pairs) VALUES ('{\"rule\":\"r\",\"key\":\"k\"}')", [])
+        .unwrap();
+    let edits = store.edits(None, 10).unwrap();
+    assert_eq!(edits[0].pairs, [("rule".to_owned(), "r".to_owned()), ("key".to_owned(), "k".to_owned())]);
+    store.trim_edits(&edits[0].position).unwrap();
+    store.push_edit(&[("a", "1")]).unwrap();
+    assert_eq!(store.edits(Some(&edits[0].position), 10).unwrap().len(), 1);
+}

@@ -1,0 +1,104 @@
+//! Why triggers can't be given to Kafka.
+
+use std::time::Duration;
+
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::outgoing::Outgoing;
+
+/// Why triggers can't be given to Kafka. No message holds a value of `options`.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaSinkError {
+    /// A field of the configuration can't be used.
+    #[error("kafka sink: {field} {reason}")]
+    Config {
+        /// The field.
+        field: String,
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
+    /// The client can't be made.
+    #[error("kafka sink: the client can't be made: {0}; look at brokers and options")]
+    Client(String),
+    /// A trigger is larger than a record may be; it was not sent, here it is again.
+    #[error(
+        "kafka sink: trigger {} has {} bytes, more than a record may have; make the rule's action smaller, or raise \
+         message.max.bytes in options and on the brokers",
+        outgoing.id,
+        outgoing.line.len()
+    )]
+    TooLarge {
+        /// The trigger.
+        outgoing: Box<Outgoing>,
+    },
+    /// The brokers refuse a record for good.
+    #[error("kafka sink: topic {topic} takes no record: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Another process publishes under the same transactional id.
+    #[error(
+        "kafka sink: another process has opened the transactional id {transactional_id:?}, or a transaction took longer \
+         than transaction.timeout.ms; this process has to stop publishing, and to open it again only if it is still the owner"
+    )]
+    Fenced {
+        /// The transactional id.
+        transactional_id: String,
+    },
+    /// The brokers could not be reached, or not be moved to answer, for too long.
+    #[error(
+        "kafka sink: {what} did not succeed within {within:?}: {last}; see that the brokers are up, then open the \
+         transactions again and compare last_published"
+    )]
+    Unavailable {
+        /// What was tried.
+        what: &'static str,
+        /// For how long.
+        within: Duration,
+        /// The last error.
+        last: String,
+    },
+    /// The number is not above the last one published.
+    #[error(
+        "kafka sink: {number} is not above {last}, the last number published under {transactional_id:?}; if the \
+         checkpoints were begun anew, choose a new transactional id"
+    )]
+    Behind {
+        /// The number that was to be published.
+        number: u64,
+        /// The last one that is.
+        last: u64,
+        /// The transactional id.
+        transactional_id: String,
+    },
+    /// The client can't go on.
+    #[error("kafka sink: the client can't go on: {0}; open it again")]
+    Fatal(String),
+    /// An earlier call failed and left open what became of its transaction.
+    #[error("kafka sink: an earlier publish failed; open the transactions again and compare last_published")]
+    Reopen,
+}
+
+/// What the brokers will not change their mind about, and what to do; `None` for errors that may pass.
+pub(super) fn permanent(code: RDKafkaErrorCode) -> Option<&'static str> {
+    Some(match code {
+        RDKafkaErrorCode::UnknownTopic
+        | RDKafkaErrorCode::UnknownTopicOrPartition
+        | RDKafkaErrorCode::UnknownPartition => "it does not exist; create it",
+        RDKafkaErrorCode::InvalidTopic => "its name is not allowed; choose another",
+        RDKafkaErrorCode::TopicAuthorizationFailed => "writing is not allowed; give this user WRITE on it",
+        RDKafkaErrorCode::GroupAuthorizationFailed => {
+            "the consumer group named like the transactional id is not allowed; give this user READ on it"
+        }
+        RDKafkaErrorCode::MessageSizeTooLarge => {
+            "a trigger is too large; raise the topic's max.message.bytes, or make the rule's action smaller"
+        }
+        RDKafkaErrorCode::InvalidRecord => {
+            "the broker finds a record invalid; see that the topic is not compacted"
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,316 @@
+//! Triggers that leave with their checkpoint: one transaction for all triggers of checkpoint `n` and for `n` itself.
+//!
+//! `n` is stored as the offset that the consumer group named like the transactional id has committed for partition 0 of the
+//! topic, in the same transaction as the triggers. Nobody consumes in that group.
+//!
+//! **Invariant**: whoever publishes `n` if and only if `last_published` is below `n`, and opens the transactions again after
+//! a crash or an error, gives each trigger exactly once to consumers with `isolation.level=read_committed`. Opening ends
+//! whatever an earlier process left open and locks that process out.
+//!
+//! **Limits**: a batch has to be written within `transaction.timeout.ms` (5 minutes unless set). Brokers forget the stored
+//! number `offsets.retention.minutes` (7 days by default) after its last change, or with the topic: a process that comes back
+//! later than that publishes its last checkpoint's triggers again.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaError},
+    producer::{Producer, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+
+use super::{
+    config::{KafkaSinkConfig, client_error},
+    context::{Failures, Quiet},
+    error::{KafkaSinkError, permanent},
+    record,
+};
+use crate::outgoing::Outgoing;
+
+/// Every call into the client is bounded by this and repeated, so that the deadline is kept.
+const SLICE: Duration = Duration::from_secs(5);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks at a full queue.
+const FULL: Duration = Duration::from_millis(10);
+
+/// Publishes batches of triggers, each exactly once.
+pub struct KafkaTransactions {
+    producer: ThreadedProducer<Failures>,
+    marker: BaseConsumer<Quiet>,
+    topic: String,
+    transactional_id: String,
+    patience: Duration,
+    last: Option<u64>,
+    /// No call has left a transaction in doubt.
+    certain: bool,
+}
+
+/// Why a transaction was not committed.
+enum Failure {
+    /// It has to be aborted, and may be tried again.
+    Abort { last: String, code: Option<RDKafkaErrorCode> },
+    /// It has to be aborted, and would fail again.
+    Never(KafkaSinkError),
+    /// What became of it is not known, or the client is at its end.
+    Doubt(KafkaSinkError),
+}
+
+/// A bounded time for a number of calls.
+struct Deadline {
+    end: Instant,
+    within: Duration,
+}
+
+impl Deadline {
+    fn new(within: Duration) -> Self {
+        Deadline { end: Instant::now() + within, within }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    fn unavailable(&self, what: &'static str, last: String) -> KafkaSinkError {
+        KafkaSinkError::Unavailable { what, within: self.within, last }
+    }
+}
+
+impl KafkaTransactions {
+    /// Makes the producer, locks out earlier ones with the same id, waits for what they left to be aborted or committed,
+    /// and reads the last published number. The id is one engine's own: its checkpoints and it begin anew together.
+    ///
+    /// # Errors
+    /// If a field or option can't be used, or the brokers don't answer within `publish_timeout_ms`.
+    pub fn open(config: &KafkaSinkConfig, transactional_id: &str) -> Result<Self, KafkaSinkError> {
+        config.validate()?;
+        if transactional_id.is_empty() {
+            let reason = "is empty; write a name that only this engine has".to_owned();
+            return Err(KafkaSinkError::Config { field: "transactional id".to_owned(), reason });
+        }
+        let producer = config.transactional(transactional_id).create_with_context(Failures::default());
+        let mut transactions = KafkaTransactions {
+            producer: producer.map_err(client_error)?,
+            marker: config.marker(transactional_id).create_with_context(Quiet).map_err(client_error)?,
+            topic: config.topic.clone(),
+            transactional_id: transactional_id.to_owned(),
+            patience: config.publish_timeout(),
+            last: None,
+            certain: true,
+        };
+        let deadline = Deadline::new(transactions.patience);
+        let opened = transactions.again(&deadline, "opening", |producer| producer.init_transactions(SLICE));
+        opened.map_err(|failure| transactions.report(failure, &deadline, "opening"))?;
+        transactions.last = transactions.last_published()?;
+        Ok(transactions)
+    }
+
+    /// The number of the last batch that was published, as the brokers have it.
+    ///
+    /// # Errors
+    /// If the brokers don't answer within `publish_timeout_ms`, or refuse to.
+    pub fn last_published(&self) -> Result<Option<u64>, KafkaSinkError> {
+        let deadline = Deadline::new(self.patience);
+        loop {
+            let error = match self.committed() {
+                Ok(offset) => return Ok(offset),
+                Err(error) => error,
+            };
+            if let Some(code) = error.rdkafka_error_code()
+                && let Some(remedy) = permanent(code)
+            {
+                return Err(self.refused(code, remedy));
+            }
+            if deadline.is_over() {
+                return Err(deadline.unavailable("reading the last published number", error.to_string()));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn committed(&self) -> Result<Option<u64>, KafkaError> {
+        let mut asked = TopicPartitionList::with_capacity(1);
+        asked.add_partition(&self.topic, 0);
+        let answer = self.marker.committed_offsets(asked, SLICE)?;
+        let element = answer.find_partition(&self.topic, 0).ok_or(KafkaError::NoMessageReceived)?;
+        element.error()?;
+        Ok(match element.offset() {
+            Offset::Offset(number) => u64::try_from(number).ok(),
+            _ => None,
+        })
+    }
+
+    /// Publishes the triggers of checkpoint `number`, all or none, and records the number with them; waits for the brokers.
+    /// Numbers rise; they may leave gaps.
+    ///
+    /// # Errors
+    /// [`Behind`](KafkaSinkError::Behind), [`TooLarge`](KafkaSinkError::TooLarge) and
+    /// [`Refused`](KafkaSinkError::Refused): nothing was published, and another call may follow.
+    /// [`Fenced`](KafkaSinkError::Fenced): another process publishes, this one has to stop. All others: open the
+    /// transactions again, and publish again if `last_published` is below the number.
+    pub fn publish(&mut self, number: u64, batch: &[Outgoing]) -> Result<(), KafkaSinkError> {
+        if !self.certain {
+            return Err(KafkaSinkError::Reopen);
+        }
+        self.check_number(number)?;
+        let deadline = Deadline::new(self.patience);
+        self.certain = false;
+        loop {
+            let failure = match self.transact(number, batch, &deadline) {
+                Ok(()) => break,
+                // A record's own failure says more than what the transaction makes of it.
+                Err(Failure::Abort { last, code }) => {
+                    Failure::Abort { last, code: self.producer.context().take().or(code) }
+                }
+                Err(failure) => failure,
+            };
+            if !matches!(failure, Failure::Doubt(_)) {
+                self.abort(&deadline)?;
+                // From here nothing is in doubt: the transaction is gone.
+                self.certain = true;
+            }
+            match failure {
+                Failure::Abort { last, code }
+                    if code.and_then(permanent).is_none() && !deadline.is_over() =>
+                {
+                    tracing::warn!(number, reason = last, "a transaction was aborted; it is tried again");
+                    self.certain = false;
+                    thread::sleep(PAUSE);
+                }
+                failure => return Err(self.report(failure, &deadline, "publishing")),
+            }
+        }
+        self.certain = true;
+        self.last = Some(number);
+        Ok(())
+    }
+
+    fn check_number(&self, number: u64) -> Result<(), KafkaSinkError> {
+        match self.last {
+            Some(last) if number <= last => {
+                Err(KafkaSinkError::Behind { number, last, transactional_id: self.transactional_id.clone() })
+            }
+            _ if i64::try_from(number).is_err() => Err(KafkaSinkError::Config {
+                field: "the number".to_owned(),
+                reason: format!("{number} is above {}, the last that can be stored", i64::MAX),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// One transaction, from its beginning to its commit.
+    fn transact(&self, number: u64, batch: &[Outgoing], deadline: &Deadline) -> Result<(), Failure> {
+        // What is left of an aborted attempt.
+        let _ = self.producer.context().take();
+        self.again(deadline, "beginning", Producer::begin_transaction)?;
+        for outgoing in batch {
+            self.enqueue(outgoing, deadline)?;
+        }
+        let doubt = |error: KafkaError| Failure::Doubt(KafkaSinkError::Fatal(error.to_string()));
+        let mut offsets = TopicPartitionList::with_capacity(1);
+        offsets.add_partition_offset(&self.topic, 0, Offset::Offset(number as i64)).map_err(doubt)?;
+        let group = self.marker.group_metadata().ok_or(Failure::Doubt(KafkaSinkError::Reopen))?;
+        self.again(deadline, "recording the number", |producer| {
+            producer.send_offsets_to_transaction(&offsets, &group, SLICE)
+        })?;
+        match self.again(deadline, "committing", |producer| producer.commit_transaction(SLICE)) {
+            // A commit that was asked for may still come about.
+            Err(Failure::Abort { last, code: None }) => {
+                Err(Failure::Doubt(deadline.unavailable("committing", last)))
+            }
+            other => other,
+        }
+    }
+
+    /// Queues one trigger, waiting for room.
+    fn enqueue(&self, outgoing: &Outgoing, deadline: &Deadline) -> Result<(), Failure> {
+        loop {
+            let Err((error, _)) = self.producer.send(record(&self.topic, outgoing, ())) else {
+                return Ok(());
+            };
+            match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::QueueFull) if deadline.is_over() => {
+                    return Err(Failure::Abort { last: error.to_string(), code: None });
+                }
+                Some(RDKafkaErrorCode::QueueFull) => self.producer.poll(FULL),
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                    let outgoing = Box::new(outgoing.clone());
+                    return Err(Failure::Never(KafkaSinkError::TooLarge { outgoing }));
+                }
+                // The transaction has failed meanwhile; the abort tells whether the client has, too.
+                code => return Err(Failure::Abort { last: error.to_string(), code }),
+            }
+        }
+    }
+
+    /// Ends the transaction without a trace for consumers.
+    fn abort(&self, deadline: &Deadline) -> Result<(), KafkaSinkError> {
+        // Also after the deadline a client that can abort at once may do so.
+        let aborted = self.again(deadline, "aborting", |producer| producer.abort_transaction(SLICE));
+        aborted.map_err(|failure| self.report(failure, deadline, "aborting"))
+    }
+
+    /// Repeats a call as long as its error says so, once at least.
+    fn again(
+        &self,
+        deadline: &Deadline,
+        what: &'static str,
+        call: impl Fn(&ThreadedProducer<Failures>) -> Result<(), KafkaError>,
+    ) -> Result<(), Failure> {
+        loop {
+            let Err(error) = call(&self.producer) else { return Ok(()) };
+            let last = error.to_string();
+            match error {
+                KafkaError::Transaction(error) if self.is_fenced(&error) => {
+                    let transactional_id = self.transactional_id.clone();
+                    return Err(Failure::Doubt(KafkaSinkError::Fenced { transactional_id }));
+                }
+                KafkaError::Transaction(error) if error.txn_requires_abort() => {
+                    return Err(Failure::Abort { last, code: Some(error.code()) });
+                }
+                KafkaError::Transaction(error) if !error.is_fatal() && error.is_retriable() => {}
+                // The part of a commit that waits for acknowledgements.
+                KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => {}
+                _ => return Err(Failure::Doubt(KafkaSinkError::Fatal(format!("{what}: {last}")))),
+            }
+            if deadline.is_over() {
+                return Err(Failure::Abort { last: format!("{what}: {last}"), code: None });
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn is_fenced(&self, error: &RDKafkaError) -> bool {
+        let fenced = |code| {
+            matches!(
+                code,
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
+        };
+        // A client at its end answers every call alike; the first cause is kept apart.
+        let cause = || self.producer.client().fatal_error().is_some_and(|(code, _)| fenced(code));
+        error.is_fatal() && (fenced(error.code()) || cause())
+    }
+
+    fn refused(&self, code: RDKafkaErrorCode, remedy: &str) -> KafkaSinkError {
+        KafkaSinkError::Refused { topic: self.topic.clone(), reason: format!("{remedy} ({code})") }
+    }
+
+    /// The error for the caller.
+    fn report(&self, failure: Failure, deadline: &Deadline, what: &'static str) -> KafkaSinkError {
+        match failure {
+            Failure::Never(error) | Failure::Doubt(error) => error,
+            Failure::Abort { last, code } => match code.and_then(|code| permanent(code).map(|r| (code, r))) {
+                Some((code, remedy)) => self.refused(code, remedy),
+                None => deadline.unavailable(what, last),
+            },
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Raw events into Kafka, as the producers of a company's apps would send them.
+//!
+//! Records are keyed by a field of the event, and a key lies in the partition in which the Java client would put it
+//! (murmur2). Order within a partition is that of sending, and nothing is sent twice. A line that is no JSON object is
+//! sent as it is, without a key: what reads the topic has to cope with such lines.
+//!
+//! **Limits**: the queue is bounded by the client's `queue.buffering.max.*`; when it is full, [`Producer::send_line`] waits.
+
+mod config;
+mod fields;
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+pub use config::{PartitionBy, ProduceConfig, Timestamps};
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::DeliveryResult,
+    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
+};
+
+use self::fields::Wanted;
+
+/// Longest wait for the brokers when the producer is opened.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Longest wait for room before looking again for a failure.
+const ROOM: Duration = Duration::from_millis(50);
+/// Answers of brokers are taken every so many lines.
+const POLL_EVERY: u64 = 256;
+
+/// Why lines can't be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ProduceError {
+    /// A setting that can't be used.
+    #[error("produce: `{setting}` {reason}")]
+    Setting {
+        /// Its name.
+        setting: String,
+        /// Why, and what would be right.
+        reason: String,
+    },
+    /// No broker could be asked.
+    #[error(
+        "no Kafka broker at {brokers} gives an answer: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
+    )]
+    Unreachable {
+        /// Those that were tried.
+        brokers: String,
+        /// What the client says.
+        reason: String,
+    },
+    /// The topic does not exist, or may not be written.
+    #[error(
+        "topic `{topic}` can't be written: {reason}; create it, name another one in `topic`, or have it allowed"
+    )]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What the brokers say.
+        reason: String,
+    },
+    /// A line can't be taken, larger than allowed perhaps.
+    #[error(
+        "line {line} can't be sent to `{topic}`: {reason}; shorten it, or raise `message.max.bytes` in `options` and in the topic"
+    )]
+    Line {
+        /// Its number, from 1.
+        line: u64,
+        /// The topic.
+        topic: String,
+        /// What the client says.
+        reason: String,
+    },
+    /// Lines that were taken did not arrive.
+    #[error(
+        "{failed} lines did not reach `{topic}`, {waiting} are still on their way: {reason}; see that the brokers run, then send them again"
+    )]
+    Undelivered {
+        /// The topic.
+        topic: String,
+        /// Given up.
+        failed: u64,
+        /// Neither given up nor acknowledged.
+        waiting: u64,
+        /// What was said of the first one.
+        reason: String,
+    },
+}
+
+/// What has been sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Produced {
+    /// Lines taken.
+    pub lines: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Of these, lines without the key field, broken ones among them.
+    pub without_key: u64,
+    /// Of these, lines that are no JSON object.
+    pub broken: u64,
+    /// Lines whose partition was to be chosen by a number that they do not have.
+    pub without_partition: u64,
+    /// Lines whose timestamp was to be the event's time, which they do not have.
+    pub without_time: u64,
+    /// Lines that a broker has acknowledged.
+    pub delivered: u64,
+    /// Lines given up.
+    pub failed: u64,
+}
+
+/// Counts what brokers say of records.
+#[derive(Debug, Default)]
+struct Deliveries {
+    delivered: AtomicU64,
+    failed: AtomicU64,
+    first_failure: Mutex<Option<String>>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!("{error}: {reason}");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, _)) = result else {
+            self.delivered.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let mut first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| error.to_string());
+    }
+}
+
+/// Sends lines to a topic.
+pub struct Producer {
+    config: ProduceConfig,
+    client: BaseProducer<Deliveries>,
+    /// The key, the event's time, and what the partition is chosen by, in this order.
+    wanted: Vec<Wanted>,
+    partitions: u64,
+    produced: Produced,
+}
+
+impl Producer {
+    /// Opens the topic.
+    ///
+    /// # Errors
+    /// If a setting can't be used, no broker answers or the topic does not exist.
+    pub fn open(config: ProduceConfig) -> Result<Self, ProduceError> {
+        config.check()?;
+        let client: BaseProducer<Deliveries> =
+            config.client().create_with_context(Deliveries::default()).map_err(refused)?;
+        let partitions = count_partitions(&client, &config)?;
+        let by = config.partition_by.as_ref().map(|by| Wanted::named(&by.field));
+        let wanted = [Wanted::named(&config.key), Wanted::event_time()].into_iter().chain(by).collect();
+        Ok(Producer { config, client, wanted, partitions, produced: Produced::default() })
+    }
+
+    /// Sends one line, which has no line break of its own; waits while the queue is full.
+    ///
+    /// # Errors
+    /// If the line can't be taken, or lines before it have been given up.
+    pub fn send_line(&mut self, line: &[u8]) -> Result<(), ProduceError> {
+        let found = fields::read(line, &self.wanted);
+        let value = |at: usize| found.as_ref().and_then(|found| found.get(at)?.as_deref());
+        let mut record = BaseRecord::<str, [u8]>::to(&self.config.topic).payload(line);
+        self.produced.lines += 1;
+        self.produced.bytes += line.len() as u64;
+        self.produced.broken += u64::from(found.is_none());
+        match value(0) {
+            Some(key) => record = record.key(key),
+            None => self.produced.without_key += 1,
+        }
+        if self.config.timestamps == Timestamps::Event {
+            match value(1).and_then(|time| time.parse().ok()) {
+                Some(time) => record = record.timestamp(time),
+                None => self.produced.without_time += 1,
+            }
+        }
+        if let Some(by) = &self.config.partition_by {
+            match value(2).and_then(|number| number.parse::<u64>().ok()) {
+                Some(number) => record = record.partition(self.place(number % by.modulo)),
+                None => self.produced.without_partition += 1,
+            }
+        }
+        if self.produced.lines.is_multiple_of(POLL_EVERY) {
+            self.client.poll(Duration::ZERO);
+        }
+        self.enqueue(record)
+    }
+
+    fn place(&self, number: u64) -> i32 {
+        i32::try_from(number % self.partitions).unwrap_or_default()
+    }
+
+    fn enqueue(&self, mut record: BaseRecord<'_, str, [u8]>) -> Result<(), ProduceError> {
+        loop {
+            self.check_deliveries()?;
+            match self.client.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                    self.client.poll(ROOM);
+                    record = again;
+                }
+                Err((error, _)) => {
+                    return Err(ProduceError::Line {
+                        line: self.produced.lines,
+                        topic: self.config.topic.clone(),
+                        reason: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends what is queued and waits until brokers have acknowledged it, `wait` at most.
+    ///
+    /// # Errors
+    /// If a line was given up, or some are still unacknowledged after `wait`.
+    pub fn flush(&mut self, wait: Duration) -> Result<Produced, ProduceError> {
+        let result = self.client.flush(wait);
+        self.check_deliveries()?;
+        result.map_err(|error| self.undelivered(error.to_string()))?;
+        Ok(self.produced())
+    }
+
+    /// What has been sent so far.
+    pub fn produced(&self) -> Produced {
+        let deliveries = self.client.context();
+        Produced {
+            delivered: deliveries.delivered.load(Ordering::Relaxed),
+            failed: deliveries.failed.load(Ordering::Relaxed),
+            ..self.produced
+        }
+    }
+
+    fn check_deliveries(&self) -> Result<(), ProduceError> {
+        let deliveries = self.client.context();
+        if deliveries.failed.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        let first = deliveries.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(self.undelivered(first.unwrap_or_default()))
+    }
+
+    fn undelivered(&self, reason: String) -> ProduceError {
+        let waiting = u64::try_from(self.client.in_flight_count()).unwrap_or_default();
+        let failed = self.produced().failed;
+        ProduceError::Undelivered { topic: self.config.topic.clone(), failed, waiting, reason }
+    }
+}
+
+fn count_partitions(client: &BaseProducer<Deliveries>, config: &ProduceConfig) -> Result<u64, ProduceError> {
+    let unreachable = |error: KafkaError| ProduceError::Unreachable {
+        brokers: config.brokers.clone(),
+        reason: error.to_string(),
+    };
+    let unusable = |reason: Cow<'_, str>| ProduceError::Topic {
+        topic: config.topic.clone(),
+        reason: reason.into_owned(),
+    };
+    let metadata = client.client().fetch_metadata(Some(&config.topic), ANSWER).map_err(unreachable)?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == config.topic);
+    let topic = topic.ok_or_else(|| unusable("it does not exist".into()))?;
+    if let Some(error) = topic.error() {
+        return Err(unusable(RDKafkaErrorCode::from(error).to_string().into()));
+    }
+    match topic.partitions().len() as u64 {
+        0 => Err(unusable("it has no partitions".into())),
+        count => Ok(count),
+    }
+}
+
+/// Never shows an option's value.
+fn refused(error: KafkaError) -> ProduceError {
+    let (setting, reason) = match error {
+        KafkaError::ClientConfig(_, reason, name, _) => (format!("options.{name}"), reason),
+        other => ("options".to_owned(), other.to_string()),
+    };
+    let reason = format!("is refused by the client: {reason}; write what librdkafka's CONFIGURATION.md has");
+    ProduceError::Setting { setting, reason }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! The dead-letter file and the files beside it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{DeadLetter, DeadLetterError};
+
+/// A dead-letter file. It is opened for every letter, under a lock, so that a replay can move it aside at any time.
+pub(in crate::webhook) struct DeadLetterFile {
+    path: PathBuf,
+}
+
+impl DeadLetterFile {
+    pub(in crate::webhook) fn new(path: &Path) -> Self {
+        DeadLetterFile { path: path.to_owned() }
+    }
+
+    /// Finds out whether letters could be written, without making the file.
+    pub(in crate::webhook) fn check(&self) -> Result<(), DeadLetterError> {
+        let _lock = self.lock()?;
+        if self.path.exists() {
+            let opened = OpenOptions::new().read(true).append(true).open(&self.path);
+            opened.map_err(DeadLetterError::file(&self.path, "opened"))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a letter and syncs it.
+    pub(in crate::webhook) fn append(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let line = letter.line().map_err(|e| DeadLetterError::file(&self.path, "written")(e.into()))?;
+        let _lock = self.lock()?;
+        append_line(&self.path, line.as_bytes())
+    }
+
+    /// Keeps a line that no replay can read.
+    pub(super) fn set_apart(&self, line: &[u8]) -> Result<(), DeadLetterError> {
+        append_line(&self.beside("unreadable"), line)
+    }
+
+    /// Moves the file out of the way of new letters, to a name no other file has. Nothing happens where there is none.
+    pub(super) fn move_aside(&self) -> Result<(), DeadLetterError> {
+        let _lock = self.lock()?;
+        if !self.path.exists() {
+            return Ok(());
+        }
+        let last = self.numbered()?.last().map_or(0, |(number, _)| *number);
+        let target = self.beside(&format!("replaying-{}", last + 1));
+        fs::rename(&self.path, &target).map_err(DeadLetterError::file(&self.path, "moved"))?;
+        sync_folder(&self.path)
+    }
+
+    /// Files moved aside and not yet replayed to their end, oldest first.
+    pub(super) fn aside(&self) -> Result<Vec<PathBuf>, DeadLetterError> {
+        Ok(self.numbered()?.into_iter().map(|(_, path)| path).collect())
+    }
+
+    fn numbered(&self) -> Result<Vec<(u64, PathBuf)>, DeadLetterError> {
+        let folder = folder(&self.path);
+        let prefix = format!("{}.replaying-", self.name());
+        let failed = |e| DeadLetterError::file(folder, "read")(e);
+        let mut found = Vec::new();
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(number) = name.strip_prefix(&prefix).and_then(|rest| rest.parse().ok()) {
+                found.push((number, entry.path()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Held by one replay at a time; ends with the value, or with the process.
+    pub(super) fn lock_replay(&self) -> Result<File, DeadLetterError> {
+        let path = self.beside("replay-lock");
+        let file = open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(DeadLetterError::Busy { path: self.path.clone() }),
+            Err(fs::TryLockError::Error(error)) => Err(DeadLetterError::file(&path, "locked")(error)),
+        }
+    }
+
+    /// The file system's lock, not a mutex: a replay may run in a process of its own.
+    fn lock(&self) -> Result<File, DeadLetterError> {
+        let path = self.beside("lock");
+        let file = open_lock(&path)?;
+        file.lock().map_err(DeadLetterError::file(&path, "locked"))?;
+        Ok(file)
+    }
+
+    fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        self.path.with_file_name(format!("{}.{suffix}", self.name()))
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, DeadLetterError> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(DeadLetterError::file(path, "opened"))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a new or renamed file outlast a crash of the machine.
+fn sync_folder(path: &Path) -> Result<(), DeadLetterError> {
+    let folder = folder(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(DeadLetterError::file(folder, "written"))
+}
+
+fn append_line(path: &Path, line: &[u8]) -> Result<(), DeadLetterError> {
+    let existed = path.exists();
+    let opened = OpenOptions::new().create(true).read(true).append(true).open(path);
+    let mut file = opened.map_err(DeadLetterError::file(path, "opened"))?;
+    let mut write = || -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(line.len() + 2);
+        if ends_torn(&mut file)? {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    write().map_err(DeadLetterError::file(path, "written"))?;
+    if existed { Ok(()) } else { sync_folder(path) }
+}
+
+/// Whether the last line was not ended: a crash, or a full disk, cut it.
+fn ends_torn(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// Hands every line that is not empty to `each`, without its line break. A file that is not there has none.
+pub(super) fn read_lines(
+    path: &Path,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), DeadLetterError>,
+) -> Result<(), DeadLetterError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(DeadLetterError::file(path, "opened"))?,
+    };
+    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
+    while reader.read_until(b'\n', &mut line).map_err(DeadLetterError::file(path, "read"))? > 0 {
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        if !text.is_empty() {
+            each(text)?;
+        }
+        line.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Why a webhook sink can't start.
+
+use std::io;
+
+use super::dead_letters::DeadLetterError;
+
+/// Why a webhook sink can't start. No message holds a secret or a password.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// A field of the configuration can't be used.
+    #[error("webhook: {field} {reason}")]
+    Config {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
+    /// The dead-letter file can't be used.
+    #[error("webhook: dead_letters: {0}")]
+    DeadLetters(#[from] DeadLetterError),
+    /// The HTTP client can't be made.
+    #[error(
+        "webhook: the HTTP client can't be made: {0}; look at the TLS and proxy settings of this machine"
+    )]
+    Client(String),
+    /// The system gives no more threads.
+    #[error(
+        "webhook: a delivery thread can't be started: {0}; lower concurrency or raise the limit of threads"
+    )]
+    Thread(io::Error),
+}
+
+impl WebhookError {
+    pub(super) fn config(field: &'static str, reason: impl Into<String>) -> Self {
+        WebhookError::Config { field, reason: reason.into() }
+    }
+}

@@ -1,0 +1,44 @@
+//! Checkpoint stores: one suite for all of them, random calls compared with the one in memory, and what is special about
+//! real Redis servers and clusters.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod broken;
+mod cluster;
+mod random;
+mod refused;
+mod suite;
+mod support;
+
+use support::{memory, on_cluster, on_redis, sqlite};
+
+#[test]
+fn memory_keeps_what_is_promised() {
+    suite::run(&memory());
+}
+
+#[test]
+fn sqlite_keeps_what_is_promised() {
+    let folder = tempfile::tempdir().unwrap();
+    suite::run(&sqlite(folder.path()));
+}
+
+#[test]
+fn redis_keeps_what_is_promised() {
+    suite::run(&on_redis("suite", 1));
+}
+
+#[test]
+fn redis_with_buckets_keeps_what_is_promised() {
+    suite::run(&on_redis("buckets", 7));
+}
+
+#[test]
+fn redis_cluster_keeps_what_is_promised() {
+    suite::run(&on_cluster("suite", 1));
+}
+
+#[test]
+fn redis_cluster_with_buckets_keeps_what_is_promised() {
+    suite::run(&on_cluster("buckets", 16));
+}

@@ -1,0 +1,84 @@
+//! Where stores come from, and waiting for conditions.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    path::Path,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use strateye_sinks::checkpoint::{
+    CheckpointStore, MemoryCheckpoints, RedisCheckpoints, RedisConfig, SqliteCheckpoints,
+};
+use strateye_tests::services::{Redis, RedisCluster};
+
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+pub(crate) static REDIS: LazyLock<Redis> = LazyLock::new(Redis::start);
+pub(crate) static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
+
+pub(crate) type Store = Box<dyn CheckpointStore>;
+
+/// Opens a store at a named place; the same name is the same place.
+pub(crate) type Open<'o> = Box<dyn Fn(&str) -> Store + 'o>;
+
+pub(crate) fn memory() -> Open<'static> {
+    let places: RefCell<HashMap<String, MemoryCheckpoints>> = RefCell::default();
+    Box::new(move |place| Box::new(places.borrow_mut().entry(place.to_owned()).or_default().clone()))
+}
+
+pub(crate) fn sqlite(folder: &Path) -> Open<'_> {
+    Box::new(move |place| Box::new(SqliteCheckpoints::open(&folder.join(format!("{place}.db"))).unwrap()))
+}
+
+pub(crate) fn config(redis: &Redis) -> RedisConfig {
+    RedisConfig { urls: vec![redis.url()], timeout_ms: 60_000, ..RedisConfig::default() }
+}
+
+pub(crate) fn cluster_config(cluster: &RedisCluster) -> RedisConfig {
+    RedisConfig { urls: cluster.urls(), cluster: true, timeout_ms: 60_000, ..RedisConfig::default() }
+}
+
+fn opener(config: RedisConfig, prefix: &str, buckets: u16) -> Open<'_> {
+    Box::new(move |place| {
+        let prefix = format!("{prefix}:{place}");
+        Box::new(RedisCheckpoints::open(&RedisConfig { prefix, buckets, ..config.clone() }).unwrap())
+    })
+}
+
+pub(crate) fn on_redis(prefix: &str, buckets: u16) -> Open<'_> {
+    opener(config(&REDIS), prefix, buckets)
+}
+
+pub(crate) fn on_cluster(prefix: &str, buckets: u16) -> Open<'_> {
+    opener(cluster_config(&CLUSTER), prefix, buckets)
+}
+
+/// A connection beside the store.
+pub(crate) fn plain(url: &str) -> redis::Connection {
+    redis::Client::open(url).unwrap().get_connection_with_timeout(LONG).unwrap()
+}
+
+/// Tries until there is something.
+pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LONG;
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what} did not come within {LONG:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// All fields of a hash.
+pub(crate) fn scanned(store: &mut dyn CheckpointStore, hash: &str) -> HashMap<String, String> {
+    let mut fields = HashMap::new();
+    store
+        .scan(hash, &mut |field, text| {
+            fields.insert(field.to_owned(), text.to_owned());
+        })
+        .unwrap();
+    fields
+}

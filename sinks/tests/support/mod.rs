@@ -1,0 +1,3 @@
+//! Support of the sinks' tests.
+
+pub(crate) mod receiver;

@@ -1,0 +1,122 @@
+//! Messages of one partition becoming a batch.
+
+use operators::model::raw::{RawBatch, RawRecord, Refused};
+use rdkafka::message::Message;
+
+use super::client::partition_of;
+use crate::events::{
+    MAX_BATCH_BYTES, MAX_RECORDS,
+    lines::{position, sample},
+    wall_us,
+};
+
+/// A batch in the making.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    batch: RawBatch,
+    /// The first offset not taken; a tombstone moves it as a record does.
+    next: u64,
+    taken: usize,
+    max_record_bytes: usize,
+}
+
+impl Gathering {
+    /// Begins with a message.
+    pub(super) fn begin(message: &impl Message, max_record_bytes: usize) -> Self {
+        let batch = RawBatch { partition: partition_of(message), ..RawBatch::default() };
+        let mut gathering = Gathering { batch, next: 0, taken: 0, max_record_bytes };
+        gathering.take(message);
+        gathering
+    }
+
+    /// Takes a further message of the same partition.
+    pub(super) fn take(&mut self, message: &impl Message) {
+        let offset = u64::try_from(message.offset()).unwrap_or_default();
+        self.next = offset + 1;
+        self.taken += 1;
+        let Some(payload) = message.payload() else { return };
+        if payload.len() > self.max_record_bytes {
+            self.batch.refused.push(self.refuse(offset, payload));
+            return;
+        }
+        let start = position(&self.batch);
+        self.batch.bytes.extend_from_slice(payload);
+        let time = message.timestamp().to_millis();
+        self.batch.records.push(RawRecord { offset, start, end: position(&self.batch), time });
+    }
+
+    fn refuse(&self, offset: u64, payload: &[u8]) -> Refused {
+        Refused {
+            partition: self.batch.partition,
+            offset,
+            reason: format!(
+                "the record has {} bytes, more than the {} of `max_record_bytes`; shorten it where it is produced, or raise the limit",
+                payload.len(),
+                self.max_record_bytes
+            ),
+            sample: sample(payload),
+        }
+    }
+
+    pub(super) fn partition(&self) -> u32 {
+        self.batch.partition
+    }
+
+    /// The first offset not taken.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Nothing but tombstones.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.records.is_empty() && self.batch.refused.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.taken >= MAX_RECORDS || self.batch.bytes.len() >= MAX_BATCH_BYTES
+    }
+
+    /// The batch, if there is anything in it.
+    pub(super) fn finish(mut self) -> Option<RawBatch> {
+        self.batch.read_at = wall_us();
+        (!self.is_empty()).then_some(self.batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{Timestamp, message::OwnedMessage};
+
+    use super::*;
+
+    fn message(offset: i64, payload: Option<&[u8]>) -> OwnedMessage {
+        let time = Timestamp::CreateTime(1000 + offset);
+        OwnedMessage::new(payload.map(<[u8]>::to_vec), None, "t".to_owned(), time, 3, offset, None)
+    }
+
+    #[test]
+    fn records_keep_their_offsets_and_times_and_tombstones_only_move_on() {
+        let mut gathering = Gathering::begin(&message(5, None), 8);
+        assert!(gathering.is_empty());
+        gathering.take(&message(6, Some(b"one")));
+        gathering.take(&message(9, Some(b"far too long")));
+        gathering.take(&message(10, Some(b"")));
+        gathering.take(&message(12, None));
+        assert_eq!((gathering.partition(), gathering.next()), (3, 13));
+        let batch = gathering.finish().unwrap();
+        let records: Vec<_> = batch.records.iter().map(|r| (r.offset, r.time, batch.record(r))).collect();
+        assert_eq!(records, [(6, Some(1006), b"one".as_slice()), (10, Some(1010), b"")]);
+        assert_eq!((batch.refused[0].offset, batch.refused[0].sample.as_str()), (9, "far too long"));
+        assert!(batch.refused[0].reason.contains("12 bytes"), "{}", batch.refused[0].reason);
+    }
+
+    #[test]
+    fn it_is_full_by_records_tombstones_and_bytes() {
+        let mut gathering = Gathering::begin(&message(0, None), MAX_BATCH_BYTES);
+        (1..1023).for_each(|offset| gathering.take(&message(offset, None)));
+        assert!(!gathering.is_full());
+        gathering.take(&message(1023, None));
+        assert!(gathering.is_full() && gathering.finish().is_none());
+        assert!(Gathering::begin(&message(0, Some(&[b'x'; MAX_BATCH_BYTES])), MAX_BATCH_BYTES).is_full());
+    }
+}

@@ -1,0 +1,163 @@
+//! Which partitions a worker reads, and from where.
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset,
+    error::{KafkaResult, RDKafkaErrorCode},
+};
+
+use super::{
+    KafkaConfig, KafkaError,
+    client::{self, Client},
+    config::{OnLost, StartAt},
+};
+
+/// Longest wait for an answer while the source is opened.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long an end before the position is not believed: a broker that has just started may not know its end yet.
+const SETTLE: Duration = Duration::from_secs(3);
+/// Between two attempts.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The partitions of one worker.
+pub(super) struct Share {
+    /// All partitions of the topic.
+    pub(super) count: u32,
+    /// The worker's partitions, and the first offset to be read in each.
+    pub(super) positions: BTreeMap<u32, u64>,
+}
+
+/// Finds out what a worker reads.
+pub(super) fn share(
+    config: &KafkaConfig,
+    client: &Client,
+    worker: u32,
+    workers: u32,
+    resume: &BTreeMap<u32, u64>,
+) -> Result<Share, KafkaError> {
+    let topic = &config.topic;
+    let count = client::count_partitions(client, topic, ANSWER).map_err(|e| e.at(&config.brokers, topic))?;
+    let mine = |partition: &u32| partition % workers == worker;
+    if let Some((&partition, &position)) = resume.range(count..).find(|(partition, _)| mine(partition)) {
+        return Err(KafkaError::NoPartition { topic: topic.clone(), partition, position, last: count - 1 });
+    }
+    let partitions: Vec<u32> = (0..count).filter(mine).collect();
+    let starts = starts(config, client, &partitions)?;
+    let mut positions = BTreeMap::new();
+    for partition in partitions {
+        let start = starts.get(&partition).copied().unwrap_or_default();
+        positions.insert(partition, resume.get(&partition).copied().unwrap_or(start));
+    }
+    let resumed: Vec<u32> = positions.keys().copied().filter(|p| resume.contains_key(p)).collect();
+    for lost in lost(config, client, &resumed, &positions)? {
+        positions.insert(lost.partition, lost.or_fail(config)?);
+    }
+    Ok(Share { count, positions })
+}
+
+/// Where partitions without a position begin.
+fn starts(
+    config: &KafkaConfig,
+    client: &Client,
+    partitions: &[u32],
+) -> Result<BTreeMap<u32, u64>, KafkaError> {
+    let ask = |what| ask(config, client, partitions, what);
+    match config.start {
+        StartAt::Earliest => ask(Offset::Beginning),
+        StartAt::Latest => ask(Offset::End),
+        StartAt::Timestamp(time) => {
+            let mut starts = ask(Offset::End)?;
+            starts.extend(ask(Offset::Offset(time.max(0)))?);
+            Ok(starts)
+        }
+    }
+}
+
+fn ask(
+    config: &KafkaConfig,
+    client: &Client,
+    partitions: &[u32],
+    what: Offset,
+) -> Result<BTreeMap<u32, u64>, KafkaError> {
+    patiently(config, || client::offsets(client, &config.topic, partitions, what, ANSWER))
+}
+
+/// Asks again for a while where there is no answer: a partition may be on its way to another broker, or just be made.
+fn patiently<T>(config: &KafkaConfig, ask: impl Fn() -> KafkaResult<T>) -> Result<T, KafkaError> {
+    let begun = Instant::now();
+    loop {
+        let error = match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let denied = error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
+        if denied || begun.elapsed() >= ANSWER {
+            return Err(KafkaError::Refused { topic: config.topic.clone(), reason: error.to_string() });
+        }
+        thread::sleep(AGAIN);
+    }
+}
+
+/// A position outside its partition.
+pub(super) struct Lost {
+    pub(super) partition: u32,
+    position: u64,
+    earliest: u64,
+    end: u64,
+}
+
+impl Lost {
+    /// Where to go on, if the settings allow that.
+    pub(super) fn or_fail(self, config: &KafkaConfig) -> Result<u64, KafkaError> {
+        let Lost { partition, position, earliest, end } = self;
+        let lost = KafkaError::Lost { topic: config.topic.clone(), partition, position, earliest, end };
+        match config.on_lost {
+            OnLost::Fail => Err(lost),
+            OnLost::Earliest => {
+                tracing::warn!("{lost}; going on at {earliest}, as `on_lost` says");
+                Ok(earliest)
+            }
+        }
+    }
+}
+
+/// Those of `partitions` whose position lies outside.
+fn lost(
+    config: &KafkaConfig,
+    client: &Client,
+    partitions: &[u32],
+    positions: &BTreeMap<u32, u64>,
+) -> Result<Vec<Lost>, KafkaError> {
+    let begun = Instant::now();
+    loop {
+        let lost = patiently(config, || outside(config, client, partitions, positions, ANSWER))?;
+        if lost.iter().all(|lost| lost.position < lost.earliest) || begun.elapsed() >= SETTLE {
+            return Ok(lost);
+        }
+        thread::sleep(AGAIN);
+    }
+}
+
+/// Asks once which positions lie outside their partitions.
+pub(super) fn outside(
+    config: &KafkaConfig,
+    client: &Client,
+    partitions: &[u32],
+    positions: &BTreeMap<u32, u64>,
+    wait: Duration,
+) -> KafkaResult<Vec<Lost>> {
+    let earliest = client::offsets(client, &config.topic, partitions, Offset::Beginning, wait)?;
+    let ends = client::offsets(client, &config.topic, partitions, Offset::End, wait)?;
+    let lost = partitions.iter().filter_map(|partition| {
+        let (position, earliest, end) =
+            (*positions.get(partition)?, *earliest.get(partition)?, *ends.get(partition)?);
+        let outside = !(earliest..=end).contains(&position);
+        outside.then_some(Lost { partition: *partition, position, earliest, end })
+    });
+    Ok(lost.collect())
+}

@@ -1,0 +1,316 @@
+//! The source itself: reads what the client has fetched, and passes on what the watcher has found.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use operators::model::raw::RawBatch;
+use rdkafka::{
+    config::ClientConfig,
+    consumer::{CommitMode, Consumer},
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
+};
+
+use super::{
+    KafkaConfig, KafkaError,
+    batch::Gathering,
+    client::{Client, Context, assignment, exactly, partition_of},
+    open,
+    shared::{News, Shared},
+    watch::Watch,
+};
+use crate::{
+    SourceError,
+    events::{EventSource, MAX_RECORDS, Next},
+};
+
+/// Longest time for which `next` does not look for news.
+const SLICE: Duration = Duration::from_millis(20);
+/// A commit without an answer no longer keeps the next one back after that.
+const COMMIT: Duration = Duration::from_secs(30);
+/// The same error is said again after that.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+/// Longest wait for an answer about lost positions.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Reads a worker's partitions of a topic.
+pub struct KafkaSource {
+    config: KafkaConfig,
+    consumer: Client,
+    shared: Arc<Shared>,
+    partitions: Vec<u32>,
+    /// Began with the message that ended the batch before.
+    carry: Option<Gathering>,
+    trouble: Option<ClientError>,
+    said: Option<(RDKafkaErrorCode, Instant)>,
+    /// To be committed to the group.
+    unsettled: BTreeMap<u32, u64>,
+    committing: Arc<AtomicBool>,
+    committed: Option<Instant>,
+    bytes: u64,
+    ended: bool,
+}
+
+impl KafkaSource {
+    /// Opens the partitions p with p mod `workers` = `worker`. A partition begins at its position in `resume`, the first
+    /// offset not read; positions of other workers' partitions are passed over.
+    ///
+    /// # Errors
+    /// If a setting can't be used, no broker answers, the topic does not exist or may not be read, or a position is not
+    /// in its partition.
+    pub fn open(
+        config: KafkaConfig,
+        worker: u32,
+        workers: u32,
+        resume: &BTreeMap<u32, u64>,
+    ) -> Result<Self, SourceError> {
+        config.check()?;
+        if worker >= workers {
+            let reason = format!("is {worker} of {workers}; write a number below that of the workers");
+            return Err(SourceError::Setting { setting: "worker", reason });
+        }
+        let watching = client(&config.watcher(), Context::default())?;
+        let share = open::share(&config, &watching, worker, workers, resume)?;
+        let committing = Arc::new(AtomicBool::new(false));
+        let consumer = client(&config.reader(), Context { committing: Arc::clone(&committing) })?;
+        let shared = Arc::new(Shared::default());
+        let source = KafkaSource {
+            consumer,
+            shared: Arc::clone(&shared),
+            partitions: share.positions.keys().copied().collect(),
+            carry: None,
+            trouble: None,
+            said: None,
+            unsettled: BTreeMap::new(),
+            committing,
+            committed: None,
+            bytes: 0,
+            ended: false,
+            config,
+        };
+        source.assign(share.positions)?;
+        let KafkaConfig { brokers, topic, .. } = source.config.clone();
+        let watch = Watch { client: watching, brokers, topic, worker, workers, count: share.count, shared };
+        watch.start().map_err(|error| SourceError::Thread {
+            name: source.config.topic.clone(),
+            what: format!("could not be started ({error})"),
+        })?;
+        Ok(source)
+    }
+
+    /// The first offset not handed over yet, of every partition that is read: at the opening where it begins. Tombstones
+    /// count as handed over.
+    pub fn positions(&self) -> BTreeMap<u32, u64> {
+        self.shared
+            .reached()
+            .0
+            .into_iter()
+            .map(|(partition, reached)| (partition, reached.position))
+            .collect()
+    }
+
+    /// Records that had not been handed over when the ends were last asked for (twice a second), by partition. The same
+    /// figures keep being written to what this hands out, for another thread to read.
+    pub fn lags(&self) -> Arc<Mutex<BTreeMap<u32, i64>>> {
+        Arc::clone(&self.shared.lags)
+    }
+
+    /// A copy of [`lags`](Self::lags) as they are now; a partition that was not asked about yet is missing.
+    pub fn lag(&self) -> Vec<(u32, i64)> {
+        let lags = self.shared.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.iter().map(|(partition, lag)| (*partition, *lag)).collect()
+    }
+
+    /// Reads these partitions too.
+    fn assign(&self, positions: impl IntoIterator<Item = (u32, u64)>) -> Result<(), KafkaError> {
+        let positions: Vec<(u32, u64)> = positions.into_iter().collect();
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let offsets = positions.iter().map(|(partition, position)| (*partition, exactly(*position)));
+        assignment(&self.config.topic, offsets)
+            .and_then(|list| self.consumer.incremental_assign(&list))
+            .map_err(|error| self.fatal(&error))?;
+        for (partition, position) in positions {
+            self.shared.begin(partition, position);
+        }
+        Ok(())
+    }
+
+    fn fatal(&self, error: &ClientError) -> KafkaError {
+        KafkaError::Fatal { topic: self.config.topic.clone(), reason: error.to_string() }
+    }
+
+    fn step(&mut self, wait: Duration) -> Result<Next, KafkaError> {
+        let begun = Instant::now();
+        self.commit();
+        loop {
+            if let Some(next) = self.news()? {
+                return Ok(next);
+            }
+            let left = wait.saturating_sub(begun.elapsed());
+            if let Some(batch) = self.gather(left.min(SLICE)) {
+                self.bytes += batch.bytes.len() as u64;
+                return Ok(Next::Batch(batch));
+            }
+            if let Some(trouble) = self.trouble.take() {
+                self.recover(trouble)?;
+            }
+            if begun.elapsed() >= wait {
+                return Ok(Next::Idle);
+            }
+        }
+    }
+
+    fn news(&mut self) -> Result<Option<Next>, KafkaError> {
+        Ok(match self.shared.news() {
+            None => None,
+            Some(News::CaughtUp(partitions, at)) => Some(Next::CaughtUp { partitions, at }),
+            Some(News::Opened(new)) => {
+                let partitions = new.iter().map(|(partition, _)| *partition).collect();
+                self.assign(new)?;
+                Some(Next::Opened(partitions))
+            }
+        })
+    }
+
+    /// What has been fetched of one partition, up to a batch; waits only for the first message.
+    fn gather(&mut self, wait: Duration) -> Option<RawBatch> {
+        let mut gathering = self.carry.take();
+        let limit = self.config.max_record_bytes;
+        for _ in 0..MAX_RECORDS {
+            let wait = if gathering.is_none() { wait } else { Duration::ZERO };
+            let message = match self.consumer.poll(wait) {
+                Some(Ok(message)) => message,
+                Some(Err(trouble)) => {
+                    self.trouble = Some(trouble);
+                    break;
+                }
+                None => {
+                    self.shared.found_nothing();
+                    break;
+                }
+            };
+            match &mut gathering {
+                None => gathering = Some(Gathering::begin(&message, limit)),
+                Some(same) if same.partition() == partition_of(&message) => same.take(&message),
+                Some(_) => {
+                    self.carry = Some(Gathering::begin(&message, limit));
+                    break;
+                }
+            }
+            if gathering.as_ref().is_some_and(Gathering::is_full) {
+                break;
+            }
+        }
+        let gathered = gathering?;
+        self.shared.reach(gathered.partition(), gathered.next());
+        gathered.finish()
+    }
+
+    /// Lost positions and fatal errors count; everything else the client gets over by itself.
+    fn recover(&mut self, trouble: ClientError) -> Result<(), KafkaError> {
+        match trouble {
+            ClientError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => self.find_lost(trouble),
+            ClientError::MessageConsumptionFatal(_) => Err(self.fatal(&trouble)),
+            ClientError::MessageConsumption(code) => {
+                self.say(code, &trouble);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The watcher tells of outages; other errors are said here, the same one once a minute.
+    fn say(&mut self, code: RDKafkaErrorCode, trouble: &ClientError) {
+        use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
+        let topic = &self.config.topic;
+        if matches!(code, AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve) {
+            tracing::debug!(%topic, "{trouble}");
+        } else if self.said.is_none_or(|(said, at)| said != code || at.elapsed() >= SAY_AGAIN) {
+            tracing::warn!(%topic, "{trouble}; the Kafka client tries again");
+            self.said = Some((code, Instant::now()));
+        }
+    }
+
+    /// The client has stopped to read a partition because its position is out of range, and does not say which.
+    fn find_lost(&mut self, trouble: ClientError) -> Result<(), KafkaError> {
+        let positions = self.positions();
+        let partitions: Vec<u32> = positions.keys().copied().collect();
+        let Ok(lost) = open::outside(&self.config, &self.consumer, &partitions, &positions, ANSWER) else {
+            self.trouble = Some(trouble);
+            return Ok(());
+        };
+        if lost.is_empty() {
+            return Err(self.fatal(&trouble));
+        }
+        for lost in lost {
+            let partition = lost.partition;
+            let position = lost.or_fail(&self.config)?;
+            assignment(&self.config.topic, [(partition, exactly(position))])
+                .and_then(|list| self.consumer.incremental_unassign(&list))
+                .map_err(|error| self.fatal(&error))?;
+            self.assign([(partition, position)])?;
+        }
+        Ok(())
+    }
+
+    /// Commits what is settled, one commit at a time.
+    fn commit(&mut self) {
+        let waiting = self.committing.load(Ordering::Acquire)
+            && self.committed.is_some_and(|committed| committed.elapsed() < COMMIT);
+        if self.unsettled.is_empty() || waiting {
+            return;
+        }
+        let positions = std::mem::take(&mut self.unsettled);
+        let offsets = positions.into_iter().map(|(partition, position)| (partition, exactly(position)));
+        self.committing.store(true, Ordering::Release);
+        self.committed = Some(Instant::now());
+        let result = assignment(&self.config.topic, offsets)
+            .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
+        if let Err(error) = result {
+            self.committing.store(false, Ordering::Release);
+            tracing::warn!(group = %self.config.group, "offsets could not be committed: {error}");
+        }
+    }
+}
+
+impl EventSource for KafkaSource {
+    fn partitions(&self) -> Vec<u32> {
+        self.partitions.clone()
+    }
+
+    fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
+        if self.ended {
+            return Ok(Next::End);
+        }
+        let next = self.step(wait);
+        self.ended = next.is_err();
+        Ok(next?)
+    }
+
+    fn settled(&mut self, positions: &[(u32, u64)]) {
+        let mine = positions.iter().filter(|(partition, _)| self.shared.position(*partition).is_some());
+        self.unsettled.extend(mine.copied());
+        self.commit();
+    }
+
+    fn progress(&self) -> Option<(u64, Option<u64>)> {
+        Some((self.bytes, None))
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+fn client(config: &ClientConfig, context: Context) -> Result<Client, KafkaError> {
+    config.create_with_context(context).map_err(KafkaError::client)
+}

@@ -1,0 +1,162 @@
+//! One event of the binlog, as a step that [`Tail`](super::tail::Tail) takes.
+
+use mysql_async::{
+    BinlogStream,
+    binlog::{
+        BinlogChecksumAlg,
+        events::{Event, EventData, RowsEventData, TableMapEvent},
+    },
+};
+
+use super::{
+    TABLE,
+    columns::Columns,
+    connect::Failure,
+    position::{Gtid, log_name},
+    row::{Row, RowChange},
+    server::must_be,
+    statement::{Statement, classify},
+};
+
+/// MariaDB's own events, which the driver does not know.
+const MARIADB_GTID: u8 = 162;
+const MARIADB_COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
+/// `XA PREPARE`: rows whose verdict comes later.
+const PREPARED: u8 = 38;
+/// A transaction of MySQL in one compressed event, followed by what is in it.
+const PAYLOAD: u8 = 40;
+
+/// What an event means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing; only the position moves.
+    Pass,
+    /// The format of what follows; names of files can be trusted from here on.
+    Format,
+    /// The next events are of this file, from this offset.
+    Rotate(Option<String>, u64),
+    /// The next events come without positions; they end here.
+    Payload,
+    /// What comes has this name, if it is known, and is a transaction or a single statement.
+    Gtid(Option<Gtid>, bool),
+    /// Rows of the rule table.
+    Rows(Vec<RowChange>),
+    /// A statement.
+    Statement(Statement),
+    /// The transaction is committed.
+    Commit,
+    /// The transaction is prepared.
+    Prepared,
+}
+
+/// The table that is followed.
+pub(super) struct Watched<'a> {
+    pub(super) database: &'a str,
+    pub(super) columns: &'a Columns,
+    /// Whether names are compared without regard to case.
+    pub(super) any_case: bool,
+}
+
+/// Reads an event.
+pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) -> Result<Step, Failure> {
+    let raw = event.header().event_type_raw();
+    if MARIADB_COMPRESSED.contains(&raw) {
+        return Err(Failure::Refused(must_be("log_bin_compress", "ON")));
+    }
+    match raw {
+        MARIADB_GTID => return mariadb_gtid(event),
+        // The first byte says that it is committed in one go.
+        PREPARED => return Ok(if event.data().first() == Some(&1) { Step::Commit } else { Step::Prepared }),
+        PAYLOAD => return Ok(Step::Payload),
+        _ => {}
+    }
+    let broken = |error: std::io::Error| Failure::Away(format!("event {raw} can't be read: {error}"));
+    match event.read_data().map_err(broken)? {
+        Some(EventData::FormatDescriptionEvent(_)) => Ok(Step::Format),
+        Some(EventData::RotateEvent(rotate)) => {
+            Ok(Step::Rotate(log_name(rotate.name_raw()), rotate.position()))
+        }
+        Some(EventData::GtidEvent(_) | EventData::AnonymousGtidEvent(_)) => Ok(Step::Gtid(None, true)),
+        Some(EventData::QueryEvent(query)) => {
+            Ok(Step::Statement(classify(query.query_raw(), TABLE, watched.database)))
+        }
+        Some(EventData::XidEvent(_)) => Ok(Step::Commit),
+        Some(EventData::RowsEvent(rows)) => match stream.get_tme(rows.table_id()) {
+            None => Err(Failure::Gap("rows of a table that was not announced".to_owned())),
+            Some(map) if watched.is(map) => {
+                check_sum(event)?;
+                watched.changes(&rows, map).map(Step::Rows)
+            }
+            Some(_) => Ok(Step::Pass),
+        },
+        Some(EventData::IncidentEvent(_)) => {
+            Err(Failure::Gap("the server lost part of its binlog".to_owned()))
+        }
+        Some(
+            EventData::ExecuteLoadQueryEvent(_)
+            | EventData::PreGaWriteRowsEvent(_)
+            | EventData::PreGaUpdateRowsEvent(_)
+            | EventData::PreGaDeleteRowsEvent(_),
+        ) => Ok(Step::Statement(Statement::Rows)),
+        _ => Ok(Step::Pass),
+    }
+}
+
+/// Sequence (8 bytes), domain (4), flags (1), the lowest of which says that a single statement follows, not a
+/// transaction: MariaDB writes no `BEGIN`.
+fn mariadb_gtid(event: &Event) -> Result<Step, Failure> {
+    let short = || Failure::Away("a transaction's name is too short".to_owned());
+    let (sequence, rest) = event.data().split_first_chunk::<8>().ok_or_else(short)?;
+    let (domain, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let flags = rest.first().ok_or_else(short)?;
+    let gtid = Gtid {
+        domain: u32::from_le_bytes(*domain),
+        server: event.header().server_id(),
+        sequence: u64::from_le_bytes(*sequence),
+    };
+    Ok(Step::Gtid(Some(gtid), flags & 1 == 1))
+}
+
+/// The driver leaves checksums to its users.
+fn check_sum(event: &Event) -> Result<(), Failure> {
+    let footer = event.footer();
+    let crc = matches!(footer.get_checksum_alg(), Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32)));
+    let Some(sum) = event.checksum().filter(|_| crc && footer.get_checksum_enabled()) else { return Ok(()) };
+    if u32::from_le_bytes(sum) == event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32) {
+        Ok(())
+    } else {
+        Err(Failure::Away("an event's checksum is wrong".to_owned()))
+    }
+}
+
+impl Watched<'_> {
+    fn is(&self, map: &TableMapEvent<'_>) -> bool {
+        let (database, table) = (map.database_name(), map.table_name());
+        if self.any_case {
+            database.eq_ignore_ascii_case(self.database) && table.eq_ignore_ascii_case(TABLE)
+        } else {
+            database == self.database && table == TABLE
+        }
+    }
+
+    fn changes(&self, rows: &RowsEventData<'_>, map: &TableMapEvent<'_>) -> Result<Vec<RowChange>, Failure> {
+        self.columns.check(map).map_err(Failure::Gap)?;
+        let mut changes = Vec::new();
+        for row in rows.rows(map) {
+            let (before, after) =
+                row.map_err(|error| Failure::Away(format!("a row can't be read: {error}")))?;
+            // A row that lacks columns is shorter, and its values stand elsewhere.
+            if [&before, &after].into_iter().flatten().any(|row| row.len() != self.columns.count()) {
+                return Err(Failure::Gap(
+                    "rows without all columns; a session has set `binlog_row_image` to other than FULL"
+                        .to_owned(),
+                ));
+            }
+            let odd = || Failure::Gap("rows whose values have other types than the table".to_owned());
+            let before = before.map(|row| Row::rule_of(row, self.columns).ok_or_else(odd)).transpose()?;
+            let after = after.map(|row| Row::logged(row, self.columns).ok_or_else(odd)).transpose()?;
+            changes.push(RowChange { before, after });
+        }
+        Ok(changes)
+    }
+}

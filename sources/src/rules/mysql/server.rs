@@ -1,0 +1,157 @@
+//! What the server is, whether its binlog can be followed, and how far it goes.
+
+use std::{collections::HashMap, time::Duration};
+
+use mysql_async::{Conn, Row, Value, prelude::Queryable};
+
+use super::{
+    connect::{Failure, Fault, within},
+    position::{Gtids, Position},
+};
+
+/// How long looking up a position's transactions may take: the server reads the file up to there.
+const LOOK_UP: Duration = Duration::from_secs(60);
+
+/// A server whose settings are right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) mariadb: bool,
+    /// Tells it from others: positions of one mean nothing on another.
+    pub(super) identity: String,
+    pub(super) server_id: u32,
+    /// Whether names of tables are compared without regard to case.
+    pub(super) any_case: bool,
+}
+
+impl Server {
+    /// Asks the server what it is, and refuses settings under which changes would be missed.
+    pub(super) async fn check(conn: &mut Conn) -> Result<Server, Failure> {
+        let rows: Vec<(String, String)> = conn
+            .query(
+                "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', 'log_bin',
+                 'binlog_format', 'binlog_row_image', 'log_bin_compress', 'lower_case_table_names', 'gtid_domain_id')",
+            )
+            .await?;
+        let said: HashMap<String, String> =
+            rows.into_iter().map(|(name, v)| (name.to_lowercase(), v)).collect();
+        Self::judge(&said).map_err(Failure::Refused)
+    }
+
+    fn judge(said: &HashMap<String, String>) -> Result<Server, Fault> {
+        let value = |name: &str| said.get(name).map(String::as_str);
+        for (name, right) in [
+            ("log_bin", "ON"),
+            ("binlog_format", "ROW"),
+            ("binlog_row_image", "FULL"),
+            ("log_bin_compress", "OFF"),
+        ] {
+            let found = value(name).unwrap_or(right);
+            let on = found == "1" && right == "ON" || found == "0" && right == "OFF";
+            if !on && !found.eq_ignore_ascii_case(right) {
+                return Err(must_be(name, found));
+            }
+        }
+        let server_id: u32 = value("server_id").and_then(|id| id.parse().ok()).unwrap_or(0);
+        if server_id == 0 {
+            return Err(must_be("server_id", "0"));
+        }
+        let mariadb = value("version").is_some_and(|version| version.to_lowercase().contains("mariadb"));
+        let identity = match value("server_uuid") {
+            Some(uuid) if !mariadb => uuid.to_owned(),
+            _ => format!("{server_id}/{}", value("gtid_domain_id").unwrap_or_default()),
+        };
+        let any_case = value("lower_case_table_names").is_some_and(|v| v != "0");
+        Ok(Server { mariadb, identity, server_id, any_case })
+    }
+
+    /// The transactions up to a position, where that is known: MariaDB looks it up in the file. `None` if the position is
+    /// none.
+    pub(super) async fn gtids(&self, conn: &mut Conn, at: &Position) -> Result<Option<Gtids>, Failure> {
+        if !self.mariadb {
+            return Ok(Some(Gtids::default()));
+        }
+        let query =
+            conn.exec_first::<Option<String>, _, _>("SELECT BINLOG_GTID_POS(?, ?)", (&at.file, at.offset));
+        let text = within(LOOK_UP, query).await?.flatten();
+        Ok(text.as_deref().and_then(Gtids::parse))
+    }
+}
+
+/// What a setting has to be, and where to write it.
+pub(super) fn must_be(name: &str, found: &str) -> Fault {
+    let (line, why) = match name {
+        "log_bin" => ("log_bin = binlog", "without it changes of rules can't be followed"),
+        "binlog_format" => ("binlog_format = ROW", "statements do not say what they changed"),
+        "binlog_row_image" => ("binlog_row_image = FULL", "events would lack columns"),
+        "log_bin_compress" => ("log_bin_compress = OFF", "compressed events can't be read"),
+        _ => ("server_id = 1", "without one nobody may read the binlog"),
+    };
+    Fault::new(
+        format!("`{name}` is {found}, and {why}"),
+        format!("write `{line}` under [mysqld] in my.cnf and restart the server"),
+    )
+}
+
+/// How far the binlog goes. One statement has two names, and each server knows one of them.
+pub(super) async fn position(conn: &mut Conn) -> Result<Position, Failure> {
+    let row = match conn.query_first::<Row, _>("SHOW MASTER STATUS").await {
+        Err(mysql_async::Error::Server(error)) if error.code == 1064 => {
+            conn.query_first::<Row, _>("SHOW BINARY LOG STATUS").await?
+        }
+        other => other?,
+    };
+    let position = row.and_then(|row| {
+        let file: String = row.get_opt(0)?.ok()?;
+        let offset: u64 = row.get_opt(1)?.ok()?;
+        Some(Position { file, offset })
+    });
+    position.ok_or_else(|| Failure::Refused(must_be("log_bin", "OFF")))
+}
+
+/// The position the open snapshot was taken at, on servers that say so (MariaDB, Percona Server).
+pub(super) async fn snapshot_position(conn: &mut Conn) -> Result<Option<Position>, Failure> {
+    let rows: Vec<(String, Value)> = conn.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'").await?;
+    let said = |name: &str| {
+        let found = rows.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        mysql_async::from_value_opt::<String>(found.1.clone()).ok()
+    };
+    let file = said("binlog_snapshot_file").filter(|file| !file.is_empty());
+    let offset = said("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
+    Ok(file.zip(offset).map(|(file, offset)| Position { file, offset }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(settings: &[(&str, &str)]) -> Result<Server, Fault> {
+        let mut said: HashMap<String, String> = [("log_bin", "ON"), ("server_id", "7"), ("version", "8.4.1")]
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
+        said.extend(settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        Server::judge(&said)
+    }
+
+    #[test]
+    fn servers_are_told_apart() {
+        let mysql = judge(&[("server_uuid", "1-2"), ("lower_case_table_names", "1")]).unwrap();
+        assert_eq!((mysql.identity.as_str(), mysql.mariadb, mysql.any_case), ("1-2", false, true));
+        let mariadb = judge(&[("version", "10.11.1-MariaDB-log"), ("gtid_domain_id", "3")]).unwrap();
+        assert_eq!((mariadb.identity.as_str(), mariadb.mariadb, mariadb.any_case), ("7/3", true, false));
+    }
+
+    #[test]
+    fn every_wrong_setting_says_what_to_write() {
+        for (name, value, line) in [
+            ("log_bin", "OFF", "log_bin = binlog"),
+            ("binlog_format", "MIXED", "binlog_format = ROW"),
+            ("binlog_row_image", "MINIMAL", "binlog_row_image = FULL"),
+            ("log_bin_compress", "ON", "log_bin_compress = OFF"),
+            ("server_id", "0", "server_id = 1"),
+        ] {
+            let fault = judge(&[(name, value)]).unwrap_err();
+            assert!(fault.remedy.contains(line) && fault.reason.contains(value), "{fault:?}");
+        }
+    }
+}

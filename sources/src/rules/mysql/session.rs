@@ -1,0 +1,231 @@
+//! One connected stretch of following: from a snapshot, or from where the last one broke off, until something fails.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::StreamExt;
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, prelude::Queryable};
+use tokio::sync::mpsc::Sender;
+
+use super::{
+    columns::Columns,
+    connect::{Database, Failure, Fault, within},
+    event::{self, Watched},
+    position::Position,
+    reader::Message,
+    row::{Row, RowChange},
+    server::Server,
+    snapshot,
+    tail::{Harmless, Tail},
+};
+
+/// The server speaks at least this often, in nanoseconds.
+const HEARTBEAT_NS: u64 = 1_000_000_000;
+/// A server that says nothing for so long is gone: a dead peer's connection would stay silent for ever.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Follows the rule table.
+pub(super) struct Session {
+    pub(super) database: Database,
+    pub(super) server_id: u32,
+    pub(super) sender: Sender<Message>,
+    /// Whether to ask the server for a snapshot's position, if it can tell.
+    exact: bool,
+    /// Where the last stretch stood, unless a snapshot is due.
+    following: Option<Following>,
+    /// What earlier tails learned.
+    harmless: Harmless,
+    /// Transactions read since the last failure.
+    pub(super) progress: u64,
+    /// The server is away, and that was said.
+    pub(super) outage: bool,
+}
+
+/// What is needed to go on.
+struct Following {
+    server: Server,
+    columns: Columns,
+    tail: Tail,
+}
+
+/// Rows of a snapshot that are not to be passed on before the binlog has reached `until`.
+struct Settling {
+    rows: BTreeMap<String, Row>,
+    until: Position,
+}
+
+impl Session {
+    pub(super) fn new(database: Database, server_id: u32, sender: Sender<Message>, exact: bool) -> Self {
+        Session {
+            database,
+            server_id,
+            sender,
+            exact,
+            following: None,
+            harmless: Harmless::new(),
+            progress: 0,
+            outage: false,
+        }
+    }
+
+    /// Follows until something fails.
+    pub(super) async fn run(&mut self) -> Failure {
+        match self.follow().await {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        }
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, Failure> {
+        let mut conn = self.database.connect().await?;
+        let server = Server::check(&mut conn).await?;
+        if server.server_id == self.server_id {
+            return Err(Failure::Fatal(Fault::new(
+                format!("`server_id` {} is the server's own", self.server_id),
+                "give another one, or leave it out for a random one",
+            )));
+        }
+        self.check_history(&mut conn, &server).await?;
+        let mut settling = None;
+        let mut following = match self.following.take() {
+            Some(mut following) => {
+                following.tail.reconnected();
+                following
+            }
+            None => {
+                let taken = snapshot::take(&mut conn, &self.database, &server, self.exact).await?;
+                settling = Some(Settling { rows: taken.rows, until: taken.until });
+                let tail = Tail::new(taken.start, taken.gtids, std::mem::take(&mut self.harmless));
+                Following { server, columns: taken.columns, tail }
+            }
+        };
+        drop(conn);
+        let ended = self.stream(&mut following, &mut settling).await;
+        // What has come out is not read again. What has not settled is worth nothing, and where an event can't be taken
+        // there is no going on.
+        if settling.is_none() && !matches!(ended, Err(Failure::Gap(_) | Failure::Refused(_))) {
+            self.following = Some(following);
+        } else {
+            self.harmless = following.tail.into_harmless();
+        }
+        ended
+    }
+
+    /// Passes on what the binlog says, until something fails.
+    async fn stream(
+        &mut self,
+        following: &mut Following,
+        settling: &mut Option<Settling>,
+    ) -> Result<std::convert::Infallible, Failure> {
+        let mut stream = self.open(following).await?;
+        loop {
+            self.settle(following, settling).await?;
+            let changes = self.read(&mut stream, following).await?;
+            if std::mem::take(&mut self.outage) {
+                tracing::info!(store = %self.database.label, "the rules' database is back");
+            }
+            let Some(changes) = changes else { continue };
+            self.progress += 1;
+            match settling {
+                Some(settling) => settling.apply(changes),
+                None if changes.is_empty() => {}
+                None => self.pass(Message::Transaction(changes, following.place())).await?,
+            }
+        }
+    }
+
+    /// Whether the server's history is the one that was followed.
+    async fn check_history(&mut self, conn: &mut Conn, server: &Server) -> Result<(), Failure> {
+        let Some(following) = &self.following else { return Ok(()) };
+        let why = if following.server != *server {
+            Some("it is another server")
+        } else {
+            let at = following.tail.committed();
+            let gtids = server.gtids(conn, at).await?;
+            (gtids.as_ref() != Some(following.tail.gtids()))
+                .then_some("its binlog has another history, or was purged")
+        };
+        if let Some(why) = why {
+            tracing::info!(store = %self.database.label, "{why}: reading all rules");
+            // Of another history nothing is known.
+            self.following = None;
+        }
+        Ok(())
+    }
+
+    /// Asks for the binlog from where reading stands, on a connection of its own.
+    async fn open(&self, following: &Following) -> Result<BinlogStream, Failure> {
+        let mut conn = self.database.connect().await?;
+        let period = format!(
+            "SET @master_heartbeat_period = {HEARTBEAT_NS}, @source_heartbeat_period = {HEARTBEAT_NS}"
+        );
+        within(SILENCE, conn.query_drop(period)).await?;
+        if following.server.mariadb {
+            // Otherwise MariaDB sends made-up statements in place of its own events.
+            within(SILENCE, conn.query_drop("SET @mariadb_slave_capability = 4")).await?;
+        }
+        let at = following.tail.committed();
+        let request =
+            BinlogStreamRequest::new(self.server_id).with_filename(at.file.as_bytes()).with_pos(at.offset);
+        within(SILENCE, conn.get_binlog_stream(request)).await
+    }
+
+    /// Reads one event; what a transaction changed, at its commit.
+    async fn read(
+        &self,
+        stream: &mut BinlogStream,
+        following: &mut Following,
+    ) -> Result<Option<Vec<RowChange>>, Failure> {
+        let event = match tokio::time::timeout(SILENCE, stream.next()).await {
+            Err(_) => return Err(Failure::Away(format!("the server is silent for {} s", SILENCE.as_secs()))),
+            Ok(None) => return Err(Failure::Away("the server ended the stream".to_owned())),
+            Ok(Some(event)) => event?,
+        };
+        let watched = Watched {
+            database: &self.database.name,
+            columns: &following.columns,
+            any_case: following.server.any_case,
+        };
+        let step = event::read(&event, stream, &watched)?;
+        following.tail.step(step, event.header().log_pos())
+    }
+
+    /// Passes the snapshot on once the binlog has reached what may be in it already.
+    async fn settle(&self, following: &Following, settling: &mut Option<Settling>) -> Result<(), Failure> {
+        if let Some(settled) = settling.take_if(|settling| following.tail.has_passed(&settling.until)) {
+            self.pass(Message::Snapshot(settled.rows, following.place())).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass(&self, message: Message) -> Result<(), Failure> {
+        // Nobody wants it any more; the reader ends by itself.
+        self.sender.send(message).await.map_err(|_| Failure::Away("nobody listens".to_owned()))
+    }
+}
+
+impl Settling {
+    fn apply(&mut self, changes: Vec<RowChange>) {
+        for RowChange { before, after } in changes {
+            if let Some(before) = before {
+                self.rows.remove(&before);
+            }
+            if let Some(after) = after {
+                self.rows.insert(after.rule_id.clone(), after);
+            }
+        }
+    }
+}
+
+impl Following {
+    /// The position between transactions, as text for people and for comparing.
+    fn place(&self) -> String {
+        let at = self.tail.committed();
+        serde_json::json!({
+            "server": self.server.identity,
+            "file": at.file,
+            "position": at.offset,
+            "gtid": self.tail.gtids().to_string(),
+        })
+        .to_string()
+    }
+}

@@ -1,0 +1,180 @@
+//! The engine's side: what the reader found, as changes; states into `rule_status`.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::Builder,
+    sync::mpsc::{Receiver, channel, error::TryRecvError},
+};
+
+use super::{
+    MysqlConfig,
+    book::{Book, Pending},
+    columns::Columns,
+    connect::{Database, Failure, Fault},
+    reader::{self, Message},
+    server::{self, Server},
+    session::Session,
+    status::StatusWriter,
+};
+use crate::{
+    SourceError,
+    rules::{RuleChange, RuleSource, RunState},
+};
+
+/// Transactions read ahead of the polls.
+const READ_AHEAD: usize = 64;
+/// How long a poll waits for the first snapshot.
+const FIRST: Duration = Duration::from_secs(5);
+/// How often it looks for it meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Follows the rules in MySQL or MariaDB by its binlog.
+///
+/// A poll never asks the server: it takes what a thread has read meanwhile, whole transactions only. Only the first
+/// polls wait, up to 5 s each, until there is something to start from. While the server is away polls yield nothing, and
+/// a status that is written waits for it.
+#[derive(Debug)]
+pub struct MysqlRules {
+    label: String,
+    messages: Receiver<Message>,
+    book: Book,
+    pending: Pending,
+    started: bool,
+    position: Option<String>,
+    fatal: Option<Fault>,
+    statuses: StatusWriter,
+}
+
+impl MysqlRules {
+    /// Connects, checks the server and its tables, and starts to follow. Not to be called from async code.
+    ///
+    /// # Errors
+    /// If the URL can't be used, the server can't be reached, its tables are not there or unfit, or its settings keep
+    /// changes out of its binlog: says what to write in my.cnf.
+    pub fn open(config: &MysqlConfig) -> Result<Self, SourceError> {
+        Self::open_with(config, true)
+    }
+
+    /// `exact`: whether to ask the server for a snapshot's position, if it can tell.
+    pub(super) fn open_with(config: &MysqlConfig, exact: bool) -> Result<Self, SourceError> {
+        let database = Database::parse(&config.url)?;
+        let label = database.label.clone();
+        let failed = |error: std::io::Error| SourceError::Thread {
+            name: label.clone(),
+            what: format!("could not be started ({error})"),
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let checked = runtime.block_on(check(&database));
+        runtime.shutdown_background();
+        let server = checked.map_err(|failure| failure.at(&label))?;
+        let server_id = match config.server_id {
+            Some(server_id) if server_id == server.server_id || server_id == 0 => {
+                let reason = format!("is {server_id}, the server's own; give another one or none");
+                return Err(SourceError::Setting { setting: "server_id", reason });
+            }
+            Some(server_id) => server_id,
+            None => another_id(server.server_id),
+        };
+        let (sender, messages) = channel(READ_AHEAD);
+        let statuses = StatusWriter::start(database.clone())?;
+        reader::start(Session::new(database, server_id, sender, exact))?;
+        Ok(MysqlRules {
+            label,
+            messages,
+            book: Book::default(),
+            pending: Pending::default(),
+            started: false,
+            position: None,
+            fatal: None,
+            statuses,
+        })
+    }
+
+    /// Where the binlog stood after the last transaction that was passed on: JSON with `server`, `file`, `position` and
+    /// `gtid`. `None` before the first poll that succeeded.
+    pub fn position(&self) -> Option<String> {
+        self.position.clone().filter(|_| self.started)
+    }
+
+    /// Takes what the reader has said so far, up to what needs a person.
+    fn receive(&mut self) -> Result<(), SourceError> {
+        for _ in 0..=READ_AHEAD {
+            match self.messages.try_recv() {
+                Ok(Message::Snapshot(rows, position)) => {
+                    self.pending.replace(rows);
+                    (self.started, self.position) = (true, Some(position));
+                }
+                Ok(Message::Transaction(changes, position)) => {
+                    self.pending.apply(changes);
+                    self.position = Some(position);
+                }
+                Ok(Message::Refused(fault)) => return Err(fault.at(&self.label)),
+                Ok(Message::Fatal(fault)) => {
+                    self.fatal = Some(fault.clone());
+                    return Err(fault.at(&self.label));
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    return Err(SourceError::Thread { name: self.label.clone(), what: "died".to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RuleSource for MysqlRules {
+    fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
+        if let Some(fault) = &self.fatal {
+            return Err(fault.clone().at(&self.label));
+        }
+        let deadline = Instant::now() + FIRST;
+        loop {
+            self.receive()?;
+            if self.started {
+                return Ok(self.book.differences(std::mem::take(&mut self.pending)));
+            }
+            if Instant::now() >= deadline {
+                let fault = Fault::new(
+                    "no rules read yet",
+                    "check that the server answers; they are read as soon as it does",
+                );
+                return Err(fault.at(&self.label));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn write_status(
+        &mut self,
+        rule_id: &str,
+        version: u64,
+        state: RunState,
+        detail: &str,
+    ) -> Result<(), SourceError> {
+        self.statuses.write(rule_id, version, state, detail)
+    }
+}
+
+/// The server, if it and its tables can be followed.
+async fn check(database: &Database) -> Result<Server, Failure> {
+    let mut conn = database.connect().await?;
+    let server = Server::check(&mut conn).await?;
+    Columns::read(&mut conn, database).await?;
+    server::position(&mut conn).await?;
+    Ok(server)
+}
+
+/// A random id that is not the server's; of 2³² others none is likely to have the same.
+fn another_id(server: u32) -> u32 {
+    loop {
+        let id = rand::random_range(1..=u32::MAX);
+        if id != server {
+            return id;
+        }
+    }
+}

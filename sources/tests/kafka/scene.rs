@@ -1,0 +1,193 @@
+//! A broker for all tests of this binary, ways to fill its topics, and a reader that notes what a source says.
+
+use std::{
+    collections::BTreeMap,
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
+};
+use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafka::StartAt};
+use strateye_tests::services::Kafka;
+
+pub(crate) static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_millis(50);
+
+/// A topic of the shared broker, read from its beginning.
+pub(crate) fn topic(name: &str, partitions: usize) -> KafkaConfig {
+    BROKER.topic(name, partitions);
+    config(&BROKER, name)
+}
+
+pub(crate) fn config(kafka: &Kafka, topic: &str) -> KafkaConfig {
+    KafkaConfig {
+        group: format!("group-of-{topic}"),
+        start: StartAt::Earliest,
+        ..KafkaConfig::new(kafka.address(), topic)
+    }
+}
+
+/// The only worker's source, from the beginning.
+pub(crate) fn open(config: &KafkaConfig) -> KafkaSource {
+    KafkaSource::open(config.clone(), 0, 1, &BTreeMap::new()).unwrap()
+}
+
+pub(crate) fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// Something that writes records and waits until they are acknowledged.
+pub(crate) struct Writer {
+    producer: ThreadedProducer<DefaultProducerContext>,
+    topic: String,
+}
+
+impl Writer {
+    pub(crate) fn new(config: &KafkaConfig) -> Self {
+        Writer::with(config, &[])
+    }
+
+    /// One that writes in transactions.
+    pub(crate) fn transactional(config: &KafkaConfig) -> Self {
+        let writer = Writer::with(config, &[("transactional.id", &config.topic)]);
+        writer.producer.init_transactions(DEADLINE).unwrap();
+        writer
+    }
+
+    fn with(config: &KafkaConfig, options: &[(&str, &str)]) -> Self {
+        let mut client = rdkafka::ClientConfig::new();
+        client.set("bootstrap.servers", &config.brokers).set("enable.idempotence", "true");
+        for (name, value) in options {
+            client.set(*name, *value);
+        }
+        Writer { producer: client.create().unwrap(), topic: config.topic.clone() }
+    }
+
+    /// Queues a record; `None` is a tombstone.
+    pub(crate) fn queue(&self, partition: i32, time: Option<i64>, payload: Option<&str>) {
+        let mut record = BaseRecord::<str, str>::to(&self.topic).partition(partition).key("key");
+        record = payload.into_iter().fold(record, BaseRecord::payload);
+        record = time.into_iter().fold(record, BaseRecord::timestamp);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
+    pub(crate) fn flush(&self) {
+        self.producer.flush(DEADLINE).unwrap();
+    }
+
+    /// Writes records with these numbers as payload.
+    pub(crate) fn numbers(&self, partition: i32, numbers: impl IntoIterator<Item = u64>) {
+        numbers.into_iter().for_each(|n| self.queue(partition, None, Some(&n.to_string())));
+        self.flush();
+    }
+
+    /// Writes records in a transaction, and commits or aborts it.
+    pub(crate) fn transaction(&self, partition: i32, numbers: impl IntoIterator<Item = u64>, commit: bool) {
+        self.producer.begin_transaction().unwrap();
+        self.numbers(partition, numbers);
+        if commit {
+            self.producer.commit_transaction(DEADLINE)
+        } else {
+            self.producer.abort_transaction(DEADLINE)
+        }
+        .unwrap();
+    }
+}
+
+/// What a source has said.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Offset and payload, by partition.
+    pub(crate) records: BTreeMap<u32, Vec<(u64, String)>>,
+    pub(crate) refused: Vec<u64>,
+    pub(crate) opened: Vec<u32>,
+    /// Partition, and when it was said to hold nothing more.
+    pub(crate) caught_up: Vec<(u32, i64)>,
+}
+
+impl Heard {
+    /// Listens until it is enough.
+    pub(crate) fn until(&mut self, source: &mut KafkaSource, enough: impl Fn(&Heard) -> bool) {
+        let begun = Instant::now();
+        while !enough(self) {
+            assert!(begun.elapsed() < DEADLINE, "{:?}", self.brief());
+            self.listen(source);
+        }
+    }
+
+    /// Listens once.
+    pub(crate) fn listen(&mut self, source: &mut KafkaSource) {
+        match source.next(WAIT).unwrap() {
+            Next::Batch(batch) => {
+                assert!(
+                    batch.records.len() <= 1024 && !(batch.records.is_empty() && batch.refused.is_empty())
+                );
+                assert!(batch.read_at > 0);
+                let text = |r| String::from_utf8(batch.record(r).to_vec()).unwrap();
+                let records = batch.records.iter().map(|r| (r.offset, text(r)));
+                self.records.entry(batch.partition).or_default().extend(records);
+                self.refused.extend(batch.refused.iter().map(|refused| refused.offset));
+            }
+            Next::Idle => {}
+            Next::CaughtUp { partitions, at } => {
+                self.caught_up.extend(partitions.into_iter().map(|partition| (partition, at)));
+            }
+            Next::Opened(partitions) => self.opened.extend(partitions),
+            Next::End => panic!("a topic has no end"),
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.records.values().map(Vec::len).sum()
+    }
+
+    /// The payloads of a partition as numbers.
+    pub(crate) fn numbers(&self, partition: u32) -> Vec<u64> {
+        self.records
+            .get(&partition)
+            .into_iter()
+            .flatten()
+            .map(|(_, payload)| payload.parse().unwrap())
+            .collect()
+    }
+
+    /// Whether the partition was said to be caught up at `since` or later.
+    pub(crate) fn is_caught_up(&self, partition: u32, since: i64) -> bool {
+        self.caught_up.iter().any(|(caught_up, at)| *caught_up == partition && *at >= since)
+    }
+
+    fn brief(&self) -> (usize, &Vec<u32>, Option<&(u32, i64)>) {
+        (self.count(), &self.opened, self.caught_up.last())
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < DEADLINE, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Runs an administrator's request.
+pub(crate) fn administer<T>(
+    config: &KafkaConfig,
+    request: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> T,
+) -> T {
+    let mut client = rdkafka::ClientConfig::new();
+    let admin = client.set("bootstrap.servers", &config.brokers).create().unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE)).request_timeout(Some(DEADLINE));
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(request(&admin, &options))
+}

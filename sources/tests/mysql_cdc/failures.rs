@@ -1,0 +1,213 @@
+//! What happens to connections, files and servers.
+
+use std::{
+    io,
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use strateye_sources::rules::{MysqlConfig, RuleSource, RunState, migrate_mysql};
+use strateye_tests::services::MariaDb;
+
+use super::support::{Follower, Sql, database, wait};
+
+#[test]
+fn a_killed_connection_loses_nothing_wherever_it_stood() {
+    let url = database("killed");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    for n in 0..10 {
+        sql.put("a", &n.to_string());
+        if n % 3 == 0 {
+            sql.run("FLUSH BINARY LOGS");
+        }
+        if n % 2 == 0 {
+            follower.catch_up(&mut sql);
+        }
+        wait("a dump", || !sql.dumps("killed").is_empty());
+        for dump in sql.dumps("killed") {
+            // It may have ended by itself.
+            drop(sql.attempt(&format!("KILL CONNECTION {dump}")));
+        }
+        sql.put("b", &n.to_string());
+    }
+    follower.catch_up(&mut sql);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn a_restarted_server_is_followed_on() {
+    let server = MariaDb::start();
+    migrate_mysql(server.url()).unwrap();
+    let mut sql = Sql::connect(server.url());
+    let mut follower = Follower::open(server.url());
+    for (n, end) in [MariaDb::stop, MariaDb::kill].into_iter().enumerate() {
+        sql.put("before", &n.to_string());
+        follower.catch_up(&mut sql);
+        end(&server);
+        follower.poll();
+        server.restart();
+        sql.reconnect();
+        sql.put("after", &n.to_string());
+        follower.catch_up(&mut sql);
+    }
+    // Being away is no error.
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+trait Ends {
+    fn stop(&self);
+    fn kill(&self);
+}
+
+impl Ends for MariaDb {
+    fn stop(&self) {
+        (**self).stop();
+    }
+
+    fn kill(&self) {
+        (**self).kill();
+    }
+}
+
+#[test]
+fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
+    let server = MariaDb::start();
+    migrate_mysql(server.url()).unwrap();
+    let mut sql = Sql::connect(server.url());
+    sql.run("CREATE USER 'cdc'@'%' IDENTIFIED BY 'x'");
+    sql.run("GRANT ALL ON *.* TO 'cdc'@'%'");
+    let mut follower = Follower::open(&server.url().replace("root@", "cdc:x@"));
+    for rule in ["a", "b", "c"] {
+        sql.put(rule, "1");
+    }
+    follower.catch_up(&mut sql);
+    for (n, meanwhile) in
+        ["PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY", "RESET MASTER"].iter().enumerate()
+    {
+        shut_out(&mut sql);
+        sql.run("DELETE FROM rule_engine_resource WHERE rule_id = 'b'");
+        sql.put("a", &format!("changed {n}"));
+        sql.run("FLUSH BINARY LOGS");
+        sql.run(meanwhile);
+        // In the new history there are transactions, too, and the old position may be one of it.
+        for i in 0..50 {
+            sql.put("d", &format!("{n} {i}"));
+        }
+        follower.poll();
+        sql.run("ALTER USER 'cdc'@'%' ACCOUNT UNLOCK");
+        follower.catch_up(&mut sql);
+        sql.put("b", "again");
+        follower.catch_up(&mut sql);
+    }
+}
+
+/// Nobody reads the binlog until the account is unlocked.
+fn shut_out(sql: &mut Sql) {
+    sql.run("ALTER USER 'cdc'@'%' ACCOUNT LOCK");
+    wait("nobody", || {
+        let connected: Vec<u64> =
+            sql.rows("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'cdc'");
+        for id in &connected {
+            drop(sql.attempt(&format!("KILL CONNECTION {id}")));
+        }
+        connected.is_empty()
+    });
+}
+
+#[test]
+fn two_readers_of_one_id_are_told() {
+    let url = database("same_id");
+    let mut sql = Sql::connect(&url);
+    let config = MysqlConfig { server_id: Some(424_242), ..MysqlConfig::new(&url) };
+    let mut first = Follower::with(&config);
+    sql.put("a", "1");
+    first.catch_up(&mut sql);
+    wait("a dump", || sql.dumps("same_id").len() == 1);
+    let mut second = Follower::with(&config);
+    second.catch_up(&mut sql);
+    first.until("told", |f| f.said.iter().any(|s| s.contains("give each engine its own `server_id`")));
+    // For good: it does not come back and throw the other one out.
+    assert!(first.source.poll().is_err());
+    sql.put("a", "2");
+    second.catch_up(&mut sql);
+    assert!(second.said.is_empty(), "{:?}", second.said);
+}
+
+/// Passes connections on, and counts them.
+fn proxy(to: String) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            counter.fetch_add(1, Ordering::SeqCst);
+            let Ok(server) = TcpStream::connect(&to) else { continue };
+            for (mut from, mut into) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server.try_clone().unwrap(), client.try_clone().unwrap()),
+            ] {
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut into);
+                    let _ = into.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn a_server_that_hangs_is_found_and_holds_nobody_up() {
+    let server = MariaDb::start();
+    migrate_mysql(server.url()).unwrap();
+    let (address, connections) = proxy(server.address().to_owned());
+    let mut sql = Sql::connect(server.url());
+    let mut follower = Follower::open(&server.url().replace(server.address(), &address));
+    sql.put("a", "1");
+    follower.catch_up(&mut sql);
+    let status = "SELECT COUNT(*) FROM rule_status WHERE state = 'live' AND version = 1";
+    follower.source.write_status("a", 1, RunState::Live, "").unwrap();
+    wait("live", || sql.rows::<u64>(status) == [1]);
+    wait("a dump", || sql.dumps("strateye").len() == 1);
+    let before = connections.load(Ordering::SeqCst);
+    server.pause();
+    let begun = Instant::now();
+    wait("another connection", || {
+        follower.poll();
+        connections.load(Ordering::SeqCst) > before
+    });
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    follower.source.write_status("a", 1, RunState::Quarantined, "first").unwrap();
+    follower.source.write_status("a", 1, RunState::Paused, "second").unwrap();
+    follower.source.write_status("b", 2, RunState::Rejected, &"长".repeat(30_000)).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    server.resume();
+    sql.put("a", "2");
+    follower.catch_up(&mut sql);
+    wait("the last state", || {
+        sql.rows::<(String, String)>("SELECT state, detail FROM rule_status WHERE rule_id = 'a'")
+            == [("paused".to_owned(), "second".to_owned())]
+    });
+    let detail = "SELECT CHAR_LENGTH(detail) FROM rule_status WHERE rule_id = 'b' AND state = 'rejected'";
+    wait("the long one", || sql.rows::<u64>(detail) == [5333]);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn a_state_that_is_written_last_is_not_lost() {
+    let url = database("last_state");
+    let mut sql = Sql::connect(&url);
+    let mut follower = Follower::open(&url);
+    follower.source.write_status("a", 0, RunState::Rejected, "原因").unwrap();
+    drop(follower);
+    let rows = sql.rows::<(String, u64, String)>("SELECT rule_id, version, detail FROM rule_status");
+    assert_eq!(rows, [("a".to_owned(), 0, "原因".to_owned())]);
+}

@@ -1,0 +1,11 @@
+//! Rules followed by the binlog of a real MariaDB: whatever happens to server, session and table, what has been passed on
+//! becomes what the table holds, no change is repeated, and no transaction comes in halves.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod failures;
+mod life;
+mod random;
+mod settings;
+mod support;
+mod traps;

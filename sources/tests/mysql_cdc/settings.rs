@@ -1,0 +1,73 @@
+//! Servers whose settings keep changes out of the binlog.
+
+use strateye_sources::rules::{MysqlConfig, MysqlRules, migrate_mysql};
+use strateye_tests::services::MariaDb;
+
+use super::support::{Follower, Sql};
+
+#[track_caller]
+fn refused(url: &str, with: &str) {
+    let error = MysqlRules::open(&MysqlConfig::new(url)).unwrap_err().to_string();
+    assert!(error.contains(with), "{error}");
+}
+
+#[test]
+fn wrong_settings_are_said_at_open_with_what_to_write() {
+    let server = MariaDb::start();
+    let url = server.url();
+    refused(url, "there is no table `rule_engine_resource`; apply the migrations");
+    migrate_mysql(url).unwrap();
+    let mut sql = Sql::connect(url);
+    for (wrong, right, line) in [
+        (
+            "binlog_format = MIXED",
+            "binlog_format = ROW",
+            "write `binlog_format = ROW` under [mysqld] in my.cnf",
+        ),
+        ("binlog_row_image = MINIMAL", "binlog_row_image = FULL", "write `binlog_row_image = FULL`"),
+        ("log_bin_compress = ON", "log_bin_compress = OFF", "write `log_bin_compress = OFF`"),
+    ] {
+        sql.run(&format!("SET GLOBAL {wrong}"));
+        refused(url, line);
+        sql.run(&format!("SET GLOBAL {right}"));
+    }
+    sql.run("ALTER TABLE rule_engine_resource ENGINE = Aria");
+    refused(url, "ALTER TABLE rule_engine_resource ENGINE = InnoDB");
+    sql.run("ALTER TABLE rule_engine_resource ENGINE = InnoDB");
+    sql.run("ALTER TABLE rule_engine_resource MODIFY status ENUM('online', 'paused')");
+    refused(url, "MODIFY status VARCHAR(64)");
+    sql.run("ALTER TABLE rule_engine_resource MODIFY status VARCHAR(64) CHARACTER SET gbk");
+    refused(url, "character set gbk");
+    sql.run("ALTER TABLE rule_engine_resource MODIFY status VARCHAR(64) NOT NULL DEFAULT 'online'");
+    sql.run("CREATE TABLE parent (id VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY)");
+    sql.run("ALTER TABLE rule_engine_resource ADD CONSTRAINT up FOREIGN KEY (rule_id) REFERENCES parent (id) ON DELETE CASCADE");
+    refused(url, "the foreign key `up` changes `rule_engine_resource` by cascade");
+    sql.run("ALTER TABLE rule_engine_resource DROP FOREIGN KEY up");
+    let own = MysqlConfig { server_id: Some(1), ..MysqlConfig::new(url) };
+    assert!(MysqlRules::open(&own).unwrap_err().to_string().contains("the server's own"));
+    sql.put("a", "1");
+    Follower::open(url).catch_up(&mut sql);
+}
+
+#[test]
+fn a_server_without_a_binlog_is_refused() {
+    let server = MariaDb::start_with(&["--skip-log-bin"]);
+    migrate_mysql(server.url()).unwrap();
+    refused(server.url(), "write `log_bin = binlog` under [mysqld] in my.cnf");
+}
+
+#[test]
+fn compressed_events_are_said_and_nothing_is_lost() {
+    let server = MariaDb::start();
+    migrate_mysql(server.url()).unwrap();
+    let mut sql = Sql::connect(server.url());
+    let mut follower = Follower::open(server.url());
+    sql.put("a", "1");
+    follower.catch_up(&mut sql);
+    sql.run("SET GLOBAL log_bin_compress = ON");
+    sql.put("b", &"long enough to be compressed ".repeat(100));
+    follower.until("said", |f| f.said.iter().any(|s| s.contains("write `log_bin_compress = OFF`")));
+    assert_eq!(follower.rules.len(), 1);
+    sql.run("SET GLOBAL log_bin_compress = OFF");
+    follower.catch_up(&mut sql);
+}

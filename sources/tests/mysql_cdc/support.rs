@@ -1,0 +1,188 @@
+//! A client for statements, and a follower that checks what it is given.
+
+use std::{
+    collections::BTreeMap,
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use mysql_async::{Conn, Opts, Params, Result, Row, prelude::FromRow, prelude::Queryable};
+use strateye_sources::rules::{
+    Change, Gap, MysqlConfig, MysqlRules, RuleChange, RuleSource, Status, migrate_mysql,
+};
+use strateye_tests::services::MariaDb;
+use tokio::runtime::{Builder, Runtime};
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// One server for the tests that do nothing to it.
+static SERVER: LazyLock<MariaDb> = LazyLock::new(MariaDb::start);
+
+/// The URL of a database of its own on the common server, with all tables.
+pub(crate) fn database(name: &str) -> String {
+    let root = SERVER.url();
+    SERVER.execute(&format!("CREATE DATABASE {name}"));
+    let url = format!("{}/{name}", root.rsplit_once('/').unwrap().0);
+    migrate_mysql(&url).unwrap();
+    url
+}
+
+/// A connection of a person.
+pub(crate) struct Sql {
+    url: String,
+    runtime: Runtime,
+    conn: Conn,
+}
+
+impl Sql {
+    pub(crate) fn connect(url: &str) -> Sql {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let conn = runtime.block_on(Conn::new(Opts::from_url(url).unwrap())).unwrap();
+        Sql { url: url.to_owned(), runtime, conn }
+    }
+
+    /// A new connection, after the server was away.
+    pub(crate) fn reconnect(&mut self) {
+        self.conn = self.runtime.block_on(Conn::new(Opts::from_url(&self.url).unwrap())).unwrap();
+    }
+
+    pub(crate) fn attempt(&mut self, statement: &str) -> Result<()> {
+        self.runtime.block_on(self.conn.query_drop(statement))
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&mut self, statement: &str) {
+        self.attempt(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    #[track_caller]
+    pub(crate) fn rows<T: FromRow + Send + 'static>(&mut self, query: &str) -> Vec<T> {
+        self.runtime.block_on(self.conn.query(query)).unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    pub(crate) fn put(&mut self, rule: &str, text: &str) {
+        let statement = "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES (?, ?)
+            ON DUPLICATE KEY UPDATE rule_json = VALUES(rule_json)";
+        let values = Params::from((rule, document(rule, text)));
+        self.runtime.block_on(self.conn.exec_drop(statement, values)).unwrap();
+    }
+
+    /// What the table holds, as an engine has it.
+    pub(crate) fn held(&mut self) -> Rules {
+        let query = "SELECT rule_id, rule_json, status, resume_gap FROM rule_engine_resource
+            WHERE status NOT IN ('draft', 'in_review')";
+        let rule = |row: Row| {
+            let (rule, document, status, gap): (String, String, String, String) = mysql_async::from_row(row);
+            let status = match status.as_str() {
+                "online" => Status::Online,
+                "paused" => Status::Paused,
+                _ => Status::Retired,
+            };
+            (rule, (document, status, Gap::parse(&gap).unwrap()))
+        };
+        self.rows::<Row>(query).into_iter().map(rule).collect()
+    }
+
+    /// The connections that read the binlog for a database.
+    pub(crate) fn dumps(&mut self, database: &str) -> Vec<u64> {
+        self.rows(&format!(
+            "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%' AND DB = '{database}'"
+        ))
+    }
+}
+
+pub(crate) fn document(rule: &str, text: &str) -> String {
+    format!(r#"{{"rule_id":"{rule}","name":"{text}"}}"#)
+}
+
+/// Rules by id, as an engine that applies changes holds them.
+pub(crate) type Rules = BTreeMap<String, (String, Status, Gap)>;
+
+/// Applies what it is given.
+pub(crate) struct Follower {
+    pub(crate) source: MysqlRules,
+    pub(crate) rules: Rules,
+    /// What could not be read, and what polls failed with.
+    pub(crate) said: Vec<String>,
+    last: BTreeMap<String, Change>,
+}
+
+impl Follower {
+    pub(crate) fn open(url: &str) -> Follower {
+        Follower::with(&MysqlConfig::new(url))
+    }
+
+    pub(crate) fn with(config: &MysqlConfig) -> Follower {
+        let source = MysqlRules::open(config).unwrap();
+        Follower { source, rules: Rules::new(), said: Vec::new(), last: BTreeMap::new() }
+    }
+
+    pub(crate) fn poll(&mut self) {
+        let begun = Instant::now();
+        let polled = self.source.poll();
+        assert!(begun.elapsed() < Duration::from_secs(7), "a poll took {:?}", begun.elapsed());
+        match polled {
+            Ok(changes) => changes.into_iter().for_each(|change| self.apply(change)),
+            Err(error) => self.said.push(error.to_string()),
+        }
+    }
+
+    fn apply(&mut self, RuleChange { origin, rule_id, change }: RuleChange) {
+        let rule = rule_id.unwrap();
+        assert_eq!(origin, format!("rule_engine_resource {rule}"));
+        let before = self.last.insert(rule.clone(), change.clone());
+        assert_ne!(before.as_ref(), Some(&change), "a change of {rule} was repeated");
+        match change {
+            Change::Put { document, status, gap, .. } => {
+                self.rules.insert(rule, (document, status, gap));
+            }
+            Change::Remove => {
+                assert!(self.rules.remove(&rule).is_some(), "{rule} was removed, and not there")
+            }
+            Change::Unreadable { reason } => self.said.push(reason),
+        }
+    }
+
+    /// Polls until it is so.
+    #[track_caller]
+    pub(crate) fn until(&mut self, what: &str, holds: impl Fn(&Follower) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !holds(self) {
+            assert!(Instant::now() < deadline, "{what} is still not so; said: {:?}", self.said);
+            self.poll();
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Polls until it has what the table holds.
+    #[track_caller]
+    pub(crate) fn catch_up(&mut self, sql: &mut Sql) {
+        let held = sql.held();
+        let deadline = Instant::now() + DEADLINE;
+        while self.rules != held {
+            assert!(
+                Instant::now() < deadline,
+                "{:#?}\nbut the table holds {held:#?}\nsaid: {:?}",
+                self.rules,
+                self.said
+            );
+            self.poll();
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub(crate) fn name(&self, rule: &str) -> Option<&str> {
+        self.rules.get(rule)?.0.split('"').nth(7)
+    }
+}
+
+/// Waits until it is so.
+#[track_caller]
+pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} is still not so");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,258 @@
+//! What a binlog holds besides rows, one by one.
+
+use strateye_sources::rules::{Gap, MysqlConfig, Status};
+
+use super::support::{Follower, Sql, database, document};
+
+#[test]
+fn plain_statements_publish_edit_pause_and_delete() {
+    let url = database("plain");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    let insert = "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES ('a', '{\"rule_id\":\"a\"}')";
+    sql.run(insert);
+    follower.catch_up(&mut sql);
+    assert_eq!(follower.rules["a"], ("{\"rule_id\":\"a\"}".to_owned(), Status::Online, Gap::Replay));
+    for (set, expected) in [
+        ("status = 'paused', resume_gap = 'skip'", Some((Status::Paused, Gap::Skip))),
+        ("status = 'online'", Some((Status::Online, Gap::Skip))),
+        ("status = 'draft'", None),
+        ("status = 'retired', resume_gap = 'replay'", Some((Status::Retired, Gap::Replay))),
+    ] {
+        sql.run(&format!("UPDATE rule_engine_resource SET {set}"));
+        follower.catch_up(&mut sql);
+        assert_eq!(follower.rules.get("a").map(|(_, status, gap)| (*status, *gap)), expected);
+    }
+    sql.run("DELETE FROM rule_engine_resource");
+    follower.catch_up(&mut sql);
+    assert!(follower.rules.is_empty() && follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn what_cannot_be_read_keeps_what_is_in_force() {
+    let url = database("unreadable");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.put("a", "1");
+    follower.catch_up(&mut sql);
+    for (set, said) in [
+        ("rule_json = '{'", "write one JSON object"),
+        ("rule_json = '{\"rule_id\":\"b\"}'", "`rule_json` is of rule `b`"),
+        ("status = 'onlin'", "write draft, in_review"),
+        ("status = 'online', resume_gap = 'later'", "write replay or skip"),
+    ] {
+        sql.run(&format!("UPDATE rule_engine_resource SET {set}"));
+        follower.until(said, |f| f.said.iter().any(|s| s.contains(said)));
+        assert_eq!(follower.name("a"), Some("1"));
+    }
+}
+
+#[test]
+fn savepoints_and_rollbacks_leave_nothing_behind() {
+    let url = database("savepoints");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    // Rows that are taken back reach the binlog if a table without transactions is written beside them.
+    sql.run("CREATE TABLE noise (n INT) ENGINE = MyISAM");
+    sql.run("START TRANSACTION");
+    sql.put("a", "1");
+    sql.run("SAVEPOINT `Here`");
+    sql.run("INSERT INTO noise VALUES (1)");
+    sql.put("b", "1");
+    sql.run("ROLLBACK TO SAVEPOINT `here`");
+    sql.put("c", "1");
+    sql.run("COMMIT");
+    sql.run("START TRANSACTION");
+    sql.put("d", "1");
+    sql.run("INSERT INTO noise VALUES (2)");
+    sql.attempt("ROLLBACK").unwrap();
+    sql.put("e", "1");
+    follower.until("e", |f| f.rules.contains_key("e"));
+    assert_eq!(follower.rules.keys().collect::<Vec<_>>(), ["a", "c", "e"]);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+    // The position is never one within a transaction: from there nothing could be read.
+    for dump in sql.dumps("savepoints") {
+        sql.run(&format!("KILL {dump}"));
+    }
+    sql.put("f", "1");
+    follower.catch_up(&mut sql);
+}
+
+#[test]
+fn a_transaction_comes_in_one_piece() {
+    let url = database("pieces");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    for n in 0..100 {
+        sql.run("START TRANSACTION");
+        sql.put("a", &n.to_string());
+        follower.poll();
+        sql.put("b", &n.to_string());
+        follower.poll();
+        sql.run("COMMIT");
+        follower.poll();
+        assert_eq!(follower.name("a"), follower.name("b"));
+    }
+    follower.catch_up(&mut sql);
+    assert_eq!((follower.name("a"), follower.name("b")), (Some("99"), Some("99")));
+}
+
+#[test]
+fn columns_may_come_go_and_move() {
+    let url = database("columns");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    for (n, alter) in [
+        "ADD COLUMN extra INT DEFAULT 5 FIRST",
+        "MODIFY COLUMN rule_json LONGTEXT CHARACTER SET utf8mb4 NOT NULL AFTER extra",
+        "DROP COLUMN extra",
+        "ADD COLUMN other VARCHAR(20) AFTER rule_id, DROP COLUMN model_id",
+        "MODIFY COLUMN status VARCHAR(40) CHARACTER SET utf8mb4 NOT NULL DEFAULT 'online' FIRST",
+    ]
+    .iter()
+    .enumerate()
+    {
+        sql.put("before", &n.to_string());
+        sql.run(&format!("ALTER TABLE rule_engine_resource {alter}"));
+        sql.put("after", &n.to_string());
+        follower.catch_up(&mut sql);
+    }
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn without_names_in_events_columns_are_told_by_count_and_type() {
+    let url = database("nameless");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.put("a", "1");
+    follower.catch_up(&mut sql);
+    // For the whole server: others only do without what they do not need.
+    sql.run("SET GLOBAL binlog_row_metadata = NO_LOG");
+    let mut nameless = Sql::connect(&url);
+    nameless.put("b", "1");
+    nameless.run("UPDATE rule_engine_resource SET version = 7 WHERE rule_id = 'a'");
+    nameless.run("ALTER TABLE rule_engine_resource DROP COLUMN model_params");
+    nameless.put("c", "1");
+    follower.catch_up(&mut sql);
+    sql.run("SET GLOBAL binlog_row_metadata = FULL");
+    sql.put("d", "1");
+    follower.catch_up(&mut sql);
+}
+
+#[test]
+fn a_table_may_be_emptied_taken_away_and_brought_back() {
+    let url = database("emptied");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.put("a", "1");
+    sql.put("b", "1");
+    follower.catch_up(&mut sql);
+    sql.run("/* all of it */ TRUNCATE TABLE `emptied`.`rule_engine_resource`");
+    follower.catch_up(&mut sql);
+    assert!(follower.rules.is_empty());
+    sql.put("c", "1");
+    follower.catch_up(&mut sql);
+    sql.run("RENAME TABLE rule_engine_resource TO aside");
+    follower.until("no table", |f| f.said.iter().any(|s| s.contains("apply the migrations")));
+    assert_eq!(follower.name("c"), Some("1"));
+    sql.run("RENAME TABLE aside TO rule_engine_resource");
+    sql.run("UPDATE rule_engine_resource SET rule_json = '{\"rule_id\":\"c\",\"name\":\"2\"}'");
+    follower.until("back", |f| f.name("c") == Some("2"));
+}
+
+#[test]
+fn rows_without_all_columns_or_without_row_events_are_read_anew() {
+    let url = database("sessions");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.run("CREATE VIEW rules AS SELECT * FROM rule_engine_resource");
+    sql.put("a", "1");
+    sql.put("b", "1");
+    follower.catch_up(&mut sql);
+    for setting in ["binlog_row_image = MINIMAL", "binlog_row_image = NOBLOB", "binlog_format = STATEMENT"] {
+        let mut odd = Sql::connect(&url);
+        odd.run(&format!("SET SESSION {setting}"));
+        odd.run("UPDATE rules SET status = 'paused' WHERE rule_id = 'a'");
+        follower.catch_up(&mut sql);
+        odd.run("DELETE FROM rule_engine_resource WHERE rule_id = 'b'");
+        follower.catch_up(&mut sql);
+        odd.put("b", setting);
+        odd.run("UPDATE rules SET status = 'online' WHERE rule_id = 'a'");
+        follower.catch_up(&mut sql);
+        sql.put("a", setting);
+        follower.catch_up(&mut sql);
+    }
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn xa_transactions_count_once_they_are_committed() {
+    let url = database("xa");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    for verdict in ["COMMIT", "ROLLBACK"] {
+        sql.run("XA START 'x'");
+        sql.put(&verdict.to_lowercase(), "1");
+        sql.run("XA END 'x'");
+        sql.run("XA PREPARE 'x'");
+        let mut other = Sql::connect(&url);
+        other.put(&format!("beside-{}", verdict.to_lowercase()), "1");
+        follower.catch_up(&mut other);
+        sql.run(&format!("XA {verdict} 'x'"));
+    }
+    sql.put("last", "1");
+    follower.catch_up(&mut sql);
+    assert_eq!(
+        follower.rules.keys().collect::<Vec<_>>(),
+        ["beside-commit", "beside-rollback", "commit", "last"]
+    );
+}
+
+#[test]
+fn documents_come_as_they_are() {
+    let url = database("documents");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.run("CREATE TABLE blobs (b LONGBLOB)");
+    let long: String = "规则 é😀 \\u0000 ".chars().cycle().take(400_000).collect();
+    for text in ["重庆民宿 299-20 😀", "  spaces  ", "2^53+1 = 9007199254740993", &long] {
+        sql.put("a", text);
+        sql.run("INSERT INTO blobs VALUES (RANDOM_BYTES(600)), (REPEAT('x', 700000))");
+        follower.catch_up(&mut sql);
+        assert_eq!(follower.rules["a"].0, document("a", text));
+    }
+    // The same from a snapshot.
+    let mut late = Follower::open(&url);
+    late.until("all", |f| !f.rules.is_empty());
+    assert_eq!(late.rules, follower.rules);
+}
+
+#[test]
+fn the_position_is_that_of_the_last_transaction_passed_on() {
+    let url = database("position");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.put("a", "1");
+    follower.until("a", |f| f.rules.contains_key("a"));
+    for n in 0..5 {
+        sql.put("a", &format!("again {n}"));
+        let gtid: Vec<String> = sql.rows("SELECT @@SESSION.last_gtid");
+        follower.catch_up(&mut sql);
+        let position: serde_json::Value = serde_json::from_str(&follower.source.position().unwrap()).unwrap();
+        let listed = position["gtid"].as_str().unwrap().split(',').any(|one| one == gtid[0]);
+        assert!(listed, "{gtid:?} {position}");
+        let (file, offset) = (position["file"].as_str().unwrap(), position["position"].as_u64().unwrap());
+        // The server finds the same transaction there: no checksum behind the name, no place within a transaction.
+        let found: Vec<String> = sql.rows(&format!("SELECT BINLOG_GTID_POS('{file}', {offset})"));
+        assert_eq!(found[0], position["gtid"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn names_and_passwords_may_have_any_signs() {
+    let url = database("accounts");
+    let mut sql = Sql::connect(&url);
+    sql.run("CREATE USER 'c:d@c'@'%' IDENTIFIED BY 'p/:@ #?s'");
+    sql.run("GRANT SELECT ON accounts.* TO 'c:d@c'@'%'");
+    let own = url.replace("root@", "c%3Ad%40c:p%2F%3A%40%20%23%3Fs@");
+    let error = strateye_sources::rules::MysqlRules::open(&MysqlConfig::new(&own)).unwrap_err().to_string();
+    assert!(error.contains("REPLICATION CLIENT") && !error.contains("p/:"), "{error}");
+    sql.run("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'c:d@c'@'%'");
+    sql.put("a", "1");
+    Follower::open(&own).catch_up(&mut sql);
+    let wrong = url.replace("root@", "c%3Ad%40c:wrongsecret@");
+    let config = MysqlConfig::new(&wrong);
+    let error = strateye_sources::rules::MysqlRules::open(&config).unwrap_err();
+    assert!(error.to_string().contains("check user, password"), "{error}");
+    assert!(!format!("{error} {error:?} {config:?}").contains("wrongsecret"));
+}

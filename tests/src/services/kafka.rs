@@ -1,0 +1,87 @@
+//! An Apache Kafka broker.
+
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+
+use super::Service;
+use crate::command::WITHIN;
+
+/// One broker that is its own controller. Transactions work; topics are made by [`topic`](Self::topic) only.
+///
+/// What it acknowledged outlives a kill. A restart after one takes some 4 s, as the former session has to end; after a stop
+/// it takes 2 s.
+#[derive(Debug)]
+pub struct Kafka(Service);
+
+impl Kafka {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// If it can't be started; the message says what to install.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with settings of its own, as in `&["message.max.bytes=1000"]`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(settings: &[&str]) -> Self {
+        Self(Service::start("kafka", settings))
+    }
+
+    /// A client's settings that name this broker.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        config
+    }
+
+    /// Makes a topic; returns when all its partitions have a leader.
+    ///
+    /// # Panics
+    /// If it can't be made, as when there is one of that name.
+    pub fn topic(&self, name: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let count = i32::try_from(partitions).expect("a number of partitions");
+        let topic = NewTopic::new(name, count, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(WITHIN)).request_timeout(Some(WITHIN));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let results = runtime.block_on(admin.create_topics([&topic], &options)).expect("an answer");
+        for result in results {
+            result.unwrap_or_else(|(name, error)| panic!("the topic {name} can't be made: {error}"));
+        }
+        // The controller knows the topic before the broker does.
+        let end = Instant::now() + WITHIN;
+        while led(&admin, name) != partitions {
+            assert!(Instant::now() < end, "{name} has {} of {partitions} partitions", led(&admin, name));
+        }
+    }
+}
+
+/// How many partitions of a topic have a leader.
+fn led(admin: &AdminClient<DefaultClientContext>, topic: &str) -> usize {
+    let metadata =
+        admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).expect("the broker answers");
+    metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+        .filter(|partition| partition.leader() >= 0)
+        .count()
+}
+
+impl Deref for Kafka {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.0
+    }
+}

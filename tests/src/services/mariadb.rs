@@ -1,0 +1,80 @@
+//! MariaDB with a binlog fit for change data capture.
+
+use std::ops::Deref;
+use std::process::{Command, Stdio};
+
+use super::Service;
+
+/// One MariaDB with the empty database `strateye` and the user `root` without a password; row images and metadata are FULL.
+#[derive(Debug)]
+pub struct MariaDb(Service);
+
+impl MariaDb {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// If it can't be started; the message says what to install.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with options of its own, as in `&["--binlog-row-image=MINIMAL"]`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(options: &[&str]) -> Self {
+        Self(Service::start("mariadb", options))
+    }
+
+    /// The URL of its database `strateye`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.0.address()
+    }
+
+    /// Its host and port.
+    ///
+    /// # Panics
+    /// Never: the URL has both.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        let (_, rest) = self.url().split_once('@').expect("root@");
+        rest.split('/').next().expect("HOST:PORT")
+    }
+
+    /// Runs statements in `strateye` through the mariadb client: the rows, columns parted by tabs.
+    ///
+    /// # Panics
+    /// If one fails; with what the server said.
+    #[must_use]
+    pub fn query(&self, sql: &str) -> Vec<String> {
+        let (host, port) = self.address().split_once(':').expect("HOST:PORT");
+        let output = Command::new("mariadb")
+            .args(["--no-defaults", "--protocol=TCP", "--batch", "--skip-column-names", "--user=root"])
+            .args(["--default-character-set=utf8mb4", "--database=strateye", "--host", host, "--port", port])
+            .args(["--execute", sql])
+            .stdin(Stdio::null())
+            .output()
+            .expect("the mariadb client runs");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// Runs statements whose rows are of no interest.
+    ///
+    /// # Panics
+    /// As [`query`](Self::query).
+    pub fn execute(&self, sql: &str) {
+        let _ = self.query(sql);
+    }
+}
+
+impl Deref for MariaDb {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.0
+    }
+}

@@ -1,0 +1,18 @@
+//! Real services for tests: a Redis, a Redis Cluster, a Kafka broker, a MariaDB, each with a folder and ports of its own.
+//!
+//! They are started by the scripts in `tests/services`, which people can call as well, and live as long as the value that
+//! started them. A `static LazyLock<Kafka>` gives one broker to all tests of a binary.
+//!
+//! **Invariants.** A service never outlives the process that started it, however that ends. It keeps its ports and its data
+//! over [`stop`](Service::stop), [`kill`](Service::kill) and [`restart`](Service::restart). A service whose program is not
+//! installed fails the test; nothing is skipped.
+
+mod kafka;
+mod mariadb;
+mod redis;
+mod service;
+
+pub use kafka::Kafka;
+pub use mariadb::MariaDb;
+pub use redis::{Redis, RedisCluster};
+pub use service::Service;
