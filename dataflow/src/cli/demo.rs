@@ -18,11 +18,11 @@ use super::{
     CliError,
     launch::{Told, launch},
     options::Settings,
-    run::RESTARTS,
     summary::Summary,
     view::View,
 };
 use crate::{
+    cluster::Restart,
     demo::{Act, What, rules, story},
     run::job::Events,
 };
@@ -88,7 +88,7 @@ impl Demo {
         let cluster = launch(
             &job,
             self.processes.into(),
-            RESTARTS,
+            Restart::Limited { max: settings.restarts_per_minute, within: Duration::from_secs(60) },
             if self.is_live_view() { "error" } else { "info" },
         )?;
         let mut acts = if self.no_story { Vec::new() } else { story() }.into_iter().peekable();

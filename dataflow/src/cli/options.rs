@@ -99,6 +99,8 @@ pub(super) struct Settings {
     epoch_ms: u64,
     /// Least time between two wake-ups of a worker by its sources, ms.
     tick_ms: u64,
+    /// Restarts within a minute after which the supervisor gives up.
+    pub(super) restarts_per_minute: u32,
     /// Bytes that a worker's sources may read ahead of evaluation.
     read_ahead_bytes: usize,
     /// Under which names events carry their fields.
@@ -126,6 +128,7 @@ impl Default for Settings {
             error_budget: 100,
             epoch_ms: 50,
             tick_ms: 5,
+            restarts_per_minute: 5,
             read_ahead_bytes: 16 << 20,
             fields: FieldNames::default(),
         }

@@ -52,9 +52,6 @@ pub(super) fn events(text: &str) -> Result<Events, String> {
     }
 }
 
-/// Restarts of a cluster within a minute before the supervisor gives up.
-pub(super) const RESTARTS: Restart = Restart::Limited { max: 5, within: Duration::from_secs(60) };
-
 impl Run {
     pub(super) fn main(self) -> Result<(), CliError> {
         let settings = self.common.settings()?;
@@ -70,7 +67,8 @@ impl Run {
             return Err(CliError::usage(format!("{processes} processes: write 1 to 128")));
         }
         let job = settings.job(events, settings.live())?;
-        let cluster = launch(&job, processes.into(), RESTARTS, "info")?;
+        let restart = Restart::Limited { max: settings.restarts_per_minute, within: Duration::from_secs(60) };
+        let cluster = launch(&job, processes.into(), restart, "info")?;
         let mut summary = Summary::new();
         loop {
             match cluster.next(Duration::from_secs(1)) {

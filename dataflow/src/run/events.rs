@@ -101,8 +101,8 @@ impl Reader {
     fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
         let positions = start.positions.iter().copied().collect();
         let read = open(&positions).and_then(|source| {
-            let partitions = source.as_ref().map(|s| s.partitions()).unwrap_or_default();
-            match (to.send(Read::Opened(partitions)), source) {
+            let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();
+            match (to.send(Read::Opened(opened)), source) {
                 (Ok(()), Some(source)) => self.read(source, to, wake),
                 _ => Ok(()),
             }
@@ -125,7 +125,8 @@ impl Reader {
             }
             let reads = match source.next(Duration::from_millis(50))? {
                 Next::Batch(batch) => vec![Read::Batch(batch)],
-                Next::Opened(partitions) => vec![Read::Opened(partitions)],
+                // New partitions are read from their beginning.
+                Next::Opened(new) => vec![Read::Opened(new.into_iter().map(|p| (p, 0)).collect())],
                 Next::CaughtUp { partitions, at } if self.live => {
                     vec![Read::Idle { partitions, clock: at - TIMER_GRACE }]
                 }
@@ -214,11 +215,15 @@ impl Intake {
         while bytes < SLICE {
             match from.try_recv() {
                 Ok(read) => {
-                    if let Read::Batch(raw) = &read {
-                        bytes += raw.bytes.len();
-                        if let Some(next) = raw.next_offset() {
-                            self.positions.insert(raw.partition, next);
+                    match &read {
+                        Read::Batch(raw) => {
+                            bytes += raw.bytes.len();
+                            if let Some(next) = raw.next_offset() {
+                                self.positions.insert(raw.partition, next);
+                            }
                         }
+                        Read::Opened(partitions) => self.positions.extend(partitions.iter().copied()),
+                        _ => {}
                     }
                     out.push(read);
                 }

@@ -146,9 +146,10 @@ pub fn run(mut feed: Feed) {
         let deadline = Instant::now() + POLL;
         loop {
             match feed.effects.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Effect::InForce { epoch, rejected, .. }) => {
+                Ok(Effect::InForce { epoch, positions, rejected }) => {
                     let (changed, since) = in_flight.take().unwrap_or_else(|| (Vec::new(), Instant::now()));
-                    in_force(&mut feed, &changed, &rejected, epoch, since.elapsed(), &mut rules);
+                    let at = Place { epoch, positions, took: since.elapsed() };
+                    in_force(&mut feed, &changed, &rejected, &at, &mut rules);
                 }
                 Ok(Effect::Failed(failure)) => failed(&mut feed, &failure, &mut rules, &mut outbox),
                 Ok(Effect::Fired(counts)) => fired(&mut feed, &counts, &mut rules, &mut outbox),
@@ -410,14 +411,23 @@ pub fn scripts(calculators: &Calculators, spec: &Rule) -> BTreeMap<String, Strin
     named.collect()
 }
 
+/// Where a change took force: the first epoch and the first offsets that it holds for; and how long that took.
+struct Place {
+    epoch: u64,
+    positions: Vec<(u32, u64)>,
+    took: Duration,
+}
+
 fn in_force(
     feed: &mut Feed,
     changed: &[String],
     rejected: &[(String, String)],
-    epoch: u64,
-    took: Duration,
+    at: &Place,
     rules: &mut Rules,
 ) {
+    let (epoch, took) = (at.epoch, at.took);
+    let cut: serde_json::Map<_, _> =
+        at.positions.iter().map(|(p, offset)| (p.to_string(), json!(offset))).collect();
     let each = changed.len() <= LOGGED_EACH;
     if !each {
         tracing::info!(rules = changed.len(), epoch, took_ms = took.as_millis() as u64, "rules in force");
@@ -432,7 +442,7 @@ fn in_force(
         let (state, version) = (known.state(), known.rule.published.version);
         let word = state.map_or("removed", RunState::as_str);
         let change = json!({
-            "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
+            "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64, "live_cut": cut,
         });
         feed.news.rule(&change, each);
         if let Some(state) = state

@@ -43,8 +43,8 @@ use crate::model::{
 pub enum Read {
     /// Records of a partition.
     Batch(RawBatch),
-    /// These partitions are read from now on, beside those opened before.
-    Opened(Vec<u32>),
+    /// These partitions are read from now on, each from that offset, beside those opened before.
+    Opened(Vec<(u32, u64)>),
     /// The partitions had nothing more at that time (unix ms, grace already taken off): their clocks may move there.
     Idle {
         /// The partitions.
@@ -192,7 +192,7 @@ pub fn match_events<'s>(
                     match read {
                         Read::Batch(batch) => matcher.batch(&batch, &mut routed, &mut refused),
                         Read::Opened(partitions) => {
-                            for partition in partitions {
+                            for (partition, _) in partitions {
                                 matcher.move_clock(
                                     partition,
                                     resumed.get(&partition).copied().unwrap_or(i64::MIN),

@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::ProduceError;
 
 /// Options of the client that the producer sets itself, and what to do instead.
-const OWN_OPTIONS: [(&str, &str); 7] = [
+const OWN_OPTIONS: [(&str, &str); 6] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
     ("partitioner", "leave it out: keys lie where the Java client puts them; or write `partition_by`"),
     ("transactional.id", "leave it out: lines are not sent in transactions"),
     ("delivery.report.only.error", "leave it out: deliveries are counted"),
-    ("allow.auto.create.topics", "create the topic before the start"),
     ("statistics.interval.ms", "leave it out: nobody reads the client's statistics"),
 ];
 

@@ -38,8 +38,8 @@ impl FileSource {
 }
 
 impl EventSource for FileSource {
-    fn partitions(&self) -> Vec<u32> {
-        vec![self.lines.partition()]
+    fn positions(&self) -> Vec<(u32, u64)> {
+        vec![self.lines.position()]
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {

@@ -119,9 +119,9 @@ impl<R: Read> Lines<R> {
         })
     }
 
-    /// The partition the records are said to lie in.
-    pub(super) fn partition(&self) -> u32 {
-        self.config.partition
+    /// The partition the records are said to lie in, and the first offset not read.
+    pub(super) fn position(&self) -> (u32, u64) {
+        (self.config.partition, self.offset.max(self.config.first_offset))
     }
 
     /// Bytes taken so far.

@@ -22,8 +22,13 @@ use crate::SourceError;
 
 /// Something that yields events.
 pub trait EventSource: Send {
-    /// The partitions it reads from the start; more may be [`Next::Opened`] later.
-    fn partitions(&self) -> Vec<u32>;
+    /// The partitions it reads, each with the first offset not handed over; more may be [`Next::Opened`] later.
+    fn positions(&self) -> Vec<(u32, u64)>;
+
+    /// The partitions it reads.
+    fn partitions(&self) -> Vec<u32> {
+        self.positions().into_iter().map(|(partition, _)| partition).collect()
+    }
 
     /// What comes next, after about `wait` at the latest. A `wait` of zero never sleeps.
     ///

@@ -24,7 +24,7 @@ const READ_AHEAD: usize = 16;
 #[derive(Debug)]
 pub struct StreamSource {
     name: String,
-    partition: u32,
+    position: (u32, u64),
     said: Receiver<Said>,
     done: u64,
     ended: bool,
@@ -58,8 +58,8 @@ impl StreamSource {
         input: impl Read + Send + 'static,
         config: LineConfig,
     ) -> Result<Self, SourceError> {
-        let partition = config.partition;
         let lines = Lines::new(input, name.to_owned(), config)?;
+        let position = lines.position();
         let (say, said) = sync_channel(READ_AHEAD);
         thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &say)).map_err(
             |error| SourceError::Thread {
@@ -67,7 +67,7 @@ impl StreamSource {
                 what: format!("could not be started ({error})"),
             },
         )?;
-        Ok(StreamSource { name: name.to_owned(), partition, said, done: 0, ended: false })
+        Ok(StreamSource { name: name.to_owned(), position, said, done: 0, ended: false })
     }
 }
 
@@ -87,8 +87,8 @@ fn read(mut lines: Lines<impl Read>, say: &SyncSender<Said>) {
 }
 
 impl EventSource for StreamSource {
-    fn partitions(&self) -> Vec<u32> {
-        vec![self.partition]
+    fn positions(&self) -> Vec<(u32, u64)> {
+        vec![self.position]
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
@@ -104,6 +104,7 @@ impl EventSource for StreamSource {
         match said {
             Ok(Said::Batch(batch, done)) => {
                 self.done = done;
+                self.position.1 = batch.next_offset().unwrap_or(self.position.1);
                 Ok(Next::Batch(batch))
             }
             Err(false) => Ok(Next::CaughtUp { partitions: self.partitions(), at: asked }),

@@ -1,6 +1,7 @@
 //! What a binlog holds besides rows, one by one.
 
-use strateye_sources::rules::{Gap, MysqlConfig, Status};
+use strateye_sources::rules::{Gap, MysqlConfig, Status, migrate_mysql};
+use strateye_tests::services::MariaDb;
 
 use super::support::{Follower, Sql, database, document};
 
@@ -116,6 +117,29 @@ fn columns_may_come_go_and_move() {
 }
 
 #[test]
+fn a_table_altered_behind_the_binlog_is_noticed_by_its_events() {
+    let url = database("altered");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.put("a", "1");
+    follower.catch_up(&mut sql);
+    for (n, alter) in [
+        "ADD COLUMN extra VARCHAR(64) DEFAULT 'x' FIRST",
+        "MODIFY COLUMN resume_gap VARCHAR(16) NOT NULL DEFAULT 'replay' AFTER rule_id",
+    ]
+    .iter()
+    .enumerate()
+    {
+        sql.run("SET SESSION sql_log_bin = 0");
+        sql.run(&format!("ALTER TABLE rule_engine_resource {alter}"));
+        sql.run("UPDATE rule_engine_resource SET status = 'online', resume_gap = 'skip'");
+        sql.run("SET SESSION sql_log_bin = 1");
+        sql.put("a", &format!("new {n}"));
+        follower.catch_up(&mut sql);
+    }
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
 fn without_names_in_events_columns_are_told_by_count_and_type() {
     let url = database("nameless");
     let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
@@ -156,14 +180,17 @@ fn a_table_may_be_emptied_taken_away_and_brought_back() {
 
 #[test]
 fn rows_without_all_columns_or_without_row_events_are_read_anew() {
-    let url = database("sessions");
-    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    // A server of its own: what is said here concerns all that follow it.
+    let server = MariaDb::start();
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
     sql.run("CREATE VIEW rules AS SELECT * FROM rule_engine_resource");
     sql.put("a", "1");
     sql.put("b", "1");
     follower.catch_up(&mut sql);
     for setting in ["binlog_row_image = MINIMAL", "binlog_row_image = NOBLOB", "binlog_format = STATEMENT"] {
-        let mut odd = Sql::connect(&url);
+        let mut odd = Sql::connect(url);
         odd.run(&format!("SET SESSION {setting}"));
         odd.run("UPDATE rules SET status = 'paused' WHERE rule_id = 'a'");
         follower.catch_up(&mut sql);
@@ -180,14 +207,16 @@ fn rows_without_all_columns_or_without_row_events_are_read_anew() {
 
 #[test]
 fn xa_transactions_count_once_they_are_committed() {
-    let url = database("xa");
-    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    let server = MariaDb::start();
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
     for verdict in ["COMMIT", "ROLLBACK"] {
         sql.run("XA START 'x'");
         sql.put(&verdict.to_lowercase(), "1");
         sql.run("XA END 'x'");
         sql.run("XA PREPARE 'x'");
-        let mut other = Sql::connect(&url);
+        let mut other = Sql::connect(url);
         other.put(&format!("beside-{}", verdict.to_lowercase()), "1");
         follower.catch_up(&mut other);
         sql.run(&format!("XA {verdict} 'x'"));

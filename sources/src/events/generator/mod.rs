@@ -241,8 +241,8 @@ impl GeneratorSource {
 }
 
 impl EventSource for GeneratorSource {
-    fn partitions(&self) -> Vec<u32> {
-        vec![self.config.partition]
+    fn positions(&self) -> Vec<(u32, u64)> {
+        vec![(self.config.partition, self.offset.max(self.config.first_offset))]
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {

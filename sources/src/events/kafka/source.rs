@@ -43,7 +43,6 @@ pub struct KafkaSource {
     config: KafkaConfig,
     consumer: Client,
     shared: Arc<Shared>,
-    partitions: Vec<u32>,
     /// Began with the message that ended the batch before.
     carry: Option<Gathering>,
     trouble: Option<ClientError>,
@@ -82,7 +81,6 @@ impl KafkaSource {
         let source = KafkaSource {
             consumer,
             shared: Arc::clone(&shared),
-            partitions: share.positions.keys().copied().collect(),
             carry: None,
             trouble: None,
             said: None,
@@ -281,8 +279,8 @@ impl KafkaSource {
 }
 
 impl EventSource for KafkaSource {
-    fn partitions(&self) -> Vec<u32> {
-        self.partitions.clone()
+    fn positions(&self) -> Vec<(u32, u64)> {
+        KafkaSource::positions(self).into_iter().collect()
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {

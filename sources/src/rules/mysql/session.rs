@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     columns::Columns,
-    connect::{Database, Failure, Fault, within},
+    connect::{ANSWER, Database, Failure, Fault, within},
     event::{self, Watched},
     position::Position,
     reader::Message,
@@ -77,7 +77,7 @@ impl Session {
 
     async fn follow(&mut self) -> Result<std::convert::Infallible, Failure> {
         let mut conn = self.database.connect().await?;
-        let server = Server::check(&mut conn).await?;
+        let server = within(ANSWER, Server::check(&mut conn)).await?;
         if server.server_id == self.server_id {
             return Err(Failure::Fatal(Fault::new(
                 format!("`server_id` {} is the server's own", self.server_id),

@@ -13,14 +13,14 @@ use mysql_async::{Conn, Value, prelude::Queryable};
 use super::{
     TABLE,
     columns::Columns,
-    connect::{Database, Failure, within},
+    connect::{ANSWER, Database, Failure, within},
     position::{Gtids, Position},
     row::Row,
     server::{self, Server},
 };
 
-/// How long reading all rules may take.
-const READ: Duration = Duration::from_secs(300);
+/// How long opening a snapshot may take, waiting for transactions included.
+const OPEN: Duration = Duration::from_secs(30);
 /// How long the transactions under way are waited for, seconds; one that is only now being written takes less.
 const UNDER_WAY: u32 = 10;
 
@@ -43,6 +43,17 @@ pub(super) async fn take(
     server: &Server,
     exact: bool,
 ) -> Result<Snapshot, Failure> {
+    let (start, exact) = within(OPEN, open(conn, exact)).await?;
+    let columns = within(ANSWER, Columns::read(conn, database)).await?;
+    let rows = rows(conn).await?;
+    within(ANSWER, conn.query_drop("COMMIT")).await?;
+    let until = if exact { start.clone() } else { within(ANSWER, server::position(conn)).await? };
+    let gtids = server.gtids(conn, &start).await?.unwrap_or_default();
+    Ok(Snapshot { rows, columns, start, until, gtids })
+}
+
+/// Opens it; where to go on from, and whether the snapshot was taken right there.
+async fn open(conn: &mut Conn, exact: bool) -> Result<(Position, bool), Failure> {
     let before = server::position(conn).await?;
     conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     let exact = exact && server::snapshot_position(conn).await?.is_some();
@@ -50,21 +61,17 @@ pub(super) async fn take(
         wait_for_transactions(conn).await?;
     }
     conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    let at = if exact { server::snapshot_position(conn).await? } else { None };
-    let start = at.unwrap_or(before);
-    let columns = Columns::read(conn, database).await?;
-    let rows = within(READ, rows(conn)).await?;
-    conn.query_drop("COMMIT").await?;
-    let until = if exact { start.clone() } else { server::position(conn).await? };
-    let gtids = server.gtids(conn, &start).await?.unwrap_or_default();
-    Ok(Snapshot { rows, columns, start, until, gtids })
+    match server::snapshot_position(conn).await? {
+        Some(at) if exact => Ok((at, true)),
+        _ => Ok((before, false)),
+    }
 }
 
 async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, Row>, Failure> {
     let select = format!("SELECT {} FROM {TABLE}", Columns::SELECT.join(", "));
-    let mut result = conn.query_iter(select).await?;
+    let mut result = within(ANSWER, conn.query_iter(select)).await?;
     let mut rows = BTreeMap::new();
-    while let Some(row) = result.next().await? {
+    while let Some(row) = within(ANSWER, result.next()).await? {
         let values: Vec<Value> = row.unwrap();
         if let Some(row) = Row::selected(values) {
             rows.insert(row.rule_id.clone(), row);

@@ -14,7 +14,7 @@ use super::{
     MysqlConfig,
     book::{Book, Pending},
     columns::Columns,
-    connect::{Database, Failure, Fault},
+    connect::{ANSWER, Database, Failure, Fault, within},
     reader::{self, Message},
     server::{self, Server},
     session::Session,
@@ -163,9 +163,9 @@ impl RuleSource for MysqlRules {
 /// The server, if it and its tables can be followed.
 async fn check(database: &Database) -> Result<Server, Failure> {
     let mut conn = database.connect().await?;
-    let server = Server::check(&mut conn).await?;
-    Columns::read(&mut conn, database).await?;
-    server::position(&mut conn).await?;
+    let server = within(ANSWER, Server::check(&mut conn)).await?;
+    within(ANSWER, Columns::read(&mut conn, database)).await?;
+    within(ANSWER, server::position(&mut conn)).await?;
     Ok(server)
 }
 

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mysql_async::{Conn, Opts, prelude::Queryable};
 use strateye_tests::services::MariaDb;
+use tokio::runtime::Builder;
 
 use super::*;
 use crate::rules::{Change, RuleSource};
@@ -80,4 +82,79 @@ fn snapshots_beside_a_writer_lose_and_repeat_nothing() {
             follow(MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap(), |seen| seen == n);
         }
     });
+}
+
+/// A connection that keeps what it locks.
+struct Held(tokio::runtime::Runtime, Conn);
+
+impl Held {
+    fn connect(server: &MariaDb) -> Held {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let conn = runtime.block_on(Conn::new(Opts::from_url(server.url()).unwrap())).unwrap();
+        Held(runtime, conn)
+    }
+
+    fn run(&mut self, statement: &str) {
+        self.0.block_on(self.1.query_drop(statement)).unwrap();
+    }
+}
+
+fn wait(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} is still not so");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Changes between the position and the snapshot are in both; they must not be seen to happen again.
+#[test]
+fn nothing_goes_back_between_the_position_and_the_snapshot() {
+    let server = MariaDb::start();
+    migrate(server.url()).unwrap();
+    server.execute(&pair(1));
+    let mut writer = Held::connect(&server);
+    writer.run("SET autocommit = 0");
+    writer.run("LOCK TABLES rule_engine_resource WRITE");
+    let mut source = MysqlRules::open_with(&MysqlConfig::new(server.url()), false).unwrap();
+    wait("the reader waits", || {
+        let waiting = "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'";
+        !server.query(waiting).is_empty()
+    });
+    // More than one poll takes.
+    for n in 2..400 {
+        for statement in pair(n).split(';').filter(|s| s.contains("INSERT")) {
+            writer.run(statement);
+        }
+        writer.run("COMMIT");
+    }
+    writer.run("UNLOCK TABLES");
+    for change in source.poll().unwrap() {
+        let Change::Put { document, .. } = change.change else { panic!("{change:?}") };
+        assert_eq!(number(&document), 399, "all that is in the snapshot was there before");
+    }
+    server.execute(&pair(400));
+    follow(source, |n| n == 400);
+}
+
+/// A transaction that is in the binlog and not visible yet: the server waits for a replica that does not come.
+#[test]
+fn a_transaction_that_is_logged_and_not_visible_yet_is_not_lost() {
+    let server = MariaDb::start_with(&["--rpl-semi-sync-master-wait-point=AFTER_SYNC"]);
+    migrate(server.url()).unwrap();
+    for (n, exact) in [(2, false), (3, true)] {
+        server.execute(&pair(n - 1));
+        server.execute("SET GLOBAL rpl_semi_sync_master_timeout = 4000");
+        server.execute("SET GLOBAL rpl_semi_sync_master_enabled = ON");
+        let before = server.query("SHOW MASTER STATUS");
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| server.execute(&pair(n)));
+            wait("it is logged", || server.query("SHOW MASTER STATUS") != before);
+            let seen = server.query("SELECT rule_json FROM rule_engine_resource WHERE rule_id = 'a'");
+            assert_eq!(number(&seen[0]), n - 1, "it was to be invisible");
+            follow(MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap(), |seen| seen == n);
+            writer.join().unwrap();
+        });
+        server.execute("SET GLOBAL rpl_semi_sync_master_enabled = OFF");
+    }
 }

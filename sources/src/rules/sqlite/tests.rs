@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rusqlite::params;
 
 use super::*;
-use crate::rules::{Gap, Change, RuleChange, RuleSource, RuleStore, RunState, Status};
+use crate::rules::{Change, Gap, RuleChange, RuleSource, RuleStore, RunState, Status};
 
 /// Rules by id, as an engine that applies changes would hold them.
 type Rules = BTreeMap<String, (String, Status, Option<u64>)>;

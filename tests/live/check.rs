@@ -1,0 +1,211 @@
+//! What came out, against the plain reference.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use operators::{
+    model::trigger::{Cause, Trigger},
+    ops::evaluating::{Evaluator, StateNames},
+    rule::{
+        book::{Catalog, ChangeSet, Published, RuleChange},
+        lineage::Lineage,
+    },
+    state::delta::Change,
+};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
+use serde_json::{Value as Json, json};
+use strateye_tests::{
+    engine::sorted,
+    reference::{self, Options, StateKey},
+};
+
+use crate::{engine::Engine, load::Load};
+
+/// What the reference says of a load.
+pub(crate) struct Expected {
+    /// All triggers, by their ids.
+    pub(crate) triggers: BTreeMap<String, Json>,
+    /// All figures.
+    pub(crate) state: BTreeMap<StateKey, Json>,
+    /// The last instant.
+    pub(crate) end: i64,
+}
+
+/// The reference's word: partitions are apart from each other, as keys are.
+pub(crate) fn expected(rules: &[Json], load: &Load) -> Expected {
+    let first = |lines: &Vec<String>| time(lines.first()?);
+    let publish = load.lines.iter().filter_map(first).min().unwrap() - 1;
+    let end = load.lines.iter().filter_map(|lines| time(lines.last()?)).max().unwrap();
+    let options = Options { publish_at: Some(publish), profiles: None };
+    let mut expected = Expected { triggers: BTreeMap::new(), state: BTreeMap::new(), end };
+    for (partition, lines) in load.lines.iter().enumerate() {
+        let outcome = reference::run(rules, lines, &options);
+        for mut trigger in outcome.triggers {
+            trigger["cause"]["partition"] = json!(partition);
+            expected.triggers.insert(id(&trigger), trigger);
+        }
+        expected.state.extend(outcome.state);
+    }
+    expected
+}
+
+fn time(line: &String) -> Option<i64> {
+    serde_json::from_str::<Json>(line).ok()?["event_time"].as_i64()
+}
+
+fn id(trigger: &Json) -> String {
+    let cause: Cause = serde_json::from_value(trigger["cause"].clone()).unwrap();
+    let key = match &trigger["key"] {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Trigger::id(trigger["rule_id"].as_str().unwrap(), &key, Some(&cause))
+}
+
+/// All that was published to a topic, transactions that were aborted left out.
+pub(crate) fn published(engine: &Engine, topic: &str) -> Vec<Json> {
+    let topic = format!("{}-{topic}", engine.name);
+    let mut config = engine.services.kafka.client();
+    config
+        .set("group.id", "check")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut all = TopicPartitionList::new();
+    (0..3).for_each(|p| all.add_partition_offset(&topic, p, Offset::Beginning).unwrap());
+    consumer.assign(&all).unwrap();
+    let (mut triggers, mut ended) = (Vec::new(), BTreeSet::new());
+    let until = Instant::now() + Duration::from_secs(60);
+    while ended.len() < 3 {
+        assert!(Instant::now() < until, "the topic {topic} can't be read to its end");
+        match consumer.poll(Duration::from_secs(1)) {
+            Some(Ok(message)) => triggers.push(serde_json::from_slice(message.payload().unwrap()).unwrap()),
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(p))) => drop(ended.insert(p)),
+            Some(Err(error)) => panic!("{error}"),
+            None => {}
+        }
+    }
+    triggers
+}
+
+/// A trigger without what the reference does not know.
+fn comparable(trigger: &Json) -> Json {
+    let fields = ["rule_id", "key_by", "key", "guid", "cause", "fired_at", "values", "held_out", "action"];
+    fields
+        .iter()
+        .map(|field| ((*field).to_owned(), trigger[*field].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Compares what came out with what is expected, up to the last event.
+pub(crate) fn triggers(engine: &Engine, expected: &Expected) {
+    let inside = |t: &Json| t["fired_at"].as_i64().unwrap() <= expected.end;
+    let now: Vec<Json> = published(engine, "now").into_iter().filter(inside).collect();
+    let once: Vec<Json> = published(engine, "once").into_iter().filter(inside).collect();
+    let ids =
+        |all: &[Json]| all.iter().map(|t| t["trigger_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let wanted: BTreeSet<String> = expected.triggers.keys().cloned().collect();
+    let show = |ids: Vec<&String>| -> Vec<Json> {
+        let all = now.iter().chain(&once);
+        let known: BTreeMap<&str, &Json> = all.map(|t| (t["trigger_id"].as_str().unwrap(), t)).collect();
+        let find =
+            |id: &&String| expected.triggers.get(*id).or_else(|| known.get(id.as_str()).copied()).cloned();
+        ids.iter().take(5).filter_map(find).collect()
+    };
+    for (what, got) in [("at once", &now), ("with checkpoints", &once)] {
+        let got: BTreeSet<String> = ids(got).into_iter().collect();
+        let missing: Vec<_> = wanted.difference(&got).collect();
+        let surplus: Vec<_> = got.difference(&wanted).collect();
+        assert!(
+            missing.is_empty() && surplus.is_empty(),
+            "{what}: {} of {} are missing, {} are too many; missing {:#?} too many {:#?}",
+            missing.len(),
+            wanted.len(),
+            surplus.len(),
+            show(missing),
+            show(surplus)
+        );
+    }
+    assert_eq!(once.len(), wanted.len(), "with checkpoints each comes exactly once");
+    for trigger in now.iter().chain(&once) {
+        let id = trigger["trigger_id"].as_str().unwrap();
+        assert_eq!(sorted([comparable(trigger)]), sorted([comparable(&expected.triggers[id])]));
+    }
+    println!("{} triggers, sent {} times at once, {} with checkpoints", wanted.len(), now.len(), once.len());
+}
+
+/// The figures that the state in Redis amounts to, at an instant.
+pub(crate) fn figures(engine: &Engine, rules: &[Json], at: i64) -> BTreeMap<StateKey, Json> {
+    let client = redis::Client::open(engine.services.redis.url()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg(format!("{}:s:*", engine.name)).query(&mut connection).unwrap();
+    let mut catalog = Catalog::default();
+    let lineage = |rule: &str, former: &Lineage| {
+        let mut lineage = former.clone();
+        for key in &keys {
+            let parts: Vec<&str> = key.split(':').collect();
+            if parts[2] != rule {
+                continue;
+            }
+            let since = parts[4].parse().unwrap();
+            match lineage.conditions.iter_mut().find(|b| b.id == parts[3]) {
+                Some(beginning) => beginning.since = since,
+                None => lineage.rule = since,
+            }
+        }
+        lineage
+    };
+    let published = |rule: &Json| {
+        let mut document = rule.clone();
+        document.as_object_mut().unwrap().remove("crowd");
+        let first = Published::first(&document.to_string(), 1, 0, BTreeMap::new()).unwrap();
+        let lineage = lineage(rule["rule_id"].as_str().unwrap(), &first.lineage);
+        RuleChange::Put(Box::new(Published { lineage, ..first }))
+    };
+    let set = ChangeSet { generation: 1, changes: rules.iter().map(published).collect() };
+    let book = Arc::clone(&catalog.apply(&set).book);
+    let names = StateNames::of(&book);
+    let mut evaluator = Evaluator::new(book);
+    for key in keys {
+        let name = key.splitn(3, ':').nth(2).unwrap();
+        let fields: BTreeMap<String, String> =
+            redis::cmd("HGETALL").arg(&key).query(&mut connection).unwrap();
+        for (field, text) in fields.iter().filter(|(field, _)| *field != "@generation") {
+            evaluator.restore(&names, &Change { name, key: field, text: Some(text) }).unwrap();
+        }
+    }
+    evaluator.restored(at);
+    evaluator
+        .outputs(at)
+        .into_iter()
+        .map(|(rule, key, condition, figures)| ((rule, key, condition), figures))
+        .collect()
+}
+
+/// Waits until the readable state in Redis is what is expected.
+pub(crate) fn state(engine: &Engine, rules: &[Json], expected: &Expected) {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let figures = figures(engine, rules, expected.end);
+        if figures == expected.state {
+            println!("{} figures in Redis are as expected", figures.len());
+            return;
+        }
+        if Instant::now() > until {
+            let differ = |k: &&StateKey| figures.get(*k) != expected.state.get(*k);
+            let keys: BTreeSet<&StateKey> =
+                figures.keys().chain(expected.state.keys()).filter(differ).collect();
+            let shown: Vec<_> =
+                keys.iter().take(8).map(|k| (k, figures.get(*k), expected.state.get(*k))).collect();
+            panic!("{} of {} figures differ: {shown:#?}", keys.len(), expected.state.len());
+        }
+    }
+}
