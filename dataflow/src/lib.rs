@@ -5,6 +5,7 @@
 //! | [`cluster`] | processes connect, run timely, and are supervised |
 //! | [`run`] | one process of the cluster: sources, graph, control, sinks |
 //! | [`demo`] | the rules and the story of the demo |
+//! | [`telemetry`] | metrics, health and readiness over HTTP |
 //! | [`cli`] | the commands |
 
 pub mod checkpoint;
@@ -12,3 +13,4 @@ pub mod cli;
 pub mod cluster;
 pub mod demo;
 pub mod run;
+pub mod telemetry;

@@ -14,6 +14,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::Headers,
+    mocking::{MockCluster, MockCoordinator},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 use strateye_sinks::{
@@ -314,6 +315,30 @@ fn a_broker_that_is_killed_during_publishing_is_waited_for() {
     }
     assert_eq!(publisher.join().unwrap(), Some(59));
     assert_exactly(&consumed(&broker, "waited"), &outgoings(0..60 * 200));
+}
+
+#[test]
+fn a_coordinator_that_is_away_does_not_hold_the_publisher_for_ever() {
+    let cluster = MockCluster::new(2).unwrap();
+    cluster.create_topic("stuck", 1, 1).unwrap();
+    cluster.partition_leader("stuck", 0, Some(1)).unwrap();
+    cluster.coordinator(MockCoordinator::Transaction("stuck".to_owned()), 1).unwrap();
+    cluster.coordinator(MockCoordinator::Group("stuck".to_owned()), 2).unwrap();
+    let mut config = KafkaSinkConfig::new(cluster.bootstrap_servers(), "stuck");
+    config.publish_timeout_ms = 1000;
+    let mut transactions = KafkaTransactions::open(&config, "stuck").unwrap();
+    transactions.publish(1, &outgoings(0..3)).unwrap();
+    cluster.broker_down(2).unwrap();
+    let error = transactions.publish(2, &outgoings(3..6)).unwrap_err();
+    assert!(matches!(error, KafkaSinkError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("the group's coordinator does not answer"), "{error}");
+    assert!(matches!(transactions.publish(2, &[]), Err(KafkaSinkError::Reopen)));
+    drop(transactions);
+    cluster.broker_up(2).unwrap();
+    config.publish_timeout_ms = 60_000;
+    let mut transactions = KafkaTransactions::open(&config, "stuck").unwrap();
+    // The mock cluster forgets numbers, so this is as far as it goes.
+    transactions.publish(3, &outgoings(6..9)).unwrap();
 }
 
 #[test]

@@ -19,7 +19,8 @@ pub(crate) struct Live {
     pub(crate) scene: Scene,
     /// The program.
     pub(crate) running: Running,
-    sent: u64,
+    /// How many events were sent.
+    pub(crate) sent: u64,
 }
 
 /// The rule that fires for every event `fence`.
@@ -29,11 +30,15 @@ pub(crate) fn fence() -> Json {
 
 /// Starts `run` with more arguments, and waits until its rules, the fence among them, are in force.
 pub(crate) fn start(scene: Scene, rules: &str, processes: &str) -> Live {
-    let arguments = ["run", "--rules", rules, "--events", "-", "--processes", processes];
-    let running = Running::start(&mut scene.command(&arguments));
-    let mut live = Live { scene, running, sent: 0 };
+    let mut live = resume(scene, 0, &["--rules", rules, "--processes", processes]);
     live.await_rule(FENCE, 1, "live");
     live
+}
+
+/// Starts `run` with these arguments, behind as many events as were `sent` to an earlier one; nothing is awaited.
+pub(crate) fn resume(scene: Scene, sent: u64, arguments: &[&str]) -> Live {
+    let running = Running::start(&mut scene.command(&[&["run", "--events", "-"], arguments].concat()));
+    Live { scene, running, sent }
 }
 
 /// Unix ms.

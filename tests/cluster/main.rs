@@ -6,7 +6,11 @@
 //! | `replay` | the summary, and the same triggers on any number of processes |
 //! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | what is refused, in which words, and what goes on regardless |
 //! | `edits`, `statuses`, `sqlite` | rules that change while a cluster runs |
+//! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, people who leave a crowd |
+//! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
+//! | `commands_*` | the commands around an engine: settings, state, dead letters, events into Kafka, migrations |
 //! | `supervision` | killed processes, signals, the end of input |
+//! | `telemetry` | metrics, health, readiness, the log in JSON |
 //! | `worker` | a cluster of `worker`s on TCP ports, and strangers |
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -14,13 +18,22 @@
 mod bad_events;
 mod bad_rules;
 mod bad_scripts;
+mod commands_config;
+mod commands_dead_letters;
+mod commands_migrate;
+mod commands_produce;
+mod commands_state;
+mod crowds_live;
 mod edits;
 mod golden;
+mod kept;
 mod live;
+mod pauses;
 mod replay;
 mod scene;
 mod sqlite;
 mod statuses;
 mod supervision;
+mod telemetry;
 mod usage;
 mod worker;

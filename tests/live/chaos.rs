@@ -1,15 +1,22 @@
 //! Kills, hangs and restarts while events flow and rules change: the outcome is as if nothing had happened.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
-use strateye_tests::command::WITHIN;
+use serde_json::{Value as Json, json};
+use strateye_tests::{command::WITHIN, reference::Step};
 
 use crate::{
     check,
-    engine::{Engine, Services, position, signal},
+    engine::{Change, Engine, Services, position, signal},
     load::Load,
     rules::rules,
+    shop::{Event, shop, yardstick},
 };
 
 /// Something that happens to a running system.
@@ -86,31 +93,164 @@ fn await_all(engine: &Engine, load: &Load) {
     }
 }
 
-fn run(seed: u64, processes: u32, disturbances: &[Disturbance]) {
-    let mut engine = Engine::prepare(Services::start());
-    let rules = rules();
-    rules.iter().for_each(|rule| engine.publish(rule));
-    engine.start(processes);
-    engine.log_until("rules in force");
-    let mut load = Load::new(&engine, seed);
-    load.send(1_000, Duration::from_secs(3));
-    for disturbance in disturbances {
-        println!("{disturbance:?}");
-        disturbance.happen(&mut engine);
-        load.send(1_000, Duration::from_secs(2));
-        await_checkpoints(&engine, 2);
+/// A change of a rule by SQL, and how it then stands.
+#[derive(Clone, Debug)]
+struct Edit {
+    rule_id: &'static str,
+    version: u64,
+    state: &'static str,
+    change: fn(&mut Json),
+}
+
+impl Edit {
+    fn new(rule_id: &'static str, version: u64, state: &'static str, change: fn(&mut Json)) -> Self {
+        Edit { rule_id, version, state, change }
     }
-    load.end();
-    await_all(&engine, &load);
-    let expected = check::expected(&rules, &load);
-    assert!(expected.triggers.len() > 300, "the rules fire: {}", expected.triggers.len());
-    check::triggers(&engine, &expected);
-    check::state(&engine, &rules, &expected);
-    engine.stop();
+
+    /// Makes the change and waits until it is in force.
+    fn happen(&self, engine: &mut Engine, rules: &mut [Json]) {
+        let rule = rules.iter_mut().find(|r| r["rule_id"] == self.rule_id).unwrap();
+        let before = rule.clone();
+        (self.change)(rule);
+        if *rule == before {
+            engine.set_status(self.rule_id, if self.state == "paused" { "paused" } else { "online" });
+        } else {
+            engine.publish(rule);
+        }
+        engine.await_rule(self.rule_id, self.version, self.state);
+    }
+}
+
+/// Edits of every kind, but for rules with timers, whose outcome around an edit hangs on when exactly the clock was applied.
+fn edits() -> Vec<Edit> {
+    vec![
+        Edit::new("spender", 2, "live", |rule| rule["when"] = json!("sum.sum > 250 && top.avg > 50")),
+        Edit::new("crowded-ip", 1, "paused", |_| {}),
+        Edit::new("busy", 2, "live", |rule| rule["conditions"][0]["met"] = json!("value >= 2")),
+        Edit::new("crowded-ip", 1, "live", |_| {}),
+        Edit::new("journey", 2, "live", |rule| rule["conditions"][0]["params"]["within"] = json!("40s")),
+        Edit::new("plain", 2, "live", |rule| rule["action"] = json!({"channel": "sms"})),
+        Edit::new("curious", 2, "live", |rule| {
+            rule["conditions"][0]["event"] = json!({"id": ["view", "search"]})
+        }),
+        Edit::new("some", 2, "live", |rule| rule["limit"] = json!({"times": 3})),
+        Edit::new("spender", 2, "paused", |_| {}),
+        Edit::new("busy", 3, "live", |rule| rule["conditions"][0]["window"] = json!({"last": "6s"})),
+        Edit::new("device", 2, "live", |rule| rule["trigger"] = json!({"event": {"id": ["pay", "cart"]}})),
+        Edit::new("spender", 2, "live", |_| {}),
+    ]
+}
+
+/// How rules stood in a partition, from which offset on.
+fn steps(
+    rules: &[Json],
+    made: &[Edit],
+    cuts: &BTreeMap<Change, BTreeMap<u32, u64>>,
+    partition: u32,
+) -> Vec<Vec<Step>> {
+    let of = |rule: &Json| {
+        let mut steps = vec![Step { from: 0, document: rule.clone(), paused: false }];
+        for edit in made.iter().filter(|e| rule["rule_id"] == e.rule_id) {
+            let mut document = steps.last().unwrap().document.clone();
+            (edit.change)(&mut document);
+            let change = (edit.rule_id.to_owned(), edit.version, edit.state.to_owned());
+            let from = cuts[&change].get(&partition).copied().unwrap_or(0);
+            steps.push(Step { from, document, paused: edit.state == "paused" });
+        }
+        steps
+    };
+    rules.iter().map(of).collect()
+}
+
+/// What a run is made of.
+struct Scene {
+    rules: Vec<Json>,
+    events: Box<dyn Iterator<Item = Event>>,
+    edits: Vec<Edit>,
+    processes: u32,
+    /// Events a second.
+    rate: u32,
+}
+
+impl Scene {
+    /// Rules that use everything, edited on the way.
+    fn shop(seed: u64, processes: u32) -> Self {
+        let events = Box::new(shop(seed));
+        Scene { rules: rules(), events, edits: edits(), processes, rate: 500 }
+    }
+
+    /// The yardstick.
+    fn yardstick(seed: u64, processes: u32, disturbances: usize) -> Self {
+        let (rules, events) = yardstick(seed, 48, 2_000 * (disturbances as u64 + 1));
+        Scene { rules, events: Box::new(events), edits: Vec::new(), processes, rate: 1_000 }
+    }
+
+    fn run(self, disturbances: &[Disturbance]) {
+        let Scene { rules: first, events, edits, processes, rate } = self;
+        let mut engine = Engine::prepare(Services::start());
+        let mut rules = first.clone();
+        rules.iter().for_each(|rule| engine.publish(rule));
+        engine.start(processes);
+        engine.log_until("rules in force");
+        let mut load = Load::of(&engine, events);
+        load.send(2 * rate, Duration::from_secs(2));
+        let (mut edits, mut made) = (edits.into_iter(), Vec::new());
+        for disturbance in disturbances {
+            if let Some(edit) = edits.next() {
+                println!("{} is to be {} as version {}", edit.rule_id, edit.state, edit.version);
+                edit.happen(&mut engine, &mut rules);
+                made.push(edit);
+            }
+            println!("{disturbance:?}");
+            disturbance.happen(&mut engine);
+            load.send(2 * rate, Duration::from_secs(2));
+            await_checkpoints(&engine, 2);
+        }
+        load.end();
+        await_all(&engine, &load);
+        engine.stop();
+        let cuts = engine.cuts();
+        let expected = check::expected_of(&|partition| steps(&first, &made, &cuts, partition), &load);
+        assert!(expected.triggers.len() > 10, "the rules fire: {}", expected.triggers.len());
+        // What is not folded yet is folded by whoever comes next.
+        engine.start(processes);
+        await_checkpoints(&engine, 1);
+        let edited: Vec<&str> = made.iter().map(|edit| edit.rule_id).collect();
+        check::triggers_of_edited(&engine, &expected, &edited);
+        check::state(&engine, &rules, &expected);
+        engine.stop();
+    }
+}
+
+/// Disturbances of all kinds in random order.
+fn random(seed: u64, count: usize) -> Vec<Disturbance> {
+    use Disturbance::{Hang, Kafka, Kill, KillAll, Mariadb, Redis, Resize};
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut one = || match random.random_range(0..10) {
+        0..4 => Kill(random.random_range(0..12)),
+        4 => Hang(random.random_range(0..12)),
+        5 => KillAll(random.random_range(1..13)),
+        6 => Resize(random.random_range(1..13)),
+        7 => Redis,
+        8 => Kafka,
+        _ => Mariadb,
+    };
+    (0..count).map(|_| one()).collect()
 }
 
 #[test]
 fn nothing_is_lost_or_repeated_whatever_dies() {
     use Disturbance::{Hang, Kafka, Kill, KillAll, Mariadb, Redis, Resize};
-    run(1, 4, &[Kill(0), Redis, Kill(2), Mariadb, Resize(3), Kafka, Hang(1), KillAll(5)]);
+    // The long run is this test with so many disturbances, 12 processes and both loads.
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match number("STRATEYE_DISTURBANCES") {
+        None => {
+            Scene::shop(1, 4).run(&[Kill(0), Redis, Kill(2), Mariadb, Resize(3), Kafka, Hang(1), KillAll(5)])
+        }
+        Some(count) => {
+            let seed = number("STRATEYE_SEED").unwrap_or(1);
+            Scene::shop(seed, 12).run(&random(seed, count as usize));
+            Scene::yardstick(seed, 12, count as usize).run(&random(seed + 1_000, count as usize));
+        }
+    }
 }

@@ -2,33 +2,76 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
+    path::Path,
     process::Command,
     sync::{
-        LazyLock,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 use strateye_tests::{
     command::{Running, children},
-    services::{Kafka, MariaDb, Redis},
+    services::{Kafka, MariaDb, Redis, RedisCluster, Service},
 };
 
-/// Partitions of the topic of events.
+/// Partitions of the topic of events, unless a test wants others.
 pub(crate) const PARTITIONS: u32 = 12;
 
-/// The services of a test: its own, as they are killed.
-pub(crate) struct Services {
-    pub(crate) kafka: Kafka,
-    pub(crate) redis: Redis,
-    pub(crate) mariadb: MariaDb,
+/// Where state is kept.
+pub(crate) enum Store {
+    Single(Redis),
+    Cluster(RedisCluster),
 }
 
+impl Store {
+    /// All nodes.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        match self {
+            Store::Single(redis) => vec![redis.url()],
+            Store::Cluster(cluster) => cluster.urls(),
+        }
+    }
+}
+
+impl Deref for Store {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        match self {
+            Store::Single(redis) => redis,
+            Store::Cluster(cluster) => cluster,
+        }
+    }
+}
+
+/// The services of a test. Those that it kills are its own.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) kafka: Arc<Kafka>,
+    pub(crate) redis: Arc<Store>,
+    pub(crate) mariadb: Arc<MariaDb>,
+}
+
+static SHARED: LazyLock<Services> = LazyLock::new(Services::start);
+
 impl Services {
+    /// The test's own.
     pub(crate) fn start() -> Self {
-        Services { kafka: Kafka::start(), redis: Redis::start(), mariadb: MariaDb::start() }
+        Services {
+            kafka: Arc::new(Kafka::start()),
+            redis: Arc::new(Store::Single(Redis::start())),
+            mariadb: Arc::new(MariaDb::start()),
+        }
+    }
+
+    /// Those of all tests that kill none.
+    pub(crate) fn shared() -> Self {
+        SHARED.clone()
     }
 }
 
@@ -36,11 +79,16 @@ impl Services {
 pub(crate) struct Engine {
     pub(crate) services: Services,
     pub(crate) name: String,
+    /// Of the topic of events.
+    pub(crate) partitions: u32,
     folder: tempfile::TempDir,
     running: Option<Running>,
-    /// Where each rule's latest change took force: rule id, then what was said of it.
-    pub(crate) in_force: BTreeMap<String, Json>,
+    /// What engines that have ended said.
+    pub(crate) log: Vec<String>,
 }
+
+/// How long a Redis may take to be connected with.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 static NAMES: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(1));
 
@@ -54,25 +102,36 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 impl Engine {
     /// Makes topics and tables.
     pub(crate) fn prepare(services: Services) -> Self {
+        Self::prepare_with(services, PARTITIONS)
+    }
+
+    /// The same, with so many partitions of events.
+    pub(crate) fn prepare_with(services: Services, partitions: u32) -> Self {
         let name = format!("live{}", NAMES.fetch_add(1, Ordering::SeqCst));
-        services.kafka.topic(&format!("{name}-events"), PARTITIONS as usize);
+        services.kafka.topic(&format!("{name}-events"), partitions as usize);
         services.kafka.topic(&format!("{name}-now"), 3);
         services.kafka.topic(&format!("{name}-once"), 3);
-        sources::rules::migrate_mysql(services.mariadb.url()).unwrap();
-        let engine = Engine {
-            services,
-            name,
-            folder: tempfile::tempdir().unwrap(),
-            running: None,
-            in_force: BTreeMap::new(),
-        };
+        services.mariadb.execute(&format!("CREATE DATABASE {name}"));
+        let (folder, log) = (tempfile::tempdir().unwrap(), Vec::new());
+        let engine = Engine { services, name, partitions, folder, running: None, log };
+        sources::rules::migrate_mysql(&engine.database()).unwrap();
         std::fs::write(engine.folder.path().join("strateye.toml"), engine.settings()).unwrap();
         engine
     }
 
+    /// The URL of the database of its rules.
+    fn database(&self) -> String {
+        let (server, _) = self.services.mariadb.url().rsplit_once('/').unwrap();
+        format!("{server}/{}", self.name)
+    }
+
     fn settings(&self) -> String {
-        let (kafka, redis) = (self.services.kafka.address(), self.services.redis.url());
-        let (name, rules) = (&self.name, self.services.mariadb.url());
+        let (kafka, redis) = (self.services.kafka.address(), self.services.redis.urls());
+        let (name, rules) = (&self.name, self.database());
+        let (cluster, buckets) = match *self.services.redis {
+            Store::Single(_) => (false, 1),
+            Store::Cluster(_) => (true, 4),
+        };
         format!(
             r#"
             name = "{name}"
@@ -85,12 +144,14 @@ impl Engine {
             group = "{name}"
             start = "earliest"
             [redis]
-            urls = ["{redis}"]
+            urls = {redis:?}
+            cluster = {cluster}
+            buckets = {buckets}
             prefix = "{name}"
             [[sinks]]
-            to = {{ kafka = {{ brokers = "{kafka}", topic = "{name}-now" }} }}
+            kafka = {{ brokers = "{kafka}", topic = "{name}-now" }}
             [[sinks]]
-            to = {{ kafka = {{ brokers = "{kafka}", topic = "{name}-once", delivery = "committed" }} }}
+            kafka = {{ brokers = "{kafka}", topic = "{name}-once", delivery = "committed" }}
             "#
         )
     }
@@ -100,31 +161,57 @@ impl Engine {
         let id = rule["rule_id"].as_str().unwrap();
         let text = rule.to_string().replace('\\', "\\\\").replace('\'', "''");
         self.services.mariadb.execute(&format!(
-            "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES ('{id}', '{text}')
-             ON DUPLICATE KEY UPDATE rule_json = VALUES(rule_json)"
+            "INSERT INTO {}.rule_engine_resource (rule_id, rule_json) VALUES ('{id}', '{text}')
+             ON DUPLICATE KEY UPDATE rule_json = VALUES(rule_json)",
+            self.name
         ));
     }
 
     /// Starts the engine with so many processes.
     pub(crate) fn start(&mut self, processes: u32) {
+        self.start_in(processes, &[]);
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn start_in(&mut self, processes: u32, environment: &[(&str, String)]) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strateye"));
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.args(["run", "--config", "strateye.toml", "--processes", &processes.to_string()]);
         command.current_dir(self.folder.path());
         self.running = Some(Running::start(&mut command));
     }
 
-    fn running(&mut self) -> &mut Running {
+    /// Hands out the engine that runs: it goes on, and another one may be started beside it.
+    pub(crate) fn let_go(&mut self) -> Running {
+        self.running.take().expect("a running engine")
+    }
+
+    /// Takes up again what was let go.
+    pub(crate) fn take_up(&mut self, running: Running) {
+        self.running = Some(running);
+    }
+
+    /// The folder that it runs in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn running(&mut self) -> &mut Running {
         self.running.as_mut().expect("a running engine")
     }
 
-    /// Waits until a rule's change of that kind is in force.
-    pub(crate) fn await_rule(&mut self, rule_id: &str, state: &str) -> Json {
-        let found = self.running().log_until(&format!("{rule_id} {state}"), |line| {
-            let change = in_force(line)?;
-            (change["rule_id"] == rule_id && change["state"] == state).then_some(change)
-        });
-        self.in_force.insert(rule_id.to_owned(), found.clone());
-        found
+    /// Changes the status of a rule by plain SQL.
+    pub(crate) fn set_status(&self, rule_id: &str, status: &str) {
+        self.services.mariadb.execute(&format!(
+            "UPDATE {}.rule_engine_resource SET status = '{status}' WHERE rule_id = '{rule_id}'",
+            self.name
+        ));
+    }
+
+    /// Waits until a rule's change to that version and state is in force.
+    pub(crate) fn await_rule(&mut self, rule_id: &str, version: u64, state: &str) {
+        let wanted = (rule_id.to_owned(), version, state.to_owned());
+        self.running().log_until(&format!("{wanted:?}"), |line| (in_force(line)? == wanted).then_some(()));
     }
 
     /// Waits for a line of the log.
@@ -137,39 +224,69 @@ impl Engine {
         children(self.running().pid())
     }
 
-    /// Ends the engine as Ctrl-C does; gives its log.
-    pub(crate) fn stop(&mut self) -> Vec<String> {
+    /// Ends the engine as Ctrl-C does.
+    pub(crate) fn stop(&mut self) {
         let running = self.running.take().expect("a running engine");
         signal(running.pid(), Signal::TERM);
         let finished = running.wait();
         assert_eq!(finished.code, Some(0), "{:#?}", finished.log);
-        finished.log
+        self.log.extend(finished.log);
     }
 
     /// Kills the supervisor, and so everything.
-    pub(crate) fn kill(&mut self) -> Vec<String> {
+    pub(crate) fn kill(&mut self) {
         let running = self.running.take().expect("a running engine");
         signal(running.pid(), Signal::KILL);
-        running.wait().log
+        self.log.extend(running.wait().log);
+    }
+
+    /// The first offsets, by partition, that each change of a rule held for in the end: by rule, version and state. What came after the
+    /// checkpoint that a restart resumed took force once more, elsewhere; then that is what counts.
+    pub(crate) fn cuts(&self) -> BTreeMap<Change, BTreeMap<u32, u64>> {
+        let cut = |line: &String| Some((in_force(line)?, live_cut(line)?));
+        self.log.iter().filter_map(cut).collect()
     }
 
     /// The number of the last commit and its manifest, as Redis has them.
     pub(crate) fn committed(&self) -> Option<(u64, Json)> {
-        let client = redis::Client::open(self.services.redis.url()).unwrap();
-        let mut connection = client.get_connection().ok()?;
-        let (n, manifest): (Option<u64>, Option<Vec<u8>>) = redis::cmd("HMGET")
-            .arg(format!("{}:committed", self.name))
-            .arg(&["n", "manifest"])
-            .query(&mut connection)
-            .ok()?;
+        let key = format!("{}:committed", self.name);
+        let (n, manifest): (Option<u64>, Option<Vec<u8>>) =
+            self.ask(redis::cmd("HMGET").arg(key).arg(&["n", "manifest"]))?;
         Some((n?, serde_json::from_slice(&manifest?).ok()?))
+    }
+
+    /// What the node that has the key answers; nothing while it is away.
+    pub(crate) fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Option<T> {
+        let ask = |url: String| {
+            let client = redis::Client::open(url).unwrap();
+            command.query(&mut client.get_connection_with_timeout(PATIENCE).ok()?).ok()
+        };
+        self.services.redis.urls().into_iter().find_map(ask)
     }
 }
 
-/// What a line of the log says of a rule that took force.
-pub(crate) fn in_force(line: &str) -> Option<Json> {
+/// A rule, its version and its state.
+pub(crate) type Change = (String, u64, String);
+
+fn said(line: &str) -> Option<Json> {
     let (_, change) = line.split_once("rule in force change=")?;
     serde_json::from_str(change).ok()
+}
+
+/// Which change a line of the log says is in force.
+pub(crate) fn in_force(line: &str) -> Option<Change> {
+    let change = said(line)?;
+    Some((
+        change["rule_id"].as_str()?.to_owned(),
+        change["version"].as_u64()?,
+        change["state"].as_str()?.to_owned(),
+    ))
+}
+
+fn live_cut(line: &str) -> Option<BTreeMap<u32, u64>> {
+    let change = said(line)?;
+    let cut = change["live_cut"].as_object()?;
+    cut.iter().map(|(p, offset)| Some((p.parse().ok()?, offset.as_u64()?))).collect()
 }
 
 /// A position that a manifest names.

@@ -2,42 +2,52 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use serde_json::json;
 
-use crate::engine::{Engine, PARTITIONS};
-
-/// Users of the test.
-const USERS: u64 = 400;
+use crate::{
+    engine::Engine,
+    shop::{Event, shop},
+};
 
 /// Sends events.
 pub(crate) struct Load {
     producer: ThreadedProducer<DefaultProducerContext>,
     topic: String,
-    random: ChaCha8Rng,
-    orders: u64,
+    events: Box<dyn Iterator<Item = Event>>,
     /// What was sent, by partition, in order.
     pub(crate) lines: Vec<Vec<String>>,
     clock: i64,
+    /// No event is of a time before: to rules that were put in force just before, it would be history.
+    began: i64,
+    /// Partitions that get events, the first so many: all, or few whose number divides 36.
+    pub(crate) used: u32,
 }
 
-fn now() -> i64 {
+/// The wall clock, unix ms.
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 impl Load {
+    /// The shop's load.
     pub(crate) fn new(engine: &Engine, seed: u64) -> Self {
+        Self::of(engine, Box::new(shop(seed)))
+    }
+
+    pub(crate) fn of(engine: &Engine, events: Box<dyn Iterator<Item = Event>>) -> Self {
         let mut config = engine.services.kafka.client();
         config.set("enable.idempotence", "true").set("linger.ms", "5").set("message.timeout.ms", "0");
+        // After an outage it is there as soon as the broker is.
+        config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "50");
         Load {
             producer: config.create().unwrap(),
             topic: format!("{}-events", engine.name),
-            random: ChaCha8Rng::seed_from_u64(seed),
-            orders: 0,
-            lines: vec![Vec::new(); PARTITIONS as usize],
+            events,
+            lines: vec![Vec::new(); engine.partitions as usize],
             clock: 0,
+            began: now(),
+            used: engine.partitions,
         }
     }
 
@@ -52,40 +62,15 @@ impl Load {
     }
 
     fn event(&mut self) {
-        let guid = self.random.random_range(0..USERS);
-        let partition = (guid % u64::from(PARTITIONS)) as usize;
-        let kinds = ["view", "view", "view", "search", "search", "cart", "order", "pay", "login-failed"];
-        let kind = kinds[self.random.random_range(0..kinds.len())];
-        if kind == "order" {
-            self.orders += 1;
-        }
+        let (cluster, mut event, late) = self.events.next().expect("events enough");
         self.clock = self.clock.max(now());
-        // Some events are a little late.
-        let late = if self.random.random_range(0..10) == 0 { self.random.random_range(0..800) } else { 0 };
-        let page = ["home", "cart", "重庆"][self.random.random_range(0..3)];
-        let order = if kind == "pay" {
-            self.orders.saturating_sub(self.random.random_range(0..12))
-        } else {
-            self.orders
-        };
-        let line = json!({
-            "guid": guid,
-            "device_id": format!("d{guid}"),
-            // Users who share an ip share a partition.
-            "ip": format!("10.0.{partition}.{}", guid % 36),
-            "event_id": kind,
-            "event_time": self.clock - late,
-            "properties": {
-                "item": format!("i{}", self.random.random_range(0..9)),
-                "page": page,
-                "amt": f64::from(self.random.random_range(0..200)) / 2.0,
-                "order": order,
-            },
-        });
-        self.put(partition, line.to_string(), self.clock - late);
+        let time = (self.clock - late).max(self.began);
+        event["event_time"] = json!(time);
+        self.put((cluster % u64::from(self.used)) as usize, event.to_string(), time);
     }
 
-    fn put(&mut self, partition: usize, line: String, time: i64) {
+    /// Sends an event to a partition, stamped with a time.
+    pub(crate) fn put(&mut self, partition: usize, line: String, time: i64) {
         let mut record =
             BaseRecord::<(), str>::to(&self.topic).partition(partition as i32).payload(&line).timestamp(time);
         while let Err((error, back)) = self.producer.send(record) {
@@ -101,9 +86,14 @@ impl Load {
         // What is awaited is the wall clock itself: an event may not be stamped with a time that has not come.
         std::thread::sleep(Duration::from_secs(9));
         let last = now();
-        for partition in 0..self.lines.len() {
+        for partition in 0..self.used as usize {
             self.put(partition, json!({"event_id": "the-end", "event_time": last}).to_string(), last);
         }
+        self.flush();
+    }
+
+    /// Waits until the broker has everything.
+    pub(crate) fn flush(&self) {
         self.producer.flush(Duration::from_secs(60)).unwrap();
     }
 

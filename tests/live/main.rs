@@ -7,5 +7,15 @@
 mod chaos;
 mod check;
 mod engine;
+mod fail_points;
+mod future;
+mod idle;
 mod load;
+mod older;
+mod outage;
+mod redis_cluster;
 mod rules;
+mod shop;
+mod strangers;
+mod waiting;
+mod zombie;

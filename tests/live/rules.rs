@@ -26,7 +26,7 @@ pub(crate) fn rules() -> Vec<Json> {
             {"id": "d", "calculator": "distinct", "event": {"id": "view"}, "params": {"of": "item"}, "met": "value >= 6"}]}),
         json!({"rule_id": "crowded-ip", "key_by": "ip", "trigger": event("login-failed"), "conditions": [
             {"id": "n", "calculator": "count", "event": {"id": "login-failed"}, "window": {"last": "10s"}, "met": "value >= 4"}]}),
-        json!({"rule_id": "device", "key_by": "device_id", "trigger": event("pay"), "when": "l.value == \"cart\" || g.value > 0", "ttl": "25s", "conditions": [
+        json!({"rule_id": "device", "key_by": "device_id", "trigger": event("pay"), "when": "l.value == \"cart\" || g.value > 0", "ttl": "10m", "conditions": [
             {"id": "l", "calculator": "last", "event": {"id": ["view", "cart", "order"]}, "params": {"of": "page"}},
             {"id": "g", "calculator": "gap", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"more_than": "1s", "anchor": "latest"}}]}),
         json!({"rule_id": "some", "crowd": {"guids": (0..400).filter(|g| g % 3 == 0).collect::<Vec<_>>()}, "holdout": 0.3, "trigger": event("order"), "when": "n.value % 2 == 0", "conditions": [

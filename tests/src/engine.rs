@@ -20,14 +20,15 @@ use operators::{
         wire::{Codec, decode, encode},
     },
     ops::{
-        evaluating::{Emitted, Evaluator, StateNames},
+        evaluating::{Emitted, Evaluator, StateNames, route_correction},
         matching::Matcher,
         route::owner,
     },
     rule::{
         book::{Applied, Catalog, ChangeSet, Published, RuleChange},
         compile::compile,
-        crowd::Crowd,
+        crowd::{Crowd, Departed},
+        lineage::Lineage,
         spec::{self, Rule},
     },
     state::delta::Change,
@@ -71,6 +72,8 @@ pub struct Engine {
     catalog: Catalog,
     generation: u64,
     published: BTreeMap<String, Published>,
+    /// Of rules that were retired.
+    lineages: BTreeMap<String, Lineage>,
     crowds: HashMap<u32, Crowd>,
     matcher: Matcher,
     evaluators: Vec<Evaluator>,
@@ -95,6 +98,7 @@ impl Engine {
             catalog,
             generation: 0,
             published: BTreeMap::new(),
+            lineages: BTreeMap::new(),
             crowds: HashMap::new(),
             matcher,
             offsets: vec![0; partitions],
@@ -103,27 +107,39 @@ impl Engine {
         }
     }
 
-    /// Puts rules in force, as published at `publish`; a rule that is there already is edited.
-    pub fn put(&mut self, rules: &[Json], version: u64, publish: i64, profiles: &[Json]) {
+    /// Puts rules in force, as published at `at`; a rule that is there already is edited then.
+    pub fn put(&mut self, rules: &[Json], version: u64, at: i64, profiles: &[Json]) {
         let change = |rule: &Json| {
             let mut document = rule.clone();
             document.as_object_mut().unwrap().remove("crowd");
-            let first = Published::first(&document.to_string(), version, publish, BTreeMap::new()).unwrap();
+            let first = Published::first(&document.to_string(), version, at, BTreeMap::new()).unwrap();
             let crowd = crowd(rule, profiles);
-            let published = match self.published.get(&first.rule_id) {
-                None => Published { crowd, ..first },
-                Some(former) => {
-                    let edited = former.document != first.document || former.crowd != crowd;
-                    let (spec, none) = (Rule::parse(&first.document).unwrap(), BTreeMap::new());
-                    let plan = compile(Arc::new(spec), publish, &mut Fields::default(), &none).unwrap();
-                    let lineage = former.lineage.next(&plan, version, edited);
-                    Published { version, document: first.document, crowd, lineage, ..former.clone() }
-                }
-            };
-            RuleChange::Put(Box::new(published))
+            RuleChange::Put(Box::new(self.follow(Published { crowd, ..first }, at)))
         };
         let changes: Vec<_> = rules.iter().map(change).collect();
         self.apply(changes);
+    }
+
+    /// What a put leads to, whatever there was of the rule before.
+    fn follow(&self, put: Published, at: i64) -> Published {
+        let plan = |publish: i64| {
+            let spec = Arc::new(Rule::parse(&put.document).unwrap());
+            compile(spec, publish, &mut Fields::default(), &BTreeMap::new()).unwrap()
+        };
+        let Some(live) = self.published.get(&put.rule_id) else {
+            let retired = self.lineages.get(&put.rule_id);
+            let lineage = retired.map_or_else(|| put.lineage.clone(), |l| l.anew(&plan(at), put.version));
+            return Published { lineage, ..put };
+        };
+        let (before, after) = (live.crowd.as_ref(), put.crowd.as_ref());
+        let departed = match before == after {
+            true => live.departed.clone(),
+            false => Departed::after(&live.departed, before, after, at),
+        };
+        let edited = live.document != put.document || before != after;
+        let lineage = live.lineage.next(&plan(live.publish), put.version, edited);
+        let (publish, pause, skipped) = (live.publish, live.pause, live.skipped.clone());
+        Published { publish, pause, skipped, departed, lineage, ..put }
     }
 
     /// Changes a rule that is in force.
@@ -136,6 +152,13 @@ impl Engine {
     /// Retires a rule.
     pub fn remove(&mut self, rule_id: &str) {
         self.apply(vec![RuleChange::Remove { rule_id: rule_id.to_owned() }]);
+    }
+
+    /// Corrects a condition's state of a key, as people may.
+    pub fn correct(&mut self, rule_id: &str, condition: &str, key: &str, text: Option<&str>) {
+        let hash = route_correction(&self.catalog.book(), rule_id, condition, key, text).unwrap();
+        let workers = self.evaluators.len();
+        self.evaluators[owner(hash, workers)].correct(rule_id, condition, key, text).unwrap();
     }
 
     /// Saves what changed since it was last asked: by state name and key.
@@ -176,7 +199,10 @@ impl Engine {
                 RuleChange::Put(published) => {
                     self.published.insert(published.rule_id.clone(), (**published).clone());
                 }
-                RuleChange::Remove { rule_id } => drop(self.published.remove(rule_id)),
+                RuleChange::Remove { rule_id } => {
+                    let gone = self.published.remove(rule_id);
+                    self.lineages.extend(gone.map(|gone| (gone.rule_id, gone.lineage)));
+                }
             }
         }
         let Applied { book, crowds, rejected } =

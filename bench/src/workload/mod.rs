@@ -64,9 +64,10 @@ impl Settings {
     }
 
     /// The events, one JSON object each.
-    pub fn event_lines(&self) -> impl Iterator<Item = Vec<u8>> {
+    pub fn event_lines(&self) -> impl Iterator<Item = Vec<u8>> + use<> {
         let mut events = Events::new(self);
-        (0..self.events).map(move |_| {
+        let count = self.events;
+        (0..count).map(move |_| {
             let mut line = Vec::with_capacity(256);
             events.write_next(&mut line);
             line.pop();

@@ -1,11 +1,18 @@
 //! The folder: a thread of process 0 that folds committed blobs into readable state, one checkpoint after the other.
+//!
+//! **Invariant**: what failed because the store was away is done again only if the store still has the commit: one that came
+//! back with an older commit would get state of a later one. The process then ends instead, and the cluster restarts from what
+//! is there.
+//!
+//! **Limit**: a store that goes back while a call is under way, and is there again before the connection has noticed, is not told
+//! apart from one whose connection broke.
 
 use std::{collections::BTreeMap, sync::mpsc, thread};
 
 use operators::state::Delta;
-use sinks::checkpoint::CheckpointStore;
+use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
-use super::{BlobRef, blob, fail, keeper::listed, persist};
+use super::{BlobRef, blob, fail, fail_point::reach, keeper::listed, persist};
 
 /// A committed checkpoint.
 pub(super) struct Work {
@@ -40,31 +47,65 @@ impl Folder {
 
     fn run(&mut self, work: &mpsc::Receiver<Work>, folded: &mpsc::Sender<u64>) {
         for Work { n, blobs, dropped } in work {
-            blobs.iter().for_each(|blob| self.fold(blob));
-            let Folder { store, generation } = self;
+            blobs.iter().for_each(|blob| self.fold(n, blob));
             for name in &dropped {
-                persist("dropping state", || store.drop_hash(*generation, name));
+                reach("drop:before");
+                self.keep_on(n, "dropping state", |store, generation| store.drop_hash(generation, name));
+                reach("drop:after");
             }
+            reach("fold:done");
             if folded.send(n).is_err() {
                 return;
             }
         }
     }
 
-    fn fold(&mut self, blob: &BlobRef) {
+    /// Does something behind commit n until it succeeds, as long as the store has that commit.
+    fn keep_on<T>(
+        &mut self,
+        n: u64,
+        what: &str,
+        mut attempt: impl FnMut(&mut dyn CheckpointStore, u64) -> Result<T, CheckpointError>,
+    ) -> T {
         let Folder { store, generation } = self;
-        let bytes = persist("folding", || listed(&mut **store, blob));
+        let mut failed = false;
+        persist(what, || {
+            if std::mem::replace(&mut failed, true) {
+                is_committed(&mut **store, n)?;
+            }
+            attempt(&mut **store, *generation)
+        })
+    }
+
+    fn fold(&mut self, n: u64, blob: &BlobRef) {
+        let bytes = self.keep_on(n, "folding", |store, _| {
+            // What was committed and is gone went with its commit.
+            listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
+        });
         let delta = match blob::state(&bytes) {
             Ok(delta) => delta,
             Err(reason) => {
                 let place = blob.name.clone();
-                fail(&sinks::checkpoint::CheckpointError::Format { place, reason })
+                fail(&CheckpointError::Format { place, reason })
             }
         };
         let hashes = by_hash(&delta);
-        persist("folding", || {
-            hashes.iter().try_for_each(|(name, changes)| store.fold(*generation, name, changes))
+        self.keep_on(n, "folding", |store, generation| {
+            hashes.iter().try_for_each(|(name, changes)| {
+                reach("fold:before");
+                store.fold(generation, name, changes)?;
+                reach("fold:after");
+                Ok(())
+            })
         });
+    }
+}
+
+/// Whether the store has commit n, or a later one.
+pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<(), CheckpointError> {
+    match store.committed()?.map(|committed| committed.n) {
+        Some(last) if last >= n => Ok(()),
+        last => Err(CheckpointError::OutOfOrder { n, last: last.unwrap_or(0) }),
     }
 }
 

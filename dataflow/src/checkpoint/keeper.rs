@@ -2,6 +2,9 @@
 //!
 //! It takes the ownership before the dataflow is built, commits what worker 0 hands it, keeps the lease, has blobs folded and removed,
 //! has triggers published that wait for their commit, and reads corrections by people.
+//!
+//! **Invariant**: numbers of checkpoints ascend, also above what a store that has gone back had published already; see
+//! [`publish`](super::publish).
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,6 +21,7 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
 
 use super::{
     BlobRef, LEASE, RETRY, State, fail,
+    fail_point::reach,
     fold::{Folder, Work},
     manifest::{Dropped, Listed, Manifest},
     persist,
@@ -67,9 +71,13 @@ pub struct Done {
 /// Figures for people.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeeperGauge {
-    /// The last commit's number.
+    /// The last commit's number; that of the checkpoint which was resumed, until another is made.
     pub committed: u64,
-    /// When it was made.
+    /// Commits made since the start.
+    pub made: u64,
+    /// When the start was.
+    pub opened: Option<Instant>,
+    /// When the last one was made.
     pub at: Option<Instant>,
     /// How long it took, from its barrier on.
     pub took: Duration,
@@ -77,6 +85,10 @@ pub struct KeeperGauge {
     pub bytes: u64,
     /// Checkpoints that are not folded yet.
     pub unfolded: usize,
+    /// All checkpoints up to this one are folded.
+    pub folded: u64,
+    /// The last checkpoint whose triggers have left, if triggers wait for checkpoints.
+    pub published: Option<u64>,
 }
 
 /// Worker 0's end.
@@ -85,10 +97,16 @@ pub struct Keeper {
     done: mpsc::Receiver<Done>,
     corrections: mpsc::Receiver<(String, Vec<Correction>)>,
     corrected: Option<String>,
+    first: u64,
     gauge: Arc<Mutex<KeeperGauge>>,
 }
 
 impl Keeper {
+    /// The number of the first checkpoint to commit.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Has a checkpoint committed. At most one may be on its way.
     pub fn commit(&self, snapshot: Snapshot) {
         // The thread lives as long as the process.
@@ -108,6 +126,11 @@ impl Keeper {
             all.extend(corrections);
         }
         all
+    }
+
+    /// All checkpoints up to this one are part of the readable state.
+    pub fn folded(&self) -> u64 {
+        self.gauge.lock().unwrap_or_else(PoisonError::into_inner).folded
     }
 
     /// The position of the last correction given out.
@@ -131,14 +154,15 @@ pub struct Opened {
     pub remembered: Vec<Remembered>,
 }
 
-/// Becomes the owner of the checkpoints and reads from where to go on. If another engine's lease lives, waits for it to end once.
+/// Becomes the owner of the checkpoints and reads from where to go on. If another engine's lease lives, waits for it to end once. Only
+/// an owner opens its `publisher`: that locks out whoever published before.
 ///
 /// # Errors
 /// If the store can't be used, another engine goes on owning it, or what it holds can't be understood.
 pub fn open(
     state: &State,
     owner: &str,
-    publisher: Option<Publisher>,
+    publisher: impl FnOnce() -> Option<Publisher>,
 ) -> Result<Option<Opened>, CheckpointError> {
     let Some(mut store) = state.open()? else { return Ok(None) };
     let until = Instant::now() + LEASE + RETRY;
@@ -151,24 +175,31 @@ pub fn open(
             taken => break taken?,
         }
     };
+    let publisher = publisher();
     let (folding, folder) = Folder::start(state.open()?, taken.generation);
     let mut resumed = Resumed::default();
     if let Some(committed) = &taken.committed {
         resumed.read(&mut *store, &committed.manifest, committed.n)?;
     }
     resumed.start.generation = taken.generation;
-    let gauge = Arc::new(Mutex::new(KeeperGauge::default()));
+    let gauge = Arc::new(Mutex::new(KeeperGauge {
+        committed: resumed.start.checkpoint.unwrap_or(0),
+        opened: Some(Instant::now()),
+        ..KeeperGauge::default()
+    }));
     let (snapshots, snapshots_from) = mpsc::sync_channel(1);
     let (done_to, done) = mpsc::channel();
     let (corrections_to, corrections) = mpsc::sync_channel(4);
     let Resumed { start, remembered, manifest, crowds } = resumed;
     let corrected = manifest.as_ref().and_then(|m| m.corrections.clone());
+    let first = start.checkpoint.max(publisher.as_ref().map(Publisher::highest)).unwrap_or(0) + 1;
     let mut keeping = Keeping {
         store,
         generation: taken.generation,
         last: start.checkpoint,
         unlisted: collect_garbage(state, manifest.as_ref(), &crowds)?,
         listed: VecDeque::new(),
+        folded: 0,
         dropped: VecDeque::new(),
         rules: None,
         crowds,
@@ -183,7 +214,11 @@ pub fn open(
         keeping.resume(manifest);
     }
     thread::spawn(move || keeping.run(&snapshots_from, &done_to, &corrections_to));
-    Ok(Some(Opened { keeper: Keeper { snapshots, done, corrections, corrected, gauge }, start, remembered }))
+    Ok(Some(Opened {
+        keeper: Keeper { snapshots, done, corrections, corrected, first, gauge },
+        start,
+        remembered,
+    }))
 }
 
 /// What was found at the start.
@@ -275,6 +310,8 @@ struct Keeping {
     /// Blobs to be removed once the next commit no longer lists them.
     unlisted: Vec<String>,
     listed: VecDeque<Followed>,
+    /// The last checkpoint that was folded since the start.
+    folded: u64,
     dropped: VecDeque<Dropped>,
     /// The rules last written, and their blob.
     rules: Option<(Arc<Vec<Remembered>>, BlobRef)>,
@@ -342,9 +379,11 @@ impl Keeping {
         if let Some(publisher) = &self.publisher {
             publisher.publish(Batch { n, blobs: of_n(true) });
         }
+        reach("hand-on:between");
         let dropped = self.dropped.iter().filter(|d| d.n == n).flat_map(|d| d.names.clone()).collect();
         // The thread lives as long as the process.
         let _ = self.folding.send(Work { n, blobs: of_n(false), dropped });
+        reach("hand-on:after");
     }
 
     fn commit(&mut self, snapshot: Snapshot) {
@@ -373,19 +412,25 @@ impl Keeping {
         };
         let manifest = manifest.to_json();
         let (generation, store) = (self.generation, &mut self.store);
+        reach("commit:before");
         persist("a commit", || store.commit(generation, n, &manifest));
+        reach("commit:after");
         self.last = Some(n);
         self.hand_on(n);
         self.remove(&[gone, unused].concat());
         if let Some(position) = corrections.filter(|c| Some(c) != self.edits_done.as_ref()) {
+            reach("trim:before");
             // Those that stay because the store is away now go with the next.
             if self.store.trim_edits(&position).is_ok() {
                 self.edits_done = Some(position);
             }
+            reach("trim:after");
         }
         let unfolded = self.unfolded();
-        *self.gauge.lock().unwrap_or_else(PoisonError::into_inner) =
-            KeeperGauge { committed: n, at: Some(Instant::now()), took, bytes, unfolded };
+        let published = self.publisher.as_ref().map(Publisher::published);
+        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        let (made, at) = (gauge.made + 1, Some(Instant::now()));
+        *gauge = KeeperGauge { committed: n, made, at, took, bytes, unfolded, published, ..*gauge };
     }
 
     /// Writes the rules and their crowds if they are others than before; gives the blobs that are then unused.
@@ -404,7 +449,9 @@ impl Keeping {
             persist("a crowd", || store.put_blob(name, &bytes));
         }
         let name = format!("ckpt:{}:{n}:rules:0", self.generation);
+        reach("rules:before");
         persist("the rules", || store.put_blob(&name, json.as_bytes()));
+        reach("rules:after");
         let blob = BlobRef::of(name, json.as_bytes(), false);
         let former = self.rules.replace((rules, blob.clone()));
         let mut unused: Vec<String> =
@@ -441,16 +488,22 @@ impl Keeping {
                 followed.folded.get_or_insert(now);
             }
             self.dropped.retain(|dropped| dropped.n > n);
+            self.folded = n;
         }
+        let through = if self.unfolded() == 0 { self.last.unwrap_or(0) } else { self.folded };
+        self.gauge.lock().unwrap_or_else(PoisonError::into_inner).folded = through;
     }
 
     /// Removes blobs; those that stay because the store is away are garbage to be collected at the next start.
     fn remove(&mut self, names: &[String]) {
-        if !names.is_empty()
-            && let Err(error) = self.store.remove_blobs(names)
-        {
+        if names.is_empty() {
+            return;
+        }
+        reach("remove:before");
+        if let Err(error) = self.store.remove_blobs(names) {
             tracing::warn!(%error, "old blobs stay until the next start");
         }
+        reach("remove:after");
     }
 
     fn renew(&mut self) {

@@ -27,8 +27,11 @@
 //! epoch, which timely aligns.
 
 mod blob;
+mod fail_point;
 mod fold;
+pub mod inspect;
 mod keeper;
+pub mod loader;
 mod manifest;
 mod publish;
 pub mod restore;

@@ -1,7 +1,14 @@
 //! The publisher: triggers that wait for their commit leave in one transaction per checkpoint.
 //!
-//! **Invariant**: the transaction of checkpoint n holds its triggers and records n. After a restart everything that is listed and not
-//! recorded is published again; so each trigger is visible exactly once.
+//! **Invariants**
+//! - The transaction of checkpoint n holds its triggers and records n. After a restart everything that is listed and not
+//!   recorded is published again; so each trigger is visible exactly once.
+//! - A number is used for one content only. Where the store has gone back behind what was published, the next checkpoint is numbered
+//!   above that; one that was numbered anew would be taken for published, and its triggers lost.
+//!
+//! **Limit**: what fired between the checkpoint that a store went back to and the last one published fires again and is published
+//! again, under later numbers and with the same trigger ids. Then each trigger is visible at least once, and whoever must not
+//! act twice drops repeats by id.
 
 use std::{
     sync::{
@@ -15,7 +22,7 @@ use std::{
 use operators::model::trigger::Fired;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
-use super::{BlobRef, blob, fail, keeper::listed, persist};
+use super::{BlobRef, blob, fail, fail_point::reach, fold::is_committed, keeper::listed, persist};
 
 /// Publishes the triggers of checkpoints.
 pub trait Transactions: Send {
@@ -24,6 +31,12 @@ pub trait Transactions: Send {
     /// # Errors
     /// If it can't be told, in words.
     fn last_published(&mut self) -> Result<Option<u64>, String>;
+
+    /// The highest number that was ever published; 0 if none was. Above the last one if that did not reach all places.
+    ///
+    /// # Errors
+    /// If it can't be told, in words.
+    fn highest_published(&mut self) -> Result<u64, String>;
 
     /// Publishes a checkpoint's triggers and its number, all or nothing; tries again what may pass.
     ///
@@ -42,6 +55,7 @@ pub(super) struct Batch {
 pub struct Publisher {
     batches: mpsc::Sender<Batch>,
     published: Arc<AtomicU64>,
+    highest: u64,
 }
 
 impl Publisher {
@@ -51,6 +65,7 @@ impl Publisher {
     /// If it can't be told what was published last.
     pub fn start(mut store: Box<dyn CheckpointStore>, mut to: Box<dyn Transactions>) -> Result<Self, String> {
         let last = to.last_published()?.unwrap_or(0);
+        let highest = to.highest_published()?;
         let published = Arc::new(AtomicU64::new(last));
         // Bounded by the keeper: what is not published stays listed, and too long a list holds commits back.
         let (batches, from) = mpsc::channel::<Batch>();
@@ -58,17 +73,24 @@ impl Publisher {
         thread::spawn(move || {
             for Batch { n, blobs } in from {
                 if n > done.load(Ordering::SeqCst) {
+                    reach("publish:before");
                     publish(&mut *store, &mut *to, n, &blobs);
+                    reach("publish:after");
                     done.store(n, Ordering::SeqCst);
                 }
             }
         });
-        Ok(Publisher { batches, published })
+        Ok(Publisher { batches, published, highest })
     }
 
     pub(super) fn publish(&self, batch: Batch) {
         // The thread lives as long as the process.
         let _ = self.batches.send(batch);
+    }
+
+    /// The highest number that had been published at the start.
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
     }
 
     /// The number of the last checkpoint whose triggers have left.
@@ -80,7 +102,10 @@ impl Publisher {
 fn publish(store: &mut dyn CheckpointStore, to: &mut dyn Transactions, n: u64, blobs: &[BlobRef]) {
     let mut fired: Vec<Fired> = Vec::new();
     for blob in blobs {
-        let bytes = persist("publishing", || listed(store, blob));
+        let bytes = persist("publishing", || {
+            // What was committed and is gone went with its commit.
+            listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
+        });
         match blob::triggers(&bytes) {
             Ok(triggers) => fired.extend(triggers),
             Err(reason) => fail(&CheckpointError::Format { place: blob.name.clone(), reason }),

@@ -27,7 +27,7 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::{State, blob, fail, persist};
+use super::{State, blob, fail, fail_point::reach, persist};
 
 /// States handed on at once.
 const BATCH: usize = 2_048;
@@ -153,6 +153,7 @@ fn share_of(
 ) -> Result<(), CheckpointError> {
     for name in start.states.iter().skip(me).step_by(peers) {
         store.scan(name, &mut |key, text| out.push(0, name, key, Some(text)))?;
+        reach("restore:state");
     }
     for (i, name) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
         let unusable = |reason: String| CheckpointError::Format { place: name.clone(), reason };
@@ -161,6 +162,7 @@ fn share_of(
         })?;
         let delta = blob::state(&bytes).map_err(unusable)?;
         delta.changes().for_each(|c| out.push(i as u64 + 1, c.name, c.key, c.text));
+        reach("restore:blob");
     }
     Ok(())
 }

@@ -32,7 +32,8 @@ impl State {
                 Ok(State::Redis(RedisConfig { urls: vec![text.to_owned()], ..RedisConfig::default() }))
             }
             Some("db" | "sqlite" | "sqlite3") => Ok(State::Sqlite(path.to_owned())),
-            _ => Err(format!("{text} is no place for state; write a file *.db, redis://HOST:PORT, or none")),
+            // Without the text: it may be an address with a password in it.
+            _ => Err("is no place for state; write a file *.db, redis://HOST:PORT, or none".to_owned()),
         }
     }
 

@@ -29,6 +29,7 @@ use timely::{
 
 use super::{
     blob::{BlobRef, encode},
+    fail_point::reach,
     persist,
 };
 use crate::run::report::Report;
@@ -83,7 +84,9 @@ fn write(
         };
         let generation = shared.generation.load(Ordering::SeqCst);
         let name = format!("ckpt:{generation}:{n}:{worker}:{}", blobs.len());
+        reach("blob:before");
         persist("a checkpoint", || store.put_blob(&name, &bytes));
+        reach("blob:after");
         blobs.push(BlobRef::of(name, &bytes, matches!(part, Part::Triggers(_))));
     }
 }

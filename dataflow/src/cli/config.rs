@@ -13,7 +13,7 @@ pub(super) enum ConfigCommand {
         /// The file
         file: PathBuf,
     },
-    /// Print all settings that a file leads to
+    /// Print all settings that a file leads to, as TOML; passwords, tokens and values of client options are hidden
     Show {
         /// The file
         file: PathBuf,
@@ -28,7 +28,10 @@ impl ConfigCommand {
                 options::read(&file)?;
                 println!("{}: ok", file.display());
             }
-            ConfigCommand::Show { file } => println!("{:#?}", options::read(&file)?),
+            ConfigCommand::Show { file } => {
+                let shown = options::read(&file)?.redacted();
+                print!("{}", toml::to_string_pretty(&shown).map_err(CliError::failed)?);
+            }
         }
         Ok(())
     }

@@ -55,7 +55,8 @@ pub(super) struct Demo {
     triggers: Option<String>,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A span of time, as rules write it.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     operators::rule::span::Span::parse(text).map(|s| Duration::from_millis(s.0.unsigned_abs()))
 }
 

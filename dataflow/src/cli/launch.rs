@@ -11,23 +11,26 @@ use std::{
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{CliError, options::create_outputs};
+use super::{
+    CliError,
+    log::{self, LOG},
+    options::create_outputs,
+};
 use crate::{
     checkpoint::State,
     cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
     run::job::Job,
+    telemetry::Board,
 };
 
 /// Environment variable that names the file with the job.
 pub(super) const JOB: &str = "STRATEYE_JOB";
 
-/// Environment variable that says what is logged, as `tracing` filters are written.
-pub(super) const LOG: &str = "STRATEYE_LOG";
-
 /// A running cluster.
 pub(super) struct Cluster {
     supervisor: Supervisor,
     events: mpsc::Receiver<Event>,
+    board: Option<Board>,
     /// Keeps the job's file.
     _folder: TempDir,
 }
@@ -44,9 +47,14 @@ pub(super) enum Told {
     Over,
 }
 
-/// Starts `processes` processes; `restart` says what happens when one dies, `log` what they log unless the environment
+/// Starts `processes` processes; `restart` says what happens when one dies, `level` what they log unless the environment
 /// says otherwise.
-pub(super) fn launch(job: &Job, processes: usize, restart: Restart, log: &str) -> Result<Cluster, CliError> {
+pub(super) fn launch(
+    job: &Job,
+    processes: usize,
+    restart: Restart,
+    level: &str,
+) -> Result<Cluster, CliError> {
     create_outputs(job)?;
     let folder = tempfile::Builder::new().prefix("strateye-").tempdir().map_err(CliError::failed)?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).map_err(CliError::failed)?;
@@ -59,10 +67,11 @@ pub(super) fn launch(job: &Job, processes: usize, restart: Restart, log: &str) -
     let program = std::env::current_exe().map_err(CliError::failed)?;
     let config = SupervisorConfig { restart, ..SupervisorConfig::new(processes) };
     let reads_stdin = matches!(job.events, crate::run::job::Events::Stdin);
-    let log = std::env::var(LOG).unwrap_or_else(|_| log.to_owned());
+    let level = std::env::var(LOG).unwrap_or_else(|_| level.to_owned());
+    let format = log::format().as_str();
     let (supervisor, events) = Supervisor::start(config, move |process, _generation| {
         let mut command = Command::new(&program);
-        command.arg("process").env(JOB, &file).env(LOG, &log);
+        command.arg("process").env(JOB, &file).env(LOG, &level).env(log::FORMAT, format);
         if process != 0 || !reads_stdin {
             command.stdin(Stdio::null());
         }
@@ -71,7 +80,7 @@ pub(super) fn launch(job: &Job, processes: usize, restart: Restart, log: &str) -
     .map_err(CliError::failed)?;
     let handle = supervisor.handle();
     stop_on_signals(handle)?;
-    Ok(Cluster { supervisor, events, _folder: folder })
+    Ok(Cluster { supervisor, events, board: None, _folder: folder })
 }
 
 /// Ctrl-C and SIGTERM end the cluster cleanly.
@@ -91,9 +100,19 @@ fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
 }
 
 impl Cluster {
+    /// Shows what it tells on a board, too.
+    pub(super) fn shown_on(mut self, board: Board) -> Self {
+        self.board = Some(board);
+        self
+    }
+
     /// What comes next, waiting at most so long.
     pub(super) fn next(&self, wait: Duration) -> Told {
-        match self.events.recv_timeout(wait) {
+        let event = self.events.recv_timeout(wait);
+        if let (Some(board), Ok(event)) = (&self.board, &event) {
+            board.hear(event);
+        }
+        match event {
             Ok(Event::Message { message, .. }) => Told::Message(message),
             Ok(Event::Exited(exit)) => Told::Notice(exit.to_string()),
             Ok(Event::Restarting { generation, after, cause }) => {

@@ -3,29 +3,34 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead.
 
 mod config;
+mod dead_letters;
 mod demo;
 mod launch;
+mod log;
+mod migrate;
 mod options;
 mod process;
+mod produce;
 mod replay;
 mod rule;
 mod run;
+mod sink_settings;
+mod state;
 mod summary;
 mod view;
 mod worker;
 
-use std::{
-    io::{IsTerminal, stderr},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// 战略之眼: a real-time engine for dynamic rules.
 #[derive(Debug, Parser)]
 #[command(name = "strateye", version, about, propagate_version = true)]
 struct Cli {
+    /// How the log on standard error is written: lines for people, or one JSON object a line
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<log::LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,6 +48,16 @@ enum Command {
     /// Check, publish and manage rules
     #[command(subcommand)]
     Rule(rule::RuleCommand),
+    /// Look at kept state, and correct it, beside a running engine
+    #[command(subcommand)]
+    State(state::StateCommand),
+    /// Events from a file or standard input into Kafka
+    Produce(produce::Produce),
+    /// Make the tables of a rules database, or bring them up to date
+    Migrate(migrate::Migrate),
+    /// List triggers that a webhook could not deliver, and send them again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetterCommand),
     /// Check or show a file of settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -76,29 +91,34 @@ impl CliError {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // The live view has the screen to itself.
-    let log =
+    let level =
         if matches!(&cli.command, Command::Demo(demo) if demo.is_live_view()) { "error" } else { "info" };
-    let filter = EnvFilter::try_from_env(launch::LOG).unwrap_or_else(|_| EnvFilter::new(log));
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_ansi(colours)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    let number = match &cli.command {
+        Command::Process => process::number(),
+        Command::Worker(worker) => Some(worker.process()),
+        _ => None,
+    };
+    log::begin(cli.log_format, level, number);
     let result = match cli.command {
         Command::Demo(demo) => demo.main(),
         Command::Run(run) => run.main(),
         Command::Worker(worker) => worker.main(),
         Command::Replay(replay) => replay.main(),
         Command::Rule(rule) => rule.main(),
+        Command::State(state) => state.main(),
+        Command::Produce(produce) => produce.main(),
+        Command::Migrate(migrate) => migrate.main(),
+        Command::DeadLetters(letters) => letters.main(),
         Command::Config(config) => config.main(),
         Command::Process => process::main(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("strateye: {error}");
+            match log::format() {
+                log::LogFormat::Text => eprintln!("strateye: {error}"),
+                log::LogFormat::Json => tracing::error!("{error}"),
+            }
             ExitCode::from(if matches!(error, CliError::Usage(_)) { 2 } else { 1 })
         }
     }

@@ -1,14 +1,19 @@
 //! Settings that several commands share: from a file, from options, options winning.
 
+mod check;
+mod metrics;
+mod show;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use operators::model::{decode::FieldNames, wire::Codec};
-use serde::Deserialize;
-use sinks::{LineOutput, checkpoint::RedisConfig, kafka::KafkaSinkConfig};
+use serde::{Deserialize, Serialize};
+use sinks::{LineOutput, checkpoint::RedisConfig, kafka::KafkaSinkConfig, webhook::WebhookConfig};
 use sources::events::KafkaConfig;
 
-use super::CliError;
+pub(super) use self::{check::read, show::hide_password};
+use super::{CliError, sink_settings::SinkSettings};
 use crate::{
     checkpoint::State,
     run::{
@@ -59,8 +64,8 @@ fn codec(name: &str) -> Result<Codec, String> {
     }
 }
 
-/// All settings of a cluster, as a file may hold them.
-#[derive(Clone, Debug, Deserialize)]
+/// All settings of a cluster, as a file may hold them. It is shown [`redacted`](Settings::redacted) only.
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Settings {
     /// A folder of rule documents, one document, or an SQLite store.
@@ -78,13 +83,15 @@ pub(super) struct Settings {
     /// Where triggers go, as `--triggers` takes it; standard output if that and `sinks` are left out.
     pub(super) triggers: Option<String>,
     /// Sinks of triggers, in detail.
-    sinks: Vec<Destination>,
+    sinks: Vec<SinkSettings>,
     /// Where state is kept, as `--state` takes it.
     state: Option<String>,
     /// A Redis to keep state in, in detail; instead of `state`.
     redis: Option<RedisConfig>,
     /// Between two checkpoints, ms.
     checkpoint_ms: u64,
+    /// Keyed state that each process may have in memory, MiB; without it all is in memory.
+    state_memory_mb: Option<u64>,
     /// What the engine is called where others see it.
     name: String,
     /// Which rules fire too much.
@@ -105,6 +112,10 @@ pub(super) struct Settings {
     read_ahead_bytes: usize,
     /// Under which names events carry their fields.
     pub(super) fields: FieldNames,
+    /// Where metrics are served, as `--metrics` takes it.
+    metrics: Option<String>,
+    /// Whether every process of a supervised cluster serves its own metrics too, on the ports behind that of `metrics`.
+    metrics_per_process: bool,
 }
 
 impl Default for Settings {
@@ -121,6 +132,7 @@ impl Default for Settings {
             state: None,
             redis: None,
             checkpoint_ms: 1_000,
+            state_memory_mb: None,
             name: "strateye".to_owned(),
             breaker: BreakerConfig::default(),
             dead_letters: None,
@@ -131,25 +143,15 @@ impl Default for Settings {
             restarts_per_minute: 5,
             read_ahead_bytes: 16 << 20,
             fields: FieldNames::default(),
+            metrics: None,
+            metrics_per_process: false,
         }
     }
 }
 
-/// Reads a file of settings; a fault is told with its line.
-pub(super) fn read(path: &Path) -> Result<Settings, CliError> {
-    let wrong = |error: String| CliError::usage(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let settings: Settings = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-    if !(1..=10_000).contains(&settings.epoch_ms) || settings.tick_ms > settings.epoch_ms {
-        return Err(wrong("epoch_ms: write 1 to 10000, and a tick_ms no longer than an epoch".into()));
-    }
-    if !(50..=3_600_000).contains(&settings.checkpoint_ms) {
-        return Err(wrong("checkpoint_ms: write 50 to 3600000".into()));
-    }
-    if settings.read_ahead_bytes < 1 << 16 {
-        return Err(wrong("read_ahead_bytes: write at least 65536".into()));
-    }
-    Ok(settings)
+/// The settings of a file; without one, what holds if nothing is set.
+pub(super) fn settings(config: Option<&Path>) -> Result<Settings, CliError> {
+    config.map_or_else(|| Ok(Settings::default()), read)
 }
 
 /// Whether events can be read from a path: a file or a pipe.
@@ -166,12 +168,12 @@ pub(super) fn is_readable(path: &Path) -> Result<(), CliError> {
 impl Common {
     /// The settings of the file, if one is named, overridden by what was given as options.
     pub(super) fn settings(self) -> Result<Settings, CliError> {
-        let mut settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), read)?;
+        let mut settings = settings(self.config.as_deref())?;
         settings.rules = self.rules.or(settings.rules);
         settings.calculators = self.calculators.or(settings.calculators);
         settings.profiles = self.profiles.or(settings.profiles);
         settings.triggers = self.triggers.or(settings.triggers);
-        settings.state = self.state.or(settings.state);
+        settings.keep_state(self.state);
         settings.dead_letters = self.dead_letters.or(settings.dead_letters);
         settings.codec = self.codec.unwrap_or(settings.codec);
         settings.error_budget = self.error_budget.unwrap_or(settings.error_budget);
@@ -196,42 +198,58 @@ impl Settings {
         }
     }
 
+    /// Keeps state where the option `--state` says, if it says something.
+    pub(super) fn keep_state(&mut self, option: Option<String>) {
+        if option.is_some() {
+            (self.state, self.redis) = (option, None);
+        }
+    }
+
+    /// The topic of events, if it is given in detail.
+    pub(super) fn kafka(&self) -> Option<&KafkaConfig> {
+        self.kafka.as_ref()
+    }
+
+    /// The webhooks among the sinks.
+    pub(super) fn webhooks(&self) -> Vec<WebhookConfig> {
+        self.sinks.iter().filter_map(SinkSettings::webhook).cloned().collect()
+    }
+
     /// Where triggers go.
     fn destinations(&self) -> Result<Vec<Destination>, CliError> {
-        let mut all = self.sinks.clone();
+        let sinks = self.sinks.iter().enumerate().map(|(i, sink)| {
+            sink.destination().map_err(|fault| CliError::usage(format!("sinks[{i}]: {fault}")))
+        });
+        let mut all = sinks.collect::<Result<Vec<_>, _>>()?;
         if let Some(text) = &self.triggers {
-            let to = match kafka_url(text) {
-                Some(Ok((brokers, topic))) => To::Kafka(KafkaSinkConfig::new(brokers, topic)),
-                Some(Err(right)) => return Err(CliError::usage(format!("--triggers {text}: {right}"))),
+            let wrong =
+                |reason: String| CliError::usage(format!("--triggers {}: {reason}", hide_password(text)));
+            all.push(Destination::all(match kafka_url(text) {
+                Some(url) => {
+                    let (brokers, topic) = url.map_err(wrong)?;
+                    let config = KafkaSinkConfig::new(brokers, topic);
+                    config.validate().map_err(|error| wrong(error.to_string()))?;
+                    To::Kafka(config)
+                }
                 None => To::Lines(LineOutput::File(text.into())),
-            };
-            all.push(Destination::all(to));
+            }));
         }
         if all.is_empty() {
             all.push(Destination::all(To::Lines(LineOutput::Stdout)));
-        }
-        for (i, destination) in all.iter().enumerate() {
-            let fault = match &destination.to {
-                To::Lines(_) => None,
-                To::Kafka(config) => config.validate().err().map(|e| e.to_string()),
-                To::Webhook(config) => config.validate().err().map(|e| e.to_string()),
-            };
-            if let Some(fault) = fault {
-                return Err(CliError::usage(format!("sinks[{i}]: {fault}")));
-            }
         }
         Ok(all)
     }
 
     /// Where state is kept, if the settings say so.
-    fn state(&self) -> Result<State, CliError> {
+    pub(super) fn state(&self) -> Result<State, CliError> {
         match (&self.state, &self.redis) {
             (Some(_), Some(_)) => {
                 Err(CliError::usage("`state` and `redis` both say where state is kept; write one"))
             }
             (None, None) => Ok(State::Run),
             (None, Some(config)) => Ok(State::Redis(config.clone())),
-            (Some(text), None) => State::at(text).map_err(CliError::usage),
+            (Some(text), None) => State::at(text)
+                .map_err(|wrong| CliError::usage(format!("--state {}: {wrong}", hide_password(text)))),
         }
     }
 
@@ -266,6 +284,12 @@ impl Settings {
                 "a sink with `delivery = \"committed\"` waits for checkpoints: keep state with --state",
             ));
         }
+        let state_memory = self.state_memory_mb.filter(|_| time.is_live()).map(|mb| (mb as usize) << 20);
+        if matches!(state, State::None) && state_memory.is_some() {
+            return Err(CliError::usage(
+                "state_memory_mb moves state from memory to where it is kept: keep state with --state",
+            ));
+        }
         Ok(Job {
             events,
             rules,
@@ -282,7 +306,9 @@ impl Settings {
             fields: self.fields.clone(),
             codec: self.codec,
             read_ahead: self.read_ahead_bytes,
+            state_memory,
             error_budget: self.error_budget,
+            metrics: None,
         })
     }
 }

@@ -1,15 +1,19 @@
 //! `strateye process`: one process of a supervised cluster.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use super::{CliError, launch::JOB};
 use crate::{
     cluster::{self, Assignment, ChildLink},
     run::{
         job::Job,
-        meter::Reporter,
+        news::Reporter,
         process::{self, Surroundings},
     },
+    telemetry::{Board, Expected, Server},
 };
 
 pub(super) fn main() -> Result<(), CliError> {
@@ -20,8 +24,41 @@ pub(super) fn main() -> Result<(), CliError> {
     let ticks = Arc::new(AtomicU64::new(0));
     let link = ChildLink::connect(&assignment, Arc::clone(&ticks), |_| {}).map_err(CliError::failed)?;
     let membership = assignment.membership(1, build()?).map_err(CliError::failed)?;
-    let around = Surroundings { reporter: Reporter(Some(link.sender())), stopping: link.stopping(), ticks };
+    let own = job.metrics.and_then(|first| own_metrics(first, &job, assignment.process, &ticks));
+    let (board, _server) = own.unzip();
+    let reporter = Reporter { supervisor: Some(link.sender()), board };
+    let around = Surroundings { reporter, stopping: link.stopping(), ticks };
     process::run(&job, &membership, &around).map_err(CliError::failed)
+}
+
+/// This process's number in its cluster.
+pub(super) fn number() -> Option<usize> {
+    Assignment::from_env().ok().flatten().map(|assignment| assignment.process)
+}
+
+/// Serves this process's own metrics. If that can't be, the process works all the same.
+fn own_metrics(
+    first: SocketAddr,
+    job: &Job,
+    process: usize,
+    ticks: &Arc<AtomicU64>,
+) -> Option<(Board, Server)> {
+    let port = match first.port() {
+        0 => Some(0),
+        port => u16::try_from(process).ok().and_then(|process| port.checked_add(process)),
+    };
+    let address = SocketAddr::new(first.ip(), port.or_else(|| {
+        tracing::error!(%first, "there is no port left for the metrics of this process; choose a lower one");
+        None
+    })?);
+    let board = Board::new(Expected::of(job, process..process + 1, false));
+    match Server::start(address, board.clone(), Arc::clone(ticks)) {
+        Ok(server) => Some((board, server)),
+        Err(error) => {
+            tracing::error!(%error, "this process's own metrics are not served");
+            None
+        }
+    }
 }
 
 fn read_job(file: &std::ffi::OsStr) -> Result<Job, CliError> {

@@ -2,6 +2,10 @@
 
 use std::{
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +18,7 @@ use super::{
     options::{Common, is_readable, kafka_url},
     summary::Summary,
 };
-use crate::{cluster::Restart, run::job::Events};
+use crate::{cluster::Restart, run::job::Events, telemetry::Expected};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -26,6 +30,9 @@ pub(super) struct Run {
     /// How many processes [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     processes: Option<u16>,
+    /// Serve metrics, health and readiness of the cluster over HTTP at HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
 }
 
 pub(super) fn events(text: &str) -> Result<Events, String> {
@@ -66,11 +73,20 @@ impl Run {
         if !(1..=128).contains(&processes) {
             return Err(CliError::usage(format!("{processes} processes: write 1 to 128")));
         }
-        let job = settings.job(events, settings.live())?;
+        let mut job = settings.job(events, settings.live())?;
+        let turns = Arc::new(AtomicU64::new(0));
+        let expected = Expected::of(&job, 0..processes.into(), true);
+        let (board, server) = settings.serve(self.metrics.as_deref(), expected, &turns)?.unzip();
+        job.metrics = settings.metrics_of_processes(server.as_ref(), self.metrics.as_deref())?;
         let restart = Restart::Limited { max: settings.restarts_per_minute, within: Duration::from_secs(60) };
         let cluster = launch(&job, processes.into(), restart, "info")?;
+        let cluster = match board {
+            Some(board) => cluster.shown_on(board),
+            None => cluster,
+        };
         let mut summary = Summary::new();
         loop {
+            turns.fetch_add(1, Ordering::Relaxed);
             match cluster.next(Duration::from_secs(1)) {
                 Told::Message(message) => drop(summary.take(&message)),
                 Told::Notice(notice) => tracing::warn!("{notice}"),

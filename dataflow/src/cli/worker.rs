@@ -21,9 +21,10 @@ use crate::{
     cluster::{self, Hosts, Membership, Secret, Transport},
     run::{
         job::Events,
-        meter::Reporter,
+        news::Reporter,
         process::{self, Surroundings},
     },
+    telemetry::Expected,
 };
 
 #[derive(Debug, Args)]
@@ -48,9 +49,17 @@ pub(super) struct WorkerArgs {
     /// How long to wait for the others, seconds
     #[arg(long, value_name = "S", default_value_t = 60)]
     form_within: u64,
+    /// Serve this process's metrics, health and readiness over HTTP at HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
 }
 
 impl WorkerArgs {
+    /// This process's number in its cluster.
+    pub(super) fn process(&self) -> usize {
+        self.process
+    }
+
     pub(super) fn main(self) -> Result<(), CliError> {
         cluster::install_panic_exit(cluster::PANICKED);
         let hosts = Hosts::read_file(&self.hosts).map_err(CliError::usage)?;
@@ -82,7 +91,11 @@ impl WorkerArgs {
         std::thread::spawn(move || {
             signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
         });
-        let around = Surroundings { reporter: Reporter(None), stopping, ticks: Arc::new(AtomicU64::new(0)) };
+        let ticks = Arc::new(AtomicU64::new(0));
+        let expected = Expected::of(&job, self.process..self.process + 1, false);
+        let served = settings.serve(self.metrics.as_deref(), expected, &ticks)?;
+        let (board, _server) = served.unzip();
+        let around = Surroundings { reporter: Reporter { supervisor: None, board }, stopping, ticks };
         process::run(&job, &membership, &around).map_err(CliError::failed)
     }
 }

@@ -13,6 +13,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     rc::Rc,
     sync::{
         Arc,
@@ -96,7 +97,8 @@ struct Change {
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
     at: Option<u64>,
     marked: usize,
-    positions: Vec<(u32, u64)>,
+    /// First offsets behind the switch: where sources stand that are open, and where the others will begin.
+    positions: BTreeMap<u32, u64>,
 }
 
 struct Controlling {
@@ -222,7 +224,7 @@ impl Controlling {
                     ordered: Some((dropped, remembered)),
                     at: None,
                     marked: 0,
-                    positions: Vec::new(),
+                    positions: self.control.start.positions.iter().copied().collect(),
                 });
                 words.push(Signal::Prepare(Arc::new(set)));
             }
@@ -243,7 +245,7 @@ impl Controlling {
             Some(at) if self.epoch >= at && !self.probe.less_equal(&at) && change.marked == self.peers => {
                 let effect = Effect::InForce {
                     epoch: at,
-                    positions: std::mem::take(&mut change.positions),
+                    positions: std::mem::take(&mut change.positions).into_iter().collect(),
                     rejected: std::mem::take(&mut change.rejected),
                 };
                 // The feed lives as long as this process.

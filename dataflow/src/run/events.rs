@@ -8,6 +8,7 @@
 //! positions are those of what was handed on before it.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, VecDeque},
     mem,
     rc::Rc,
@@ -69,6 +70,8 @@ pub struct Reading {
     pub stopping: Arc<AtomicBool>,
     /// Bytes taken, and of how many (0: unknown), for progress bars.
     pub progress: Arc<(AtomicU64, AtomicU64)>,
+    /// Where the last epoch announced is noted.
+    pub epoch: Rc<Cell<u64>>,
 }
 
 /// The streams that come out of `events`.
@@ -193,7 +196,7 @@ impl Intake {
             // The thread ends with its source.
             Signal::Committed(positions) => drop(self.settled.send(Arc::clone(positions))),
             Signal::Hold(holding) => self.holding = *holding,
-            Signal::Epoch(_) | Signal::Prepare(_) | Signal::Correct { .. } => {}
+            Signal::Epoch(_) | Signal::Prepare(_) | Signal::Correct { .. } | Signal::Folded(_) => {}
         }
     }
 
@@ -287,7 +290,10 @@ pub fn events<'s>(
                 for word in words.drain(..) {
                     intake.hear(&word, &wake);
                     match word {
-                        Signal::Epoch(_) => held = Some([time.retain(0), time.retain(1)]),
+                        Signal::Epoch(epoch) => {
+                            reading.epoch.set(epoch);
+                            held = Some([time.retain(0), time.retain(1)]);
+                        }
                         Signal::Switch { at, .. } => begin = begin.or(Some(at)),
                         _ => {}
                     }

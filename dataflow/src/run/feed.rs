@@ -37,7 +37,7 @@ use super::{
     breaker::Breaker,
     control::{Effect, Ordered},
     job::Time,
-    meter::News,
+    news::News,
     remembered::Remembered,
 };
 
@@ -113,11 +113,13 @@ pub fn run(mut feed: Feed) {
     }
     let mut generation = 0;
     let mut in_flight: Option<(Vec<String>, Instant)> = None;
+    let mut resumed = false;
     let mut since = Instant::now();
     let mut polled = false;
     if !outbox.changes.is_empty() {
         generation = 1;
-        in_flight = Some((Vec::new(), since));
+        resumed = true;
+        in_flight = Some((outbox.changes.keys().cloned().collect(), since));
         if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
             return;
         }
@@ -148,7 +150,8 @@ pub fn run(mut feed: Feed) {
             match feed.effects.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Effect::InForce { epoch, positions, rejected }) => {
                     let (changed, since) = in_flight.take().unwrap_or_else(|| (Vec::new(), Instant::now()));
-                    let at = Place { epoch, positions, took: since.elapsed() };
+                    let resumed = std::mem::take(&mut resumed);
+                    let at = Place { epoch, positions, took: since.elapsed(), resumed };
                     in_force(&mut feed, &changed, &rejected, &at, &mut rules);
                 }
                 Ok(Effect::Failed(failure)) => failed(&mut feed, &failure, &mut rules, &mut outbox),
@@ -416,6 +419,8 @@ struct Place {
     epoch: u64,
     positions: Vec<(u32, u64)>,
     took: Duration,
+    /// Nothing changed: the rules of the checkpoint are in force again.
+    resumed: bool,
 }
 
 fn in_force(
@@ -441,16 +446,26 @@ fn in_force(
         }
         let (state, version) = (known.state(), known.rule.published.version);
         let word = state.map_or("removed", RunState::as_str);
-        let change = json!({
-            "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64, "live_cut": cut,
+        let mut change = json!({
+            "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
         });
+        let (what, how) =
+            if at.resumed { ("resumed", true.into()) } else { ("live_cut", cut.clone().into()) };
+        change[what] = how;
         feed.news.rule(&change, each);
-        if let Some(state) = state
+        if let Some(state) = state.filter(|_| !at.resumed)
             && state != RunState::Quarantined
         {
-            status_of(feed, rule_id, version, state, &format!("in force since epoch {epoch}"));
+            // Why the breaker paused it is what people have to read.
+            let broken = known.rule.broken.clone().filter(|_| state == RunState::Paused);
+            let detail = broken.unwrap_or_else(|| format!("in force since epoch {epoch}"));
+            status_of(feed, rule_id, version, state, &detail);
         }
     }
+    let standing = rules.values().filter_map(|known| {
+        Some((known.rule.published.rule_id.as_str(), known.rule.published.version, known.state()?.as_str()))
+    });
+    feed.news.rules.note_all(standing);
     feed.news.in_force(epoch);
 }
 

@@ -1,11 +1,11 @@
 //! The dataflow graph of a worker.
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use operators::{
     model::decode::Decoder,
     ops::{
-        NoSaver, Saver, Signal,
+        Bounded, NoSaver, Saver, Signal,
         evaluate::{Evaluated, Workings, evaluate},
         evaluating::Evaluator,
         match_events::{Matched, match_events},
@@ -31,6 +31,7 @@ use timely::{
 use super::{
     control::{Control, Mailbox, signals},
     events::{Open, Reading, events},
+    figures::ByRule,
     meter::Gauges,
     report::Report,
     shelf::Books,
@@ -59,6 +60,8 @@ pub struct Parts {
     pub state: State,
     /// Writes checkpoints, and reports what is written.
     pub writer: Option<(Writer, Written)>,
+    /// Bounds the memory of keys, if it is to be bounded.
+    pub bounded: Option<Bounded>,
     /// Where triggers go (worker 0 only; elsewhere nothing arrives).
     pub triggers: Rc<TriggerSinks>,
     /// Where refused records go (worker 0 only).
@@ -68,7 +71,8 @@ pub struct Parts {
 /// Builds a worker's graph; the probe tells which epochs are complete everywhere.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<u64> {
     let probe = ProbeHandle::new();
-    let Parts { control, open, reading, books, decoder, state, writer, triggers, dead_letters } = parts;
+    let Parts { control, open, reading, books, decoder, state, writer, bounded, triggers, dead_letters } =
+        parts;
     let (saver, written): (Box<dyn Saver>, _) = match writer {
         Some((writer, written)) => (Box::new(writer), Some(written)),
         None => (Box::new(NoSaver), None),
@@ -96,6 +100,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             evaluator: Evaluator::new(empty),
             saver,
             gauge: Rc::clone(&gauges.evaluating),
+            bounded,
             refused: Rc::clone(&gauges.notes),
         };
         let Evaluated { fired, failures } =
@@ -107,7 +112,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             .concat(failures.map(Report::Failed))
             .concat(marked.map(Report::Marked))
             .concat(reports(signals, written));
-        deliver(reports, mailbox, &probe);
+        deliver(reports, mailbox, Rc::clone(&gauges.failures), &probe);
     });
     probe
 }
@@ -149,13 +154,29 @@ fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'
 }
 
 /// Puts reports into worker 0's mailbox.
-fn deliver<'s>(reports: StreamVec<'s, u64, Report>, mailbox: Mailbox, probe: &ProbeHandle<u64>) {
+fn deliver<'s>(
+    reports: StreamVec<'s, u64, Report>,
+    mailbox: Mailbox,
+    failures: Rc<RefCell<ByRule>>,
+    probe: &ProbeHandle<u64>,
+) {
     use timely::dataflow::operators::Probe;
     reports
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
             Exchange::new(|_: &Report| 0),
             "control.mailbox",
-            move |_, _| move |input, _output| input.for_each(|_, batch| mailbox.borrow_mut().append(batch)),
+            move |_, _| {
+                move |input, _output| {
+                    input.for_each(|_, batch| {
+                        for report in &*batch {
+                            if let Report::Failed(failure) = report {
+                                failures.borrow_mut().add(&failure.rule_id, failure.count);
+                            }
+                        }
+                        mailbox.borrow_mut().append(batch);
+                    });
+                }
+            },
         )
         .probe_with(probe);
 }

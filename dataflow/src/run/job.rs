@@ -1,6 +1,9 @@
 //! What a cluster is to do. Made once by the command line, read by every process.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use operators::model::{decode::FieldNames, wire::Codec};
 use serde::{Deserialize, Serialize};
@@ -43,8 +46,12 @@ pub struct Job {
     pub codec: Codec,
     /// How far sources may read ahead of what is evaluated, bytes per worker.
     pub read_ahead: usize,
+    /// Bytes of keyed state that a process may have in memory, about; `None` without a bound.
+    pub state_memory: Option<usize>,
     /// Failing calls per minute after which a rule is quarantined.
     pub error_budget: u64,
+    /// Where process 0 serves its own metrics, if processes do; process i does it i ports behind, or at any port if this is 0.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Where events come from.

@@ -1,20 +1,27 @@
-//! What a process shows of itself: numbers twice a second, news as they happen, all as JSON to the supervisor.
+//! What a process shows of itself in numbers, twice a second.
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    fs,
     rc::Rc,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use hdrhistogram::Histogram;
 use operators::ops::{EvaluateGauge, matching::MatchCounts};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
 
-use super::sink::SinkGauge;
-use crate::cluster::MessageSender;
+use super::{
+    figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleBoard, RuleNumbers, SinkFigures},
+    sink::SinkGauge,
+    triggers::TriggerSinks,
+    usage,
+};
+use crate::checkpoint::KeeperGauge;
+
+/// Records that a source has not handed over yet, by partition; empty until a source that knows is open.
+pub type Lags = Arc<OnceLock<Arc<Mutex<BTreeMap<u32, i64>>>>>;
 
 /// What a worker shows of itself.
 #[derive(Clone, Default)]
@@ -25,6 +32,18 @@ pub struct Gauges {
     pub evaluating: Rc<Cell<EvaluateGauge>>,
     /// Of the sinks (worker 0).
     pub sink: Rc<RefCell<SinkGauge>>,
+    /// The sinks (worker 0).
+    pub sinks: Rc<TriggerSinks>,
+    /// The last epoch announced, as `events` heard it.
+    pub epoch: Rc<Cell<u64>>,
+    /// How far its partitions are behind.
+    pub lags: Lags,
+    /// Failing calls (worker 0).
+    pub failures: Rc<RefCell<ByRule>>,
+    /// Of the keeper of checkpoints (worker 0).
+    pub keeper: Option<Arc<Mutex<KeeperGauge>>>,
+    /// How rules stand (worker 0).
+    pub rules: Option<RuleBoard>,
     /// What could not be done, in words.
     pub notes: Rc<RefCell<Vec<String>>>,
 }
@@ -45,6 +64,8 @@ pub struct Numbers {
     pub bytes: u64,
     /// Records refused.
     pub refused: u64,
+    /// Matches dropped because the event lacked a key field.
+    pub keyless: u64,
     /// Values of a kind that a comparison could not take.
     pub wrong_values: u64,
     /// Filters matched.
@@ -69,6 +90,14 @@ pub struct Numbers {
     pub keys: usize,
     /// Routed records waiting, bytes.
     pub waiting_bytes: usize,
+    /// Keys and states in memory, bytes, about; 0 without a bound.
+    pub state_bytes: usize,
+    /// Keys out of memory.
+    pub evicted_keys: usize,
+    /// Keys read back into memory.
+    pub reloads: u64,
+    /// Records that wait for their keys to be read back.
+    pub reload_waiting: usize,
     /// The timers' clock, unix ms.
     pub clock: i64,
     /// The partition that holds it back.
@@ -77,10 +106,28 @@ pub struct Numbers {
     pub generation: u64,
     /// States taken in from the checkpoint that was resumed.
     pub restored: u64,
+    /// Stored states that could not be read.
+    pub unreadable: u64,
+    /// Whether stored state is still being taken in.
+    pub restoring: bool,
+    /// The last epoch announced.
+    pub epoch: u64,
+    /// Announced epochs that are not complete in the whole cluster.
+    pub epochs_behind: u64,
+    /// Records that sources have not handed over, by partition.
+    pub lags: BTreeMap<u32, i64>,
+    /// Failing calls by rule (worker 0).
+    pub failures: ByRule,
+    /// The checkpoints (worker 0), if state is kept.
+    pub checkpoint: Option<CheckpointNumbers>,
+    /// How rules stand (worker 0), if that is news.
+    pub rules: Option<RuleNumbers>,
     /// Seconds since the first record was read; 0 before.
     pub seconds: f64,
     /// CPU used by the process, seconds.
     pub cpu_seconds: f64,
+    /// Memory of the process, bytes.
+    pub memory: u64,
     /// Most memory the process has had, bytes.
     pub peak_memory: u64,
     /// Progress of the source: bytes done, and of how many.
@@ -102,6 +149,12 @@ pub struct SinkNumbers {
     pub latency: Latency,
     /// Latency over all, the first seconds left out.
     pub latency_total: Latency,
+    /// How latency is distributed, from the start on.
+    pub buckets: LatencyBuckets,
+    /// Triggers by rule, for as many rules as may be named.
+    pub counts: ByRule,
+    /// The sinks.
+    pub sinks: Vec<SinkFigures>,
     /// Refused records and the last reason.
     pub refused: (u64, String),
 }
@@ -132,13 +185,16 @@ impl From<&Histogram<u64>> for Latency {
 }
 
 impl SinkNumbers {
-    fn take(gauge: &mut SinkGauge) -> Self {
+    fn take(gauge: &mut SinkGauge, sinks: &TriggerSinks) -> Self {
         let numbers = SinkNumbers {
             triggers: gauge.triggers,
             by_rule: gauge.by_rule.clone(),
             latest: gauge.latest.iter().cloned().collect(),
             latency: Latency::from(&gauge.latency),
             latency_total: Latency::from(&gauge.latency_total),
+            buckets: gauge.buckets,
+            counts: gauge.counts.clone(),
+            sinks: sinks.figures(),
             refused: gauge.refused.clone(),
         };
         gauge.latency.reset();
@@ -146,18 +202,36 @@ impl SinkNumbers {
     }
 }
 
+/// How far a worker has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Bytes taken from its source, and of how many.
+    pub bytes: (u64, u64),
+    /// Seconds since the first record was read; 0 before.
+    pub seconds: f64,
+    /// The first epoch that is not complete; none once all are.
+    pub incomplete: Option<u64>,
+}
+
 /// Reads a worker's gauges.
-pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64), seconds: f64) -> Numbers {
-    let MatchCounts { records, bytes, refused, matched, routed, keyless: _, wrong_values } =
+pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -> Numbers {
+    let MatchCounts { records, bytes, refused, matched, routed, keyless, wrong_values } =
         gauges.matching.get();
-    let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, restored, .. } =
+    let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, .. } =
         gauges.evaluating.get();
+    let EvaluateGauge { restored, unreadable, restoring, .. } = gauges.evaluating.get();
+    let EvaluateGauge { state_bytes, evicted_keys, reloads, reload_waiting, .. } = gauges.evaluating.get();
+    let epoch = gauges.epoch.get();
+    let lags = gauges.lags.get().map(|lags| lags.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    let keeper = gauges.keeper.as_ref().map(|gauge| *gauge.lock().unwrap_or_else(PoisonError::into_inner));
+    let (memory, peak_memory) = usage::memory();
     Numbers {
         worker,
         last,
         records,
         bytes,
         refused,
+        keyless,
         wrong_values,
         matched,
         routed,
@@ -170,92 +244,27 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: (u64, u64),
         failed: counts.failed,
         keys,
         waiting_bytes,
+        state_bytes,
+        evicted_keys,
+        reloads,
+        reload_waiting,
         clock,
         held_back_by,
         generation,
         restored,
-        seconds,
-        cpu_seconds: cpu_seconds(),
-        peak_memory: peak_memory(),
-        progress,
-        sink: (worker == 0).then(|| SinkNumbers::take(&mut gauges.sink.borrow_mut())),
-    }
-}
-
-/// User and system time of this process. Zero where /proc does not tell.
-fn cpu_seconds() -> f64 {
-    // Fields 14 and 15 of /proc/self/stat, counted from behind the name, in ticks of 10 ms.
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
-    (ticks(11) + ticks(12)) as f64 / 100.0
-}
-
-/// Most resident memory of this process, bytes. Zero where /proc does not tell.
-fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
-}
-
-/// Says what happens to rules: into the log, and to the supervisor.
-#[derive(Clone)]
-pub struct News {
-    /// To the supervisor.
-    pub reporter: Reporter,
-}
-
-/// The way to the supervisor, if there is one.
-#[derive(Clone)]
-pub struct Reporter(pub Option<MessageSender>);
-
-impl Reporter {
-    /// Sends a message; one that finds the queue full is dropped, as the next numbers say the same anew.
-    pub fn send(&self, body: Json) {
-        if let Some(sender) = &self.0 {
-            let _ = sender.send(body);
-        }
-    }
-}
-
-impl News {
-    fn send(&self, body: Json) {
-        self.reporter.send(body);
-    }
-
-    /// Something is wrong and will be tried again.
-    pub fn warn(&self, message: &str) {
-        tracing::warn!("{message}");
-    }
-
-    /// A document was refused.
-    pub fn rejected(&self, origin: &str, reason: &str) {
-        tracing::warn!(origin, reason, "rule refused");
-        self.send(json!({"rejected": {"origin": origin, "reason": reason}}));
-    }
-
-    /// A rule was quarantined.
-    pub fn quarantined(&self, rule_id: &str, reason: &str) {
-        tracing::warn!(rule_id, reason, "rule quarantined");
-        self.send(json!({"quarantined": {"rule_id": rule_id, "reason": reason}}));
-    }
-
-    /// The breaker paused a rule.
-    pub fn broken(&self, rule_id: &str, reason: &str) {
-        tracing::warn!(rule_id, reason, "rule paused by the breaker");
-        self.send(json!({"broken": {"rule_id": rule_id, "reason": reason}}));
-    }
-
-    /// A rule's change is in force on all workers.
-    pub fn rule(&self, change: &Json, log: bool) {
-        if log {
-            tracing::info!(%change, "rule in force");
-        }
-        self.send(json!({"rule": change}));
-    }
-
-    /// A change set is in force on all workers.
-    pub fn in_force(&self, epoch: u64) {
-        self.send(json!({"in_force": epoch}));
+        unreadable,
+        restoring,
+        epoch,
+        epochs_behind: progress.incomplete.map_or(0, |first| epoch.saturating_sub(first)),
+        lags: lags.unwrap_or_default(),
+        failures: gauges.failures.borrow().clone(),
+        checkpoint: keeper.map(CheckpointNumbers::from),
+        rules: gauges.rules.as_ref().and_then(RuleBoard::news),
+        seconds: progress.seconds,
+        cpu_seconds: usage::cpu_seconds(),
+        memory,
+        peak_memory,
+        progress: progress.bytes,
+        sink: (worker == 0).then(|| SinkNumbers::take(&mut gauges.sink.borrow_mut(), &gauges.sinks)),
     }
 }

@@ -2,16 +2,19 @@
 //!
 //! Worker 0 keeps the time ([`control`]) and reads the rules ([`feed`]); every process makes the rule books
 //! ([`shelf`]); every worker reads its partitions ([`events`]), matches and evaluates ([`graph`]); triggers and refused
-//! records are written by worker 0 ([`sink`]). What a process shows of itself is in [`meter`].
+//! records are written by worker 0 ([`sink`]). What a process shows of itself is in [`meter`],
+//! what it tells as it happens in [`news`].
 
 pub mod breaker;
 pub mod control;
 pub mod events;
 pub mod exit;
 pub mod feed;
+pub mod figures;
 pub mod graph;
 pub mod job;
 pub mod meter;
+pub mod news;
 pub mod process;
 pub mod remembered;
 pub mod report;
@@ -19,3 +22,4 @@ pub mod shelf;
 pub mod sink;
 pub mod taking;
 pub mod triggers;
+mod usage;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::decode::Decoder;
+use operators::{model::decode::Decoder, ops::Bounded};
 use sinks::LineOutput;
 use sources::{
     SourceError,
@@ -31,15 +31,17 @@ use super::{
     events::{Open, Reading},
     exit::{SINK_FAILED, STATE_LOST, STATE_UNUSABLE},
     feed::{self, Feed},
+    figures::RuleBoard,
     graph::{self, Parts},
     job::{Events, Job, Rules, Time},
-    meter::{self, Gauges, News, Reporter},
+    meter::{self, Gauges, Lags, Progress},
+    news::{News, Reporter},
     shelf::Books,
     taking::Checkpoints,
     triggers::{CommittedTopics, TriggerSinks},
 };
 use crate::{
-    checkpoint::{self, Keeper, Opened, Publisher, writer},
+    checkpoint::{self, Keeper, Opened, Publisher, loader, writer},
     cluster::{self, ClusterError, Membership},
 };
 
@@ -91,7 +93,8 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
         &mut config,
         &differential_dataflow::Config::default().idle_merge_effort(Some(1_000)),
     );
-    let (job, around) = (job.clone(), around.clone());
+    let (job, around, threads) = (job.clone(), around.clone(), membership.threads);
+    let away = Arc::new(AtomicBool::new(false));
     let guards = cluster::execute(membership, config, move |worker| {
         let progress = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let first = match worker.index() {
@@ -102,6 +105,14 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             Time::Live { tick, .. } => Duration::from_millis(tick),
             Time::Replay { .. } => Duration::ZERO,
         };
+        let (here, nowhere) = (worker.index() == 0, LineOutput::Nowhere);
+        let triggers = Rc::new(sink(TriggerSinks::open(if here { &job.triggers } else { &[] })));
+        let gauges = Gauges {
+            sinks: Rc::clone(&triggers),
+            keeper: first.as_ref().and_then(|first| first.keeper.as_ref()).map(Keeper::gauge),
+            rules: first.as_ref().map(|first| first.rules.clone()),
+            ..Gauges::default()
+        };
         let reading = Reading {
             tick,
             live: job.time.is_live(),
@@ -109,33 +120,30 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             read_ahead: job.read_ahead,
             stopping: Arc::clone(&around.stopping),
             progress: Arc::clone(&progress),
+            epoch: Rc::clone(&gauges.epoch),
         };
-        let (here, nowhere) = (worker.index() == 0, LineOutput::Nowhere);
-        let triggers = Rc::new(sink(TriggerSinks::open(if here { &job.triggers } else { &[] })));
         let dead_letters = sink(if here { job.dead_letters.open() } else { nowhere.open() });
         let parts = Parts {
             control: first.map(|first| first.control(&job, &around, Rc::clone(&triggers))),
-            open: opener(&job.events, worker.index(), worker.peers()),
+            open: opener(&job.events, worker.index(), worker.peers(), Arc::clone(&gauges.lags)),
             reading,
             books: books.clone(),
             decoder: Decoder::new(&job.fields),
             state: job.state.clone(),
             writer: start_writer(&job, worker.index()),
+            bounded: bounded(&job, threads, &away),
             triggers,
             dead_letters,
         };
-        let gauges = Gauges::default();
         let probe = graph::build(worker, parts, &gauges);
         let began = Cell::new(None::<Instant>);
         let report = |last: bool, worker: usize| {
-            let progress = (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
-            let numbers = meter::numbers(
-                worker,
-                last,
-                &gauges,
-                progress,
-                began.get().map_or(0.0, |b: Instant| b.elapsed().as_secs_f64()),
-            );
+            let progress = Progress {
+                bytes: (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed)),
+                seconds: began.get().map_or(0.0, |b: Instant| b.elapsed().as_secs_f64()),
+                incomplete: probe.with_frontier(|frontier| frontier.first().copied()),
+            };
+            let numbers = meter::numbers(worker, last, &gauges, progress);
             around.reporter.send(serde_json::json!({"numbers": numbers}));
             gauges.notes.borrow_mut().drain(..).for_each(|note| tracing::warn!("{note}"));
         };
@@ -144,7 +152,8 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
                 began.set(Some(before));
             }
         };
-        step_until_done(worker, &probe, &around.ticks, stepped, |worker| report(false, worker));
+        let blocked = || away.load(Ordering::Relaxed);
+        step_until_done(worker, &probe, &around.ticks, blocked, stepped, |worker| report(false, worker));
         report(true, worker.index());
     })?;
     for result in guards.join() {
@@ -161,6 +170,7 @@ fn step_until_done(
     worker: &mut Worker,
     probe: &timely::dataflow::ProbeHandle<u64>,
     ticks: &AtomicU64,
+    blocked: impl Fn() -> bool,
     stepped: impl Fn(Instant),
     report: impl Fn(usize),
 ) {
@@ -178,7 +188,8 @@ fn step_until_done(
             }
             moves
         });
-        if moves {
+        // Records may wait for state that is in the store alone.
+        if moves || blocked() {
             moved = Instant::now();
         }
         if moved.elapsed() < STALLED_AFTER {
@@ -197,6 +208,7 @@ struct First {
     keeper: Option<Keeper>,
     changes: mpsc::Receiver<Ordered>,
     effects: mpsc::Sender<Effect>,
+    rules: RuleBoard,
 }
 
 impl First {
@@ -222,13 +234,14 @@ impl First {
 
 /// Takes the ownership of the state, and starts the rules feed.
 fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<()>), ProcessError> {
-    let publisher = sink(CommittedTopics::open(&job.triggers, &job.name)).and_then(|topics| {
+    let publisher = || {
+        let topics = sink(CommittedTopics::open(&job.triggers, &job.name))?;
         let store = state(job.state.open())?;
         Some(Publisher::start(store, Box::new(topics)).unwrap_or_else(|reason| {
             tracing::error!(reason, "triggers can't be published");
             std::process::exit(SINK_FAILED)
         }))
-    });
+    };
     let opened = state(checkpoint::open(&job.state, &job.owner, publisher));
     let (keeper, start, remembered) = match opened {
         Some(Opened { keeper, start, remembered }) => (Some(keeper), start, remembered),
@@ -244,6 +257,7 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
     };
     let (change_to, changes) = mpsc::sync_channel(1);
     let (effects, effects_from) = mpsc::channel();
+    let rules = RuleBoard::default();
     let feed = Feed {
         source,
         calculators: Calculators::new(job.calculators.clone()),
@@ -254,10 +268,10 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
         remembered,
         changes: change_to,
         effects: effects_from,
-        news: News { reporter: around.reporter.clone() },
+        news: News { reporter: around.reporter.clone(), rules: rules.clone() },
     };
     let feed = thread::spawn(move || feed::run(feed));
-    Ok((First { start: Arc::new(start), keeper, changes, effects }, feed))
+    Ok((First { start: Arc::new(start), keeper, changes, effects, rules }, feed))
 }
 
 /// Ends the process if a sink can't be opened.
@@ -281,9 +295,16 @@ fn start_writer(job: &Job, worker: usize) -> Option<(writer::Writer, writer::Wri
     state(job.state.open()).map(|store| writer::start(store, worker, holds))
 }
 
+/// What bounds the memory of one of so many workers of this process.
+fn bounded(job: &Job, threads: usize, away: &Arc<AtomicBool>) -> Option<Bounded> {
+    let bytes = job.state_memory? / threads.max(1);
+    let loader = loader::start(state(job.state.open())?, Arc::clone(away));
+    Some(Bounded { bytes, loader: Box::new(loader) })
+}
+
 /// Opens what a worker reads: a file or standard input is one partition, read by worker 0; the generator has one per worker; of a topic
 /// worker w reads the partitions p with p mod workers = w.
-fn opener(events: &Events, worker: usize, peers: usize) -> Open {
+fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -> Open {
     let events = events.clone();
     Box::new(move |resume: &BTreeMap<u32, u64>| {
         let at = |partition: u32| resume.get(&partition).copied().unwrap_or(0);
@@ -299,7 +320,10 @@ fn opener(events: &Events, worker: usize, peers: usize) -> Open {
                 ..config
             })?),
             Events::Kafka(config) => {
-                Box::new(KafkaSource::open(config, worker as u32, peers as u32, resume)?)
+                let source = KafkaSource::open(config, worker as u32, peers as u32, resume)?;
+                // It is opened once.
+                let _ = lags.set(source.lags());
+                Box::new(source)
             }
             Events::File(_) | Events::Stdin | Events::None => return Ok(None),
         };

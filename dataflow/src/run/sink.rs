@@ -22,6 +22,7 @@ use timely::{
 
 use super::{
     control::Effect,
+    figures::{ByRule, LatencyBuckets},
     triggers::{TriggerError, TriggerSinks},
 };
 
@@ -48,6 +49,10 @@ pub struct SinkGauge {
     first: Option<Instant>,
     /// Refused records, and the last reason.
     pub refused: (u64, String),
+    /// How latency is distributed, from the start on.
+    pub buckets: LatencyBuckets,
+    /// Triggers by rule, for as many rules as may be named.
+    pub counts: ByRule,
 }
 
 impl Default for SinkGauge {
@@ -65,6 +70,8 @@ impl Default for SinkGauge {
             latency_total: histogram(),
             first: None,
             refused: (0, String::new()),
+            buckets: LatencyBuckets::default(),
+            counts: ByRule::default(),
         }
     }
 }
@@ -79,11 +86,13 @@ impl SinkGauge {
         if fired.seen > 0 {
             let latency = wall_us().saturating_sub(fired.seen);
             self.latency.saturating_record(latency);
+            self.buckets.record(latency);
             if self.first.get_or_insert_with(Instant::now).elapsed() > WARM_UP {
                 self.latency_total.saturating_record(latency);
             }
         }
         self.by_rule.entry(fired.rule_id.clone()).or_insert_with(|| (fired.name.clone(), 0)).1 += 1;
+        self.counts.add(&fired.rule_id, 1);
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }

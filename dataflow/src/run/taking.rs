@@ -55,6 +55,8 @@ pub struct Checkpoints {
     dropped: Vec<String>,
     taking: Option<Taking>,
     holding: bool,
+    /// What workers were told last of how far checkpoints are folded.
+    folded: u64,
     /// After all sources have ended: whether the checkpoint that follows is begun, and done.
     last_one: (bool, bool),
 }
@@ -85,12 +87,13 @@ impl Checkpoints {
         delivery: Rc<dyn Delivery>,
         holds_triggers: bool,
     ) -> Self {
+        let next = keeper.first();
         Checkpoints {
             keeper,
             every,
             delivery,
             holds_triggers,
-            next: start.checkpoint.map_or(1, |n| n + 1),
+            next,
             last: Instant::now(),
             positions: start.positions.iter().copied().collect(),
             clocks: start.clocks.iter().copied().collect(),
@@ -98,6 +101,7 @@ impl Checkpoints {
             dropped: Vec::new(),
             taking: None,
             holding: false,
+            folded: 0,
             last_one: (false, false),
         }
     }
@@ -144,6 +148,11 @@ impl Checkpoints {
     ) {
         self.done(words);
         self.correct(at, words);
+        let folded = self.keeper.folded();
+        if folded > self.folded {
+            self.folded = folded;
+            words.push(Signal::Folded(folded));
+        }
         let due = self.last.elapsed() >= self.every || (ended && !self.last_one.0);
         match (&mut self.taking, &self.rules) {
             (None, Some(rules)) if due => {

@@ -3,17 +3,17 @@
 //! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does, as whoever is
 //! called would act.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use operators::model::trigger::Fired;
 use serde::{Deserialize, Serialize};
 use sinks::{
     LineOutput, LineSink, Outgoing, Sent, SinkError,
-    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaTransactions},
-    webhook::{WebhookConfig, WebhookError, WebhookSink},
+    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaStats, KafkaTransactions},
+    webhook::{WebhookConfig, WebhookError, WebhookSink, WebhookStats},
 };
 
-use super::taking::Delivery;
+use super::{figures::SinkFigures, taking::Delivery};
 use crate::checkpoint::Transactions;
 
 /// A sink, and what it is for.
@@ -70,7 +70,8 @@ pub enum TriggerError {
 }
 
 enum Open {
-    Lines(RefCell<LineSink>),
+    /// And how many were written.
+    Lines(RefCell<LineSink>, Cell<u64>),
     Kafka(KafkaSink),
     Webhook(WebhookSink),
     /// Published with checkpoints, not from here.
@@ -90,7 +91,7 @@ impl TriggerSinks {
         let open = |destination: &Destination| {
             let open = match &destination.to {
                 _ if destination.is_committed() => Open::Committed,
-                To::Lines(output) => Open::Lines(RefCell::new(output.open()?)),
+                To::Lines(output) => Open::Lines(RefCell::new(output.open()?), Cell::new(0)),
                 To::Kafka(config) => Open::Kafka(KafkaSink::start(config)?),
                 To::Webhook(config) => Open::Webhook(WebhookSink::start(config)?),
             };
@@ -109,8 +110,9 @@ impl TriggerSinks {
                 continue;
             }
             let sent = match open {
-                Open::Lines(lines) => {
+                Open::Lines(lines, written) => {
                     lines.borrow_mut().line(&fired.line)?;
+                    written.set(written.get() + 1);
                     continue;
                 }
                 Open::Committed => continue,
@@ -130,11 +132,33 @@ impl TriggerSinks {
     /// If they can't be written.
     pub fn flush(&self) -> Result<(), TriggerError> {
         for (_, open) in &self.0 {
-            if let Open::Lines(lines) = open {
+            if let Open::Lines(lines, _) = open {
                 lines.borrow_mut().flush()?;
             }
         }
         Ok(())
+    }
+
+    /// What the sinks show of themselves. What waits for checkpoints is counted with those.
+    pub fn figures(&self) -> Vec<SinkFigures> {
+        let figures = |(i, (_, open)): (usize, &(Destination, Open))| {
+            let (kind, figures) = match open {
+                Open::Lines(_, written) => {
+                    ("lines", SinkFigures { delivered: written.get(), ..SinkFigures::default() })
+                }
+                Open::Kafka(kafka) => {
+                    let KafkaStats { queued, delivered, failed } = kafka.stats();
+                    ("kafka", SinkFigures { queued, delivered, failed, ..SinkFigures::default() })
+                }
+                Open::Webhook(webhook) => {
+                    let WebhookStats { queued, delivered, retried, dead } = webhook.stats();
+                    ("webhook", SinkFigures { queued, delivered, retried, dead, ..SinkFigures::default() })
+                }
+                Open::Committed => ("committed", SinkFigures::default()),
+            };
+            SinkFigures { sink: format!("{i}-{kind}"), ..figures }
+        };
+        self.0.iter().enumerate().map(figures).collect()
     }
 }
 
@@ -143,7 +167,7 @@ impl Delivery for TriggerSinks {
         let accepted = |(_, open): &(Destination, Open)| match open {
             Open::Kafka(kafka) => kafka.accepted(),
             Open::Webhook(webhook) => webhook.accepted(),
-            Open::Lines(_) | Open::Committed => 0,
+            Open::Lines(..) | Open::Committed => 0,
         };
         self.0.iter().map(accepted).collect()
     }
@@ -152,7 +176,7 @@ impl Delivery for TriggerSinks {
         self.0.iter().zip(handed).all(|((_, open), handed)| match open {
             Open::Kafka(kafka) => kafka.settled() >= *handed,
             Open::Webhook(webhook) => webhook.settled() >= *handed,
-            Open::Lines(_) | Open::Committed => true,
+            Open::Lines(..) | Open::Committed => true,
         })
     }
 }
@@ -191,6 +215,12 @@ impl Transactions for CommittedTopics {
             least = Some(least.map_or(last, |least: u64| least.min(last)));
         }
         Ok(least)
+    }
+
+    fn highest_published(&mut self) -> Result<u64, String> {
+        let last = |(_, topic): &(Destination, KafkaTransactions)| topic.last_published();
+        let all = self.0.iter().map(last).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        Ok(all.into_iter().flatten().max().unwrap_or(0))
     }
 
     fn publish(&mut self, n: u64, fired: &[Fired]) -> Result<(), String> {

@@ -23,6 +23,7 @@ use timely::{
 
 use super::{
     evaluating::{Emitted, Evaluator, RuleFailure},
+    reload::Bounded,
     route::by_key,
     schedule::{EvaluateGauge, Schedule},
     signal::{Saver, Shelf, Signal, Stored},
@@ -47,6 +48,8 @@ pub struct Workings {
     pub saver: Box<dyn Saver>,
     /// Shows what happens.
     pub gauge: Rc<Cell<EvaluateGauge>>,
+    /// Bounds the memory of keys, if it is to be bounded.
+    pub bounded: Option<Bounded>,
     /// Takes what could not be done, in words.
     pub refused: Rc<RefCell<Vec<String>>>,
 }
@@ -59,7 +62,7 @@ pub fn evaluate<'s>(
     stored: StreamVec<'s, u64, Stored>,
     workings: Workings,
 ) -> Evaluated<'s> {
-    let Workings { shelf, evaluator, saver, gauge, refused } = workings;
+    let Workings { shelf, evaluator, saver, gauge, bounded, refused } = workings;
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("evaluate".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
@@ -72,10 +75,17 @@ pub fn evaluate<'s>(
     let mut failures_output =
         OutputBuilder::<_, CapacityContainerBuilder<Vec<RuleFailure>>>::from(failures_output);
     let place = (scope.index(), scope.peers());
+    if let Some(bounded) = &bounded {
+        let address = builder.operator_info().address.to_vec();
+        bounded.loader.wakes(scope.worker().sync_activator_for(address));
+    }
     let activator = scope.activator_for(builder.operator_info().address);
     builder.build(move |initial| {
         drop(initial);
         let mut schedule = Schedule::<[Capability<u64>; 2]>::new(evaluator, shelf, saver, place);
+        if let Some(bounded) = bounded {
+            schedule.bound(bounded);
+        }
         move |frontiers| {
             signals.for_each(|_, words| words.drain(..).for_each(|word| schedule.hear(&word)));
             routed.for_each(|time, batch| {

@@ -10,8 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use self::saving::Unsaved;
-pub use self::saving::{StateNames, route_correction};
+use self::{eviction::Memory, saving::Unsaved};
+pub use self::{
+    eviction::MemoryGauge,
+    saving::{StateNames, route_correction},
+};
 use super::judge::{EvaluateCounts, Judge, Seen};
 use crate::{
     calculator::Runner,
@@ -27,9 +30,10 @@ use crate::{
         plan::{KeyFields, RulePlan},
         spec::KeyBy,
     },
-    state::{Armed, KeyId, RULE_LEVEL_BIT, RuleState, Store},
+    state::{Armed, KeyBlock, KeyId, RULE_LEVEL_BIT, RuleState, Store},
 };
 
+mod eviction;
 mod saving;
 
 /// An event further ahead of `now` than this (ms) counts as `now`.
@@ -68,6 +72,8 @@ pub struct Evaluator {
     counts: EvaluateCounts,
     /// What changed since the last checkpoint.
     unsaved: Unsaved,
+    /// How much may be in memory, and what is not.
+    memory: Memory,
 }
 
 /// Why a rule fired.
@@ -88,6 +94,7 @@ impl Evaluator {
             clock: i64::MIN,
             counts: EvaluateCounts::default(),
             unsaved: Unsaved::default(),
+            memory: Memory::default(),
         };
         evaluator.install(book);
         evaluator
@@ -101,6 +108,7 @@ impl Evaluator {
             let kept = self.book.at_slot(plan.slot).filter(same).and_then(|i| former.get_mut(i)?.take());
             self.runners.push(kept.unwrap_or_else(|| plan.conditions.iter().map(|_| None).collect()));
         }
+        self.memory.install(&book);
         self.book = book;
     }
 
@@ -119,13 +127,14 @@ impl Evaluator {
         self.store.len()
     }
 
-    /// Evaluates one routed record; made under the same book.
+    /// Evaluates one routed record; made under the same book. Its key is not [evicted](Self::is_evicted).
     pub fn record(&mut self, record: &RoutedRecord<'_>, out: &mut Emitted) {
         self.counts.records += 1;
         let id = self.store.entry(record.hash, record.key_group, record.key);
         let block = self.store.block_mut(id);
         let now = record.now.max(block.last_now);
         block.last_now = now;
+        block.recent = true;
         if block.next_deadline < now {
             self.run_key(id, now, out);
         }
@@ -193,15 +202,15 @@ impl Evaluator {
 
     /// Takes the key's state of a rule as it stands at `now`, a fresh one if there is none; and whether it is listed as unsaved.
     fn enter(&mut self, plan: &RulePlan, id: KeyId, now: i64) -> (RuleState, bool) {
-        let block = self.store.block_mut(id);
         let mut fresh = RuleState::fresh(plan, now);
-        let Some(mut state) = block.take(plan.slot) else {
+        // What is stored of another key or life of the rule is named otherwise.
+        let Some(mut state) = self.store.take(id, plan.slot).filter(|state| state.is_of(plan)) else {
             fresh.enter(plan);
             return (fresh, false);
         };
         let listed = state.dirty != 0;
         state.enter(plan);
-        if is_over(plan, &state, &block.key, now) {
+        if is_over(plan, &state, &self.store.block(id).key, now) {
             fresh.enter(plan);
             // What was stored is to be overwritten.
             fresh.dirty_all();
@@ -212,6 +221,9 @@ impl Evaluator {
 
     /// Puts a state back into its key's block, unless it is as good as new, and files its timers.
     fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState, listed: bool) {
+        if state.dirty != 0 {
+            self.store.block_mut(id).changed_in = self.unsaved.next;
+        }
         if state.is_fresh(plan) {
             if state.dirty != 0 {
                 self.unsaved.removed.push((plan.slot, self.store.block(id).key.clone()));
@@ -222,12 +234,12 @@ impl Evaluator {
             self.unsaved.changed.push((id, plan.slot));
         }
         let deadline = state.next_deadline(plan.publish);
-        let block = self.store.block_mut(id);
         if deadline < i64::MAX {
+            let block = self.store.block_mut(id);
             block.next_deadline = block.next_deadline.min(deadline);
             self.timers.push(Reverse((deadline, id, state.slot)));
         }
-        block.put(state);
+        self.store.put(id, state);
     }
 
     /// Runs the timers of one key with deadlines below `now`, earliest first.
@@ -252,8 +264,14 @@ impl Evaluator {
     /// Runs the next timer of one rule and key, if it is due at `deadline`.
     fn run_rule(&mut self, book: &RuleBook, rule: usize, id: KeyId, deadline: i64, out: &mut Emitted) {
         let plan = &*book.rules[rule];
-        if self.store.block(id).position(plan.slot).is_none() {
-            return;
+        let block = self.store.block(id);
+        match block.position(plan.slot) {
+            None => return,
+            Some(position) if !block.rules[position].is_of(plan) => {
+                self.store.take(id, plan.slot);
+                return;
+            }
+            Some(_) => {}
         }
         let (mut state, listed) = self.enter(plan, id, deadline);
         if plan.rule_level {
@@ -266,6 +284,9 @@ impl Evaluator {
                 judge(plan, &mut aside.1, &mut self.runners[rule], &mut self.counts, &mut failures);
             if let Some(armed) = judge.state.next_armed().filter(|a| a.deadline == deadline).cloned() {
                 judge.drop_timer(&armed);
+            }
+            if deadline == plan.publish - 1 {
+                judge.state.extra_mut().judge_at_publish = false;
             }
             state.extra_mut().before_pause = Some(aside);
         }
@@ -318,31 +339,43 @@ impl Evaluator {
         true
     }
 
-    /// Looks at the next `budget` keys, round and round, and forgets what is no longer needed: states of rules that are gone, of keys
-    /// idle beyond `ttl`, and of people who left the crowd long ago. What a pause that is over put aside is settled.
+    /// Looks at the next `budget` keys, round and round, and forgets what is no longer needed: states of rules that are gone or keyed
+    /// otherwise, of keys idle beyond `ttl`, and of people who left the crowd long ago. What a pause that is over put aside is settled.
     pub fn sweep(&mut self, budget: usize) {
         let (book, clock) = (Arc::clone(&self.book), self.clock);
         for _ in 0..budget.min(self.store.places()) {
             let Some(id) = self.store.next_in_turn() else { continue };
-            let Evaluator { store, unsaved, .. } = self;
-            let block = store.block_mut(id);
-            let key = &block.key;
-            block.rules.retain_mut(|state| {
-                let Some(rule) = book.at_slot(state.slot) else { return false };
-                let plan = &*book.rules[rule];
-                if state.before_pause().is_some() {
+            let Evaluator { store, unsaved, timers, .. } = self;
+            let KeyBlock { key, rules, next_deadline, changed_in, .. } = store.block_mut(id);
+            let mut lighter = 0;
+            rules.retain_mut(|state| {
+                let of = book.at_slot(state.slot).map(|rule| &*book.rules[rule]);
+                let Some(plan) = of.filter(|plan| state.is_of(plan)) else {
+                    lighter += state.weight as usize;
+                    return false;
+                };
+                let paused = state.before_pause().is_some();
+                if paused {
                     let listed = state.dirty != 0;
-                    state.enter(plan);
+                    if let Some(deadline) = state.settle(plan) {
+                        *next_deadline = deadline.min(*next_deadline);
+                        timers.push(Reverse((deadline, id, state.slot)));
+                    }
                     if state.dirty != 0 && !listed {
                         unsaved.changed.push((id, state.slot));
                     }
                 }
-                let over = is_over(plan, state, key, clock);
+                let over = is_over(plan, state, key, clock) || (paused && state.is_fresh(plan));
                 if over {
                     unsaved.removed.push((state.slot, key.clone()));
+                    lighter += state.weight as usize;
+                }
+                if over || state.dirty != 0 {
+                    *changed_in = unsaved.next;
                 }
                 !over
             });
+            store.lighten(lighter);
             store.remove_if_idle(id, clock);
         }
     }
@@ -386,7 +419,7 @@ fn is_over(plan: &RulePlan, state: &RuleState, key: &str, now: i64) -> bool {
     plan.spec.ttl.is_some_and(|ttl| now.saturating_sub(state.touched) > ttl.0)
         || (!plan.departed.is_empty()
             && guid_of(&plan.key, &key::show(&plan.key, key))
-                .is_some_and(|guid| plan.departed.iter().any(|d| d.drops(guid, now))))
+                .is_some_and(|guid| plan.departed.iter().any(|d| d.drops(guid, state.touched, now))))
 }
 
 fn judge<'j>(

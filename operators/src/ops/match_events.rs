@@ -163,6 +163,7 @@ pub fn match_events<'s>(
                         | Signal::Checkpoint { .. }
                         | Signal::Correct { .. }
                         | Signal::Committed(_)
+                        | Signal::Folded(_)
                         | Signal::Hold(_) => {}
                     }
                 }

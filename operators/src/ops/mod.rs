@@ -9,10 +9,12 @@ pub mod evaluating;
 mod judge;
 pub mod match_events;
 pub mod matching;
+pub mod reload;
 pub mod route;
 mod schedule;
 pub mod signal;
 
 pub use judge::EvaluateCounts;
+pub use reload::{Bounded, Loaded, Loader, Wanted};
 pub use schedule::EvaluateGauge;
 pub use signal::{Correction, NoSaver, Part, Saver, Shelf, Signal, Start, Stored};

@@ -10,7 +10,9 @@
 //! - A trigger belongs to the first checkpoint that is saved after it fired.
 //! - Clocks told at epoch e are applied when all frontiers have passed e, so every record that bears on a timer was
 //!   evaluated before it runs. The clock is the least of all partitions'.
-//! - Capabilities are held for waiting records and clocks only. What waits is bounded by how far sources read ahead.
+//! - Records of a key that is not in memory wait until it is read back, others go on; a barrier waits until no key is
+//!   being read back. Timers that the clock makes due bring their keys back, and hold up nothing but barriers.
+//! - Capabilities are held for waiting records and clocks, and for keys that are being read back. What waits is bounded by how far sources read ahead.
 //! - One call of [`Schedule::work`] does a bounded amount, so that a worker shows that it is alive.
 
 use std::{
@@ -19,8 +21,9 @@ use std::{
 };
 
 use super::{
-    evaluating::{Emitted, Evaluator, StateNames, route_correction},
+    evaluating::{Emitted, Evaluator, MemoryGauge, StateNames, route_correction},
     judge::EvaluateCounts,
+    reload::{Bounded, Reloads},
     route::owner,
     signal::{Barrier, Correction, Part, Saver, Shelf, Signal, Start, Stored},
 };
@@ -35,6 +38,9 @@ const SLICE: u64 = 4_096;
 const SAVED: usize = 8_192;
 /// Keys looked at per epoch for state that can go.
 const SWEEP: usize = 2_000;
+
+/// Places looked at for keys that can leave memory, per record or key that came in.
+const LOOKS: usize = 2;
 
 /// What an `evaluate` shows of itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +65,14 @@ pub struct EvaluateGauge {
     pub unreadable: u64,
     /// Whether stored state is still being taken in.
     pub restoring: bool,
+    /// Bytes of keys and states in memory, about; 0 without a bound.
+    pub state_bytes: usize,
+    /// Keys out of memory.
+    pub evicted_keys: usize,
+    /// Keys read back into memory.
+    pub reloads: u64,
+    /// Records that wait for their keys to be read back.
+    pub reload_waiting: usize,
 }
 
 struct Waiting<C> {
@@ -85,6 +99,8 @@ pub(super) struct Schedule<C> {
     /// Which worker this is, and of how many.
     place: (usize, usize),
     restoring: Option<Restoring>,
+    /// What waits for keys that are not in memory, if memory is bounded.
+    reloads: Option<Reloads<C>>,
     /// Triggers since the last checkpoint, if they are part of it.
     held: Vec<Fired>,
     refused: Vec<String>,
@@ -103,7 +119,7 @@ struct Restoring {
     late: HashMap<(String, String), (u64, Option<String>)>,
 }
 
-impl<C> Schedule<C> {
+impl<C: Clone> Schedule<C> {
     /// `place` says which worker this is, and of how many.
     pub(super) fn new(
         evaluator: Evaluator,
@@ -117,6 +133,7 @@ impl<C> Schedule<C> {
             saver,
             place,
             restoring: Some(Restoring::default()),
+            reloads: None,
             held: Vec::new(),
             refused: Vec::new(),
             waiting: VecDeque::new(),
@@ -128,11 +145,21 @@ impl<C> Schedule<C> {
         }
     }
 
+    /// Bounds the memory of keys; to be called first.
+    pub(super) fn bound(&mut self, bounded: Bounded) {
+        self.evaluator.bound(bounded.bytes);
+        self.reloads = Some(Reloads::new(bounded.loader));
+    }
+
     /// A word of worker 0.
     pub(super) fn hear(&mut self, word: &Signal) {
         match (word, self.restoring.as_mut()) {
             (Signal::Epoch(epoch), _) => self.announced = Some(*epoch),
-            (Signal::Start(start), Some(restoring)) => restoring.start = Some(Arc::clone(start)),
+            (Signal::Start(start), Some(restoring)) => {
+                restoring.start = Some(Arc::clone(start));
+                self.evaluator.resume(start.checkpoint.unwrap_or(0));
+            }
+            (Signal::Folded(n), _) => self.evaluator.folded(*n),
             _ => self.barriers.extend(word.barrier()),
         }
     }
@@ -144,9 +171,12 @@ impl<C> Schedule<C> {
             restoring.early.extend(stored);
             return;
         }
+        let mut taken = 0;
         for stored in stored {
+            taken += 1;
             take_in(&mut self.evaluator, restoring, stored, &mut self.gauge, &mut self.refused);
         }
+        self.evaluator.evict(LOOKS * taken);
     }
 
     /// All stored state has come, if `closed`.
@@ -155,8 +185,10 @@ impl<C> Schedule<C> {
         let (Some(start), true, true) = (&restoring.start, restoring.names.is_some(), closed) else { return };
         let (clock, late) = (start.clock(), std::mem::take(&mut restoring.late));
         for ((name, key), (_, text)) in late {
-            let stored = Stored { hash: 0, order: 0, name, key, text };
-            take_in(&mut self.evaluator, restoring, stored, &mut self.gauge, &mut self.refused);
+            let Some(names) = &restoring.names else { continue };
+            let change = Change { name: &name, key: &key, text: text.as_deref() };
+            let read = self.evaluator.restore_unfolded(names, &change);
+            note_restored(read, &mut self.gauge, &mut self.refused);
         }
         self.evaluator.restored(clock);
         self.restoring = None;
@@ -188,10 +220,24 @@ impl<C> Schedule<C> {
         all_stored: bool,
         emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
     ) -> bool {
-        // Records as far as they may go, then the barrier that held back the rest, and so on.
+        let more = self.work_on(routed_reached, all_passed, all_stored, emit);
+        if let Some(reloads) = &mut self.reloads {
+            reloads.request();
+        }
+        more
+    }
+
+    /// Records as far as they may go, then the barrier that held back the rest, and so on.
+    fn work_on(
+        &mut self,
+        routed_reached: &dyn Fn(u64) -> bool,
+        all_passed: &dyn Fn(u64) -> bool,
+        all_stored: bool,
+        emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
+    ) -> bool {
         loop {
             self.end_restoring(all_stored);
-            if self.restoring.is_none() && !self.evaluate(emit) {
+            if self.restoring.is_none() && !(self.take_back(emit) && self.evaluate(emit)) {
                 return true;
             }
             match self.pass(routed_reached) {
@@ -202,31 +248,80 @@ impl<C> Schedule<C> {
         }
     }
 
+    /// Takes in keys that are read back, with all that waits for them. False if the slice was used up.
+    fn take_back(&mut self, emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C)) -> bool {
+        let Schedule { evaluator, reloads: Some(reloads), saver, held, refused, gauge, .. } = self else {
+            return true;
+        };
+        let enough = evaluator.counts().work() + SLICE;
+        let mut emitted = Emitted::default();
+        for taken in 0..SLICE as usize {
+            if evaluator.counts().work() >= enough {
+                self.evict(LOOKS * taken);
+                return false;
+            }
+            let Some((loaded, waiting)) = reloads.next() else {
+                self.evict(LOOKS * taken);
+                return true;
+            };
+            let before = refused.len();
+            let id = evaluator.reload(&loaded, refused);
+            gauge.unreadable += (refused.len() - before) as u64;
+            for (record, capability) in waiting.records() {
+                evaluator.record(&record, &mut emitted);
+                give(&**saver, held, &mut emitted, capability, emit);
+            }
+            if let Some(capability) = waiting.due() {
+                evaluator.catch_up(id, &mut emitted);
+                give(&**saver, held, &mut emitted, capability, emit);
+            }
+        }
+        false
+    }
+
+    /// Lets keys go that need not be in memory; but not those that a correction waits for.
+    fn evict(&mut self, looks: usize) {
+        if !matches!(self.barriers.front(), Some((_, Barrier::Correct(_)))) {
+            self.evaluator.evict(looks);
+        }
+    }
+
     /// Evaluates what need not wait. False if the slice was used up.
     fn evaluate(&mut self, emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C)) -> bool {
         let barrier = self.barriers.front().map_or(u64::MAX, |(at, _)| *at);
         let enough = self.evaluator.counts().work() + SLICE;
         let mut emitted = Emitted::default();
-        let mut next = 0;
+        let (mut next, mut seen) = (0, 0);
         while let Some(first) = self.waiting.get_mut(next) {
             if self.announced.is_none_or(|a| first.epoch > a) || first.epoch >= barrier {
                 next += 1;
                 continue;
             }
-            while first.done < first.batch.len() && self.evaluator.counts().work() < enough {
+            while first.done < first.batch.len() && self.evaluator.counts().work() < enough && seen < SLICE {
                 // What does not hold together comes from no peer of ours; see `wire`.
                 if let Some(record) = first.batch.get(first.done) {
-                    self.evaluator.record(&record, &mut emitted);
+                    match &mut self.reloads {
+                        Some(reloads)
+                            if self.evaluator.is_evicted(record.hash, record.key_group, record.key) =>
+                        {
+                            let at = (first.epoch, &first.capability);
+                            reloads.hold(&record, at, |key| self.evaluator.wanted(key));
+                        }
+                        _ => self.evaluator.record(&record, &mut emitted),
+                    }
                 }
                 first.done += 1;
+                seen += 1;
             }
             give(&*self.saver, &mut self.held, &mut emitted, &first.capability, emit);
             if first.done < first.batch.len() {
+                self.evict(LOOKS * seen as usize);
                 return false;
             }
             self.gauge.waiting_bytes -= first.batch.bytes();
             self.waiting.remove(next);
         }
+        self.evict(LOOKS * seen as usize);
         true
     }
 
@@ -235,6 +330,9 @@ impl<C> Schedule<C> {
         let Some((at, barrier)) = self.barriers.front() else { return Passed::Not };
         let at = *at;
         if self.announced.is_none_or(|a| a < at) || !routed_reached(at) {
+            return Passed::Not;
+        }
+        if self.reloads.as_ref().is_some_and(|reloads| !reloads.is_empty()) {
             return Passed::Not;
         }
         match barrier {
@@ -262,14 +360,31 @@ impl<C> Schedule<C> {
                     self.saver.save(n, Part::Triggers(std::mem::take(&mut self.held)));
                 }
                 self.saver.save(n, Part::End);
+                self.evaluator.saved(n);
             }
             Barrier::Correct(corrections) => {
                 let corrections = Arc::clone(corrections);
+                if self.awaits(&corrections) {
+                    return Passed::Not;
+                }
                 corrections.iter().for_each(|correction| self.correct(correction));
             }
         }
         self.barriers.pop_front();
         Passed::Wholly
+    }
+
+    /// Has keys read back that corrections are of. Whether there are any.
+    fn awaits(&mut self, corrections: &[Correction]) -> bool {
+        let Schedule { evaluator, reloads: Some(reloads), .. } = self else { return false };
+        let mut awaits = false;
+        for c in corrections {
+            if let Some(key) = evaluator.awaits(&c.rule_id, &c.condition, &c.key) {
+                awaits = true;
+                reloads.want(key, |key| evaluator.wanted(key));
+            }
+        }
+        awaits
     }
 
     /// Corrects a state, if its key is this worker's. What makes no sense is refused by the first worker alone.
@@ -294,9 +409,11 @@ impl<C> Schedule<C> {
         all_passed: &dyn Fn(u64) -> bool,
         emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
     ) -> bool {
+        let barrier = self.barriers.front().map_or(u64::MAX, |(at, _)| *at);
         while let Some(mut entry) = self.told.first_entry() {
             let epoch = *entry.key();
-            if !all_passed(epoch) || self.waiting.iter().any(|w| w.epoch <= epoch) {
+            // A barrier that waits for keys holds back the timers behind it, as it does records.
+            if epoch >= barrier || !all_passed(epoch) || self.waiting.iter().any(|w| w.epoch <= epoch) {
                 break;
             }
             let (capability, clocks) = entry.get_mut();
@@ -309,19 +426,41 @@ impl<C> Schedule<C> {
                 let mut emitted = Emitted::default();
                 let done = self.evaluator.advance(*clock, SLICE, &mut emitted);
                 give(&*self.saver, &mut self.held, &mut emitted, capability, emit);
+                let Schedule { evaluator, reloads, .. } = self;
+                let mut due = Vec::new();
+                let room = reloads.as_ref().map_or(usize::MAX, Reloads::room);
+                let woken = evaluator.wake(*clock, room, &mut due);
+                if let Some(reloads) = reloads {
+                    due.into_iter()
+                        .for_each(|key| reloads.wake(key, capability, |key| evaluator.wanted(key)));
+                }
                 if !done {
                     return false;
+                }
+                if !woken {
+                    // There is more when some of them are back.
+                    return true;
                 }
             }
             entry.remove();
             self.evaluator.sweep(SWEEP);
+            self.evict(SWEEP);
         }
         true
     }
 
     /// What it shows of itself.
     pub(super) fn gauge(&self) -> EvaluateGauge {
-        EvaluateGauge { counts: self.evaluator.counts(), keys: self.evaluator.keys(), ..self.gauge }
+        let MemoryGauge { bytes, evicted, reloads } = self.evaluator.memory();
+        EvaluateGauge {
+            counts: self.evaluator.counts(),
+            keys: self.evaluator.keys(),
+            state_bytes: bytes,
+            evicted_keys: evicted,
+            reloads,
+            reload_waiting: self.reloads.as_ref().map_or(0, Reloads::records),
+            ..self.gauge
+        }
     }
 }
 
@@ -366,8 +505,12 @@ fn take_in(
     }
     let Some(names) = &restoring.names else { return };
     let change = Change { name: &stored.name, key: &stored.key, text: stored.text.as_deref() };
+    note_restored(evaluator.restore(names, &change), gauge, refused);
+}
+
+fn note_restored(read: Result<(), String>, gauge: &mut EvaluateGauge, refused: &mut Vec<String>) {
     gauge.restored += 1;
-    if let Err(reason) = evaluator.restore(names, &change) {
+    if let Err(reason) = read {
         gauge.unreadable += 1;
         refused.push(reason);
     }

@@ -46,6 +46,8 @@ pub enum Signal {
     },
     /// A checkpoint with these positions is durable.
     Committed(Arc<Vec<(u32, u64)>>),
+    /// Checkpoints up to this one are part of the readable state.
+    Folded(u64),
     /// Whether sources are to pause.
     Hold(bool),
 }
@@ -170,6 +172,7 @@ impl Signal {
             | Signal::Prepare(_)
             | Signal::Start(_)
             | Signal::Committed(_)
+            | Signal::Folded(_)
             | Signal::Hold(_) => None,
         }
     }

@@ -122,13 +122,15 @@ pub struct Departed {
 }
 
 impl Departed {
-    /// Whether a user's state is to be dropped by now.
-    pub fn drops(&self, guid: u64, now: i64) -> bool {
-        now.saturating_sub(self.at) >= KEPT_AFTER_LEAVING && self.guids.contains(guid)
+    /// Whether a user's state, last touched then, is to be dropped by now. What was touched after the seven days is of somebody who
+    /// came back.
+    pub fn drops(&self, guid: u64, touched: i64, now: i64) -> bool {
+        let until = self.at.saturating_add(KEPT_AFTER_LEAVING);
+        now >= until && touched < until && self.guids.contains(guid)
     }
 
-    /// What remains to be remembered when a crowd changes at `now`: who left now, and who left before, did not come back, and may
-    /// still have state.
+    /// What remains to be remembered when a crowd changes at `now`: who left now, and who left before, did not come back in time, and
+    /// may still have state.
     pub fn after(
         former: &[Departed],
         before: Option<&Crowd>,
@@ -138,13 +140,16 @@ impl Departed {
         // State is swept out bit by bit; a day is ample.
         let lasts = KEPT_AFTER_LEAVING + 24 * 3_600_000;
         let Some(crowd) = crowd else { return Vec::new() };
-        let still_out = former
-            .iter()
-            .filter(|d| now.saturating_sub(d.at) < lasts)
-            .map(|d| Departed { at: d.at, guids: Crowd::new(&*d.guids.members - &*crowd.members) });
-        let leaving =
-            before.map(|before| Departed { at: now, guids: Crowd::new(&*before.members - &*crowd.members) });
+        let still_out = former.iter().filter(|d| now.saturating_sub(d.at) < lasts).map(|d| {
+            let late = now.saturating_sub(d.at) >= KEPT_AFTER_LEAVING;
+            if late { d.clone() } else { d.without(crowd) }
+        });
+        let leaving = before.map(|before| Departed { at: now, guids: before.clone() }.without(crowd));
         still_out.chain(leaving).filter(|d| !d.guids.is_empty()).collect()
+    }
+
+    fn without(&self, crowd: &Crowd) -> Departed {
+        Departed { at: self.at, guids: Crowd::new(&*self.guids.members - &*crowd.members) }
     }
 }
 
@@ -162,9 +167,15 @@ mod tests {
             second,
             [Departed { at: 0, guids: crowd(&[1]) }, Departed { at: day, guids: crowd(&[3]) }]
         );
-        let drops = |guid, now| second.iter().any(|d| d.drops(guid, now));
+        let drops = |guid, now| second.iter().any(|d| d.drops(guid, 0, now));
         assert!(!drops(1, 7 * day - 1) && drops(1, 7 * day) && !drops(3, 7 * day) && drops(3, 8 * day));
         assert!(!drops(2, 100 * day), "came back");
+        let late = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[1, 2])), 7 * day);
+        assert_eq!(late, second, "too late");
+        assert!(
+            late[0].drops(1, 7 * day - 1, 7 * day) && !late[0].drops(1, 7 * day, 100 * day),
+            "begins anew"
+        );
         let third = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[2])), 8 * day);
         assert_eq!(third, [Departed { at: day, guids: crowd(&[3]) }]);
         assert_eq!(Departed::after(&third, Some(&crowd(&[2])), None, 8 * day), []);

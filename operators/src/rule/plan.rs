@@ -34,7 +34,8 @@ pub struct RulePlan {
     pub skipped: BTreeSet<u64>,
     /// People who left the crowd.
     pub departed: Vec<Departed>,
-    /// Whether there is rule-level state beside the conditions': what a firing, an edge, a timer, a pause or `ttl` leaves.
+    /// Whether there is rule-level state beside the conditions': what a firing, an edge, a timer, a pause or `ttl` leaves, and when
+    /// people were last seen, if some have left.
     pub rule_level: bool,
     /// `key_by`, as the trigger shows it.
     pub key: KeyFields,
@@ -195,6 +196,7 @@ impl RulePlan {
         self.rule_level = self.spec.limit.is_some()
             || self.spec.ttl.is_some()
             || self.pause.is_some()
+            || !self.departed.is_empty()
             || !matches!(self.trigger, TriggerPlan::Event(_))
             || self.conditions.iter().any(|c| c.program.timer().is_some());
     }

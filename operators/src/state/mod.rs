@@ -6,10 +6,13 @@
 
 pub mod delta;
 pub mod entry;
+pub mod evicted;
 pub mod rule_state;
 pub mod store;
 pub mod text;
+mod weight;
 
 pub use delta::Delta;
+pub use evicted::Evicted;
 pub use rule_state::{Armed, Extra, RULE_LEVEL_BIT, RuleState};
 pub use store::{KeyBlock, KeyId, Store};

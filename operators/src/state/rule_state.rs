@@ -23,6 +23,8 @@ pub struct RuleState {
     pub extra: Option<Box<Extra>>,
     /// What changed since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
     pub dirty: u64,
+    /// What it counted for when it was last put into its store, bytes.
+    pub weight: u32,
 }
 
 /// Marks changed rule-level state in [`RuleState::dirty`].
@@ -72,6 +74,7 @@ impl RuleState {
             touched: now,
             extra: None,
             dirty: 0,
+            weight: 0,
         }
     }
 
@@ -80,9 +83,24 @@ impl RuleState {
         self.dirty = u64::MAX;
     }
 
+    /// Whether it is of the rule as it is: of the same `key_by`, and of the same life if the rule was retired and published again.
+    pub fn is_of(&self, plan: &RulePlan) -> bool {
+        self.layout.rule == plan.layout.rule
+    }
+
+    /// [Enters](RuleState::enter) without being touched. Gives the instant of its next timer if that is another one now.
+    pub fn settle(&mut self, plan: &RulePlan) -> Option<i64> {
+        let before = self.next_deadline(plan.publish);
+        self.enter(plan);
+        let after = self.next_deadline(plan.publish);
+        (after != before && after < i64::MAX).then_some(after)
+    }
+
     /// Brings the state to where the rule stands: its version, and its pauses. A pause that has ended leaves the state as it is, or
     /// as it stood when the pause began; one that goes on keeps that aside.
     pub fn enter(&mut self, plan: &RulePlan) {
+        // To its store it counts as before until it is put there anew.
+        let weight = self.weight;
         self.migrate(plan);
         let ended =
             self.extra.as_deref_mut().and_then(|e| e.before_pause.take_if(|b| Some(b.0) != plan.pause));
@@ -98,6 +116,7 @@ impl RuleState {
             let before = self.clone();
             self.extra_mut().before_pause = Some(Box::new((pause, before)));
         }
+        self.weight = weight;
     }
 
     /// Carries the state over to another version of the rule: conditions that both have keep their cells and timers, others start
@@ -112,7 +131,7 @@ impl RuleState {
         }
         let mut fresh = RuleState::fresh(plan, self.touched);
         fresh.dirty_all();
-        if self.layout.rule != plan.layout.rule {
+        if !self.is_of(plan) {
             *self = fresh;
             return;
         }

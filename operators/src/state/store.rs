@@ -1,8 +1,11 @@
-//! All keys of a worker.
+//! All keys of a worker that are in memory.
+//!
+//! **Invariant**: what a store [weighs](Store::weigh), its states bring with them when they are put in and take along when they are
+//! taken out. So `bytes` never drifts; a state that is changed in place is weighed again when it is next put in.
 
 use hashbrown::HashTable;
 
-use super::RuleState;
+use super::{RuleState, weight};
 
 /// Where a key lies in a [`Store`]. May come to mean another key once its own was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,24 +24,15 @@ pub struct KeyBlock {
     pub last_now: i64,
     /// The key's next timer, unix ms; `i64::MAX` if there is none. Never later than the true one.
     pub next_deadline: i64,
+    /// The checkpoint that has the latest change, or will have it; 0 if that lies before the start, `u64::MAX` if there was none.
+    pub changed_in: u64,
+    /// Whether it was used since eviction last looked at it.
+    pub recent: bool,
     /// The rules it has met, ascending by slot.
     pub rules: Vec<RuleState>,
 }
 
 impl KeyBlock {
-    /// Takes a rule's state out, to be put back after use.
-    pub fn take(&mut self, slot: u32) -> Option<RuleState> {
-        self.rules.binary_search_by_key(&slot, |r| r.slot).ok().map(|i| self.rules.remove(i))
-    }
-
-    /// Puts a rule's state in.
-    pub fn put(&mut self, state: RuleState) {
-        match self.rules.binary_search_by_key(&state.slot, |r| r.slot) {
-            Ok(i) => self.rules[i] = state,
-            Err(i) => self.rules.insert(i, state),
-        }
-    }
-
     /// The position of a rule's state.
     pub fn position(&self, slot: u32) -> Option<usize> {
         self.rules.binary_search_by_key(&slot, |r| r.slot).ok()
@@ -52,6 +46,9 @@ pub struct Store {
     blocks: Vec<KeyBlock>,
     free: Vec<u32>,
     swept: usize,
+    hand: usize,
+    weighs: bool,
+    bytes: usize,
 }
 
 impl Store {
@@ -67,7 +64,7 @@ impl Store {
 
     /// The key's block, made if there is none.
     pub fn entry(&mut self, hash: u64, group: u32, key: &str) -> KeyId {
-        let Store { table, blocks, free, .. } = self;
+        let Store { table, blocks, free, weighs, bytes, .. } = self;
         let same = |id: &u32| {
             let block = &blocks[*id as usize];
             block.hash == hash && block.group == group && *block.key == *key
@@ -81,8 +78,11 @@ impl Store {
             key: key.into(),
             last_now: i64::MIN,
             next_deadline: i64::MAX,
+            changed_in: u64::MAX,
+            recent: false,
             rules: Vec::new(),
         };
+        *bytes += if *weighs { weight::of_key(key) } else { 0 };
         let id = match free.pop() {
             Some(id) => {
                 blocks[id as usize] = block;
@@ -107,6 +107,52 @@ impl Store {
         &mut self.blocks[id.0 as usize]
     }
 
+    /// Weighs what is put in from now on; to be called while it is empty.
+    pub fn weigh(&mut self) {
+        self.weighs = true;
+    }
+
+    /// Bytes of all keys and their states, about; 0 if nothing is weighed.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes a key's state of a rule out, to be put back after use.
+    pub fn take(&mut self, id: KeyId, slot: u32) -> Option<RuleState> {
+        let block = &mut self.blocks[id.0 as usize];
+        let state = block.position(slot).map(|position| block.rules.remove(position))?;
+        self.bytes -= state.weight as usize;
+        Some(state)
+    }
+
+    /// Puts a key's state of a rule in.
+    pub fn put(&mut self, id: KeyId, mut state: RuleState) {
+        if self.weighs {
+            state.weight = weight::of_state(&state);
+            self.bytes += state.weight as usize;
+        }
+        let rules = &mut self.blocks[id.0 as usize].rules;
+        match rules.binary_search_by_key(&state.slot, |r| r.slot) {
+            Ok(i) => self.bytes -= std::mem::replace(&mut rules[i], state).weight as usize,
+            Err(i) => rules.insert(i, state),
+        }
+    }
+
+    /// Keeps those of a key's states that are to be kept.
+    pub fn retain(&mut self, id: KeyId, mut keep: impl FnMut(&RuleState) -> bool) {
+        let Store { blocks, bytes, .. } = self;
+        blocks[id.0 as usize].rules.retain(|state| {
+            let keep = keep(state);
+            *bytes -= if keep { 0 } else { state.weight as usize };
+            keep
+        });
+    }
+
+    /// States of a key were let go that weighed so much.
+    pub fn lighten(&mut self, weight: usize) {
+        self.bytes -= weight;
+    }
+
     /// All blocks in use.
     pub fn blocks(&self) -> impl Iterator<Item = &KeyBlock> {
         self.table.iter().map(|id| &self.blocks[*id as usize])
@@ -126,16 +172,34 @@ impl Store {
         self.blocks.len()
     }
 
+    /// As [`next_in_turn`](Self::next_in_turn), with a hand of its own.
+    pub fn next_under_hand(&mut self) -> Option<KeyId> {
+        if self.blocks.is_empty() {
+            return None;
+        }
+        self.hand = (self.hand + 1) % self.blocks.len();
+        Some(KeyId(self.hand as u32))
+    }
+
+    /// Takes a key out with all its states; `None` if its place is free.
+    pub fn remove(&mut self, id: KeyId) -> Option<KeyBlock> {
+        let Store { table, blocks, free, weighs, bytes, .. } = self;
+        let block = &mut blocks[id.0 as usize];
+        table.find_entry(block.hash, |i| *i == id.0).ok()?.remove();
+        let block = std::mem::take(block);
+        if *weighs {
+            let states: usize = block.rules.iter().map(|state| state.weight as usize).sum();
+            *bytes -= weight::of_key(&block.key) + states;
+        }
+        free.push(id.0);
+        Some(block)
+    }
+
     /// Deletes a key that has no state left and was last seen before `before`.
     pub fn remove_if_idle(&mut self, id: KeyId, before: i64) {
-        let block = &mut self.blocks[id.0 as usize];
-        if block.rules.is_empty()
-            && block.last_now < before
-            && let Ok(entry) = self.table.find_entry(block.hash, |i| *i == id.0)
-        {
-            entry.remove();
-            *block = KeyBlock::default();
-            self.free.push(id.0);
+        let block = &self.blocks[id.0 as usize];
+        if block.rules.is_empty() && block.last_now < before {
+            self.remove(id);
         }
     }
 

@@ -60,7 +60,8 @@ pub trait CheckpointStore: Send {
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if the generation is no longer the owner's, [`CheckpointError::OutOfOrder`] if `n` is not above the
-    /// last one committed (unless it is the very same commit).
+    /// last one committed (unless it is the very same commit), or if the store has gone back behind the last one that this handle
+    /// knows: what the manifest lists may have gone with it.
     fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError>;
 
     /// The last commit, whoever made it.

@@ -12,8 +12,9 @@
 //! later than that publishes its last checkpoint's triggers again.
 
 use std::{
+    sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -25,6 +26,7 @@ use rdkafka::{
 };
 
 use super::{
+    attempt::{Deadline, Failure, SLICE, send_number},
     config::{KafkaSinkConfig, client_error},
     context::{Failures, Quiet},
     error::{KafkaSinkError, permanent},
@@ -32,8 +34,6 @@ use super::{
 };
 use crate::outgoing::Outgoing;
 
-/// Every call into the client is bounded by this and repeated, so that the deadline is kept.
-const SLICE: Duration = Duration::from_secs(5);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at a full queue.
@@ -42,43 +42,13 @@ const FULL: Duration = Duration::from_millis(10);
 /// Publishes batches of triggers, each exactly once.
 pub struct KafkaTransactions {
     producer: ThreadedProducer<Failures>,
-    marker: BaseConsumer<Quiet>,
+    marker: Arc<BaseConsumer<Quiet>>,
     topic: String,
     transactional_id: String,
     patience: Duration,
     last: Option<u64>,
     /// No call has left a transaction in doubt.
     certain: bool,
-}
-
-/// Why a transaction was not committed.
-enum Failure {
-    /// It has to be aborted, and may be tried again.
-    Abort { last: String, code: Option<RDKafkaErrorCode> },
-    /// It has to be aborted, and would fail again.
-    Never(KafkaSinkError),
-    /// What became of it is not known, or the client is at its end.
-    Doubt(KafkaSinkError),
-}
-
-/// A bounded time for a number of calls.
-struct Deadline {
-    end: Instant,
-    within: Duration,
-}
-
-impl Deadline {
-    fn new(within: Duration) -> Self {
-        Deadline { end: Instant::now() + within, within }
-    }
-
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.end
-    }
-
-    fn unavailable(&self, what: &'static str, last: String) -> KafkaSinkError {
-        KafkaSinkError::Unavailable { what, within: self.within, last }
-    }
 }
 
 impl KafkaTransactions {
@@ -96,7 +66,9 @@ impl KafkaTransactions {
         let producer = config.transactional(transactional_id).create_with_context(Failures::default());
         let mut transactions = KafkaTransactions {
             producer: producer.map_err(client_error)?,
-            marker: config.marker(transactional_id).create_with_context(Quiet).map_err(client_error)?,
+            marker: Arc::new(
+                config.marker(transactional_id).create_with_context(Quiet).map_err(client_error)?,
+            ),
             topic: config.topic.clone(),
             transactional_id: transactional_id.to_owned(),
             patience: config.publish_timeout(),
@@ -211,19 +183,42 @@ impl KafkaTransactions {
         for outgoing in batch {
             self.enqueue(outgoing, deadline)?;
         }
-        let doubt = |error: KafkaError| Failure::Doubt(KafkaSinkError::Fatal(error.to_string()));
-        let mut offsets = TopicPartitionList::with_capacity(1);
-        offsets.add_partition_offset(&self.topic, 0, Offset::Offset(number as i64)).map_err(doubt)?;
-        let group = self.marker.group_metadata().ok_or(Failure::Doubt(KafkaSinkError::Reopen))?;
-        self.again(deadline, "recording the number", |producer| {
-            producer.send_offsets_to_transaction(&offsets, &group, SLICE)
-        })?;
+        self.record_number(number, deadline)?;
         match self.again(deadline, "committing", |producer| producer.commit_transaction(SLICE)) {
             // A commit that was asked for may still come about.
             Err(Failure::Abort { last, code: None }) => {
                 Err(Failure::Doubt(deadline.unavailable("committing", last)))
             }
             other => other,
+        }
+    }
+
+    /// Makes the number part of the transaction.
+    ///
+    /// The call has a thread of its own: the client does not keep its timeout while the group's coordinator is away. A call
+    /// that is stuck is left behind with its client; it ends when the coordinator is back, and by then the producer that
+    /// was opened instead has locked it out.
+    fn record_number(&self, number: u64, deadline: &Deadline) -> Result<(), Failure> {
+        const WHAT: &str = "recording the number";
+        loop {
+            let (answer, answered) = mpsc::sync_channel(1);
+            let (producer, marker) = (self.producer.clone(), Arc::clone(&self.marker));
+            let topic = self.topic.clone();
+            let call = move || {
+                // Nobody may be waiting any more.
+                let _ = answer.send(send_number(&producer, &marker, &topic, number));
+            };
+            thread::Builder::new()
+                .name("kafka-number".to_owned())
+                .spawn(call)
+                .map_err(|error| Failure::Doubt(KafkaSinkError::Fatal(format!("{WHAT}: {error}"))))?;
+            let wait = deadline.left().max(SLICE) + PAUSE;
+            let Ok(answer) = answered.recv_timeout(wait) else {
+                let stuck = "the group's coordinator does not answer".to_owned();
+                return Err(Failure::Doubt(deadline.unavailable(WHAT, stuck)));
+            };
+            let Err(error) = answer else { return Ok(()) };
+            self.judge(error, WHAT, deadline)?;
         }
     }
 
@@ -264,25 +259,31 @@ impl KafkaTransactions {
     ) -> Result<(), Failure> {
         loop {
             let Err(error) = call(&self.producer) else { return Ok(()) };
-            let last = error.to_string();
-            match error {
-                KafkaError::Transaction(error) if self.is_fenced(&error) => {
-                    let transactional_id = self.transactional_id.clone();
-                    return Err(Failure::Doubt(KafkaSinkError::Fenced { transactional_id }));
-                }
-                KafkaError::Transaction(error) if error.txn_requires_abort() => {
-                    return Err(Failure::Abort { last, code: Some(error.code()) });
-                }
-                KafkaError::Transaction(error) if !error.is_fatal() && error.is_retriable() => {}
-                // The part of a commit that waits for acknowledgements.
-                KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => {}
-                _ => return Err(Failure::Doubt(KafkaSinkError::Fatal(format!("{what}: {last}")))),
-            }
-            if deadline.is_over() {
-                return Err(Failure::Abort { last: format!("{what}: {last}"), code: None });
-            }
-            thread::sleep(PAUSE);
+            self.judge(error, what, deadline)?;
         }
+    }
+
+    /// Waits a moment where another call is called for, and fails where not.
+    fn judge(&self, error: KafkaError, what: &'static str, deadline: &Deadline) -> Result<(), Failure> {
+        let last = error.to_string();
+        match error {
+            KafkaError::Transaction(error) if self.is_fenced(&error) => {
+                let transactional_id = self.transactional_id.clone();
+                return Err(Failure::Doubt(KafkaSinkError::Fenced { transactional_id }));
+            }
+            KafkaError::Transaction(error) if error.txn_requires_abort() => {
+                return Err(Failure::Abort { last, code: Some(error.code()) });
+            }
+            KafkaError::Transaction(error) if !error.is_fatal() && error.is_retriable() => {}
+            // The part of a commit that waits for acknowledgements.
+            KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => {}
+            _ => return Err(Failure::Doubt(KafkaSinkError::Fatal(format!("{what}: {last}")))),
+        }
+        if deadline.is_over() {
+            return Err(Failure::Abort { last: format!("{what}: {last}"), code: None });
+        }
+        thread::sleep(PAUSE);
+        Ok(())
     }
 
     fn is_fenced(&self, error: &RDKafkaError) -> bool {

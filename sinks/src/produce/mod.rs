@@ -11,6 +11,7 @@ mod fields;
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use std::{
 
 pub use config::{PartitionBy, ProduceConfig, Timestamps};
 use rdkafka::{
-    ClientContext,
+    ClientContext, Message as _,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
@@ -121,6 +122,7 @@ pub struct Produced {
 struct Deliveries {
     delivered: AtomicU64,
     failed: AtomicU64,
+    by_partition: Mutex<BTreeMap<i32, u64>>,
     first_failure: Mutex<Option<String>>,
 }
 
@@ -138,9 +140,14 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, _)) = result else {
-            self.delivered.fetch_add(1, Ordering::Relaxed);
-            return;
+        let (error, _) = match result {
+            Ok(message) => {
+                self.delivered.fetch_add(1, Ordering::Relaxed);
+                let mut by_partition = self.by_partition.lock().unwrap_or_else(PoisonError::into_inner);
+                *by_partition.entry(message.partition()).or_default() += 1;
+                return;
+            }
+            Err(failed) => failed,
         };
         self.failed.fetch_add(1, Ordering::Relaxed);
         let mut first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,6 +256,12 @@ impl Producer {
             failed: deliveries.failed.load(Ordering::Relaxed),
             ..self.produced
         }
+    }
+
+    /// Lines that a broker has acknowledged, by partition.
+    pub fn delivered_by_partition(&self) -> BTreeMap<i32, u64> {
+        let deliveries = self.client.context();
+        deliveries.by_partition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn check_deliveries(&self) -> Result<(), ProduceError> {

@@ -119,6 +119,12 @@ impl<R: Read> Lines<R> {
         })
     }
 
+    /// Numbers what comes from the first offset on, where the lines before it can't be had again.
+    pub(super) fn continuing(mut self) -> Self {
+        self.offset = self.config.first_offset;
+        self
+    }
+
     /// The partition the records are said to lie in, and the first offset not read.
     pub(super) fn position(&self) -> (u32, u64) {
         (self.config.partition, self.offset.max(self.config.first_offset))

@@ -3,6 +3,8 @@
 //! Lines are records as in a file. Reading happens in a thread of its own, at most [`READ_AHEAD`] batches ahead, so
 //! that `next` can say so while the producer is silent. Whatever one read yields is handed on at once.
 //!
+//! A stream can't be read twice: resumed, it goes on with the line that comes next, under the offset that comes next.
+//!
 //! **Limit**: dropping the source does not end a read that blocks; its thread goes when that read returns.
 
 use std::{
@@ -58,7 +60,7 @@ impl StreamSource {
         input: impl Read + Send + 'static,
         config: LineConfig,
     ) -> Result<Self, SourceError> {
-        let lines = Lines::new(input, name.to_owned(), config)?;
+        let lines = Lines::new(input, name.to_owned(), config)?.continuing();
         let position = lines.position();
         let (say, said) = sync_channel(READ_AHEAD);
         thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &say)).map_err(

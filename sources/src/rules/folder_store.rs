@@ -84,6 +84,17 @@ impl FolderStore {
         self.rename(rule_id, &name, &OsString::from_vec(other))
     }
 
+    /// Lets the events of the rule's next pause count.
+    fn forget_gap(&self, rule_id: &str) -> Result<(), SourceError> {
+        let path = gap_file(&self.folder, rule_id);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(SourceError::Write { what: "delete", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Replaces a file's content in one step.
     fn write(&self, name: &OsStr, document: &str) -> Result<(), SourceError> {
         let path = self.folder.join(name);
@@ -131,25 +142,29 @@ impl RuleStore for FolderStore {
             return Err(SourceError::Conflict { rule_id, reason });
         }
         self.write(&name, document)?;
+        self.forget_gap(&rule_id)?;
         self.set_paused(&rule_id, false)?;
         let origin = self.folder.join(&name).display().to_string();
         Ok(Published { rule_id, version: None, new, origin: origin.trim_end_matches(".paused").to_owned() })
     }
 
     fn pause(&mut self, rule_id: &str) -> Result<(), SourceError> {
+        self.forget_gap(rule_id)?;
         self.set_paused(rule_id, true)
     }
 
     fn resume(&mut self, rule_id: &str, gap: Gap) -> Result<(), SourceError> {
-        let path = gap_file(&self.folder, rule_id);
-        let written = match gap {
-            Gap::Skip => fs::write(&path, gap.as_str()),
-            Gap::Replay => fs::remove_file(&path).or_else(|error| match error.kind() {
-                ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            }),
-        };
-        written.map_err(|source| SourceError::Write { what: "write", path, source })?;
+        match gap {
+            Gap::Replay => self.forget_gap(rule_id)?,
+            Gap::Skip => {
+                let path = gap_file(&self.folder, rule_id);
+                fs::write(&path, gap.as_str()).map_err(|source| SourceError::Write {
+                    what: "write",
+                    path,
+                    source,
+                })?;
+            }
+        }
         self.set_paused(rule_id, false)
     }
 

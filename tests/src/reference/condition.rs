@@ -19,6 +19,8 @@ pub(crate) struct Condition {
     pub(crate) steps: Vec<Filter>,
     pub(crate) window: Window,
     pub(crate) met: Option<Expression>,
+    /// The document but for `met`: what folds, and so whose state it is.
+    pub(crate) folds: Json,
 }
 
 /// What a condition keeps for one key.
@@ -51,12 +53,15 @@ impl Condition {
             Some(steps) => steps.as_array().expect("a list of steps").iter().map(Filter::parse).collect(),
             None => vec![Filter::parse(&json["event"])],
         };
+        let mut folds = json.clone();
+        folds.as_object_mut().expect("a condition").remove("met");
         let met = json.get("met").and_then(Json::as_str).or(calculator.default_met());
         Self {
             id: json["id"].as_str().expect("a condition's id").to_owned(),
             steps,
             window: Window::parse(json.get("window"), publish),
             met: met.map(|text| Expression::parse(text, false)),
+            folds,
             calculator,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Outcome;
 use super::action::fill;
-use super::condition::ConditionState;
+use super::condition::{Condition, ConditionState};
 use super::event::Event;
 use super::figures::{Outputs, outputs};
 use super::key::Key;
@@ -33,6 +33,20 @@ impl KeyState {
         Self { key, conditions, edge: None, firings: Vec::new(), last_touch: now }
     }
 
+    /// The rule has changed: conditions that fold as before keep what they folded; the edge is asked anew unless the rule was only
+    /// paused or resumed. The key is the same.
+    fn carry_over(&mut self, from: &Rule, to: &Rule) {
+        if from.document == to.document {
+            return;
+        }
+        let kept = |condition: &Condition| {
+            let former = from.conditions.iter().position(|c| c.folds == condition.folds);
+            former.map_or_else(ConditionState::default, |place| self.conditions[place].clone())
+        };
+        self.conditions = to.conditions.iter().map(kept).collect();
+        self.edge = None;
+    }
+
     /// The guid that is in the key itself, for firings that no event caused.
     fn guid(&self, rule: &Rule) -> Option<u64> {
         let place = rule.key_by.iter().position(|field| field == "guid")?;
@@ -48,12 +62,27 @@ enum Cause<'a> {
     Live,
 }
 
-/// Runs a rule over the events, each with its `now`, and adds what comes of it to `outcome`.
-pub(crate) fn run_rule(rule: &Rule, events: &[(i64, Event)], outcome: &mut Outcome) {
-    let mut run = Run { rule, events, triggers: Vec::new() };
+/// How a rule stands from an offset on.
+#[derive(Clone, Debug)]
+pub(crate) struct Stand {
+    pub(crate) from: u64,
+    pub(crate) rule: Rule,
+    pub(crate) paused: bool,
+}
+
+/// Runs a rule over the events, each with its `now`, and adds what comes of it to `outcome`. The first of its stands holds from the
+/// beginning.
+pub(crate) fn run_rule(stands: &[Stand], events: &[(i64, Event)], outcome: &mut Outcome) {
+    let (first, mut later) = stands.split_first().expect("a rule stands somehow");
+    let mut rule = &first.rule;
+    let mut run = Run { rule, paused: first.paused, events, triggers: Vec::new() };
     let mut keys: BTreeMap<String, KeyState> = BTreeMap::new();
     let mut live = false;
     for (index, (now, event)) in events.iter().enumerate() {
+        while let Some((next, rest)) = later.split_first().filter(|(next, _)| next.from <= event.offset) {
+            keys.values_mut().for_each(|state| state.carry_over(rule, &next.rule));
+            (rule, run.rule, run.paused, later) = (&next.rule, &next.rule, next.paused, rest);
+        }
         if !live && *now >= rule.publish {
             live = true;
             keys.values_mut().for_each(|state| run.go_live(state));
@@ -84,6 +113,7 @@ pub(crate) fn run_rule(rule: &Rule, events: &[(i64, Event)], outcome: &mut Outco
 
 struct Run<'a> {
     rule: &'a Rule,
+    paused: bool,
     events: &'a [(i64, Event)],
     triggers: Vec<Json>,
 }
@@ -164,7 +194,7 @@ impl Run<'_> {
             (Trigger::Each(_), _) => each(state) > completed,
         };
         state.edge = Some(holds);
-        if fires && holds && now >= rule.publish {
+        if fires && holds && now >= rule.publish && !self.paused {
             self.fire(state, now, cause);
         }
     }

@@ -67,6 +67,27 @@ pub struct Outcome {
 /// # Panics
 /// If a rule is not valid.
 pub fn run(rules: &[Json], events: &[String], options: &Options) -> Outcome {
+    let always = |rule: &Json| vec![Step { from: 0, document: rule.clone(), paused: false }];
+    run_changing(&rules.iter().map(always).collect::<Vec<_>>(), events, options)
+}
+
+/// A rule as it stands from an offset on.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The first offset that it holds for.
+    pub from: u64,
+    /// The document then.
+    pub document: Json,
+    /// Whether it is paused then; what it folds meanwhile counts.
+    pub paused: bool,
+}
+
+/// As [`run`], for rules that change on the way, but for their `key_by`: for each its steps, ascending by offset, the first from 0. Timers
+/// that are due around a change are judged by what holds when their key is next touched.
+///
+/// # Panics
+/// If a rule is not valid.
+pub fn run_changing(rules: &[Vec<Step>], events: &[String], options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     let mut parsed = Vec::new();
     let mut clock = i64::MIN;
@@ -83,8 +104,12 @@ pub fn run(rules: &[Json], events: &[String], options: &Options) -> Outcome {
     let first = parsed.first().map_or(0, |(now, _)| *now);
     let approval = options.publish_at.unwrap_or(first);
     for rule in rules {
-        let rule = Rule::parse(rule, approval, options.profiles.as_deref());
-        engine::run_rule(&rule, &parsed, &mut outcome);
+        let stand = |step: &Step| engine::Stand {
+            from: step.from,
+            rule: Rule::parse(&step.document, approval, options.profiles.as_deref()),
+            paused: step.paused,
+        };
+        engine::run_rule(&rule.iter().map(stand).collect::<Vec<_>>(), &parsed, &mut outcome);
     }
     outcome
 }

@@ -17,6 +17,7 @@ use super::value::Value;
 /// One rule; the document's defaults are filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
+    pub(crate) document: Json,
     pub(crate) id: String,
     pub(crate) key_by: Vec<String>,
     /// `key_by` as the document spells it.
@@ -73,6 +74,7 @@ impl Rule {
             },
         };
         Self {
+            document: json.clone(),
             id: text("rule_id").expect("rule_id").to_owned(),
             key_by: parse_key_by(json.get("key_by")),
             key_by_shown: present(json, "key_by").cloned().unwrap_or_else(|| Json::from("guid")),

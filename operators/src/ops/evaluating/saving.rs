@@ -12,13 +12,15 @@ use std::{cmp::Reverse, collections::HashMap};
 use super::{Evaluator, is_over};
 use crate::{
     calculator::Cell,
-    model::key,
+    model::{field::Fields, key},
     rule::{
         book::RuleBook,
         lineage::{RULE_LEVEL, state_name},
         plan::RulePlan,
     },
-    state::{Armed, Delta, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry, text},
+    state::{
+        Armed, Delta, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry, evicted::EvictedKey, text,
+    },
 };
 
 /// What changed since the last checkpoint.
@@ -28,11 +30,13 @@ pub(super) struct Unsaved {
     pub(super) changed: Vec<(KeyId, u32)>,
     /// Slots and keys of states that are there no more.
     pub(super) removed: Vec<(u32, Box<str>)>,
+    /// A number that the next checkpoint has at least, and the last one had not yet.
+    pub(super) next: u64,
 }
 
 /// What a stored state is of: the position of the rule in the book, and of the condition, if it is one's.
 #[derive(Clone, Debug, Default)]
-pub struct StateNames(HashMap<String, (usize, Option<usize>)>);
+pub struct StateNames(pub(super) HashMap<String, (usize, Option<usize>)>);
 
 impl StateNames {
     /// The states that rules of a book have.
@@ -90,9 +94,7 @@ impl Evaluator {
         let removed = self.unsaved.removed.len().min(most);
         for (slot, key) in self.unsaved.removed.drain(..removed) {
             let Some(rule) = book.at_slot(slot) else { continue };
-            for number in chunk.numbers(&book.rules[rule]) {
-                chunk.delta.push(number, &key, None::<fn(&mut String)>);
-            }
+            delete(&book.rules[rule], &key, &mut chunk);
         }
         if !self.unsaved.removed.is_empty() {
             return chunk.delta;
@@ -102,15 +104,29 @@ impl Evaluator {
             let Some(rule) = book.at_slot(slot) else { continue };
             let block = self.store.block_mut(id);
             let Some(position) = block.position(slot) else { continue };
-            let state = &mut block.rules[position];
-            if state.dirty != 0 {
+            let (state, plan) = (&mut block.rules[position], &*book.rules[rule]);
+            if state.dirty != 0 && state.is_of(plan) {
                 // An edit may have come between the change and now.
-                state.enter(&book.rules[rule]);
-                save_state(state, &book.rules[rule], &book, &block.key, &mut chunk);
+                let paused = state.before_pause().is_some();
+                if let Some(deadline) = state.settle(plan) {
+                    block.next_deadline = deadline.min(block.next_deadline);
+                    self.timers.push(Reverse((deadline, id, slot)));
+                }
+                if paused && state.is_fresh(plan) {
+                    delete(plan, &block.key, &mut chunk);
+                    self.store.take(id, slot);
+                    continue;
+                }
+                save_state(state, plan, &book, &block.key, &mut chunk);
                 state.dirty = 0;
             }
         }
         chunk.delta
+    }
+
+    /// Checkpoint `n` has all that changed until now.
+    pub fn saved(&mut self, n: u64) {
+        self.unsaved.next = n + 1;
     }
 
     /// Takes in a stored state. States that no rule has any more are passed over.
@@ -118,46 +134,50 @@ impl Evaluator {
     /// # Errors
     /// If the text is no such state.
     pub fn restore(&mut self, names: &StateNames, stored: &Change<'_>) -> Result<(), String> {
-        let Some((rule, condition)) = names.0.get(stored.name).copied() else { return Ok(()) };
+        let Some(part) = names.0.get(stored.name).copied() else { return Ok(()) };
         let book = std::sync::Arc::clone(&self.book);
-        let plan = &*book.rules[rule];
-        let group = book.rule_key[rule];
+        let group = book.rule_key[part.0];
         let hash = key::route(book.key_seeds[group as usize], stored.key);
+        if self.is_evicted(hash, group, stored.key) {
+            let key = EvictedKey { group, hash, key: stored.key.into() };
+            return self.restore_evicted(key, part, stored);
+        }
+        let plan = &*book.rules[part.0];
         let id = self.store.entry(hash, group, stored.key);
-        let block = self.store.block_mut(id);
-        let mut state = block.take(plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
-        let read = match (condition, stored.text) {
-            (None, None) => {
-                state.extra = None;
-                Ok(())
-            }
-            (None, Some(text)) => entry::read(&mut state, plan, &book.fields, text),
-            (Some(c), text) => cells(plan, c, text).map(|cells| {
-                state.cells[plan.conditions[c].cells.clone()].clone_from_slice(&cells);
-            }),
-        };
-        block.put(state);
-        read.map_err(|e| format!("state {} of key {:?}: {e}", stored.name, stored.key))
+        let mut state = self.store.take(id, plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
+        let read = read(&mut state, plan, part.1, &book.fields, stored);
+        self.store.put(id, state);
+        self.store.block_mut(id).changed_in = 0;
+        read
     }
 
     /// All stored states are taken in; the checkpoint's clock stood at `clock`.
     pub fn restored(&mut self, clock: i64) {
-        let book = std::sync::Arc::clone(&self.book);
         self.clock = self.clock.max(clock);
         for id in self.store.ids() {
-            let block = self.store.block_mut(id);
-            let plan = |state: &RuleState| book.at_slot(state.slot).map(|rule| &*book.rules[rule]);
-            block.rules.retain(|state| plan(state).is_some_and(|p| !state.is_fresh(p)));
-            block.last_now = block.rules.iter().map(|state| state.touched).max().unwrap_or(i64::MIN);
-            for state in &mut block.rules {
-                // Without an entry of its own a rule does not ask when it was touched, unless it is edited to.
-                state.touched = if state.touched == i64::MIN { clock } else { state.touched };
-                let publish = book.at_slot(state.slot).map_or(i64::MAX, |rule| book.rules[rule].publish);
-                let deadline = state.next_deadline(publish);
-                block.next_deadline = block.next_deadline.min(deadline);
-                if deadline < i64::MAX {
-                    self.timers.push(Reverse((deadline, id, state.slot)));
-                }
+            self.settle_restored(id, clock);
+        }
+    }
+
+    /// A key's stored states are taken in; what bears no time of its own was touched by `touched` at the latest.
+    pub(super) fn settle_restored(&mut self, id: KeyId, touched: i64) {
+        let book = std::sync::Arc::clone(&self.book);
+        let plan = |state: &RuleState| book.at_slot(state.slot).map(|rule| &*book.rules[rule]);
+        self.store.retain(id, |state| plan(state).is_some_and(|p| !state.is_fresh(p)));
+        let block = self.store.block_mut(id);
+        block.last_now = block.rules.iter().map(|state| state.touched).max().unwrap_or(i64::MIN);
+        for state in &mut block.rules {
+            let Some(plan) = plan(state) else { continue };
+            if state.touched == i64::MIN {
+                // Without an entry of its own a rule does not ask when it was touched, unless it is edited to; and since
+                // somebody left its crowd, whoever was touched has one.
+                let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
+                state.touched = left.min(touched);
+            }
+            let deadline = state.next_deadline(plan.publish);
+            block.next_deadline = block.next_deadline.min(deadline);
+            if deadline < i64::MAX {
+                self.timers.push(Reverse((deadline, id, state.slot)));
             }
         }
     }
@@ -181,20 +201,12 @@ impl Evaluator {
         let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
         let now = self.clock.max(self.store.block(id).last_now);
         let (mut state, listed) = self.enter(plan, id, now);
-        state.cells[plan.conditions[condition].cells.clone()].clone_from_slice(&cells);
-        state.dirty |= 1 << condition | RULE_LEVEL_BIT;
-        let deadline = match plan.timer(condition).map(|t| &state.cells[t]) {
-            Some(Cell::Int(deadline)) if *deadline >= 0 => Some(*deadline),
-            _ => None,
-        };
-        if deadline.is_some() || state.armed(condition).is_some() {
-            let former = state.armed(condition).cloned();
-            state.extra_mut().armed.retain(|a| a.condition != condition);
-            if let Some(deadline) = deadline {
-                let armed = former.unwrap_or_else(|| by_hand(condition, now));
-                state.extra_mut().armed.push(Armed { deadline, ..armed });
-            }
+        set(&mut state, plan, condition, &cells, now);
+        if let Some(aside) = state.extra.as_deref_mut().and_then(|e| e.before_pause.as_deref_mut()) {
+            // No event of the pause, so it stays if the pause is skipped.
+            set(&mut aside.1, plan, condition, &cells, now);
         }
+        state.dirty |= 1 << condition | RULE_LEVEL_BIT;
         if !is_over(plan, &state, key, now) {
             self.put_back(plan, id, state, listed);
         }
@@ -218,7 +230,7 @@ pub fn route_correction(
     Ok(key::route(book.key_seeds[book.rule_key[rule] as usize], key))
 }
 
-fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result<(usize, usize), String> {
+pub(super) fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result<(usize, usize), String> {
     let rule = book.rules.binary_search_by(|plan| plan.id().cmp(rule_id));
     let rule = rule.map_err(|_| format!("there is no rule `{rule_id}` in force"))?;
     let conditions = &book.rules[rule].conditions;
@@ -229,12 +241,51 @@ fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result<(usize, us
     Ok((rule, condition))
 }
 
+/// Reads a stored state: a condition's, or the rule's own.
+pub(super) fn read(
+    state: &mut RuleState,
+    plan: &RulePlan,
+    condition: Option<usize>,
+    fields: &Fields,
+    stored: &Change<'_>,
+) -> Result<(), String> {
+    let read = match (condition, stored.text) {
+        (None, None) => {
+            state.extra = None;
+            Ok(())
+        }
+        (None, Some(text)) => entry::read(state, plan, fields, text),
+        (Some(c), text) => cells(plan, c, text).map(|cells| {
+            state.cells[plan.conditions[c].cells.clone()].clone_from_slice(&cells);
+        }),
+    };
+    read.map_err(|e| format!("state {} of key {:?}: {e}", stored.name, stored.key))
+}
+
 /// A condition's cells as a text says.
 fn cells(plan: &RulePlan, condition: usize, text: Option<&str>) -> Result<Vec<Cell>, String> {
     let program = &plan.conditions[condition].program;
     match text {
         Some(text) => text::read(program.names(), program.initial(), text),
         None => Ok(program.initial().to_vec()),
+    }
+}
+
+/// Sets a condition's cells, and its timer in line with them.
+fn set(state: &mut RuleState, plan: &RulePlan, condition: usize, cells: &[Cell], now: i64) {
+    state.cells[plan.conditions[condition].cells.clone()].clone_from_slice(cells);
+    let deadline = match plan.timer(condition).map(|t| &state.cells[t]) {
+        Some(Cell::Int(deadline)) if *deadline >= 0 => Some(*deadline),
+        _ => None,
+    };
+    let former = state.armed(condition).cloned();
+    if deadline.is_none() && former.is_none() {
+        return;
+    }
+    let armed = &mut state.extra_mut().armed;
+    armed.retain(|a| a.condition != condition);
+    if let Some(deadline) = deadline {
+        armed.push(Armed { deadline, ..former.unwrap_or_else(|| by_hand(condition, now)) });
     }
 }
 
@@ -251,6 +302,12 @@ fn by_hand(condition: usize, now: i64) -> Armed {
     }
 }
 
+fn delete(plan: &RulePlan, key: &str, chunk: &mut Chunk) {
+    for number in chunk.numbers(plan) {
+        chunk.delta.push(number, key, None::<fn(&mut String)>);
+    }
+}
+
 fn save_state(state: &RuleState, plan: &RulePlan, book: &RuleBook, key: &str, chunk: &mut Chunk) {
     let numbers = chunk.numbers(plan);
     for (c, condition) in plan.conditions.iter().enumerate().filter(|(c, _)| state.dirty & (1 << c) != 0) {
@@ -259,8 +316,10 @@ fn save_state(state: &RuleState, plan: &RulePlan, book: &RuleBook, key: &str, ch
         let write = changed.then_some(|out: &mut String| text::write(condition.program.names(), cells, out));
         chunk.delta.push(numbers[c + 1], key, write);
     }
-    if state.dirty & RULE_LEVEL_BIT != 0 && (plan.rule_level || state.extra.is_some()) {
-        let write = |out: &mut String| entry::write(state, plan, &book.fields, out);
-        chunk.delta.push(numbers[0], key, Some(write));
+    if state.dirty & RULE_LEVEL_BIT != 0 {
+        // What a pause that is over put aside must not stay in the store.
+        let there = plan.rule_level || state.extra.is_some();
+        let write = there.then_some(|out: &mut String| entry::write(state, plan, &book.fields, out));
+        chunk.delta.push(numbers[0], key, write);
     }
 }

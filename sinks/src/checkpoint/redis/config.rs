@@ -57,6 +57,20 @@ impl fmt::Debug for RedisConfig {
 const RESERVED: [&str; 6] = ["s", "seed", "ckpt", "crowd", "committed", "edits"];
 
 impl RedisConfig {
+    /// Checks everything that can be checked without a connection.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Invalid`] with what to write instead.
+    pub fn validate(&self) -> Result<(), CheckpointError> {
+        self.check().map(drop)
+    }
+
+    /// The same configuration, fit to be shown: without users and passwords.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        RedisConfig { urls: self.urls.iter().map(|url| without_password(url)).collect(), ..self.clone() }
+    }
+
     /// Checks everything that can be checked without a connection, and gives the servers' addresses.
     ///
     /// # Errors

@@ -44,6 +44,8 @@ pub struct RedisCheckpoints {
     replicas: u8,
     /// What this handle has taken: a Redis that went back may give a generation out again, the name tells them apart.
     taken: Option<(u64, String)>,
+    /// The last commit that this handle knows of; a Redis without it has gone back.
+    last: Option<u64>,
 }
 
 impl std::fmt::Debug for RedisCheckpoints {
@@ -68,6 +70,7 @@ impl RedisCheckpoints {
             timeout_ms: config.timeout_ms,
             replicas: config.replicas,
             taken: None,
+            last: None,
         };
         store.check_form()?;
         Ok(store)

@@ -49,7 +49,9 @@ impl CheckpointStore for RedisCheckpoints {
             _ => {
                 let generation = self.value(&key, &rest, 0)?;
                 self.taken = Some((generation, owner.to_owned()));
-                Ok(Taken { generation, committed: commit_of(self.value(&key, &rest, 1)?) })
+                let committed = commit_of(self.value(&key, &rest, 1)?);
+                self.last = committed.as_ref().map(|committed| committed.n);
+                Ok(Taken { generation, committed })
             }
         }
     }
@@ -74,13 +76,15 @@ impl CheckpointStore for RedisCheckpoints {
     fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
         check_number("the checkpoint's number", n)?;
         let (key, owner) = (self.keys.committed(), self.owner_of(generation));
+        let last = self.last.map_or_else(String::new, |last| last.to_string());
         let answer = self.confirmed(&key, || {
-            Call::script(&COMMIT, &key).arg(generation).arg(&owner).arg(n).arg(manifest)
+            Call::script(&COMMIT, &key).arg(generation).arg(&owner).arg(n).arg(manifest).arg(&last)
         })?;
         let (word, rest) = self.accept(&key, generation, answer)?;
         if word == "order" {
             return Err(CheckpointError::OutOfOrder { n, last: self.value(&key, &rest, 0)? });
         }
+        self.last = Some(n);
         Ok(())
     }
 

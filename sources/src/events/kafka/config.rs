@@ -129,7 +129,11 @@ impl KafkaConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), KafkaError> {
+    /// Checks every field without touching the network. Options are checked when the client is made.
+    ///
+    /// # Errors
+    /// [`KafkaError::Setting`] names the first field that can't be used and what to write instead.
+    pub fn validate(&self) -> Result<(), KafkaError> {
         let wrong =
             |setting: &str, reason: String| Err(KafkaError::Setting { setting: setting.to_owned(), reason });
         for (setting, value) in [("brokers", &self.brokers), ("topic", &self.topic), ("group", &self.group)] {
@@ -148,6 +152,13 @@ impl KafkaConfig {
         own.map_or(Ok(()), |(name, instead)| {
             wrong(&format!("options.{name}"), format!("can't be set: {instead}"))
         })
+    }
+
+    /// The same configuration, fit to be shown: without the values of the options.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let options = self.options.keys().map(|name| (name.clone(), "***".to_owned())).collect();
+        KafkaConfig { options, ..self.clone() }
     }
 
     /// What the consumer of events and the one that watches have in common.
@@ -201,16 +212,18 @@ mod tests {
         for (name, _) in OWN_OPTIONS {
             let mut config = KafkaConfig::new("localhost:9092", "events");
             config.options.insert(name.to_owned(), "x".to_owned());
-            let error = config.check().unwrap_err().to_string();
+            let error = config.validate().unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
         let mut config = KafkaConfig::new("localhost:9092", "events");
         config.options.insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
-        config.check().unwrap();
+        config.validate().unwrap();
         assert_eq!(config.reader().get("isolation.level"), Some("read_uncommitted"));
         config.max_prefetch_bytes = 1;
-        assert!(config.check().unwrap_err().to_string().contains("max_prefetch_bytes"));
-        assert!(KafkaConfig::new("localhost:9092", "").check().unwrap_err().to_string().contains("`topic`"));
+        assert!(config.validate().unwrap_err().to_string().contains("max_prefetch_bytes"));
+        assert!(
+            KafkaConfig::new("localhost:9092", "").validate().unwrap_err().to_string().contains("`topic`")
+        );
     }
 
     #[test]

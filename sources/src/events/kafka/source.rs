@@ -68,7 +68,7 @@ impl KafkaSource {
         workers: u32,
         resume: &BTreeMap<u32, u64>,
     ) -> Result<Self, SourceError> {
-        config.check()?;
+        config.validate()?;
         if worker >= workers {
             let reason = format!("is {worker} of {workers}; write a number below that of the workers");
             return Err(SourceError::Setting { setting: "worker", reason });

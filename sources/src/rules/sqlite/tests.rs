@@ -286,11 +286,11 @@ fn what_is_no_store_is_refused_in_words() {
     fs::write(&path, "this is a text of some length, and no database at all").unwrap();
     assert!(SqliteRules::open(&path).unwrap_err().to_string().contains("check that it is an SQLite file"));
     fs::remove_file(&path).unwrap();
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     assert!(
         SqliteStore::open(&path)
             .unwrap_err()
             .to_string()
-            .contains("has schema 2, this release knows up to 1")
+            .contains("has schema 3, this release knows up to 2")
     );
 }

@@ -1,0 +1,301 @@
+//! A look at kept state, and corrections of it, from outside: beside a running engine, or while none runs.
+//!
+//! What is shown is the last commit. Its rules say which states there are; a state is what the hash of its name holds, with the
+//! changes in the listed blobs applied over it, just as a restart would read it.
+//!
+//! **Invariants**: no ownership is taken, and nothing is written but the stream of edits.
+//!
+//! **Limits**: every listed blob is read, so a look takes as long as a minute's changes take to read. A state that changes at this
+//! moment may be shown as of the next checkpoint.
+
+mod stored_key;
+
+use std::sync::Arc;
+
+use operators::{
+    model::key,
+    ops::{Correction, evaluating::route_correction},
+    rule::{
+        book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+        crowd::Crowd,
+        lineage::{RULE_LEVEL, state_name},
+        plan::RulePlan,
+    },
+};
+use serde_json::Value as Json;
+use sinks::checkpoint::{CheckpointError, CheckpointStore};
+
+use self::stored_key::stored_key;
+use super::{State, blob, keeper::listed, manifest::Manifest};
+use crate::run::remembered::{self, Remembered};
+
+/// Commits that may overtake one look before it is given up.
+const ATTEMPTS: usize = 10;
+
+/// Why state can't be shown or corrected.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The store can't be read or written.
+    #[error(transparent)]
+    Store(#[from] CheckpointError),
+    /// The settings keep no state.
+    #[error("no state is kept that could be looked at; name a file *.db or redis://HOST:PORT")]
+    NotKept,
+    /// Nothing was ever committed there.
+    #[error(
+        "there is no checkpoint yet; start an engine on this state, or name the prefix or file of one that runs"
+    )]
+    NoCheckpoint,
+    /// The checkpoint has no such rule.
+    #[error("checkpoint {checkpoint} has no rule `{rule_id}` in force; it has {known}")]
+    NoRule {
+        /// Its number.
+        checkpoint: u64,
+        /// The rule asked for.
+        rule_id: String,
+        /// The rules there are.
+        known: String,
+    },
+    /// The rule has no such condition.
+    #[error("rule `{rule_id}` has no condition `{condition}`; it has {known}")]
+    NoCondition {
+        /// The rule.
+        rule_id: String,
+        /// The condition asked for.
+        condition: String,
+        /// The conditions there are.
+        known: String,
+    },
+    /// No key of this rule looks like that.
+    #[error("{key:?} is no key of rule `{rule_id}`: {reason}")]
+    Key {
+        /// The rule.
+        rule_id: String,
+        /// What was given.
+        key: String,
+        /// What to write instead.
+        reason: String,
+    },
+    /// The engine would refuse the correction.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl InspectError {
+    /// Whether what was asked for is at fault, rather than the store.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, InspectError::Store(error) if !matches!(error, CheckpointError::Invalid { .. }))
+    }
+}
+
+/// What a rule keeps of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyStates {
+    /// The checkpoint it is of.
+    pub checkpoint: u64,
+    /// The last correction that is in it, if there was one.
+    pub corrections: Option<String>,
+    /// The rule's version.
+    pub version: u64,
+    /// The key as triggers show it.
+    pub key: Json,
+    /// By condition, in their order, then of the rule itself (`@rule`): the state as text, or `None` as at the beginning.
+    pub states: Vec<(String, Option<String>)>,
+}
+
+/// A look at the last commit.
+pub struct Inspector {
+    store: Box<dyn CheckpointStore>,
+    checkpoint: u64,
+    manifest: Manifest,
+    rules: Vec<Remembered>,
+}
+
+/// A rule of the checkpoint, and the names of its states.
+struct Found {
+    published: Published,
+    plan: Arc<RulePlan>,
+    book: Applied,
+}
+
+impl Inspector {
+    /// Reads the last commit.
+    ///
+    /// # Errors
+    /// If there is none, or the store can't be read.
+    pub fn open(state: &State) -> Result<Self, InspectError> {
+        let mut store = state.open()?.ok_or(InspectError::NotKept)?;
+        let (checkpoint, manifest, rules) = last_commit(&mut *store)?;
+        Ok(Inspector { store, checkpoint, manifest, rules })
+    }
+
+    /// The states of a key: of all conditions of a rule and of the rule itself, or of one condition (`@rule` is the rule itself).
+    ///
+    /// # Errors
+    /// If there is no such rule or condition, no key looks like that, or the store can't be read.
+    pub fn states(
+        &mut self,
+        rule_id: &str,
+        condition: Option<&str>,
+        key: &str,
+    ) -> Result<KeyStates, InspectError> {
+        for _ in 0..ATTEMPTS {
+            match self.read(rule_id, condition, key) {
+                // A newer commit may have dropped what this one lists.
+                Err(InspectError::Store(_)) if self.renew()? => {}
+                read => return read,
+            }
+        }
+        self.read(rule_id, condition, key)
+    }
+
+    fn read(&mut self, rule_id: &str, condition: Option<&str>, key: &str) -> Result<KeyStates, InspectError> {
+        let found = self.find(rule_id)?;
+        let key = stored_key(&found.plan, key)?;
+        let names = state_names(&found.published, condition)?;
+        let mut states = Vec::new();
+        for (_, name) in &names {
+            states.push(self.store.fields(name, &[&key])?.pop().flatten());
+        }
+        for listed_blob in self.manifest.blobs.iter().filter(|listed| !listed.blob.triggers) {
+            let blob = &listed_blob.blob;
+            let delta = blob::state(&listed(&mut *self.store, blob)?)
+                .map_err(|reason| CheckpointError::Format { place: blob.name.clone(), reason })?;
+            for change in delta.changes().filter(|change| change.key == key) {
+                if let Some(i) = names.iter().position(|(_, name)| name == change.name) {
+                    states[i] = change.text.map(str::to_owned);
+                }
+            }
+        }
+        Ok(KeyStates {
+            checkpoint: self.checkpoint,
+            corrections: self.manifest.corrections.clone(),
+            version: found.published.version,
+            key: key::show(&found.plan.key, &key),
+            states: names.into_iter().map(|(part, _)| part).zip(states).collect(),
+        })
+    }
+
+    /// Orders a correction: checks it against the rules of the checkpoint, and puts it where the engine looks for it. Gives its
+    /// position.
+    ///
+    /// # Errors
+    /// If the engine would refuse it, or the store can't be written.
+    pub fn correct(&mut self, correction: &Correction) -> Result<String, InspectError> {
+        let Correction { rule_id, condition, key, text, by } = correction;
+        let found = self.find(rule_id)?;
+        if condition == RULE_LEVEL {
+            let reason = "what a rule keeps besides its conditions can't be corrected; name a condition";
+            return Err(InspectError::Refused(format!("{RULE_LEVEL}: {reason}")));
+        }
+        state_names(&found.published, Some(condition))?;
+        let key = stored_key(&found.plan, key)?;
+        route_correction(&found.book.book, rule_id, condition, &key, text.as_deref())
+            .map_err(|reason| InspectError::Refused(format!("{rule_id}, {condition}: {reason}")))?;
+        let mut edit = vec![("rule", rule_id.as_str()), ("condition", condition), ("key", &key), ("by", by)];
+        edit.extend(text.as_deref().map(|text| ("value", text)));
+        Ok(self.store.push_edit(&edit)?)
+    }
+
+    /// The ids of a rule's conditions.
+    ///
+    /// # Errors
+    /// If there is no such rule.
+    pub fn conditions(&self, rule_id: &str) -> Result<Vec<String>, InspectError> {
+        let found = self.find(rule_id)?;
+        Ok(found.plan.conditions.iter().map(|condition| condition.id.clone()).collect())
+    }
+
+    /// Whether the last commit has the correction at that position in it.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub fn has(&mut self, position: &str) -> Result<bool, InspectError> {
+        self.renew()?;
+        Ok(self.manifest.corrections.as_deref().is_some_and(|last| order(last) >= order(position)))
+    }
+
+    /// Reads the last commit again; whether it is another one than before.
+    fn renew(&mut self) -> Result<bool, InspectError> {
+        let (checkpoint, manifest, rules) = last_commit(&mut *self.store)?;
+        let before = std::mem::replace(&mut self.checkpoint, checkpoint);
+        (self.manifest, self.rules) = (manifest, rules);
+        Ok(before != checkpoint)
+    }
+
+    fn find(&self, rule_id: &str) -> Result<Found, InspectError> {
+        let in_force = || self.rules.iter().filter(|rule| rule.in_force).map(|rule| &rule.published);
+        let published = in_force().find(|published| published.rule_id == rule_id).cloned();
+        let published = published.ok_or_else(|| InspectError::NoRule {
+            checkpoint: self.checkpoint,
+            rule_id: rule_id.to_owned(),
+            known: either(in_force().map(|published| published.rule_id.as_str()), "none"),
+        })?;
+        let change = RuleChange::Put(Box::new(published.clone()));
+        let book = Catalog::default().apply(&ChangeSet { generation: 1, changes: vec![change] });
+        if let Some((_, reason)) = book.rejected.first() {
+            return Err(InspectError::Refused(format!("rule `{rule_id}` of the checkpoint: {reason}")));
+        }
+        match book.book.rules.first().cloned() {
+            Some(plan) => Ok(Found { published, plan, book }),
+            None => Err(InspectError::Refused(format!("rule `{rule_id}` of the checkpoint has no plan"))),
+        }
+    }
+}
+
+/// The last commit's number, its manifest and its rules.
+fn last_commit(store: &mut dyn CheckpointStore) -> Result<(u64, Manifest, Vec<Remembered>), InspectError> {
+    let mut tried = None;
+    loop {
+        let committed = store.committed()?.ok_or(InspectError::NoCheckpoint)?;
+        let unusable = |place: &str, reason| CheckpointError::Format { place: place.to_owned(), reason };
+        let manifest = Manifest::from_json(&committed.manifest).map_err(|e| unusable("the manifest", e))?;
+        match listed(store, &manifest.rules) {
+            // The next commit may just have replaced the blob.
+            Err(CheckpointError::Format { .. }) if tried != Some(committed.n) => tried = Some(committed.n),
+            read => {
+                let text = String::from_utf8_lossy(&read?).into_owned();
+                // Nobody's crowd matters to what is kept.
+                let rules = remembered::from_json(&text, &mut |_| Ok(Crowd::new(Default::default())))
+                    .map_err(|e| unusable(&manifest.rules.name, e))?;
+                return Ok((committed.n, manifest, rules));
+            }
+        }
+    }
+}
+
+fn either<'a>(words: impl Iterator<Item = &'a str>, none: &str) -> String {
+    let words: Vec<&str> = words.collect();
+    if words.is_empty() { none.to_owned() } else { words.join(", ") }
+}
+
+/// What a rule's states are called: by people, and in the store.
+fn state_names(
+    published: &Published,
+    condition: Option<&str>,
+) -> Result<Vec<(String, String)>, InspectError> {
+    let Published { rule_id, lineage, .. } = published;
+    let parts = lineage.conditions.iter().map(|b| (b.id.as_str(), b.since));
+    let parts: Vec<(&str, u64)> = parts.chain([(RULE_LEVEL, lineage.rule)]).collect();
+    let wanted = parts.iter().filter(|(part, _)| condition.is_none_or(|condition| condition == *part));
+    let names: Vec<(String, String)> =
+        wanted.map(|(part, since)| ((*part).to_owned(), state_name(rule_id, part, *since))).collect();
+    match condition {
+        Some(condition) if names.is_empty() => Err(InspectError::NoCondition {
+            rule_id: rule_id.clone(),
+            condition: condition.to_owned(),
+            known: either(parts.iter().map(|(part, _)| *part), "none"),
+        }),
+        _ => Ok(names),
+    }
+}
+
+/// Positions of all stores: numbers, `MS-SEQUENCE` in Redis.
+fn order(position: &str) -> (u64, u64) {
+    let (high, low) = position.split_once('-').unwrap_or((position, "0"));
+    (high.parse().unwrap_or(0), low.parse().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;

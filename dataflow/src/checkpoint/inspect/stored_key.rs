@@ -1,0 +1,43 @@
+//! Keys as people write them, and as they are stored.
+
+use operators::{
+    model::field::Field,
+    rule::plan::{KeyFields, RulePlan},
+};
+use serde_json::Value as Json;
+
+use super::InspectError;
+
+/// A key as it is stored, from how triggers show it.
+pub(super) fn stored_key(plan: &RulePlan, key: &str) -> Result<String, InspectError> {
+    let KeyFields(fields) = &plan.key;
+    let wrong = |reason: String| InspectError::Key {
+        rule_id: plan.id().to_owned(),
+        key: key.to_owned(),
+        reason: format!("{reason}, as its key_by is {}", plan.key_text()),
+    };
+    let guid = |text: &str| text.parse::<u64>().ok();
+    match &fields[..] {
+        [Field::GUID] => match guid(key) {
+            Some(guid) => Ok(guid.to_string()),
+            None => Err(wrong("write a guid, a number such as 1001".to_owned())),
+        },
+        [_] => Ok(key.to_owned()),
+        several => {
+            let form = || wrong(format!("write a JSON array of {} values", several.len()));
+            let values: Vec<Json> = serde_json::from_str(key).map_err(|_| form())?;
+            if values.len() != several.len() {
+                return Err(form());
+            }
+            let stored = |(field, value): (&Field, Json)| match value {
+                Json::String(text) if *field == Field::GUID => guid(&text).map(Json::from),
+                Json::Number(number) if *field == Field::GUID => number.as_u64().map(Json::from),
+                _ if *field == Field::GUID => None,
+                Json::String(text) => Some(Json::String(text)),
+                other => Some(Json::String(other.to_string())),
+            };
+            let values: Option<Vec<Json>> = several.iter().zip(values).map(stored).collect();
+            values.map(|values| Json::Array(values).to_string()).ok_or_else(form)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The loader: a thread per worker that reads keys back which had left memory, many at once.
+//!
+//! What waits in its queue is bounded by the records that wait for keys, and by how many keys timers bring back at once. While the
+//! store is away it waits, and says so: then a dataflow that stands still is no reason to restart the cluster.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use operators::ops::{Loaded, Loader, Wanted};
+use sinks::checkpoint::{CheckpointError, CheckpointStore};
+use timely::scheduling::SyncActivator;
+
+use super::persist;
+
+/// Keys read in one call.
+const BATCH: usize = 512;
+/// When nothing is to be read, the store is looked at this often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Takes what is to be read; `evaluate` has it.
+pub struct StoreLoader {
+    wanted: mpsc::Sender<Vec<Wanted>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    done: Mutex<Vec<Loaded>>,
+    wake: Mutex<Option<SyncActivator>>,
+}
+
+/// Starts the thread of a worker; `away` is kept true while the store can't be reached.
+pub fn start(store: Box<dyn CheckpointStore>, away: Arc<AtomicBool>) -> StoreLoader {
+    let (wanted, from) = mpsc::channel();
+    let shared = Arc::new(Shared::default());
+    let reading = Reading { store, away, shared: Arc::clone(&shared) };
+    thread::spawn(move || reading.run(&from));
+    StoreLoader { wanted, shared }
+}
+
+impl Loader for StoreLoader {
+    fn request(&self, keys: Vec<Wanted>) {
+        // The thread lives as long as this end.
+        let _ = self.wanted.send(keys);
+    }
+
+    fn loaded(&self) -> Vec<Loaded> {
+        std::mem::take(&mut *self.shared.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn wakes(&self, activator: SyncActivator) {
+        *self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
+    }
+}
+
+struct Reading {
+    store: Box<dyn CheckpointStore>,
+    away: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+impl Reading {
+    fn run(mut self, from: &mpsc::Receiver<Vec<Wanted>>) {
+        loop {
+            match from.recv_timeout(LOOK) {
+                Ok(mut wanted) => {
+                    from.try_iter().for_each(|more| wanted.extend(more));
+                    self.read(wanted);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let seen = self.store.committed().map(drop);
+                    note(&self.away, &seen);
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn read(&mut self, mut wanted: Vec<Wanted>) {
+        // Keys of one group have the same states.
+        wanted.sort_by_key(|wanted| wanted.key.group);
+        for group in wanted.chunk_by(|a, b| a.key.group == b.key.group && a.names == b.names) {
+            for batch in group.chunks(BATCH) {
+                let loaded = self.batch(batch);
+                self.shared.done.lock().unwrap_or_else(PoisonError::into_inner).extend(loaded);
+                if let Some(wake) = &*self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner) {
+                    // The worker may be gone; then nobody waits.
+                    let _ = wake.activate();
+                }
+            }
+        }
+    }
+
+    fn batch(&mut self, wanted: &[Wanted]) -> Vec<Loaded> {
+        let Reading { store, away, .. } = self;
+        let keys: Vec<&str> = wanted.iter().map(|wanted| &*wanted.key.key).collect();
+        let mut loaded: Vec<Loaded> =
+            wanted.iter().map(|wanted| Loaded { wanted: wanted.clone(), texts: Vec::new() }).collect();
+        let names = wanted.first().map(|first| Arc::clone(&first.names)).unwrap_or_default();
+        for (place, name) in names.iter().enumerate() {
+            let texts = persist("reading state back", || {
+                let read = store.fields(name, &keys);
+                note(away, &read);
+                read
+            });
+            for (loaded, text) in loaded.iter_mut().zip(texts) {
+                loaded.texts.extend(text.map(|text| (place, text)));
+            }
+        }
+        loaded
+    }
+}
+
+/// Notes whether the store can be reached.
+fn note<T>(away: &AtomicBool, seen: &Result<T, CheckpointError>) {
+    away.store(seen.as_ref().is_err_and(CheckpointError::is_transient), Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use operators::state::evicted::EvictedKey;
+    use sinks::checkpoint::MemoryCheckpoints;
+
+    use super::*;
+
+    fn wanted(group: u32, key: &str, names: &Arc<[String]>) -> Wanted {
+        let key = EvictedKey { group, hash: 0, key: key.into() };
+        Wanted { key, names: Arc::clone(names), unfolded: Vec::new() }
+    }
+
+    #[test]
+    fn every_key_comes_back_with_what_it_has() {
+        let mut store = MemoryCheckpoints::default();
+        let generation = store.take("test", Duration::from_secs(60)).unwrap().generation;
+        store.fold(generation, "r:a:1", &[("1", Some("x")), ("2", Some("y"))]).unwrap();
+        store.fold(generation, "r:b:1", &[("2", Some("z"))]).unwrap();
+        store.fold(generation, "s:c:1", &[("1", Some("other"))]).unwrap();
+        let away = Arc::new(AtomicBool::new(false));
+        let loader = start(Box::new(store), Arc::clone(&away));
+        let (r, s): (Arc<[String]>, Arc<[String]>) =
+            (["r:a:1".to_owned(), "r:b:1".to_owned()].into(), ["s:c:1".to_owned()].into());
+        let asked = [wanted(0, "1", &r), wanted(1, "1", &s), wanted(0, "2", &r), wanted(0, "none", &r)];
+        loader.request(asked[..2].to_vec());
+        loader.request(asked[2..].to_vec());
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut loaded = Vec::new();
+        while loaded.len() < asked.len() && Instant::now() < until {
+            loaded.extend(loader.loaded());
+            thread::yield_now();
+        }
+        let texts = |wanted: &Wanted| -> Vec<(usize, String)> {
+            let found: Vec<_> = loaded.iter().filter(|l| l.wanted == *wanted).collect();
+            assert_eq!(found.len(), 1, "{wanted:?}");
+            found[0].texts.clone()
+        };
+        assert_eq!(texts(&asked[0]), [(0, "x".to_owned())]);
+        assert_eq!(texts(&asked[1]), [(0, "other".to_owned())]);
+        assert_eq!(texts(&asked[2]), [(0, "y".to_owned()), (1, "z".to_owned())]);
+        assert_eq!(texts(&asked[3]), []);
+        assert!(!away.load(Ordering::Relaxed));
+    }
+}

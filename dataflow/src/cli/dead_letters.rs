@@ -1,0 +1,155 @@
+//! `strateye dead-letters`: triggers that a webhook could not deliver, listed and sent again.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use sinks::webhook::{
+    WebhookConfig, WebhookSink,
+    dead_letters::{self, DeadLetter, DeadLetterError, Replayed},
+};
+
+use super::{CliError, options};
+
+/// How often the progress is drawn.
+const DRAW: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLetterCommand {
+    /// Print the dead letters, oldest first: when, id, key, attempts, address and the last error, parted by tabs
+    List {
+        /// The webhook's file of dead letters
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// One JSON object a line, with the triggers
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send all dead letters again; those that fail again lie in the file again
+    Replay {
+        /// The webhook's file of dead letters
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Settings in TOML; the webhook among their `[[sinks]]` that has this file is where the letters go
+        #[arg(long, visible_alias = "webhook-config", value_name = "FILE.toml")]
+        config: PathBuf,
+        /// Print the figures as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a person sees of a letter.
+fn row(letter: &DeadLetter) -> String {
+    let at = i64::try_from(letter.at).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let at = at.map_or_else(|| letter.at.to_string(), |at| at.to_string());
+    let DeadLetter { url, attempts, last_error, trigger, .. } = letter;
+    // An error's line breaks and tabs would break the columns.
+    let error = last_error.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{at}\t{}\t{}\t{attempts}\t{url}\t{error}", trigger.id, trigger.key)
+}
+
+fn document(letter: &DeadLetter) -> Json {
+    let DeadLetter { at, url, attempts, last_error, trigger } = letter;
+    let document = serde_json::from_str(&trigger.line).unwrap_or_else(|_| Json::from(trigger.line.as_str()));
+    json!({
+        "at": at, "url": url, "attempts": attempts, "last_error": last_error,
+        "id": trigger.id, "key": trigger.key, "trigger": document,
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the letters are what the command was asked for")]
+fn list(file: &Path, json: bool) -> Result<(), CliError> {
+    let listing = dead_letters::list(file).map_err(CliError::usage)?;
+    for letter in &listing.letters {
+        if json {
+            println!("{}", document(letter));
+        } else {
+            println!("{}", row(letter));
+        }
+    }
+    if listing.letters.is_empty() {
+        eprintln!("{}: no dead letters", file.display());
+    }
+    if listing.unreadable > 0 {
+        eprintln!("{}: {} lines are no dead letters", file.display(), listing.unreadable);
+    }
+    Ok(())
+}
+
+/// The same file, however it is written.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    one == other || whole(one).is_some_and(|one| Some(one) == whole(other))
+}
+
+/// The webhook that writes this file.
+fn webhook(config: &Path, file: &Path) -> Result<WebhookConfig, CliError> {
+    let webhooks = options::read(config)?.webhooks();
+    let found = webhooks.iter().find(|webhook| is_same(&webhook.dead_letters, file)).cloned();
+    found.ok_or_else(|| {
+        let there: Vec<String> =
+            webhooks.iter().map(|webhook| webhook.dead_letters.display().to_string()).collect();
+        let there = if there.is_empty() { "none of its sinks is a webhook".to_owned() } else { there.join(", ") };
+        CliError::usage(format!(
+            "{}: no webhook has dead_letters = {file:?} ({there}); name the file of one of them, seen from this folder",
+            config.display()
+        ))
+    })
+}
+
+/// Sends all letters, with a progress bar.
+fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
+    let bar = ProgressBar::new(dead_letters::list(file)?.letters.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} letters {msg}") {
+        bar.set_style(style);
+    }
+    thread::scope(|scope| {
+        let replay = scope.spawn(|| dead_letters::replay(file, sink));
+        while !replay.is_finished() {
+            bar.set_position(sink.settled());
+            thread::sleep(DRAW);
+        }
+        bar.finish_and_clear();
+        replay.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what the command was asked for")]
+fn replay(file: &Path, config: &Path, json: bool) -> Result<(), CliError> {
+    let sink = WebhookSink::start(&webhook(config, file)?).map_err(CliError::usage)?;
+    let Replayed { sent, unreadable } = send(file, &sink).map_err(CliError::failed)?;
+    let (delivered, dead) = (sink.stats().delivered, sink.stats().dead);
+    if json {
+        println!("{}", json!({"sent": sent, "delivered": delivered, "dead": dead, "unreadable": unreadable}));
+    } else {
+        println!(
+            "{sent} letters sent again: {delivered} delivered, {dead} dead again, {unreadable} lines no letters"
+        );
+    }
+    match dead {
+        0 => Ok(()),
+        _ => Err(CliError::failed(format!(
+            "{dead} letters failed again; `strateye dead-letters list {}` shows why",
+            file.display()
+        ))),
+    }
+}
+
+impl DeadLetterCommand {
+    pub(super) fn main(self) -> Result<(), CliError> {
+        match self {
+            DeadLetterCommand::List { file, json } => list(&file, json),
+            DeadLetterCommand::Replay { file, config, json } => replay(&file, &config, json),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A file of settings, read and checked.
+//!
+//! Whatever is wrong is told with the file, the line, the setting and what to write instead; nothing is opened or connected to.
+
+use std::path::Path;
+
+use sources::events::KafkaConfig;
+use toml::de::{DeTable, DeValue};
+
+use super::{BreakerConfig, CliError, RedisConfig, Settings, SinkSettings};
+
+/// Reads a file of settings; a fault is told with its line.
+pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
+    let wrong = |error: String| CliError::usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let settings: Settings = toml::from_str(&text).map_err(|e| wrong(unreadable(&text, &e)))?;
+    match settings.fault() {
+        None => Ok(settings),
+        Some(Fault { name, at, reason }) => {
+            let line = line_of(&text, name, at).map_or_else(String::new, |line| format!("line {line}: "));
+            Err(wrong(format!("{line}{name}: {reason}")))
+        }
+    }
+}
+
+/// What keeps the text from being read as settings. The text itself is not shown: there may be passwords in it.
+fn unreadable(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().and_then(|span| line_at(text, span.start));
+    line.map_or_else(String::new, |line| format!("line {line}: ")) + error.message().trim()
+}
+
+/// The line of a byte, from 1.
+fn line_at(text: &str, byte: usize) -> Option<usize> {
+    Some(text.get(..byte)?.matches('\n').count() + 1)
+}
+
+/// What can't be among the settings.
+struct Fault {
+    name: &'static str,
+    /// Which of several of that name.
+    at: usize,
+    /// And what to write instead.
+    reason: String,
+}
+
+/// The line of a setting, from 1.
+fn line_of(text: &str, name: &str, at: usize) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let (key, value) = table.get_ref().iter().find(|(key, _)| key.get_ref() == name)?;
+    let place = match value.get_ref() {
+        DeValue::Array(values) => values.get(at).map_or(key.span(), toml::Spanned::span),
+        _ => key.span(),
+    };
+    line_at(text, place.start)
+}
+
+impl Settings {
+    /// The first setting that can't be.
+    fn fault(&self) -> Option<Fault> {
+        let ranges = [
+            ("epoch_ms", self.epoch_ms, 1, 10_000),
+            ("tick_ms", self.tick_ms, 0, self.epoch_ms),
+            ("checkpoint_ms", self.checkpoint_ms, 50, 3_600_000),
+            ("state_memory_mb", self.state_memory_mb.unwrap_or(1), 1, 1 << 24),
+            ("read_ahead_bytes", self.read_ahead_bytes as u64, 1 << 16, 1 << 40),
+            ("processes", self.processes.unwrap_or(1).into(), 1, 128),
+        ];
+        let out = ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value));
+        let fault = |name, reason: String| Some(Fault { name, at: 0, reason });
+        if let Some((name, _, least, most)) = out {
+            let also = if name == "tick_ms" { ", no longer than an epoch" } else { "" };
+            return fault(name, format!("write {least} to {most}{also}"));
+        }
+        if self.name.trim().is_empty() || self.name.chars().any(char::is_control) {
+            return fault("name", "write a name, such as strateye".to_owned());
+        }
+        let BreakerConfig { times, at_least: _, at_most: _ } = self.breaker;
+        if !(times >= 1.0 && times.is_finite()) {
+            return fault("breaker", "times: write a number of at least 1, such as 50".to_owned());
+        }
+        self.fault_of_ends()
+    }
+
+    /// The first setting that can't be of those that say what is read and written.
+    fn fault_of_ends(&self) -> Option<Fault> {
+        let fault = |name, reason: String| Some(Fault { name, at: 0, reason });
+        if let Some(Err(error)) = self.kafka.as_ref().map(KafkaConfig::validate) {
+            return fault("kafka", error.to_string());
+        }
+        if let Some(Err(error)) = self.redis.as_ref().map(RedisConfig::validate) {
+            return fault("redis", error.to_string());
+        }
+        if let Err(error) = self.events() {
+            return fault("events", error.to_string());
+        }
+        if let Err(error) = self.state() {
+            return fault("state", error.to_string());
+        }
+        let sinks = self.sinks.iter().map(SinkSettings::destination).enumerate();
+        if let Some((at, reason)) = sinks.into_iter().find_map(|(at, sink)| Some((at, sink.err()?))) {
+            return Some(Fault { name: "sinks", at, reason });
+        }
+        match self.destinations() {
+            Ok(_) => None,
+            Err(error) => fault("triggers", error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

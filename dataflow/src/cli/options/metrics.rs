@@ -1,0 +1,51 @@
+//! Settings of what is served to those who watch.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use super::Settings;
+use crate::{
+    cli::CliError,
+    telemetry::{self, Board, Expected, Server, ServerError},
+};
+
+impl Settings {
+    /// Serves metrics, if the option or the settings say where.
+    pub(in crate::cli) fn serve(
+        &self,
+        option: Option<&str>,
+        expected: Expected,
+        ticks: &Arc<AtomicU64>,
+    ) -> Result<Option<(Board, Server)>, CliError> {
+        let Some(text) = option.or(self.metrics.as_deref()) else { return Ok(None) };
+        let wrong = |error: ServerError| CliError::usage(format!("--metrics {error}"));
+        let board = Board::new(expected);
+        let server =
+            Server::start(telemetry::resolve(text).map_err(wrong)?, board.clone(), Arc::clone(ticks));
+        Ok(Some((board, server.map_err(wrong)?)))
+    }
+
+    /// Where the first process is to serve its own metrics: at the port behind that of the whole cluster; at any, if that was left to the
+    /// system.
+    pub(in crate::cli) fn metrics_of_processes(
+        &self,
+        server: Option<&Server>,
+        option: Option<&str>,
+    ) -> Result<Option<SocketAddr>, CliError> {
+        if !self.metrics_per_process {
+            return Ok(None);
+        }
+        let Some(server) = server else {
+            return Err(CliError::usage(
+                "`metrics_per_process` needs to know where: write `metrics`, such as \"127.0.0.1:9464\"",
+            ));
+        };
+        let chosen = option.or(self.metrics.as_deref()).is_some_and(|text| text.ends_with(":0"));
+        let port = if chosen { Some(0) } else { server.address().port().checked_add(1) };
+        let port =
+            port.ok_or_else(|| CliError::usage("`metrics`: write a port that leaves some above it"))?;
+        Ok(Some(SocketAddr::new(server.address().ip(), port)))
+    }
+}

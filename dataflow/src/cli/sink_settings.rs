@@ -1,0 +1,98 @@
+//! Sinks of triggers as a file of settings writes them: `[[sinks]]`, each with exactly one kind of sink in it.
+
+use serde::{Deserialize, Serialize};
+use sinks::{LineOutput, kafka::KafkaSinkConfig, webhook::WebhookConfig};
+
+use crate::run::triggers::{Destination, To};
+
+/// A sink, and what it is for.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SinkSettings {
+    /// The channels whose triggers it takes; all triggers if left out.
+    channels: Vec<String>,
+    /// A topic.
+    kafka: Option<KafkaSinkConfig>,
+    /// An HTTP address.
+    webhook: Option<WebhookConfig>,
+    /// Lines of JSON.
+    lines: Option<LineOutput>,
+}
+
+impl SinkSettings {
+    /// The sink.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    pub(super) fn destination(&self) -> Result<Destination, String> {
+        let to = match (&self.kafka, &self.webhook, &self.lines) {
+            (Some(config), None, None) => {
+                config.validate().map_err(|error| error.to_string())?;
+                To::Kafka(config.clone())
+            }
+            (None, Some(config), None) => {
+                config.validate().map_err(|error| error.to_string())?;
+                To::Webhook(config.clone())
+            }
+            (None, None, Some(output)) => To::Lines(output.clone()),
+            _ => {
+                return Err(
+                    "write one of kafka, webhook and lines, and several sinks one after another".into()
+                );
+            }
+        };
+        Ok(Destination { channels: self.channels.clone(), to })
+    }
+
+    /// The webhook, if it is one.
+    pub(super) fn webhook(&self) -> Option<&WebhookConfig> {
+        self.webhook.as_ref()
+    }
+
+    /// The same, fit to be shown.
+    pub(super) fn redacted(&self) -> Self {
+        SinkSettings {
+            channels: self.channels.clone(),
+            kafka: self.kafka.as_ref().map(KafkaSinkConfig::redacted),
+            webhook: self.webhook.as_ref().map(WebhookConfig::redacted),
+            lines: self.lines.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Destination, String> {
+        toml::from_str::<SinkSettings>(text).map_err(|error| error.to_string())?.destination()
+    }
+
+    #[test]
+    fn a_sink_is_of_one_kind() {
+        let topic = "kafka = { brokers = \"a:9092\", topic = \"t\", delivery = \"committed\" }\n";
+        let destination = read(&format!("channels = [\"coupon\"]\n{topic}")).unwrap();
+        assert!(destination.is_committed() && destination.channels == ["coupon"]);
+        assert!(matches!(read("lines = \"stdout\"").unwrap().to, To::Lines(LineOutput::Stdout)));
+        let file = read("lines = { file = \"out.jsonl\" }").unwrap().to;
+        assert!(matches!(file, To::Lines(LineOutput::File(path)) if path.ends_with("out.jsonl")));
+        let hook = read("[webhook]\nurl = \"http://a/\"\ndead_letters = \"dead.jsonl\"").unwrap().to;
+        assert!(matches!(hook, To::Webhook(config) if config.attempts == 8));
+        for both in ["", "channels = []", &format!("{topic}lines = \"stdout\"")] {
+            assert!(read(both).unwrap_err().contains("write one of kafka, webhook and lines"), "{both}");
+        }
+    }
+
+    #[test]
+    fn faults_are_told_where_they_are() {
+        let fault = |text: &str, named: &str| {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        };
+        fault("[kafka]\nbrokers = \"a\"\ntopik = \"t\"", "line 3");
+        fault("kafka = { brokers = \"a\", topic = \"a b\" }", "topic is no name of a topic");
+        fault("[webhook]\nurl = \"a\"\ndead_letters = \"d\"", "write https://HOST/PATH");
+        fault("to = { lines = \"stdout\" }", "unknown field `to`");
+    }
+}

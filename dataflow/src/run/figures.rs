@@ -1,0 +1,219 @@
+//! Figures that go with a worker's counters: of checkpoints, of rules, of sinks, and how latency is distributed.
+//!
+//! **Limits**: at most [`NAMED`] rules are named; what is beyond counts as [`OTHER`], so that neither a message to the
+//! supervisor nor a page of metrics grows with the number of rules.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::KeeperGauge;
+
+/// Rules that figures name.
+pub const NAMED: usize = 1_000;
+/// Stands for the rules beyond those.
+pub const OTHER: &str = "other";
+/// The states of rules are told anew this often, in case a message was lost.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Upper bounds of the latency's buckets, seconds; one more bucket takes what is beyond.
+pub const LATENCY_BOUNDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+
+/// How latency is distributed, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyBuckets {
+    /// How many, by bucket; not cumulative.
+    pub counts: [u64; LATENCY_BOUNDS.len() + 1],
+    /// Their sum, µs.
+    pub sum_us: u64,
+}
+
+impl LatencyBuckets {
+    /// Counts one, in µs.
+    pub fn record(&mut self, us: u64) {
+        let seconds = us as f64 / 1e6;
+        let bucket = LATENCY_BOUNDS.partition_point(|bound| seconds > *bound);
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+        }
+        self.sum_us += us;
+    }
+}
+
+/// Counts by rule, for as many rules as may be named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByRule(pub BTreeMap<String, u64>);
+
+impl ByRule {
+    /// Adds to a rule's count.
+    pub fn add(&mut self, rule_id: &str, count: u64) {
+        if let Some(known) = self.0.get_mut(rule_id) {
+            *known += count;
+            return;
+        }
+        let name = if self.0.len() < NAMED { rule_id } else { OTHER };
+        *self.0.entry(name.to_owned()).or_default() += count;
+    }
+}
+
+/// The checkpoints, as process 0 sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointNumbers {
+    /// The last one's number, that of an earlier run included.
+    pub number: u64,
+    /// Made since the start.
+    pub made: u64,
+    /// Since the last one, or since the start if none was made, ms.
+    pub age_ms: u64,
+    /// How long the last one took from its barrier on, ms.
+    pub took_ms: u64,
+    /// Its blobs' bytes.
+    pub bytes: u64,
+    /// Checkpoints that are not folded into the readable state yet.
+    pub unfolded: u64,
+    /// The last one whose triggers have left, if triggers wait for checkpoints.
+    pub published: Option<u64>,
+}
+
+impl From<KeeperGauge> for CheckpointNumbers {
+    fn from(gauge: KeeperGauge) -> Self {
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        CheckpointNumbers {
+            number: gauge.committed,
+            made: gauge.made,
+            age_ms: gauge.at.or(gauge.opened).map_or(0, |at| ms(at.elapsed())),
+            took_ms: ms(gauge.took),
+            bytes: gauge.bytes,
+            unfolded: gauge.unfolded as u64,
+            published: gauge.published,
+        }
+    }
+}
+
+/// A sink of triggers, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkFigures {
+    /// Its place among the sinks, and its kind, such as `1-webhook`.
+    pub sink: String,
+    /// Triggers that it has taken and not settled.
+    pub queued: u64,
+    /// Triggers delivered.
+    pub delivered: u64,
+    /// Attempts after a first one.
+    pub retried: u64,
+    /// Triggers given up and written to its dead-letter file.
+    pub dead: u64,
+    /// Triggers refused for good.
+    pub failed: u64,
+}
+
+/// What has become of the rules, as process 0 sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleNumbers {
+    /// Rules that run.
+    pub live: u64,
+    /// Rules that are paused, by people or by the breaker.
+    pub paused: u64,
+    /// Rules that were stopped for their own faults.
+    pub quarantined: u64,
+    /// Documents refused since the start.
+    pub rejections: u64,
+    /// Rules quarantined since the start.
+    pub quarantines: u64,
+    /// Rules paused by the breaker since the start.
+    pub breaks: u64,
+    /// Id, version and state of the rules; those that don't run first, if there are more than may be named.
+    pub each: Vec<(String, u64, String)>,
+}
+
+/// Where the rules feed notes how rules stand, for worker 0 to tell.
+#[derive(Clone, Debug, Default)]
+pub struct RuleBoard(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    numbers: RuleNumbers,
+    told: Option<Instant>,
+}
+
+impl RuleBoard {
+    /// Notes that something happened to a rule.
+    pub fn note(&self, what: impl FnOnce(&mut RuleNumbers)) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        what(&mut noted.numbers);
+        noted.told = None;
+    }
+
+    /// Notes all rules as they stand: id, version, state.
+    pub fn note_all<'r>(&self, rules: impl Iterator<Item = (&'r str, u64, &'r str)>) {
+        let (mut running, mut each): (Vec<_>, Vec<_>) = rules.partition(|(_, _, state)| *state == "live");
+        let count = |wanted: &str| each.iter().filter(|(_, _, state)| *state == wanted).count() as u64;
+        let (live, paused, quarantined) = (running.len() as u64, count("paused"), count("quarantined"));
+        each.sort_unstable();
+        running.sort_unstable();
+        each.extend(running);
+        each.truncate(NAMED);
+        let owned = |(id, version, state): (&str, u64, &str)| (id.to_owned(), version, state.to_owned());
+        self.note(|numbers| {
+            (numbers.live, numbers.paused, numbers.quarantined) = (live, paused, quarantined);
+            numbers.each = each.into_iter().map(owned).collect();
+        });
+    }
+
+    /// What was noted, if that is news.
+    pub fn news(&self) -> Option<RuleNumbers> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.told.is_some_and(|told| told.elapsed() < AGAIN) {
+            return None;
+        }
+        noted.told = Some(Instant::now());
+        Some(noted.numbers.clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
+        let mut buckets = LatencyBuckets::default();
+        [0, 1_000, 1_001, 60_000_000, 60_000_001].into_iter().for_each(|us| buckets.record(us));
+        assert_eq!((buckets.counts[0], buckets.counts[1]), (2, 1));
+        assert_eq!((buckets.counts[13], buckets.counts[14]), (1, 1));
+        assert_eq!(buckets.sum_us, 120_002_002);
+    }
+
+    #[test]
+    fn rules_beyond_those_that_may_be_named_are_counted_together() {
+        let mut counts = ByRule::default();
+        for rule in 0..NAMED + 5 {
+            counts.add(&format!("r{rule}"), 1);
+        }
+        counts.add("r0", 2);
+        counts.add(&format!("r{NAMED}"), 3);
+        assert_eq!(counts.0.len(), NAMED + 1);
+        assert_eq!((counts.0["r0"], counts.0[OTHER]), (3, 8));
+    }
+
+    #[test]
+    fn rules_that_do_not_run_are_named_first_and_news_is_told_once() {
+        let board = RuleBoard::default();
+        let ids: Vec<String> = (0..NAMED).map(|i| format!("a{i:04}")).collect();
+        let live = ids.iter().map(|id| (id.as_str(), 1, "live"));
+        board.note_all(live.chain([("z", 7, "quarantined"), ("y", 2, "paused")]));
+        let news = board.news().unwrap();
+        assert_eq!((news.live, news.paused, news.quarantined), (1_000, 1, 1));
+        assert_eq!(news.each.len(), NAMED);
+        assert_eq!(news.each[1], ("z".to_owned(), 7, "quarantined".to_owned()));
+        assert_eq!(board.news(), None);
+        board.note(|numbers| numbers.breaks += 1);
+        assert_eq!(board.news().unwrap().breaks, 1);
+    }
+}

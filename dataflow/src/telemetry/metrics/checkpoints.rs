@@ -1,0 +1,36 @@
+//! Metrics of checkpoints, as the keeper in process 0 sees them; without samples if no state is kept.
+
+use std::{fmt, time::Instant};
+
+use super::super::{
+    board::Standing,
+    page::{BARE, Metric, Page, bytes, plain, seconds},
+};
+
+const NUMBER: Metric = plain("checkpoint_number", "Number of the last checkpoint");
+const MADE: Metric = plain("checkpoints", "Checkpoints made");
+const AGE: Metric =
+    seconds("checkpoint_age", "Since the last checkpoint, or since the start if none was made");
+const DURATION: Metric =
+    seconds("checkpoint_duration", "How long the last checkpoint took from its barrier on");
+const BYTES: Metric = bytes("checkpoint", "Size of the last checkpoint's blobs");
+const UNFOLDED: Metric = plain("checkpoints_unfolded", "Checkpoints not folded into the readable state yet");
+const PUBLISHED: Metric = plain("checkpoint_published", "The last checkpoint whose triggers have left");
+
+pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
+    let told = standing.processes.get(&0);
+    let last = told.and_then(|told| Some((told.at, told.numbers.checkpoint?)));
+    let checkpoint = last.map(|(_, checkpoint)| checkpoint);
+    let in_seconds = |ms: u64| ms as f64 / 1_000.0;
+    page.gauge(NUMBER, checkpoint.map(|c| (BARE, c.number)))?;
+    page.counter(MADE, checkpoint.map(|c| (BARE, c.made)))?;
+    let age = last.map(|(at, c)| {
+        let since = Instant::now().saturating_duration_since(at);
+        (BARE, in_seconds(c.age_ms) + since.as_secs_f64())
+    });
+    page.gauge(AGE, age)?;
+    page.gauge(DURATION, checkpoint.map(|c| (BARE, in_seconds(c.took_ms))))?;
+    page.gauge(BYTES, checkpoint.map(|c| (BARE, c.bytes)))?;
+    page.gauge(UNFOLDED, checkpoint.map(|c| (BARE, c.unfolded)))?;
+    page.gauge(PUBLISHED, checkpoint.and_then(|c| Some((BARE, c.published?))))
+}

@@ -1,0 +1,39 @@
+//! Metrics of time: epochs, and the clock that timers run on.
+
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    super::{
+        board::Standing,
+        page::{Metric, Page, plain, process, seconds},
+    },
+    each,
+};
+
+const EPOCH: Metric = plain("epoch_announced", "The last epoch that a process has heard of");
+const DELAY: Metric =
+    seconds("epoch_delay", "How far the epochs completed everywhere are behind those announced");
+const CLOCK_LAG: Metric = seconds("timer_clock_lag", "How far the timers' clock is behind the wall clock");
+const HELD_BACK: Metric = plain("timer_held_back", "1 for the partition whose clock holds the timers back");
+
+pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
+    let epoch = standing.expected.epoch.as_secs_f64();
+    page.gauge(EPOCH, each(standing, |n| n.epoch))?;
+    page.gauge(DELAY, each(standing, |n| n.epochs_behind as f64 * epoch))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let held = || {
+        let all = standing.processes.iter();
+        all.filter_map(|(number, told)| Some((*number, told.numbers.held_back_by?, told.numbers.clock)))
+    };
+    // A partition of which nothing is known yet has a clock before all time, and holds timers back since the start.
+    let started = standing.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let lag = |clock: i64| now - if clock > 0 { clock as f64 / 1_000.0 } else { started };
+    page.gauge(CLOCK_LAG, held().map(|(number, _, clock)| (process(number), lag(clock).max(0.0))))?;
+    let partition = |(number, partition, _): (usize, u32, i64)| {
+        (vec![("process", number.to_string()), ("partition", partition.to_string())], 1_u64)
+    };
+    page.gauge(HELD_BACK, held().map(partition))
+}

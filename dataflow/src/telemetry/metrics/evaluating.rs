@@ -1,0 +1,49 @@
+//! Metrics of `evaluate`: what is folded, fired, barred and remembered.
+
+use std::fmt;
+
+use super::{
+    super::{
+        board::Standing,
+        page::{Metric, Page, bytes, plain},
+    },
+    each,
+};
+
+const FOLDED: Metric = plain("folded", "Calls that folded an event into a condition's state");
+const NOT_FOLDED: Metric = plain("not_folded", "Values that a calculator could not take");
+const TIMERS: Metric = plain("timers", "Timers that ran out");
+const SEALED: Metric = plain("sealed", "Firings barred because the rule was not live yet, or paused");
+const LIMITED: Metric = plain("limited", "Firings barred by a rule's limit");
+const LATE: Metric = plain("late", "Events passed over as older than a rule's `late` allows");
+const FAILED: Metric = plain("failed_calls", "Calls and expressions of rules that failed");
+const KEYS: Metric = plain("keys", "Keys remembered");
+const WAITING: Metric = bytes("waiting", "Routed records that wait to be evaluated");
+const STATE: Metric = bytes("state", "Keys and states in memory, about; 0 without a bound");
+const EVICTED: Metric = plain("evicted_keys", "Keys that are in the store and not in memory");
+const RELOADS: Metric = plain("reloads", "Keys read back into memory");
+const RELOAD_WAITING: Metric = plain("reload_waiting", "Records that wait for their keys to be read back");
+const BOOK: Metric = plain("rule_book_generation", "Which rule book is in force");
+const RESTORED: Metric = plain("restored_states", "States taken in from the checkpoint that was resumed");
+const UNREADABLE: Metric = plain("unreadable_states", "Stored states that could not be read");
+const RESTORING: Metric = plain("restoring", "1 while stored state is being taken in");
+
+pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
+    page.counter(FOLDED, each(standing, |n| n.folded))?;
+    page.counter(NOT_FOLDED, each(standing, |n| n.not_folded))?;
+    page.counter(TIMERS, each(standing, |n| n.timers))?;
+    page.counter(SEALED, each(standing, |n| n.sealed))?;
+    page.counter(LIMITED, each(standing, |n| n.limited))?;
+    page.counter(LATE, each(standing, |n| n.late))?;
+    page.counter(FAILED, each(standing, |n| n.failed))?;
+    page.gauge(KEYS, each(standing, |n| n.keys))?;
+    page.gauge(WAITING, each(standing, |n| n.waiting_bytes))?;
+    page.gauge(STATE, each(standing, |n| n.state_bytes))?;
+    page.gauge(EVICTED, each(standing, |n| n.evicted_keys))?;
+    page.counter(RELOADS, each(standing, |n| n.reloads))?;
+    page.gauge(RELOAD_WAITING, each(standing, |n| n.reload_waiting))?;
+    page.gauge(BOOK, each(standing, |n| n.generation))?;
+    page.gauge(RESTORED, each(standing, |n| n.restored))?;
+    page.gauge(UNREADABLE, each(standing, |n| n.unreadable))?;
+    page.gauge(RESTORING, each(standing, |n| u64::from(n.restoring)))
+}

@@ -1,0 +1,143 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{
+    model::routed::{Routed, RoutedRecord},
+    rule::book::{Catalog, ChangeSet, Published, RuleChange},
+};
+
+/// Every `A` counts, and sets a timer that is due 100 ms later.
+fn evaluator() -> Evaluator {
+    let document = r#"{"rule_id": "r", "conditions": [
+        {"id": "n", "calculator": "count", "event": {"id": "A"}},
+        {"id": "t", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "100ms"}}
+    ], "trigger": {"each": "t"}}"#;
+    let published = Published::first(document, 1, 0, BTreeMap::new()).unwrap();
+    let mut catalog = Catalog::default();
+    let changes = vec![RuleChange::Put(Box::new(published))];
+    let applied = catalog.apply(&ChangeSet { generation: 1, changes });
+    assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
+    let mut evaluator = Evaluator::new(Catalog::default().book());
+    evaluator.bound(0);
+    evaluator.install(applied.book);
+    evaluator.resume(0);
+    evaluator
+}
+
+fn hash(evaluator: &Evaluator, key: &str) -> u64 {
+    key::route(evaluator.book().key_seeds[0], key)
+}
+
+/// An `A` of a key.
+fn event(evaluator: &mut Evaluator, key: &str, now: i64) {
+    let mut batch = Routed::default();
+    let hash = hash(evaluator, key);
+    let targets: Vec<u32> = (0..2).collect();
+    let head = RoutedRecord::head(hash, 0, now as u64, None, now, now, 0, 0, &targets, key, "A");
+    batch.push(&head, std::iter::empty());
+    evaluator.record(&batch.get(0).unwrap(), &mut Emitted::default());
+}
+
+fn save(evaluator: &mut Evaluator, n: u64, stored: &mut BTreeMap<(String, String), String>) {
+    while evaluator.has_unsaved() {
+        for change in evaluator.save(1).changes() {
+            let text = change.text.map(str::to_owned);
+            let at = (change.name.to_owned(), change.key.to_owned());
+            match text {
+                Some(text) => drop(stored.insert(at, text)),
+                None => drop(stored.remove(&at)),
+            }
+        }
+    }
+    evaluator.saved(n);
+}
+
+fn load(evaluator: &mut Evaluator, key: &str, stored: &BTreeMap<(String, String), String>) -> KeyId {
+    let wanted = evaluator.wanted(EvictedKey { group: 0, hash: hash(evaluator, key), key: key.into() });
+    let text =
+        |(place, name): (usize, &String)| Some((place, stored.get(&(name.clone(), key.to_owned()))?.clone()));
+    let texts = wanted.names.iter().enumerate().filter_map(text).collect();
+    let mut refused = Vec::new();
+    let id = evaluator.reload(&Loaded { wanted, texts }, &mut refused);
+    assert_eq!(refused, Vec::<String>::new());
+    id
+}
+
+#[test]
+fn nothing_leaves_before_it_is_folded() {
+    let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
+    event(&mut evaluator, "1", 10);
+    let evicted = |evaluator: &mut Evaluator| {
+        evaluator.evict(100);
+        evaluator.memory().evicted
+    };
+    assert_eq!(evicted(&mut evaluator), 0, "it is not saved");
+    save(&mut evaluator, 5, &mut stored);
+    assert_eq!(evicted(&mut evaluator), 0, "it is saved and not folded");
+    evaluator.folded(4);
+    assert_eq!(evicted(&mut evaluator), 0, "another checkpoint is folded");
+    event(&mut evaluator, "1", 20);
+    evaluator.folded(5);
+    assert_eq!(evicted(&mut evaluator), 0, "it has changed since");
+    save(&mut evaluator, 9, &mut stored);
+    evaluator.folded(9);
+    assert_eq!(evicted(&mut evaluator), 1);
+    assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, 0));
+}
+
+#[test]
+fn what_was_used_lately_stays_for_another_round() {
+    let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
+    (0..8).for_each(|key| event(&mut evaluator, &key.to_string(), 10));
+    save(&mut evaluator, 1, &mut stored);
+    evaluator.folded(1);
+    evaluator.evict(8);
+    assert_eq!(evaluator.keys(), 8, "all were used");
+    event(&mut evaluator, "3", 20);
+    save(&mut evaluator, 2, &mut stored);
+    evaluator.folded(2);
+    evaluator.evict(8);
+    let three = hash(&evaluator, "3");
+    assert_eq!((evaluator.keys(), evaluator.is_evicted(three, 0, "3")), (1, false));
+}
+
+#[test]
+fn a_key_comes_back_as_it_left_with_its_timer_and_its_now() {
+    let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
+    event(&mut evaluator, "1", 50);
+    event(&mut evaluator, "1", 60);
+    let before = evaluator.outputs(60);
+    save(&mut evaluator, 1, &mut stored);
+    evaluator.folded(1);
+    evaluator.evict(100);
+    let mut due = Vec::new();
+    assert!(evaluator.advance(150, 10, &mut Emitted::default()) && evaluator.wake(150, 10, &mut due));
+    assert_eq!(due.len(), 0, "due at 150 is not below 150");
+    assert!(evaluator.advance(151, 10, &mut Emitted::default()) && evaluator.wake(151, 10, &mut due));
+    assert_eq!(due.iter().map(|key| &*key.key).collect::<Vec<_>>(), ["1"]);
+    let id = load(&mut evaluator, "1", &stored);
+    assert_eq!((evaluator.outputs(60), evaluator.store.block(id).last_now), (before, 60));
+    let mut emitted = Emitted::default();
+    evaluator.catch_up(id, &mut emitted);
+    let deadlines: Vec<_> = emitted.triggers.iter().map(|t| t.cause.as_ref().unwrap().deadline).collect();
+    assert_eq!(deadlines, [Some(150)]);
+}
+
+#[test]
+fn bytes_are_what_is_there() {
+    let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
+    let empty = evaluator.memory().bytes;
+    for round in 0..3 {
+        (0..20).for_each(|key| event(&mut evaluator, &format!("{round}:{key}"), 10 + round));
+        evaluator.sweep(7);
+        save(&mut evaluator, round as u64 + 1, &mut stored);
+    }
+    let full = evaluator.memory().bytes;
+    assert!((60 * 200..60 * 2_000).contains(&full), "{full} bytes");
+    let weighed: usize =
+        evaluator.store.blocks().map(|b| b.rules.iter().map(|s| s.weight as usize).sum::<usize>()).sum();
+    assert!(weighed > 0 && weighed < full);
+    evaluator.folded(3);
+    evaluator.evict(1_000);
+    assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, empty));
+}

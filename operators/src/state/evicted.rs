@@ -1,0 +1,145 @@
+//! Keys that have left memory: a stub each, and the timers that are to bring them back.
+//!
+//! **Invariants**
+//! - A key is in the [`Store`](super::Store) or has a stub, never both. While it is read back the stub stays.
+//! - A stub stands for its key by 96 bits of two independent hashes: of ten million keys two would be taken for one another once in
+//!   10¹⁵ times. A key that was never evicted is therefore never read back; so what lies in the store of a state that was deleted
+//!   and whose deletion is not folded yet, is not revived.
+//! - A stub keeps what is not saved and yet bears on outcomes: the key's last `now`, and its next timer.
+//!
+//! **Limit**: a stub takes about 45 bytes, and 100 more and the key's text while it has a timer; they are not part of what is
+//! bounded.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Seeds the second hash.
+const CHECK: u64 = 0x7374_7562;
+
+/// Keys out of memory.
+#[derive(Debug, Default)]
+pub struct Evicted {
+    stubs: HashTable<Stub>,
+    /// Group and text of keys with a timer, by deadline and the two hashes.
+    timers: BTreeMap<(i64, u64, u32), (u32, Box<str>)>,
+}
+
+#[derive(Debug)]
+struct Stub {
+    hash: u64,
+    last_now: i64,
+    deadline: i64,
+    check: u32,
+}
+
+/// A key that is not in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EvictedKey {
+    /// Which `key_by`, by its number in the catalog.
+    pub group: u32,
+    /// Routing hash.
+    pub hash: u64,
+    /// The key's text.
+    pub key: Box<str>,
+}
+
+fn check(group: u32, key: &str) -> u32 {
+    xxh3_64_with_seed(key.as_bytes(), CHECK ^ u64::from(group)) as u32
+}
+
+impl Evicted {
+    /// How many keys.
+    pub fn len(&self) -> usize {
+        self.stubs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.stubs.is_empty()
+    }
+
+    fn find(&self, hash: u64, group: u32, key: &str) -> Option<&Stub> {
+        self.stubs.find(hash, |stub| stub.hash == hash && stub.check == check(group, key))
+    }
+
+    /// Whether a key is out of memory.
+    pub fn contains(&self, hash: u64, group: u32, key: &str) -> bool {
+        self.find(hash, group, key).is_some()
+    }
+
+    /// A key leaves memory: its highest `now`, and its next timer (`i64::MAX` if there is none), unix ms. One that is out already
+    /// takes the later `now` and the earlier timer.
+    pub fn insert(&mut self, key: EvictedKey, last_now: i64, deadline: i64) {
+        let former = self.remove(key.hash, key.group, &key.key).unwrap_or((i64::MIN, i64::MAX));
+        let (last_now, deadline) = (last_now.max(former.0), deadline.min(former.1));
+        let EvictedKey { group, hash, key } = key;
+        let check = check(group, &key);
+        if deadline < i64::MAX {
+            self.timers.insert((deadline, hash, check), (group, key));
+        }
+        self.stubs.insert_unique(hash, Stub { hash, last_now, deadline, check }, |stub| stub.hash);
+    }
+
+    /// A key is back in memory; gives its highest `now` and its next timer, or `None` if it was not out.
+    pub fn remove(&mut self, hash: u64, group: u32, key: &str) -> Option<(i64, i64)> {
+        let check = check(group, key);
+        let found = self.stubs.find_entry(hash, |stub| stub.hash == hash && stub.check == check);
+        let (Stub { last_now, deadline, .. }, _) = found.ok()?.remove();
+        self.timers.remove(&(deadline, hash, check));
+        Some((last_now, deadline))
+    }
+
+    /// The next key with a timer below `clock`, if there is one. It is given once, and stays out until it is removed.
+    pub fn due(&mut self, clock: i64) -> Option<EvictedKey> {
+        let first = self.timers.first_entry().filter(|first| first.key().0 < clock)?;
+        let ((_, hash, check), (group, key)) = first.remove_entry();
+        if let Some(stub) = self.stubs.find_mut(hash, |stub| stub.hash == hash && stub.check == check) {
+            stub.deadline = i64::MAX;
+        }
+        Some(EvictedKey { group, hash, key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(hash: u64, key: &str) -> EvictedKey {
+        EvictedKey { group: 0, hash, key: key.into() }
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_told_apart() {
+        let mut evicted = Evicted::default();
+        evicted.insert(key(7, "a"), 5, i64::MAX);
+        assert!(evicted.contains(7, 0, "a") && !evicted.contains(7, 0, "b") && !evicted.contains(7, 1, "a"));
+        evicted.insert(key(7, "b"), 6, i64::MAX);
+        assert_eq!(evicted.remove(7, 0, "a"), Some((5, i64::MAX)));
+        assert_eq!((evicted.len(), evicted.remove(7, 0, "a")), (1, None));
+    }
+
+    #[test]
+    fn a_timer_brings_its_key_back_once_and_in_order() {
+        let mut evicted = Evicted::default();
+        evicted.insert(key(1, "late"), 0, 30);
+        evicted.insert(key(2, "soon"), 0, 10);
+        evicted.insert(key(3, "back"), 0, 5);
+        evicted.insert(key(4, "none"), 0, i64::MAX);
+        evicted.remove(3, 0, "back");
+        assert_eq!(evicted.due(10), None, "a timer is due when the clock has passed it");
+        assert_eq!(evicted.due(31), Some(key(2, "soon")));
+        assert_eq!(evicted.due(31), Some(key(1, "late")));
+        assert_eq!((evicted.due(31), evicted.len()), (None, 3));
+    }
+
+    #[test]
+    fn a_key_put_out_twice_has_the_later_now_and_the_earlier_timer() {
+        let mut evicted = Evicted::default();
+        evicted.insert(key(1, "a"), 9, 20);
+        evicted.insert(key(1, "a"), 4, 10);
+        assert_eq!((evicted.due(15), evicted.due(99)), (Some(key(1, "a")), None));
+        assert_eq!(evicted.remove(1, 0, "a"), Some((9, i64::MAX)));
+    }
+}

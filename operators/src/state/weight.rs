@@ -1,0 +1,91 @@
+//! What keys and states weigh in memory, about: sizes of what they consist of, and what an allocator adds.
+
+use std::mem::size_of;
+
+use super::{Armed, Extra, KeyBlock, RuleState};
+use crate::{
+    calculator::{
+        Cell,
+        aggregate::{Aggregate, Buckets, Distinct, Top},
+    },
+    model::{field::Field, value::Value},
+};
+
+/// What an allocation costs besides its bytes.
+const ALLOCATION: usize = 16;
+/// A key's place in the table of keys.
+const PLACE: usize = 8;
+
+/// A key without its states.
+pub(super) fn of_key(key: &str) -> usize {
+    size_of::<KeyBlock>() + PLACE + key.len() + ALLOCATION
+}
+
+/// A rule's state of a key.
+pub(super) fn of_state(state: &RuleState) -> u32 {
+    u32::try_from(size_of::<RuleState>() + ALLOCATION + behind(state)).unwrap_or(u32::MAX)
+}
+
+/// What a state points to.
+fn behind(state: &RuleState) -> usize {
+    let cells: usize = state.cells.iter().map(|cell| size_of::<Cell>() + of_cell(cell)).sum();
+    ALLOCATION + cells + state.extra.as_deref().map_or(0, of_extra)
+}
+
+fn of_cell(cell: &Cell) -> usize {
+    match cell {
+        Cell::Bool(_) | Cell::Int(_) | Cell::Float(_) => 0,
+        Cell::Text(text) => ALLOCATION + text.len(),
+        Cell::Aggregate(aggregate) => ALLOCATION + size_of::<Aggregate>() + of_aggregate(aggregate),
+    }
+}
+
+fn of_aggregate(aggregate: &Aggregate) -> usize {
+    match aggregate {
+        Aggregate::Count(buckets) => of_buckets(buckets, |_| 0),
+        Aggregate::Stats(_) | Aggregate::Latest(_) => 0,
+        Aggregate::WindowStats(buckets) => of_buckets(buckets, |_| 0),
+        Aggregate::Top(top) => of_top(top),
+        Aggregate::WindowTop(_, buckets) => of_buckets(buckets, of_top),
+        Aggregate::Distinct(distinct) => of_distinct(distinct),
+        Aggregate::WindowDistinct(buckets) => of_buckets(buckets, of_distinct),
+    }
+}
+
+fn of_buckets<A>(buckets: &Buckets<A>, figure: impl Fn(&A) -> usize) -> usize {
+    let rows = buckets.rows();
+    ALLOCATION + rows.iter().map(|(_, a)| size_of::<(i64, A)>() + figure(a)).sum::<usize>()
+}
+
+fn of_top(top: &Top) -> usize {
+    ALLOCATION + size_of_val(top.numbers())
+}
+
+fn of_distinct(distinct: &Distinct) -> usize {
+    ALLOCATION
+        + match distinct {
+            Distinct::Exact(hashes) => size_of_val(&hashes[..]),
+            Distinct::Sketch(registers) => registers.len(),
+        }
+}
+
+fn of_extra(extra: &Extra) -> usize {
+    let aside = extra.before_pause.as_deref();
+    ALLOCATION
+        + size_of::<Extra>()
+        + extra.firings.len() * size_of::<i64>()
+        + extra.armed.iter().map(of_armed).sum::<usize>()
+        + aside.map_or(0, |(_, state)| ALLOCATION + size_of::<RuleState>() + behind(state))
+}
+
+fn of_armed(armed: &Armed) -> usize {
+    let text = |(_, value): &(Field, Value<'_>)| match value {
+        Value::Text(text) => ALLOCATION + text.len(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+    };
+    size_of::<Armed>()
+        + 2 * ALLOCATION
+        + armed.event_id.len()
+        + armed.values.len() * size_of::<(Field, Value<'static>)>()
+        + armed.values.iter().map(text).sum::<usize>()
+}

@@ -1,0 +1,101 @@
+//! A broker that is away for longer than the span of a rule: nobody is told of a payment that was made in time.
+
+use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
+
+use serde_json::{Value as Json, json};
+use strateye_tests::services::Kafka;
+
+use crate::{
+    check,
+    engine::{Engine, Services},
+    load::{Load, now},
+    waiting::{all_read, checkpoints, until},
+};
+
+/// The rule's span, ms.
+const SPAN: i64 = 3_000;
+/// Users with an order each, in each of the cases; those that pay are not divisible by 10.
+const USERS: u64 = 240;
+
+fn rule() -> Json {
+    json!({"rule_id": "unpaid", "trigger": {"each": "n"}, "conditions": [
+        {"id": "n", "calculator": "absence", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"within": "3s"}}]})
+}
+
+fn pays(guid: &u64) -> bool {
+    !guid.is_multiple_of(10)
+}
+
+fn send(load: &mut Load, guids: impl Iterator<Item = u64>, kind: &str, at: i64) {
+    for guid in guids {
+        let line = json!({"guid": guid, "event_id": kind, "event_time": at}).to_string();
+        load.put((guid % u64::from(load.used)) as usize, line, at);
+    }
+}
+
+/// Lets the wall clock pass an instant: that is what the rule is about.
+fn pass(instant: i64) {
+    thread::sleep(Duration::from_millis(u64::try_from(instant - now()).unwrap_or(0)));
+}
+
+/// Waits until all those up to `end` who did not pay have fired; nobody else has.
+fn fire(engine: &Engine, end: u64) {
+    let wanted: BTreeSet<u64> = (0..end).filter(|guid| !pays(guid)).collect();
+    let fired = || -> BTreeSet<u64> {
+        check::published(engine, "now").iter().map(|t| t["key"].as_u64().unwrap()).collect()
+    };
+    until("all who did not pay are told of", || fired().is_superset(&wanted));
+    // The clocks of all partitions have passed the deadlines of those who paid, too.
+    checkpoints(engine, 1);
+    assert_eq!(fired(), wanted);
+}
+
+#[test]
+fn payments_in_time_count_however_long_the_broker_is_away() {
+    let kafka = Arc::new(Kafka::start());
+    let mut engine = Engine::prepare(Services { kafka, ..Services::shared() });
+    engine.publish(&rule());
+    engine.start(2);
+    engine.log_until("rule in force");
+    let mut load = Load::new(&engine, 1);
+
+    // It hangs; payments are on their way to it when it does.
+    let orders = now();
+    send(&mut load, 0..USERS, "order", orders);
+    load.flush();
+    engine.services.kafka.pause();
+    send(&mut load, (0..USERS).filter(pays), "pay", now());
+    assert!(now() < orders + SPAN, "too slow for the rule's span");
+    pass(orders + 2 * SPAN);
+    engine.services.kafka.resume();
+    load.flush();
+    fire(&engine, USERS);
+
+    // It dies; payments wait for it at their producer.
+    let orders = now();
+    send(&mut load, USERS..2 * USERS, "order", orders);
+    load.flush();
+    engine.services.kafka.kill();
+    send(&mut load, (USERS..2 * USERS).filter(pays), "pay", now());
+    assert!(now() < orders + SPAN, "too slow for the rule's span");
+    pass(orders + 2 * SPAN);
+    engine.services.kafka.restart();
+    load.flush();
+    fire(&engine, 2 * USERS);
+
+    // It dies while the engine is away, and payments lie in the topic that the engine has not read.
+    let orders = now();
+    send(&mut load, 2 * USERS..3 * USERS, "order", orders);
+    load.flush();
+    all_read(&engine, &load);
+    engine.stop();
+    send(&mut load, (2 * USERS..3 * USERS).filter(pays), "pay", orders + SPAN - 1);
+    pass(orders + SPAN);
+    load.flush();
+    engine.services.kafka.kill();
+    engine.start(2);
+    pass(orders + 2 * SPAN);
+    engine.services.kafka.restart();
+    fire(&engine, 3 * USERS);
+    engine.stop();
+}

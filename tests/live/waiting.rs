@@ -1,0 +1,100 @@
+//! Waiting for what a test waits for, and the whole of a test that disturbs an engine under load.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value as Json;
+use strateye_tests::command::WITHIN;
+
+use crate::{
+    check,
+    engine::{Engine, Services, position},
+    load::Load,
+    rules::rules,
+};
+
+/// Between two looks: nobody tells when a commit is made or a topic has grown.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Looks until something is so.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + 2 * WITHIN;
+    while !holds() {
+        assert!(Instant::now() < end, "{what}: not so within {:?}", 2 * WITHIN);
+        thread::sleep(LOOK);
+    }
+}
+
+/// Sends events until something is so.
+pub(crate) fn send_until(load: &mut Load, what: &str, mut holds: impl FnMut() -> bool) {
+    until(what, || {
+        load.send(10, LOOK);
+        holds()
+    });
+}
+
+/// The number of the last commit.
+pub(crate) fn checkpoint(engine: &Engine) -> u64 {
+    engine.committed().map_or(0, |(n, _)| n)
+}
+
+/// Sends events until so many more checkpoints are committed: the cluster lives, and reads, evaluates, delivers and commits.
+pub(crate) fn send_for_checkpoints(engine: &Engine, load: &mut Load, more: u64) {
+    let before = checkpoint(engine);
+    send_until(load, &format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
+}
+
+/// Waits until so many more checkpoints are committed.
+pub(crate) fn checkpoints(engine: &Engine, more: u64) {
+    let before = checkpoint(engine);
+    until(&format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
+}
+
+/// Waits until a checkpoint has everything that was sent.
+pub(crate) fn all_read(engine: &Engine, load: &Load) {
+    until("all events are in a checkpoint", || {
+        let manifest = engine.committed().map(|(_, manifest)| manifest).unwrap_or_default();
+        (0u32..).zip(load.ends()).all(|(partition, end)| position(&manifest, partition) >= end)
+    });
+}
+
+/// An engine of its own with all rules in force, and its load.
+pub(crate) fn begin(services: Services, processes: u32) -> (Engine, Load) {
+    begin_in(services, crate::engine::PARTITIONS, processes, &[])
+}
+
+/// The same, with so many partitions, and variables in the engine's environment.
+pub(crate) fn begin_in(
+    services: Services,
+    partitions: u32,
+    processes: u32,
+    environment: &[(&str, String)],
+) -> (Engine, Load) {
+    let mut engine = Engine::prepare_with(services, partitions);
+    rules().iter().for_each(|rule| engine.publish(rule));
+    engine.start_in(processes, environment);
+    engine.log_until("rules in force");
+    let load = Load::new(&engine, 1);
+    (engine, load)
+}
+
+/// Sends the last events, and ends the engine when it has everything; triggers and state are as if nothing had happened.
+pub(crate) fn ends_as_expected(engine: &mut Engine, load: &mut Load) {
+    ends_with(engine, load, &check::triggers);
+}
+
+/// The same, with another word on the triggers.
+pub(crate) fn ends_with(engine: &mut Engine, load: &mut Load, triggers: &dyn Fn(&Engine, &check::Expected)) {
+    load.end();
+    let rules: Vec<Json> = rules();
+    let expected = check::expected(&rules, load);
+    assert!(expected.triggers.len() > 50, "the rules fire: {}", expected.triggers.len());
+    all_read(engine, load);
+    // While it runs, and soon: what nobody touches any more goes with time.
+    check::state(engine, &rules, &expected);
+    until("what fired is published", || check::published(engine, "once").len() >= expected.triggers.len());
+    engine.stop();
+    triggers(engine, &expected);
+}

@@ -1,0 +1,494 @@
+//! `evaluate` as it stands in the graph, driven by hand: epochs, checkpoints, folds and loads happen when the test says so, and
+//! a store that is a map.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use operators::{
+    model::{
+        decode::Decoder,
+        raw::{RawBatch, RawRecord},
+        routed::Routed,
+        trigger::Fired,
+    },
+    ops::{
+        Bounded, Correction, EvaluateGauge, Loaded, Loader, Part, Saver, Shelf, Signal, Start, Stored,
+        Wanted,
+        evaluate::{Workings, evaluate},
+        evaluating::{Evaluator, StateNames},
+        matching::Matcher,
+    },
+    rule::{
+        book::{Applied, Catalog, ChangeSet, RuleBook, RuleChange},
+        crowd::Crowd,
+    },
+    state::delta::Change,
+};
+use serde_json::{Value as Json, json};
+use timely::{
+    WorkerConfig,
+    communication::{Allocator, allocator::thread::Thread},
+    container::CapacityContainerBuilder,
+    dataflow::{
+        InputHandle,
+        operators::{Input, Inspect},
+    },
+    scheduling::SyncActivator,
+    worker::Worker,
+};
+
+/// A state's name and key.
+type At = (String, String);
+/// What a checkpoint changed.
+type Changes = Vec<(At, Option<String>)>;
+
+/// Bytes that decide, again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Decisions(Vec<u8>, usize);
+
+impl Decisions {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Decisions(bytes, 0)
+    }
+
+    /// A number below `most`.
+    pub(crate) fn below(&mut self, most: usize) -> usize {
+        self.1 += 1;
+        let byte = self.0.get(self.1 % self.0.len().max(1)).copied().unwrap_or(0);
+        usize::from(byte) % most.max(1)
+    }
+}
+
+/// What is stored.
+#[derive(Default)]
+struct Kept {
+    hashes: BTreeMap<At, String>,
+    /// Committed and not folded, oldest first.
+    unfolded: VecDeque<(u64, Changes)>,
+    /// Of the checkpoint being taken.
+    taking: Changes,
+    last: u64,
+}
+
+impl Kept {
+    fn fold(&mut self) -> Option<u64> {
+        let (n, changes) = self.unfolded.pop_front()?;
+        for (at, text) in changes {
+            match text {
+                Some(text) => drop(self.hashes.insert(at, text)),
+                None => drop(self.hashes.remove(&at)),
+            }
+        }
+        Some(n)
+    }
+
+    fn read(&self, wanted: &Wanted) -> Loaded {
+        let text = |(place, name): (usize, &String)| {
+            let text = self.hashes.get(&(name.clone(), wanted.key.key.to_string()))?;
+            Some((place, text.clone()))
+        };
+        Loaded { wanted: wanted.clone(), texts: wanted.names.iter().enumerate().filter_map(text).collect() }
+    }
+}
+
+struct Writes(Rc<RefCell<Kept>>);
+
+impl Saver for Writes {
+    fn holds_triggers(&self) -> bool {
+        false
+    }
+
+    fn save(&self, n: u64, part: Part) {
+        let mut kept = self.0.borrow_mut();
+        match part {
+            Part::State(delta) => {
+                let changes = delta.changes();
+                kept.taking.extend(
+                    changes.map(|c| ((c.name.to_owned(), c.key.to_owned()), c.text.map(str::to_owned))),
+                );
+            }
+            Part::Triggers(_) => unreachable!("nobody asked for them"),
+            Part::End => {
+                let changes = std::mem::take(&mut kept.taking);
+                kept.unfolded.push_back((n, changes));
+                kept.last = n;
+            }
+        }
+    }
+}
+
+/// Requests that are not answered yet, as the store stood when they came; and answers.
+#[derive(Default)]
+struct Asked {
+    open: Vec<(Wanted, Loaded)>,
+    answered: Vec<Loaded>,
+    wake: Option<SyncActivator>,
+}
+
+struct Reads(Rc<RefCell<Kept>>, Rc<RefCell<Asked>>);
+
+impl Loader for Reads {
+    fn request(&self, keys: Vec<Wanted>) {
+        let kept = self.0.borrow();
+        self.1.borrow_mut().open.extend(keys.into_iter().map(|wanted| {
+            let read = kept.read(&wanted);
+            (wanted, read)
+        }));
+    }
+
+    fn loaded(&self) -> Vec<Loaded> {
+        std::mem::take(&mut self.1.borrow_mut().answered)
+    }
+
+    fn wakes(&self, activator: SyncActivator) {
+        self.1.borrow_mut().wake = Some(activator);
+    }
+}
+
+#[derive(Default)]
+struct Books(std::sync::Mutex<HashMap<u64, Arc<Applied>>>);
+
+impl Shelf for Books {
+    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+        self.0.lock().unwrap().get(&generation).cloned()
+    }
+}
+
+/// What a process has.
+struct Running {
+    worker: Worker,
+    signals: InputHandle<u64, CapacityContainerBuilder<Vec<Signal>>>,
+    routed: InputHandle<u64, CapacityContainerBuilder<Routed>>,
+    clocks: InputHandle<u64, CapacityContainerBuilder<Vec<(u32, i64)>>>,
+    epoch: u64,
+    taking: Option<u64>,
+    folded: u64,
+}
+
+/// An engine of one worker, and what outlives its processes.
+pub(crate) struct World {
+    bound: Option<usize>,
+    decisions: Decisions,
+    kept: Rc<RefCell<Kept>>,
+    asked: Rc<RefCell<Asked>>,
+    books: Arc<Books>,
+    catalog: Catalog,
+    generation: u64,
+    crowds: HashMap<u32, Crowd>,
+    matcher: Matcher,
+    offsets: Vec<u64>,
+    next_checkpoint: u64,
+    running: Option<Running>,
+    gauge: Rc<Cell<EvaluateGauge>>,
+    fired: Rc<RefCell<Vec<Json>>>,
+    refused: Rc<RefCell<Vec<String>>>,
+    /// Most keys that were out of memory, and keys that were read back.
+    pub(crate) evicted: (usize, u64),
+}
+
+impl World {
+    /// With a bound of memory, or none.
+    pub(crate) fn new(bound: Option<usize>, partitions: usize, decisions: Decisions) -> Self {
+        let catalog = Catalog::default();
+        let mut matcher = Matcher::new(Decoder::default(), catalog.book(), false);
+        for partition in 0..partitions {
+            matcher.move_clock(partition as u32, i64::MIN);
+        }
+        World {
+            bound,
+            decisions,
+            kept: Rc::default(),
+            asked: Rc::default(),
+            books: Arc::default(),
+            catalog,
+            generation: 0,
+            crowds: HashMap::new(),
+            matcher,
+            offsets: vec![0; partitions],
+            next_checkpoint: 1,
+            running: None,
+            gauge: Rc::default(),
+            fired: Rc::default(),
+            refused: Rc::default(),
+            evicted: (0, 0),
+        }
+    }
+
+    /// Starts a process from the last checkpoint.
+    fn start(&mut self) {
+        let mut worker =
+            Worker::new(WorkerConfig::default(), Allocator::Thread(Thread::default()), Some(Instant::now()));
+        self.asked = Rc::default();
+        let loader = Reads(Rc::clone(&self.kept), Rc::clone(&self.asked));
+        let workings = Workings {
+            shelf: Arc::<Books>::clone(&self.books),
+            evaluator: Evaluator::new(Catalog::default().book()),
+            saver: Box::new(Writes(Rc::clone(&self.kept))),
+            gauge: Rc::clone(&self.gauge),
+            bounded: self.bound.map(|bytes| Bounded { bytes, loader: Box::new(loader) }),
+            refused: Rc::clone(&self.refused),
+        };
+        let fired = Rc::clone(&self.fired);
+        let (signals, routed, clocks, mut stored) = worker.dataflow::<u64, _, _>(|scope| {
+            let (signals, signal_stream) = scope.new_input::<Vec<Signal>>();
+            let (routed, routed_stream) = scope.new_input::<Routed>();
+            let (clocks, clock_stream) = scope.new_input::<Vec<(u32, i64)>>();
+            let (stored, stored_stream) = scope.new_input::<Vec<Stored>>();
+            let out = evaluate(routed_stream, signal_stream, clock_stream, stored_stream, workings);
+            out.fired
+                .inspect(move |f: &Fired| fired.borrow_mut().push(serde_json::from_str(&f.line).unwrap()));
+            (signals, routed, clocks, stored)
+        });
+        let kept = self.kept.borrow();
+        let clocks_then: Vec<_> = self.matcher.clocks().collect();
+        let start =
+            Start { clocks: clocks_then, checkpoint: Some(kept.last).filter(|n| *n > 0), ..Start::default() };
+        let item = |order: u64, (name, key): &At, text: Option<&String>| Stored {
+            hash: 0,
+            order,
+            name: name.clone(),
+            key: key.clone(),
+            text: text.cloned(),
+        };
+        let mut items: Vec<Stored> = kept.hashes.iter().map(|(at, text)| item(0, at, Some(text))).collect();
+        for (order, (_, changes)) in kept.unfolded.iter().enumerate() {
+            // Of several texts of one state in a blob the last counts.
+            let last: BTreeMap<&At, &Option<String>> = changes.iter().map(|(at, text)| (at, text)).collect();
+            items.extend(last.into_iter().map(|(at, text)| item(order as u64 + 1, at, text.as_ref())));
+        }
+        drop(kept);
+        let mut running = Running { worker, signals, routed, clocks, epoch: 0, taking: None, folded: 0 };
+        running.signals.send(Signal::Start(Arc::new(start)));
+        // In any order.
+        while !items.is_empty() {
+            let next = self.decisions.below(items.len());
+            stored.send(items.swap_remove(next));
+            if self.decisions.below(4) == 0 {
+                stored.flush();
+                running.worker.step();
+            }
+        }
+        if self.generation > 0 {
+            running.signals.send(Signal::Switch { generation: self.generation, at: 1 });
+        }
+        stored.close();
+        self.running = Some(running);
+        self.epoch();
+    }
+
+    /// Announces the next epoch.
+    fn epoch(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        running.epoch += 1;
+        let epoch = running.epoch;
+        running.signals.advance_to(epoch);
+        running.signals.send(Signal::Epoch(epoch));
+        running.signals.flush();
+        running.routed.advance_to(epoch);
+        running.clocks.advance_to(epoch);
+        self.look();
+    }
+
+    fn look(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        running.worker.step();
+        let gauge = self.gauge.get();
+        self.evicted.0 = self.evicted.0.max(gauge.evicted_keys);
+        if running.taking.is_some_and(|n| self.kept.borrow().last == n) {
+            running.taking = None;
+        }
+    }
+
+    /// Things that happen by themselves, if it is decided so.
+    fn something(&mut self) {
+        if self.decisions.below(3) == 0 {
+            self.checkpoint();
+        }
+        for _ in 0..self.decisions.below(3) {
+            self.fold();
+        }
+        for _ in 0..self.decisions.below(5) {
+            self.answer();
+        }
+        for _ in 0..self.decisions.below(3) {
+            self.look();
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        let Some(running) = self.running.as_mut().filter(|r| r.taking.is_none()) else { return };
+        let (n, at) = (self.next_checkpoint, running.epoch + 2);
+        // Numbers ascend, not more.
+        self.next_checkpoint += 1 + self.decisions.below(2) as u64;
+        running.taking = Some(n);
+        running.signals.send(Signal::Checkpoint { n, at });
+    }
+
+    fn fold(&mut self) {
+        let (Some(n), Some(running)) = (self.kept.borrow_mut().fold(), self.running.as_mut()) else { return };
+        running.folded = n;
+        running.signals.send(Signal::Folded(n));
+    }
+
+    /// Answers a request, as the store stands, or as it stood when the request came.
+    fn answer(&mut self) -> bool {
+        let mut asked = self.asked.borrow_mut();
+        if asked.open.is_empty() {
+            return false;
+        }
+        let which = self.decisions.below(asked.open.len());
+        let (wanted, early) = asked.open.swap_remove(which);
+        let late = self.kept.borrow().read(&wanted);
+        asked.answered.push(if self.decisions.below(2) == 0 { early } else { late });
+        if let Some(wake) = &asked.wake {
+            wake.activate().unwrap();
+        }
+        true
+    }
+
+    /// Puts changes of rules in force.
+    pub(crate) fn apply(&mut self, changes: Vec<RuleChange>) {
+        self.generation += 1;
+        let applied = self.catalog.apply(&ChangeSet { generation: self.generation, changes });
+        assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
+        for change in &applied.crowds {
+            match &change.after {
+                Some(crowd) => self.crowds.insert(change.slot, crowd.clone()),
+                None => self.crowds.remove(&change.slot),
+            };
+        }
+        let book = Arc::clone(&applied.book);
+        self.books.0.lock().unwrap().insert(self.generation, Arc::new(applied));
+        if self.running.is_none() {
+            self.matcher.install(book, self.crowds.clone());
+            return self.start();
+        }
+        self.settle();
+        let Some(running) = &mut self.running else { return };
+        let at = running.epoch + 2;
+        running.signals.send(Signal::Switch { generation: self.generation, at });
+        self.epoch();
+        self.matcher.install(book, self.crowds.clone());
+        self.epoch();
+    }
+
+    /// Corrects states.
+    pub(crate) fn correct(&mut self, corrections: Vec<Correction>) {
+        self.settle();
+        let Some(running) = &mut self.running else { return };
+        let at = running.epoch + 2;
+        running.signals.send(Signal::Correct { corrections: Arc::new(corrections), at });
+        self.epoch();
+        self.epoch();
+    }
+
+    /// Lets what was read be evaluated, and its clocks applied: behind a barrier it could be either way.
+    fn settle(&mut self) {
+        self.epoch();
+        while self.answer() || self.gauge.get().reload_waiting > 0 {
+            self.look();
+        }
+        (0..4).for_each(|_| self.look());
+        while self.answer() {
+            (0..4).for_each(|_| self.look());
+        }
+    }
+
+    /// Reads lines of a partition.
+    pub(crate) fn events(&mut self, partition: usize, lines: &[String]) {
+        let mut batch = RawBatch { partition: partition as u32, ..RawBatch::default() };
+        for line in lines {
+            let start = batch.bytes.len() as u32;
+            batch.bytes.extend_from_slice(line.as_bytes());
+            let end = batch.bytes.len() as u32;
+            batch.records.push(RawRecord { offset: self.offsets[partition], start, end, time: None });
+            self.offsets[partition] += 1;
+        }
+        let mut routed = Routed::default();
+        self.matcher.batch(&batch, &mut routed, &mut Vec::new());
+        self.epoch();
+        if let Some(running) = &mut self.running {
+            running.routed.send_batch(&mut routed);
+            running.routed.flush();
+        }
+        self.tell(0);
+        self.something();
+    }
+
+    /// Tells the clocks, each so much further than it stands.
+    fn tell(&mut self, further: i64) {
+        let Some(running) = &mut self.running else { return };
+        for (partition, clock) in self.matcher.clocks() {
+            running.clocks.send((partition, clock.saturating_add(further)));
+        }
+        running.clocks.flush();
+    }
+
+    /// Makes a last checkpoint, and ends the process.
+    pub(crate) fn stop(&mut self) {
+        while self.running.as_ref().is_some_and(|r| r.taking.is_some()) {
+            self.epoch();
+            while self.answer() {}
+        }
+        self.checkpoint();
+        while self.running.as_ref().is_some_and(|r| r.taking.is_some()) {
+            self.epoch();
+            while self.answer() {}
+        }
+        self.evicted.1 += self.gauge.get().reloads;
+        if let Some(Running { mut worker, signals, routed, clocks, .. }) = self.running.take() {
+            signals.close();
+            routed.close();
+            clocks.close();
+            while worker.has_dataflows() {
+                worker.step();
+                while self.answer() {}
+            }
+        }
+        assert_eq!(self.refused.borrow().len(), 0, "{:?}", self.refused.borrow());
+    }
+
+    /// Ends the process, and starts another from its last checkpoint.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Ends all partitions: each clock stands just after its last `now`.
+    pub(crate) fn end(&mut self) {
+        self.epoch();
+        self.tell(1);
+        self.epoch();
+        self.stop();
+        while self.kept.borrow_mut().fold().is_some() {}
+    }
+
+    /// What fired, with the fields that the reference gives.
+    pub(crate) fn triggers(&self) -> Vec<Json> {
+        let fields = |t: &Json| {
+            json!({
+                "rule_id": t["rule_id"], "key_by": t["key_by"], "key": t["key"], "guid": t["guid"], "cause": t["cause"],
+                "fired_at": t["fired_at"], "values": t["values"], "held_out": t["held_out"], "action": t["action"],
+            })
+        };
+        self.fired.borrow().iter().map(fields).collect()
+    }
+
+    /// Every figure that is not a new key's, at `now`, of what is stored.
+    pub(crate) fn state(&self, now: i64) -> BTreeMap<(String, String, String), Json> {
+        let book: Arc<RuleBook> = self.catalog.book();
+        let names = StateNames::of(&book);
+        let mut evaluator = Evaluator::new(book);
+        for ((name, key), text) in &self.kept.borrow().hashes {
+            evaluator.restore(&names, &Change { name, key, text: Some(text) }).unwrap();
+        }
+        evaluator.restored(now);
+        let all = evaluator.outputs(now).into_iter();
+        all.map(|(rule, key, condition, outputs)| ((rule, key, condition), outputs)).collect()
+    }
+}
