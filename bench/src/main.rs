@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand, value_parser};
@@ -13,6 +14,7 @@ use strateye_bench::{
     floor::floor,
     harness::{
         Engine, latency,
+        services::{self, Plan},
         table::{Table, whole},
         throughput,
     },
@@ -43,6 +45,23 @@ enum Command {
     ///
     /// The binary is the one beside this program, or the one that the variable STRATEYE names.
     EndToEnd(EndToEnd),
+    /// Runs the engine between a real Kafka, Redis and MariaDB, which it starts on this machine (`tests/services/install` installs them).
+    Services {
+        #[command(flatten)]
+        size: Size,
+        /// Processes of the engine.
+        #[arg(long, default_value_t = 12, value_parser = value_parser!(u16).range(1..=128))]
+        processes: u16,
+        /// Events per second of the latency run.
+        #[arg(long, default_value_t = 12_000, value_parser = value_parser!(u64).range(1..))]
+        rate: u64,
+        /// Seconds of the latency run.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Keys with state of the recovery run.
+        #[arg(long, default_value_t = 3_000_000)]
+        keys: u64,
+    },
     /// Reads and decodes all events with one thread: the least that any engine pays.
     Floor {
         /// The events, one JSON object a line.
@@ -103,6 +122,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Workload { size, out } => Folder::of(&out).write(&size.into()),
         Command::EndToEnd(arguments) => end_to_end(&arguments),
+        Command::Services { size, processes, rate, seconds, keys } => {
+            let length = Duration::from_secs(seconds);
+            services(Plan { workload: size.into(), processes, rate, length, keys })
+        }
         Command::Floor { events, rules } => print_floor(&events, rules.as_deref()),
     };
     match done {
@@ -137,6 +160,12 @@ fn end_to_end(arguments: &EndToEnd) -> Result<(), Error> {
     if let Some(rate) = arguments.rate {
         println!("{}", latency::measure(&engine, &processes, rate, &arguments.length, progress)?);
     }
+    Ok(())
+}
+
+fn services(plan: Plan) -> Result<(), Error> {
+    let engine = Engine::find()?;
+    println!("{}", services::measure(engine.path(), plan, &mut |what| eprintln!("{what}"))?);
     Ok(())
 }
 

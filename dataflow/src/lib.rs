@@ -8,6 +8,8 @@
 //! | [`telemetry`] | metrics, health and readiness over HTTP |
 //! | [`cli`] | the commands |
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod checkpoint;
 pub mod cli;
 pub mod cluster;

@@ -1,6 +1,7 @@
 //! What a cluster shows of itself: metrics, health, readiness, and its log in JSON. Strangers are served too.
 
 mod backlog;
+mod memory;
 mod openmetrics;
 
 use std::{

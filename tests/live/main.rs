@@ -2,7 +2,7 @@
 //!
 //! What comes out is compared with the plain reference evaluator: the same triggers, each exactly once where that is promised, and
 //! the same state in Redis.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod chaos;
 mod check;

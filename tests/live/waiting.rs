@@ -76,6 +76,8 @@ pub(crate) fn begin_in(
     rules().iter().for_each(|rule| engine.publish(rule));
     engine.start_in(processes, environment);
     engine.log_until("rules in force");
+    // Else rules of an engine that dies now would be published anew, and to them the events before are history.
+    checkpoints(&engine, 1);
     let load = Load::new(&engine, 1);
     (engine, load)
 }

@@ -58,6 +58,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The binary that the environment names, or else the one beside this program.
     ///
     /// # Errors

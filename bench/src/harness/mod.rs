@@ -6,6 +6,7 @@
 pub mod engine;
 pub mod fired;
 pub mod latency;
+pub mod services;
 pub mod table;
 pub mod throughput;
 

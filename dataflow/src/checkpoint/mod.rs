@@ -10,6 +10,9 @@
 //!  keeper (a thread, process 0) ── commits n, folds blobs into readable state, keeps the lease, reads corrections
 //! ```
 //!
+//! With a bound of memory, keys that are in folded checkpoints alone may leave memory; a [`loader`] per worker reads them back. Workers
+//! hear from worker 0 how far checkpoints are folded.
+//!
 //! **Invariants**
 //! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changed state since the state that is
 //!   folded. It is committed after all its blobs are written, by one compare-and-set.

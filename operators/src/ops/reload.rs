@@ -24,6 +24,9 @@ use crate::{
 /// While so many keys are being read back, timers bring none.
 const WOKEN: usize = 8_192;
 
+/// A state's name, and its text if there is one.
+pub type NamedText = (String, Option<String>);
+
 /// A key that is to be read back, and which of its states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -32,7 +35,7 @@ pub struct Wanted {
     /// Names of the states that it may have.
     pub names: Arc<[String]>,
     /// States that count before what is read.
-    pub unfolded: Vec<(String, Option<String>)>,
+    pub unfolded: Vec<NamedText>,
 }
 
 /// What was read of a key.

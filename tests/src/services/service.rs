@@ -84,6 +84,16 @@ impl Service {
         self.run::<&str>("continue", &[]);
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    /// If it was never started.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let text = std::fs::read_to_string(self.folder.join("pid")).expect("a pid file");
+        text.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid")
+    }
+
     /// Runs a verb of the script; returns what it prints.
     pub(super) fn run<Argument: AsRef<OsStr>>(&self, verb: &str, arguments: &[Argument]) -> String {
         let mut command = Command::new(&self.script);

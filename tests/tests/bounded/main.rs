@@ -158,7 +158,7 @@ fn edits() -> impl Strategy<Value = Vec<(usize, usize, Edit)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn the_bounded_engine_equals_the_reference(

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     model::key,
-    ops::reload::{Loaded, Wanted},
+    ops::reload::{Loaded, NamedText, Wanted},
     rule::book::RuleBook,
     state::{Evicted, KeyId, RuleState, delta::Change, evicted::EvictedKey},
 };
@@ -41,7 +41,7 @@ pub(super) struct Memory {
     /// The names of states, by group of keys.
     of_group: HashMap<u32, Arc<[String]>>,
     /// Texts of blobs that may not be folded yet, of keys that left.
-    unfolded: HashMap<(u32, Box<str>), Vec<(String, Option<String>)>>,
+    unfolded: HashMap<(u32, Box<str>), Vec<NamedText>>,
     /// The checkpoint that was resumed.
     resumed: u64,
     /// Checkpoints up to this one are folded.
@@ -90,7 +90,7 @@ impl Evaluator {
         self.saved(n);
     }
 
-    /// Checkpoints up to `n` are folded.
+    /// Checkpoints up to checkpoint `n` are folded.
     pub fn folded(&mut self, n: u64) {
         if n > self.memory.folded {
             (self.memory.folded, self.memory.in_vain) = (n, 0);
