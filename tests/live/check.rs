@@ -57,7 +57,7 @@ pub(crate) fn expected_of(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, load: &Load) ->
 /// The same, for what lies in each partition.
 fn expected_of_lines(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, lines: &[Vec<String>]) -> Expected {
     // Rules are live before anything is sent.
-    let publish = lines.iter().flatten().filter_map(time).min().unwrap() - 1;
+    let publish = lines.iter().flatten().filter_map(|line| time(line)).min().unwrap() - 1;
     let end = lines.iter().filter_map(|lines| time(lines.last()?)).max().unwrap();
     let options = Options { publish_at: Some(publish), profiles: None };
     let mut expected = Expected { triggers: BTreeMap::new(), state: BTreeMap::new(), end };
@@ -72,7 +72,7 @@ fn expected_of_lines(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, lines: &[Vec<String>
     expected
 }
 
-fn time(line: &String) -> Option<i64> {
+fn time(line: &str) -> Option<i64> {
     serde_json::from_str::<Json>(line).ok()?["event_time"].as_i64()
 }
 

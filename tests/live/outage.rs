@@ -57,6 +57,7 @@ fn payments_in_time_count_however_long_the_broker_is_away() {
     engine.publish(&rule());
     engine.start(2);
     engine.log_until("rule in force");
+    checkpoints(&engine, 2);
     let mut load = Load::new(&engine, 1);
 
     // It hangs; payments are on their way to it when it does.

@@ -103,8 +103,13 @@ impl Running {
             .split(|c: char| c.is_whitespace() || "=/\"".contains(c))
             .find(|w| w.starts_with("127.0.0.1:"));
         running.metrics = address.ok_or_else(|| wrong(format!("no address in {line}")))?.to_owned();
-        running.until("it is ready", |running| Ok(running.get("/readyz")?.starts_with("HTTP/1.1 200")))?;
         Ok(running)
+    }
+
+    /// Waits until rules are in force and checkpoints are made.
+    fn ready(self) -> Result<Self, Error> {
+        self.until("it is ready", |running| Ok(running.get("/readyz")?.starts_with("HTTP/1.1 200")))?;
+        Ok(self)
     }
 
     /// The next line of the log that has a text in it.
@@ -218,7 +223,7 @@ impl Bench<'_> {
         self.topics(name);
         let rules = self.rules()?;
         self.configure(name, &rules, 500)?;
-        self.start()?.stop()?;
+        self.start()?.ready()?.stop()?;
         let producer = self.producer()?;
         for line in self.plan.workload.event_lines() {
             send(&producer, &format!("{name}-events"), &stamped(&line, now())?)?;
@@ -247,7 +252,7 @@ impl Bench<'_> {
         let name = "latency";
         self.topics(name);
         self.configure(name, &self.rules()?, 1_000)?;
-        let running = self.start()?;
+        let running = self.start()?.ready()?;
         let services = [
             ("engine", 0),
             ("kafka", self.kafka.pid()),
@@ -329,7 +334,7 @@ impl Bench<'_> {
             self.put(&id, &document);
         }
         self.configure(name, self.mariadb.url(), 1_000)?;
-        let mut running = self.start()?;
+        let mut running = self.start()?.ready()?;
         let (id, document) = self.plan.workload.rule_documents().next().ok_or_else(|| wrong("no rules"))?;
         let mut took = Vec::new();
         for edit in 0..100 {
@@ -366,7 +371,7 @@ impl Bench<'_> {
             {"id": "n", "calculator": "count", "event": {"id": "view"}}]});
         fs::write(folder.join("count.json"), rule.to_string()).map_err(wrong)?;
         self.configure(name, &folder.display().to_string(), 1_000)?;
-        let running = self.start()?;
+        let running = self.start()?.ready()?;
         let (producer, topic) = (self.producer()?, format!("{name}-events"));
         for guid in 0..self.plan.keys {
             let line = json!({"guid": guid, "event_id": "view", "event_time": now()});

@@ -24,7 +24,8 @@
 //!   which no rule had them.
 //! - Whoever lost the ownership writes nothing that counts: blobs carry the generation in their name, commits and folds are
 //!   checked in the store. It then ends.
-//! - If the store has gone back behind our last commit, the process ends, and the cluster restarts from what is there.
+//! - If the store has gone back behind our last commit, nothing more is committed, folded or dropped; the process ends, and the
+//!   cluster restarts from what is there, with numbers above all that were published.
 //!
 //! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the barrier is an
 //! epoch, which timely aligns.

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use redis::cmd;
-use strateye_sinks::checkpoint::{CheckpointStore, FieldChange, RedisCheckpoints, RedisConfig};
+use strateye_sinks::checkpoint::{
+    CheckpointError, CheckpointStore, FieldChange, RedisCheckpoints, RedisConfig,
+};
 use strateye_tests::services::Redis;
 
 use crate::support::{LONG, config, plain, scanned, wait_for};
@@ -38,6 +40,24 @@ fn a_broken_connection_is_made_anew() {
     store.push_edit(&[("a", "1")]).unwrap();
     cut(&mut plain);
     assert_eq!(store.edits(None, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn no_commit_follows_one_that_the_server_has_lost() {
+    let redis = Redis::start();
+    let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
+    let generation = store.take("a", LONG).unwrap().generation;
+    store.commit(generation, 1, b"1").unwrap();
+    let older: Vec<u8> = cmd("DUMP").arg("strateye:committed").query(&mut plain).unwrap();
+    store.commit(generation, 2, b"2").unwrap();
+    cmd("RESTORE").arg("strateye:committed").arg(0).arg(older).arg("REPLACE").exec(&mut plain).unwrap();
+    // What the third lists may have gone with the second.
+    let error = store.commit(generation, 3, b"3").unwrap_err();
+    assert!(matches!(error, CheckpointError::OutOfOrder { n: 3, last: 1 }), "{error}");
+    assert_eq!(store.committed().unwrap().unwrap().n, 1);
+    // Whoever takes up what is there goes on from it.
+    let generation = store.take("a", LONG).unwrap().generation;
+    store.commit(generation, 3, b"3").unwrap();
 }
 
 #[test]
