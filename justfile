@@ -8,6 +8,10 @@ demo *ARGS:
 test:
     cargo test --workspace
 
+# the long run: so many random kills, hangs and restarts, for that seed
+chaos DISTURBANCES="24" SEED="1":
+    STRATEYE_DISTURBANCES={{DISTURBANCES}} STRATEYE_SEED={{SEED}} cargo test -p strateye --test live chaos -- --nocapture
+
 # what has to pass before a change lands
 ci:
     .ci/run
@@ -25,6 +29,11 @@ deny:
 bench *ARGS:
     cargo build --release -p strateye -p strateye-bench
     target/release/strateye-bench end-to-end {{ARGS}}
+
+# the engine between a real Kafka, Redis and MariaDB
+bench-services *ARGS:
+    cargo build --release -p strateye -p strateye-bench
+    target/release/strateye-bench services {{ARGS}}
 
 # the parts one by one
 micro *ARGS:
