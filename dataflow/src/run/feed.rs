@@ -112,14 +112,14 @@ pub fn run(mut feed: Feed) {
         outbox.changes.insert(published.rule_id.clone(), RuleChange::Put(published));
     }
     let mut generation = 0;
-    let mut in_flight: Option<(Vec<String>, Instant)> = None;
+    let mut in_flight: Option<(Vec<Standing>, Instant)> = None;
     let mut resumed = false;
     let mut since = Instant::now();
     let mut polled = false;
     if !outbox.changes.is_empty() {
         generation = 1;
         resumed = true;
-        in_flight = Some((outbox.changes.keys().cloned().collect(), since));
+        in_flight = Some((standing(&outbox, &rules), since));
         if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
             return;
         }
@@ -140,7 +140,7 @@ pub fn run(mut feed: Feed) {
         }
         if in_flight.is_none() && polled && (generation == 0 || !outbox.changes.is_empty()) {
             generation += 1;
-            in_flight = Some((outbox.changes.keys().cloned().collect(), since));
+            in_flight = Some((standing(&outbox, &rules), since));
             if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
                 return;
             }
@@ -152,7 +152,7 @@ pub fn run(mut feed: Feed) {
                     let (changed, since) = in_flight.take().unwrap_or_else(|| (Vec::new(), Instant::now()));
                     let resumed = std::mem::take(&mut resumed);
                     let at = Place { epoch, positions, took: since.elapsed(), resumed };
-                    in_force(&mut feed, &changed, &rejected, &at, &mut rules);
+                    in_force(&mut feed, &changed, &rejected, &at, &rules);
                 }
                 Ok(Effect::Failed(failure)) => failed(&mut feed, &failure, &mut rules, &mut outbox),
                 Ok(Effect::Fired(counts)) => fired(&mut feed, &counts, &mut rules, &mut outbox),
@@ -414,6 +414,27 @@ pub fn scripts(calculators: &Calculators, spec: &Rule) -> BTreeMap<String, Strin
     named.collect()
 }
 
+/// How a rule stands with a change set, whatever becomes of it before that is in force.
+struct Standing {
+    rule_id: String,
+    version: u64,
+    state: Option<RunState>,
+    broken: Option<String>,
+}
+
+/// How the rules that are about to change will stand.
+fn standing(outbox: &Outbox, rules: &Rules) -> Vec<Standing> {
+    let known = outbox.changes.keys().filter_map(|rule_id| rules.get(rule_id));
+    known
+        .map(|known| Standing {
+            rule_id: known.rule.published.rule_id.clone(),
+            version: known.rule.published.version,
+            state: known.state(),
+            broken: known.rule.broken.clone(),
+        })
+        .collect()
+}
+
 /// Where a change took force: the first epoch and the first offsets that it holds for; and how long that took.
 struct Place {
     epoch: u64,
@@ -423,13 +444,7 @@ struct Place {
     resumed: bool,
 }
 
-fn in_force(
-    feed: &mut Feed,
-    changed: &[String],
-    rejected: &[(String, String)],
-    at: &Place,
-    rules: &mut Rules,
-) {
+fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)], at: &Place, rules: &Rules) {
     let (epoch, took) = (at.epoch, at.took);
     let cut: serde_json::Map<_, _> =
         at.positions.iter().map(|(p, offset)| (p.to_string(), json!(offset))).collect();
@@ -437,14 +452,13 @@ fn in_force(
     if !each {
         tracing::info!(rules = changed.len(), epoch, took_ms = took.as_millis() as u64, "rules in force");
     }
-    for rule_id in changed {
-        let Some(known) = rules.get(rule_id) else { continue };
+    for Standing { rule_id, version, state, broken } in changed {
+        let (version, state) = (*version, *state);
         if let Some((_, reason)) = rejected.iter().find(|(r, _)| r == rule_id) {
             feed.news.rejected(rule_id, reason);
-            status_of(feed, rule_id, known.rule.published.version, RunState::Rejected, reason);
+            status_of(feed, rule_id, version, RunState::Rejected, reason);
             continue;
         }
-        let (state, version) = (known.state(), known.rule.published.version);
         let word = state.map_or("removed", RunState::as_str);
         let mut change = json!({
             "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
@@ -457,7 +471,7 @@ fn in_force(
             && state != RunState::Quarantined
         {
             // Why the breaker paused it is what people have to read.
-            let broken = known.rule.broken.clone().filter(|_| state == RunState::Paused);
+            let broken = broken.clone().filter(|_| state == RunState::Paused);
             let detail = broken.unwrap_or_else(|| format!("in force since epoch {epoch}"));
             status_of(feed, rule_id, version, state, &detail);
         }
