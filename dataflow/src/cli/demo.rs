@@ -22,6 +22,7 @@ use super::{
     view::View,
 };
 use crate::{
+    checkpoint::State,
     cluster::Restart,
     demo::{Act, What, rules, story},
     run::job::Events,
@@ -83,6 +84,8 @@ impl Demo {
         settings.rules = Some(folder.path().to_owned());
         settings.triggers.clone_from(&self.triggers);
         let mut job = settings.job(Events::Generator(generator), settings.live())?;
+        // A demo that crashes begins anew; what checkpoints cost is measured between services.
+        job.state = State::None;
         if self.triggers.is_none() {
             job.triggers = Vec::new();
         }
