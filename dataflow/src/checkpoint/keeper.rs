@@ -37,8 +37,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const CORRECTIONS: usize = 1_000;
 /// A blob stays listed so long after it was folded.
 const LISTED_AFTER: Duration = Duration::from_secs(60);
-/// With more checkpoints than this unfolded, the next commit waits.
-const UNFOLDED: usize = 60;
+/// With more checkpoints than this that are not folded, or not published, the next commit waits.
+const BEHIND: usize = 60;
 
 /// What a checkpoint consists of, for the keeper to commit.
 #[derive(Debug)]
@@ -170,6 +170,7 @@ pub fn open(
         match store.take(owner, LEASE) {
             Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
                 tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
+                // A lease runs out, or is given up, without a word.
                 thread::sleep(Duration::from_millis(for_ms).min(RETRY));
             }
             taken => break taken?,
@@ -387,8 +388,9 @@ impl Keeping {
     }
 
     fn commit(&mut self, snapshot: Snapshot) {
-        while self.unfolded() > UNFOLDED {
+        while self.behind() > BEHIND {
             self.renew();
+            // Two threads work meanwhile; the lease has to be prolonged, whichever is done first.
             thread::sleep(RETRY);
             self.folded();
         }
@@ -475,9 +477,18 @@ impl Keeping {
     }
 
     fn unfolded(&self) -> usize {
-        let numbers: BTreeSet<u64> =
-            self.listed.iter().filter(|f| f.folded.is_none()).map(|f| f.listed.n).collect();
-        numbers.len()
+        self.checkpoints(|f| f.folded.is_none())
+    }
+
+    /// Checkpoints that are not folded, or whose triggers have not left.
+    fn behind(&self) -> usize {
+        let published = self.publisher.as_ref().map_or(u64::MAX, Publisher::published);
+        self.checkpoints(|f| f.folded.is_none() || f.listed.n > published)
+    }
+
+    /// How many checkpoints have a listed blob that is so.
+    fn checkpoints(&self, so: impl Fn(&Followed) -> bool) -> usize {
+        self.listed.iter().filter(|f| so(f)).map(|f| f.listed.n).collect::<BTreeSet<u64>>().len()
     }
 
     /// Takes in what was folded.

@@ -82,6 +82,7 @@ fn persist<T>(what: &str, mut attempt: impl FnMut() -> Result<T, CheckpointError
                 if !std::mem::replace(&mut said, true) {
                     tracing::warn!(%error, "{what} waits for the checkpoint store");
                 }
+                // A store that is away tells nobody when it is back.
                 std::thread::sleep(RETRY);
             }
             Err(error) => fail(&error),

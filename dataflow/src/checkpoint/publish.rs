@@ -67,7 +67,7 @@ impl Publisher {
         let last = to.last_published()?.unwrap_or(0);
         let highest = to.highest_published()?;
         let published = Arc::new(AtomicU64::new(last));
-        // Bounded by the keeper: what is not published stays listed, and too long a list holds commits back.
+        // Bounded by the keeper, which commits nothing while too much is unpublished.
         let (batches, from) = mpsc::channel::<Batch>();
         let done = Arc::clone(&published);
         thread::spawn(move || {

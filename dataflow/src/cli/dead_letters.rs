@@ -117,6 +117,7 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
         let replay = scope.spawn(|| dead_letters::replay(file, sink));
         while !replay.is_finished() {
             bar.set_position(sink.settled());
+            // How often the bar is drawn.
             thread::sleep(DRAW);
         }
         bar.finish_and_clear();

@@ -157,6 +157,7 @@ fn send(
             }
             if let Some(rate) = rate {
                 let due = begun + Duration::from_secs_f64(sent as f64 / rate);
+                // The pace that was asked for.
                 thread::sleep(due.saturating_duration_since(Instant::now()));
             }
             producer.send_line(line).map_err(wrong)?;

@@ -135,6 +135,7 @@ impl Order {
                     "no checkpoint has correction {position} after {limit:?}; it is taken over as soon as an engine runs on this state"
                 )));
             }
+            // A store tells nobody of a commit.
             thread::sleep(LOOK);
         }
         Ok(())

@@ -101,6 +101,7 @@ impl KafkaTransactions {
             if deadline.is_over() {
                 return Err(deadline.unavailable("reading the last published number", error.to_string()));
             }
+            // A broker that is away tells nobody when it is back; so it is at every pause here.
             thread::sleep(PAUSE);
         }
     }

@@ -99,6 +99,7 @@ fn patiently<T>(config: &KafkaConfig, ask: impl Fn() -> KafkaResult<T>) -> Resul
         if denied || begun.elapsed() >= ANSWER {
             return Err(KafkaError::Refused { topic: config.topic.clone(), reason: error.to_string() });
         }
+        // Nobody tells when the broker is ready.
         thread::sleep(AGAIN);
     }
 }
@@ -139,6 +140,7 @@ fn lost(
         if lost.iter().all(|lost| lost.position < lost.earliest) || begun.elapsed() >= SETTLE {
             return Ok(lost);
         }
+        // Nobody tells when the broker is ready.
         thread::sleep(AGAIN);
     }
 }
