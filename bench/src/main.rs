@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum as _, value_parser};
 use operators::{model::field::Fields, rule::span::Span};
 use strateye_bench::{
     Error,
     floor::floor,
     harness::{
         Engine, latency,
-        services::{self, Plan},
+        services::{self, Part, Plan},
         table::{Table, whole},
         throughput,
     },
@@ -55,12 +55,15 @@ enum Command {
         /// Events per second of the latency run.
         #[arg(long, default_value_t = 12_000, value_parser = value_parser!(u64).range(1..))]
         rate: u64,
-        /// Seconds of the latency run.
-        #[arg(long, default_value_t = 20)]
+        /// Seconds of the latency run; the first thirty are not counted.
+        #[arg(long, default_value_t = 60)]
         seconds: u64,
         /// Keys with state of the recovery run.
         #[arg(long, default_value_t = 3_000_000)]
         keys: u64,
+        /// What to measure; all if left out.
+        #[arg(long, value_delimiter = ',', value_enum)]
+        only: Vec<Part>,
     },
     /// Reads and decodes all events with one thread: the least that any engine pays.
     Floor {
@@ -122,9 +125,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Workload { size, out } => Folder::of(&out).write(&size.into()),
         Command::EndToEnd(arguments) => end_to_end(&arguments),
-        Command::Services { size, processes, rate, seconds, keys } => {
+        Command::Services { size, processes, rate, seconds, keys, only } => {
             let length = Duration::from_secs(seconds);
-            services(Plan { workload: size.into(), processes, rate, length, keys })
+            services(Plan { workload: size.into(), processes, rate, length, keys }, &only)
         }
         Command::Floor { events, rules } => print_floor(&events, rules.as_deref()),
     };
@@ -163,9 +166,10 @@ fn end_to_end(arguments: &EndToEnd) -> Result<(), Error> {
     Ok(())
 }
 
-fn services(plan: Plan) -> Result<(), Error> {
+fn services(plan: Plan, only: &[Part]) -> Result<(), Error> {
     let engine = Engine::find()?;
-    println!("{}", services::measure(engine.path(), plan, &mut |what| eprintln!("{what}"))?);
+    let parts = if only.is_empty() { Part::value_variants() } else { only };
+    println!("{}", services::measure(&engine, plan, parts, &mut |what| eprintln!("{what}"))?);
     Ok(())
 }
 

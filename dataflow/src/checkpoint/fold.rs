@@ -10,9 +10,14 @@
 use std::{collections::BTreeMap, sync::mpsc, thread};
 
 use operators::state::Delta;
-use sinks::checkpoint::{CheckpointError, CheckpointStore};
+use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 
 use super::{BlobRef, blob, fail, fail_point::reach, keeper::listed, persist};
+
+/// Bytes of blobs that are folded together, as they are stored.
+const GROUP: u64 = 4 << 20;
+/// Hashes changed by one call.
+const HASHES: usize = 16;
 
 /// A committed checkpoint.
 pub(super) struct Work {
@@ -47,7 +52,7 @@ impl Folder {
 
     fn run(&mut self, work: &mpsc::Receiver<Work>, folded: &mpsc::Sender<u64>) {
         for Work { n, blobs, dropped } in work {
-            blobs.iter().for_each(|blob| self.fold(n, blob));
+            groups(&blobs).into_iter().for_each(|group| self.fold(n, group));
             for name in &dropped {
                 reach("drop:before");
                 self.keep_on(n, "dropping state", |store, generation| store.drop_hash(generation, name));
@@ -77,28 +82,48 @@ impl Folder {
         })
     }
 
-    fn fold(&mut self, n: u64, blob: &BlobRef) {
-        let bytes = self.keep_on(n, "folding", |store, _| {
-            // What was committed and is gone went with its commit.
-            listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
-        });
-        let delta = match blob::state(&bytes) {
-            Ok(delta) => delta,
-            Err(reason) => {
-                let place = blob.name.clone();
-                fail(&CheckpointError::Format { place, reason })
-            }
-        };
-        let hashes = by_hash(&delta);
+    /// Folds blobs together: a call for every state of every blob would cost more than what it writes.
+    fn fold(&mut self, n: u64, blobs: &[BlobRef]) {
+        let deltas: Vec<Delta> = blobs.iter().map(|blob| self.delta(n, blob)).collect();
+        let hashes = by_hash(&deltas);
+        let hashes: Vec<(&str, &[FieldChange<'_>])> =
+            hashes.iter().map(|(name, all)| (*name, &**all)).collect();
         self.keep_on(n, "folding", |store, generation| {
-            hashes.iter().try_for_each(|(name, changes)| {
+            hashes.chunks(HASHES).try_for_each(|portion| {
                 reach("fold:before");
-                store.fold(generation, name, changes)?;
+                store.fold_many(generation, portion)?;
                 reach("fold:after");
                 Ok(())
             })
         });
     }
+
+    fn delta(&mut self, n: u64, blob: &BlobRef) -> Delta {
+        let bytes = self.keep_on(n, "folding", |store, _| {
+            // What was committed and is gone went with its commit.
+            listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
+        });
+        blob::state(&bytes).unwrap_or_else(|reason| {
+            let place = blob.name.clone();
+            fail(&CheckpointError::Format { place, reason })
+        })
+    }
+}
+
+/// Cuts blobs into groups that do not hold too much at once.
+fn groups(blobs: &[BlobRef]) -> Vec<&[BlobRef]> {
+    let (mut groups, mut rest) = (Vec::new(), blobs);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |blob: &&BlobRef| {
+            bytes += blob.bytes;
+            bytes <= GROUP
+        };
+        let (group, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        groups.push(group);
+        rest = others;
+    }
+    groups
 }
 
 /// Whether the store has commit n, or a later one.
@@ -110,10 +135,28 @@ pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<()
 }
 
 /// The changes by state name, in their order.
-fn by_hash(delta: &Delta) -> BTreeMap<&str, Vec<(&str, Option<&str>)>> {
+fn by_hash(deltas: &[Delta]) -> BTreeMap<&str, Vec<FieldChange<'_>>> {
     let mut hashes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for change in delta.changes() {
+    for change in deltas.iter().flat_map(Delta::changes) {
         hashes.entry(change.name).or_default().push((change.key, change.text));
     }
     hashes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(bytes: u64) -> BlobRef {
+        BlobRef { name: format!("ckpt:{bytes}"), digest: 0, bytes, triggers: false }
+    }
+
+    #[test]
+    fn groups_are_of_some_size_and_hold_every_blob_once() {
+        let blobs = [GROUP / 2, GROUP / 2, 1, 3 * GROUP, 2, 3].map(blob);
+        let cut: Vec<usize> = groups(&blobs).iter().map(|group| group.len()).collect();
+        assert_eq!(cut, [2, 1, 1, 2]);
+        assert_eq!(groups(&blobs).concat(), blobs);
+        assert!(groups(&[]).is_empty());
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! **Invariants**: no ownership is taken, and nothing is written but the stream of edits.
 //!
-//! **Limits**: every listed blob is read, so a look takes as long as a minute's changes take to read. A state that changes at this
+//! **Limits**: every listed blob is read; of a Redis Cluster that is a minute of changes. A state that changes at this
 //! moment may be shown as of the next checkpoint.
 
 mod stored_key;

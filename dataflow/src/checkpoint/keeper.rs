@@ -35,7 +35,7 @@ const RENEW: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(200);
 /// Corrections taken at once.
 const CORRECTIONS: usize = 1_000;
-/// A blob stays listed so long after it was folded.
+/// A blob stays listed so long after it was folded, if the store may lose a fold and keep a later commit.
 const LISTED_AFTER: Duration = Duration::from_secs(60);
 /// With more checkpoints than this that are not folded, or not published, the next commit waits.
 const BEHIND: usize = 60;
@@ -85,7 +85,7 @@ pub struct KeeperGauge {
     pub bytes: u64,
     /// Checkpoints that are not folded yet.
     pub unfolded: usize,
-    /// All checkpoints up to this one are folded.
+    /// All checkpoints up to this one are folded, and no store that keeps to one log can lose that unnoticed.
     pub folded: u64,
     /// The last checkpoint whose triggers have left, if triggers wait for checkpoints.
     pub published: Option<u64>,
@@ -201,6 +201,7 @@ pub fn open(
         unlisted: collect_garbage(state, manifest.as_ref(), &crowds)?,
         listed: VecDeque::new(),
         folded: 0,
+        vouched: 0,
         dropped: VecDeque::new(),
         rules: None,
         crowds,
@@ -313,6 +314,8 @@ struct Keeping {
     listed: VecDeque<Followed>,
     /// The last checkpoint that was folded since the start.
     folded: u64,
+    /// All checkpoints up to this one were folded before the last commit was made.
+    vouched: u64,
     dropped: VecDeque<Dropped>,
     /// The rules last written, and their blob.
     rules: Option<(Arc<Vec<Remembered>>, BlobRef)>,
@@ -413,10 +416,12 @@ impl Keeping {
             dropped: self.dropped.iter().cloned().collect(),
         };
         let manifest = manifest.to_json();
+        let folded = self.folded_through();
         let (generation, store) = (self.generation, &mut self.store);
         reach("commit:before");
         persist("a commit", || store.commit(generation, n, &manifest));
         reach("commit:after");
+        self.vouched = folded;
         self.last = Some(n);
         self.hand_on(n);
         self.remove(&[gone, unused].concat());
@@ -463,12 +468,18 @@ impl Keeping {
         (blob, unused)
     }
 
-    /// Takes blobs off the list that were folded long ago.
+    /// Takes blobs off the list whose folds can't be lost any more.
     fn unlist(&mut self) -> Vec<String> {
         let published = self.publisher.as_ref().map_or(u64::MAX, Publisher::published);
+        let (one_log, vouched) = (self.store.is_one_log(), self.vouched);
+        let kept = |followed: &Followed| match followed.folded {
+            Some(_) if one_log => followed.listed.n <= vouched,
+            Some(at) => at.elapsed() >= LISTED_AFTER,
+            None => false,
+        };
         let mut gone = Vec::new();
         while let Some(first) = self.listed.front()
-            && first.folded.is_some_and(|at| at.elapsed() >= LISTED_AFTER)
+            && kept(first)
             && first.listed.n <= published
         {
             gone.extend(self.listed.pop_front().map(|f| f.listed.blob.name));
@@ -501,8 +512,13 @@ impl Keeping {
             self.dropped.retain(|dropped| dropped.n > n);
             self.folded = n;
         }
-        let through = if self.unfolded() == 0 { self.last.unwrap_or(0) } else { self.folded };
+        let through = if self.store.is_one_log() { self.vouched } else { self.folded_through() };
         self.gauge.lock().unwrap_or_else(PoisonError::into_inner).folded = through;
+    }
+
+    /// All checkpoints up to this one are folded.
+    fn folded_through(&self) -> u64 {
+        if self.unfolded() == 0 { self.last.unwrap_or(0) } else { self.folded }
     }
 
     /// Removes blobs; those that stay because the store is away are garbage to be collected at the next start.

@@ -16,8 +16,9 @@
 //! **Invariants**
 //! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changed state since the state that is
 //!   folded. It is committed after all its blobs are written, by one compare-and-set.
-//! - Blobs are folded in the order of their checkpoints, after the commit. A manifest lists every blob that is not folded, or was
-//!   folded less than a minute ago; so a store that lost a fold in a fail-over loses nothing.
+//! - Blobs are folded in the order of their checkpoints, after the commit. A manifest lists every blob whose fold the store may still
+//!   lose unnoticed. Where one log has everything, that is a fold made behind the last commit but one: the next commit is refused
+//!   if the last is gone, and what was made before that is there if that is. Elsewhere it is any fold of the last minute.
 //! - Texts are absolute: folding or restoring a blob twice, or over later state that it precedes in the list, ends the same, as all
 //!   later blobs are listed behind it.
 //! - State is named by rule, condition and beginning; names that no rule has are not read, and dropped behind the commit after

@@ -104,7 +104,7 @@ pub(super) struct Settings {
     error_budget: u64,
     /// Length of an epoch, ms.
     epoch_ms: u64,
-    /// Least time between two wake-ups of a worker by its sources, ms.
+    /// Between two instants at which workers take in what has come, ms.
     tick_ms: u64,
     /// Restarts within a minute after which the supervisor gives up.
     pub(super) restarts_per_minute: u32,
@@ -139,7 +139,7 @@ impl Default for Settings {
             codec: Codec::default(),
             error_budget: 100,
             epoch_ms: 50,
-            tick_ms: 5,
+            tick_ms: 10,
             restarts_per_minute: 5,
             read_ahead_bytes: 16 << 20,
             fields: FieldNames::default(),

@@ -18,7 +18,7 @@ use std::{
         mpsc::{self, TryRecvError},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use operators::ops::{
@@ -57,8 +57,6 @@ pub type Open =
 
 /// How a worker reads.
 pub struct Reading {
-    /// Least time between two wake-ups; zero: at once.
-    pub tick: Duration,
     /// Whether idle partitions' clocks follow the wall clock.
     pub live: bool,
     /// Whether this worker is done once its partitions have ended. Worker 0 without any source of events never is: the
@@ -87,7 +85,6 @@ type Settled = Arc<Vec<(u32, u64)>>;
 
 /// What the reading thread works with.
 struct Reader {
-    tick: Duration,
     live: bool,
     stopping: Arc<AtomicBool>,
     progress: Arc<(AtomicU64, AtomicU64)>,
@@ -121,7 +118,6 @@ impl Reader {
         to: &mpsc::SyncSender<Read>,
         wake: &SyncActivator,
     ) -> Result<(), SourceError> {
-        let mut woken = Instant::now();
         loop {
             while let Ok(positions) = self.settled.try_recv() {
                 source.settled(&positions);
@@ -146,12 +142,6 @@ impl Reader {
                     return Ok(());
                 }
             }
-            let rest = self.tick.saturating_sub(woken.elapsed());
-            if !rest.is_zero() && !ended {
-                // Pacing: a worker woken for every batch would do little else.
-                thread::park_timeout(rest);
-            }
-            woken = Instant::now();
             if wake.activate().is_err() || ended || self.stopping.load(Ordering::SeqCst) {
                 return Ok(());
             }
@@ -265,7 +255,6 @@ pub fn events<'s>(
     let wake = scope.worker().sync_activator_for(address.to_vec());
     let (settled, settled_from) = mpsc::channel();
     let reader = Reader {
-        tick: reading.tick,
         live: reading.live,
         stopping: Arc::clone(&reading.stopping),
         progress: Arc::clone(&reading.progress),

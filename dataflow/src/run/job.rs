@@ -104,7 +104,7 @@ pub enum Time {
     Live {
         /// Length of an epoch, ms.
         epoch: u64,
-        /// Least time between two wake-ups of a worker by its sources, ms.
+        /// Between two instants at which workers take in what has come, ms (0: at once).
         tick: u64,
     },
     /// With the events; rules are published at that instant (unix ms).

@@ -15,6 +15,7 @@ pub mod graph;
 pub mod job;
 pub mod meter;
 pub mod news;
+mod pace;
 pub mod process;
 pub mod remembered;
 pub mod report;

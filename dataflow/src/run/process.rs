@@ -36,6 +36,7 @@ use super::{
     job::{Events, Job, Rules, Time},
     meter::{self, Gauges, Lags, Progress},
     news::{News, Reporter},
+    pace::Pace,
     shelf::Books,
     taking::Checkpoints,
     triggers::{CommittedTopics, TriggerSinks},
@@ -114,7 +115,6 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             ..Gauges::default()
         };
         let reading = Reading {
-            tick,
             live: job.time.is_live(),
             ends: worker.index() != 0 || !matches!(job.events, Events::None),
             read_ahead: job.read_ahead,
@@ -153,7 +153,10 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             }
         };
         let blocked = || away.load(Ordering::Relaxed);
-        step_until_done(worker, &probe, &around.ticks, blocked, stepped, |worker| report(false, worker));
+        let pace = Pace::new(tick);
+        step_until_done(worker, pace, &probe, &around.ticks, blocked, stepped, |worker| {
+            report(false, worker)
+        });
         report(true, worker.index());
     })?;
     for result in guards.join() {
@@ -168,6 +171,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
 
 fn step_until_done(
     worker: &mut Worker,
+    pace: Pace,
     probe: &timely::dataflow::ProbeHandle<u64>,
     ticks: &AtomicU64,
     blocked: impl Fn() -> bool,
@@ -180,6 +184,7 @@ fn step_until_done(
     while worker.has_dataflows() {
         let before = Instant::now();
         worker.step_or_park(Some(Duration::from_millis(100)));
+        pace.wait(worker);
         stepped(before);
         let moves = probe.with_frontier(|f| {
             let moves = *f != *frontier.borrow();

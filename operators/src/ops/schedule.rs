@@ -36,8 +36,10 @@ use crate::{
 const SLICE: u64 = 4_096;
 /// States saved in one go.
 const SAVED: usize = 8_192;
-/// Keys looked at per epoch for state that can go.
+/// Most keys looked at per epoch for state that can go.
 const SWEEP: usize = 2_000;
+/// All keys are looked at within about so many epochs, if there are few enough.
+const ROUND: usize = 1_000;
 
 /// Places looked at for keys that can leave memory, per record or key that came in.
 const LOOKS: usize = 2;
@@ -443,7 +445,7 @@ impl<C: Clone> Schedule<C> {
                 }
             }
             entry.remove();
-            self.evaluator.sweep(SWEEP);
+            self.evaluator.sweep((self.evaluator.keys() / ROUND + 1).min(SWEEP));
             self.evict(SWEEP);
         }
         true

@@ -37,6 +37,10 @@ pub use sqlite::SqliteCheckpoints;
 
 /// Somewhere checkpoints are kept.
 pub trait CheckpointStore: Send {
+    /// Whether everything is written to one log: a store that lost something (a crash, a fail-over, a restored backup) has lost all that
+    /// was written behind it too, so whoever finds a commit finds what was written before it.
+    fn is_one_log(&self) -> bool;
+
     /// Becomes the owner for as long as `lease`, and gets a generation higher than any before. The same `owner` may take over from
     /// itself at once; another one only when the lease has run out. An owner's name is therefore that of one engine, not of a kind.
     ///

@@ -141,7 +141,7 @@ impl KafkaSinkConfig {
         // A broker that comes back is found within a second, not within ten.
         client.set("reconnect.backoff.max.ms", "1000");
         client.set("partitioner", "murmur2_random");
-        client.set("linger.ms", "5");
+        client.set("linger.ms", "1");
         client.extend(self.options.clone());
         client.set("bootstrap.servers", &self.brokers);
         client.set("queue.buffering.max.messages", self.queue.to_string());

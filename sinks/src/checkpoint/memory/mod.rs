@@ -97,6 +97,10 @@ impl MemoryCheckpoints {
 }
 
 impl CheckpointStore for MemoryCheckpoints {
+    fn is_one_log(&self) -> bool {
+        true
+    }
+
     fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
         self.change(|kept| kept.take(owner, lease))
     }

@@ -114,6 +114,11 @@ impl Link {
         Link { seeds, cluster, timeout, slots: None, connections: HashMap::new() }
     }
 
+    /// Whether keys lie on several servers.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.cluster
+    }
+
     /// The server, or the masters of the cluster.
     pub(super) fn nodes(&mut self) -> Result<Vec<String>, CheckpointError> {
         if !self.cluster {

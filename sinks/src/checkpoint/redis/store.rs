@@ -32,6 +32,10 @@ fn position(text: &str) -> Result<(u64, u64), CheckpointError> {
 }
 
 impl CheckpointStore for RedisCheckpoints {
+    fn is_one_log(&self) -> bool {
+        !self.link.is_cluster()
+    }
+
     fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
         let (key, buckets) = (self.keys.committed(), self.keys.buckets());
         let answer = self.confirmed(&key, || {

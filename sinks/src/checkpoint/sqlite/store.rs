@@ -62,6 +62,10 @@ fn portion(
 }
 
 impl CheckpointStore for SqliteCheckpoints {
+    fn is_one_log(&self) -> bool {
+        true
+    }
+
     fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
         let place = self.path.display().to_string();
         self.change(|transaction| {

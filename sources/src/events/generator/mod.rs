@@ -28,6 +28,8 @@ use crate::SourceError;
 
 /// Events emitted late by more than this count as late.
 const LATE: Duration = Duration::from_millis(10);
+/// Least pause: a batch for each event would cost more than the event.
+const GRAIN: Duration = Duration::from_millis(2);
 
 /// What is generated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -260,7 +262,7 @@ impl EventSource for GeneratorSource {
         let ahead = Duration::from_micros(self.due(self.offset)).saturating_sub(self.now());
         if !ahead.is_zero() {
             // Pacing is what this source is for: nothing is due before.
-            thread::sleep(ahead.min(deadline.saturating_duration_since(Instant::now())));
+            thread::sleep(ahead.max(GRAIN).min(deadline.saturating_duration_since(Instant::now())));
         }
         let now = self.now().as_micros() as u64;
         if self.due(self.offset) > now {

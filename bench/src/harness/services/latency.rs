@@ -1,0 +1,126 @@
+//! From an event in one topic to its trigger in another.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::Producer,
+};
+
+use super::{Bench, Json, Running, WITHIN, now, running::cpu_of, send, stamped, wrong};
+use crate::{
+    Error,
+    harness::table::{Table, whole},
+};
+
+/// Between two goes of sending what is due.
+const GRAIN: Duration = Duration::from_millis(2);
+/// Triggers of events sent before that are left out: processes, broker and database warm up.
+const WARM_UP: Duration = Duration::from_secs(30);
+
+/// From the sending of an event, ms.
+struct Delay {
+    /// Until its trigger was handed to the engine's producer.
+    fired: i64,
+    /// Until the trigger was received.
+    received: i64,
+}
+
+/// Zero where there are none.
+fn percentile(delays: &mut [i64], percent: usize) -> i64 {
+    delays.sort_unstable();
+    delays.get(delays.len() * percent / 100).copied().unwrap_or(0)
+}
+
+impl Bench<'_> {
+    /// From the producer's clock at sending to a consumer's at receiving the trigger.
+    pub(super) fn latency(&self) -> Result<Table, Error> {
+        let name = "latency";
+        self.topics(name);
+        self.configure(name, &self.rules()?, Some(1_000))?;
+        let running = self.start()?.ready()?;
+        let services = [
+            ("engine", 0),
+            ("kafka", self.kafka.pid()),
+            ("redis", self.redis.pid()),
+            ("mariadb", self.mariadb.pid()),
+        ];
+        let cpu =
+            |running: &Running| services.map(|(_, pid)| if pid == 0 { running.cpu() } else { cpu_of(pid) });
+        let receiver = self.receive(&format!("{name}-triggers"))?;
+        let (producer, topic) = (self.producer()?, format!("{name}-events"));
+        let (before, begun) = (cpu(&running), Instant::now());
+        let mut lines = self.plan.workload.event_lines();
+        let mut sent = 0u64;
+        'load: while begun.elapsed() < self.plan.length {
+            let due = (begun.elapsed().as_secs_f64() * self.plan.rate as f64) as u64;
+            while sent < due {
+                let Some(line) = lines.next() else { break 'load };
+                send(&producer, &topic, &stamped(&line, now())?)?;
+                sent += 1;
+            }
+            // The load's pace.
+            thread::sleep(GRAIN);
+        }
+        producer.flush(WITHIN).map_err(wrong)?;
+        let (took, after) = (begun.elapsed().as_secs_f64(), cpu(&running));
+        running.until("all events are read", |r| Ok(r.metric("strateye_events_total")? >= sent as f64))?;
+        let delays = receiver.join().map_err(|_| wrong("the consumer panicked"))?;
+        let mut fired: Vec<i64> = delays.iter().map(|delay| delay.fired).collect();
+        let mut received: Vec<i64> = delays.iter().map(|delay| delay.received).collect();
+        let mut table = Table::new(&[
+            "topic to topic",
+            "events/s",
+            "triggers",
+            "fired p50 ms",
+            "p99",
+            "received p50",
+            "p99",
+            "engine",
+            "kafka",
+            "redis",
+            "mariadb",
+        ]);
+        let cores = (0..services.len()).map(|i| format!("{:.2}", (after[i] - before[i]) / took));
+        let figures = [sent as f64 / took, delays.len() as f64].map(whole);
+        let row = [format!("{} processes", self.plan.processes)].into_iter().chain(figures);
+        let delays =
+            [&mut fired, &mut received].into_iter().flat_map(|d| [percentile(d, 50), percentile(d, 99)]);
+        table.row(row.chain(delays.map(|ms| ms.to_string())).chain(cores));
+        running.stop()?;
+        Ok(table)
+    }
+
+    /// Receives triggers for as long as the run takes.
+    fn receive(&self, topic: &str) -> Result<thread::JoinHandle<Vec<Delay>>, Error> {
+        let mut config = self.kafka.client();
+        config.set("group.id", "bench");
+        let consumer: BaseConsumer = config.create().map_err(wrong)?;
+        let mut all = TopicPartitionList::new();
+        all.add_partition_offset(topic, 0, Offset::Beginning).map_err(wrong)?;
+        consumer.assign(&all).map_err(wrong)?;
+        let until = Instant::now() + self.plan.length + Duration::from_secs(5);
+        let begun = now();
+        Ok(thread::spawn(move || {
+            let mut delays = Vec::new();
+            while Instant::now() < until {
+                let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
+                let received = now();
+                let trigger: Json =
+                    serde_json::from_slice(message.payload().unwrap_or_default()).unwrap_or_default();
+                if let Some(at) = trigger["cause"]["event_time"]
+                    .as_i64()
+                    .filter(|at| *at > begun + WARM_UP.as_millis() as i64)
+                {
+                    let written = message.timestamp().to_millis().unwrap_or(received);
+                    delays.push(Delay { fired: written - at, received: received - at });
+                }
+            }
+            delays
+        }))
+    }
+}

@@ -1,0 +1,196 @@
+//! The engine between a real Kafka, Redis and MariaDB, all on this machine: throughput with and without checkpoints,
+//! latency from topic to topic, how fast a rule published by SQL is in force, and recovery with much state.
+//!
+//! **Limits**: the services share the cores with the engine, as users of one machine would have it; so figures are of the
+//! whole, and the CPU of each part is told apart.
+
+mod latency;
+mod publishing;
+mod recovery;
+mod running;
+mod throughput;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use serde_json::{Value as Json, json};
+use strateye_tests::services::{Kafka, MariaDb, Redis};
+use tempfile::TempDir;
+
+use self::running::Running;
+use super::Engine;
+use crate::{Error, workload::Settings};
+
+const PARTITIONS: u32 = 12;
+/// The longest that anything may take.
+const WITHIN: Duration = Duration::from_secs(600);
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// How fast a backlog is read, with and without checkpoints.
+    Throughput,
+    /// From an event in one topic to its trigger in another.
+    Latency,
+    /// From a rule's UPDATE until it is in force.
+    Publishing,
+    /// From SIGKILL until events flow again.
+    Recovery,
+}
+
+/// How it is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The workload of the throughput and latency runs.
+    pub workload: Settings,
+    /// Processes of the engine.
+    pub processes: u16,
+    /// Events a second of the latency run.
+    pub rate: u64,
+    /// How long it lasts.
+    pub length: Duration,
+    /// Keys with state of the recovery run.
+    pub keys: u64,
+}
+
+fn wrong(reason: impl ToString) -> Error {
+    Error::Engine { command: "strateye run".into(), reason: reason.to_string() }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+/// Services, and the binary under test.
+struct Bench<'b> {
+    kafka: Kafka,
+    redis: Redis,
+    mariadb: MariaDb,
+    folder: TempDir,
+    engine: &'b Engine,
+    plan: Plan,
+}
+
+impl Bench<'_> {
+    /// Settings that read one topic and write another; state is kept in Redis, if it is.
+    fn configure(&self, name: &str, rules: &str, checkpoint_ms: Option<u64>) -> Result<(), Error> {
+        let (kafka, redis) = (self.kafka.address(), self.redis.url());
+        let state = match checkpoint_ms {
+            Some(every) => {
+                format!("checkpoint_ms = {every}\n[redis]\nurls = [\"{redis}\"]\nprefix = \"{name}\"\n")
+            }
+            None => "state = \"none\"\n".to_owned(),
+        };
+        let text = format!(
+            "name = \"{name}\"\nrules = \"{rules}\"\n{state}\
+             [kafka]\nbrokers = \"{kafka}\"\ntopic = \"{name}-events\"\nstart = \"earliest\"\n\
+             [[sinks]]\nkafka = {{ brokers = \"{kafka}\", topic = \"{name}-triggers\" }}\n"
+        );
+        fs::write(self.folder.path().join("strateye.toml"), text).map_err(wrong)
+    }
+
+    fn start(&self) -> Result<Running, Error> {
+        Running::start(self.engine.path(), self.folder.path(), self.plan.processes)
+    }
+
+    fn topics(&self, name: &str) {
+        self.kafka.topic(&format!("{name}-events"), PARTITIONS as usize);
+        self.kafka.topic(&format!("{name}-triggers"), 1);
+    }
+
+    fn producer(&self) -> Result<ThreadedProducer<DefaultProducerContext>, Error> {
+        let mut config = self.kafka.client();
+        config.set("linger.ms", "5").set("queue.buffering.max.messages", "1000000");
+        config.create().map_err(wrong)
+    }
+
+    fn rules(&self) -> Result<String, Error> {
+        let folder = self.folder.path().join("rules");
+        fs::create_dir_all(&folder).map_err(wrong)?;
+        for (id, document) in self.plan.workload.rule_documents() {
+            fs::write(folder.join(format!("{id}.json")), document).map_err(wrong)?;
+        }
+        Ok(folder.display().to_string())
+    }
+}
+
+/// The line as an event of that time (unix ms).
+fn stamped(line: &[u8], at: i64) -> Result<Json, Error> {
+    let mut event: Json = serde_json::from_slice(line).map_err(wrong)?;
+    if let Some(event) = event.as_object_mut() {
+        event.remove("ts");
+    }
+    event["event_time"] = json!(at);
+    Ok(event)
+}
+
+/// The partition of a user's cluster.
+fn partition_of(event: &Json) -> i32 {
+    (event["guid"].as_u64().unwrap_or(0) % 64 % u64::from(PARTITIONS)) as i32
+}
+
+/// Sends an event.
+fn send(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, event: &Json) -> Result<(), Error> {
+    let text = event.to_string();
+    queue(producer, BaseRecord::to(topic).partition(partition_of(event)).payload(&text))
+}
+
+/// Queues a record, once there is room.
+fn queue(
+    producer: &ThreadedProducer<DefaultProducerContext>,
+    mut record: BaseRecord<'_, (), str>,
+) -> Result<(), Error> {
+    while let Err((error, back)) = producer.send(record) {
+        if error.rdkafka_error_code() != Some(rdkafka::error::RDKafkaErrorCode::QueueFull) {
+            return Err(wrong(error));
+        }
+        producer.flush(Duration::from_millis(50)).ok();
+        record = back;
+    }
+    Ok(())
+}
+
+/// Measures these parts, and gives a table of each.
+///
+/// # Errors
+/// If a service or the engine can't be run, or does not come to its end.
+pub fn measure(
+    engine: &Engine,
+    plan: Plan,
+    parts: &[Part],
+    progress: &mut dyn FnMut(&str),
+) -> Result<String, Error> {
+    let bench = Bench {
+        kafka: Kafka::start(),
+        redis: Redis::start_with(&["--appendfsync", "everysec"]),
+        mariadb: MariaDb::start(),
+        folder: TempDir::new().map_err(wrong)?,
+        engine,
+        plan,
+    };
+    let mut out = String::new();
+    for part in parts {
+        let table = match part {
+            Part::Throughput => bench.throughput(progress)?,
+            Part::Latency => {
+                progress("latency");
+                bench.latency()?
+            }
+            Part::Publishing => {
+                progress("publishing by SQL");
+                bench.publishing()?
+            }
+            Part::Recovery => {
+                progress("recovery");
+                bench.recovery()?
+            }
+        };
+        // Into memory; that can't fail.
+        let _ = writeln!(out, "{table}");
+    }
+    Ok(out)
+}

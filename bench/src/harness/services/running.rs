@@ -1,0 +1,136 @@
+//! The engine as it runs: its log, its metrics, its processors' time.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{WITHIN, wrong};
+use crate::Error;
+
+/// A running engine.
+pub(super) struct Running {
+    pub(super) child: Child,
+    log: mpsc::Receiver<String>,
+    seen: VecDeque<String>,
+    metrics: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    pub(super) fn start(binary: &Path, folder: &Path, processes: u16) -> Result<Self, Error> {
+        let mut command = Command::new(binary);
+        command.args(["run", "--config", "strateye.toml", "--metrics", "127.0.0.1:0", "--processes"]);
+        command.arg(processes.to_string()).current_dir(folder);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(wrong)?;
+        let (to, log) = mpsc::channel();
+        let pipe = child.stderr.take().ok_or_else(|| wrong("has no log"))?;
+        thread::spawn(move || {
+            BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| drop(to.send(line)));
+        });
+        let mut running = Running { child, log, seen: VecDeque::new(), metrics: String::new() };
+        let line = running.log_until("metrics")?;
+        let address = line
+            .split(|c: char| c.is_whitespace() || "=/\"".contains(c))
+            .find(|w| w.starts_with("127.0.0.1:"));
+        running.metrics = address.ok_or_else(|| wrong(format!("no address in {line}")))?.to_owned();
+        Ok(running)
+    }
+
+    /// Waits until rules are in force and checkpoints are made.
+    pub(super) fn ready(self) -> Result<Self, Error> {
+        self.until("it is ready", |running| Ok(running.get("/readyz")?.starts_with("HTTP/1.1 200")))?;
+        Ok(self)
+    }
+
+    /// The next line of the log that has a text in it.
+    pub(super) fn log_until(&mut self, what: &str) -> Result<String, Error> {
+        let until = Instant::now() + WITHIN;
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            let line = self
+                .log
+                .recv_timeout(rest)
+                .map_err(|_| wrong(format!("never said {what:?}; its last words: {:#?}", self.seen)))?;
+            if self.seen.len() == 20 {
+                self.seen.pop_front();
+            }
+            self.seen.push_back(line.clone());
+            if line.contains(what) {
+                return Ok(line);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<String, Error> {
+        let mut stream = TcpStream::connect(&self.metrics).map_err(wrong)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").map_err(wrong)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(wrong)?;
+        Ok(answer)
+    }
+
+    /// The sum of a metric over all its labels.
+    pub(super) fn metric(&self, name: &str) -> Result<f64, Error> {
+        let page = self.get("/metrics")?;
+        let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let value = |line: &str| line.rsplit(' ').next().and_then(|v| v.parse::<f64>().ok());
+        Ok(page.lines().filter(of).filter_map(value).sum())
+    }
+
+    /// Waits until something holds.
+    pub(super) fn until(
+        &self,
+        what: &str,
+        mut holds: impl FnMut(&Self) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let until = Instant::now() + WITHIN;
+        while !holds(self)? {
+            if Instant::now() > until {
+                return Err(wrong(format!("waited in vain until {what}; its last words: {:#?}", self.seen)));
+            }
+            // Between two looks; figures are sent twice a second.
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(mut self) -> Result<(), Error> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.ok_or_else(|| wrong("has no pid"))?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(wrong)?;
+        self.child.wait().map_err(wrong).map(drop)
+    }
+
+    /// User and system seconds of the supervisor and its processes.
+    pub(super) fn cpu(&self) -> f64 {
+        let mine = self.child.id();
+        strateye_tests::command::children(mine).into_iter().chain([mine]).map(cpu_of).sum()
+    }
+}
+
+/// User and system seconds of a process. Zero where /proc does not tell.
+pub(super) fn cpu_of(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+    (ticks(11) + ticks(12)) as f64 / 100.0
+}

@@ -1,0 +1,54 @@
+//! How often workers step.
+//!
+//! A step costs a worker messages to all others: that it is woken for every batch of every other one is what would fill
+//! the processors of a machine with many workers. So a live worker without anything left to do waits for the next tick
+//! of the wall clock, takes in whatever has come by then, and all workers of a machine do so at the same instants. A record
+//! passes at most three workers, so this delays its trigger by three ticks at most.
+
+use std::{
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use timely::worker::Worker;
+
+/// When a worker goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    tick: Duration,
+}
+
+impl Pace {
+    /// Steps at ticks of that length; zero: at once.
+    pub(super) fn new(tick: Duration) -> Self {
+        Pace { tick }
+    }
+
+    /// Waits for the next tick, unless the worker has something left to do.
+    pub(super) fn wait(self, worker: &Worker) {
+        let busy = worker.activations().borrow().empty_for() == Some(Duration::ZERO);
+        if !busy && !self.tick.is_zero() {
+            // Pacing; a message must not end it, so the thread is not parked.
+            thread::sleep(self.rest(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
+        }
+    }
+
+    /// From that time to the next tick.
+    fn rest(self, now: Duration) -> Duration {
+        let tick = self.tick.as_nanos();
+        Duration::from_nanos((tick - now.as_nanos() % tick) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_those_of_the_clock() {
+        let pace = Pace::new(Duration::from_millis(5));
+        for (now, rest) in [(0, 5_000), (1, 4_999), (4_999, 1), (5_000, 5_000), (12_345, 2_655)] {
+            assert_eq!(pace.rest(Duration::from_micros(now)), Duration::from_micros(rest), "at {now} µs");
+        }
+    }
+}
