@@ -1,12 +1,12 @@
 //! `migrate`, against a MariaDB.
 
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 
 use crate::scene::Scene;
 
 #[test]
 fn tables_are_made_once() {
-    let database = MariaDb::start();
+    let database = Mysql::start();
     let scene = Scene::new();
     let host = database.address();
     let url = database.url().replace("root@", "root:@");

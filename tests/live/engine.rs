@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 use strateye_tests::{
     command::{Running, children},
-    services::{Kafka, MariaDb, Redis, RedisCluster, Service},
+    services::{Kafka, Mysql, Redis, RedisCluster, Service},
 };
 
 /// Partitions of the topic of events, unless a test wants others.
@@ -54,7 +54,7 @@ impl Deref for Store {
 pub(crate) struct Services {
     pub(crate) kafka: Arc<Kafka>,
     pub(crate) redis: Arc<Store>,
-    pub(crate) mariadb: Arc<MariaDb>,
+    pub(crate) mariadb: Arc<Mysql>,
 }
 
 static SHARED: LazyLock<Services> = LazyLock::new(Services::start);
@@ -65,7 +65,7 @@ impl Services {
         Services {
             kafka: Arc::new(Kafka::start()),
             redis: Arc::new(Store::Single(Redis::start())),
-            mariadb: Arc::new(MariaDb::start()),
+            mariadb: Arc::new(Mysql::start()),
         }
     }
 

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use rdkafka::{Message, Offset, TopicPartitionList};
 use redis::Commands;
 use strateye_tests::command::WITHIN;
-use strateye_tests::services::{Kafka, MariaDb, Redis, RedisCluster, Service};
+use strateye_tests::services::{Kafka, Mysql, Redis, RedisCluster, Service};
 
 /// Kills a service and starts it again; both are timed, for whoever runs the test with `--nocapture`.
 fn crash(name: &str, service: &Service) {
@@ -89,12 +89,12 @@ fn a_redis_cluster_keeps_writes_over_a_kill_of_a_node_and_of_all() {
 }
 
 #[test]
-fn mariadb_keeps_a_write_over_a_kill() {
-    let service = timed("mariadb", MariaDb::start);
+fn mysql_keeps_a_write_over_a_kill() {
+    let service = timed("mysql", Mysql::start);
     service.execute(
         "CREATE TABLE rule (id BIGINT PRIMARY KEY, name VARCHAR(64)); INSERT INTO rule VALUES (1, '规则')",
     );
-    crash("mariadb", &service);
+    crash("mysql", &service);
     assert_eq!(service.query("SELECT id, name FROM rule"), ["1\t规则"]);
     let settings =
         service.query("SELECT @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata");

@@ -12,7 +12,7 @@ use std::{
 };
 
 use strateye_sources::rules::{MysqlConfig, RuleSource, RunState, migrate_mysql};
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, database, wait};
 
@@ -41,11 +41,11 @@ fn a_killed_connection_loses_nothing_wherever_it_stood() {
 
 #[test]
 fn a_restarted_server_is_followed_on() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
     let mut follower = Follower::open(server.url());
-    for (n, end) in [MariaDb::stop, MariaDb::kill].into_iter().enumerate() {
+    for (n, end) in [Mysql::stop, Mysql::kill].into_iter().enumerate() {
         sql.put("before", &n.to_string());
         follower.catch_up(&mut sql);
         end(&server);
@@ -64,7 +64,7 @@ trait Ends {
     fn kill(&self);
 }
 
-impl Ends for MariaDb {
+impl Ends for Mysql {
     fn stop(&self) {
         (**self).stop();
     }
@@ -76,7 +76,7 @@ impl Ends for MariaDb {
 
 #[test]
 fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
     sql.run("CREATE USER 'cdc'@'%' IDENTIFIED BY 'x'");
@@ -109,7 +109,7 @@ fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
 /// A server put back to an earlier state may have the same files and the same positions, with other transactions.
 #[test]
 fn a_position_of_another_history_is_not_gone_on_from() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
     sql.run("CREATE TABLE noise (b LONGBLOB)");
@@ -206,7 +206,7 @@ fn proxy(to: String) -> (String, Arc<AtomicUsize>) {
 
 #[test]
 fn a_server_that_hangs_is_found_and_holds_nobody_up() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
     let (address, connections) = proxy(server.address().to_owned());
     let mut sql = Sql::connect(server.url());

@@ -6,7 +6,7 @@ use serde_json::Value;
 use strateye_sources::rules::{
     Change, Gap, MysqlStore, RuleSource, RuleStore, RunState, Status, migrate_mysql,
 };
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, database, document, wait};
 
@@ -151,7 +151,7 @@ fn publishing_from_several_places_at_once_gives_each_its_version() {
 
 #[test]
 fn migrations_are_applied_once_whoever_comes_first() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     let url = server.url();
     let error = MysqlStore::open(url).unwrap_err().to_string();
     assert!(error.contains("apply the migrations"), "{error}");

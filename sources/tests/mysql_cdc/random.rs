@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use strateye_sources::rules::migrate_mysql;
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, document};
 
@@ -12,7 +12,7 @@ const RULES: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
 
 struct World {
     rng: StdRng,
-    server: MariaDb,
+    server: Mysql,
     sql: Sql,
     follower: Follower,
     made: usize,
@@ -23,7 +23,7 @@ struct World {
 fn a_thousand_changes_lead_to_what_the_table_holds() {
     let seed = std::env::var("STRATEYE_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     eprintln!("STRATEYE_SEED={seed}");
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
     // Beside it, what is rolled back reaches the binlog.

@@ -1,7 +1,7 @@
 //! Servers whose settings keep changes out of the binlog.
 
 use strateye_sources::rules::{MysqlConfig, MysqlRules, migrate_mysql};
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql};
 
@@ -13,7 +13,7 @@ fn refused(url: &str, with: &str) {
 
 #[test]
 fn wrong_settings_are_said_at_open_with_what_to_write() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     let url = server.url();
     refused(url, "there is no table `rule_engine_resource`; apply the migrations");
     migrate_mysql(url).unwrap();
@@ -51,14 +51,14 @@ fn wrong_settings_are_said_at_open_with_what_to_write() {
 
 #[test]
 fn a_server_without_a_binlog_is_refused() {
-    let server = MariaDb::start_with(&["--skip-log-bin"]);
+    let server = Mysql::start_with(&["--skip-log-bin"]);
     migrate_mysql(server.url()).unwrap();
     refused(server.url(), "write `log_bin = binlog` under [mysqld] in my.cnf");
 }
 
 #[test]
 fn compressed_events_are_said_and_nothing_is_lost() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
     let mut follower = Follower::open(server.url());

@@ -11,13 +11,13 @@ use mysql_async::{Conn, Opts, Params, Result, Row, prelude::FromRow, prelude::Qu
 use strateye_sources::rules::{
     Change, Gap, MysqlConfig, MysqlRules, RuleChange, RuleSource, Status, migrate_mysql,
 };
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One server for the tests that do nothing to it.
-static SERVER: LazyLock<MariaDb> = LazyLock::new(MariaDb::start);
+static SERVER: LazyLock<Mysql> = LazyLock::new(Mysql::start);
 
 /// The URL of a database of its own on the common server, with all tables.
 pub(crate) fn database(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! What a binlog holds besides rows, one by one.
 
 use strateye_sources::rules::{Gap, MysqlConfig, Status, migrate_mysql};
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, database, document};
 
@@ -181,7 +181,7 @@ fn a_table_may_be_emptied_taken_away_and_brought_back() {
 #[test]
 fn rows_without_all_columns_or_without_row_events_are_read_anew() {
     // A server of its own: what is said here concerns all that follow it.
-    let server = MariaDb::start();
+    let server = Mysql::start();
     let url = server.url();
     migrate_mysql(url).unwrap();
     let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
@@ -207,7 +207,7 @@ fn rows_without_all_columns_or_without_row_events_are_read_anew() {
 
 #[test]
 fn xa_transactions_count_once_they_are_committed() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     let url = server.url();
     migrate_mysql(url).unwrap();
     let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));

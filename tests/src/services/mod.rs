@@ -1,4 +1,4 @@
-//! Real services for tests: a Redis, a Redis Cluster, a Kafka broker, a MariaDB, each with a folder and ports of its own.
+//! Real services for tests: a Redis, a Redis Cluster, a Kafka broker, a MariaDB or MySQL, each with a folder and ports of its own.
 //!
 //! They are started by the scripts in `tests/services`, which people can call as well, and live as long as the value that
 //! started them. A `static LazyLock<Kafka>` gives one broker to all tests of a binary.
@@ -8,11 +8,11 @@
 //! installed fails the test; nothing is skipped.
 
 mod kafka;
-mod mariadb;
+mod mysql;
 mod redis;
 mod service;
 
 pub use kafka::Kafka;
-pub use mariadb::MariaDb;
+pub use mysql::Mysql;
 pub use redis::{Redis, RedisCluster};
 pub use service::Service;

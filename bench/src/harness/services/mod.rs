@@ -18,7 +18,7 @@ use std::{
 
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Value as Json, json};
-use strateye_tests::services::{Kafka, MariaDb, Redis};
+use strateye_tests::services::{Kafka, Mysql, Redis};
 use tempfile::TempDir;
 
 use self::running::Running;
@@ -69,7 +69,7 @@ fn now() -> i64 {
 struct Bench<'b> {
     kafka: Kafka,
     redis: Redis,
-    mariadb: MariaDb,
+    mariadb: Mysql,
     folder: TempDir,
     engine: &'b Engine,
     plan: Plan,
@@ -167,7 +167,7 @@ pub fn measure(
     let bench = Bench {
         kafka: Kafka::start(),
         redis: Redis::start_with(&["--appendfsync", "everysec"]),
-        mariadb: MariaDb::start(),
+        mariadb: Mysql::mariadb(&[]),
         folder: TempDir::new().map_err(wrong)?,
         engine,
         plan,

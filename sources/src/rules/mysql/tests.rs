@@ -9,7 +9,7 @@ use std::{
 };
 
 use mysql_async::{Conn, Opts, prelude::Queryable};
-use strateye_tests::services::MariaDb;
+use strateye_tests::services::Mysql;
 use tokio::runtime::Builder;
 
 use super::*;
@@ -56,7 +56,7 @@ fn follow(mut source: MysqlRules, until: impl Fn(u64) -> bool) {
 
 #[test]
 fn snapshots_beside_a_writer_lose_and_repeat_nothing() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate(server.url()).unwrap();
     server.execute(&pair(1));
     let stop = AtomicBool::new(false);
@@ -88,7 +88,7 @@ fn snapshots_beside_a_writer_lose_and_repeat_nothing() {
 struct Held(tokio::runtime::Runtime, Conn);
 
 impl Held {
-    fn connect(server: &MariaDb) -> Held {
+    fn connect(server: &Mysql) -> Held {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let conn = runtime.block_on(Conn::new(Opts::from_url(server.url()).unwrap())).unwrap();
         Held(runtime, conn)
@@ -110,7 +110,7 @@ fn wait(what: &str, holds: impl Fn() -> bool) {
 /// Changes between the position and the snapshot are in both; they must not be seen to happen again.
 #[test]
 fn nothing_goes_back_between_the_position_and_the_snapshot() {
-    let server = MariaDb::start();
+    let server = Mysql::start();
     migrate(server.url()).unwrap();
     server.execute(&pair(1));
     let mut writer = Held::connect(&server);
@@ -140,7 +140,7 @@ fn nothing_goes_back_between_the_position_and_the_snapshot() {
 /// A transaction that is in the binlog and not visible yet: the server waits for a replica that does not come.
 #[test]
 fn a_transaction_that_is_logged_and_not_visible_yet_is_not_lost() {
-    let server = MariaDb::start_with(&["--rpl-semi-sync-master-wait-point=AFTER_SYNC"]);
+    let server = Mysql::start_with(&["--rpl-semi-sync-master-wait-point=AFTER_SYNC"]);
     migrate(server.url()).unwrap();
     for (n, exact) in [(2, false), (3, true)] {
         server.execute(&pair(n - 1));

@@ -1,15 +1,20 @@
-//! MariaDB with a binlog fit for change data capture.
+//! MariaDB or MySQL with a binlog fit for change data capture.
 
+use std::env::{VarError, var};
 use std::ops::Deref;
 use std::process::{Command, Stdio};
 
 use super::Service;
 
-/// One MariaDB with the empty database `strateye` and the user `root` without a password; row images and metadata are FULL.
+/// One MariaDB, or one MySQL where the environment says `STRATEYE_TEST_MYSQL=mysql`, with the empty database `strateye` and the
+/// user `root` without a password; row images and metadata are FULL.
 #[derive(Debug)]
-pub struct MariaDb(Service);
+pub struct Mysql {
+    service: Service,
+    mariadb: bool,
+}
 
-impl MariaDb {
+impl Mysql {
     /// Starts one.
     ///
     /// # Panics
@@ -19,19 +24,39 @@ impl MariaDb {
         Self::start_with(&[])
     }
 
-    /// Starts one with options of its own, as in `&["--binlog-row-image=MINIMAL"]`.
+    /// Starts one with options of its own, as in `&["--binlog-row-image=MINIMAL"]`. One that only MySQL or only MariaDB has
+    /// begins with `--loose-`, and the other leaves it out of account.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start), and if `STRATEYE_TEST_MYSQL` is none of `mariadb` and `mysql`.
+    #[must_use]
+    pub fn start_with(options: &[&str]) -> Self {
+        match var("STRATEYE_TEST_MYSQL").as_deref() {
+            Err(VarError::NotPresent) | Ok("mariadb") => Self::mariadb(options),
+            Ok("mysql") => Self { service: Service::start("mysql", options), mariadb: false },
+            other => panic!("STRATEYE_TEST_MYSQL is {other:?}; write mariadb or mysql"),
+        }
+    }
+
+    /// Starts a MariaDB, whatever the environment says.
     ///
     /// # Panics
     /// As [`start`](Self::start).
     #[must_use]
-    pub fn start_with(options: &[&str]) -> Self {
-        Self(Service::start("mariadb", options))
+    pub fn mariadb(options: &[&str]) -> Self {
+        Self { service: Service::start("mariadb", options), mariadb: true }
+    }
+
+    /// Whether it is a MariaDB.
+    #[must_use]
+    pub fn is_mariadb(&self) -> bool {
+        self.mariadb
     }
 
     /// The URL of its database `strateye`.
     #[must_use]
     pub fn url(&self) -> &str {
-        self.0.address()
+        self.service.address()
     }
 
     /// Its host and port.
@@ -71,10 +96,10 @@ impl MariaDb {
     }
 }
 
-impl Deref for MariaDb {
+impl Deref for Mysql {
     type Target = Service;
 
     fn deref(&self) -> &Service {
-        &self.0
+        &self.service
     }
 }
