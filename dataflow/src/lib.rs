@@ -14,5 +14,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod cluster;
 pub mod demo;
+#[cfg(test)]
+mod logged;
 pub mod run;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 mod backlog;
 mod memory;
 mod openmetrics;
+mod partitions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

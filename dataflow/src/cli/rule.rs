@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use operators::{
-    model::field::{Field, Fields},
+    model::field::Fields,
     rule::{
         compile::compile,
         error::Faults,
@@ -123,7 +123,7 @@ fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<Stri
 
 /// What is right and still worth knowing.
 fn notes(plan: &RulePlan) -> Vec<String> {
-    let spans = !plan.key.0.iter().any(|f| [Field::GUID, Field::DEVICE_ID].contains(f));
+    let spans = !plan.key.of_user();
     let by_order = |c: &spec::Condition| match &c.calculator {
         Calculator::Named(name) => ["sequence", "gap", "absence", "last"].contains(&name.as_str()),
         Calculator::Own(_) => true,

@@ -102,6 +102,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             gauge: Rc::clone(&gauges.evaluating),
             bounded,
             refused: Rc::clone(&gauges.notes),
+            split: Rc::clone(&gauges.split),
         };
         let Evaluated { fired, failures } =
             evaluate(routed, signals.clone(), clocks.broadcast(), stored, workings);

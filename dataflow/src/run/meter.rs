@@ -9,7 +9,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use operators::ops::{EvaluateGauge, matching::MatchCounts};
+use operators::ops::{EvaluateGauge, evaluating::SplitKeys, matching::MatchCounts};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -30,6 +30,8 @@ pub struct Gauges {
     pub matching: Rc<Cell<MatchCounts>>,
     /// Of `evaluate`.
     pub evaluating: Rc<Cell<EvaluateGauge>>,
+    /// Keys found in more than one partition, by `key_by`.
+    pub split: Rc<RefCell<Vec<SplitKeys>>>,
     /// Of the sinks (worker 0).
     pub sink: Rc<RefCell<SinkGauge>>,
     /// The sinks (worker 0).
@@ -98,6 +100,8 @@ pub struct Numbers {
     pub reloads: u64,
     /// Records that wait for their keys to be read back.
     pub reload_waiting: usize,
+    /// How many keys were found in more than one partition, by `key_by`.
+    pub split_keys: BTreeMap<String, u64>,
     /// The timers' clock, unix ms.
     pub clock: i64,
     /// The partition that holds it back.
@@ -221,7 +225,7 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -
         gauges.evaluating.get();
     let EvaluateGauge { restored, unreadable, restoring, .. } = gauges.evaluating.get();
     let EvaluateGauge { state_bytes, evicted_keys, reloads, reload_waiting, .. } = gauges.evaluating.get();
-    let epoch = gauges.epoch.get();
+    let (epoch, split) = (gauges.epoch.get(), gauges.split.borrow());
     let lags = gauges.lags.get().map(|lags| lags.lock().unwrap_or_else(PoisonError::into_inner).clone());
     let keeper = gauges.keeper.as_ref().map(|gauge| *gauge.lock().unwrap_or_else(PoisonError::into_inner));
     let (memory, peak_memory) = usage::memory();
@@ -248,6 +252,7 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -
         evicted_keys,
         reloads,
         reload_waiting,
+        split_keys: split.iter().map(|keys| (keys.key_by.clone(), keys.count)).collect(),
         clock,
         held_back_by,
         generation,

@@ -21,6 +21,7 @@ pub mod remembered;
 pub mod report;
 pub mod shelf;
 pub mod sink;
+mod split;
 pub mod taking;
 pub mod triggers;
 mod usage;

@@ -38,6 +38,7 @@ use super::{
     news::{News, Reporter},
     pace::Pace,
     shelf::Books,
+    split::SplitNews,
     taking::Checkpoints,
     triggers::{CommittedTopics, TriggerSinks},
 };
@@ -136,7 +137,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             dead_letters,
         };
         let probe = graph::build(worker, parts, &gauges);
-        let began = Cell::new(None::<Instant>);
+        let (began, split) = (Cell::new(None::<Instant>), SplitNews::default());
         let report = |last: bool, worker: usize| {
             let progress = Progress {
                 bytes: (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed)),
@@ -146,6 +147,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             let numbers = meter::numbers(worker, last, &gauges, progress);
             around.reporter.send(serde_json::json!({"numbers": numbers}));
             gauges.notes.borrow_mut().drain(..).for_each(|note| tracing::warn!("{note}"));
+            split.tell(&gauges.split.borrow());
         };
         let stepped = |before: Instant| {
             if began.get().is_none() && gauges.matching.get().records > 0 {

@@ -75,6 +75,12 @@ impl Fields {
         &self.names[field.index()]
     }
 
+    /// A field's name, a property's told from a top-level field's by a prefix.
+    pub fn path(&self, field: Field) -> String {
+        let plain = self.name(field);
+        if field.index() < TOP_LEVEL.len() { plain.to_owned() } else { format!("properties.{plain}") }
+    }
+
     /// How many positions an event's values have.
     pub fn len(&self) -> usize {
         self.names.len()

@@ -22,7 +22,7 @@ use timely::{
 };
 
 use super::{
-    evaluating::{Emitted, Evaluator, RuleFailure},
+    evaluating::{Emitted, Evaluator, RuleFailure, SplitKeys},
     reload::Bounded,
     route::by_key,
     schedule::{EvaluateGauge, Schedule},
@@ -52,6 +52,8 @@ pub struct Workings {
     pub bounded: Option<Bounded>,
     /// Takes what could not be done, in words.
     pub refused: Rc<RefCell<Vec<String>>>,
+    /// Shows keys found in more than one partition.
+    pub split: Rc<RefCell<Vec<SplitKeys>>>,
 }
 
 /// Evaluates routed records, which are exchanged by key on the way in, as is stored state, which comes before them.
@@ -62,7 +64,7 @@ pub fn evaluate<'s>(
     stored: StreamVec<'s, u64, Stored>,
     workings: Workings,
 ) -> Evaluated<'s> {
-    let Workings { shelf, evaluator, saver, gauge, bounded, refused } = workings;
+    let Workings { shelf, evaluator, saver, gauge, bounded, refused, split } = workings;
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("evaluate".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
@@ -112,6 +114,9 @@ pub fn evaluate<'s>(
                 activator.activate();
             }
             refused.borrow_mut().append(&mut schedule.take_refused());
+            if let Some(keys) = schedule.take_split() {
+                split.replace(keys);
+            }
             gauge.set(schedule.gauge());
         }
     });

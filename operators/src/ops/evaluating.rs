@@ -10,10 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use self::{eviction::Memory, saving::Unsaved};
+use self::{eviction::Memory, saving::Unsaved, split::Split};
 pub use self::{
     eviction::MemoryGauge,
     saving::{StateNames, route_correction},
+    split::SplitKeys,
 };
 use super::judge::{EvaluateCounts, Judge, Seen};
 use crate::{
@@ -35,6 +36,7 @@ use crate::{
 
 mod eviction;
 mod saving;
+mod split;
 
 /// An event further ahead of `now` than this (ms) counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
@@ -74,6 +76,8 @@ pub struct Evaluator {
     unsaved: Unsaved,
     /// How much may be in memory, and what is not.
     memory: Memory,
+    /// Keys of several partitions.
+    split: Split,
 }
 
 /// Why a rule fired.
@@ -95,6 +99,7 @@ impl Evaluator {
             counts: EvaluateCounts::default(),
             unsaved: Unsaved::default(),
             memory: Memory::default(),
+            split: Split::default(),
         };
         evaluator.install(book);
         evaluator
@@ -135,6 +140,9 @@ impl Evaluator {
         let now = record.now.max(block.last_now);
         block.last_now = now;
         block.recent = true;
+        if let Some(first) = block.origin.see(record.partition) {
+            self.split.note(&self.book, record, first);
+        }
         if block.next_deadline < now {
             self.run_key(id, now, out);
         }

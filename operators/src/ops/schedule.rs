@@ -21,7 +21,7 @@ use std::{
 };
 
 use super::{
-    evaluating::{Emitted, Evaluator, MemoryGauge, StateNames, route_correction},
+    evaluating::{Emitted, Evaluator, MemoryGauge, SplitKeys, StateNames, route_correction},
     judge::EvaluateCounts,
     reload::{Bounded, Reloads},
     route::owner,
@@ -200,6 +200,11 @@ impl<C: Clone> Schedule<C> {
     /// What could not be done: stored state that can't be read, corrections that make no sense.
     pub(super) fn take_refused(&mut self) -> Vec<String> {
         std::mem::take(&mut self.refused)
+    }
+
+    /// Keys found in more than one partition, if there are more than at the last call.
+    pub(super) fn take_split(&mut self) -> Option<Vec<SplitKeys>> {
+        self.evaluator.take_split()
     }
 
     /// Routed records have come.

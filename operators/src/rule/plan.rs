@@ -12,7 +12,7 @@ use crate::{
     calculator::{Cell, Program},
     expression::Expression,
     filter::Filter,
-    model::field::Field,
+    model::field::{Field, Fields},
 };
 
 /// A compiled rule. Field positions refer to the catalog's `Fields`.
@@ -78,6 +78,19 @@ pub struct Identity {
 /// The fields of `key_by`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyFields(pub Vec<Field>);
+
+impl KeyFields {
+    /// Their names, with commas between.
+    pub fn names(&self, fields: &Fields) -> String {
+        let names: Vec<String> = self.0.iter().map(|field| fields.path(*field)).collect();
+        names.join(",")
+    }
+
+    /// Whether a key is of one user or device. Producers partition by these, so all its events are to be expected in one partition.
+    pub fn of_user(&self) -> bool {
+        self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
+    }
+}
 
 /// A compiled condition.
 #[derive(Clone, Debug)]

@@ -79,7 +79,7 @@ fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
             event_id: armed.event_id.to_string(),
             event_time: armed.event_time,
             guid: armed.guid,
-            values: armed.values.iter().map(|(field, value)| (name(*field, fields), value.json())).collect(),
+            values: armed.values.iter().map(|(field, value)| (fields.path(*field), value.json())).collect(),
         }
     };
     Entry {
@@ -162,12 +162,6 @@ fn place(state: &mut RuleState, plan: &RulePlan, fields: &Fields, entry: Entry) 
 
 fn position(plan: &RulePlan, id: &str, since: u64) -> Option<usize> {
     plan.conditions.iter().zip(&plan.layout.conditions).position(|(c, (i, _))| c.id == id && i.since == since)
-}
-
-/// A property's name is told from a top-level field's by a prefix.
-fn name(field: Field, fields: &Fields) -> String {
-    let plain = fields.name(field);
-    if field.index() < TOP_LEVEL.len() { plain.to_owned() } else { format!("properties.{plain}") }
 }
 
 /// A value that no rule reads any more is let go.

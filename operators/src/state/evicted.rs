@@ -5,7 +5,7 @@
 //! - A stub stands for its key by 96 bits of two independent hashes: of ten million keys two would be taken for one another once in
 //!   10¹⁵ times. A key that was never evicted is therefore never read back; so what lies in the store of a state that was deleted
 //!   and whose deletion is not folded yet, is not revived.
-//! - A stub keeps what is not saved and yet bears on outcomes: the key's last `now`, and its next timer.
+//! - A stub keeps what is not saved: the key's last `now` and its next timer, which bear on outcomes, and its origin.
 //!
 //! **Limit**: a stub takes about 45 bytes, and 100 more and the key's text while it has a timer; they are not part of what is
 //! bounded.
@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::Origin;
 
 /// Seeds the second hash.
 const CHECK: u64 = 0x7374_7562;
@@ -32,6 +34,18 @@ struct Stub {
     last_now: i64,
     deadline: i64,
     check: u32,
+    origin: Origin,
+}
+
+/// What is not saved of a key that is out of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its highest `now`, unix ms.
+    pub last_now: i64,
+    /// Its next timer, unix ms; `i64::MAX` if there is none.
+    pub deadline: i64,
+    /// The partition that its records come from.
+    pub origin: Origin,
 }
 
 /// A key that is not in memory.
@@ -69,26 +83,29 @@ impl Evicted {
         self.find(hash, group, key).is_some()
     }
 
-    /// A key leaves memory: its highest `now`, and its next timer (`i64::MAX` if there is none), unix ms. One that is out already
-    /// takes the later `now` and the earlier timer.
-    pub fn insert(&mut self, key: EvictedKey, last_now: i64, deadline: i64) {
-        let former = self.remove(key.hash, key.group, &key.key).unwrap_or((i64::MIN, i64::MAX));
-        let (last_now, deadline) = (last_now.max(former.0), deadline.min(former.1));
+    /// A key leaves memory. One that is out already takes the later `now` and the earlier timer, and has the origin that it had.
+    pub fn insert(&mut self, key: EvictedKey, kept: Kept) {
+        let former = self.remove(key.hash, key.group, &key.key);
+        let Kept { last_now, deadline, origin } = former.map_or(kept, |former| Kept {
+            last_now: kept.last_now.max(former.last_now),
+            deadline: kept.deadline.min(former.deadline),
+            origin: former.origin,
+        });
         let EvictedKey { group, hash, key } = key;
         let check = check(group, &key);
         if deadline < i64::MAX {
             self.timers.insert((deadline, hash, check), (group, key));
         }
-        self.stubs.insert_unique(hash, Stub { hash, last_now, deadline, check }, |stub| stub.hash);
+        self.stubs.insert_unique(hash, Stub { hash, last_now, deadline, check, origin }, |stub| stub.hash);
     }
 
-    /// A key is back in memory; gives its highest `now` and its next timer, or `None` if it was not out.
-    pub fn remove(&mut self, hash: u64, group: u32, key: &str) -> Option<(i64, i64)> {
+    /// A key is back in memory; gives what was kept of it, or `None` if it was not out.
+    pub fn remove(&mut self, hash: u64, group: u32, key: &str) -> Option<Kept> {
         let check = check(group, key);
         let found = self.stubs.find_entry(hash, |stub| stub.hash == hash && stub.check == check);
-        let (Stub { last_now, deadline, .. }, _) = found.ok()?.remove();
+        let (Stub { last_now, deadline, origin, .. }, _) = found.ok()?.remove();
         self.timers.remove(&(deadline, hash, check));
-        Some((last_now, deadline))
+        Some(Kept { last_now, deadline, origin })
     }
 
     /// The next key with a timer below `clock`, if there is one. It is given once, and stays out until it is removed.
@@ -110,23 +127,27 @@ mod tests {
         EvictedKey { group: 0, hash, key: key.into() }
     }
 
+    fn kept(last_now: i64, deadline: i64) -> Kept {
+        Kept { last_now, deadline, origin: Origin::UNKNOWN }
+    }
+
     #[test]
     fn keys_of_one_hash_are_told_apart() {
         let mut evicted = Evicted::default();
-        evicted.insert(key(7, "a"), 5, i64::MAX);
+        evicted.insert(key(7, "a"), kept(5, i64::MAX));
         assert!(evicted.contains(7, 0, "a") && !evicted.contains(7, 0, "b") && !evicted.contains(7, 1, "a"));
-        evicted.insert(key(7, "b"), 6, i64::MAX);
-        assert_eq!(evicted.remove(7, 0, "a"), Some((5, i64::MAX)));
+        evicted.insert(key(7, "b"), kept(6, i64::MAX));
+        assert_eq!(evicted.remove(7, 0, "a"), Some(kept(5, i64::MAX)));
         assert_eq!((evicted.len(), evicted.remove(7, 0, "a")), (1, None));
     }
 
     #[test]
     fn a_timer_brings_its_key_back_once_and_in_order() {
         let mut evicted = Evicted::default();
-        evicted.insert(key(1, "late"), 0, 30);
-        evicted.insert(key(2, "soon"), 0, 10);
-        evicted.insert(key(3, "back"), 0, 5);
-        evicted.insert(key(4, "none"), 0, i64::MAX);
+        evicted.insert(key(1, "late"), kept(0, 30));
+        evicted.insert(key(2, "soon"), kept(0, 10));
+        evicted.insert(key(3, "back"), kept(0, 5));
+        evicted.insert(key(4, "none"), kept(0, i64::MAX));
         evicted.remove(3, 0, "back");
         assert_eq!(evicted.due(10), None, "a timer is due when the clock has passed it");
         assert_eq!(evicted.due(31), Some(key(2, "soon")));
@@ -137,9 +158,9 @@ mod tests {
     #[test]
     fn a_key_put_out_twice_has_the_later_now_and_the_earlier_timer() {
         let mut evicted = Evicted::default();
-        evicted.insert(key(1, "a"), 9, 20);
-        evicted.insert(key(1, "a"), 4, 10);
+        evicted.insert(key(1, "a"), kept(9, 20));
+        evicted.insert(key(1, "a"), kept(4, 10));
         assert_eq!((evicted.due(15), evicted.due(99)), (Some(key(1, "a")), None));
-        assert_eq!(evicted.remove(1, 0, "a"), Some((9, i64::MAX)));
+        assert_eq!(evicted.remove(1, 0, "a"), Some(kept(9, i64::MAX)));
     }
 }

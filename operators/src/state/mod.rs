@@ -7,6 +7,7 @@
 pub mod delta;
 pub mod entry;
 pub mod evicted;
+pub mod origin;
 pub mod rule_state;
 pub mod store;
 pub mod text;
@@ -14,5 +15,6 @@ mod weight;
 
 pub use delta::Delta;
 pub use evicted::Evicted;
+pub use origin::Origin;
 pub use rule_state::{Armed, Extra, RULE_LEVEL_BIT, RuleState};
 pub use store::{KeyBlock, KeyId, Store};

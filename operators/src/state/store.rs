@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use super::{RuleState, weight};
+use super::{Origin, RuleState, weight};
 
 /// Where a key lies in a [`Store`]. May come to mean another key once its own was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,8 @@ pub struct KeyBlock {
     pub next_deadline: i64,
     /// The checkpoint that has the latest change, or will have it; 0 if that lies before the start, `u64::MAX` if there was none.
     pub changed_in: u64,
+    /// The partition that its records come from.
+    pub origin: Origin,
     /// Whether it was used since eviction last looked at it.
     pub recent: bool,
     /// The rules it has met, ascending by slot.
@@ -79,6 +81,7 @@ impl Store {
             last_now: i64::MIN,
             next_deadline: i64::MAX,
             changed_in: u64::MAX,
+            origin: Origin::UNKNOWN,
             recent: false,
             rules: Vec::new(),
         };

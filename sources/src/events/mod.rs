@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use file::FileSource;
 pub use generator::{GeneratorConfig, GeneratorSource, Start};
-pub use kafka::{KafkaConfig, KafkaError, KafkaSource, KeyPartitions};
+pub use kafka::{KafkaConfig, KafkaError, KafkaSource};
 pub use lines::LineConfig;
 use operators::model::raw::RawBatch;
 pub use stdin::StreamSource;

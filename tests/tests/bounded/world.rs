@@ -232,6 +232,7 @@ impl World {
             gauge: Rc::clone(&self.gauge),
             bounded: self.bound.map(|bytes| Bounded { bytes, loader: Box::new(loader) }),
             refused: Rc::clone(&self.refused),
+            split: Rc::default(),
         };
         let fired = Rc::clone(&self.fired);
         let (signals, routed, clocks, mut stored) = worker.dataflow::<u64, _, _>(|scope| {

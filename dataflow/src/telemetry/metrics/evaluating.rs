@@ -23,6 +23,10 @@ const STATE: Metric = bytes("state", "Keys and states in memory, about; 0 withou
 const EVICTED: Metric = plain("evicted_keys", "Keys that are in the store and not in memory");
 const RELOADS: Metric = plain("reloads", "Keys read back into memory");
 const RELOAD_WAITING: Metric = plain("reload_waiting", "Records that wait for their keys to be read back");
+const SPLIT: Metric = plain(
+    "split_keys",
+    "Keys found in more than one partition, so that their events have no exact order; not to be expected of keys of a user or device",
+);
 const BOOK: Metric = plain("rule_book_generation", "Which rule book is in force");
 const RESTORED: Metric = plain("restored_states", "States taken in from the checkpoint that was resumed");
 const UNREADABLE: Metric = plain("unreadable_states", "Stored states that could not be read");
@@ -42,6 +46,13 @@ pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
     page.gauge(EVICTED, each(standing, |n| n.evicted_keys))?;
     page.counter(RELOADS, each(standing, |n| n.reloads))?;
     page.gauge(RELOAD_WAITING, each(standing, |n| n.reload_waiting))?;
+    let split = standing.processes.iter().flat_map(|(number, told)| {
+        told.numbers
+            .split_keys
+            .iter()
+            .map(|(key_by, keys)| (vec![("process", number.to_string()), ("key_by", key_by.clone())], *keys))
+    });
+    page.counter(SPLIT, split)?;
     page.gauge(BOOK, each(standing, |n| n.generation))?;
     page.gauge(RESTORED, each(standing, |n| n.restored))?;
     page.gauge(UNREADABLE, each(standing, |n| n.unreadable))?;

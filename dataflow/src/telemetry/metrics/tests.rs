@@ -37,6 +37,7 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
         cpu_seconds: 1.5,
         epochs_behind: 3,
         lags: [(5, 9)].into(),
+        split_keys: [("ip".to_owned(), 6)].into(),
         sink: Some(sink),
         checkpoint: Some(CheckpointNumbers { number: 12, took_ms: 250, ..CheckpointNumbers::default() }),
         rules: Some(RuleNumbers {
@@ -51,6 +52,7 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
         "strateye_events_total{process=\"0\"} 7",
         "# UNIT strateye_cpu_seconds seconds",
         "strateye_cpu_seconds_total{process=\"0\"} 1.5",
+        "strateye_split_keys_total{process=\"0\",key_by=\"ip\"} 6",
         "strateye_kafka_lag{process=\"0\",partition=\"5\"} 9",
         "strateye_rule_triggers_total{rule=\"say \\\"a\\\\b\\\"\\nend\"} 3",
         "strateye_trigger_latency_seconds_bucket{le=\"0.0025\"} 1",

@@ -29,7 +29,11 @@ use crate::{
     model::key,
     ops::reload::{Loaded, NamedText, Wanted},
     rule::book::RuleBook,
-    state::{Evicted, KeyId, RuleState, delta::Change, evicted::EvictedKey},
+    state::{
+        Evicted, KeyId, Origin, RuleState,
+        delta::Change,
+        evicted::{EvictedKey, Kept},
+    },
 };
 
 /// How much may be in memory, and what is not.
@@ -172,7 +176,8 @@ impl Evaluator {
         let deadline = deadline.min().unwrap_or(i64::MAX);
         let touched = block.rules.iter().map(|state| state.touched).max().unwrap_or(i64::MIN);
         let key = EvictedKey { group: block.group, hash: block.hash, key: block.key };
-        self.memory.evicted.insert(key, block.last_now.max(touched), deadline);
+        let last_now = block.last_now.max(touched);
+        self.memory.evicted.insert(key, Kept { last_now, deadline, origin: block.origin });
     }
 
     /// Takes an evicted key back in; what can't be read is told in words.
@@ -180,7 +185,7 @@ impl Evaluator {
         let EvictedKey { group, hash, key } = &loaded.wanted.key;
         let out = self.memory.evicted.remove(*hash, *group, key);
         let id = self.store.entry(*hash, *group, key);
-        let Some((last_now, _)) = out else { return id };
+        let Some(Kept { last_now, origin, .. }) = out else { return id };
         let book = Arc::clone(&self.book);
         for stored in loaded.states() {
             let Some((rule, condition)) = self.memory.names.0.get(stored.name).copied() else { continue };
@@ -192,7 +197,7 @@ impl Evaluator {
         }
         self.settle_restored(id, if last_now == i64::MIN { self.clock } else { last_now });
         let block = self.store.block_mut(id);
-        (block.last_now, block.recent) = (block.last_now.max(last_now), true);
+        (block.last_now, block.origin, block.recent) = (block.last_now.max(last_now), origin, true);
         block.changed_in = if loaded.wanted.unfolded.is_empty() { 0 } else { self.memory.resumed };
         (self.memory.in_vain, self.memory.reloads) = (0, self.memory.reloads + 1);
         id
@@ -238,7 +243,8 @@ impl Evaluator {
         let plan = &*self.book.rules[rule];
         let mut state = RuleState::fresh(plan, i64::MIN);
         read(&mut state, plan, condition, &self.book.fields, stored)?;
-        self.memory.evicted.insert(key, state.touched, state.next_deadline(plan.publish));
+        let (last_now, deadline) = (state.touched, state.next_deadline(plan.publish));
+        self.memory.evicted.insert(key, Kept { last_now, deadline, origin: Origin::UNKNOWN });
         Ok(())
     }
 }

@@ -24,7 +24,6 @@ mod batch;
 mod client;
 mod config;
 mod error;
-mod key_partitions;
 mod open;
 mod probe;
 mod shared;
@@ -33,5 +32,4 @@ mod watch;
 
 pub use config::{KafkaConfig, OnLost, StartAt};
 pub use error::KafkaError;
-pub use key_partitions::KeyPartitions;
 pub use source::KafkaSource;

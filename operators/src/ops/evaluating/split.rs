@@ -1,0 +1,62 @@
+//! Keys that had records of more than one partition.
+//!
+//! Events are in their order only within a partition. So for such a key, what depends on the order of events may come out otherwise
+//! after a recovery. Keys of a user or a device are expected to stay in one partition; others, like an `ip`, are known not to.
+//!
+//! **Limits**: it is no part of checkpoints, so after a restart of the cluster keys are counted anew. A key is forgotten when nothing is
+//! remembered of it any more, and may then be counted again, or its move be missed.
+
+use std::collections::BTreeMap;
+
+use super::Evaluator;
+use crate::{model::routed::RoutedRecord, rule::book::RuleBook};
+
+/// Keys of one `key_by` that had records of more than one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitKeys {
+    /// The names of the key's fields, with commas between.
+    pub key_by: String,
+    /// Whether such keys are expected to stay in one partition.
+    pub of_user: bool,
+    /// How many keys.
+    pub count: u64,
+    /// The first of them.
+    pub key: String,
+    /// The partition that this came from first, and the next one.
+    pub partitions: (u32, u32),
+}
+
+/// All such keys, by their group.
+#[derive(Debug, Default)]
+pub(super) struct Split {
+    of_group: BTreeMap<u32, SplitKeys>,
+    /// Whether there are more than were told of.
+    more: bool,
+}
+
+impl Split {
+    /// A key is found in a second partition, that of `record`.
+    pub(super) fn note(&mut self, book: &RuleBook, record: &RoutedRecord<'_>, first: u32) {
+        let Some(fields) = book.keys.get(record.key_group as usize) else { return };
+        let keys = self.of_group.entry(record.key_group).or_insert_with(|| SplitKeys {
+            key_by: fields.names(&book.fields),
+            of_user: fields.of_user(),
+            count: 0,
+            key: record.key.to_owned(),
+            partitions: (first, record.partition),
+        });
+        keys.count += 1;
+        self.more = true;
+    }
+}
+
+impl Evaluator {
+    /// Keys found in more than one partition so far, by `key_by`; `None` if there are no more than at the last call.
+    pub fn take_split(&mut self) -> Option<Vec<SplitKeys>> {
+        std::mem::take(&mut self.split.more).then(|| self.split.of_group.values().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod tests;
