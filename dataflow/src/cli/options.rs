@@ -38,7 +38,8 @@ pub(super) struct Common {
     /// Profiles for crowd queries, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl")]
     profiles: Option<PathBuf>,
-    /// Where triggers go: a file of JSON lines, or kafka://BROKER,..,BROKER/TOPIC; standard output if left out
+    /// Where triggers go, in place of all sinks of the settings: a file of JSON lines, or kafka://BROKER,..,BROKER/TOPIC; standard output
+    /// if nothing is said
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
     /// Where running state is kept: an SQLite file (*.db), redis://.., or `none`. If left out it survives a crash, but not the end of the
@@ -172,7 +173,7 @@ impl Common {
         settings.rules = self.rules.or(settings.rules);
         settings.calculators = self.calculators.or(settings.calculators);
         settings.profiles = self.profiles.or(settings.profiles);
-        settings.triggers = self.triggers.or(settings.triggers);
+        settings.send_triggers(self.triggers);
         settings.keep_state(self.state);
         settings.dead_letters = self.dead_letters.or(settings.dead_letters);
         settings.codec = self.codec.unwrap_or(settings.codec);
@@ -195,6 +196,13 @@ impl Settings {
             }
             (Some(text), None) => super::run::events(text).map(Some).map_err(CliError::usage),
             (None, kafka) => Ok(kafka.clone().map(Events::Kafka)),
+        }
+    }
+
+    /// Sends triggers where the option `--triggers` says, and nowhere else, if it says something.
+    fn send_triggers(&mut self, option: Option<String>) {
+        if option.is_some() {
+            (self.triggers, self.sinks) = (option, Vec::new());
         }
     }
 
@@ -338,3 +346,6 @@ pub(super) fn create_outputs(job: &Job) -> Result<(), CliError> {
     });
     lines.chain([&job.dead_letters]).try_for_each(LineOutput::create).map_err(CliError::usage)
 }
+
+#[cfg(test)]
+mod tests;
