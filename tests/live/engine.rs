@@ -156,6 +156,12 @@ impl Engine {
         )
     }
 
+    /// Adds settings, before it is started.
+    pub(crate) fn set(&self, settings: &str) {
+        let all = format!("{settings}\n{}", self.settings());
+        std::fs::write(self.folder.path().join("strateye.toml"), all).unwrap();
+    }
+
     /// Publishes a rule, or changes it, by plain SQL.
     pub(crate) fn publish(&self, rule: &Json) {
         let id = rule["rule_id"].as_str().unwrap();

@@ -11,6 +11,7 @@ mod fail_points;
 mod future;
 mod idle;
 mod load;
+mod memory;
 mod older;
 mod outage;
 mod redis_cluster;

@@ -1,6 +1,6 @@
 //! A broker that is away for longer than the span of a rule: nobody is told of a payment that was made in time.
 
-use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value as Json, json};
 use strateye_tests::services::Kafka;
@@ -9,7 +9,7 @@ use crate::{
     check,
     engine::{Engine, Services},
     load::{Load, now},
-    waiting::{all_read, checkpoints, until},
+    waiting::{all_read, checkpoints, pass, until},
 };
 
 /// The rule's span, ms.
@@ -31,11 +31,6 @@ fn send(load: &mut Load, guids: impl Iterator<Item = u64>, kind: &str, at: i64) 
         let line = json!({"guid": guid, "event_id": kind, "event_time": at}).to_string();
         load.put((guid % u64::from(load.used)) as usize, line, at);
     }
-}
-
-/// Lets the wall clock pass an instant: that is what the rule is about.
-fn pass(instant: i64) {
-    thread::sleep(Duration::from_millis(u64::try_from(instant - now()).unwrap_or(0)));
 }
 
 /// Waits until all those up to `end` who did not pay have fired; nobody else has.

@@ -11,12 +11,17 @@ use strateye_tests::command::WITHIN;
 use crate::{
     check,
     engine::{Engine, Services, position},
-    load::Load,
+    load::{Load, now},
     rules::rules,
 };
 
 /// Between two looks: nobody tells when a commit is made or a topic has grown.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Lets the wall clock pass an instant, unix ms, where a rule's span is what a test is about.
+pub(crate) fn pass(instant: i64) {
+    thread::sleep(Duration::from_millis(u64::try_from(instant - now()).unwrap_or(0)));
+}
 
 /// Looks until something is so.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
