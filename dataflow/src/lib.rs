@@ -16,5 +16,6 @@ pub mod cluster;
 pub mod demo;
 #[cfg(test)]
 mod logged;
+mod panics;
 pub mod run;
 pub mod telemetry;

@@ -20,6 +20,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use crate::panics;
+
 /// Environment variable that says what is logged, as `tracing` filters are written.
 pub(super) const LOG: &str = "STRATEYE_LOG";
 /// Environment variable that tells the processes of a cluster the format.
@@ -57,7 +59,7 @@ pub(super) fn format() -> LogFormat {
     CHOSEN.get().copied().unwrap_or_default()
 }
 
-/// Begins to log: in this format or, if none is given, in that of the environment; `level` is the filter unless the environment has one;
+/// Begins to log, panics too: in this format or, if none is given, in that of the environment; `level` is the filter unless the environment has one;
 /// `process` is this process's number in its cluster, if it has one.
 pub(super) fn begin(given: Option<LogFormat>, level: &str, process: Option<usize>) {
     let format = *CHOSEN.get_or_init(|| given.or_else(LogFormat::from_env).unwrap_or_default());
@@ -73,6 +75,7 @@ pub(super) fn begin(given: Option<LogFormat>, level: &str, process: Option<usize
             log.json().event_format(Numbered { inner, process }).init();
         }
     }
+    panics::tell_all();
 }
 
 /// JSON that says first which process it is from.
@@ -98,6 +101,76 @@ where
         match line.strip_prefix('{') {
             Some(rest) => write!(writer, "{{\"process\":{process},{rest}"),
             None => writer.write_str(&line),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::{Command, Stdio},
+        thread,
+    };
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::cluster::{PANICKED, install_panic_exit};
+
+    const ROLE: &str = "STRATEYE_TEST_ROLE";
+
+    /// Not a test of its own: what a process that [`panicked`] started does.
+    #[test]
+    fn entry() {
+        let (format, ends) = match std::env::var(ROLE).as_deref() {
+            Ok("json") => (LogFormat::Json, true),
+            Ok("text") => (LogFormat::Text, false),
+            _ => return,
+        };
+        begin(Some(format), "info", Some(3));
+        if ends {
+            install_panic_exit(PANICKED);
+        }
+        let panics = thread::Builder::new().name("busy".to_owned()).spawn(|| panic!("a\n\"reason\""));
+        assert!(panics.unwrap().join().is_err());
+        std::process::exit(0);
+    }
+
+    /// Exit code and lines of this program, started again to panic.
+    fn panicked(role: &str) -> (Option<i32>, Vec<String>) {
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", &format!("{module}::entry"), "--nocapture", "--test-threads=1"]);
+        command.env(ROLE, role).env_remove(LOG).env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
+        let output = command.stdout(Stdio::null()).output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), log.lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_panic_is_one_object_in_json_and_still_ends_a_process_of_a_cluster() {
+        let (code, lines) = panicked("json");
+        assert_eq!((code, lines.len()), (Some(PANICKED), 1), "{lines:?}");
+        let told: Json = serde_json::from_str(&lines[0]).unwrap();
+        assert!(told["place"].as_str().unwrap().contains("log.rs:"), "{told}");
+        for (field, value) in [
+            ("level", json!("ERROR")),
+            ("message", json!("panicked: a \"reason\"")),
+            ("thread", json!("busy")),
+            ("exit", json!(PANICKED)),
+            ("process", json!(3)),
+            ("backtrace", json!(null)),
+        ] {
+            assert_eq!(told[field], value, "{field} of {told}");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_in_text_and_its_thread_alone_ends_elsewhere() {
+        let (code, lines) = panicked("text");
+        assert_eq!((code, lines.len()), (Some(0), 1), "{lines:?}");
+        for part in ["ERROR", "panicked: a \"reason\"", "thread=\"busy\"", "place=\"", "log.rs:"] {
+            assert!(lines[0].contains(part), "{part} is not in {}", lines[0]);
         }
     }
 }

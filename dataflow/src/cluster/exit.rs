@@ -3,12 +3,12 @@
 //! timely cannot recover inside a process. When a peer dies its socket threads panic, then its workers do; joining them
 //! panics again. So the *first* panic ends the process at once, before it spreads, and the supervisor restarts all.
 
-use std::any::Any;
-use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use crate::panics::Panic;
 
 /// Exit code: something panicked in this process.
 pub const PANICKED: i32 = 80;
@@ -58,24 +58,14 @@ fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
             thread::park();
         }
     }
-    let message = message_of(info.payload());
-    let (code, what) = if message.starts_with(TIMELY_PEER_LOST) {
+    let panic = Panic::of(info);
+    let (code, what) = if panic.message.starts_with(TIMELY_PEER_LOST) {
         (PEER_LOST, "another process of the cluster was lost")
     } else {
         (code, "panicked")
     };
-    let name = thread::current().name().unwrap_or("unnamed").to_owned();
-    let place = info.location().filter(|_| code != PEER_LOST).map(|place| format!(", {place}"));
-    let (message, place) = (message.replace('\n', " "), place.unwrap_or_default());
-    // One write, so that the lines of several processes do not mix.
-    let line = format!("strateye: {what}; exit {code}: {message} (thread {name}{place})\n");
-    let _ = io::stderr().write_all(line.as_bytes());
+    panic.tell(what, Some(code));
     process::exit(code)
-}
-
-fn message_of(payload: &dyn Any) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// What an exit code of a child says.
