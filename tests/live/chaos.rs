@@ -1,22 +1,20 @@
 //! Kills, hangs and restarts while events flow and rules change: the outcome is as if nothing had happened.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
 use serde_json::{Value as Json, json};
-use strateye_tests::{command::WITHIN, reference::Step};
+use strateye_tests::reference::Step;
 
 use crate::{
     check,
-    engine::{Change, Engine, Services, position, signal},
+    engine::{Change, Engine, Services, signal},
     load::Load,
     rules::rules,
     shop::{Event, shop, yardstick},
+    waiting::{all_read, checkpoints},
 };
 
 /// Something that happens to a running system.
@@ -65,31 +63,6 @@ impl Disturbance {
                 engine.services.mariadb.restart();
             }
         }
-    }
-}
-
-/// Waits until so many more checkpoints are committed: the cluster lives, and reads, evaluates, delivers and commits.
-fn await_checkpoints(engine: &Engine, more: u64) {
-    let number = || engine.committed().map_or(0, |(n, _)| n);
-    let (begun, before) = (Instant::now(), number());
-    while number() < before + more {
-        assert!(begun.elapsed() < 2 * WITHIN, "no checkpoint after {before} for {:?}", begun.elapsed());
-        std::thread::yield_now();
-    }
-}
-
-/// Waits until a checkpoint has everything that was sent.
-fn await_all(engine: &Engine, load: &Load) {
-    let begun = Instant::now();
-    loop {
-        let manifest = engine.committed().map(|(_, manifest)| manifest).unwrap_or_default();
-        let behind: Vec<u64> =
-            (0u32..).zip(load.ends()).map(|(p, end)| end - position(&manifest, p).min(end)).collect();
-        if behind.iter().all(|b| *b == 0) {
-            return;
-        }
-        assert!(begun.elapsed() < 2 * WITHIN, "still behind by {behind:?}");
-        std::thread::yield_now();
     }
 }
 
@@ -204,17 +177,17 @@ impl Scene {
             println!("{disturbance:?}");
             disturbance.happen(&mut engine);
             load.send(2 * rate, Duration::from_secs(2));
-            await_checkpoints(&engine, 2);
+            checkpoints(&engine, 2);
         }
         load.end();
-        await_all(&engine, &load);
+        all_read(&engine, &load);
         engine.stop();
         let cuts = engine.cuts();
         let expected = check::expected_of(&|partition| steps(&first, &made, &cuts, partition), &load);
         assert!(expected.triggers.len() > 10, "the rules fire: {}", expected.triggers.len());
         // What is not folded yet is folded by whoever comes next.
         engine.start(processes);
-        await_checkpoints(&engine, 1);
+        checkpoints(&engine, 1);
         let edited: Vec<&str> = made.iter().map(|edit| edit.rule_id).collect();
         check::triggers_of_edited(&engine, &expected, &edited);
         check::state(&engine, &rules, &expected);

@@ -25,9 +25,14 @@ pub(crate) fn pass(instant: i64) {
 
 /// Looks until something is so.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    until_none(|| (!holds()).then(|| what.to_owned()));
+}
+
+/// Looks until nothing is wanting; what is, is told if it takes too long.
+fn until_none(mut wanting: impl FnMut() -> Option<String>) {
     let end = Instant::now() + 2 * WITHIN;
-    while !holds() {
-        assert!(Instant::now() < end, "{what}: not so within {:?}", 2 * WITHIN);
+    while let Some(wanting) = wanting() {
+        assert!(Instant::now() < end, "{wanting}: not so within {:?}", 2 * WITHIN);
         thread::sleep(LOOK);
     }
 }
@@ -45,23 +50,26 @@ pub(crate) fn checkpoint(engine: &Engine) -> u64 {
     engine.committed().map_or(0, |(n, _)| n)
 }
 
-/// Sends events until so many more checkpoints are committed: the cluster lives, and reads, evaluates, delivers and commits.
-pub(crate) fn send_for_checkpoints(engine: &Engine, load: &mut Load, more: u64) {
-    let before = checkpoint(engine);
-    send_until(load, &format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
-}
-
-/// Waits until so many more checkpoints are committed.
+/// Waits until so many more checkpoints are committed: the cluster lives, and reads, evaluates, delivers and commits.
 pub(crate) fn checkpoints(engine: &Engine, more: u64) {
     let before = checkpoint(engine);
     until(&format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
 }
 
+/// The same, sending events meanwhile.
+pub(crate) fn send_for_checkpoints(engine: &Engine, load: &mut Load, more: u64) {
+    let before = checkpoint(engine);
+    send_until(load, &format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
+}
+
 /// Waits until a checkpoint has everything that was sent.
 pub(crate) fn all_read(engine: &Engine, load: &Load) {
-    until("all events are in a checkpoint", || {
+    until_none(|| {
         let manifest = engine.committed().map(|(_, manifest)| manifest).unwrap_or_default();
-        (0u32..).zip(load.ends()).all(|(partition, end)| position(&manifest, partition) >= end)
+        let missing = |(partition, end): (u32, u64)| end.saturating_sub(position(&manifest, partition));
+        let missing: Vec<u64> = (0..).zip(load.ends()).map(missing).collect();
+        let some = missing.iter().any(|events| *events > 0);
+        some.then(|| format!("all events are in a checkpoint, but for {missing:?} by partition"))
     });
 }
 
