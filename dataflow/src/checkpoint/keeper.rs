@@ -164,7 +164,18 @@ pub fn open(
     owner: &str,
     publisher: impl FnOnce() -> Option<Publisher>,
 ) -> Result<Option<Opened>, CheckpointError> {
-    let Some(mut store) = state.open()? else { return Ok(None) };
+    open_on(&|| state.open(), owner, publisher)
+}
+
+/// Opens a connection to a store; `None` if there is no store.
+type Connect<'c> = dyn Fn() -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> + 'c;
+
+fn open_on(
+    connect: &Connect<'_>,
+    owner: &str,
+    publisher: impl FnOnce() -> Option<Publisher>,
+) -> Result<Option<Opened>, CheckpointError> {
+    let Some(mut store) = connect()? else { return Ok(None) };
     let until = Instant::now() + LEASE + RETRY;
     let taken = loop {
         match store.take(owner, LEASE) {
@@ -177,7 +188,7 @@ pub fn open(
         }
     };
     let publisher = publisher();
-    let (folding, folder) = Folder::start(state.open()?, taken.generation);
+    let (folding, folder) = Folder::start(connect()?, taken.generation);
     let mut resumed = Resumed::default();
     if let Some(committed) = &taken.committed {
         resumed.read(&mut *store, &committed.manifest, committed.n)?;
@@ -198,7 +209,7 @@ pub fn open(
         store,
         generation: taken.generation,
         last: start.checkpoint,
-        unlisted: collect_garbage(state, manifest.as_ref(), &crowds)?,
+        unlisted: collect_garbage(connect, manifest.as_ref(), &crowds)?,
         listed: VecDeque::new(),
         folded: 0,
         vouched: 0,
@@ -286,11 +297,11 @@ impl Resumed {
 
 /// Blobs that no manifest lists: of checkpoints that were never committed.
 fn collect_garbage(
-    state: &State,
+    connect: &Connect<'_>,
     manifest: Option<&Manifest>,
     crowds: &BTreeSet<String>,
 ) -> Result<Vec<String>, CheckpointError> {
-    let Some(mut store) = state.open()? else { return Ok(Vec::new()) };
+    let Some(mut store) = connect()? else { return Ok(Vec::new()) };
     let listed: BTreeSet<&str> = manifest
         .iter()
         .flat_map(|m| m.blobs.iter().map(|l| l.blob.name.as_str()).chain([m.rules.name.as_str()]))
@@ -578,3 +589,7 @@ fn correction(edit: &Edit) -> Option<Correction> {
     tracing::info!(rule_id, condition, key, value = text, by, "state is corrected");
     Some(Correction { rule_id, condition, key, text, by })
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

@@ -1,12 +1,12 @@
 //! Checkpoints in memory: the model that the other stores are compared with, and a store that fails when told to.
 //!
 //! Clones share what is kept and the clock of leases, which goes with real time and can be put forward; failures are
-//! armed per handle. Nothing survives the last clone.
+//! armed per handle, and calls watched. Nothing survives the last clone.
 
 mod kept;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use super::{
 pub struct MemoryCheckpoints {
     kept: Arc<Mutex<Kept>>,
     fault: Option<(u64, Fault)>,
+    watched: Option<mpsc::Sender<&'static str>>,
 }
 
 /// How an armed call fails; either way its caller gets [`CheckpointError::Unavailable`].
@@ -43,7 +44,7 @@ impl MemoryCheckpoints {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        MemoryCheckpoints { kept: Arc::new(Mutex::new(Kept::new())), fault: None }
+        MemoryCheckpoints { kept: Arc::new(Mutex::new(Kept::new())), fault: None, watched: None }
     }
 
     /// Makes the `nth` of the following calls of this handle that change something fail, 1 being the next; 0 disarms. Each hash
@@ -56,6 +57,13 @@ impl MemoryCheckpoints {
     #[must_use]
     pub fn will_fail(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// Tells from now on of each call of this handle, and of clones made of it, that is about to change something, by its name.
+    pub fn watch(&mut self) -> mpsc::Receiver<&'static str> {
+        let (calls, watched) = mpsc::channel();
+        self.watched = Some(calls);
+        watched
     }
 
     /// Puts the clock of leases forward, for all clones.
@@ -71,8 +79,11 @@ impl MemoryCheckpoints {
     /// Makes a change, unless this call is the one to fail.
     fn change<T>(
         &mut self,
+        name: &'static str,
         change: impl FnOnce(&mut Kept) -> Result<T, CheckpointError>,
     ) -> Result<T, CheckpointError> {
+        // Nobody need listen to the end.
+        let _ = self.watched.as_ref().map(|calls| calls.send(name));
         let due = match &mut self.fault {
             Some((1, fault)) => Some(*fault),
             Some((nth, _)) => {
@@ -102,15 +113,15 @@ impl CheckpointStore for MemoryCheckpoints {
     }
 
     fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
-        self.change(|kept| kept.take(owner, lease))
+        self.change("take", |kept| kept.take(owner, lease))
     }
 
     fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
-        self.change(|kept| kept.renew(generation, lease))
+        self.change("renew", |kept| kept.renew(generation, lease))
     }
 
     fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
-        self.change(|kept| {
+        self.change("release", |kept| {
             if generation == kept.generation {
                 kept.owner = None;
             }
@@ -120,7 +131,7 @@ impl CheckpointStore for MemoryCheckpoints {
 
     fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
         check_number("the checkpoint's number", n)?;
-        self.change(|kept| kept.commit(generation, n, manifest))
+        self.change("commit", |kept| kept.commit(generation, n, manifest))
     }
 
     fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
@@ -129,7 +140,7 @@ impl CheckpointStore for MemoryCheckpoints {
 
     fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
         check_blob(name, bytes)?;
-        self.change(|kept| {
+        self.change("put_blob", |kept| {
             kept.blobs.insert(name.to_owned(), bytes.to_vec());
             Ok(())
         })
@@ -146,7 +157,7 @@ impl CheckpointStore for MemoryCheckpoints {
 
     fn remove_blobs(&mut self, names: &[String]) -> Result<(), CheckpointError> {
         names.iter().try_for_each(|name| check_blob_name(name))?;
-        self.change(|kept| {
+        self.change("remove_blobs", |kept| {
             kept.blobs.retain(|name, _| !names.contains(name));
             Ok(())
         })
@@ -158,11 +169,11 @@ impl CheckpointStore for MemoryCheckpoints {
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.change(|kept| kept.fold(generation, hash, changes))
+        self.change("fold", |kept| kept.fold(generation, hash, changes))
     }
 
     fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
-        self.change(|kept| {
+        self.change("drop_hash", |kept| {
             kept.check_hash(generation, hash)?;
             kept.hashes.remove(hash);
             Ok(())
@@ -189,7 +200,7 @@ impl CheckpointStore for MemoryCheckpoints {
     fn push_edit(&mut self, edit: &[(&str, &str)]) -> Result<String, CheckpointError> {
         check_edit(edit)?;
         let pairs = edit.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
-        self.change(|kept| {
+        self.change("push_edit", |kept| {
             kept.last_edit += 1;
             kept.edits.insert(kept.last_edit, pairs);
             Ok(kept.last_edit.to_string())
@@ -205,7 +216,7 @@ impl CheckpointStore for MemoryCheckpoints {
 
     fn trim_edits(&mut self, through: &str) -> Result<(), CheckpointError> {
         let through = position(through)?;
-        self.change(|kept| {
+        self.change("trim_edits", |kept| {
             kept.edits.retain(|&at, _| at > through);
             Ok(())
         })
