@@ -289,7 +289,8 @@ pub(crate) fn in_force(line: &str) -> Option<Change> {
     ))
 }
 
-fn live_cut(line: &str) -> Option<BTreeMap<u32, u64>> {
+/// Where a line of the log says that a change took force: the first offsets that it holds for, by partition.
+pub(crate) fn live_cut(line: &str) -> Option<BTreeMap<u32, u64>> {
     let change = said(line)?;
     let cut = change["live_cut"].as_object()?;
     cut.iter().map(|(p, offset)| Some((p.parse().ok()?, offset.as_u64()?))).collect()

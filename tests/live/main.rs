@@ -6,6 +6,7 @@
 
 mod chaos;
 mod check;
+mod cuts;
 mod engine;
 mod fail_points;
 mod future;

@@ -30,7 +30,7 @@ use serde_json::json;
 use sources::{
     calculators::Calculators,
     profiles,
-    rules::{Change, Gap, RuleSource, RunState, Status},
+    rules::{Change, Gap, Offsets, RuleSource, RunState, Status},
 };
 
 use super::{
@@ -151,6 +151,7 @@ pub fn run(mut feed: Feed) {
                 Ok(Effect::InForce { epoch, positions, rejected }) => {
                     let (changed, since) = in_flight.take().unwrap_or_else(|| (Vec::new(), Instant::now()));
                     let resumed = std::mem::take(&mut resumed);
+                    let positions = positions.into_iter().collect();
                     let at = Place { epoch, positions, took: since.elapsed(), resumed };
                     in_force(&mut feed, &changed, &rejected, &at, &rules);
                 }
@@ -438,7 +439,7 @@ fn standing(outbox: &Outbox, rules: &Rules) -> Vec<Standing> {
 /// Where a change took force: the first epoch and the first offsets that it holds for; and how long that took.
 struct Place {
     epoch: u64,
-    positions: Vec<(u32, u64)>,
+    positions: Offsets,
     took: Duration,
     /// Nothing changed: the rules of the checkpoint are in force again.
     resumed: bool,
@@ -446,8 +447,6 @@ struct Place {
 
 fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)], at: &Place, rules: &Rules) {
     let (epoch, took) = (at.epoch, at.took);
-    let cut: serde_json::Map<_, _> =
-        at.positions.iter().map(|(p, offset)| (p.to_string(), json!(offset))).collect();
     let each = changed.len() <= LOGGED_EACH;
     if !each {
         tracing::info!(rules = changed.len(), epoch, took_ms = took.as_millis() as u64, "rules in force");
@@ -464,7 +463,7 @@ fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)]
             "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
         });
         let (what, how) =
-            if at.resumed { ("resumed", true.into()) } else { ("live_cut", cut.clone().into()) };
+            if at.resumed { ("resumed", true.into()) } else { ("live_cut", json!(at.positions)) };
         change[what] = how;
         feed.news.rule(&change, each);
         if let Some(state) = state.filter(|_| !at.resumed)
@@ -474,6 +473,9 @@ fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)]
             let broken = broken.clone().filter(|_| state == RunState::Paused);
             let detail = broken.unwrap_or_else(|| format!("in force since epoch {epoch}"));
             status_of(feed, rule_id, version, state, &detail);
+            if let Err(error) = feed.source.write_live_cut(rule_id, version, &at.positions) {
+                feed.news.warn(&format!("where {rule_id} took force can't be written: {error}"));
+            }
         }
     }
     let standing = rules.values().filter_map(|known| {

@@ -26,7 +26,12 @@ pub use mysql::{MysqlConfig, MysqlRules, MysqlStore, migrate as migrate_mysql};
 pub use sqlite::{SqliteRules, SqliteStore, Version};
 pub use store::{Published, RuleStore, StoredRule};
 
+use std::collections::BTreeMap;
+
 use crate::SourceError;
+
+/// Offsets by partition.
+pub type Offsets = BTreeMap<u32, u64>;
 
 /// Something that yields rule documents.
 pub trait RuleSource: Send {
@@ -54,6 +59,21 @@ pub trait RuleSource: Send {
         let _ = (rule_id, version, state, detail);
         Ok(())
     }
+
+    /// Notes from which offsets on a version of a rule holds as it stands, for people to read. A source that has no place for it
+    /// ignores it.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Offsets) -> Result<(), SourceError> {
+        let _ = (rule_id, version, cut);
+        Ok(())
+    }
+}
+
+/// As they are stored: `{"PARTITION": OFFSET, ..}`.
+fn offsets_json(offsets: &Offsets) -> String {
+    serde_json::json!(offsets).to_string()
 }
 
 /// One rule's change.

@@ -149,6 +149,95 @@ fn publishing_from_several_places_at_once_gives_each_its_version() {
     assert_eq!(sorted, (1..=40).collect::<Vec<_>>());
 }
 
+type Cut = Option<String>;
+
+fn live_cut(sql: &mut Sql, rule: &str) -> Cut {
+    sql.rows(&format!("SELECT live_cut FROM rule_engine_resource WHERE rule_id = '{rule}'")).remove(0)
+}
+
+fn write_cut(follower: &mut Follower, rule: &str, version: u64, offset: u64) -> Cut {
+    follower.source.write_live_cut(rule, version, &[(0, offset), (11, 5)].into()).unwrap();
+    Some(format!(r#"{{"0":{offset},"11":5}}"#))
+}
+
+#[test]
+fn where_a_rule_took_force_is_written_and_is_no_change() {
+    let url = database("cuts");
+    let mut store = MysqlStore::open(&url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    store.publish(&document("a", "1"), "").unwrap();
+    sql.put("by-hand", "1");
+    follower.catch_up(&mut sql);
+    let updated = store.show("a").unwrap().updated;
+    for (rule, version) in [("a", 1), ("by-hand", 7)] {
+        let written = write_cut(&mut follower, rule, version, 3);
+        wait("the cut", || live_cut(&mut sql, rule) == written);
+    }
+    assert_eq!(store.show("a").unwrap().updated, updated, "nobody changed the rule");
+
+    // What is written last comes last in the binlog: the follower would have noticed a repeated change before.
+    sql.put("c", "1");
+    follower.catch_up(&mut sql);
+    // A snapshot that comes after finds nothing new either.
+    drop(follower);
+    let mut follower = Follower::open(&url);
+    follower.catch_up(&mut sql);
+
+    // The next version has not taken force anywhere yet, and a late word on the one before does not change that.
+    store.publish(&document("a", "2"), "").unwrap();
+    assert_eq!(live_cut(&mut sql, "a"), None);
+    write_cut(&mut follower, "a", 1, 4);
+    let behind = write_cut(&mut follower, "c", 1, 4);
+    wait("the cut", || live_cut(&mut sql, "c") == behind);
+    assert_eq!(live_cut(&mut sql, "a"), None);
+    let written = write_cut(&mut follower, "a", 2, 9);
+    wait("the cut", || live_cut(&mut sql, "a") == written);
+    follower.catch_up(&mut sql);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn a_row_that_somebody_keeps_locked_holds_up_nothing_else() {
+    let url = database("locked");
+    let (mut sql, mut follower, mut somebody) =
+        (Sql::connect(&url), Follower::open(&url), Sql::connect(&url));
+    ["a", "b"].iter().for_each(|rule| sql.put(rule, "1"));
+    follower.catch_up(&mut sql);
+    somebody.run("START TRANSACTION");
+    somebody.run("SELECT * FROM rule_engine_resource WHERE rule_id = 'a' FOR UPDATE");
+    let first = write_cut(&mut follower, "a", 1, 1);
+    let second = write_cut(&mut follower, "b", 1, 2);
+    follower.source.write_status("a", 1, RunState::Live, "").unwrap();
+    wait("the other rule's cut", || live_cut(&mut sql, "b") == second);
+    wait("the state", || sql.rows::<String>("SELECT state FROM rule_status") == ["live"]);
+    assert_eq!(live_cut(&mut sql, "a"), None);
+    somebody.run("COMMIT");
+    wait("the cut", || live_cut(&mut sql, "a") == first);
+}
+
+#[test]
+fn a_user_who_may_not_write_cuts_follows_and_tells_states() {
+    let url = database("grants");
+    let mut sql = Sql::connect(&url);
+    sql.run("CREATE USER 'reader'@'%' IDENTIFIED BY 'p'");
+    sql.run("GRANT SELECT ON grants.* TO 'reader'@'%'");
+    sql.run("GRANT INSERT, UPDATE ON grants.rule_status TO 'reader'@'%'");
+    let monitor = if sql.mariadb { "BINLOG MONITOR" } else { "REPLICATION CLIENT" };
+    sql.run(&format!("GRANT REPLICATION SLAVE, {monitor} ON *.* TO 'reader'@'%'"));
+    sql.put("a", "1");
+    let mut follower = Follower::open(&url.replace("root@", "reader:p@"));
+    follower.catch_up(&mut sql);
+    let written = write_cut(&mut follower, "a", 1, 1);
+    follower.source.write_status("a", 1, RunState::Live, "").unwrap();
+    wait("the state", || sql.rows::<String>("SELECT state FROM rule_status") == ["live"]);
+    sql.put("a", "2");
+    follower.catch_up(&mut sql);
+    assert_eq!(live_cut(&mut sql, "a"), None);
+    // The rights that the documentation asks for are enough, and it is not too late for them.
+    sql.run("GRANT UPDATE (live_cut, update_time) ON grants.rule_engine_resource TO 'reader'@'%'");
+    wait("the cut", || live_cut(&mut sql, "a") == written);
+}
+
 #[test]
 fn migrations_are_applied_once_whoever_comes_first() {
     let server = Mysql::start();

@@ -89,7 +89,7 @@ fn of_server(error: &ServerError) -> Failure {
         1044 | 1045 | 1049 | 1130 | 1142 | 1143 | 1227 | 1698 | 3118 | 4151 => Failure::Refused(Fault::new(
             message,
             "check user, password and database; the engine's user needs SELECT on the database, INSERT and UPDATE on \
-             rule_status, REPLICATION SLAVE and REPLICATION CLIENT",
+             rule_status, UPDATE (live_cut, update_time) on rule_engine_resource, REPLICATION SLAVE and REPLICATION CLIENT",
         )),
         _ => Failure::Away(message),
     }

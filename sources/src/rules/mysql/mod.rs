@@ -12,17 +12,19 @@
 //! | `log_bin_compress` (MariaDB) | `OFF` |
 //! | `binlog_row_metadata` | best `FULL`: columns are then checked by name in every event |
 //!
-//! The engine's user needs `SELECT` on the tables, `INSERT, UPDATE` on `rule_status`, and `REPLICATION SLAVE,
-//! REPLICATION CLIENT` (`BINLOG MONITOR` in MariaDB).
+//! The engine's user needs `SELECT` on the tables, `INSERT, UPDATE` on `rule_status`, `UPDATE (live_cut, update_time)` on
+//! `rule_engine_resource`, and `REPLICATION SLAVE, REPLICATION CLIENT` (`BINLOG MONITOR` in MariaDB).
 //!
 //! **Limits**: what an XA transaction changes is found by reading all rules once it is committed, so XA is not for busy
 //! rule tables. Foreign keys that change rules by cascade are refused, since the binlog is silent
 //! about what they do.
 
+mod background;
 mod book;
 mod columns;
 mod connect;
 mod event;
+mod live_cut;
 mod migrate;
 mod position;
 mod reader;

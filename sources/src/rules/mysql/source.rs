@@ -1,4 +1,4 @@
-//! The engine's side: what the reader found, as changes; states into `rule_status`.
+//! The engine's side: what the reader found, as changes; states into `rule_status`, cuts into `live_cut`.
 
 use std::{
     thread,
@@ -12,17 +12,19 @@ use tokio::{
 
 use super::{
     MysqlConfig,
+    background::Writer,
     book::{Book, Pending},
     columns::Columns,
     connect::{ANSWER, Database, Failure, Fault, within},
+    live_cut::LiveCut,
     reader::{self, Message},
     server::{self, Server},
     session::Session,
-    status::StatusWriter,
+    status::RuleStatus,
 };
 use crate::{
     SourceError,
-    rules::{RuleChange, RuleSource, RunState},
+    rules::{Offsets, RuleChange, RuleSource, RunState, offsets_json},
 };
 
 /// Transactions read ahead of the polls.
@@ -36,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(5);
 ///
 /// A poll never asks the server: it takes what a thread has read meanwhile, whole transactions only. Only the first
 /// polls wait, up to 5 s each, until there is something to start from. While the server is away polls yield nothing, and
-/// a status that is written waits for it.
+/// what is written waits for it.
 #[derive(Debug)]
 pub struct MysqlRules {
     label: String,
@@ -46,7 +48,8 @@ pub struct MysqlRules {
     started: bool,
     position: Option<String>,
     fatal: Option<Fault>,
-    statuses: StatusWriter,
+    statuses: Writer<RuleStatus>,
+    cuts: Writer<LiveCut>,
 }
 
 impl MysqlRules {
@@ -80,7 +83,8 @@ impl MysqlRules {
             None => another_id(server.server_id),
         };
         let (sender, messages) = channel(READ_AHEAD);
-        let statuses = StatusWriter::start(database.clone())?;
+        let statuses = Writer::start("rules.mysql.status", database.clone())?;
+        let cuts = Writer::start("rules.mysql.cut", database.clone())?;
         reader::start(Session::new(database, server_id, sender, exact))?;
         Ok(MysqlRules {
             label,
@@ -91,6 +95,7 @@ impl MysqlRules {
             position: None,
             fatal: None,
             statuses,
+            cuts,
         })
     }
 
@@ -156,7 +161,11 @@ impl RuleSource for MysqlRules {
         state: RunState,
         detail: &str,
     ) -> Result<(), SourceError> {
-        self.statuses.write(rule_id, version, state, detail)
+        self.statuses.write((rule_id.to_owned(), version), RuleStatus::now(state, detail))
+    }
+
+    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Offsets) -> Result<(), SourceError> {
+        self.cuts.write(rule_id.to_owned(), LiveCut { version, offsets: offsets_json(cut) })
     }
 }
 

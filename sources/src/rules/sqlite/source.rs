@@ -1,4 +1,4 @@
-//! The engine's side: changes out of the log, states into `rule_status`.
+//! The engine's side: changes out of the log, states into `rule_status`, cuts into `live_cut`, which the log does not mention.
 //!
 //! A poll first asks SQLite whether anybody wrote at all (`data_version`), then reads the log from where it stood and
 //! the rows it names, in one transaction. Where the log does not continue (cut, or put back to an
@@ -17,7 +17,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::V
 use super::{failed, open};
 use crate::{
     SourceError,
-    rules::{Change, Gap, MAX_DOCUMENT, RuleChange, RuleSource, RunState, Status, document},
+    rules::{
+        Change, Gap, MAX_DOCUMENT, Offsets, RuleChange, RuleSource, RunState, Status, document, offsets_json,
+    },
 };
 
 /// Changes kept in the log.
@@ -184,6 +186,18 @@ impl RuleSource for SqliteRules {
                  SET state = excluded.state, detail = excluded.detail, at = excluded.at",
             )
             .and_then(|mut statement| statement.execute(params![rule_id, version, state.as_str(), detail]))
+            .map_err(|source| failed(&self.path, source))?;
+        Ok(())
+    }
+
+    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Offsets) -> Result<(), SourceError> {
+        let version = i64::try_from(version).unwrap_or(i64::MAX);
+        // A row that has gone on to another version meanwhile gets that one's cut.
+        self.connection
+            .prepare_cached(
+                "UPDATE rule_engine_resource SET live_cut = ?3 WHERE rule_id = ?1 AND version <= ?2",
+            )
+            .and_then(|mut statement| statement.execute(params![rule_id, version, offsets_json(cut)]))
             .map_err(|source| failed(&self.path, source))?;
         Ok(())
     }

@@ -124,7 +124,7 @@ impl SqliteStore {
                 "INSERT INTO rule_engine_resource (rule_id, version, rule_json, status, author)
                  VALUES (?1, {NEXT}, ?2, ?3, ?4)
                  ON CONFLICT (rule_id) DO UPDATE SET version = excluded.version, rule_json = excluded.rule_json,
-                 status = excluded.status, author = coalesce(excluded.author, author)"
+                 status = excluded.status, author = coalesce(excluded.author, author), live_cut = NULL"
             ),
             params![rule_id, document, status, author],
         )?;

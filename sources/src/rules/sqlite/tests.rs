@@ -231,6 +231,34 @@ fn a_rule_goes_through_its_life() {
 }
 
 #[test]
+fn where_a_rule_took_force_is_written_and_is_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let mut source = SqliteRules::open(&path).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let cut = || -> Option<String> {
+        connection.query_row("SELECT live_cut FROM rule_engine_resource", [], |row| row.get(0)).unwrap()
+    };
+    store.publish(&document("a", "1"), "").unwrap();
+    assert_eq!(source.poll().unwrap().len(), 1);
+    let updated = store.show("a").unwrap().updated;
+    source.write_live_cut("a", 1, &[(0, 3), (11, 5)].into()).unwrap();
+    assert_eq!(cut().as_deref(), Some(r#"{"0":3,"11":5}"#));
+    assert_eq!(store.show("a").unwrap().updated, updated, "nobody changed the rule");
+    assert!(source.poll().unwrap().is_empty());
+    assert_eq!(SqliteRules::open(&path).unwrap().poll().unwrap().len(), 1);
+    // The next version has not taken force anywhere yet, and a late word on the one before does not change that.
+    store.publish(&document("a", "2"), "").unwrap();
+    source.write_live_cut("a", 1, &[(0, 4)].into()).unwrap();
+    assert_eq!(cut(), None);
+    source.write_live_cut("a", 2, &[(0, 9)].into()).unwrap();
+    assert_eq!(cut().as_deref(), Some(r#"{"0":9}"#));
+    assert_eq!(source.poll().unwrap().len(), 1);
+    assert!(source.poll().unwrap().is_empty());
+}
+
+#[test]
 fn the_log_is_cut() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rules.db");
