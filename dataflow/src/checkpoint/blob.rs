@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn parts_read_back_and_others_are_told() {
         let mut delta = Delta::default();
-        let name = delta.name(|| "r:c:1".into());
+        let name = delta.name("r:c:1".into());
         delta.push(name, "重庆", Some(|text: &mut String| text.push_str("[1]")));
         let bytes = encode(&Part::State(delta.clone())).unwrap();
         assert_eq!(state(&bytes), Ok(delta));

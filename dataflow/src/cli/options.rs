@@ -142,7 +142,7 @@ impl Default for Settings {
             epoch_ms: 50,
             tick_ms: 10,
             restarts_per_minute: 5,
-            read_ahead_bytes: 16 << 20,
+            read_ahead_bytes: 2 << 20,
             fields: FieldNames::default(),
             metrics: None,
             metrics_per_process: false,

@@ -2,7 +2,7 @@
 //!
 //! A thread per worker opens its source and reads; a bounded channel hands on what it says; the operator stamps it with the last
 //! epoch announced. It reads ahead of what is evaluated by a bounded number of bytes: what it sent in epochs that the
-//! dataflow has not completed. It begins when the first rule book is in force.
+//! dataflow has not completed. It begins when the first rule book is in force: what is read before would be older than its rules.
 //!
 //! **Invariant**: a mark lies behind everything stamped with an epoch below its barrier, and before everything else; its
 //! positions are those of what was handed on before it.
@@ -89,6 +89,8 @@ struct Reader {
     stopping: Arc<AtomicBool>,
     progress: Arc<(AtomicU64, AtomicU64)>,
     settled: mpsc::Receiver<Settled>,
+    /// Says once that reading may begin.
+    begin: mpsc::Receiver<()>,
 }
 
 fn fail(error: &SourceError) -> ! {
@@ -97,13 +99,14 @@ fn fail(error: &SourceError) -> ! {
 }
 
 impl Reader {
-    /// Opens the source and reads it to its end. An error ends the process: the supervisor restarts the cluster.
+    /// Opens the source and, once it may, reads it to its end. An error ends the process: the supervisor restarts the cluster.
     fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
         let positions = start.positions.iter().copied().collect();
         let read = open(&positions).and_then(|source| {
             let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();
-            match (to.send(Read::Opened(opened)), source) {
-                (Ok(()), Some(source)) => self.read(source, to, wake),
+            let told = to.send(Read::Opened(opened)).is_ok();
+            match source {
+                Some(source) if told && self.begin.recv().is_ok() => self.read(source, to, wake),
                 _ => Ok(()),
             }
         });
@@ -155,6 +158,7 @@ struct Intake {
     thread: Option<(Open, Reader)>,
     from: Option<mpsc::Receiver<Read>>,
     settled: mpsc::Sender<Settled>,
+    begin: mpsc::Sender<()>,
     /// First offset not handed on, by partition.
     positions: BTreeMap<u32, u64>,
     /// Barriers announced and not marked.
@@ -254,16 +258,19 @@ pub fn events<'s>(
     let activator = scope.activator_for(Rc::clone(&address));
     let wake = scope.worker().sync_activator_for(address.to_vec());
     let (settled, settled_from) = mpsc::channel();
+    let (begin, begin_from) = mpsc::channel();
     let reader = Reader {
         live: reading.live,
         stopping: Arc::clone(&reading.stopping),
         progress: Arc::clone(&reading.progress),
         settled: settled_from,
+        begin: begin_from,
     };
     let mut intake = Intake {
         thread: Some((open, reader)),
         from: None,
         settled,
+        begin,
         positions: BTreeMap::new(),
         marks: VecDeque::new(),
         under_way: VecDeque::new(),
@@ -283,7 +290,11 @@ pub fn events<'s>(
                             reading.epoch.set(epoch);
                             held = Some([time.retain(0), time.retain(1)]);
                         }
-                        Signal::Switch { at, .. } => begin = begin.or(Some(at)),
+                        Signal::Switch { at, .. } if begin.is_none() => {
+                            begin = Some(at);
+                            // Without a thread there is nothing to read.
+                            let _ = intake.begin.send(());
+                        }
                         _ => {}
                     }
                 }

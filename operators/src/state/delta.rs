@@ -33,9 +33,9 @@ pub struct Change<'d> {
 }
 
 impl Delta {
-    /// The number of a state name in this delta; the name is made if it is new.
-    pub fn name(&mut self, make: impl FnOnce() -> String) -> u32 {
-        self.names.push(make());
+    /// Gives a state name the next number of this delta.
+    pub fn name(&mut self, name: String) -> u32 {
+        self.names.push(name);
         (self.names.len() - 1) as u32
     }
 
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn changes_come_back_in_their_order() {
         let mut delta = Delta::default();
-        let (a, b) = (delta.name(|| "r:a:1".into()), delta.name(|| "r:b:1".into()));
+        let (a, b) = (delta.name("r:a:1".into()), delta.name("r:b:1".into()));
         delta.push(a, "重庆", Some(|text: &mut String| text.push('3')));
         delta.push(b, "", None::<fn(&mut String)>);
         delta.push(a, "k", Some(|_: &mut String| {}));

@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::calculator::{
     Aggregate, Cell,
@@ -22,8 +22,9 @@ pub fn write<'n>(names: impl ExactSizeIterator<Item = &'n str>, cells: &[Cell], 
     }
     text.push('{');
     for (i, (name, cell)) in names.zip(cells).enumerate() {
-        let comma = if i == 0 { "" } else { "," };
-        let _ = write!(text, "{comma}\"{name}\":");
+        text.push_str(if i == 0 { "\"" } else { ",\"" });
+        text.push_str(name);
+        text.push_str("\":");
         write_cell(cell, text);
     }
     text.push('}');
@@ -31,67 +32,109 @@ pub fn write<'n>(names: impl ExactSizeIterator<Item = &'n str>, cells: &[Cell], 
 
 fn write_cell(cell: &Cell, text: &mut String) {
     match cell {
-        Cell::Int(i) => drop(write!(text, "{i}")),
-        other => drop(write!(text, "{}", cell_json(other))),
-    }
-}
-
-fn cell_json(cell: &Cell) -> Json {
-    match cell {
-        Cell::Bool(b) => json!(b),
-        Cell::Int(i) => json!(i),
-        Cell::Float(f) => float(*f),
-        Cell::Text(t) => json!(t),
+        Cell::Bool(b) => text.push_str(if *b { "true" } else { "false" }),
+        Cell::Int(i) => integer(*i, text),
+        Cell::Float(f) => float(*f, text),
+        Cell::Text(t) => quoted(t, text),
         Cell::Aggregate(aggregate) => match &**aggregate {
-            Aggregate::Count(buckets) => window(buckets, |count| json!(count)),
-            Aggregate::Stats(stats) => stats_json(stats),
-            Aggregate::WindowStats(buckets) => window(buckets, stats_json),
-            Aggregate::Top(top) => top_json(top),
-            Aggregate::WindowTop(_, buckets) => window(buckets, top_json),
-            Aggregate::Distinct(distinct) => distinct_json(distinct),
-            Aggregate::WindowDistinct(buckets) => window(buckets, distinct_json),
-            Aggregate::Latest(latest) => latest_json(latest),
+            Aggregate::Count(buckets) => window(buckets, text, |count, text| integer(*count, text)),
+            Aggregate::Stats(stats) => write_stats(stats, text),
+            Aggregate::WindowStats(buckets) => window(buckets, text, write_stats),
+            Aggregate::Top(top) => write_top(top, text),
+            Aggregate::WindowTop(_, buckets) => window(buckets, text, write_top),
+            Aggregate::Distinct(distinct) => write_distinct(distinct, text),
+            Aggregate::WindowDistinct(buckets) => window(buckets, text, write_distinct),
+            Aggregate::Latest(latest) => write_latest(latest, text),
         },
     }
 }
 
-fn float(f: f64) -> Json {
-    if f.is_finite() { json!(f) } else { json!(f.to_string()) }
+fn integer(i: impl itoa::Integer, text: &mut String) {
+    text.push_str(itoa::Buffer::new().format(i));
 }
 
-fn window<A>(buckets: &Buckets<A>, figure: impl Fn(&A) -> Json) -> Json {
-    let rows: Vec<Json> = buckets.rows().iter().map(|(start, a)| json!([start, figure(a)])).collect();
-    json!({"b": rows})
-}
-
-fn stats_json(stats: &Stats) -> Json {
-    json!({"sum": float(stats.sum), "count": stats.count, "min": float(stats.min), "max": float(stats.max)})
-}
-
-fn top_json(top: &Top) -> Json {
-    top.numbers().iter().map(|n| float(*n)).collect()
-}
-
-fn distinct_json(distinct: &Distinct) -> Json {
-    match distinct {
-        Distinct::Exact(hashes) => json!({"exact": hashes}),
-        Distinct::Sketch(registers) => {
-            json!({"sketch": registers.iter().fold(String::new(), |mut hex, r| {
-                let _ = write!(hex, "{r:02x}");
-                hex
-            })})
-        }
+fn float(f: f64, text: &mut String) {
+    if f.is_finite() {
+        text.push_str(zmij::Buffer::new().format_finite(f));
+    } else {
+        let _ = write!(text, "\"{f}\"");
     }
 }
 
-fn latest_json(latest: &Latest) -> Json {
-    let scalar = |value: &Scalar| match value {
-        Scalar::Bool(b) => json!(b),
-        Scalar::Int(i) => json!(i),
-        Scalar::Float(f) => float(*f),
-        Scalar::Text(t) => json!(t),
-    };
-    latest.held().map_or(Json::Null, |(at, value)| json!({"at": at, "value": scalar(value)}))
+fn quoted(plain: &str, text: &mut String) {
+    // Plain text always serializes.
+    text.push_str(&serde_json::to_string(plain).unwrap_or_default());
+}
+
+/// An array of what `each` writes.
+fn list<T>(items: impl IntoIterator<Item = T>, text: &mut String, mut each: impl FnMut(T, &mut String)) {
+    text.push('[');
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        each(item, text);
+    }
+    text.push(']');
+}
+
+fn window<A>(buckets: &Buckets<A>, text: &mut String, figure: impl Fn(&A, &mut String)) {
+    text.push_str("{\"b\":");
+    list(buckets.rows(), text, |(start, a), text| {
+        text.push('[');
+        integer(*start, text);
+        text.push(',');
+        figure(a, text);
+        text.push(']');
+    });
+    text.push('}');
+}
+
+fn write_stats(stats: &Stats, text: &mut String) {
+    text.push_str("{\"sum\":");
+    float(stats.sum, text);
+    text.push_str(",\"count\":");
+    integer(stats.count, text);
+    text.push_str(",\"min\":");
+    float(stats.min, text);
+    text.push_str(",\"max\":");
+    float(stats.max, text);
+    text.push('}');
+}
+
+fn write_top(top: &Top, text: &mut String) {
+    list(top.numbers(), text, |n, text| float(*n, text));
+}
+
+fn write_distinct(distinct: &Distinct, text: &mut String) {
+    match distinct {
+        Distinct::Exact(hashes) => {
+            text.push_str("{\"exact\":");
+            list(hashes, text, |hash, text| integer(*hash, text));
+        }
+        Distinct::Sketch(registers) => {
+            text.push_str("{\"sketch\":\"");
+            for register in registers.iter() {
+                let _ = write!(text, "{register:02x}");
+            }
+            text.push('"');
+        }
+    }
+    text.push('}');
+}
+
+fn write_latest(latest: &Latest, text: &mut String) {
+    let Some((at, value)) = latest.held() else { return text.push_str("null") };
+    text.push_str("{\"at\":");
+    integer(at, text);
+    text.push_str(",\"value\":");
+    match value {
+        Scalar::Bool(b) => text.push_str(if *b { "true" } else { "false" }),
+        Scalar::Int(i) => integer(*i, text),
+        Scalar::Float(f) => float(*f, text),
+        Scalar::Text(t) => quoted(t, text),
+    }
+    text.push('}');
 }
 
 /// Reads a state of the same fields as `initial`. Fields that the text leaves out are as initially.
@@ -129,7 +172,11 @@ fn read_cell(initial: &Cell, json: &Json) -> Result<Cell, String> {
         Cell::Text(_) => json.as_str().map(|t| Cell::Text(t.into())),
         Cell::Aggregate(aggregate) => read_aggregate(aggregate, json).map(|a| Cell::Aggregate(Box::new(a))),
     };
-    cell.ok_or_else(|| format!("{json} is not {}, as {} is", initial.kind(), cell_json(initial)))
+    cell.ok_or_else(|| {
+        let mut beginning = String::new();
+        write_cell(initial, &mut beginning);
+        format!("{json} is not {}, as {beginning} is", initial.kind())
+    })
 }
 
 fn read_float(json: &Json) -> Option<f64> {

@@ -62,7 +62,7 @@ impl Scene {
         self.n += 1;
         let mut delta = Delta::default();
         for (name, key, text) in changes {
-            let number = delta.name(|| (*name).to_owned());
+            let number = delta.name((*name).to_owned());
             delta.push(number, key, text.map(|text| move |out: &mut String| out.push_str(text)));
         }
         let bytes = blob::encode(&Part::State(delta)).unwrap();

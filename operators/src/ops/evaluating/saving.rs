@@ -63,21 +63,23 @@ fn part_name(plan: &RulePlan, condition: Option<usize>) -> String {
     }
 }
 
-/// A delta being made, with the numbers its names have: per slot the rule's own, then one per condition.
+/// A delta being made, with the numbers its names have: per slot that of the rule's own; those of its conditions follow.
 #[derive(Default)]
 struct Chunk {
     delta: Delta,
-    numbers: HashMap<u32, Vec<u32>>,
+    numbers: HashMap<u32, u32>,
 }
 
 impl Chunk {
-    fn numbers(&mut self, plan: &RulePlan) -> Vec<u32> {
+    fn first_number(&mut self, plan: &RulePlan) -> u32 {
         let Chunk { delta, numbers } = self;
-        let parts = std::iter::once(None).chain((0..plan.conditions.len()).map(Some));
-        numbers
-            .entry(plan.slot)
-            .or_insert_with(|| parts.map(|part| delta.name(|| part_name(plan, part))).collect())
-            .clone()
+        *numbers.entry(plan.slot).or_insert_with(|| {
+            let own = delta.name(part_name(plan, None));
+            for condition in 0..plan.conditions.len() {
+                delta.name(part_name(plan, Some(condition)));
+            }
+            own
+        })
     }
 }
 
@@ -303,23 +305,24 @@ fn by_hand(condition: usize, now: i64) -> Armed {
 }
 
 fn delete(plan: &RulePlan, key: &str, chunk: &mut Chunk) {
-    for number in chunk.numbers(plan) {
-        chunk.delta.push(number, key, None::<fn(&mut String)>);
+    let own = chunk.first_number(plan);
+    for part in 0..=plan.conditions.len() as u32 {
+        chunk.delta.push(own + part, key, None::<fn(&mut String)>);
     }
 }
 
 fn save_state(state: &RuleState, plan: &RulePlan, book: &RuleBook, key: &str, chunk: &mut Chunk) {
-    let numbers = chunk.numbers(plan);
+    let own = chunk.first_number(plan);
     for (c, condition) in plan.conditions.iter().enumerate().filter(|(c, _)| state.dirty & (1 << c) != 0) {
         let cells = &state.cells[condition.cells.clone()];
         let changed = cells != condition.program.initial();
         let write = changed.then_some(|out: &mut String| text::write(condition.program.names(), cells, out));
-        chunk.delta.push(numbers[c + 1], key, write);
+        chunk.delta.push(own + 1 + c as u32, key, write);
     }
     if state.dirty & RULE_LEVEL_BIT != 0 {
         // What a pause that is over put aside must not stay in the store.
         let there = plan.rule_level || state.extra.is_some();
         let write = there.then_some(|out: &mut String| entry::write(state, plan, &book.fields, out));
-        chunk.delta.push(numbers[0], key, write);
+        chunk.delta.push(own, key, write);
     }
 }
