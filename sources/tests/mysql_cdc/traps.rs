@@ -1,9 +1,10 @@
 //! What a binlog holds besides rows, one by one.
 
+use mysql_async::Row;
 use strateye_sources::rules::{Gap, MysqlConfig, Status, migrate_mysql};
 use strateye_tests::services::Mysql;
 
-use super::support::{Follower, Sql, database, document};
+use super::support::{Follower, MIXED, Sql, database, document};
 
 #[test]
 fn plain_statements_publish_edit_pause_and_delete() {
@@ -48,8 +49,10 @@ fn what_cannot_be_read_keeps_what_is_in_force() {
 
 #[test]
 fn savepoints_and_rollbacks_leave_nothing_behind() {
-    let url = database("savepoints");
-    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    let server = Mysql::start_with(&MIXED);
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
     // Rows that are taken back reach the binlog if a table without transactions is written beside them.
     sql.run("CREATE TABLE noise (n INT) ENGINE = MyISAM");
     sql.run("START TRANSACTION");
@@ -69,7 +72,7 @@ fn savepoints_and_rollbacks_leave_nothing_behind() {
     assert_eq!(follower.rules.keys().collect::<Vec<_>>(), ["a", "c", "e"]);
     assert!(follower.said.is_empty(), "{:?}", follower.said);
     // The position is never one within a transaction: from there nothing could be read.
-    for dump in sql.dumps("savepoints") {
+    for dump in sql.dumps("strateye") {
         sql.run(&format!("KILL {dump}"));
     }
     sql.put("f", "1");
@@ -104,6 +107,9 @@ fn columns_may_come_go_and_move() {
         "DROP COLUMN extra",
         "ADD COLUMN other VARCHAR(20) AFTER rule_id, DROP COLUMN model_id",
         "MODIFY COLUMN status VARCHAR(40) CHARACTER SET utf8mb4 NOT NULL DEFAULT 'online' FIRST",
+        "ADD COLUMN title VARCHAR(99) AS (JSON_VALUE(rule_json, '$.name')) VIRTUAL AFTER status, ADD INDEX (title)",
+        "ADD COLUMN kept VARCHAR(99) AS (JSON_VALUE(rule_json, '$.name')) STORED FIRST",
+        "ADD COLUMN unseen INT INVISIBLE FIRST",
     ]
     .iter()
     .enumerate()
@@ -146,7 +152,8 @@ fn without_names_in_events_columns_are_told_by_count_and_type() {
     sql.put("a", "1");
     follower.catch_up(&mut sql);
     // For the whole server: others only do without what they do not need.
-    sql.run("SET GLOBAL binlog_row_metadata = NO_LOG");
+    let nameless = if sql.mariadb { "NO_LOG" } else { "MINIMAL" };
+    sql.run(&format!("SET GLOBAL binlog_row_metadata = {nameless}"));
     let mut nameless = Sql::connect(&url);
     nameless.put("b", "1");
     nameless.run("UPDATE rule_engine_resource SET version = 7 WHERE rule_id = 'a'");
@@ -211,6 +218,7 @@ fn xa_transactions_count_once_they_are_committed() {
     let url = server.url();
     migrate_mysql(url).unwrap();
     let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
+    follower.poll();
     for verdict in ["COMMIT", "ROLLBACK"] {
         sql.run("XA START 'x'");
         sql.put(&verdict.to_lowercase(), "1");
@@ -227,6 +235,92 @@ fn xa_transactions_count_once_they_are_committed() {
         follower.rules.keys().collect::<Vec<_>>(),
         ["beside-commit", "beside-rollback", "commit", "last"]
     );
+}
+
+#[test]
+fn xa_transactions_in_one_phase_are_like_others() {
+    let server = Mysql::start();
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
+    for text in ["1", "2"] {
+        sql.run("XA START 'x'");
+        sql.put("a", text);
+        sql.run("XA END 'x'");
+        sql.run("XA COMMIT 'x' ONE PHASE");
+        follower.catch_up(&mut sql);
+    }
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+/// JSON columns are forms of their own in the binlog of MySQL, and may hold only what changed in them.
+#[test]
+fn json_columns_beside_those_that_are_read_do_no_harm() {
+    let url = database("json");
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    sql.run("ALTER TABLE rule_engine_resource ADD COLUMN extra JSON FIRST, ADD COLUMN more JSON");
+    sql.put("a", "1");
+    sql.run(
+        r#"UPDATE rule_engine_resource SET extra = '{"n": 1, "long": "xxxxxxxxxxxxxxxxxxxx"}', more = extra"#,
+    );
+    follower.catch_up(&mut sql);
+    for (n, options) in ["", "PARTIAL_JSON"].into_iter().enumerate() {
+        if !sql.mariadb {
+            sql.run(&format!("SET SESSION binlog_row_value_options = '{options}'"));
+        }
+        let text = document("a", &format!("changed {n}"));
+        sql.run(&format!(
+            "UPDATE rule_engine_resource SET extra = JSON_SET(extra, '$.n', {n} + 10), rule_json = '{text}'"
+        ));
+        follower.until("the change", |f| f.rules["a"].0 == text);
+        sql.run("UPDATE rule_engine_resource SET more = JSON_REMOVE(more, '$.n'), status = 'paused'");
+        follower.until("the pause", |f| f.rules["a"].1 == Status::Paused);
+        sql.run("UPDATE rule_engine_resource SET status = 'online'");
+    }
+    follower.catch_up(&mut sql);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn binlogs_may_have_checksums_and_statements_or_not() {
+    let server = Mysql::start();
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
+    let statements = if sql.mariadb { "binlog_annotate_row_events" } else { "binlog_rows_query_log_events" };
+    for (n, (checksum, said)) in
+        [("CRC32", "ON"), ("NONE", "ON"), ("NONE", "OFF"), ("CRC32", "OFF")].into_iter().enumerate()
+    {
+        sql.run(&format!("SET GLOBAL binlog_checksum = {checksum}"));
+        sql.run(&format!("SET SESSION {statements} = {said}"));
+        sql.put("a", &n.to_string());
+        follower.catch_up(&mut sql);
+        sql.dumps("strateye").iter().for_each(|dump| sql.run(&format!("KILL {dump}")));
+        sql.put("b", &n.to_string());
+        follower.catch_up(&mut sql);
+    }
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+/// MySQL may put a tag into a transaction's name, which makes another kind of event of it. MariaDB has domains.
+#[test]
+fn transactions_may_have_names_of_another_form() {
+    let server = Mysql::start_with(&["--loose-gtid-mode=ON", "--loose-enforce-gtid-consistency=ON"]);
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
+    sql.put("a", "1");
+    follower.catch_up(&mut sql);
+    let other = if sql.mariadb { "gtid_domain_id = 7" } else { "gtid_next = 'AUTOMATIC:other_form'" };
+    sql.run(&format!("SET SESSION {other}"));
+    for text in ["2", "3"] {
+        sql.put("a", text);
+        follower.catch_up(&mut sql);
+        let position = follower.source.position().unwrap();
+        assert!(position.contains(if sql.mariadb { "7-1-" } else { ":other_form:" }), "{position}");
+        sql.dumps("strateye").iter().for_each(|dump| sql.run(&format!("KILL {dump}")));
+    }
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
 }
 
 #[test]
@@ -255,16 +349,27 @@ fn the_position_is_that_of_the_last_transaction_passed_on() {
     follower.until("a", |f| f.rules.contains_key("a"));
     for n in 0..5 {
         sql.put("a", &format!("again {n}"));
-        let gtid: Vec<String> = sql.rows("SELECT @@SESSION.last_gtid");
         follower.catch_up(&mut sql);
         let position: serde_json::Value = serde_json::from_str(&follower.source.position().unwrap()).unwrap();
-        let listed = position["gtid"].as_str().unwrap().split(',').any(|one| one == gtid[0]);
-        assert!(listed, "{gtid:?} {position}");
-        let (file, offset) = (position["file"].as_str().unwrap(), position["position"].as_u64().unwrap());
-        // The server finds the same transaction there: no checksum behind the name, no place within a transaction.
-        let found: Vec<String> = sql.rows(&format!("SELECT BINLOG_GTID_POS('{file}', {offset})"));
-        assert_eq!(found[0], position["gtid"].as_str().unwrap());
+        let (file, end) = (position["file"].as_str().unwrap(), position["position"].as_u64().unwrap());
+        // The server has the same transaction there: no checksum behind the name, no place within a transaction.
+        let gtid = ends_at(&mut sql, file, end);
+        assert!(gtid.contains(position["gtid"].as_str().unwrap()), "{gtid} {position}");
     }
+}
+
+/// What the server says of the name of the transaction on the rule table of `position` that ends there.
+#[track_caller]
+fn ends_at(sql: &mut Sql, file: &str, end: u64) -> String {
+    let events: Vec<Row> = sql.rows(&format!("SHOW BINLOG EVENTS IN '{file}'"));
+    let text = |event: &Row, column: &str| event.get::<String, _>(column).unwrap();
+    let last = events.iter().position(|event| event.get::<u64, _>("End_log_pos") == Some(end)).unwrap();
+    assert_eq!(text(&events[last], "Event_type"), "Xid");
+    let first = events[..last].iter().rposition(|event| text(event, "Event_type").contains("Gtid")).unwrap();
+    assert!(
+        events[first..last].iter().any(|event| text(event, "Info").contains("position.rule_engine_resource"))
+    );
+    text(&events[first], "Info")
 }
 
 #[test]
@@ -276,7 +381,8 @@ fn names_and_passwords_may_have_any_signs() {
     let own = url.replace("root@", "c%3Ad%40c:p%2F%3A%40%20%23%3Fs@");
     let error = strateye_sources::rules::MysqlRules::open(&MysqlConfig::new(&own)).unwrap_err().to_string();
     assert!(error.contains("REPLICATION CLIENT") && !error.contains("p/:"), "{error}");
-    sql.run("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'c:d@c'@'%'");
+    let monitor = if sql.mariadb { "BINLOG MONITOR" } else { "REPLICATION CLIENT" };
+    sql.run(&format!("GRANT REPLICATION SLAVE, {monitor} ON *.* TO 'c:d@c'@'%'"));
     sql.put("a", "1");
     Follower::open(&own).catch_up(&mut sql);
     let wrong = url.replace("root@", "c%3Ad%40c:wrongsecret@");
