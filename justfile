@@ -8,6 +8,11 @@ demo *ARGS:
 test:
     cargo test --workspace
 
+# the tests of rules in MySQL on a real MySQL, fetched if missing
+test-mysql *ARGS:
+    tests/services/mysql-install
+    STRATEYE_TEST_MYSQL=mysql cargo test -p strateye-sources --lib --test mysql_cdc {{ARGS}}
+
 # the long run: so many random kills, hangs and restarts, for that seed
 chaos DISTURBANCES="24" SEED="1":
     STRATEYE_DISTURBANCES={{DISTURBANCES}} STRATEYE_SEED={{SEED}} cargo test -p strateye --test live chaos -- --nocapture

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
-use strateye_tests::command::WITHIN;
-use strateye_tests::services::Redis;
+use strateye_tests::command::{WITHIN, finish};
+use strateye_tests::services::{Certificates, Redis};
 
 use crate::live::{self, Live};
 use crate::scene::Scene;
@@ -93,6 +93,24 @@ fn what_is_set_decides_what_fires_next() {
     assert_eq!(live.values(7, &["A", "T"]), [] as [Json; 0], "one is not ten");
     let (_, _, log) = end(live);
     assert!(log.iter().any(|line| line.contains("state is corrected") && line.contains("zhang")), "{log:?}");
+}
+
+#[test]
+fn state_goes_over_tls() {
+    let certificates = Certificates::make();
+    let redis = Redis::start_tls(&certificates, "no");
+    let (url, authority) = (redis.tls_url(), certificates.file("ca.pem"));
+    let mut live = start(scene(&format!("[redis]\nurls = [\"{url}\"]\nca_file = {authority:?}\n")));
+    live.values(7, &["A", "A", "A"]);
+    await_state(&live.scene, &["r", "a", "7"], "3");
+    // Without settings those are believed whom the system believes.
+    let mut command = live.scene.command(&["state", "get", "--state", &url, "r", "a", "7"]);
+    let stranger = finish(&mut command);
+    assert_eq!(stranger.code, Some(1), "{}", stranger.all());
+    assert!(stranger.log.join("\n").contains("name its authority by ca_file"), "{}", stranger.all());
+    let known = finish(command.env("SSL_CERT_FILE", &authority));
+    assert_eq!((known.code, known.output.as_slice()), (Some(0), &["3".to_owned()][..]), "{}", known.all());
+    end(live);
 }
 
 #[test]

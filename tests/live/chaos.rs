@@ -59,8 +59,8 @@ impl Disturbance {
                 engine.services.kafka.restart();
             }
             Disturbance::Mariadb => {
-                engine.services.mariadb.kill();
-                engine.services.mariadb.restart();
+                engine.services.mysql.kill();
+                engine.services.mysql.restart();
             }
         }
     }

@@ -27,7 +27,7 @@ fn await_cut(engine: &mut Engine, version: u64, state: &str) -> BTreeMap<u32, u6
 
 fn written(engine: &Engine) -> BTreeMap<u32, u64> {
     let query = format!("SELECT live_cut FROM {}.rule_engine_resource", engine.name);
-    serde_json::from_str(&engine.services.mariadb.query(&query).concat()).unwrap_or_default()
+    serde_json::from_str(&engine.services.mysql.query(&query).concat()).unwrap_or_default()
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Deref for Store {
 pub(crate) struct Services {
     pub(crate) kafka: Arc<Kafka>,
     pub(crate) redis: Arc<Store>,
-    pub(crate) mariadb: Arc<Mysql>,
+    pub(crate) mysql: Arc<Mysql>,
 }
 
 static SHARED: LazyLock<Services> = LazyLock::new(Services::start);
@@ -65,7 +65,7 @@ impl Services {
         Services {
             kafka: Arc::new(Kafka::start()),
             redis: Arc::new(Store::Single(Redis::start())),
-            mariadb: Arc::new(Mysql::start()),
+            mysql: Arc::new(Mysql::start()),
         }
     }
 
@@ -111,7 +111,7 @@ impl Engine {
         services.kafka.topic(&format!("{name}-events"), partitions as usize);
         services.kafka.topic(&format!("{name}-now"), 3);
         services.kafka.topic(&format!("{name}-once"), 3);
-        services.mariadb.execute(&format!("CREATE DATABASE {name}"));
+        services.mysql.execute(&format!("CREATE DATABASE {name}"));
         let (folder, log) = (tempfile::tempdir().unwrap(), Vec::new());
         let engine = Engine { services, name, partitions, folder, running: None, log };
         sources::rules::migrate_mysql(&engine.database()).unwrap();
@@ -121,7 +121,7 @@ impl Engine {
 
     /// The URL of the database of its rules.
     fn database(&self) -> String {
-        let (server, _) = self.services.mariadb.url().rsplit_once('/').unwrap();
+        let (server, _) = self.services.mysql.url().rsplit_once('/').unwrap();
         format!("{server}/{}", self.name)
     }
 
@@ -166,7 +166,7 @@ impl Engine {
     pub(crate) fn publish(&self, rule: &Json) {
         let id = rule["rule_id"].as_str().unwrap();
         let text = rule.to_string().replace('\\', "\\\\").replace('\'', "''");
-        self.services.mariadb.execute(&format!(
+        self.services.mysql.execute(&format!(
             "INSERT INTO {}.rule_engine_resource (rule_id, rule_json) VALUES ('{id}', '{text}')
              ON DUPLICATE KEY UPDATE rule_json = VALUES(rule_json)",
             self.name
@@ -208,7 +208,7 @@ impl Engine {
 
     /// Changes the status of a rule by plain SQL.
     pub(crate) fn set_status(&self, rule_id: &str, status: &str) {
-        self.services.mariadb.execute(&format!(
+        self.services.mysql.execute(&format!(
             "UPDATE {}.rule_engine_resource SET status = '{status}' WHERE rule_id = '{rule_id}'",
             self.name
         ));

@@ -33,7 +33,7 @@ impl State {
             }
             Some("db" | "sqlite" | "sqlite3") => Ok(State::Sqlite(path.to_owned())),
             // Without the text: it may be an address with a password in it.
-            _ => Err("is no place for state; write a file *.db, redis://HOST:PORT, or none".to_owned()),
+            _ => Err("is no place for state; write a file *.db, redis://HOST:PORT, rediss://HOST:PORT (TLS), or none".to_owned()),
         }
     }
 

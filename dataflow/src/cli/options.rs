@@ -42,8 +42,8 @@ pub(super) struct Common {
     /// if nothing is said
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
-    /// Where running state is kept: an SQLite file (*.db), redis://.., or `none`. If left out it survives a crash, but not the end of the
-    /// command
+    /// Where running state is kept: an SQLite file (*.db), redis://.. or with TLS rediss://.., or `none`. If left out it survives a crash,
+    /// but not the end of the command
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
     /// Where lines that are no events go, each with its reason

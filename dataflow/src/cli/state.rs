@@ -76,7 +76,7 @@ pub(super) enum StateCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// Where state is kept: redis://HOST:PORT, or an SQLite file (*.db)
+    /// Where state is kept: redis://HOST:PORT, with TLS rediss://HOST:PORT, or an SQLite file (*.db)
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
     /// Settings in TOML, whose `state` or `[redis]` is taken if the option is left out

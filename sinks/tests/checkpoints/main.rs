@@ -9,8 +9,9 @@ mod random;
 mod refused;
 mod suite;
 mod support;
+mod tls;
 
-use support::{memory, on_cluster, on_redis, sqlite};
+use support::{memory, on_cluster, on_redis, on_tls, on_tls_cluster, sqlite};
 
 #[test]
 fn memory_keeps_what_is_promised() {
@@ -31,6 +32,16 @@ fn redis_keeps_what_is_promised() {
 #[test]
 fn redis_with_buckets_keeps_what_is_promised() {
     suite::run(&on_redis("buckets", 7));
+}
+
+#[test]
+fn redis_over_tls_keeps_what_is_promised() {
+    suite::run(&on_tls("suite", 1));
+}
+
+#[test]
+fn redis_cluster_over_tls_keeps_what_is_promised() {
+    suite::run(&on_tls_cluster("suite", 16));
 }
 
 #[test]

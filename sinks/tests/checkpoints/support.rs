@@ -11,12 +11,16 @@ use std::{
 use strateye_sinks::checkpoint::{
     CheckpointStore, MemoryCheckpoints, RedisCheckpoints, RedisConfig, SqliteCheckpoints,
 };
-use strateye_tests::services::{Redis, RedisCluster};
+use strateye_tests::services::{Certificates, Redis, RedisCluster};
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) static REDIS: LazyLock<Redis> = LazyLock::new(Redis::start);
 pub(crate) static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
+
+pub(crate) static CERTIFICATES: LazyLock<Certificates> = LazyLock::new(Certificates::make);
+static TLS: LazyLock<Redis> = LazyLock::new(|| Redis::start_tls(&CERTIFICATES, "no"));
+static TLS_CLUSTER: LazyLock<RedisCluster> = LazyLock::new(|| RedisCluster::start_tls(&CERTIFICATES));
 
 pub(crate) type Store = Box<dyn CheckpointStore>;
 
@@ -40,6 +44,12 @@ pub(crate) fn cluster_config(cluster: &RedisCluster) -> RedisConfig {
     RedisConfig { urls: cluster.urls(), cluster: true, timeout_ms: 60_000, ..RedisConfig::default() }
 }
 
+/// The authority that signed the servers' certificates is trusted.
+pub(crate) fn tls_config(urls: Vec<String>) -> RedisConfig {
+    let ca_file = Some(CERTIFICATES.file("ca.pem"));
+    RedisConfig { urls, ca_file, timeout_ms: 60_000, ..RedisConfig::default() }
+}
+
 fn opener(config: RedisConfig, prefix: &str, buckets: u16) -> Open<'_> {
     Box::new(move |place| {
         let prefix = format!("{prefix}:{place}");
@@ -53,6 +63,14 @@ pub(crate) fn on_redis(prefix: &str, buckets: u16) -> Open<'_> {
 
 pub(crate) fn on_cluster(prefix: &str, buckets: u16) -> Open<'_> {
     opener(cluster_config(&CLUSTER), prefix, buckets)
+}
+
+pub(crate) fn on_tls(prefix: &str, buckets: u16) -> Open<'_> {
+    opener(tls_config(vec![TLS.tls_url()]), prefix, buckets)
+}
+
+pub(crate) fn on_tls_cluster(prefix: &str, buckets: u16) -> Open<'_> {
+    opener(RedisConfig { cluster: true, ..tls_config(TLS_CLUSTER.tls_urls()) }, prefix, buckets)
 }
 
 /// A connection beside the store.

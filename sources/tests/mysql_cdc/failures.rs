@@ -14,7 +14,7 @@ use std::{
 use strateye_sources::rules::{MysqlConfig, RuleSource, RunState, migrate_mysql};
 use strateye_tests::services::Mysql;
 
-use super::support::{Follower, Sql, database, wait};
+use super::support::{Follower, MIXED, Sql, database, document, wait};
 
 #[test]
 fn a_killed_connection_loses_nothing_wherever_it_stood() {
@@ -86,14 +86,16 @@ fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
         sql.put(rule, "1");
     }
     follower.catch_up(&mut sql);
-    for (n, meanwhile) in
-        ["PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY", "RESET MASTER"].iter().enumerate()
-    {
+    for (n, reset) in [false, true].into_iter().enumerate() {
         shut_out(&mut sql);
         sql.run("DELETE FROM rule_engine_resource WHERE rule_id = 'b'");
         sql.put("a", &format!("changed {n}"));
         sql.run("FLUSH BINARY LOGS");
-        sql.run(meanwhile);
+        if reset {
+            sql.reset_binlog();
+        } else {
+            sql.run("PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY");
+        }
         // In the new history there are transactions, too, and the old position may be one of it.
         for i in 0..50 {
             sql.put("d", &format!("{n} {i}"));
@@ -108,6 +110,37 @@ fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
 
 /// A server put back to an earlier state may have the same files and the same positions, with other transactions.
 #[test]
+fn transactions_of_another_history_are_not_taken_for_those_that_were_read() {
+    let server = Mysql::start_with(&MIXED);
+    migrate_mysql(server.url()).unwrap();
+    let mut sql = Sql::connect(server.url());
+    sql.run("CREATE USER 'cdc'@'%' IDENTIFIED BY 'x'");
+    sql.run("GRANT ALL ON *.* TO 'cdc'@'%'");
+    sql.reset_binlog();
+    let mut follower = Follower::open(&server.url().replace("root@", "cdc:x@"));
+    let publish = |sql: &mut Sql, text: &str| {
+        for rule in ["a", "b", "c"] {
+            sql.put(rule, text);
+        }
+        sql.binlog_end()
+    };
+    let stood = publish(&mut sql, "1");
+    follower.catch_up(&mut sql);
+    shut_out(&mut sql);
+    sql.run("SET SESSION sql_log_bin = 0");
+    sql.run("DELETE FROM rule_engine_resource");
+    sql.run("SET SESSION sql_log_bin = 1");
+    sql.reset_binlog();
+    // MariaDB has the time of a transaction in seconds, and as the session has it.
+    sql.run("SET SESSION timestamp = UNIX_TIMESTAMP() - 3600");
+    assert_eq!(publish(&mut sql, "2"), stood);
+    sql.put("d", "1");
+    sql.run("ALTER USER 'cdc'@'%' ACCOUNT UNLOCK");
+    follower.catch_up(&mut sql);
+    assert_eq!(follower.rules["a"].0, document("a", "2"));
+}
+
+#[test]
 fn a_position_of_another_history_is_not_gone_on_from() {
     let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
@@ -115,33 +148,27 @@ fn a_position_of_another_history_is_not_gone_on_from() {
     sql.run("CREATE TABLE noise (b LONGBLOB)");
     sql.run("CREATE USER 'cdc'@'%' IDENTIFIED BY 'x'");
     sql.run("GRANT ALL ON *.* TO 'cdc'@'%'");
-    sql.run("RESET MASTER");
+    sql.reset_binlog();
     let mut follower = Follower::open(&server.url().replace("root@", "cdc:x@"));
     for rule in ["a", "b", "c"] {
         sql.put(rule, "1");
     }
     follower.catch_up(&mut sql);
-    let stood = end(&mut sql);
+    let stood = sql.binlog_end();
     shut_out(&mut sql);
     sql.put("a", "2");
     sql.run("DELETE FROM rule_engine_resource WHERE rule_id = 'b'");
     // One transaction as long as those before, found by trying.
     let mut length = 100;
     for _ in 0..2 {
-        sql.run("RESET MASTER");
+        sql.reset_binlog();
         sql.run(&format!("INSERT INTO noise VALUES (REPEAT('x', {length:06}))"));
-        length = length + stood.1 - end(&mut sql).1;
+        length = length + stood.1 - sql.binlog_end().1;
     }
-    assert_eq!(end(&mut sql), stood);
+    assert_eq!(sql.binlog_end(), stood);
     sql.put("d", "1");
     sql.run("ALTER USER 'cdc'@'%' ACCOUNT UNLOCK");
     follower.catch_up(&mut sql);
-}
-
-/// File and offset where the binlog ends.
-fn end(sql: &mut Sql) -> (String, u64) {
-    let (file, offset, _, _): (String, u64, String, String) = sql.rows("SHOW MASTER STATUS").remove(0);
-    (file, offset)
 }
 
 /// Nobody reads the binlog until the account is unlocked.

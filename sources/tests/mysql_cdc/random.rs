@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use strateye_sources::rules::migrate_mysql;
 use strateye_tests::services::Mysql;
 
-use super::support::{Follower, Sql, document};
+use super::support::{Follower, MIXED, Sql, document};
 
 const CHANGES: usize = 1000;
 const RESTARTS: usize = 3;
@@ -23,7 +23,7 @@ struct World {
 fn a_thousand_changes_lead_to_what_the_table_holds() {
     let seed = std::env::var("STRATEYE_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     eprintln!("STRATEYE_SEED={seed}");
-    let server = Mysql::start();
+    let server = Mysql::start_with(&MIXED);
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
     // Beside it, what is rolled back reaches the binlog.
@@ -58,7 +58,10 @@ impl World {
             90..94 => self.sql.run("FLUSH BINARY LOGS"),
             94..96 => self.purge(),
             96..99 => self.kill_dump(),
-            _ => self.sql.run("CREATE OR REPLACE TABLE other (n INT)"),
+            _ => {
+                self.sql.run("DROP TABLE IF EXISTS other");
+                self.sql.run("CREATE TABLE other (n INT)");
+            }
         }
     }
 
@@ -128,6 +131,10 @@ impl World {
     }
 
     fn transaction(&mut self) {
+        if !self.sql.mariadb {
+            let compress = self.rng.random_bool(0.3);
+            self.sql.run(&format!("SET SESSION binlog_transaction_compression = {compress}"));
+        }
         self.sql.run("START TRANSACTION");
         let mut savepoints = Vec::new();
         for i in 0..self.rng.random_range(1..6) {

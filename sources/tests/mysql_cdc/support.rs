@@ -28,9 +28,15 @@ pub(crate) fn database(name: &str) -> String {
     url
 }
 
+/// Lets a transaction change tables of both kinds, with transactions and without, which MySQL refuses where it names
+/// transactions. MariaDB has no such setting.
+pub(crate) const MIXED: [&str; 2] = ["--loose-gtid-mode=OFF", "--loose-enforce-gtid-consistency=OFF"];
+
 /// A connection of a person.
 pub(crate) struct Sql {
     url: String,
+    /// Whether to a MariaDB; otherwise to a MySQL.
+    pub(crate) mariadb: bool,
     runtime: Runtime,
     conn: Conn,
 }
@@ -39,7 +45,9 @@ impl Sql {
     pub(crate) fn connect(url: &str) -> Sql {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let conn = runtime.block_on(Conn::new(Opts::from_url(url).unwrap())).unwrap();
-        Sql { url: url.to_owned(), runtime, conn }
+        let mut sql = Sql { url: url.to_owned(), mariadb: false, runtime, conn };
+        sql.mariadb = sql.rows::<String>("SELECT VERSION()")[0].contains("MariaDB");
+        sql
     }
 
     /// A new connection, after the server was away.
@@ -82,6 +90,17 @@ impl Sql {
             (rule, (document, status, Gap::parse(&gap).unwrap()))
         };
         self.rows::<Row>(query).into_iter().map(rule).collect()
+    }
+
+    /// File and offset where the binlog ends.
+    pub(crate) fn binlog_end(&mut self) -> (String, u64) {
+        let last: Row = self.rows("SHOW BINARY LOGS").pop().unwrap();
+        (last.get(0).unwrap(), last.get(1).unwrap())
+    }
+
+    /// Begins the binlog anew, as on a server that is put back to an earlier state.
+    pub(crate) fn reset_binlog(&mut self) {
+        self.run(if self.mariadb { "RESET MASTER" } else { "RESET BINARY LOGS AND GTIDS" });
     }
 
     /// The connections that read the binlog for a database.

@@ -7,11 +7,13 @@
 //! over [`stop`](Service::stop), [`kill`](Service::kill) and [`restart`](Service::restart). A service whose program is not
 //! installed fails the test; nothing is skipped.
 
+mod certificates;
 mod kafka;
 mod mysql;
 mod redis;
 mod service;
 
+pub use certificates::Certificates;
 pub use kafka::Kafka;
 pub use mysql::Mysql;
 pub use redis::{Redis, RedisCluster};

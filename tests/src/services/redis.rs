@@ -1,8 +1,8 @@
 //! Redis, alone and as a cluster.
 
-use std::ops::Deref;
+use std::{fs, ops::Deref, path::Path};
 
-use super::Service;
+use super::{Certificates, Service};
 
 /// One Redis that appends every write to its disk before it answers, and never evicts.
 #[derive(Debug)]
@@ -27,11 +27,35 @@ impl Redis {
         Self(Service::start("redis", settings))
     }
 
+    /// Starts one that listens for TLS, too; `clients` says whether it asks its clients for certificates: `no`, `optional` or `yes`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_tls(certificates: &Certificates, clients: &str) -> Self {
+        let settings = certificates.redis_settings(clients);
+        Self::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
     /// Its address as a URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}/", self.address())
     }
+
+    /// Its address for TLS as a URL.
+    ///
+    /// # Panics
+    /// If it does not listen for TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        tls_url(self.folder())
+    }
+}
+
+fn tls_url(folder: &Path) -> String {
+    let port = fs::read_to_string(folder.join("tls-port")).expect("a port for TLS");
+    format!("rediss://127.0.0.1:{}/", port.trim())
 }
 
 impl Deref for Redis {
@@ -63,6 +87,25 @@ impl RedisCluster {
     #[must_use]
     pub fn start_with(settings: &[&str]) -> Self {
         Self(Service::start("redis-cluster", settings))
+    }
+
+    /// Starts one whose nodes speak TLS with each other and listen for it, and ask nobody for certificates.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_tls(certificates: &Certificates) -> Self {
+        let settings = certificates.redis_settings("no");
+        Self::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The nodes' addresses for TLS as URLs.
+    ///
+    /// # Panics
+    /// If they do not listen for TLS.
+    #[must_use]
+    pub fn tls_urls(&self) -> Vec<String> {
+        (0..3).map(|node| tls_url(&self.folder().join(Self::name(node)))).collect()
     }
 
     /// The nodes' addresses as URLs.

@@ -1,17 +1,19 @@
 //! Where the Redis is, and how it is used.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use serde::{Deserialize, Serialize};
 
+use super::tls;
 use crate::checkpoint::CheckpointError;
 
 /// Where the Redis is, and how it is used. `prefix` and `buckets` are part of the data: whoever reads it must have the same.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisConfig {
-    /// `redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]`: one for a server; for a Redis Cluster any of its nodes, better several.
+    /// `redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]`, or `rediss://..` for TLS: one for a server; for a Redis Cluster any of its
+    /// nodes, better several.
     pub urls: Vec<String>,
     /// Whether it is a Redis Cluster.
     pub cluster: bool,
@@ -24,6 +26,12 @@ pub struct RedisConfig {
     pub timeout_ms: u64,
     /// How many replicas must have a blob or a commit before it counts, as far as so many are connected; 0 waits for none.
     pub replicas: u8,
+    /// Authorities in PEM that are believed in place of this system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate in PEM for servers that ask their clients for one.
+    pub cert_file: Option<PathBuf>,
+    /// Its key in PEM.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for RedisConfig {
@@ -35,6 +43,9 @@ impl Default for RedisConfig {
             buckets: 1,
             timeout_ms: 5000,
             replicas: 1,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
         }
     }
 }
@@ -49,6 +60,9 @@ impl fmt::Debug for RedisConfig {
             .field("buckets", &self.buckets)
             .field("timeout_ms", &self.timeout_ms)
             .field("replicas", &self.replicas)
+            .field("ca_file", &self.ca_file)
+            .field("cert_file", &self.cert_file)
+            .field("key_file", &self.key_file)
             .finish()
     }
 }
@@ -99,7 +113,8 @@ impl RedisConfig {
         if !(10..=600_000).contains(&self.timeout_ms) {
             return Err(invalid("timeout_ms", &self.timeout_ms.to_string(), "write 10 to 600000"));
         }
-        self.urls.iter().map(|url| address(url)).collect()
+        let addresses = self.urls.iter().map(|url| address(url)).collect::<Result<_, _>>()?;
+        tls::secured(self, addresses)
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -109,16 +124,17 @@ impl RedisConfig {
 
 fn address(url: &str) -> Result<ConnectionInfo, CheckpointError> {
     url.into_connection_info().map_err(|error| {
-        let reason = format!("{error}; write redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]");
+        let reason =
+            format!("{error}; write redis://[USER:PASSWORD@]HOST:PORT/[DATABASE], or rediss://.. for TLS");
         invalid("urls", &without_password(url), &reason)
     })
 }
 
-fn invalid(name: &'static str, value: &str, reason: &str) -> CheckpointError {
+pub(super) fn invalid(name: &'static str, value: &str, reason: &str) -> CheckpointError {
     CheckpointError::Invalid { name, value: value.to_owned(), reason: reason.to_owned() }
 }
 
-fn without_password(url: &str) -> String {
+pub(super) fn without_password(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}..{}", &url[..scheme + 3], &url[at..]),
         _ => url.to_owned(),

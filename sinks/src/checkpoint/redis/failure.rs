@@ -26,9 +26,25 @@ pub(super) fn failure(place: &str, error: &RedisError) -> CheckpointError {
         )
         | ErrorKind::Io
         | ErrorKind::Parse
-        | ErrorKind::ClusterConnectionNotFound => unavailable(place, &error.to_string()),
+        | ErrorKind::ClusterConnectionNotFound => match untrusted(&error.to_string()) {
+            Some(remedy) => bad(format!("{error}; {remedy}")),
+            None => unavailable(place, &error.to_string()),
+        },
         _ => answered(place, error),
     }
+}
+
+/// What to do where two do not agree on TLS, which time does not mend.
+fn untrusted(text: &str) -> Option<&'static str> {
+    if text.contains("invalid peer certificate") {
+        let remedy = "name its authority by ca_file, and give the server a certificate that has the host's name as an alternative name";
+        return Some(remedy);
+    }
+    if text.contains("received fatal alert") {
+        return Some("if it asks its clients for certificates, write cert_file and key_file");
+    }
+    text.contains("received corrupt message")
+        .then_some("it does not speak TLS there: write its port for TLS, or redis://")
 }
 
 /// Answers that the crate knows no kind for.

@@ -11,14 +11,15 @@
 use std::{collections::HashMap, time::Duration};
 
 use redis::{
-    Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind,
-    Value, cluster_routing::Slot, cmd,
+    Cmd, Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    cluster_routing::Slot, cmd,
 };
 
 use super::{
     failure::{failure, unavailable},
     scripts::Script,
     slots::{Slots, redirected},
+    tls,
 };
 use crate::checkpoint::CheckpointError;
 
@@ -265,9 +266,7 @@ impl Link {
     fn connect(&self, address: &str) -> RedisResult<Connection> {
         let seed = &self.seeds[0];
         let info = match address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?))) {
-            Some((host, port)) if self.cluster => {
-                seed.clone().set_addr(ConnectionAddr::Tcp(host.to_owned(), port))
-            }
+            Some((host, port)) if self.cluster => seed.clone().set_addr(tls::at(seed.addr(), host, port)),
             _ => seed.clone(),
         };
         let connection = redis::Client::open(info)?.get_connection_with_timeout(self.timeout)?;
@@ -316,7 +315,8 @@ impl Link {
     /// The servers, for messages.
     pub(super) fn place(&self) -> String {
         let addresses: Vec<String> = self.seeds.iter().map(|seed| seed.addr().to_string()).collect();
-        format!("Redis {}", addresses.join(", "))
+        let over = if self.seeds.iter().any(tls::is_tls) { "over TLS " } else { "" };
+        format!("Redis {over}{}", addresses.join(", "))
     }
 }
 

@@ -10,7 +10,7 @@
 //! **When the connection breaks**, it is made anew once and the call sent again, but for `push_edit`, which would add its edit
 //! twice. A server that does not answer in time is not tried again. Either way the caller gets `Unavailable`.
 //!
-//! **Limits**: Redis 6.2 or later (or what speaks the same), `maxmemory-policy noeviction`, no TLS. A fold is atomic per
+//! **Limits**: Redis 6.2 or later (or what speaks the same), `maxmemory-policy noeviction`. A fold is atomic per
 //! bucket and 1000 fields; with several buckets each of them is fenced off by itself. Dropping a hash is atomic per bucket.
 
 mod config;
@@ -23,6 +23,7 @@ mod scripts;
 mod server;
 mod slots;
 mod store;
+mod tls;
 
 use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
 pub use config::RedisConfig;

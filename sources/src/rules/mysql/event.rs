@@ -4,7 +4,7 @@ use mysql_async::{
     BinlogStream,
     binlog::{
         BinlogChecksumAlg,
-        events::{Event, EventData, RowsEventData, TableMapEvent},
+        events::{Event, EventData, GtidEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent},
     },
 };
 
@@ -12,11 +12,12 @@ use super::{
     TABLE,
     columns::Columns,
     connect::Failure,
-    position::{Gtid, log_name},
+    position::{Opening, log_name},
     row::{Row, RowChange},
     server::must_be,
     statement::{Statement, classify},
 };
+use crate::rules::document;
 
 /// MariaDB's own events, which the driver does not know.
 const MARIADB_GTID: u8 = 162;
@@ -37,8 +38,8 @@ pub(super) enum Step {
     Rotate(Option<String>, u64),
     /// The next events come without positions; they end here.
     Payload,
-    /// What comes has this name, if it is known, and is a transaction or a single statement.
-    Gtid(Option<Gtid>, bool),
+    /// A transaction, or a statement outside of one, begins.
+    Opens(Opening),
     /// Rows of the rule table.
     Rows(Vec<RowChange>),
     /// A statement.
@@ -64,10 +65,10 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
         return Err(Failure::Refused(must_be("log_bin_compress", "ON")));
     }
     match raw {
-        MARIADB_GTID => return mariadb_gtid(event),
+        MARIADB_GTID => return mariadb_opening(event),
         // The first byte says that it is committed in one go.
         PREPARED => return Ok(if event.data().first() == Some(&1) { Step::Commit } else { Step::Prepared }),
-        PAYLOAD => return Ok(Step::Payload),
+        PAYLOAD => return payload(event),
         _ => {}
     }
     let broken = |error: std::io::Error| Failure::Away(format!("event {raw} can't be read: {error}"));
@@ -76,7 +77,8 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
         Some(EventData::RotateEvent(rotate)) => {
             Ok(Step::Rotate(log_name(rotate.name_raw()), rotate.position()))
         }
-        Some(EventData::GtidEvent(_) | EventData::AnonymousGtidEvent(_)) => Ok(Step::Gtid(None, true)),
+        Some(EventData::GtidEvent(gtid)) => Ok(Step::Opens(opening(event, mysql_name(&gtid), true))),
+        Some(EventData::AnonymousGtidEvent(_)) => Ok(Step::Opens(opening(event, String::new(), true))),
         Some(EventData::QueryEvent(query)) => {
             Ok(Step::Statement(classify(query.query_raw(), TABLE, watched.database)))
         }
@@ -102,19 +104,45 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
     }
 }
 
+fn opening(event: &Event, gtid: String, alone: bool) -> Opening {
+    let header = event.header();
+    let written =
+        [&header.timestamp().to_le_bytes(), &header.server_id().to_le_bytes(), event.data()].concat();
+    let offset = u64::from(header.log_pos().saturating_sub(header.event_size()));
+    Opening { offset, digest: document::digest(&written), gtid, alone }
+}
+
 /// Sequence (8 bytes), domain (4), flags (1), the lowest of which says that a single statement follows, not a
 /// transaction: MariaDB writes no `BEGIN`.
-fn mariadb_gtid(event: &Event) -> Result<Step, Failure> {
+fn mariadb_opening(event: &Event) -> Result<Step, Failure> {
     let short = || Failure::Away("a transaction's name is too short".to_owned());
     let (sequence, rest) = event.data().split_first_chunk::<8>().ok_or_else(short)?;
     let (domain, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let flags = rest.first().ok_or_else(short)?;
-    let gtid = Gtid {
-        domain: u32::from_le_bytes(*domain),
-        server: event.header().server_id(),
-        sequence: u64::from_le_bytes(*sequence),
-    };
-    Ok(Step::Gtid(Some(gtid), flags & 1 == 1))
+    let (domain, sequence) = (u32::from_le_bytes(*domain), u64::from_le_bytes(*sequence));
+    let gtid = format!("{domain}-{}-{sequence}", event.header().server_id());
+    Ok(Step::Opens(opening(event, gtid, flags & 1 == 1)))
+}
+
+/// `UUID:NUMBER`, or `UUID:TAG:NUMBER`.
+fn mysql_name(gtid: &GtidEvent) -> String {
+    let mut name = String::new();
+    for (i, byte) in gtid.sid().iter().enumerate() {
+        let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+        name.push_str(&format!("{dash}{byte:02x}"));
+    }
+    if let Some(tag) = gtid.tag() {
+        name.push_str(&format!(":{tag}"));
+    }
+    format!("{name}:{}", gtid.gno())
+}
+
+/// The driver passes over a payload that it can't take apart, and what is in it would be lost.
+fn payload(event: &Event) -> Result<Step, Failure> {
+    match event.read_event::<TransactionPayloadEvent<'_>>() {
+        Ok(_) => Ok(Step::Payload),
+        Err(error) => Err(Failure::Gap(format!("a compressed transaction can't be read: {error}"))),
+    }
 }
 
 /// The driver leaves checksums to its users.

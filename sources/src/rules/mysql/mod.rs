@@ -12,12 +12,18 @@
 //! | `log_bin_compress` (MariaDB) | `OFF` |
 //! | `binlog_row_metadata` | best `FULL`: columns are then checked by name in every event |
 //!
+//! All else is as it may be: `gtid_mode`, `binlog_checksum`, `binlog_transaction_compression` and `binlog_row_value_options`.
+//! Tested with MariaDB 10.11 and MySQL 9.7, the latter also with what 8.x has for defaults.
+//!
 //! The engine's user needs `SELECT` on the tables, `INSERT, UPDATE` on `rule_status`, `UPDATE (live_cut, update_time)` on
 //! `rule_engine_resource`, and `REPLICATION SLAVE, REPLICATION CLIENT` (`BINLOG MONITOR` in MariaDB).
 //!
+//! **Invariant**: after a break, reading goes on only if the transaction that was read last still stands in its place.
+//! Otherwise, as on another server or one that was put back to an earlier state, all rules are read anew.
+//!
 //! **Limits**: what an XA transaction changes is found by reading all rules once it is committed, so XA is not for busy
-//! rule tables. Foreign keys that change rules by cascade are refused, since the binlog is silent
-//! about what they do.
+//! rule tables. Foreign keys that change rules by cascade are refused, since the binlog may be silent about what they do. On
+//! MySQL a snapshot waits up to 10 s for whoever holds a row of the rule table.
 
 mod background;
 mod book;

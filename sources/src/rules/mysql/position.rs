@@ -1,6 +1,6 @@
 //! Where the binlog has been read up to.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// An offset in a binlog file. File names count upwards, so positions of one server have an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,45 +34,32 @@ pub(super) fn log_name(name: &[u8]) -> Option<String> {
     (digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| name.to_owned())
 }
 
-/// The last transaction of each of MariaDB's replication domains: what tells one history of a server from another.
+/// The beginning of a transaction: what tells one history of a server's binlog from another, where that has another
+/// transaction in its place, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Gtids(BTreeMap<u32, (u32, u64)>);
-
-impl Gtids {
-    /// Reads `DOMAIN-SERVER-SEQUENCE,..`.
-    pub(super) fn parse(text: &str) -> Option<Gtids> {
-        let one = |gtid: &str| {
-            let mut parts = gtid.trim().split('-');
-            let domain = parts.next()?.parse().ok()?;
-            let server = parts.next()?.parse().ok()?;
-            let number = parts.next()?.parse().ok()?;
-            parts.next().is_none().then_some((domain, (server, number)))
-        };
-        let listed = text.split(',').filter(|gtid| !gtid.trim().is_empty());
-        listed.map(one).collect::<Option<_>>().map(Gtids)
-    }
-
-    pub(super) fn advance(&mut self, gtid: Gtid) {
-        self.0.insert(gtid.domain, (gtid.server, gtid.sequence));
-    }
+pub(super) struct Opening {
+    /// Where it is, in its file.
+    pub(super) offset: u64,
+    /// Tells it from others: all that the server wrote of it, the time of its commit included.
+    pub(super) digest: u128,
+    /// Its name, `DOMAIN-SERVER-SEQUENCE` in MariaDB and `UUID:NUMBER` in MySQL; empty if it has none.
+    pub(super) gtid: String,
+    /// A single statement follows, or a `BEGIN`; otherwise what follows is in it.
+    pub(super) alone: bool,
 }
 
-impl fmt::Display for Gtids {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (domain, (server, number))) in self.0.iter().enumerate() {
-            let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}{domain}-{server}-{number}")?;
-        }
-        Ok(())
-    }
+/// A transaction that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) file: String,
+    pub(super) opening: Opening,
 }
 
-/// One transaction's name in MariaDB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gtid {
-    pub(super) domain: u32,
-    pub(super) server: u32,
-    pub(super) sequence: u64,
+impl Mark {
+    /// Where it begins.
+    pub(super) fn position(&self) -> Position {
+        Position { file: self.file.clone(), offset: self.opening.offset }
+    }
 }
 
 #[cfg(test)]
@@ -96,14 +83,5 @@ mod tests {
         {
             assert_eq!(log_name(name), None);
         }
-    }
-
-    #[test]
-    fn gtids_are_read_and_written() {
-        let mut gtids = Gtids::parse("1-2-3,0-1-77").unwrap();
-        gtids.advance(Gtid { domain: 1, server: 9, sequence: 4 });
-        assert_eq!(gtids.to_string(), "0-1-77,1-9-4");
-        assert_eq!(Gtids::parse(""), Some(Gtids::default()));
-        assert_eq!((Gtids::parse("0-1"), Gtids::parse("x"), Gtids::parse("0-1-2-3")), (None, None, None));
     }
 }

@@ -1,16 +1,13 @@
 //! What the server is, whether its binlog can be followed, and how far it goes.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use mysql_async::{Conn, Row, Value, prelude::Queryable};
 
 use super::{
-    connect::{Failure, Fault, within},
-    position::{Gtids, Position},
+    connect::{Failure, Fault},
+    position::Position,
 };
-
-/// How long looking up a position's transactions may take: the server reads the file up to there.
-const LOOK_UP: Duration = Duration::from_secs(60);
 
 /// A server whose settings are right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,18 +59,6 @@ impl Server {
         };
         let any_case = value("lower_case_table_names").is_some_and(|v| v != "0");
         Ok(Server { mariadb, identity, server_id, any_case })
-    }
-
-    /// The transactions up to a position, where that is known: MariaDB looks it up in the file. `None` if the position is
-    /// none.
-    pub(super) async fn gtids(&self, conn: &mut Conn, at: &Position) -> Result<Option<Gtids>, Failure> {
-        if !self.mariadb {
-            return Ok(Some(Gtids::default()));
-        }
-        let query =
-            conn.exec_first::<Option<String>, _, _>("SELECT BINLOG_GTID_POS(?, ?)", (&at.file, at.offset));
-        let text = within(LOOK_UP, query).await?.flatten();
-        Ok(text.as_deref().and_then(Gtids::parse))
     }
 }
 

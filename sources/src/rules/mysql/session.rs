@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::StreamExt;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, prelude::Queryable};
+use mysql_async::{BinlogStream, BinlogStreamRequest, prelude::Queryable};
 use tokio::sync::mpsc::Sender;
 
 use super::{
@@ -84,17 +84,13 @@ impl Session {
                 "give another one, or leave it out for a random one",
             )));
         }
-        self.check_history(&mut conn, &server).await?;
         let mut settling = None;
-        let mut following = match self.following.take() {
-            Some(mut following) => {
-                following.tail.reconnected();
-                following
-            }
+        let mut following = match self.following.take().and_then(|following| following.go_on(&server)) {
+            Some(following) => following,
             None => {
-                let taken = snapshot::take(&mut conn, &self.database, &server, self.exact).await?;
+                let taken = snapshot::take(&mut conn, &self.database, self.exact).await?;
                 settling = Some(Settling { rows: taken.rows, until: taken.until });
-                let tail = Tail::new(taken.start, taken.gtids, std::mem::take(&mut self.harmless));
+                let tail = Tail::new(taken.start, std::mem::take(&mut self.harmless));
                 Following { server, columns: taken.columns, tail }
             }
         };
@@ -133,25 +129,6 @@ impl Session {
         }
     }
 
-    /// Whether the server's history is the one that was followed.
-    async fn check_history(&mut self, conn: &mut Conn, server: &Server) -> Result<(), Failure> {
-        let Some(following) = &self.following else { return Ok(()) };
-        let why = if following.server != *server {
-            Some("it is another server")
-        } else {
-            let at = following.tail.committed();
-            let gtids = server.gtids(conn, at).await?;
-            (gtids.as_ref() != Some(following.tail.gtids()))
-                .then_some("its binlog has another history, or was purged")
-        };
-        if let Some(why) = why {
-            tracing::info!(store = %self.database.label, "{why}: reading all rules");
-            // Of another history nothing is known.
-            self.following = None;
-        }
-        Ok(())
-    }
-
     /// Asks for the binlog from where reading stands, on a connection of its own.
     async fn open(&self, following: &Following) -> Result<BinlogStream, Failure> {
         let mut conn = self.database.connect().await?;
@@ -163,7 +140,7 @@ impl Session {
             // Otherwise MariaDB sends made-up statements in place of its own events.
             within(SILENCE, conn.query_drop("SET @mariadb_slave_capability = 4")).await?;
         }
-        let at = following.tail.committed();
+        let at = following.tail.at();
         let request =
             BinlogStreamRequest::new(self.server_id).with_filename(at.file.as_bytes()).with_pos(at.offset);
         within(SILENCE, conn.get_binlog_stream(request)).await
@@ -217,6 +194,15 @@ impl Settling {
 }
 
 impl Following {
+    /// In a new stream of events, if that of this server can go on from the last one.
+    fn go_on(self, server: &Server) -> Option<Following> {
+        let tail = if self.server == *server { self.tail.go_on() } else { None };
+        if tail.is_none() {
+            tracing::info!(server = %server.identity, "it can't be told what came between: reading all rules");
+        }
+        Some(Following { tail: tail?, ..self })
+    }
+
     /// The position between transactions, as text for people and for comparing.
     fn place(&self) -> String {
         let at = self.tail.committed();
@@ -224,7 +210,7 @@ impl Following {
             "server": self.server.identity,
             "file": at.file,
             "position": at.offset,
-            "gtid": self.tail.gtids().to_string(),
+            "gtid": self.tail.gtid(),
         })
         .to_string()
     }

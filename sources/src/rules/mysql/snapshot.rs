@@ -14,9 +14,9 @@ use super::{
     TABLE,
     columns::Columns,
     connect::{ANSWER, Database, Failure, within},
-    position::{Gtids, Position},
+    position::Position,
     row::Row,
-    server::{self, Server},
+    server,
 };
 
 /// How long opening a snapshot may take, waiting for transactions included.
@@ -32,24 +32,16 @@ pub(super) struct Snapshot {
     pub(super) start: Position,
     /// Up to where what comes may already be in the rows.
     pub(super) until: Position,
-    /// The transactions up to `start`.
-    pub(super) gtids: Gtids,
 }
 
 /// Takes a snapshot; `exact` asks the server for its position, if it can tell.
-pub(super) async fn take(
-    conn: &mut Conn,
-    database: &Database,
-    server: &Server,
-    exact: bool,
-) -> Result<Snapshot, Failure> {
+pub(super) async fn take(conn: &mut Conn, database: &Database, exact: bool) -> Result<Snapshot, Failure> {
     let (start, exact) = within(OPEN, open(conn, exact)).await?;
     let columns = within(ANSWER, Columns::read(conn, database)).await?;
     let rows = rows(conn).await?;
     within(ANSWER, conn.query_drop("COMMIT")).await?;
     let until = if exact { start.clone() } else { within(ANSWER, server::position(conn)).await? };
-    let gtids = server.gtids(conn, &start).await?.unwrap_or_default();
-    Ok(Snapshot { rows, columns, start, until, gtids })
+    Ok(Snapshot { rows, columns, start, until })
 }
 
 /// Opens it; where to go on from, and whether the snapshot was taken right there.

@@ -100,7 +100,7 @@ impl MysqlRules {
     }
 
     /// Where the binlog stood after the last transaction that was passed on: JSON with `server`, `file`, `position` and
-    /// `gtid`. `None` before the first poll that succeeded.
+    /// `gtid`, that transaction's name if it has one. `None` before the first poll that succeeded.
     pub fn position(&self) -> Option<String> {
         self.position.clone().filter(|_| self.started)
     }

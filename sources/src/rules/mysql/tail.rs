@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{
     connect::Failure,
     event::Step,
-    position::{Gtid, Gtids, Position},
+    position::{Mark, Opening, Position},
     row::RowChange,
     statement::Statement,
 };
@@ -21,10 +21,13 @@ pub(super) struct Tail {
     at: Position,
     /// Up to where transactions have come out.
     committed: Position,
-    gtids: Gtids,
+    /// The transaction that came out last.
+    last: Option<Mark>,
+    /// Reading again from there, and whether it is still there.
+    again: Again,
     trusts_names: bool,
     in_transaction: bool,
-    gtid: Option<Gtid>,
+    opening: Option<Opening>,
     /// Where the events that come without positions end.
     payload_end: u64,
     changes: Vec<RowChange>,
@@ -35,6 +38,18 @@ pub(super) struct Tail {
     harmless: Harmless,
 }
 
+/// A stream that goes on from an earlier one begins with the transaction that came out last: what stands in its place
+/// shows whether the server's history is still the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// It has to come next.
+    Awaited,
+    /// It is being read, and does not come out again.
+    Reading,
+    /// It is over, or there was none.
+    Over,
+}
+
 /// Names of XA transactions whose verdict does not matter.
 pub(super) type Harmless = BTreeSet<String>;
 
@@ -42,15 +57,16 @@ pub(super) type Harmless = BTreeSet<String>;
 const REMEMBERED: usize = 10_000;
 
 impl Tail {
-    /// From `start`, a position between transactions, with `gtids` before it.
-    pub(super) fn new(start: Position, gtids: Gtids, harmless: Harmless) -> Tail {
+    /// From `start`, a position between transactions.
+    pub(super) fn new(start: Position, harmless: Harmless) -> Tail {
         Tail {
             at: start.clone(),
             committed: start,
-            gtids,
+            last: None,
+            again: Again::Over,
             trusts_names: false,
             in_transaction: false,
-            gtid: None,
+            opening: None,
             payload_end: 0,
             changes: Vec::new(),
             savepoints: Vec::new(),
@@ -59,26 +75,34 @@ impl Tail {
         }
     }
 
-    /// What has been learned and holds for any position.
+    /// What has been learned and holds for any position of this history.
     pub(super) fn into_harmless(self) -> Harmless {
-        self.harmless
+        if self.again == Again::Awaited { Harmless::new() } else { self.harmless }
     }
 
-    /// The same place in a new stream of events.
-    pub(super) fn reconnected(&mut self) {
-        self.at = self.committed.clone();
+    /// Makes ready for a new stream of events, which goes on from this one; not if there would be nothing to show that it
+    /// does.
+    pub(super) fn go_on(mut self) -> Option<Tail> {
+        self.at = self.last.as_ref()?.position();
+        self.again = Again::Awaited;
         self.trusts_names = false;
         self.forget();
+        Some(self)
     }
 
-    /// Where to go on from.
+    /// Where a stream of events has to begin.
+    pub(super) fn at(&self) -> &Position {
+        &self.at
+    }
+
+    /// Up to where transactions have come out.
     pub(super) fn committed(&self) -> &Position {
         &self.committed
     }
 
-    /// The transactions before that.
-    pub(super) fn gtids(&self) -> &Gtids {
-        &self.gtids
+    /// The name of the last one, as far as it has one.
+    pub(super) fn gtid(&self) -> &str {
+        self.last.as_ref().map_or("", |last| &last.opening.gtid)
     }
 
     /// Whether everything before `position` has come out.
@@ -92,6 +116,9 @@ impl Tail {
         if end > self.at.offset && !matches!(step, Step::Rotate(..)) {
             self.at.offset = end;
         }
+        if self.again == Again::Awaited {
+            self.await_last(&step)?;
+        }
         match step {
             Step::Pass => {}
             Step::Format => {
@@ -100,21 +127,34 @@ impl Tail {
             }
             Step::Rotate(name, offset) => self.rotate(name, offset)?,
             Step::Payload => self.payload_end = end,
-            Step::Gtid(gtid, alone) => {
+            Step::Opens(opening) => {
                 // The one before was cut off, if it is still open.
                 self.forget();
-                self.gtid = gtid;
-                self.in_transaction = !alone;
+                self.in_transaction = !opening.alone;
+                self.opening = Some(opening);
             }
             Step::Rows(mut rows) => self.changes.append(&mut rows),
             Step::Statement(statement) => return self.statement(statement),
-            Step::Commit => return Ok(Some(self.commit())),
+            Step::Commit => return Ok(self.commit()),
             Step::Prepared => {
                 self.prepare();
-                return Ok(Some(self.commit()));
+                return Ok(self.commit());
             }
         }
         Ok(None)
+    }
+
+    /// At its place stands the transaction that came out last, or the history is another one.
+    fn await_last(&mut self, step: &Step) -> Result<(), Failure> {
+        match step {
+            Step::Pass | Step::Format => Ok(()),
+            Step::Rotate(..) if !self.trusts_names => Ok(()),
+            Step::Opens(opening) if self.last.as_ref().is_some_and(|last| last.opening == *opening) => {
+                self.again = Again::Reading;
+                Ok(())
+            }
+            _ => Err(Failure::Gap("the binlog has another history".to_owned())),
+        }
     }
 
     fn rotate(&mut self, name: Option<String>, offset: u64) -> Result<(), Failure> {
@@ -136,10 +176,10 @@ impl Tail {
     fn statement(&mut self, statement: Statement) -> Result<Option<Vec<RowChange>>, Failure> {
         match statement {
             Statement::Begin => self.in_transaction = true,
-            Statement::Commit => return Ok(Some(self.commit())),
+            Statement::Commit => return Ok(self.commit()),
             Statement::Rollback => {
                 self.changes.clear();
-                return Ok(Some(self.commit()));
+                return Ok(self.commit());
             }
             Statement::Savepoint(name) => {
                 self.savepoints.retain(|(known, _)| *known != name);
@@ -156,12 +196,12 @@ impl Tail {
                 }
             }
             Statement::EndPrepared(name) => self.preparing = Some(name),
-            Statement::CommitPrepared(name) if !self.harmless.remove(&name) => {
+            Statement::CommitPrepared(name) if !self.harmless.remove(&name) && self.again == Again::Over => {
                 return Err(Failure::Gap("an XA transaction that may change rules was committed".to_owned()));
             }
             Statement::RollbackPrepared(name) => {
                 self.harmless.remove(&name);
-                return Ok(Some(self.commit()));
+                return Ok(self.commit());
             }
             Statement::Table => return Err(Failure::Gap("the rule table was altered or emptied".to_owned())),
             Statement::Rows => {
@@ -172,7 +212,7 @@ impl Tail {
             }
             // Outside a transaction a statement is one.
             Statement::Other | Statement::CommitPrepared(_) if !self.in_transaction => {
-                return Ok(Some(self.commit()));
+                return Ok(self.commit());
             }
             Statement::Other | Statement::CommitPrepared(_) => {}
         }
@@ -181,28 +221,32 @@ impl Tail {
 
     /// What a prepared transaction changes is decided later; only that it concerns no rule can be told now.
     fn prepare(&mut self) {
+        let name = self.preparing.take();
         if !std::mem::take(&mut self.changes).is_empty() {
             tracing::warn!("an XA transaction changes rules; all are read anew when it is committed");
-        } else if let Some(name) = self.preparing.take()
+            // Names are used again.
+            name.map(|name| self.harmless.remove(&name));
+        } else if let Some(name) = name
             && self.harmless.len() < REMEMBERED
         {
             self.harmless.insert(name);
         }
     }
 
-    fn commit(&mut self) -> Vec<RowChange> {
-        if let Some(gtid) = self.gtid {
-            self.gtids.advance(gtid);
-        }
+    /// What the transaction changed, unless it came out before.
+    fn commit(&mut self) -> Option<Vec<RowChange>> {
         let changes = std::mem::take(&mut self.changes);
+        let again = std::mem::replace(&mut self.again, Again::Over);
         self.committed = self.at.clone();
+        let file = self.at.file.clone();
+        self.last = self.opening.take().map(|opening| Mark { file, opening });
         self.forget();
-        changes
+        (again == Again::Over).then_some(changes)
     }
 
     fn forget(&mut self) {
         self.in_transaction = false;
-        self.gtid = None;
+        self.opening = None;
         self.preparing = None;
         self.changes.clear();
         self.savepoints.clear();
@@ -210,131 +254,5 @@ impl Tail {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tail() -> Tail {
-        let mut tail = Tail::new(
-            Position { file: "b.000001".to_owned(), offset: 100 },
-            Gtids::default(),
-            Harmless::new(),
-        );
-        assert_eq!(tail.step(Step::Rotate(None, 4), 0).unwrap(), None);
-        assert_eq!(tail.step(Step::Format, 0).unwrap(), None);
-        tail
-    }
-
-    fn rows(rule: &str) -> Step {
-        Step::Rows(vec![RowChange { before: Some(rule.to_owned()), after: None }])
-    }
-
-    fn rules(changes: Option<Vec<RowChange>>) -> Vec<String> {
-        changes.unwrap().into_iter().map(|c| c.before.unwrap()).collect()
-    }
-
-    fn begin() -> Step {
-        Step::Gtid(Some(Gtid { domain: 0, server: 1, sequence: 5 }), false)
-    }
-
-    #[test]
-    fn a_transaction_comes_out_at_its_commit() {
-        let mut tail = tail();
-        tail.step(begin(), 120).unwrap();
-        assert_eq!(tail.step(rows("a"), 150).unwrap(), None);
-        assert_eq!(tail.step(rows("b"), 180).unwrap(), None);
-        assert_eq!((tail.committed().offset, tail.gtids().to_string().as_str()), (100, ""));
-        assert_eq!(rules(tail.step(Step::Commit, 200).unwrap()), ["a", "b"]);
-        assert_eq!((tail.committed().offset, tail.gtids().to_string().as_str()), (200, "0-1-5"));
-    }
-
-    #[test]
-    fn what_is_taken_back_does_not_come_out() {
-        let mut tail = tail();
-        let at = |name: &str| Step::Statement(Statement::Savepoint(name.to_owned()));
-        let back = |name: &str| Step::Statement(Statement::RollbackTo(name.to_owned()));
-        tail.step(Step::Statement(Statement::Begin), 110).unwrap();
-        for step in [rows("a"), at("x"), rows("b"), at("y"), rows("c"), back("x"), rows("d")] {
-            assert_eq!(tail.step(step, 120).unwrap(), None);
-        }
-        assert_eq!(tail.committed().offset, 100);
-        assert_eq!(rules(tail.step(Step::Statement(Statement::Commit), 130).unwrap()), ["a", "d"]);
-        tail.step(begin(), 140).unwrap();
-        tail.step(rows("a"), 150).unwrap();
-        assert!(rules(tail.step(Step::Statement(Statement::Rollback), 160).unwrap()).is_empty());
-        tail.step(begin(), 170).unwrap();
-        tail.step(rows("a"), 180).unwrap();
-        assert!(matches!(tail.step(back("x"), 190), Err(Failure::Gap(_))));
-    }
-
-    #[test]
-    fn a_transaction_that_was_cut_off_does_not_come_out() {
-        let mut tail = tail();
-        tail.step(begin(), 120).unwrap();
-        tail.step(rows("a"), 150).unwrap();
-        tail.step(Step::Rotate(Some("b.000002".to_owned()), 4), 0).unwrap();
-        tail.step(Step::Format, 60).unwrap();
-        assert_eq!(tail.committed().to_string(), "b.000002:4");
-        tail.step(begin(), 90).unwrap();
-        assert!(rules(tail.step(Step::Commit, 99).unwrap()).is_empty());
-    }
-
-    #[test]
-    fn a_name_with_a_checksum_behind_it_is_not_believed() {
-        let mut tail = tail();
-        assert!(matches!(tail.step(Step::Rotate(None, 4), 0), Err(Failure::Away(_))));
-        tail.reconnected();
-        tail.step(Step::Rotate(Some("c.999999".to_owned()), 4), 0).unwrap();
-        assert_eq!(tail.committed().to_string(), "b.000001:100");
-    }
-
-    #[test]
-    fn a_compressed_transaction_ends_where_its_payload_does() {
-        let mut tail = tail();
-        tail.step(Step::Gtid(None, true), 120).unwrap();
-        tail.step(Step::Payload, 300).unwrap();
-        tail.step(Step::Statement(Statement::Begin), 0).unwrap();
-        tail.step(rows("a"), 0).unwrap();
-        assert_eq!(rules(tail.step(Step::Commit, 0).unwrap()), ["a"]);
-        assert_eq!(tail.committed().offset, 300);
-    }
-
-    #[test]
-    fn statements_that_say_too_little_ask_for_a_snapshot() {
-        for statement in [Statement::Table, Statement::Rows] {
-            assert!(matches!(tail().step(Step::Statement(statement), 120), Err(Failure::Gap(_))));
-        }
-    }
-
-    #[test]
-    fn of_prepared_transactions_only_those_without_rules_are_known() {
-        let mut tail = tail();
-        let statement = |make: fn(String) -> Statement, name: &str| Step::Statement(make(name.to_owned()));
-        for (name, changes) in [("harmless", false), ("rules", true)] {
-            tail.step(begin(), 130).unwrap();
-            if changes {
-                tail.step(rows("a"), 140).unwrap();
-            }
-            tail.step(statement(Statement::EndPrepared, name), 145).unwrap();
-            assert!(rules(tail.step(Step::Prepared, 150).unwrap()).is_empty());
-        }
-        assert!(rules(tail.step(statement(Statement::CommitPrepared, "harmless"), 160).unwrap()).is_empty());
-        for unknown in ["harmless", "rules", "earlier"] {
-            assert!(matches!(
-                tail.step(statement(Statement::CommitPrepared, unknown), 170),
-                Err(Failure::Gap(_))
-            ));
-        }
-    }
-
-    #[test]
-    fn what_may_be_in_the_snapshot_is_passed_only_between_transactions() {
-        let mut tail = tail();
-        let until = Position { file: "b.000001".to_owned(), offset: 150 };
-        assert!(!tail.has_passed(&until));
-        tail.step(begin(), 120).unwrap();
-        tail.step(rows("a"), 170).unwrap();
-        assert!(!tail.has_passed(&until));
-        tail.step(Step::Commit, 200).unwrap();
-        assert!(tail.has_passed(&until));
-    }
-}
+#[path = "tail_tests.rs"]
+mod tests;

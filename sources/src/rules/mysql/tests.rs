@@ -140,21 +140,27 @@ fn nothing_goes_back_between_the_position_and_the_snapshot() {
 /// A transaction that is in the binlog and not visible yet: the server waits for a replica that does not come.
 #[test]
 fn a_transaction_that_is_logged_and_not_visible_yet_is_not_lost() {
-    let server = Mysql::start_with(&["--rpl-semi-sync-master-wait-point=AFTER_SYNC"]);
+    let server = Mysql::start_with(&["--loose-rpl-semi-sync-master-wait-point=AFTER_SYNC"]);
     migrate(server.url()).unwrap();
+    let role = if server.is_mariadb() {
+        "master"
+    } else {
+        server.execute("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'");
+        "source"
+    };
     for (n, exact) in [(2, false), (3, true)] {
         server.execute(&pair(n - 1));
-        server.execute("SET GLOBAL rpl_semi_sync_master_timeout = 4000");
-        server.execute("SET GLOBAL rpl_semi_sync_master_enabled = ON");
-        let before = server.query("SHOW MASTER STATUS");
+        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_timeout = 4000"));
+        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = ON"));
+        let before = server.query("SHOW BINARY LOGS");
         thread::scope(|scope| {
             let writer = scope.spawn(|| server.execute(&pair(n)));
-            wait("it is logged", || server.query("SHOW MASTER STATUS") != before);
+            wait("it is logged", || server.query("SHOW BINARY LOGS") != before);
             let seen = server.query("SELECT rule_json FROM rule_engine_resource WHERE rule_id = 'a'");
             assert_eq!(number(&seen[0]), n - 1, "it was to be invisible");
             follow(MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap(), |seen| seen == n);
             writer.join().unwrap();
         });
-        server.execute("SET GLOBAL rpl_semi_sync_master_enabled = OFF");
+        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = OFF"));
     }
 }
