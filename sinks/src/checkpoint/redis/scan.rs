@@ -1,6 +1,11 @@
 //! Reading everything in portions: the fields of a hash, the keys of the prefix.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    panic::resume_unwind,
+    sync::mpsc::{self, SyncSender},
+    thread,
+};
 
 use redis::{Value, cmd};
 
@@ -13,6 +18,8 @@ use crate::checkpoint::CheckpointError;
 
 /// How many entries a server looks at in one piece.
 const PORTION: usize = 1000;
+/// Portions that wait to be handed on.
+const AHEAD: usize = 4;
 
 impl RedisCheckpoints {
     /// The keys that begin with this after the prefix, on all masters.
@@ -38,11 +45,25 @@ impl RedisCheckpoints {
         Ok(found)
     }
 
+    /// A thread asks for portions ahead of what is handed on, so that the server and this side work at the same time.
     pub(super) fn scan_hash(
         &mut self,
         hash: &str,
         each: &mut dyn FnMut(&str, &str),
     ) -> Result<(), CheckpointError> {
+        let place = self.link.place();
+        thread::scope(|scope| {
+            let (to, portions) = mpsc::sync_channel(AHEAD);
+            let asking = scope.spawn(move || self.ask_for_entries(hash, &to));
+            for (key, entries) in portions {
+                hand_on(&entries, &format!("{key} at {place}"), each)?;
+            }
+            asking.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Ends early if nobody takes the entries any more.
+    fn ask_for_entries(&mut self, hash: &str, to: &SyncSender<Entries>) -> Result<(), CheckpointError> {
         for bucket in 0..self.keys.buckets() {
             let key = self.keys.hash(hash, bucket);
             let mut cursor = 0;
@@ -51,11 +72,8 @@ impl RedisCheckpoints {
                 command.arg(&key).arg(cursor).arg("COUNT").arg(PORTION);
                 let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
                 let (next, entries): (u64, Vec<Value>) = self.read(&key, answer)?;
-                for entry in entries.chunks_exact(2) {
-                    let (field, text) = (self.text(&key, &entry[0])?, self.text(&key, &entry[1])?);
-                    if let Some(field) = restored(field) {
-                        each(field, text);
-                    }
+                if to.send((key.clone(), entries)).is_err() {
+                    return Ok(());
                 }
                 cursor = next;
                 if cursor == 0 {
@@ -65,12 +83,25 @@ impl RedisCheckpoints {
         }
         Ok(())
     }
+}
 
-    fn text<'v>(&self, key: &str, value: &'v Value) -> Result<&'v str, CheckpointError> {
-        let text = if let Value::BulkString(bytes) = value { std::str::from_utf8(bytes).ok() } else { None };
-        text.ok_or_else(|| CheckpointError::Format {
-            place: format!("{key} at {}", self.link.place()),
-            reason: format!("{value:?} is not UTF-8; delete the field (HDEL), or the key and restart"),
-        })
+/// Fields and texts of a key, in turn.
+type Entries = (String, Vec<Value>);
+
+fn hand_on(entries: &[Value], place: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError> {
+    for entry in entries.chunks_exact(2) {
+        let (field, text) = (text(place, &entry[0])?, text(place, &entry[1])?);
+        if let Some(field) = restored(field) {
+            each(field, text);
+        }
     }
+    Ok(())
+}
+
+fn text<'v>(place: &str, value: &'v Value) -> Result<&'v str, CheckpointError> {
+    let text = if let Value::BulkString(bytes) = value { std::str::from_utf8(bytes).ok() } else { None };
+    text.ok_or_else(|| CheckpointError::Format {
+        place: place.to_owned(),
+        reason: format!("{value:?} is not UTF-8; delete the field (HDEL), or the key and restart"),
+    })
 }
