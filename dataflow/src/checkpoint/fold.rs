@@ -1,4 +1,5 @@
-//! The folder: a thread of process 0 that folds committed blobs into readable state, one checkpoint after the other.
+//! The folder: a thread of process 0 that folds committed blobs into readable state, in the order of their checkpoints, and several
+//! checkpoints together where there is much to fold.
 //!
 //! **Invariant**: what failed because the store was away is done again only if the store still has the commit: one that came
 //! back with an older commit would get state of a later one. The process then ends instead, and the cluster restarts from what
@@ -7,7 +8,12 @@
 //! **Limit**: a store that goes back while a call is under way, and is there again before the connection has noticed, is not told
 //! apart from one whose connection broke.
 
-use std::{collections::BTreeMap, sync::mpsc, thread};
+use std::{
+    collections::BTreeMap,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use operators::state::Delta;
 use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
@@ -15,7 +21,11 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 use super::{BlobRef, blob, fail, fail_point::reach, keeper::listed, persist};
 
 /// Bytes of blobs that are folded together, as they are stored.
-const GROUP: u64 = 4 << 20;
+const GROUP: u64 = 32 << 20;
+/// The folder rests so many times as long as it has worked: what changes often is then folded once for several checkpoints.
+const REST: u32 = 9;
+/// But no longer than that.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Hashes changed by one call.
 const HASHES: usize = 16;
 
@@ -51,9 +61,13 @@ impl Folder {
     }
 
     fn run(&mut self, work: &mpsc::Receiver<Work>, folded: &mpsc::Sender<u64>) {
-        for Work { n, blobs, dropped } in work {
+        let mut rest = Instant::now();
+        while let Some(works) = gather(work, rest) {
+            let begun = Instant::now();
+            let n = works.iter().map(|work| work.n).max().unwrap_or(0);
+            let blobs: Vec<BlobRef> = works.iter().flat_map(|work| work.blobs.iter().cloned()).collect();
             groups(&blobs).into_iter().for_each(|group| self.fold(n, group));
-            for name in &dropped {
+            for name in works.iter().flat_map(|work| &work.dropped) {
                 reach("drop:before");
                 self.keep_on(n, "dropping state", |store, generation| store.drop_hash(generation, name));
                 reach("drop:after");
@@ -62,6 +76,7 @@ impl Folder {
             if folded.send(n).is_err() {
                 return;
             }
+            rest = Instant::now() + (begun.elapsed() * REST).min(LONGEST_REST);
         }
     }
 
@@ -110,6 +125,15 @@ impl Folder {
     }
 }
 
+/// The next work, with all that comes before the rest is over.
+fn gather(work: &mpsc::Receiver<Work>, rest: Instant) -> Option<Vec<Work>> {
+    let mut works = vec![work.recv().ok()?];
+    while let Ok(next) = work.recv_timeout(rest.saturating_duration_since(Instant::now())) {
+        works.push(next);
+    }
+    Some(works)
+}
+
 /// Cuts blobs into groups that do not hold too much at once.
 fn groups(blobs: &[BlobRef]) -> Vec<&[BlobRef]> {
     let (mut groups, mut rest) = (Vec::new(), blobs);
@@ -137,8 +161,9 @@ pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<()
 /// The changes by state name, in their order.
 fn by_hash(deltas: &[Delta]) -> BTreeMap<&str, Vec<FieldChange<'_>>> {
     let mut hashes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for change in deltas.iter().flat_map(Delta::changes) {
-        hashes.entry(change.name).or_default().push((change.key, change.text));
+    let named = deltas.iter().flat_map(Delta::by_name);
+    for (name, changes) in named.filter(|(_, changes)| !changes.is_empty()) {
+        hashes.entry(name).or_default().extend(changes);
     }
     hashes
 }
@@ -149,6 +174,19 @@ mod tests {
 
     fn blob(bytes: u64) -> BlobRef {
         BlobRef { name: format!("ckpt:{bytes}"), digest: 0, bytes, triggers: false }
+    }
+
+    #[test]
+    fn what_waits_is_folded_together() {
+        let (to, work) = mpsc::channel();
+        let of = |n| Work { n, blobs: Vec::new(), dropped: Vec::new() };
+        (1..=3).for_each(|n| to.send(of(n)).unwrap());
+        let numbers = |works: Vec<Work>| works.iter().map(|work| work.n).collect::<Vec<_>>();
+        assert_eq!(gather(&work, Instant::now()).map(numbers), Some(vec![1, 2, 3]));
+        to.send(of(4)).unwrap();
+        drop(to);
+        assert_eq!(gather(&work, Instant::now()).map(numbers), Some(vec![4]));
+        assert!(gather(&work, Instant::now()).is_none());
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -36,8 +37,8 @@ use crate::{
 const SLICE: u64 = 4_096;
 /// States saved in one go.
 const SAVED: usize = 8_192;
-/// Most keys looked at per epoch for state that can go.
-const SWEEP: usize = 2_000;
+/// Least and most keys looked at per epoch for state that can go.
+const SWEEP: RangeInclusive<usize> = 64..=2_000;
 /// All keys are looked at within about so many epochs, if there are few enough.
 const ROUND: usize = 1_000;
 
@@ -450,8 +451,8 @@ impl<C: Clone> Schedule<C> {
                 }
             }
             entry.remove();
-            self.evaluator.sweep((self.evaluator.keys() / ROUND + 1).min(SWEEP));
-            self.evict(SWEEP);
+            self.evaluator.sweep((self.evaluator.keys() / ROUND).clamp(*SWEEP.start(), *SWEEP.end()));
+            self.evict(*SWEEP.end());
         }
         true
     }

@@ -52,13 +52,25 @@ impl Delta {
 
     /// All changes, in their order.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.numbered().map(|(_, change)| change)
+    }
+
+    /// The changes of each name, as keys and texts, in their order.
+    pub fn by_name(&self) -> impl Iterator<Item = (&str, Vec<(&str, Option<&str>)>)> {
+        let mut groups = vec![Vec::new(); self.names.len()];
+        self.numbered().for_each(|(name, change)| groups[name].push((change.key, change.text)));
+        self.names.iter().map(String::as_str).zip(groups)
+    }
+
+    /// Changes with the number of their name. What does not hold together is left out.
+    fn numbered(&self) -> impl Iterator<Item = (usize, Change<'_>)> {
         let mut start = 0;
         self.changes.iter().filter_map(move |flat| {
             let key = self.bytes.get(start..flat.key_end as usize);
             let text = self.bytes.get(flat.key_end as usize..flat.text_end as usize);
             start = flat.text_end as usize;
             let name = self.names.get(flat.name as usize)?;
-            Some(Change { name, key: key?, text: text.filter(|_| !flat.deleted) })
+            Some((flat.name as usize, Change { name, key: key?, text: text.filter(|_| !flat.deleted) }))
         })
     }
 
@@ -94,5 +106,8 @@ mod tests {
             delta.changes().collect::<Vec<_>>(),
             [change("r:a:1", "重庆", Some("3")), change("r:b:1", "", None), change("r:a:1", "k", Some(""))]
         );
+        let by_name: Vec<_> = delta.by_name().collect();
+        assert_eq!(by_name[0], ("r:a:1", vec![("重庆", Some("3")), ("k", Some(""))]));
+        assert_eq!(by_name[1], ("r:b:1", vec![("", None)]));
     }
 }

@@ -36,6 +36,13 @@ fn percentile(delays: &mut [i64], percent: usize) -> i64 {
     delays.get(delays.len() * percent / 100).copied().unwrap_or(0)
 }
 
+/// The least and the greatest.
+fn range(mut cores: Vec<f64>) -> String {
+    cores.sort_by(f64::total_cmp);
+    let [first, .., last] = &cores[..] else { return "-".to_owned() };
+    format!("{first:.2} to {last:.2}")
+}
+
 impl Bench<'_> {
     /// From the producer's clock at sending to a consumer's at receiving the trigger.
     pub(super) fn latency(&self) -> Result<Table, Error> {
@@ -53,7 +60,7 @@ impl Bench<'_> {
             |running: &Running| services.map(|(_, pid)| if pid == 0 { running.cpu() } else { cpu_of(pid) });
         let receiver = self.receive(&format!("{name}-triggers"))?;
         let (producer, topic) = (self.producer()?, format!("{name}-events"));
-        let (before, begun) = (cpu(&running), Instant::now());
+        let (before, each, begun) = (cpu(&running), running.cpu_of_each(), Instant::now());
         let mut lines = self.plan.workload.event_lines();
         let mut sent = 0u64;
         'load: while begun.elapsed() < self.plan.length {
@@ -68,6 +75,8 @@ impl Bench<'_> {
         }
         producer.flush(WITHIN).map_err(wrong)?;
         let (took, after) = (begun.elapsed().as_secs_f64(), cpu(&running));
+        let each =
+            running.cpu_of_each().iter().zip(each).map(|(after, before)| (after - before) / took).collect();
         running.until("all events are read", |r| Ok(r.metric("strateye_events_total")? >= sent as f64))?;
         let delays = receiver.join().map_err(|_| wrong("the consumer panicked"))?;
         let mut fired: Vec<i64> = delays.iter().map(|delay| delay.fired).collect();
@@ -81,11 +90,14 @@ impl Bench<'_> {
             "received p50",
             "p99",
             "engine",
+            "each process",
             "kafka",
             "redis",
             "mariadb",
         ]);
-        let cores = (0..services.len()).map(|i| format!("{:.2}", (after[i] - before[i]) / took));
+        let mut cores: Vec<String> =
+            (0..services.len()).map(|i| format!("{:.2}", (after[i] - before[i]) / took)).collect();
+        cores.insert(1, range(each));
         let figures = [sent as f64 / took, delays.len() as f64].map(whole);
         let row = [format!("{} processes", self.plan.processes)].into_iter().chain(figures);
         let delays =

@@ -122,8 +122,12 @@ impl Running {
 
     /// User and system seconds of the supervisor and its processes.
     pub(super) fn cpu(&self) -> f64 {
-        let mine = self.child.id();
-        strateye_tests::command::children(mine).into_iter().chain([mine]).map(cpu_of).sum()
+        cpu_of(self.child.id()) + self.cpu_of_each().iter().sum::<f64>()
+    }
+
+    /// The same of each process but the supervisor.
+    pub(super) fn cpu_of_each(&self) -> Vec<f64> {
+        strateye_tests::command::children(self.child.id()).into_iter().map(cpu_of).collect()
     }
 }
 

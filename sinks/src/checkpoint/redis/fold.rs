@@ -1,6 +1,6 @@
 //! Changes of hashes, cut into script calls that are pipelined.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::{
     RedisCheckpoints,
