@@ -94,7 +94,7 @@ impl Edit {
     }
 }
 
-/// Edits of every kind, but for rules with timers, whose outcome around an edit hangs on when exactly the clock was applied.
+/// Edits of every kind, none of which leads back to where an earlier one led: the log does not tell which time counts. Not of rules with timers, whose outcome around an edit hangs on when exactly the clock was applied.
 fn edits() -> Vec<Edit> {
     vec![
         Edit::new("spender", 2, "live", |rule| rule["when"] = json!("sum.sum > 250 && top.avg > 50")),
@@ -110,7 +110,6 @@ fn edits() -> Vec<Edit> {
         Edit::new("spender", 2, "paused", |_| {}),
         Edit::new("busy", 3, "live", |rule| rule["conditions"][0]["window"] = json!({"last": "6s"})),
         Edit::new("device", 2, "live", |rule| rule["trigger"] = json!({"event": {"id": ["pay", "cart"]}})),
-        Edit::new("spender", 2, "live", |_| {}),
     ]
 }
 
