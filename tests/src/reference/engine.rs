@@ -220,8 +220,8 @@ impl Run<'_> {
             if state.firings.iter().filter(counted).count() >= limit.times {
                 return;
             }
+            state.firings.push(at);
         }
-        state.firings.push(at);
         let values: Map<String, Json> = rule
             .conditions
             .iter()
