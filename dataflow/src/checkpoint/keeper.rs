@@ -403,10 +403,12 @@ impl Keeping {
 
     fn commit(&mut self, snapshot: Snapshot) {
         while self.behind() > BEHIND {
-            self.renew();
-            // Two threads work meanwhile; the lease has to be prolonged, whichever is done first.
-            thread::sleep(RETRY);
+            // The folder's word ends the wait; the publisher's shows at the next look.
+            if let Ok(n) = self.folder.recv_timeout(RETRY) {
+                self.note_folded(n);
+            }
             self.folded();
+            self.renew();
         }
         let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, took } = snapshot;
         let (rules, unused) = self.write_rules(rules, n);
@@ -516,15 +518,19 @@ impl Keeping {
     /// Takes in what was folded.
     fn folded(&mut self) {
         while let Ok(n) = self.folder.try_recv() {
-            let now = Instant::now();
-            for followed in self.listed.iter_mut().filter(|f| f.listed.n <= n) {
-                followed.folded.get_or_insert(now);
-            }
-            self.dropped.retain(|dropped| dropped.n > n);
-            self.folded = n;
+            self.note_folded(n);
         }
         let through = if self.store.is_one_log() { self.vouched } else { self.folded_through() };
         self.gauge.lock().unwrap_or_else(PoisonError::into_inner).folded = through;
+    }
+
+    fn note_folded(&mut self, n: u64) {
+        let now = Instant::now();
+        for followed in self.listed.iter_mut().filter(|f| f.listed.n <= n) {
+            followed.folded.get_or_insert(now);
+        }
+        self.dropped.retain(|dropped| dropped.n > n);
+        self.folded = n;
     }
 
     /// All checkpoints up to this one are folded.

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -114,11 +115,14 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
         bar.set_style(style);
     }
     thread::scope(|scope| {
-        let replay = scope.spawn(|| dead_letters::replay(file, sink));
-        while !replay.is_finished() {
+        let (ending, ended) = mpsc::channel::<()>();
+        let replay = scope.spawn(move || {
+            // Dropped at the end, which wakes the drawing.
+            let _ending = ending;
+            dead_letters::replay(file, sink)
+        });
+        while ended.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
             bar.set_position(sink.settled());
-            // How often the bar is drawn.
-            thread::sleep(DRAW);
         }
         bar.finish_and_clear();
         replay.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

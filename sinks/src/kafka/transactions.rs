@@ -153,6 +153,7 @@ impl KafkaTransactions {
                 {
                     tracing::warn!(number, reason = last, "a transaction was aborted; it is tried again");
                     self.certain = false;
+                    // What made the broker give it up (a fail-over, mostly) passes without a word.
                     thread::sleep(PAUSE);
                 }
                 failure => return Err(self.report(failure, &deadline, "publishing")),
@@ -283,6 +284,7 @@ impl KafkaTransactions {
         if deadline.is_over() {
             return Err(Failure::Abort { last: format!("{what}: {last}"), code: None });
         }
+        // The client says that another call may do it, and not when.
         thread::sleep(PAUSE);
         Ok(())
     }

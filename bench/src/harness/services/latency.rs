@@ -70,7 +70,7 @@ impl Bench<'_> {
                 send(&producer, &topic, &stamped(&line, now())?)?;
                 sent += 1;
             }
-            // The load's pace.
+            // The load's pace: an open loop sends what is due whether or not the engine keeps up.
             thread::sleep(GRAIN);
         }
         producer.flush(WITHIN).map_err(wrong)?;

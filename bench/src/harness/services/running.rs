@@ -107,7 +107,7 @@ impl Running {
             if Instant::now() > until {
                 return Err(wrong(format!("waited in vain until {what}; its last words: {:#?}", self.seen)));
             }
-            // Between two looks; figures are sent twice a second.
+            // Between two looks: nothing is told of by the engine unasked, and its figures are new twice a second.
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())

@@ -49,7 +49,8 @@ fn accept(listener: &UnixListener, most: usize, closing: &AtomicBool, inputs: &S
             return;
         }
         let Ok(stream) = connection else {
-            // Out of file descriptors, most likely. The children try again only by being restarted.
+            // Out of file descriptors, most likely: accepting at once would fail as often as it could be called, and the system tells
+            // nobody when one is free. The children try again only by being restarted.
             thread::sleep(Duration::from_millis(50));
             continue;
         };
