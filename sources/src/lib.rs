@@ -3,7 +3,7 @@
 //! | module | reads | from |
 //! | --- | --- | --- |
 //! | [`events`] | raw records, in batches of one partition | a JSONL file, stdin, the built-in generator, Kafka |
-//! | [`rules`] | what changed in the set of rules | a folder of documents, an `SQLite` store |
+//! | [`rules`] | what changed in the set of rules | a folder of documents, an `SQLite` store, tables of `MySQL` |
 //! | [`calculators`] | scripts that rules name | a folder of `NAME.rhai` |
 //! | [`profiles`] | the people a crowd query selects | a JSONL file |
 //!
@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod calculators;
+pub mod contained;
 pub mod error;
 pub mod events;
 pub mod profiles;

@@ -30,19 +30,12 @@ pub(super) fn is_final(code: Option<i32>) -> bool {
 /// timely keeps this prefix for programs that, like this one, look for it.
 const TIMELY_PEER_LOST: &str = "timely communication error";
 
-/// Makes any panic in any thread end the process with `code`, or with [`PEER_LOST`] if timely lost a peer.
-///
-/// Panics that are caught on purpose need [`install_panic_exit_unless`].
+/// Makes any panic in any thread end the process with `code`, or with [`PEER_LOST`] if timely lost a peer; except one that is
+/// [contained](sources::contained), which the hook that was there before tells.
 pub fn install_panic_exit(code: i32) {
-    install_panic_exit_unless(code, || false);
-}
-
-/// As [`install_panic_exit`], except where `contained` says that this thread will catch the panic itself: then the
-/// hook that was there before runs.
-pub fn install_panic_exit_unless(code: i32, contained: impl Fn() -> bool + Send + Sync + 'static) {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if contained() {
+        if sources::contained::is_contained() {
             previous(info);
         } else {
             end(code, info);

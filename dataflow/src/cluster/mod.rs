@@ -87,7 +87,7 @@ pub use bootstrap::{BootstrapError, Missing};
 pub use child::{ChildError, ChildLink, MessageSender};
 pub use claim::Mismatch;
 pub use control::Order;
-pub use exit::{FINAL, PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit, install_panic_exit_unless};
+pub use exit::{FINAL, PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit};
 pub use membership::{Membership, MembershipError, Transport};
 pub use run_directory::RunDirectoryError;
 pub use secret::{Secret, SecretError};

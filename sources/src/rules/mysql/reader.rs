@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     thread,
     time::{Duration, Instant},
 };
@@ -18,7 +17,7 @@ use super::{
     row::{Row, RowChange},
     session::Session,
 };
-use crate::SourceError;
+use crate::{SourceError, contained::contain};
 
 /// The first pause before another attempt, and the longest.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -53,7 +52,8 @@ pub(super) fn start(session: Session) -> Result<(), SourceError> {
     let run = move || {
         let sender = reader.session.sender.clone();
         loop {
-            let attempt = AssertUnwindSafe(|| {
+            // The driver does not expect an event to be cut off.
+            let attempt = contain(|| {
                 runtime.block_on(async {
                     tokio::select! {
                         () = sender.closed() => None,
@@ -61,11 +61,10 @@ pub(super) fn start(session: Session) -> Result<(), SourceError> {
                     }
                 })
             });
-            let ended = match catch_unwind(attempt) {
-                Ok(None) => true,
-                Ok(Some(())) => false,
-                // The driver does not expect an event to be cut off.
-                Err(_) => {
+            let ended = match attempt {
+                Some(None) => true,
+                Some(Some(())) => false,
+                None => {
                     reader.failures += 1;
                     tracing::warn!("an event could not be read; connecting again");
                     false
