@@ -19,3 +19,4 @@ mod logged;
 mod panics;
 pub mod run;
 pub mod telemetry;
+mod threads;

@@ -11,7 +11,6 @@
 use std::{
     collections::BTreeMap,
     sync::mpsc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use operators::state::Delta;
 use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 
 use super::{BlobRef, blob, fail, fail_point::reach, keeper::listed, persist};
+use crate::threads;
 
 /// Bytes of blobs that are folded together, as they are stored.
 const GROUP: u64 = 32 << 20;
@@ -55,7 +55,7 @@ impl Folder {
         let (folded, from) = mpsc::channel();
         if let Some(store) = store {
             let mut folder = Folder { store, generation };
-            thread::spawn(move || folder.run(&work, &folded));
+            threads::spawn("state:fold", move || folder.run(&work, &folded));
         }
         (to, from)
     }

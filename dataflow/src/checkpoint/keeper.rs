@@ -27,7 +27,10 @@ use super::{
     persist,
     publish::{Batch, Publisher},
 };
-use crate::run::remembered::{self, Remembered};
+use crate::{
+    run::remembered::{self, Remembered},
+    threads,
+};
 
 /// The lease is prolonged this often.
 const RENEW: Duration = Duration::from_secs(2);
@@ -226,7 +229,7 @@ fn open_on(
     if let Some(manifest) = manifest {
         keeping.resume(manifest);
     }
-    thread::spawn(move || keeping.run(&snapshots_from, &done_to, &corrections_to));
+    threads::spawn("state:keep", move || keeping.run(&snapshots_from, &done_to, &corrections_to));
     Ok(Some(Opened {
         keeper: Keeper { snapshots, done, corrections, corrected, first, gauge },
         start,

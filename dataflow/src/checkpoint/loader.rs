@@ -9,7 +9,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    thread,
     time::Duration,
 };
 
@@ -18,6 +17,7 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use timely::scheduling::SyncActivator;
 
 use super::persist;
+use crate::threads;
 
 /// Keys read in one call.
 const BATCH: usize = 512;
@@ -41,7 +41,7 @@ pub fn start(store: Box<dyn CheckpointStore>, away: Arc<AtomicBool>) -> StoreLoa
     let (wanted, from) = mpsc::channel();
     let shared = Arc::new(Shared::default());
     let reading = Reading { store, away, shared: Arc::clone(&shared) };
-    thread::spawn(move || reading.run(&from));
+    threads::spawn("state:load", move || reading.run(&from));
     StoreLoader { wanted, shared }
 }
 
@@ -155,7 +155,7 @@ mod tests {
         let mut loaded = Vec::new();
         while loaded.len() < asked.len() && Instant::now() < until {
             loaded.extend(loader.loaded());
-            thread::yield_now();
+            std::thread::yield_now();
         }
         let texts = |wanted: &Wanted| -> Vec<(usize, String)> {
             let found: Vec<_> = loaded.iter().filter(|l| l.wanted == *wanted).collect();

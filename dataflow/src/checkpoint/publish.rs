@@ -10,19 +10,17 @@
 //! again, under later numbers and with the same trigger ids. Then each trigger is visible at least once, and whoever must not
 //! act twice drops repeats by id.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
-    thread,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+    mpsc,
 };
 
 use operators::model::trigger::Fired;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{BlobRef, blob, fail, fail_point::reach, fold::is_committed, keeper::listed, persist};
+use crate::threads;
 
 /// Publishes the triggers of checkpoints.
 pub trait Transactions: Send {
@@ -70,7 +68,7 @@ impl Publisher {
         // Bounded by the keeper, which commits nothing while too much is unpublished.
         let (batches, from) = mpsc::channel::<Batch>();
         let done = Arc::clone(&published);
-        thread::spawn(move || {
+        threads::spawn("state:publish", move || {
             for Batch { n, blobs } in from {
                 if n > done.load(Ordering::SeqCst) {
                     reach("publish:before");

@@ -4,10 +4,7 @@
 //! capability until its share is read, at the last epoch announced, so that the frontier shows both: that the cluster
 //! lives, and when all state is there.
 
-use std::{
-    sync::{Arc, mpsc},
-    thread,
-};
+use std::sync::{Arc, mpsc};
 
 use operators::{
     ops::{Shelf, Signal, Start, Stored, evaluating::StateNames},
@@ -28,6 +25,7 @@ use timely::{
 };
 
 use super::{State, blob, fail, fail_point::reach, persist};
+use crate::threads;
 
 /// States handed on at once.
 const BATCH: usize = 2_048;
@@ -100,7 +98,7 @@ fn read(
     wake: SyncActivator,
 ) -> mpsc::Receiver<Vec<Stored>> {
     let (to, from) = mpsc::sync_channel(QUEUE);
-    thread::spawn(move || {
+    threads::spawn("state:restore", move || {
         let names = StateNames::of(&book);
         let mut out = Out { to, wake, names, book, batch: Vec::new() };
         let store = persist("restoring", || state.open());

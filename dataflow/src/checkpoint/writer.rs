@@ -3,13 +3,10 @@
 //!
 //! What waits in its queue is one checkpoint at most, since the next is not begun before this one is committed.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
-    thread,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+    mpsc,
 };
 
 use operators::ops::{Part, Saver, Signal};
@@ -32,7 +29,7 @@ use super::{
     fail_point::reach,
     persist,
 };
-use crate::run::report::Report;
+use crate::{run::report::Report, threads};
 
 /// Takes a worker's parts; `evaluate` has it.
 pub struct Writer {
@@ -61,7 +58,7 @@ pub fn start(store: Box<dyn CheckpointStore>, worker: usize, holds_triggers: boo
         wake: Mutex::new(None),
     });
     let written = Written { shared: Arc::clone(&shared) };
-    thread::spawn(move || write(store, worker, &from, &shared));
+    threads::spawn("state:write", move || write(store, worker, &from, &shared));
     (Writer { parts, holds_triggers }, written)
 }
 

@@ -21,6 +21,7 @@ use crate::{
     cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
     run::job::Job,
     telemetry::Board,
+    threads,
 };
 
 /// Environment variable that names the file with the job.
@@ -90,7 +91,7 @@ fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
         iterator::Signals,
     };
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::failed)?;
-    std::thread::spawn(move || {
+    threads::spawn("signals", move || {
         if signals.forever().next().is_some() {
             // If it is over already, there is nothing to stop.
             let _ = handle.request_stop();

@@ -25,6 +25,7 @@ use crate::{
         process::{self, Surroundings},
     },
     telemetry::Expected,
+    threads,
 };
 
 #[derive(Debug, Args)]
@@ -88,7 +89,7 @@ impl WorkerArgs {
         let mut signals =
             signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
                 .map_err(CliError::failed)?;
-        std::thread::spawn(move || {
+        threads::spawn("signals", move || {
             signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
         });
         let ticks = Arc::new(AtomicU64::new(0));

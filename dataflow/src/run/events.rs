@@ -17,7 +17,6 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, TryRecvError},
     },
-    thread,
     time::Duration,
 };
 
@@ -43,6 +42,7 @@ use timely::{
 };
 
 use super::report::Report;
+use crate::threads;
 
 /// Batches between a reading thread and its worker.
 const QUEUE: usize = 16;
@@ -177,7 +177,7 @@ impl Intake {
                 let (to, from) = mpsc::sync_channel(QUEUE);
                 self.from = Some(from);
                 if let Some((open, reader)) = self.thread.take() {
-                    thread::spawn(move || {
+                    threads::spawn("events:read", move || {
                         reader.run(open, &start, &to, &wake);
                         drop(to);
                         // The worker may be gone; then nobody waits.

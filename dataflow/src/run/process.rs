@@ -45,6 +45,7 @@ use super::{
 use crate::{
     checkpoint::{self, Keeper, Opened, Publisher, loader, writer},
     cluster::{self, ClusterError, Membership},
+    threads,
 };
 
 /// Without progress of the dataflow for so long, the process stops its heartbeat, and the supervisor restarts the cluster.
@@ -277,7 +278,7 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
         effects: effects_from,
         news: News { reporter: around.reporter.clone(), rules: rules.clone() },
     };
-    let feed = thread::spawn(move || feed::run(feed));
+    let feed = threads::spawn("rules:feed", move || feed::run(feed));
     Ok((First { start: Arc::new(start), keeper, changes, effects, rules }, feed))
 }
 

@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    thread,
 };
 
 use operators::{
@@ -15,6 +14,8 @@ use operators::{
     rule::book::{Applied, Catalog, ChangeSet},
 };
 use timely::scheduling::SyncActivator;
+
+use crate::threads;
 
 /// Books made and being made; one per process.
 #[derive(Clone)]
@@ -40,7 +41,7 @@ impl Books {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (work, asked) = mpsc::sync_channel::<Arc<ChangeSet>>(4);
         let books = Arc::clone(&shared);
-        thread::spawn(move || {
+        threads::spawn("rules:build", move || {
             let mut catalog = Catalog::default();
             for set in asked {
                 let applied = Arc::new(catalog.apply(&set));
