@@ -11,6 +11,7 @@ mod engine;
 mod fail_points;
 mod future;
 mod idle;
+mod large;
 mod load;
 mod memory;
 mod older;

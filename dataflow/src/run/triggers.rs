@@ -2,6 +2,8 @@
 //!
 //! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does, as whoever is
 //! called would act.
+//!
+//! A trigger that is too large for its topic is left out and told in the log: it would be as large whenever it was sent again.
 
 use std::cell::{Cell, RefCell};
 
@@ -72,7 +74,8 @@ pub enum TriggerError {
 enum Open {
     /// And how many were written.
     Lines(RefCell<LineSink>, Cell<u64>),
-    Kafka(KafkaSink),
+    /// And how many were left out.
+    Kafka(KafkaSink, Cell<u64>),
     Webhook(WebhookSink),
     /// Published with checkpoints, not from here.
     Committed,
@@ -92,7 +95,7 @@ impl TriggerSinks {
             let open = match &destination.to {
                 _ if destination.is_committed() => Open::Committed,
                 To::Lines(output) => Open::Lines(RefCell::new(output.open()?), Cell::new(0)),
-                To::Kafka(config) => Open::Kafka(KafkaSink::start(config)?),
+                To::Kafka(config) => Open::Kafka(KafkaSink::start(config)?, Cell::new(0)),
                 To::Webhook(config) => Open::Webhook(WebhookSink::start(config)?),
             };
             Ok((destination.clone(), open))
@@ -116,7 +119,14 @@ impl TriggerSinks {
                     continue;
                 }
                 Open::Committed => continue,
-                Open::Kafka(kafka) => kafka.send(outgoing(fired))?,
+                Open::Kafka(kafka, left_out) => match kafka.send(outgoing(fired)) {
+                    Err(error @ KafkaSinkError::TooLarge { .. }) => {
+                        tracing::error!(%error, rule_id = fired.rule_id, "a trigger is left out");
+                        left_out.set(left_out.get() + 1);
+                        continue;
+                    }
+                    sent => sent?,
+                },
                 Open::Webhook(webhook) => webhook.send(outgoing(fired)),
             };
             if matches!(sent, Sent::Full(_)) {
@@ -146,8 +156,9 @@ impl TriggerSinks {
                 Open::Lines(_, written) => {
                     ("lines", SinkFigures { delivered: written.get(), ..SinkFigures::default() })
                 }
-                Open::Kafka(kafka) => {
+                Open::Kafka(kafka, left_out) => {
                     let KafkaStats { queued, delivered, failed } = kafka.stats();
+                    let failed = failed + left_out.get();
                     ("kafka", SinkFigures { queued, delivered, failed, ..SinkFigures::default() })
                 }
                 Open::Webhook(webhook) => {
@@ -165,7 +176,7 @@ impl TriggerSinks {
 impl Delivery for TriggerSinks {
     fn handed(&self) -> Vec<u64> {
         let accepted = |(_, open): &(Destination, Open)| match open {
-            Open::Kafka(kafka) => kafka.accepted(),
+            Open::Kafka(kafka, _) => kafka.accepted(),
             Open::Webhook(webhook) => webhook.accepted(),
             Open::Lines(..) | Open::Committed => 0,
         };
@@ -174,7 +185,7 @@ impl Delivery for TriggerSinks {
 
     fn has_settled(&self, handed: &[u64]) -> bool {
         self.0.iter().zip(handed).all(|((_, open), handed)| match open {
-            Open::Kafka(kafka) => kafka.settled() >= *handed,
+            Open::Kafka(kafka, _) => kafka.settled() >= *handed,
             Open::Webhook(webhook) => webhook.settled() >= *handed,
             Open::Lines(..) | Open::Committed => true,
         })
@@ -183,6 +194,14 @@ impl Delivery for TriggerSinks {
 
 fn outgoing(fired: &Fired) -> Outgoing {
     Outgoing { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone() }
+}
+
+/// Leaves out what is as large as one that is too large; gives how many that are.
+fn leave_out(batch: &mut Vec<Outgoing>, large: &Outgoing) -> usize {
+    let size = |outgoing: &Outgoing| outgoing.id.len() + outgoing.key.len() + outgoing.line.len();
+    let before = batch.len();
+    batch.retain(|outgoing| size(outgoing) < size(large));
+    before - batch.len()
 }
 
 /// Topics whose triggers wait for their checkpoints.
@@ -228,8 +247,14 @@ impl Transactions for CommittedTopics {
             if topic.last_published().map_err(|e| e.to_string())?.is_some_and(|last| last >= n) {
                 continue;
             }
-            let batch: Vec<Outgoing> = fired.iter().filter(|f| destination.takes(f)).map(outgoing).collect();
-            topic.publish(n, &batch).map_err(|e| e.to_string())?;
+            let mut batch: Vec<Outgoing> =
+                fired.iter().filter(|f| destination.takes(f)).map(outgoing).collect();
+            while let Err(error) = topic.publish(n, &batch) {
+                let KafkaSinkError::TooLarge { outgoing: large } = &error else {
+                    return Err(error.to_string());
+                };
+                tracing::error!(%error, left_out = leave_out(&mut batch, large), "triggers are left out");
+            }
         }
         Ok(())
     }
