@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::{
-    engine::{Engine, Services, in_force, live_cut},
+    engine::{Engine, PARTITIONS, Services, in_force, live_cut},
     load::Load,
     waiting::{checkpoints, send_for_checkpoints, until},
 };
@@ -36,6 +36,7 @@ fn each_change_of_a_rule_notes_its_offsets_once() {
     engine.publish(&rule(3));
     engine.start(2);
     let first = await_cut(&mut engine, 1, "live");
+    assert_eq!(first.len(), PARTITIONS as usize, "where all partitions begin: {first:?}");
     let mut load = Load::new(&engine, 1);
     send_for_checkpoints(&engine, &mut load, 2);
     engine.publish(&rule(5));

@@ -5,7 +5,7 @@
 //! dataflow has not completed. It begins when the first rule book is in force: what is read before would be older than its rules.
 //!
 //! **Invariant**: a mark lies behind everything stamped with an epoch below its barrier, and before everything else; its
-//! positions are those of what was handed on before it.
+//! positions are those of what was handed on before it, and of all partitions that are open. So it waits for the source to be opened.
 
 use std::{
     cell::Cell,
@@ -161,6 +161,8 @@ struct Intake {
     begin: mpsc::Sender<()>,
     /// First offset not handed on, by partition.
     positions: BTreeMap<u32, u64>,
+    /// Whether the source has said where it begins.
+    opened: bool,
     /// Barriers announced and not marked.
     marks: VecDeque<(u64, Mark)>,
     /// Bytes handed on, by epoch, of epochs that are not complete.
@@ -205,31 +207,36 @@ impl Intake {
         marks
     }
 
+    /// What the source says next, if it has said anything.
+    fn next(&mut self) -> Option<Read> {
+        let read = match self.from.as_ref()?.try_recv() {
+            Ok(read) => read,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => {
+                self.from = None;
+                return None;
+            }
+        };
+        match &read {
+            Read::Batch(raw) => self.positions.extend(raw.next_offset().map(|next| (raw.partition, next))),
+            Read::Opened(partitions) => {
+                self.opened = true;
+                self.positions.extend(partitions.iter().copied());
+            }
+            _ => {}
+        }
+        Some(read)
+    }
+
     /// What has been read, up to a slice; how many bytes, and whether there may be more.
     fn take(&mut self, out: &mut Vec<Read>) -> (usize, bool) {
         let mut bytes = 0;
-        let Some(from) = &self.from else { return (0, false) };
         while bytes < SLICE {
-            match from.try_recv() {
-                Ok(read) => {
-                    match &read {
-                        Read::Batch(raw) => {
-                            bytes += raw.bytes.len();
-                            if let Some(next) = raw.next_offset() {
-                                self.positions.insert(raw.partition, next);
-                            }
-                        }
-                        Read::Opened(partitions) => self.positions.extend(partitions.iter().copied()),
-                        _ => {}
-                    }
-                    out.push(read);
-                }
-                Err(TryRecvError::Empty) => return (bytes, false),
-                Err(TryRecvError::Disconnected) => {
-                    self.from = None;
-                    return (bytes, false);
-                }
+            let Some(read) = self.next() else { return (bytes, false) };
+            if let Read::Batch(raw) = &read {
+                bytes += raw.bytes.len();
             }
+            out.push(read);
         }
         (bytes, true)
     }
@@ -272,6 +279,7 @@ pub fn events<'s>(
         settled,
         begin,
         positions: BTreeMap::new(),
+        opened: false,
         marks: VecDeque::new(),
         under_way: VecDeque::new(),
         holding: false,
@@ -304,12 +312,19 @@ pub fn events<'s>(
             }
             let Some([reads_at, reports_at]) = held.as_ref() else { return };
             let epoch = *reads_at.time();
-            let mut out = intake.due_marks(epoch);
+            let mut out = Vec::new();
+            if !intake.opened {
+                // The first word of a source says where it begins.
+                out.extend(intake.next());
+            }
+            if intake.opened {
+                out.extend(intake.due_marks(epoch));
+            }
             while intake.under_way.front().is_some_and(|(e, _)| !probe.less_equal(e)) {
                 intake.under_way.pop_front();
             }
             let outstanding: usize = intake.under_way.iter().map(|(_, bytes)| bytes).sum();
-            let may_read = begin.is_some_and(|b| epoch >= b) && !intake.holding;
+            let may_read = intake.opened && begin.is_some_and(|b| epoch >= b) && !intake.holding;
             let (bytes, more) = match (may_read, outstanding >= reading.read_ahead) {
                 (true, false) => intake.take(&mut out),
                 (true, true) => {
