@@ -187,6 +187,16 @@ impl Engine {
         self.running = Some(Running::start(&mut command));
     }
 
+    /// Runs the engine over a file of events to its end.
+    pub(crate) fn run_over(&mut self, events: &Path) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strateye"));
+        command.args(["run", "--config", "strateye.toml", "--processes", "2", "--events"]).arg(events);
+        command.current_dir(self.folder.path());
+        let finished = Running::start(&mut command).wait();
+        assert_eq!(finished.code, Some(0), "{:#?}", finished.log);
+        self.log.extend(finished.log);
+    }
+
     /// Hands out the engine that runs: it goes on, and another one may be started beside it.
     pub(crate) fn let_go(&mut self) -> Running {
         self.running.take().expect("a running engine")

@@ -9,6 +9,7 @@ mod check;
 mod cuts;
 mod engine;
 mod fail_points;
+mod finite;
 mod future;
 mod idle;
 mod large;

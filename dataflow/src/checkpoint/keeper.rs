@@ -136,6 +136,12 @@ impl Keeper {
         self.gauge.lock().unwrap_or_else(PoisonError::into_inner).folded
     }
 
+    /// Whether all triggers that wait for checkpoints up to this one have left.
+    pub fn has_published(&self, n: u64) -> bool {
+        let gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        gauge.published.is_none_or(|published| published >= n)
+    }
+
     /// The position of the last correction given out.
     pub fn corrected(&self) -> Option<String> {
         self.corrected.clone()
@@ -200,6 +206,7 @@ fn open_on(
     let gauge = Arc::new(Mutex::new(KeeperGauge {
         committed: resumed.start.checkpoint.unwrap_or(0),
         opened: Some(Instant::now()),
+        published: publisher.as_ref().map(Publisher::published),
         ..KeeperGauge::default()
     }));
     let (snapshots, snapshots_from) = mpsc::sync_channel(1);
@@ -524,7 +531,9 @@ impl Keeping {
             self.note_folded(n);
         }
         let through = if self.store.is_one_log() { self.vouched } else { self.folded_through() };
-        self.gauge.lock().unwrap_or_else(PoisonError::into_inner).folded = through;
+        let published = self.publisher.as_ref().map(Publisher::published);
+        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        (gauge.folded, gauge.published) = (through, published);
     }
 
     fn note_folded(&mut self, n: u64) {

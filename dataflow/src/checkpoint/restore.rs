@@ -1,8 +1,7 @@
 //! Restore: stored state back to the workers that own its keys, whoever they are now.
 //!
 //! Every worker reads a share of what is stored, once the rules of the checkpoint are made. The operator holds a
-//! capability until its share is read, at the last epoch announced, so that the frontier shows both: that the cluster
-//! lives, and when all state is there.
+//! capability until its share is read, at the last epoch announced, so that the frontier shows when all state is there.
 
 use std::sync::{Arc, mpsc};
 

@@ -39,7 +39,11 @@ use timely::{
     },
 };
 
-use super::{remembered::Remembered, report::Report, taking::Checkpoints};
+use super::{
+    remembered::Remembered,
+    report::Report,
+    taking::{Checkpoints, Delivery},
+};
 
 /// A change set on its way to control.
 #[derive(Clone, Debug)]
@@ -80,6 +84,8 @@ pub struct Control {
     pub effects: mpsc::Sender<Effect>,
     /// Takes checkpoints.
     pub checkpoints: Option<Checkpoints>,
+    /// Delivers triggers.
+    pub delivery: Rc<dyn Delivery>,
     /// Length of an epoch.
     pub epoch: Duration,
     /// Set when the cluster is to end.
@@ -183,7 +189,10 @@ impl Controlling {
                 change.marked += 1;
                 change.positions.extend(positions);
             }
-            (Report::Ready { .. } | Report::Marked(Marked { mark: Mark::Switch(_), .. }), _) => {}
+            (
+                Report::Ready { .. } | Report::Marked(Marked { mark: Mark::Switch(_), .. }) | Report::Waits,
+                _,
+            ) => {}
             (Report::Ended, _) => self.ended.0 += 1,
             // The feed lives as long as this process.
             (Report::Failed(failure), _) => drop(self.control.effects.send(Effect::Failed(failure))),
@@ -207,7 +216,8 @@ impl Controlling {
             // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
             let last = *self.ended.1.get_or_insert(self.epoch);
             let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
-            if !self.probe.less_equal(&last) && self.change.is_none() && saved {
+            let settled = || self.control.delivery.has_settled(&self.control.delivery.handed());
+            if !self.probe.less_equal(&last) && self.change.is_none() && saved && settled() {
                 return true;
             }
         }

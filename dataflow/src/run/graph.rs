@@ -1,6 +1,13 @@
 //! The dataflow graph of a worker.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use operators::{
     model::decode::Decoder,
@@ -31,11 +38,11 @@ use timely::{
 use super::{
     control::{Control, Mailbox, signals},
     events::{Open, Reading, events},
-    figures::ByRule,
     meter::Gauges,
     report::Report,
     shelf::Books,
     sink,
+    stall::waits,
     triggers::TriggerSinks,
 };
 use crate::checkpoint::{
@@ -62,6 +69,8 @@ pub struct Parts {
     pub writer: Option<(Writer, Written)>,
     /// Bounds the memory of keys, if it is to be bounded.
     pub bounded: Option<Bounded>,
+    /// Set while the store is away that keys out of memory are read from.
+    pub away: Arc<AtomicBool>,
     /// Where triggers go (worker 0 only; elsewhere nothing arrives).
     pub triggers: Rc<TriggerSinks>,
     /// Where refused records go (worker 0 only).
@@ -71,8 +80,8 @@ pub struct Parts {
 /// Builds a worker's graph; the probe tells which epochs are complete everywhere.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<u64> {
     let probe = ProbeHandle::new();
-    let Parts { control, open, reading, books, decoder, state, writer, bounded, triggers, dead_letters } =
-        parts;
+    let Parts { control, open, reading, books, decoder, state, .. } = parts;
+    let Parts { writer, bounded, away, triggers, dead_letters, .. } = parts;
     let (saver, written): (Box<dyn Saver>, _) = match writer {
         Some((writer, written)) => (Box::new(writer), Some(written)),
         None => (Box::new(NoSaver), None),
@@ -108,12 +117,15 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             evaluate(routed, signals.clone(), clocks.broadcast(), stored, workings);
         sink::triggers(fired, triggers, effects, Rc::clone(&gauges.sink), &probe);
         sink::refused(refused, dead_letters, Rc::clone(&gauges.sink), &probe);
+        let evaluating = Rc::clone(&gauges.evaluating);
+        let waiting = move || away.load(Ordering::Relaxed) || evaluating.get().restoring;
         let reports = ready
             .concat(read.reports)
             .concat(failures.map(Report::Failed))
             .concat(marked.map(Report::Marked))
+            .concat(waits(signals.clone(), waiting))
             .concat(reports(signals, written));
-        deliver(reports, mailbox, Rc::clone(&gauges.failures), &probe);
+        deliver(reports, mailbox, gauges, &probe);
     });
     probe
 }
@@ -158,10 +170,11 @@ fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'
 fn deliver<'s>(
     reports: StreamVec<'s, u64, Report>,
     mailbox: Mailbox,
-    failures: Rc<RefCell<ByRule>>,
+    gauges: &Gauges,
     probe: &ProbeHandle<u64>,
 ) {
     use timely::dataflow::operators::Probe;
+    let (failures, waits) = (Rc::clone(&gauges.failures), Rc::clone(&gauges.waits));
     reports
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
             Exchange::new(|_: &Report| 0),
@@ -170,8 +183,12 @@ fn deliver<'s>(
                 move |input, _output| {
                     input.for_each(|_, batch| {
                         for report in &*batch {
-                            if let Report::Failed(failure) = report {
-                                failures.borrow_mut().add(&failure.rule_id, failure.count);
+                            match report {
+                                Report::Failed(failure) => {
+                                    failures.borrow_mut().add(&failure.rule_id, failure.count);
+                                }
+                                Report::Waits => waits.set(Some(Instant::now())),
+                                _ => {}
                             }
                         }
                         mailbox.borrow_mut().append(batch);

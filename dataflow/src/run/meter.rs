@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleBoard, RuleNumbers, SinkFigures},
     sink::SinkGauge,
+    stall::Waits,
     triggers::TriggerSinks,
     usage,
 };
@@ -42,6 +43,8 @@ pub struct Gauges {
     pub lags: Lags,
     /// Failing calls (worker 0).
     pub failures: Rc<RefCell<ByRule>>,
+    /// When a worker last said that it waits for something outside (worker 0).
+    pub waits: Waits,
     /// Of the keeper of checkpoints (worker 0).
     pub keeper: Option<Arc<Mutex<KeeperGauge>>>,
     /// How rules stand (worker 0).

@@ -3,7 +3,7 @@
 //! Worker 0 keeps the time ([`control`]) and reads the rules ([`feed`]); every process makes the rule books
 //! ([`shelf`]); every worker reads its partitions ([`events`]), matches and evaluates ([`graph`]); triggers and refused
 //! records are written by worker 0 ([`sink`]). What a process shows of itself is in [`meter`],
-//! what it tells as it happens in [`news`].
+//! what it tells as it happens in [`news`]; when it counts as dead, in [`stall`].
 
 pub mod breaker;
 pub mod control;
@@ -22,6 +22,7 @@ pub mod report;
 pub mod shelf;
 pub mod sink;
 mod split;
+pub mod stall;
 pub mod taking;
 pub mod triggers;
 mod usage;

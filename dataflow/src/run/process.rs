@@ -23,7 +23,7 @@ use sources::{
     },
     rules::{FolderRules, MysqlConfig, MysqlRules, RuleSource, SqliteRules},
 };
-use timely::{WorkerConfig, progress::Antichain, worker::Worker};
+use timely::{WorkerConfig, worker::Worker};
 
 use super::{
     breaker::Breaker,
@@ -39,7 +39,8 @@ use super::{
     pace::Pace,
     shelf::Books,
     split::SplitNews,
-    taking::Checkpoints,
+    stall::Stall,
+    taking::{Checkpoints, Delivery},
     triggers::{CommittedTopics, TriggerSinks},
 };
 use crate::{
@@ -47,9 +48,6 @@ use crate::{
     cluster::{self, ClusterError, Membership},
     threads,
 };
-
-/// Without progress of the dataflow for so long, the process stops its heartbeat, and the supervisor restarts the cluster.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a process could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +132,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             state: job.state.clone(),
             writer: start_writer(&job, worker.index()),
             bounded: bounded(&job, threads, &away),
+            away: Arc::clone(&away),
             triggers,
             dead_letters,
         };
@@ -155,11 +154,13 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
                 began.set(Some(before));
             }
         };
-        let blocked = || away.load(Ordering::Relaxed);
+        let mut stall = (worker.index() == 0).then(|| Stall::new(Rc::clone(&gauges.waits)));
+        let alive = || {
+            let full = gauges.sink.borrow().full;
+            stall.as_mut().is_none_or(|stall| stall.is_alive(&probe, full, Instant::now()))
+        };
         let pace = Pace::new(tick);
-        step_until_done(worker, pace, &probe, &around.ticks, blocked, stepped, |worker| {
-            report(false, worker)
-        });
+        step_until_done(worker, pace, &around.ticks, alive, stepped, |worker| report(false, worker));
         report(true, worker.index());
     })?;
     for result in guards.join() {
@@ -175,32 +176,19 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
 fn step_until_done(
     worker: &mut Worker,
     pace: Pace,
-    probe: &timely::dataflow::ProbeHandle<u64>,
     ticks: &AtomicU64,
-    blocked: impl Fn() -> bool,
+    mut alive: impl FnMut() -> bool,
     stepped: impl Fn(Instant),
     report: impl Fn(usize),
 ) {
     let mut reported = Instant::now();
-    let mut frontier = Antichain::new();
-    let mut moved = Instant::now();
     while worker.has_dataflows() {
         let before = Instant::now();
         worker.step_or_park(Some(Duration::from_millis(100)));
         pace.wait(worker);
         stepped(before);
-        let moves = probe.with_frontier(|f| {
-            let moves = *f != *frontier.borrow();
-            if moves {
-                frontier = Antichain::from_iter(f.iter().copied());
-            }
-            moves
-        });
-        // Records may wait for state that is in the store alone.
-        if moves || blocked() {
-            moved = Instant::now();
-        }
-        if moved.elapsed() < STALLED_AFTER {
+        // Without it the supervisor restarts the cluster.
+        if alive() {
             ticks.fetch_add(1, Ordering::Relaxed);
         }
         if reported.elapsed() >= meter::EVERY {
@@ -223,8 +211,9 @@ impl First {
     fn control(self, job: &Job, around: &Surroundings, triggers: Rc<TriggerSinks>) -> Control {
         let holds = job.triggers.iter().any(|d| d.is_committed());
         let every = Duration::from_millis(job.checkpoint_ms);
-        let checkpoints =
-            self.keeper.map(|keeper| Checkpoints::new(keeper, &self.start, every, triggers, holds));
+        let delivery: Rc<dyn Delivery> = triggers;
+        let made = |keeper| Checkpoints::new(keeper, &self.start, every, Rc::clone(&delivery), holds);
+        let checkpoints = self.keeper.map(made);
         let epoch = match job.time {
             Time::Live { epoch, .. } => Duration::from_millis(epoch),
             Time::Replay { .. } => Duration::from_millis(10),
@@ -234,6 +223,7 @@ impl First {
             changes: self.changes,
             effects: self.effects,
             checkpoints,
+            delivery,
             epoch,
             stopping: Arc::clone(&around.stopping),
         }

@@ -26,6 +26,8 @@ pub enum Report {
     },
     /// All this worker's partitions have ended.
     Ended,
+    /// This worker waits for something outside: a dataflow that stands still is no wonder.
+    Waits,
     /// Calls of a rule failed.
     Failed(RuleFailure),
 }

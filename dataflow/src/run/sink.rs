@@ -47,6 +47,8 @@ pub struct SinkGauge {
     /// The same over all, the first two seconds left out.
     pub latency_total: Histogram<u64>,
     first: Option<Instant>,
+    /// Whether a trigger waits for room in a sink.
+    pub full: bool,
     /// Refused records, and the last reason.
     pub refused: (u64, String),
     /// How latency is distributed, from the start on.
@@ -69,6 +71,7 @@ impl Default for SinkGauge {
             latency: histogram(),
             latency_total: histogram(),
             first: None,
+            full: false,
             refused: (0, String::new()),
             buckets: LatencyBuckets::default(),
             counts: ByRule::default(),
@@ -165,6 +168,7 @@ pub fn triggers(
                         None => drop(waiting.pop_front()),
                     }
                 }
+                gauge.borrow_mut().full = !waiting.is_empty();
                 if any {
                     written(sinks.flush());
                 }

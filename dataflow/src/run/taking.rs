@@ -57,8 +57,8 @@ pub struct Checkpoints {
     holding: bool,
     /// What workers were told last of how far checkpoints are folded.
     folded: u64,
-    /// After all sources have ended: whether the checkpoint that follows is begun, and done.
-    last_one: (bool, bool),
+    /// After all sources have ended: whether the checkpoint that follows is begun, and its number when it is committed.
+    last_one: (bool, Option<u64>),
 }
 
 /// A checkpoint being taken.
@@ -102,7 +102,7 @@ impl Checkpoints {
             taking: None,
             holding: false,
             folded: 0,
-            last_one: (false, false),
+            last_one: (false, None),
         }
     }
 
@@ -132,9 +132,9 @@ impl Checkpoints {
         }
     }
 
-    /// Whether the checkpoint after the end of all sources is made.
+    /// Whether the checkpoint after the end of all sources is made, and triggers that wait for checkpoints have left.
     pub fn all_saved(&self) -> bool {
-        self.last_one.1
+        self.last_one.1.is_some_and(|n| self.keeper.has_published(n))
     }
 
     /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an epoch is complete.
@@ -207,7 +207,9 @@ impl Checkpoints {
     fn done(&mut self, words: &mut Vec<Signal>) {
         while let Some(Done { n }) = self.keeper.done() {
             if let Some(taking) = self.taking.take_if(|taking| taking.n == n) {
-                self.last_one.1 |= taking.last_one;
+                if taking.last_one {
+                    self.last_one.1 = Some(n);
+                }
                 words.push(Signal::Committed(Arc::new(
                     self.positions.iter().map(|(p, o)| (*p, *o)).collect(),
                 )));

@@ -1,0 +1,107 @@
+//! A dataflow that stands still: the cluster starts again, unless it waits for what lies outside.
+//!
+//! A worker that takes in stored state, or whose store is away, says so at every epoch; a sink that is full shows it. Both hold the
+//! frontier of the whole cluster back, so worker 0, who hears of all, is the only one to judge it.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use operators::ops::Signal;
+use timely::{
+    container::CapacityContainerBuilder,
+    dataflow::{ProbeHandle, StreamVec, channels::pact::Pipeline, operators::generic::Operator},
+    progress::Antichain,
+};
+
+use super::report::Report;
+
+/// Without progress for so long the dataflow counts as standing still.
+const STANDS_AFTER: Duration = Duration::from_secs(30);
+/// A word of waiting counts for so long: it takes a dataflow that is alive to bring the next.
+const WORD_LASTS: Duration = Duration::from_secs(5);
+
+/// When a worker last said that it waits.
+pub type Waits = Rc<Cell<Option<Instant>>>;
+
+/// Says at every epoch whether this worker is `waiting`.
+pub fn waits<'s>(
+    signals: StreamVec<'s, u64, Signal>,
+    waiting: impl Fn() -> bool + 'static,
+) -> StreamVec<'s, u64, Report> {
+    signals.unary::<CapacityContainerBuilder<Vec<Report>>, _, _, _>(Pipeline, "control.waits", |_, _| {
+        move |input, output| {
+            input.for_each(|time, words| {
+                if waiting() && words.iter().any(|word| matches!(word, Signal::Epoch(_))) {
+                    output.session(&time).give(Report::Waits);
+                }
+            });
+        }
+    })
+}
+
+/// Watches the frontier.
+pub(super) struct Stall {
+    frontier: Antichain<u64>,
+    moved: Instant,
+    waits: Waits,
+}
+
+impl Stall {
+    /// Begins now.
+    pub(super) fn new(waits: Waits) -> Self {
+        Stall { frontier: Antichain::new(), moved: Instant::now(), waits }
+    }
+
+    /// Whether the frontier has moved lately, or somebody waits; `full` says that a sink is.
+    pub(super) fn is_alive(&mut self, probe: &ProbeHandle<u64>, full: bool, now: Instant) -> bool {
+        let moves = probe.with_frontier(|frontier| {
+            let moves = *frontier != *self.frontier.borrow();
+            if moves {
+                self.frontier = frontier.to_owned();
+            }
+            moves
+        });
+        let said = self.waits.get().is_some_and(|at| now.saturating_duration_since(at) < WORD_LASTS);
+        if moves || said || full {
+            self.moved = now;
+        }
+        now.saturating_duration_since(self.moved) < STANDS_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use timely::dataflow::operators::{Input, Probe};
+
+    use super::*;
+
+    #[test]
+    fn only_what_stands_still_for_no_reason_counts_as_dead() {
+        timely::execute_directly(|worker| {
+            let (mut input, probe) = worker.dataflow::<u64, _, _>(|scope| {
+                let (input, stream) = scope.new_input::<Vec<()>>();
+                (input, stream.probe().0)
+            });
+            let waits = Waits::default();
+            let mut stall = Stall::new(Rc::clone(&waits));
+            let begun = Instant::now();
+            let at = |seconds| begun + Duration::from_secs(seconds);
+            assert!(stall.is_alive(&probe, false, at(1)));
+            assert!(stall.is_alive(&probe, false, at(30)));
+            assert!(!stall.is_alive(&probe, false, at(31)), "nothing moves");
+            input.advance_to(1);
+            worker.step_while(|| probe.less_than(&1));
+            assert!(stall.is_alive(&probe, false, at(40)));
+            waits.set(Some(at(68)));
+            assert!(stall.is_alive(&probe, false, at(72)), "a worker waits");
+            assert!(stall.is_alive(&probe, false, at(101)));
+            assert!(!stall.is_alive(&probe, false, at(102)), "its last word is old");
+            assert!(stall.is_alive(&probe, true, at(110)), "a sink is full");
+            assert!(stall.is_alive(&probe, false, at(139)));
+            assert!(!stall.is_alive(&probe, false, at(140)));
+        });
+    }
+}
