@@ -1,10 +1,16 @@
 //! Lines, one record each, to standard output or a file.
+//!
+//! **Invariant**: nothing here waits for whoever reads standard output. What the reader has not taken is kept, up to a bound: a sink
+//! without room is to be asked again.
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Write},
+    io::{self, Write},
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +47,25 @@ pub enum SinkError {
     Write(io::Error),
 }
 
+/// Lines are handed on when they have come to so many bytes, and at a flush.
+const HANDED_ON_AT: usize = 1 << 18;
+/// With so many bytes that are not handed on there is no room.
+const MOST: usize = 1 << 20;
+/// A pipe that takes anything takes so many bytes without a wait (`PIPE_BUF`).
+const PIECE: usize = 4096;
+
 /// Writes lines.
 pub struct LineSink {
-    out: Box<dyn Write>,
+    out: Out,
+    /// Not handed on to the system yet.
+    pending: Vec<u8>,
+}
+
+enum Out {
+    /// Somebody reads it, and may take the time.
+    Stream(OwnedFd),
+    File(File),
+    Nowhere,
 }
 
 impl LineOutput {
@@ -63,15 +85,17 @@ impl LineOutput {
     /// # Errors
     /// If the file can't be opened.
     pub fn open(&self) -> Result<LineSink, SinkError> {
-        let out: Box<dyn Write> = match self {
-            LineOutput::Stdout => Box::new(BufWriter::new(io::stdout())),
+        let out = match self {
+            LineOutput::Stdout => {
+                Out::Stream(io::stdout().as_fd().try_clone_to_owned().map_err(SinkError::Write)?)
+            }
             LineOutput::File(path) => {
                 let file = OpenOptions::new().create(true).append(true).open(path);
-                Box::new(BufWriter::with_capacity(1 << 18, file.map_err(|e| failed(path, e))?))
+                Out::File(file.map_err(|e| failed(path, e))?)
             }
-            LineOutput::Nowhere => Box::new(io::sink()),
+            LineOutput::Nowhere => Out::Nowhere,
         };
-        Ok(LineSink { out })
+        Ok(LineSink { out, pending: Vec::new() })
     }
 }
 
@@ -79,27 +103,77 @@ fn failed(path: &Path, error: io::Error) -> SinkError {
     SinkError::Open { path: path.to_owned(), error }
 }
 
-fn written(result: io::Result<()>) -> Result<(), SinkError> {
+fn written<T>(result: io::Result<T>) -> Result<T, SinkError> {
     result.map_err(|e| {
         if e.kind() == io::ErrorKind::BrokenPipe { SinkError::ReaderGone } else { SinkError::Write(e) }
     })
 }
 
 impl LineSink {
-    /// Writes one line; `line` has no line break of its own.
+    /// Whether another line can be kept.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pending.len() < MOST
+    }
+
+    /// Whether everything written is handed on to the system.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Writes one line; `line` has no line break of its own. It is kept even if there is no [room](Self::has_room).
     ///
     /// # Errors
     /// If it can't be written.
     pub fn line(&mut self, line: &str) -> Result<(), SinkError> {
-        written(self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n")))
+        if matches!(self.out, Out::Nowhere) {
+            return Ok(());
+        }
+        self.pending.extend_from_slice(line.as_bytes());
+        self.pending.push(b'\n');
+        if self.pending.len() < HANDED_ON_AT { Ok(()) } else { self.flush().map(drop) }
     }
 
-    /// Hands everything written on to the system.
+    /// Hands on to the system what it takes at once; whether that is everything.
     ///
     /// # Errors
     /// If it can't be written.
-    pub fn flush(&mut self) -> Result<(), SinkError> {
-        written(self.out.flush())
+    pub fn flush(&mut self) -> Result<bool, SinkError> {
+        let LineSink { out, pending } = self;
+        let taken = match out {
+            Out::Stream(stream) => push(stream, pending),
+            Out::File(file) => file.write_all(pending).map(|()| pending.len()),
+            Out::Nowhere => Ok(pending.len()),
+        };
+        pending.drain(..written(taken)?);
+        Ok(pending.is_empty())
+    }
+}
+
+/// Writes as much as the stream takes without a wait; how much that is.
+fn push(stream: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    let mut taken = 0;
+    while taken < bytes.len() && is_writable(stream)? {
+        let piece = &bytes[taken..bytes.len().min(taken + PIECE)];
+        match rustix::io::write(stream, piece) {
+            Ok(some) => taken += some,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => break,
+            // What was taken before is no good to anybody either.
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(taken)
+}
+
+/// Whether the stream takes something, be it only the news that its reader has gone.
+fn is_writable(stream: &OwnedFd) -> io::Result<bool> {
+    let mut asked = [PollFd::new(stream, PollFlags::OUT)];
+    match poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -116,11 +190,41 @@ mod tests {
         output.create().unwrap();
         let mut first = output.open().unwrap();
         first.line("{\"a\":1}").unwrap();
-        drop(first);
+        assert!(!first.is_flushed());
+        assert!(first.flush().unwrap() && first.is_flushed());
         let mut sink = output.open().unwrap();
         sink.line("{\"b\":\"重庆\"}").unwrap();
         sink.flush().unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"a\":1}\n{\"b\":\"重庆\"}\n");
+    }
+
+    #[test]
+    fn a_reader_who_takes_the_time_holds_nobody_up_and_gets_every_line() {
+        let (read, write) = io::pipe().unwrap();
+        let mut sink = LineSink { out: Out::Stream(write.into()), pending: Vec::new() };
+        let line = |n: usize| format!("{n}{}", "x".repeat(10_000));
+        let mut lines = 0;
+        while sink.has_room() {
+            sink.line(&line(lines)).unwrap();
+            lines += 1;
+        }
+        assert!(!sink.flush().unwrap() && !sink.is_flushed());
+        let reader = std::thread::spawn(move || io::read_to_string(read).unwrap());
+        while !sink.flush().unwrap() {
+            std::thread::yield_now();
+        }
+        drop(sink);
+        let expected: String = (0..lines).map(|n| line(n) + "\n").collect();
+        assert_eq!(reader.join().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_reader_who_has_gone_is_told_of() {
+        let (read, write) = io::pipe().unwrap();
+        let mut sink = LineSink { out: Out::Stream(write.into()), pending: Vec::new() };
+        drop(read);
+        sink.line("a").unwrap();
+        assert!(matches!(sink.flush(), Err(SinkError::ReaderGone)));
     }
 
     #[test]

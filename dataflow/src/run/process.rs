@@ -156,7 +156,10 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
         };
         let mut stall = (worker.index() == 0).then(|| Stall::new(Rc::clone(&gauges.waits)));
         let alive = || {
-            let full = gauges.sink.borrow().full;
+            let full = {
+                let sink = gauges.sink.borrow();
+                sink.full || sink.refused_wait
+            };
             stall.as_mut().is_none_or(|stall| stall.is_alive(&probe, full, Instant::now()))
         };
         let pace = Pace::new(tick);

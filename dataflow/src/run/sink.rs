@@ -49,6 +49,8 @@ pub struct SinkGauge {
     first: Option<Instant>,
     /// Whether a trigger waits for room in a sink.
     pub full: bool,
+    /// Whether a refused record waits until it can be written.
+    pub refused_wait: bool,
     /// Refused records, and the last reason.
     pub refused: (u64, String),
     /// How latency is distributed, from the start on.
@@ -72,6 +74,7 @@ impl Default for SinkGauge {
             latency_total: histogram(),
             first: None,
             full: false,
+            refused_wait: false,
             refused: (0, String::new()),
             buckets: LatencyBuckets::default(),
             counts: ByRule::default(),
@@ -109,10 +112,8 @@ impl SinkGauge {
 }
 
 /// A sink that fails ends the process; the supervisor decides what follows.
-fn written<E: Into<TriggerError>>(result: Result<(), E>) {
-    if let Err(error) = result.map_err(Into::into) {
-        fail(&error);
-    }
+fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| fail(&error.into()))
 }
 
 fn fail(error: &TriggerError) -> ! {
@@ -145,9 +146,7 @@ pub fn triggers(
             let mut waiting: VecDeque<Waiting> = VecDeque::new();
             move |input, _output| {
                 let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-                let mut any = false;
                 input.for_each(|time, batch| {
-                    any = true;
                     for fired in batch.drain(..) {
                         *counts.entry(fired.rule_id.clone()).or_default() += 1;
                         let full = if waiting.is_empty() { send(&sinks, &fired, 0) } else { Some(0) };
@@ -158,19 +157,18 @@ pub fn triggers(
                     }
                 });
                 while let Some(first) = waiting.front_mut() {
-                    any = true;
                     match send(&sinks, &first.fired, first.sink) {
                         Some(sink) => {
                             first.sink = sink;
-                            activator.activate_after(FULL);
                             break;
                         }
                         None => drop(waiting.pop_front()),
                     }
                 }
-                gauge.borrow_mut().full = !waiting.is_empty();
-                if any {
-                    written(sinks.flush());
+                let full = !waiting.is_empty();
+                gauge.borrow_mut().full = full;
+                if !written(sinks.flush()) || full {
+                    activator.activate_after(FULL);
                 }
                 if let (Some(effects), false) = (&effects, counts.is_empty()) {
                     // The feed lives as long as this process.
@@ -185,38 +183,34 @@ fn send(sinks: &TriggerSinks, fired: &Fired, from: usize) -> Option<usize> {
     sinks.send(fired, from).unwrap_or_else(|error| fail(&error))
 }
 
-/// Writes refused records, each as one line of JSON.
+/// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet holds the frontier back.
 pub fn refused(
     refused: StreamVec<'_, u64, Refused>,
-    out: LineSink,
+    mut out: LineSink,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
 ) {
-    lines(refused, "sink.dead_letters", out, probe, move |record, out| {
-        // Plain text and numbers always serialize.
-        written(out.line(&serde_json::to_string(&record).unwrap_or_default()));
-        gauge.borrow_mut().refuse(&record);
-    });
-}
-
-/// Brings everything to worker 0 and hands it to `write`, flushing after every activation that wrote.
-fn lines<D: timely::ExchangeData>(
-    stream: StreamVec<'_, u64, D>,
-    name: &str,
-    mut out: LineSink,
-    probe: &ProbeHandle<u64>,
-    mut write: impl FnMut(D, &mut LineSink) + 'static,
-) {
-    stream
-        .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Exchange::new(|_: &D| 0), name, move |_, _| {
+    let scope = refused.scope();
+    let to_first = Exchange::new(|_: &Refused| 0);
+    refused
+        .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(to_first, "sink.dead_letters", move |_, info| {
+            let activator = scope.activator_for(info.address);
+            let mut waiting: VecDeque<(Capability<u64>, Refused)> = VecDeque::new();
             move |input, _output| {
-                let mut any = false;
-                input.for_each(|_, batch| {
-                    any = true;
-                    batch.drain(..).for_each(|item| write(item, &mut out));
+                input.for_each(|time, batch| {
+                    waiting.extend(batch.drain(..).map(|record| (time.retain(0), record)));
                 });
-                if any {
-                    written(out.flush());
+                while out.has_room()
+                    && let Some((_, record)) = waiting.pop_front()
+                {
+                    // Plain text and numbers always serialize.
+                    written(out.line(&serde_json::to_string(&record).unwrap_or_default()));
+                    gauge.borrow_mut().refuse(&record);
+                }
+                let full = !waiting.is_empty();
+                gauge.borrow_mut().refused_wait = full;
+                if !written(out.flush()) || full {
+                    activator.activate_after(FULL);
                 }
             }
         })

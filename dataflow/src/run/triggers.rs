@@ -114,7 +114,11 @@ impl TriggerSinks {
             }
             let sent = match open {
                 Open::Lines(lines, written) => {
-                    lines.borrow_mut().line(&fired.line)?;
+                    let mut lines = lines.borrow_mut();
+                    if !lines.has_room() {
+                        return Ok(Some(i));
+                    }
+                    lines.line(&fired.line)?;
                     written.set(written.get() + 1);
                     continue;
                 }
@@ -136,17 +140,18 @@ impl TriggerSinks {
         Ok(None)
     }
 
-    /// Hands lines on to the system.
+    /// Hands lines on to the system; whether it takes them all.
     ///
     /// # Errors
     /// If they can't be written.
-    pub fn flush(&self) -> Result<(), TriggerError> {
+    pub fn flush(&self) -> Result<bool, TriggerError> {
+        let mut all = true;
         for (_, open) in &self.0 {
             if let Open::Lines(lines, _) = open {
-                lines.borrow_mut().flush()?;
+                all &= lines.borrow_mut().flush()?;
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// What the sinks show of themselves. What waits for checkpoints is counted with those.
@@ -187,7 +192,8 @@ impl Delivery for TriggerSinks {
         self.0.iter().zip(handed).all(|((_, open), handed)| match open {
             Open::Kafka(kafka, _) => kafka.settled() >= *handed,
             Open::Webhook(webhook) => webhook.settled() >= *handed,
-            Open::Lines(..) | Open::Committed => true,
+            Open::Lines(lines, _) => lines.borrow().is_flushed(),
+            Open::Committed => true,
         })
     }
 }
