@@ -4,6 +4,9 @@
 //! one at a time; what changes meanwhile goes into the next. Rules whose calls fail beyond their budget are quarantined:
 //! removed, and left out until they change. Rules that fire far beyond what they used to are paused by the breaker.
 //!
+//! **Invariant**: a pause needs nothing but the rule in force. Neither profiles nor scripts are looked at, so that nothing can hold it
+//! up or refuse it, and the rule goes on as the very same one afterwards. Even a document that is refused pauses its rule if it says so.
+//!
 //! After a restart the first change set holds the rules of the checkpoint, as they were.
 
 use std::{
@@ -210,6 +213,7 @@ fn retire(rule_id: &str, rules: &mut Rules, outbox: &mut Outbox) {
 /// A document as a source put it.
 struct Put {
     origin: String,
+    rule_id: String,
     document: String,
     status: Status,
     version: Option<u64>,
@@ -225,19 +229,19 @@ fn take_in(
 ) {
     let mut puts = Vec::new();
     for change in changes {
-        match change.change {
-            Change::Unreadable { reason } => feed.news.rejected(&change.origin, &reason),
-            Change::Remove | Change::Put { status: Status::Retired, .. } => {
-                if let Some(rule_id) = change.rule_id {
-                    retire(&rule_id, rules, outbox);
-                }
+        match (change.change, change.rule_id) {
+            (Change::Unreadable { reason }, _) => feed.news.rejected(&change.origin, &reason),
+            (Change::Remove | Change::Put { status: Status::Retired, .. }, Some(rule_id)) => {
+                retire(&rule_id, rules, outbox);
             }
-            Change::Put { document, status, version, gap } => {
-                puts.push(Put { origin: change.origin, document, status, version, gap });
+            (Change::Put { document, status, version, gap }, Some(rule_id)) => {
+                puts.push(Put { origin: change.origin, rule_id, document, status, version, gap });
             }
+            // Nobody's document.
+            (Change::Remove | Change::Put { .. }, None) => {}
         }
     }
-    puts.retain(|put| !is_known(put, first, rules));
+    puts.retain(|put| !take_known(put, first, rules, outbox));
     let specs: Vec<_> = puts.iter().map(|put| Rule::parse(&put.document)).collect();
     let crowds = select(feed, &specs);
     for ((put, spec), crowd) in puts.into_iter().zip(specs).zip(crowds) {
@@ -246,34 +250,50 @@ fn take_in(
             Ok(published) => {
                 outbox.changes.insert(published.rule_id.clone(), RuleChange::Put(Box::new(published)));
             }
-            Err(faults) => {
-                for fault in &faults.0 {
-                    feed.news.rejected(&put.origin, &fault.to_string());
-                }
-                if let Ok(rule) = Rule::parse(&put.document) {
-                    let version = put.version.unwrap_or(0);
-                    status_of(feed, &rule.rule_id, version, RunState::Rejected, &faults.to_string());
-                }
-            }
+            Err(faults) => refuse(feed, &put, &faults, rules, outbox),
         }
     }
 }
 
-/// Whether the rule stands just so already, as after a restart it usually does. What was stopped for its own faults stays so over a
-/// restart: the `first` thing a source says is nothing new.
-fn is_known(put: &Put, first: bool, rules: &Rules) -> bool {
-    let Ok(head) = serde_json::from_str::<Head>(&put.document) else { return false };
-    let Some(Known { rule, .. }) = rules.get(&head.rule_id) else { return false };
-    let stopped = rule.quarantined.is_some() || rule.broken.is_some();
-    let as_is = rule.in_force && rule.published.pause.is_some() == (put.status == Status::Paused);
-    rule.document == put.document
-        && put.version.is_none_or(|version| version == rule.published.version)
-        && (as_is || (first && stopped))
+/// Takes a put of the document that is in force already: nothing comes of it but a pause, or the end of one. False if it is of another.
+/// What was stopped for its own faults stays so over a restart: the `first` thing a source says is nothing new.
+fn take_known(put: &Put, first: bool, rules: &mut Rules, outbox: &mut Outbox) -> bool {
+    let Some(Known { rule, .. }) = rules.get_mut(&put.rule_id) else { return false };
+    if rule.document != put.document || version(Some(rule), put) != rule.published.version {
+        return false;
+    }
+    if first && (rule.quarantined.is_some() || rule.broken.is_some()) {
+        return true;
+    }
+    if rule.in_force && rule.published.pause.is_some() != (put.status == Status::Paused) {
+        switch(rule, put.status, put.gap, outbox);
+    }
+    rule.in_force
 }
 
-#[derive(serde::Deserialize)]
-struct Head {
-    rule_id: String,
+/// Pauses or resumes a rule that is in force, and leaves it as it is otherwise.
+fn switch(rule: &mut Remembered, status: Status, gap: Gap, outbox: &mut Outbox) {
+    let (pause, pauses, skipped) = pauses(Some(rule), status, gap);
+    (rule.published.pause, rule.published.skipped) = (pause, skipped);
+    (rule.pauses, rule.broken) = (pauses, None);
+    let published = Box::new(rule.published.clone());
+    outbox.changes.insert(published.rule_id.clone(), RuleChange::Put(published));
+}
+
+/// What was in force stays so, but for a pause: whoever stops a rule means the one that runs.
+fn refuse(feed: &mut Feed, put: &Put, faults: &Faults, rules: &mut Rules, outbox: &mut Outbox) {
+    for fault in &faults.0 {
+        feed.news.rejected(&put.origin, &fault.to_string());
+    }
+    let version = put.version.unwrap_or(0);
+    status_of(feed, &put.rule_id, version, RunState::Rejected, &faults.to_string());
+    if let Some(Known { rule, .. }) = rules.get_mut(&put.rule_id)
+        && put.status == Status::Paused
+        && rule.in_force
+        && rule.published.pause.is_none()
+    {
+        switch(rule, put.status, put.gap, outbox);
+    }
 }
 
 /// The crowds of all documents that have one; profile queries are answered in one pass.
@@ -350,7 +370,7 @@ fn publish(
         Some(live) => live.published.departed.clone(),
         None => Vec::new(),
     };
-    let (pause, pauses, skipped) = pauses(live, put);
+    let (pause, pauses, skipped) = pauses(live, put.status, put.gap);
     let kept: BTreeSet<String> = lineage.names(&rule_id).into_iter().collect();
     let before = live.map(|live| live.published.lineage.names(&rule_id)).unwrap_or_default();
     outbox.dropped.extend(before.into_iter().filter(|name| !kept.contains(name)));
@@ -391,15 +411,15 @@ fn version(former: Option<&Remembered>, put: &Put) -> u64 {
     }
 }
 
-/// Which pause the rule is in, how many it has had, and which of them do not count.
-fn pauses(live: Option<&Remembered>, put: &Put) -> (Option<u64>, u64, BTreeSet<u64>) {
+/// Which pause the rule is in once it has that status, how many it has had, and which of them do not count.
+fn pauses(live: Option<&Remembered>, status: Status, gap: Gap) -> (Option<u64>, u64, BTreeSet<u64>) {
     let (was, had, mut skipped) = live
         .map_or((None, 0, BTreeSet::new()), |l| (l.published.pause, l.pauses, l.published.skipped.clone()));
-    match (was, put.status == Status::Paused) {
+    match (was, status == Status::Paused) {
         (Some(pause), true) => (Some(pause), had, skipped),
         (None, true) => (Some(had + 1), had + 1, skipped),
         (Some(pause), false) => {
-            skipped.extend((put.gap == Gap::Skip).then_some(pause));
+            skipped.extend((gap == Gap::Skip).then_some(pause));
             (None, had, skipped)
         }
         (None, false) => (None, had, skipped),
@@ -513,11 +533,9 @@ fn fired(feed: &mut Feed, counts: &[(String, u64)], rules: &mut Rules, outbox: &
         if rule.published.pause.is_some() {
             continue;
         }
-        rule.pauses += 1;
-        rule.published.pause = Some(rule.pauses);
+        switch(rule, Status::Paused, Gap::Replay, outbox);
         rule.broken = Some(reason.clone());
-        let (version, published) = (rule.published.version, Box::new(rule.published.clone()));
-        outbox.changes.insert(rule_id.clone(), RuleChange::Put(published));
+        let version = rule.published.version;
         feed.news.broken(rule_id, &reason);
         status_of(feed, rule_id, version, RunState::Paused, &reason);
     }
@@ -528,3 +546,6 @@ fn status_of(feed: &mut Feed, rule_id: &str, version: u64, state: RunState, deta
         feed.news.warn(&format!("the status of {rule_id} can't be written: {error}"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use serde_json::Value as Json;
+use sources::{
+    SourceError,
+    rules::{Change, RuleChange as Told},
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::run::{breaker::BreakerConfig, figures::RuleBoard, news::Reporter};
+
+/// A source that takes what is written to it; what it says is handed to the feed directly.
+struct Silent;
+
+impl RuleSource for Silent {
+    fn poll(&mut self) -> Result<Vec<Told>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A feed with profiles and calculators in a folder.
+struct Scene {
+    folder: TempDir,
+    feed: Feed,
+    rules: Rules,
+    _ends: (mpsc::Receiver<Ordered>, mpsc::Sender<Effect>),
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (changes, ordered) = mpsc::sync_channel(1);
+        let (effect, effects) = mpsc::channel();
+        let feed = Feed {
+            source: Box::new(Silent),
+            calculators: Calculators::new(Some(folder.path().to_owned())),
+            profiles: Some(folder.path().join("profiles.jsonl")),
+            time: Time::Replay { publish_at: 1_000 },
+            error_budget: 0,
+            breaker: Breaker::new(BreakerConfig::default()),
+            remembered: Vec::new(),
+            changes,
+            effects,
+            news: News { reporter: Reporter::default(), rules: RuleBoard::default() },
+        };
+        Scene { folder, feed, rules: Rules::new(), _ends: (ordered, effect) }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// The changes that a put leads to.
+    fn put(&mut self, document: &Json, status: Status, gap: Gap) -> Vec<RuleChange> {
+        let (document, rule_id) = (document.to_string(), document["rule_id"].as_str().map(str::to_owned));
+        let change = Change::Put { document, status, version: None, gap };
+        let mut outbox = Outbox::default();
+        let told = vec![Told { origin: "a test".into(), rule_id, change }];
+        take_in(&mut self.feed, told, false, &mut self.rules, &mut outbox);
+        outbox.changes.into_values().collect()
+    }
+
+    fn refused(&self) -> u64 {
+        self.feed.news.rules.news().map_or(0, |numbers| numbers.rejections)
+    }
+}
+
+/// The only change, which is a rule.
+fn only(changes: Vec<RuleChange>) -> Published {
+    match <[_; 1]>::try_from(changes) {
+        Ok([RuleChange::Put(published)]) => *published,
+        other => panic!("{other:?}"),
+    }
+}
+
+const SCRIPT: &str = "fn init(params) { #{ value: 0 } } fn on_event(state, event, params) { state.value += 1; } \
+                      fn outputs(state, params, now) { #{ value: state.value } }";
+
+/// A rule for whom a profile query selects, with a calculator that lies in a folder.
+fn rule() -> Json {
+    json!({"rule_id": "r", "crowd": {"profile": {"tag": "level", "op": ">=", "value": 3}},
+        "conditions": [{"id": "c", "calculator": "mine", "event": {"id": "A"}, "met": "value >= 1"}], "trigger": {"event": {"id": "T"}}})
+}
+
+/// A scene in which [`rule`] is in force.
+fn in_force() -> (Scene, Published) {
+    let mut scene = Scene::new();
+    scene.write("profiles.jsonl", "{\"guid\": 1, \"level\": 3}\n{\"guid\": 2, \"level\": 5}\n");
+    scene.write("mine.rhai", SCRIPT);
+    let before = only(scene.put(&rule(), Status::Online, Gap::Replay));
+    assert_eq!(before.crowd.as_ref().map(Crowd::len), Some(2));
+    (scene, before)
+}
+
+#[test]
+fn a_pause_takes_the_rule_as_it_is_whatever_became_of_its_profiles_and_scripts() {
+    let disturbances: [fn(&Scene); 4] = [
+        |scene| scene.write("profiles.jsonl", "{\"guid\": 1, \"level\": 3}\n{\"guid\": 2, \"le"),
+        |scene| fs::remove_file(scene.folder.path().join("mine.rhai")).unwrap(),
+        |scene| scene.write("mine.rhai", &SCRIPT.replace("+= 1", "+= 2")),
+        |scene| scene.write("profiles.jsonl", "{\"guid\": 1, \"level\": 3}\n"),
+    ];
+    for disturb in disturbances {
+        let (mut scene, before) = in_force();
+        disturb(&scene);
+        let paused = only(scene.put(&rule(), Status::Paused, Gap::Replay));
+        assert_eq!(paused, Published { pause: Some(1), ..before.clone() });
+        assert_eq!(scene.put(&rule(), Status::Paused, Gap::Replay), []);
+        let resumed = only(scene.put(&rule(), Status::Online, Gap::Skip));
+        assert_eq!(resumed, Published { skipped: [1].into(), ..before });
+        let again = only(scene.put(&rule(), Status::Paused, Gap::Replay));
+        assert_eq!(again.pause, Some(2));
+        assert_eq!(scene.refused(), 0);
+    }
+}
+
+#[test]
+fn a_refused_document_pauses_the_rule_in_force_and_does_not_resume_it() {
+    let (mut scene, before) = in_force();
+    let mut refused = rule();
+    refused["when"] = "nothing".into();
+    assert_eq!(scene.put(&refused, Status::Online, Gap::Replay), []);
+    let paused = only(scene.put(&refused, Status::Paused, Gap::Replay));
+    assert_eq!(paused, Published { pause: Some(1), ..before });
+    assert_eq!(scene.put(&refused, Status::Paused, Gap::Replay), []);
+    assert_eq!(scene.put(&refused, Status::Online, Gap::Replay), []);
+    assert_eq!(scene.refused(), 4);
+}
