@@ -129,6 +129,23 @@ fn each_broken_document_is_refused_by_itself_and_the_good_rule_fires_as_alone() 
 }
 
 #[test]
+fn a_reason_that_quotes_a_huge_document_is_cut_and_nothing_else_suffers() {
+    let scene = Scene::with(&[good()], &events());
+    // A crowd that forgets to say that it is a bitmap, longer than what processes tell each other at once.
+    scene.write(
+        "rules/huge.json",
+        &format!(r#"{{"rule_id": "huge", "crowd": "{}", {TRIGGER}}}"#, "A".repeat(6 << 20)),
+    );
+    let replayed = scene.replay(&["--processes", "2"]);
+    assert_eq!(replayed.triggers.len(), 8);
+    let [refused] = &replayed.summary["refused_rules"].as_array().unwrap()[..] else {
+        panic!("{}", replayed.summary)
+    };
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.starts_with("crowd: ") && reason.ends_with("A…") && reason.len() < 5_000, "{reason}");
+}
+
+#[test]
 fn check_says_the_same_of_files_and_folders() {
     let scene = Scene::with(&[good()], &[]);
     let finished = scene.succeed(&["rule", "check", "rules"]);

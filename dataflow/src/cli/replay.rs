@@ -129,7 +129,7 @@ fn print(summary: &Summary, json: bool) {
         summary.rejected.len(),
         all["peak_memory_bytes"].as_u64().unwrap_or(0) >> 20,
     );
-    for (rule, (name, count)) in &summary.sink().by_rule {
+    for (rule, name, count) in summary.sink().by_rule() {
         eprintln!("{count:>10}  {rule}  {name}");
     }
 }

@@ -112,7 +112,7 @@ impl Summary {
             "cpu_cores": cpu / self.elapsed().as_secs_f64().max(0.001),
             "cpu_us_per_event": cpu * 1e6 / (events.max(1) as f64),
             "triggers": sink.triggers,
-            "triggers_by_rule": sink.by_rule.iter().map(|(rule, (_, n))| (rule.clone(), (*n).into())).collect::<serde_json::Map<_, _>>(),
+            "triggers_by_rule": sink.counts.0,
             "refused_events": self.sum(|w| w.refused),
             "refused_rules": self.rejected.iter().map(|(o, r)| json!({"origin": o, "reason": r})).collect::<Vec<_>>(),
             "quarantined_rules": self.quarantined.iter().map(|(o, r)| json!({"rule_id": o, "reason": r})).collect::<Vec<_>>(),

@@ -78,10 +78,10 @@ impl View {
         let mut out = io::stdout().lock();
         queue!(out, Hide, MoveTo(0, 0), Clear(ClearType::All))?;
         writeln!(out, "战略之眼 strateye\r\n\r\n{head}\r\n")?;
-        let mut by_rule: Vec<_> = sink.by_rule.iter().collect();
-        by_rule.sort_by_key(|(id, (_, count))| (std::cmp::Reverse(*count), *id));
+        let mut by_rule: Vec<_> = sink.by_rule().collect();
+        by_rule.sort_by_key(|(id, _, count)| (std::cmp::Reverse(*count), *id));
         writeln!(out, "触发最多的规则 (triggers by rule, {} of {}):\r", by_rule.len(), summary.rules.len())?;
-        for (id, (name, count)) in by_rule.iter().take(RULES) {
+        for (id, name, count) in by_rule.iter().take(RULES) {
             writeln!(out, "{count:>8}  {name}  ({id})\r")?;
         }
         writeln!(out, "\r\n最新触发 (latest triggers):\r")?;
@@ -113,16 +113,16 @@ impl View {
             all["events_per_second"].as_f64().unwrap_or(0.0),
             all["processes"],
             all["triggers"],
-            summary.sink().by_rule.len(),
+            summary.sink().by_rule().count(),
             all["latency_ms"]["p50"].as_f64().unwrap_or(0.0),
             all["latency_ms"]["p99"].as_f64().unwrap_or(0.0),
             all["cpu_cores"].as_f64().unwrap_or(0.0),
             all["peak_memory_bytes"].as_u64().unwrap_or(0) >> 20,
         );
         let sink = summary.sink();
-        let mut by_rule: Vec<_> = sink.by_rule.iter().collect();
-        by_rule.sort_by_key(|(id, (_, count))| (std::cmp::Reverse(*count), *id));
-        for (id, (name, count)) in by_rule {
+        let mut by_rule: Vec<_> = sink.by_rule().collect();
+        by_rule.sort_by_key(|(id, _, count)| (std::cmp::Reverse(*count), *id));
+        for (id, name, count) in by_rule {
             println!("{count:>8}  {name}  ({id})");
         }
     }

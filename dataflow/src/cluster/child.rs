@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! - [`ChildLink::send`] never blocks: messages wait in a bounded queue, and a full one is an error the caller sees.
+//! - A message that is too long for the socket is left out, and the log says so: the link goes on.
 //! - When the supervisor is gone the process exits with [`SUPERVISOR_LOST`](super::SUPERVISOR_LOST): no child is
 //!   orphaned. On Linux the kernel makes sure of it even for a child that is stopped.
 //! - Dropping the link first sends what is queued.
@@ -190,7 +191,14 @@ impl Writer {
     }
 
     fn report(&mut self, body: Body) -> io::Result<()> {
-        let line = control::encode(&Report { process: self.process, generation: self.generation, body })?;
+        let report = Report { process: self.process, generation: self.generation, body };
+        let line = match control::encode(&report) {
+            Ok(line) => line,
+            Err(error) => {
+                tracing::warn!(%error, "a message to the supervisor can't be sent and is left out");
+                return Ok(());
+            }
+        };
         let mut rest = line.as_slice();
         while !rest.is_empty() {
             match self.stream.write(rest) {

@@ -8,7 +8,7 @@
 //!                      {"message":{…}}
 //! ```
 //!
-//! A line longer than [`LONGEST_LINE`] or one that does not parse ends the connection.
+//! Neither side sends a line longer than [`LONGEST_LINE`]; reading one, or one that does not parse, ends the connection.
 
 use std::io::{self, BufRead, Read};
 
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// No honest line comes near it.
+/// Bytes, the end of the line included. No honest line comes near it.
 pub(super) const LONGEST_LINE: usize = 4 << 20;
 
 /// Environment of a child: the run directory.
@@ -58,9 +58,16 @@ pub enum Order {
 }
 
 /// One line, ready to write.
+///
+/// # Errors
+/// If it is longer than the other side reads.
 pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
+    if line.len() > LONGEST_LINE {
+        let what = format!("a line of {} bytes, and at most {LONGEST_LINE} are read", line.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
     Ok(line)
 }
 
@@ -99,6 +106,15 @@ mod tests {
         let line = encode(&Order::Message(json!({"publish": 7}))).unwrap();
         let order: Option<Order> = read(&mut line.as_slice(), &mut Vec::new()).unwrap();
         assert_eq!(order, Some(Order::Message(json!({"publish": 7}))));
+    }
+
+    #[test]
+    fn the_longest_line_is_read_and_a_longer_one_is_not_made() {
+        let line = |letters: usize| encode(&Order::Message("x".repeat(letters).into()));
+        let around = line(0).unwrap().len();
+        let longest = line(LONGEST_LINE - around).unwrap();
+        assert!(read::<Order>(&mut longest.as_slice(), &mut Vec::new()).unwrap().is_some());
+        assert!(line(LONGEST_LINE - around + 1).is_err());
     }
 
     #[test]

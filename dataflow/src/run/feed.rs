@@ -40,7 +40,7 @@ use super::{
     breaker::Breaker,
     control::{Effect, Ordered},
     job::Time,
-    news::News,
+    news::{News, REASON, cut},
     remembered::Remembered,
 };
 
@@ -542,7 +542,7 @@ fn fired(feed: &mut Feed, counts: &[(String, u64)], rules: &mut Rules, outbox: &
 }
 
 fn status_of(feed: &mut Feed, rule_id: &str, version: u64, state: RunState, detail: &str) {
-    if let Err(error) = feed.source.write_status(rule_id, version, state, detail) {
+    if let Err(error) = feed.source.write_status(rule_id, version, state, &cut(detail, REASON)) {
         feed.news.warn(&format!("the status of {rule_id} can't be written: {error}"));
     }
 }

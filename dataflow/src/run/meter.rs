@@ -148,8 +148,8 @@ pub struct Numbers {
 pub struct SinkNumbers {
     /// Triggers written.
     pub triggers: u64,
-    /// By rule: name and how many.
-    pub by_rule: BTreeMap<String, (String, u64)>,
+    /// Names of the rules in `counts`.
+    pub names: BTreeMap<String, String>,
     /// Latest: rule name, key, held out.
     pub latest: Vec<(String, String, bool)>,
     /// Latency since the last report.
@@ -192,10 +192,16 @@ impl From<&Histogram<u64>> for Latency {
 }
 
 impl SinkNumbers {
-    fn take(gauge: &mut SinkGauge, sinks: &TriggerSinks) -> Self {
+    /// Rules that fired: id, name and triggers. Rules beyond those that are named count as one without a name.
+    pub fn by_rule(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        let name = |rule_id: &String| self.names.get(rule_id).map_or("", String::as_str);
+        self.counts.0.iter().map(move |(rule_id, count)| (rule_id.as_str(), name(rule_id), *count))
+    }
+
+    pub(super) fn take(gauge: &mut SinkGauge, sinks: &TriggerSinks) -> Self {
         let numbers = SinkNumbers {
             triggers: gauge.triggers,
-            by_rule: gauge.by_rule.clone(),
+            names: gauge.names.clone(),
             latest: gauge.latest.iter().cloned().collect(),
             latency: Latency::from(&gauge.latency),
             latency_total: Latency::from(&gauge.latency_total),

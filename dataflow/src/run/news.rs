@@ -1,9 +1,23 @@
 //! What a process tells as it happens: into the log, and as JSON to whoever watches it.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 
 use super::figures::RuleBoard;
 use crate::{cluster::MessageSender, telemetry::Board};
+
+/// Bytes of a reason that are told. A fault may quote what is wrong, however long that is.
+pub const REASON: usize = 4_096;
+
+/// The beginning of a text that is longer than `most` bytes, with `…` behind it; else the text.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}…", &text[..end]).into()
+}
 
 /// Says what happens to rules: into the log, and to the supervisor.
 #[derive(Clone)]
@@ -47,6 +61,7 @@ impl News {
 
     /// A document was refused.
     pub fn rejected(&self, origin: &str, reason: &str) {
+        let reason = &*cut(reason, REASON);
         tracing::warn!(origin, reason, "rule refused");
         self.rules.note(|numbers| numbers.rejections += 1);
         self.send(json!({"rejected": {"origin": origin, "reason": reason}}));
@@ -54,6 +69,7 @@ impl News {
 
     /// A rule was quarantined.
     pub fn quarantined(&self, rule_id: &str, reason: &str) {
+        let reason = &*cut(reason, REASON);
         tracing::warn!(rule_id, reason, "rule quarantined");
         self.rules.note(|numbers| numbers.quarantines += 1);
         self.send(json!({"quarantined": {"rule_id": rule_id, "reason": reason}}));
@@ -77,5 +93,17 @@ impl News {
     /// A change set is in force on all workers.
     pub fn in_force(&self, epoch: u64) {
         self.send(json!({"in_force": epoch}));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_letters() {
+        assert_eq!(cut("重庆", 6), "重庆");
+        assert_eq!(cut("重庆", 5), "重…");
+        assert_eq!(cut("重庆", 2), "…");
     }
 }

@@ -22,7 +22,8 @@ use timely::{
 
 use super::{
     control::Effect,
-    figures::{ByRule, LatencyBuckets},
+    figures::{ByRule, LatencyBuckets, NAMED},
+    news::{REASON, cut},
     triggers::{TriggerError, TriggerSinks},
 };
 
@@ -30,6 +31,8 @@ use super::{
 const FULL: Duration = Duration::from_millis(5);
 /// Latest triggers kept for the live view.
 const LATEST: usize = 12;
+/// Bytes of a rule's name or a key that are shown.
+const SHOWN: usize = 128;
 /// Start-up is left out of the overall latency for so long after the first trigger.
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -38,9 +41,9 @@ const WARM_UP: Duration = Duration::from_secs(2);
 pub struct SinkGauge {
     /// Triggers written, held-out ones included.
     pub triggers: u64,
-    /// By rule: name and how many.
-    pub by_rule: BTreeMap<String, (String, u64)>,
-    /// Latest triggers: rule name, key, held out.
+    /// Names of the rules that `counts` counts by themselves, as they were first seen, long ones cut.
+    pub names: BTreeMap<String, String>,
+    /// Latest triggers: rule name and key, long ones cut, and whether it was held out.
     pub latest: VecDeque<(String, String, bool)>,
     /// From the source to here, µs, since the gauge was last reset.
     pub latency: Histogram<u64>,
@@ -68,7 +71,7 @@ impl Default for SinkGauge {
         };
         SinkGauge {
             triggers: 0,
-            by_rule: BTreeMap::new(),
+            names: BTreeMap::new(),
             latest: VecDeque::new(),
             latency: histogram(),
             latency_total: histogram(),
@@ -97,16 +100,20 @@ impl SinkGauge {
                 self.latency_total.saturating_record(latency);
             }
         }
-        self.by_rule.entry(fired.rule_id.clone()).or_insert_with(|| (fired.name.clone(), 0)).1 += 1;
+        let name = cut(&fired.name, SHOWN);
+        if self.names.len() < NAMED && !self.names.contains_key(&fired.rule_id) {
+            self.names.insert(fired.rule_id.clone(), name.clone().into_owned());
+        }
         self.counts.add(&fired.rule_id, 1);
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }
-        self.latest.push_back((fired.name.clone(), fired.key.clone(), fired.held_out));
+        self.latest.push_back((name.into_owned(), cut(&fired.key, SHOWN).into_owned(), fired.held_out));
     }
 
     fn refuse(&mut self, record: &Refused) {
-        let reason = format!("partition {} offset {}: {}", record.partition, record.offset, record.reason);
+        let reason = cut(&record.reason, REASON);
+        let reason = format!("partition {} offset {}: {reason}", record.partition, record.offset);
         self.refused = (self.refused.0 + 1, reason);
     }
 }
@@ -215,4 +222,41 @@ pub fn refused(
             }
         })
         .probe_with(probe);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{figures::OTHER, meter::SinkNumbers};
+
+    fn fired(rule: usize, key: &str) -> Fired {
+        Fired {
+            trigger_id: String::new(),
+            rule_id: format!("r{rule:05}"),
+            name: "重".repeat(10_000),
+            key: key.to_owned(),
+            channel: None,
+            held_out: false,
+            seen: 0,
+            line: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_many_rules_and_long_keys_stays_small() {
+        let mut gauge = SinkGauge::default();
+        for rule in 0..NAMED + 500 {
+            gauge.trigger(&fired(rule, "k"));
+        }
+        let key = "\u{1}".repeat(900_000);
+        (0..LATEST).for_each(|_| gauge.trigger(&fired(0, &key)));
+        let reason = "x".repeat(5 << 20);
+        gauge.refuse(&Refused { partition: 0, offset: 7, reason, sample: String::new() });
+        let numbers = SinkNumbers::take(&mut gauge, &TriggerSinks::default());
+        assert_eq!(numbers.counts.0[OTHER], 500);
+        assert_eq!(numbers.by_rule().nth(1).map(|(id, _, count)| (id, count)), Some(("r00000", 13)));
+        assert!(numbers.latest.iter().all(|(name, key, _)| name.ends_with('…') && key.ends_with('…')));
+        let size = serde_json::to_string(&numbers).unwrap_or_default().len();
+        assert!(size < 1 << 20, "{size} bytes");
+    }
 }

@@ -103,3 +103,14 @@ fn a_supervisor_that_does_not_read_never_blocks_the_sender() {
     assert!(results.iter().any(|result| matches!(result, Err(ChildError::QueueFull))));
     drop(link);
 }
+
+#[test]
+fn a_message_that_is_too_long_is_left_out_and_the_link_goes_on() {
+    let mut fixture = Fixture::new();
+    fixture.line().unwrap();
+    let link = fixture.link.take().unwrap();
+    link.send(json!("x".repeat(control::LONGEST_LINE))).unwrap();
+    link.send(json!("short")).unwrap();
+    assert_eq!(fixture.line().unwrap()["body"], json!({"message": "short"}));
+    drop(link);
+}

@@ -136,8 +136,8 @@ impl Fleet {
     /// Sends an order to one child, or to all.
     pub(super) fn send(&mut self, to: Option<usize>, order: &Order) {
         let line = match control::encode(order) {
-            Ok(line) if line.len() < control::LONGEST_LINE => line,
-            _ => return tracing::warn!("an order is too long for the control socket and was not sent"),
+            Ok(line) => line,
+            Err(error) => return tracing::warn!(%error, "an order can't be sent and is left out"),
         };
         for (process, member) in self.members.iter_mut().enumerate() {
             if to.is_none_or(|to| to == process) {
