@@ -172,3 +172,15 @@ fn what_a_worker_cannot_use_is_named() {
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+fn a_sink_that_waits_for_checkpoints_needs_a_place_for_state() {
+    let (scene, _) = places();
+    let sink = "[[sinks]]\n[sinks.kafka]\nbrokers = 'localhost:1'\ntopic = 't'\ndelivery = 'committed'\n";
+    scene.write("settings.toml", sink);
+    let arguments =
+        [&worker("0", "secret")[..], &["--config", "settings.toml", "--form-within", "1"]].concat();
+    let refused = scene.run(&arguments);
+    assert_eq!(refused.code, Some(2), "{}", refused.all());
+    assert!(refused.log.last().unwrap().contains("keep state with --state"), "{}", refused.all());
+}

@@ -43,7 +43,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
     /// Where running state is kept: an SQLite file (*.db), redis://.. or with TLS rediss://.., or `none`. If left out it survives a crash,
-    /// but not the end of the command
+    /// but not the end of the command; a `worker` then keeps none
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
     /// Where lines that are no events go, each with its reason
@@ -210,6 +210,13 @@ impl Settings {
     pub(super) fn keep_state(&mut self, option: Option<String>) {
         if option.is_some() {
             (self.state, self.redis) = (option, None);
+        }
+    }
+
+    /// For a process without a supervisor, whose state nobody else keeps: it is kept only where the settings say.
+    pub(super) fn keep_state_only_where_said(&mut self) {
+        if self.state.is_none() && self.redis.is_none() {
+            self.state = Some("none".to_owned());
         }
     }
 

@@ -75,7 +75,8 @@ impl WorkerArgs {
             form_within: Duration::from_secs(self.form_within),
         };
         membership.validate().map_err(CliError::usage)?;
-        let settings = self.common.settings()?;
+        let mut settings = self.common.settings()?;
+        settings.keep_state_only_where_said();
         let events = match self.events {
             Some(events) => events,
             None => settings.events()?.unwrap_or(Events::None),

@@ -2,6 +2,25 @@ use super::*;
 
 const BOTH: &str = "triggers = 'all.jsonl'\n[[sinks]]\nlines = 'stdout'\n[[sinks]]\n[sinks.webhook]\nurl = 'http://a/'\ndead_letters = 'd'";
 
+#[test]
+fn a_worker_without_a_place_for_state_refuses_what_needs_one() {
+    let rules = tempfile::tempdir().unwrap();
+    let job = |file: &str| {
+        let mut settings: Settings = toml::from_str(file).unwrap();
+        settings.rules = Some(rules.path().to_owned());
+        settings.keep_state_only_where_said();
+        settings.job(Events::None, settings.live())
+    };
+    let committed = "[[sinks]]\n[sinks.kafka]\nbrokers = 'a:9092'\ntopic = 't'\ndelivery = 'committed'\n";
+    for needs in [committed, "state_memory_mb = 64\n"] {
+        let refused = job(needs).unwrap_err().to_string();
+        assert!(refused.contains("keep state with --state"), "{refused}");
+        let kept = job(&format!("state = 'redis://a/'\n{needs}")).unwrap();
+        assert!(matches!(kept.state, State::Redis(_)));
+    }
+    assert!(matches!(job("").unwrap().state, State::None));
+}
+
 /// Where triggers go with a file of settings and these options: files by name, else the kind of sink.
 fn destinations(file: &str, triggers: Option<&str>) -> Vec<String> {
     let config = tempfile::NamedTempFile::new().unwrap();
