@@ -7,10 +7,13 @@
 //! **Invariant**: a pause needs nothing but the rule in force. Neither profiles nor scripts are looked at, so that nothing can hold it
 //! up or refuse it, and the rule goes on as the very same one afterwards. Even a document that is refused pauses its rule if it says so.
 //!
-//! After a restart the first change set holds the rules of the checkpoint, as they were.
+//! After a restart the first change set holds the rules of the checkpoint, as they were. What the source no longer has of them
+//! is then retired (`missing`).
+
+mod missing;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -36,6 +39,7 @@ use sources::{
     rules::{Change, Gap, Offsets, RuleSource, RunState, Status},
 };
 
+use self::missing::Missing;
 use super::{
     breaker::Breaker,
     control::{Effect, Ordered},
@@ -109,6 +113,8 @@ pub fn run(mut feed: Feed) {
     let remembered = std::mem::take(&mut feed.remembered);
     let mut rules: Rules =
         remembered.into_iter().map(|r| (r.published.rule_id.clone(), Known::new(r))).collect();
+    let remain = rules.values().filter(|k| !k.rule.document.is_empty());
+    let mut missing = Missing::new(remain.map(|k| k.rule.published.rule_id.clone()));
     let mut outbox = Outbox::default();
     for known in rules.values().filter(|k| k.rule.in_force) {
         let published = Box::new(known.rule.published.clone());
@@ -133,9 +139,7 @@ pub fn run(mut feed: Feed) {
                 if outbox.changes.is_empty() {
                     since = Instant::now();
                 }
-                if !polled {
-                    remove_missing(&changes, &mut rules, &mut outbox);
-                }
+                missing.hear(&changes).iter().for_each(|gone| retire(gone, &mut rules, &mut outbox));
                 take_in(&mut feed, changes, !polled, &mut rules, &mut outbox);
                 polled = true;
             }
@@ -177,20 +181,6 @@ fn ordered(generation: u64, outbox: &mut Outbox, rules: &Rules) -> Ordered {
         dropped,
         remembered: Arc::new(remembered),
     }
-}
-
-/// What the checkpoint had in force and the source no longer has, is gone. A document that can't be read, and of which it is not known
-/// whose it is, may be anybody's.
-fn remove_missing(changes: &[sources::rules::RuleChange], rules: &mut Rules, outbox: &mut Outbox) {
-    let unknown =
-        |c: &sources::rules::RuleChange| matches!(c.change, Change::Unreadable { .. }) && c.rule_id.is_none();
-    if changes.iter().any(unknown) {
-        return;
-    }
-    let there: HashSet<&str> = changes.iter().filter_map(|c| c.rule_id.as_deref()).collect();
-    let missing = |rule_id: &&String| !there.contains(rule_id.as_str());
-    let gone: Vec<String> = rules.keys().filter(missing).cloned().collect();
-    gone.iter().for_each(|rule_id| retire(rule_id, rules, outbox));
 }
 
 /// Takes a rule out of force, and its state with it.
@@ -237,7 +227,7 @@ fn take_in(
             (Change::Put { document, status, version, gap }, Some(rule_id)) => {
                 puts.push(Put { origin: change.origin, rule_id, document, status, version, gap });
             }
-            // Nobody's document.
+            // It never was a rule.
             (Change::Remove | Change::Put { .. }, None) => {}
         }
     }

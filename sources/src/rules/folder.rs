@@ -8,7 +8,8 @@
 //! - a renamed file is the same rule, so pausing and resuming by renaming keeps its state;
 //! - a file that becomes unreadable keeps its rule in force with the document read before;
 //! - a file that is gone removes its rule at the second poll that misses it: an editor that writes by renaming, or a
-//!   rename while the folder is listed, must not cost a rule its state.
+//!   rename while the folder is listed, must not cost a rule its state;
+//! - so does an unreadable file whose rule was never known, and says that it is gone.
 //!
 //! Hidden files, folders, and names that end otherwise are ignored. Links are followed.
 
@@ -35,6 +36,8 @@ pub struct FolderRules {
     only: Option<OsString>,
     files: BTreeMap<OsString, Seen>,
     in_force: HashMap<String, InForce>,
+    /// Unreadable files of nobody knows which rule that the last poll missed.
+    missed: Vec<OsString>,
     /// Something has to be decided that no file's stamp shows.
     unfinished: bool,
 }
@@ -81,7 +84,14 @@ impl FolderRules {
             let name = path.file_name().ok_or_else(|| failed(ErrorKind::InvalidInput.into()))?;
             (path.parent().unwrap_or(Path::new("")).to_owned(), Some(name.to_owned()))
         };
-        Ok(FolderRules { folder, only, files: BTreeMap::new(), in_force: HashMap::new(), unfinished: true })
+        Ok(FolderRules {
+            folder,
+            only,
+            files: BTreeMap::new(),
+            in_force: HashMap::new(),
+            missed: Vec::new(),
+            unfinished: true,
+        })
     }
 
     /// Reads the files whose stamps changed; the documents read.
@@ -97,6 +107,9 @@ impl FolderRules {
             }
         };
         let before = self.files.len();
+        let gone = self.files.iter().filter(|(name, _)| !listed.contains_key(*name));
+        let unknown = gone.filter(|(_, seen)| seen.reported.is_some() && seen.claim.is_none());
+        self.missed = unknown.map(|(name, _)| name.clone()).collect();
         self.files.retain(|name, _| listed.contains_key(name));
         self.unfinished |= self.files.len() != before;
         let mut documents = HashMap::new();
@@ -253,8 +266,17 @@ impl FolderRules {
 
 impl RuleSource for FolderRules {
     fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
+        let missed = self.missed.clone();
         let mut documents = self.refresh()?;
-        let mut changes = Vec::new();
+        let mut changes: Vec<RuleChange> = missed
+            .into_iter()
+            .filter(|name| !self.files.contains_key(name))
+            .map(|name| RuleChange {
+                origin: self.folder.join(name).display().to_string(),
+                rule_id: None,
+                change: Change::Remove,
+            })
+            .collect();
         if std::mem::take(&mut self.unfinished) {
             let (owners, duplicates) = self.owners();
             self.remove(&owners, &mut changes);

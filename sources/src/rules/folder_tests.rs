@@ -114,6 +114,27 @@ fn a_broken_edit_keeps_the_rule_and_its_removal_does_not() {
 }
 
 #[test]
+fn an_unreadable_file_of_no_known_rule_says_when_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    fs::write(&path, "{").unwrap();
+    let mut source = FolderRules::open(folder.path()).unwrap();
+    let told =
+        |source: &mut FolderRules| source.poll().unwrap().into_iter().map(|c| c.change).collect::<Vec<_>>();
+    assert!(matches!(&told(&mut source)[..], [Change::Unreadable { .. }]));
+    // An editor that deletes and writes anew: it was never gone.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(told(&mut source), []);
+    fs::write(&path, "[").unwrap();
+    assert!(matches!(&told(&mut source)[..], [Change::Unreadable { .. }]));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(told(&mut source), []);
+    let gone = RuleChange { origin: path.display().to_string(), rule_id: None, change: Change::Remove };
+    assert_eq!(source.poll().unwrap(), [gone]);
+    assert_eq!(source.poll().unwrap(), []);
+}
+
+#[test]
 fn the_second_file_of_a_rule_waits_for_the_first_to_go() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, document: &str| fs::write(folder.path().join(name), document).unwrap();

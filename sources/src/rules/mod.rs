@@ -81,7 +81,7 @@ fn offsets_json(offsets: &Offsets) -> String {
 pub struct RuleChange {
     /// Where it comes from, for messages: a file's path, or `rule_engine_resource RULE_ID`.
     pub origin: String,
-    /// The rule, as far as it can be told.
+    /// The rule, as far as it can be told. What was unreadable without it is removed without it, once it is gone.
     pub rule_id: Option<String>,
     /// What became of it.
     pub change: Change,

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::{collections::VecDeque, fs, thread};
 
 use serde_json::Value as Json;
 use sources::{
@@ -12,12 +12,13 @@ use tempfile::TempDir;
 use super::*;
 use crate::run::{breaker::BreakerConfig, figures::RuleBoard, news::Reporter};
 
-/// A source that takes what is written to it; what it says is handed to the feed directly.
-struct Silent;
+/// A source that says this at one poll after the other, and then nothing more.
+#[derive(Default)]
+struct Says(VecDeque<Vec<Told>>);
 
-impl RuleSource for Silent {
+impl RuleSource for Says {
     fn poll(&mut self) -> Result<Vec<Told>, SourceError> {
-        Ok(Vec::new())
+        Ok(self.0.pop_front().unwrap_or_default())
     }
 }
 
@@ -26,16 +27,17 @@ struct Scene {
     folder: TempDir,
     feed: Feed,
     rules: Rules,
-    _ends: (mpsc::Receiver<Ordered>, mpsc::Sender<Effect>),
+    ordered: mpsc::Receiver<Ordered>,
+    effects: mpsc::Sender<Effect>,
 }
 
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (changes, ordered) = mpsc::sync_channel(1);
-        let (effect, effects) = mpsc::channel();
+        let (to_feed, effects) = mpsc::channel();
         let feed = Feed {
-            source: Box::new(Silent),
+            source: Box::new(Says::default()),
             calculators: Calculators::new(Some(folder.path().to_owned())),
             profiles: Some(folder.path().join("profiles.jsonl")),
             time: Time::Replay { publish_at: 1_000 },
@@ -46,7 +48,7 @@ impl Scene {
             effects,
             news: News { reporter: Reporter::default(), rules: RuleBoard::default() },
         };
-        Scene { folder, feed, rules: Rules::new(), _ends: (ordered, effect) }
+        Scene { folder, feed, rules: Rules::new(), ordered, effects: to_feed }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -55,17 +57,25 @@ impl Scene {
 
     /// The changes that a put leads to.
     fn put(&mut self, document: &Json, status: Status, gap: Gap) -> Vec<RuleChange> {
-        let (document, rule_id) = (document.to_string(), document["rule_id"].as_str().map(str::to_owned));
-        let change = Change::Put { document, status, version: None, gap };
         let mut outbox = Outbox::default();
-        let told = vec![Told { origin: "a test".into(), rule_id, change }];
-        take_in(&mut self.feed, told, false, &mut self.rules, &mut outbox);
+        take_in(&mut self.feed, vec![put(document, status, gap)], false, &mut self.rules, &mut outbox);
         outbox.changes.into_values().collect()
     }
 
     fn refused(&self) -> u64 {
         self.feed.news.rules.news().map_or(0, |numbers| numbers.rejections)
     }
+}
+
+fn put(document: &Json, status: Status, gap: Gap) -> Told {
+    let rule_id = document["rule_id"].as_str().map(str::to_owned);
+    let change = Change::Put { document: document.to_string(), status, version: None, gap };
+    Told { origin: format!("the file of {}", document["rule_id"]), rule_id, change }
+}
+
+/// A rule that needs nothing.
+fn plain(rule_id: &str) -> Json {
+    json!({"rule_id": rule_id, "trigger": {"event": {"id": "T"}}})
 }
 
 /// The only change, which is a rule.
@@ -128,4 +138,25 @@ fn a_refused_document_pauses_the_rule_in_force_and_does_not_resume_it() {
     assert_eq!(scene.put(&refused, Status::Paused, Gap::Replay), []);
     assert_eq!(scene.put(&refused, Status::Online, Gap::Replay), []);
     assert_eq!(scene.refused(), 4);
+}
+
+#[test]
+fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read() {
+    let mut scene = Scene::new();
+    ["a", "b", "gone"].iter().for_each(|id| drop(scene.put(&plain(id), Status::Online, Gap::Replay)));
+    let Scene { mut feed, rules, ordered, effects, .. } = scene;
+    feed.remembered = rules.into_values().map(|known| known.rule).collect();
+    let a = put(&plain("a"), Status::Online, Gap::Replay);
+    let b = put(&plain("b"), Status::Online, Gap::Replay);
+    let unreadable = Change::Unreadable { reason: "it breaks off".into() };
+    let broken = Told { origin: b.origin.clone(), rule_id: None, change: unreadable };
+    feed.source = Box::new(Says([vec![a, broken], vec![], vec![b]].into()));
+    let feed = thread::spawn(move || run(feed));
+    let in_force = || effects.send(Effect::InForce { epoch: 1, positions: Vec::new(), rejected: Vec::new() });
+    assert_eq!(ordered.recv().unwrap().set.changes.len(), 3, "as the checkpoint has them");
+    in_force().unwrap();
+    let removed = ordered.recv().unwrap();
+    assert_eq!(removed.set.changes, [RuleChange::Remove { rule_id: "gone".into() }]);
+    drop(effects);
+    feed.join().unwrap();
 }
