@@ -183,21 +183,22 @@ fn ordered(generation: u64, outbox: &mut Outbox, rules: &Rules) -> Ordered {
     }
 }
 
-/// Takes a rule out of force, and its state with it.
-fn remove(known: &mut Known, outbox: &mut Outbox) {
-    let rule_id = known.rule.published.rule_id.clone();
-    if known.rule.in_force {
-        known.rule.in_force = false;
-        outbox.dropped.extend(known.rule.published.lineage.names(&rule_id));
+/// Takes a rule out of force, and its state with it. One that is quarantined is so no more.
+fn remove(rule: &mut Remembered, outbox: &mut Outbox) {
+    let rule_id = rule.published.rule_id.clone();
+    if rule.in_force {
+        outbox.dropped.extend(rule.published.lineage.names(&rule_id));
+    }
+    // A rule that was quarantined is no longer in force, but its state is still shown.
+    if std::mem::take(&mut rule.in_force) | rule.quarantined.take().is_some() {
         outbox.changes.insert(rule_id.clone(), RuleChange::Remove { rule_id });
     }
 }
 
 fn retire(rule_id: &str, rules: &mut Rules, outbox: &mut Outbox) {
-    let Some(known) = rules.get_mut(rule_id) else { return };
-    known.rule.document.clear();
-    known.rule.quarantined = None;
-    remove(known, outbox);
+    let Some(Known { rule, .. }) = rules.get_mut(rule_id) else { return };
+    rule.document.clear();
+    remove(rule, outbox);
 }
 
 /// A document as a source put it.
@@ -507,8 +508,8 @@ fn failed(feed: &mut Feed, failure: &RuleFailure, rules: &mut Rules, outbox: &mu
     let (version, rule_id) = (known.rule.published.version, failure.rule_id.clone());
     let reason =
         format!("more than {} failing calls in a minute; the last: {}", feed.error_budget, failure.message);
+    remove(&mut known.rule, outbox);
     known.rule.quarantined = Some(reason.clone());
-    remove(known, outbox);
     feed.news.quarantined(&rule_id, &reason);
     status_of(feed, &rule_id, version, RunState::Quarantined, &reason);
 }

@@ -140,6 +140,30 @@ fn a_refused_document_pauses_the_rule_in_force_and_does_not_resume_it() {
     assert_eq!(scene.refused(), 4);
 }
 
+/// Quarantines a rule that is in force.
+fn quarantine(scene: &mut Scene, rule_id: &str) -> Vec<RuleChange> {
+    let mut outbox = Outbox::default();
+    let failure = RuleFailure { rule_id: rule_id.into(), count: 1, message: "it failed".into() };
+    failed(&mut scene.feed, &failure, &mut scene.rules, &mut outbox);
+    outbox.changes.into_values().collect()
+}
+
+#[test]
+fn a_quarantined_rule_that_is_retired_is_not_shown_as_quarantined() {
+    let mut scene = Scene::new();
+    scene.put(&plain("r"), Status::Online, Gap::Replay);
+    let removed = [RuleChange::Remove { rule_id: "r".into() }];
+    assert_eq!(quarantine(&mut scene, "r"), removed);
+    assert_eq!(scene.rules["r"].state(), Some(RunState::Quarantined));
+    assert_eq!(
+        scene.put(&plain("r"), Status::Retired, Gap::Replay),
+        removed,
+        "so that it is told how all rules stand"
+    );
+    assert_eq!(scene.rules["r"].state(), None);
+    assert_eq!(scene.put(&plain("r"), Status::Retired, Gap::Replay), []);
+}
+
 #[test]
 fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read() {
     let mut scene = Scene::new();
