@@ -183,7 +183,7 @@ fn ordered(generation: u64, outbox: &mut Outbox, rules: &Rules) -> Ordered {
     }
 }
 
-/// Takes a rule out of force, and its state with it. One that is quarantined is so no more.
+/// Takes a rule out of force, and its state with it. One that is quarantined is so no more. What remains is what it must not use twice.
 fn remove(rule: &mut Remembered, outbox: &mut Outbox) {
     let rule_id = rule.published.rule_id.clone();
     if rule.in_force {
@@ -193,6 +193,7 @@ fn remove(rule: &mut Remembered, outbox: &mut Outbox) {
     if std::mem::take(&mut rule.in_force) | rule.quarantined.take().is_some() {
         outbox.changes.insert(rule_id.clone(), RuleChange::Remove { rule_id });
     }
+    rule.forget();
 }
 
 fn retire(rule_id: &str, rules: &mut Rules, outbox: &mut Outbox) {

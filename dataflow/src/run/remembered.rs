@@ -12,10 +12,10 @@ use operators::rule::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A rule as the feed knows it. One that is retired or quarantined is remembered too, so that no number of its states is used twice.
+/// A rule as the feed knows it. Of one that is retired or quarantined its numbers are remembered, so that none of them is used twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remembered {
-    /// The rule as it is in force, or was last.
+    /// The rule as it is in force; of another one the id, the version, the publish and the lineage that it had last.
     pub published: Published,
     /// The document as the source gave it, its crowd included; empty once retired.
     pub document: String,
@@ -27,6 +27,26 @@ pub struct Remembered {
     pub broken: Option<String>,
     /// How many pauses it has had.
     pub pauses: u64,
+}
+
+impl Remembered {
+    /// Lets go of all that only a rule in force needs: its crowds may be large, and it may never come back.
+    pub fn forget(&mut self) {
+        let Published { rule_id, version, publish, lineage, .. } = self.published.clone();
+        self.published = Published {
+            rule_id,
+            version,
+            publish,
+            lineage,
+            document: String::new(),
+            crowd: None,
+            pause: None,
+            skipped: BTreeSet::new(),
+            departed: Vec::new(),
+            scripts: BTreeMap::new(),
+        };
+        (self.broken, self.pauses) = (None, 0);
+    }
 }
 
 /// The stored form: crowds apart, by their digests.

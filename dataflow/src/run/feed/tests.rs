@@ -165,6 +165,29 @@ fn a_quarantined_rule_that_is_retired_is_not_shown_as_quarantined() {
 }
 
 #[test]
+fn of_a_rule_out_of_force_only_its_numbers_are_remembered() {
+    let retired: fn(&mut Scene) = |scene| drop(scene.put(&rule(), Status::Retired, Gap::Replay));
+    let quarantined: fn(&mut Scene) = |scene| drop(quarantine(scene, "r"));
+    for stop in [retired, quarantined] {
+        let (mut scene, _) = in_force();
+        scene.write("profiles.jsonl", "{\"guid\": 2, \"level\": 5}\n");
+        let mut edited = rule();
+        edited["name"] = "edited".into();
+        let before = only(scene.put(&edited, Status::Paused, Gap::Replay));
+        assert_eq!((before.version, before.departed.len(), before.scripts.len()), (2, 1, 1));
+        stop(&mut scene);
+        let remembered = scene.rules["r"].rule.clone();
+        let (json, crowds) = crate::run::remembered::to_json(std::slice::from_ref(&remembered));
+        assert!(crowds.is_empty() && !json.contains("on_event"), "{json}");
+        let Published { version, publish, lineage, .. } = remembered.published;
+        assert_eq!((version, publish, &lineage), (2, before.publish, &before.lineage));
+        let again = only(scene.put(&rule(), Status::Online, Gap::Replay));
+        assert_eq!((again.version, again.pause, again.departed), (3, None, Vec::new()));
+        assert!(again.lineage.rule > lineage.last);
+    }
+}
+
+#[test]
 fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read() {
     let mut scene = Scene::new();
     ["a", "b", "gone"].iter().for_each(|id| drop(scene.put(&plain(id), Status::Online, Gap::Replay)));
