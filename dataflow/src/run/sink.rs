@@ -1,4 +1,7 @@
 //! `sink`: triggers and refused records leave the dataflow, from worker 0.
+//!
+//! What a full sink has no room for waits here and holds the frontier back, so that sources stop reading. **Limit**: timers that run
+//! out meanwhile wait here too, as many as are armed: no more than there is state in memory.
 
 use std::{
     cell::RefCell,
