@@ -7,10 +7,12 @@ use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafk
 
 use crate::scene::{Heard, Writer, administer, eventually, topic};
 
-/// Removes the records before `offset` from partition 0.
-fn remove_before(config: &KafkaConfig, offset: i64) {
+/// Removes the records before `offset` from the first `partitions`.
+fn remove_before(config: &KafkaConfig, partitions: i32, offset: i64) {
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&config.topic, 0, Offset::Offset(offset)).unwrap();
+    for partition in 0..partitions {
+        list.add_partition_offset(&config.topic, partition, Offset::Offset(offset)).unwrap();
+    }
     administer(config, async |admin, options| {
         let removed = admin.delete_records(&list, options).await.unwrap();
         removed.elements().iter().for_each(|element| element.error().unwrap());
@@ -21,7 +23,7 @@ fn remove_before(config: &KafkaConfig, offset: i64) {
 fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record() {
     let config = topic("lost", 2);
     Writer::new(&config).numbers(0, 0..100);
-    remove_before(&config, 50);
+    remove_before(&config, 1, 50);
     let opened = |config: &KafkaConfig, positions: [(u32, u64); 1]| {
         KafkaSource::open(config.clone(), 0, 1, &positions.into())
     };
@@ -45,25 +47,27 @@ fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record(
     }
 }
 
-/// 20,000 records of 1000 bytes, of which the source has fetched a part when the first 15,000 are removed.
-fn overtaken(name: &str, on_lost: OnLost) -> KafkaSource {
-    let config = KafkaConfig { on_lost, max_prefetch_bytes: 1 << 20, ..topic(name, 1) };
+/// 20,000 records of 1000 bytes in each of two partitions, of which the source has fetched a part when the first 15,000
+/// are removed from the first `lost` ones.
+fn overtaken(name: &str, lost: i32, on_lost: OnLost) -> KafkaSource {
+    let config = KafkaConfig { on_lost, max_prefetch_bytes: 1 << 20, ..topic(name, 2) };
     let writer = Writer::new(&config);
     for n in 0..20_000 {
         writer.queue(0, None, Some(&format!("{n:01000}")));
+        writer.queue(1, None, Some(&format!("{n:01000}")));
     }
     writer.flush();
     let mut source = KafkaSource::open(config.clone(), 0, 1, &BTreeMap::new()).unwrap();
     eventually("reading has begun", || {
         matches!(source.next(Duration::from_millis(50)).unwrap(), Next::Batch(_))
     });
-    remove_before(&config, 15_000);
+    remove_before(&config, lost, 15_000);
     source
 }
 
 #[test]
 fn a_reader_that_the_retention_overtakes_fails_behind_the_last_record_it_had() {
-    let mut source = overtaken("overtaken", OnLost::Fail);
+    let mut source = overtaken("overtaken", 1, OnLost::Fail);
     let mut error = String::new();
     eventually("it fails", || match source.next(Duration::from_millis(50)) {
         Ok(Next::End) | Err(_) if !error.is_empty() => true,
@@ -74,20 +78,31 @@ fn a_reader_that_the_retention_overtakes_fails_behind_the_last_record_it_had() {
         }
     });
     let position = source.positions()[&0];
-    assert!((1..15_000).contains(&position));
-    assert!(error.contains(&format!("position {position} is lost")), "{error}");
+    assert!((0..15_000).contains(&position));
+    assert!(error.contains(&format!("partition 0: position {position} is lost")), "{error}");
     assert!(error.contains("15000 to before 20000"), "{error}");
+    assert!(source.positions()[&1] < 15_000, "it does not wait for the other partition's backlog");
     assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::End));
 }
 
 #[test]
 fn a_reader_that_the_retention_overtakes_may_go_on_at_the_oldest_record() {
-    let mut source = overtaken("skipped", OnLost::Earliest);
-    let mut heard = Heard::default();
-    heard.until(&mut source, |heard| heard.is_caught_up(0, 0));
-    let offsets: Vec<u64> = heard.records[&0].iter().map(|(offset, _)| *offset).collect();
-    assert!(offsets.is_sorted_by(|a, b| a < b));
-    let gap = offsets.windows(2).find(|pair| pair[1] != pair[0] + 1).unwrap();
-    assert!(gap[0] < 15_000 && gap[1] == 15_000, "{gap:?}");
-    assert_eq!(offsets.last(), Some(&19_999));
+    for (name, lost) in [("skipped", 1), ("both-skipped", 2)] {
+        let mut source = overtaken(name, lost, OnLost::Earliest);
+        let begun = source.positions();
+        let mut heard = Heard::default();
+        heard.until(&mut source, |heard| (0..2).all(|partition| heard.is_caught_up(partition, 0)));
+        for partition in 0..2 {
+            let mut expected = begun[&partition];
+            for (offset, _) in &heard.records[&partition] {
+                if *offset != expected {
+                    assert!((*offset, expected < 15_000) == (15_000, true), "{expected} {offset}");
+                    assert!(i64::from(partition) < i64::from(lost), "nothing else is lost or repeated");
+                }
+                expected = offset + 1;
+            }
+            assert_eq!(expected, 20_000);
+            assert!(heard.count() < 40_000 - 1000, "some were removed");
+        }
+    }
 }

@@ -37,6 +37,8 @@ const COMMIT: Duration = Duration::from_secs(30);
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// Longest wait for an answer about lost positions.
 const ANSWER: Duration = Duration::from_secs(5);
+/// When there was none, they are asked again after that.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Reads a worker's partitions of a topic.
 pub struct KafkaSource {
@@ -45,7 +47,8 @@ pub struct KafkaSource {
     shared: Arc<Shared>,
     /// Began with the message that ended the batch before.
     carry: Option<Gathering>,
-    trouble: Option<ClientError>,
+    /// When the brokers are to be asked which position is lost. That one is, the client says only once.
+    lost: Option<Instant>,
     said: Option<(RDKafkaErrorCode, Instant)>,
     /// To be committed to the group.
     unsettled: BTreeMap<u32, u64>,
@@ -82,7 +85,7 @@ impl KafkaSource {
             consumer,
             shared: Arc::clone(&shared),
             carry: None,
-            trouble: None,
+            lost: None,
             said: None,
             unsettled: BTreeMap::new(),
             committing,
@@ -140,6 +143,14 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// Reads these partitions no more.
+    fn unassign(&self, partitions: &[u32]) -> Result<(), KafkaError> {
+        // Where they are unassigned makes no difference.
+        assignment(&self.config.topic, partitions.iter().map(|partition| (*partition, exactly(0))))
+            .and_then(|list| self.consumer.incremental_unassign(&list))
+            .map_err(|error| self.fatal(&error))
+    }
+
     fn fatal(&self, error: &ClientError) -> KafkaError {
         KafkaError::Fatal { topic: self.config.topic.clone(), reason: error.to_string() }
     }
@@ -151,13 +162,16 @@ impl KafkaSource {
             if let Some(next) = self.news()? {
                 return Ok(next);
             }
-            let left = wait.saturating_sub(begun.elapsed());
-            if let Some(batch) = self.gather(left.min(SLICE)) {
-                self.bytes += batch.bytes.len() as u64;
-                return Ok(Next::Batch(batch));
+            if self.lost.is_some_and(|ask| ask <= Instant::now()) {
+                // Positions are true once what was taken is handed over.
+                if let Some(batch) = self.carry.take().and_then(|carry| self.hand_over(carry)) {
+                    return Ok(Next::Batch(batch));
+                }
+                self.find_lost()?;
             }
-            if let Some(trouble) = self.trouble.take() {
-                self.recover(trouble)?;
+            let left = wait.saturating_sub(begun.elapsed());
+            if let Some(batch) = self.gather(left.min(SLICE))? {
+                return Ok(Next::Batch(batch));
             }
             if begun.elapsed() >= wait {
                 return Ok(Next::Idle);
@@ -178,7 +192,7 @@ impl KafkaSource {
     }
 
     /// What has been fetched of one partition, up to a batch; waits only for the first message.
-    fn gather(&mut self, wait: Duration) -> Option<RawBatch> {
+    fn gather(&mut self, wait: Duration) -> Result<Option<RawBatch>, KafkaError> {
         let mut gathering = self.carry.take();
         let limit = self.config.max_record_bytes;
         for _ in 0..MAX_RECORDS {
@@ -186,7 +200,7 @@ impl KafkaSource {
             let message = match self.consumer.poll(wait) {
                 Some(Ok(message)) => message,
                 Some(Err(trouble)) => {
-                    self.trouble = Some(trouble);
+                    self.note(&trouble)?;
                     break;
                 }
                 None => {
@@ -206,22 +220,27 @@ impl KafkaSource {
                 break;
             }
         }
-        let gathered = gathering?;
+        Ok(gathering.and_then(|gathered| self.hand_over(gathered)))
+    }
+
+    fn hand_over(&mut self, gathered: Gathering) -> Option<RawBatch> {
         self.shared.reach(gathered.partition(), gathered.next());
-        gathered.finish()
+        let batch = gathered.finish()?;
+        self.bytes += batch.bytes.len() as u64;
+        Some(batch)
     }
 
     /// Lost positions and fatal errors count; everything else the client gets over by itself.
-    fn recover(&mut self, trouble: ClientError) -> Result<(), KafkaError> {
+    fn note(&mut self, trouble: &ClientError) -> Result<(), KafkaError> {
         match trouble {
-            ClientError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => self.find_lost(trouble),
-            ClientError::MessageConsumptionFatal(_) => Err(self.fatal(&trouble)),
-            ClientError::MessageConsumption(code) => {
-                self.say(code, &trouble);
-                Ok(())
+            ClientError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                self.lost = Some(Instant::now());
             }
-            _ => Ok(()),
+            ClientError::MessageConsumptionFatal(_) => return Err(self.fatal(trouble)),
+            ClientError::MessageConsumption(code) => self.say(*code, trouble),
+            _ => {}
         }
+        Ok(())
     }
 
     /// The watcher tells of outages; other errors are said here, the same one once a minute.
@@ -237,25 +256,24 @@ impl KafkaSource {
     }
 
     /// The client has stopped to read a partition because its position is out of range, and does not say which.
-    fn find_lost(&mut self, trouble: ClientError) -> Result<(), KafkaError> {
-        let positions = self.positions();
+    fn find_lost(&mut self) -> Result<(), KafkaError> {
+        let mut positions = self.positions();
         let partitions: Vec<u32> = positions.keys().copied().collect();
         let Ok(lost) = open::outside(&self.config, &self.consumer, &partitions, &positions, ANSWER) else {
-            self.trouble = Some(trouble);
+            self.lost = Some(Instant::now() + ASK_AGAIN);
             return Ok(());
         };
+        self.lost = None;
         if lost.is_empty() {
-            return Err(self.fatal(&trouble));
+            let topic = &self.config.topic;
+            tracing::warn!(%topic, "the client found a position out of range, the brokers find none; reading on from all");
         }
         for lost in lost {
-            let partition = lost.partition;
-            let position = lost.or_fail(&self.config)?;
-            assignment(&self.config.topic, [(partition, exactly(position))])
-                .and_then(|list| self.consumer.incremental_unassign(&list))
-                .map_err(|error| self.fatal(&error))?;
-            self.assign([(partition, position)])?;
+            positions.insert(lost.partition, lost.or_fail(&self.config)?);
         }
-        Ok(())
+        // All of them, so that none stays unread, whichever the client meant.
+        self.unassign(&partitions)?;
+        self.assign(positions)
     }
 
     /// Commits what is settled, one commit at a time.
