@@ -127,8 +127,7 @@ impl Reader {
             }
             let reads = match source.next(Duration::from_millis(50))? {
                 Next::Batch(batch) => vec![Read::Batch(batch)],
-                // New partitions are read from their beginning.
-                Next::Opened(new) => vec![Read::Opened(new.into_iter().map(|p| (p, 0)).collect())],
+                Next::Opened(new) => vec![Read::Opened(new)],
                 Next::CaughtUp { partitions, at } if self.live => {
                     vec![Read::Idle { partitions, clock: at - TIMER_GRACE }]
                 }

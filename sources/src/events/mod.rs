@@ -61,8 +61,8 @@ pub enum Next {
         /// When that was asked, unix ms by the wall clock.
         at: i64,
     },
-    /// These partitions are read too from now on.
-    Opened(Vec<u32>),
+    /// These partitions are read too from now on, each from this offset.
+    Opened(Vec<(u32, u64)>),
     /// Nothing ever again.
     End,
 }

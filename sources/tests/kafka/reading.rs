@@ -100,9 +100,14 @@ fn a_partition_without_a_position_begins_as_the_settings_say() {
     assert_eq!(begin(StartAt::Timestamp(1_766_000_000_495)), [(0, 50), (1, 0)].into());
     assert_eq!(begin(StartAt::Timestamp(1_766_000_000_500)), [(0, 50), (1, 0)].into());
     assert_eq!(begin(StartAt::Timestamp(1_866_000_000_000)), [(0, 100), (1, 0)].into());
-    let resumed = KafkaConfig { start: StartAt::Latest, ..config };
-    let source = KafkaSource::open(resumed, 0, 1, &[(0, 7)].into()).unwrap();
-    assert_eq!(source.positions(), [(0, 7), (1, 0)].into());
+    // Another worker's position says so too: this is no first start.
+    writer.numbers(1, 0..10);
+    assert_eq!(begin(StartAt::Latest), [(0, 100), (1, 10)].into());
+    for (worker, positions) in [(0, [(0, 7)].into()), (1, [(1, 0)].into())] {
+        let resumed = KafkaConfig { start: StartAt::Latest, ..config.clone() };
+        let source = KafkaSource::open(resumed, worker, 2, &[(0, 7)].into()).unwrap();
+        assert_eq!(source.positions(), positions);
+    }
 }
 
 #[test]
@@ -125,7 +130,7 @@ fn new_partitions_are_read_from_their_beginning_by_the_worker_they_belong_to() {
     let mut heard = Heard::default();
     heard.until(&mut source, |heard| heard.count() >= 30);
     heard.until(&mut source, |heard| [1, 3, 5].iter().all(|partition| heard.is_caught_up(*partition, 0)));
-    assert_eq!(heard.opened, [3, 5]);
+    assert_eq!(heard.opened, [(3, 0), (5, 0)]);
     for partition in [1, 3, 5] {
         assert_eq!(heard.numbers(partition), (0..10).collect::<Vec<_>>());
     }

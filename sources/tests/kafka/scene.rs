@@ -107,7 +107,7 @@ pub(crate) struct Heard {
     /// Offset and payload, by partition.
     pub(crate) records: BTreeMap<u32, Vec<(u64, String)>>,
     pub(crate) refused: Vec<u64>,
-    pub(crate) opened: Vec<u32>,
+    pub(crate) opened: Vec<(u32, u64)>,
     /// Partition, and when it was said to hold nothing more.
     pub(crate) caught_up: Vec<(u32, i64)>,
 }
@@ -163,7 +163,7 @@ impl Heard {
         self.caught_up.iter().any(|(caught_up, at)| *caught_up == partition && *at >= since)
     }
 
-    fn brief(&self) -> (usize, &Vec<u32>, Option<&(u32, i64)>) {
+    fn brief(&self) -> impl std::fmt::Debug {
         (self.count(), &self.opened, self.caught_up.last())
     }
 }

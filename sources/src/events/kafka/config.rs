@@ -68,7 +68,8 @@ pub struct KafkaConfig {
 pub enum StartAt {
     /// At the oldest record there is.
     Earliest,
-    /// Behind the newest record there is when the source is opened.
+    /// Behind the newest record there is when the source is opened. Where other partitions have positions to resume
+    /// from, at the oldest one: this partition came later, or no checkpoint had it yet.
     #[default]
     Latest,
     /// At the first record whose own time is this one or later, unix ms; if there is none, as `Latest`.

@@ -47,7 +47,8 @@ pub(super) fn share(
         return Err(KafkaError::NoPartition { topic: topic.clone(), partition, position, last: count - 1 });
     }
     let partitions: Vec<u32> = (0..count).filter(mine).collect();
-    let starts = starts(config, client, &partitions)?;
+    let new: Vec<u32> = partitions.iter().copied().filter(|p| !resume.contains_key(p)).collect();
+    let starts = starts(config, client, &new, !resume.is_empty())?;
     let mut positions = BTreeMap::new();
     for partition in partitions {
         let start = starts.get(&partition).copied().unwrap_or_default();
@@ -60,15 +61,17 @@ pub(super) fn share(
     Ok(Share { count, positions })
 }
 
-/// Where partitions without a position begin.
+/// Where partitions without a position begin. If others are resumed, what has come into these meanwhile counts too.
 fn starts(
     config: &KafkaConfig,
     client: &Client,
     partitions: &[u32],
+    resumed: bool,
 ) -> Result<BTreeMap<u32, u64>, KafkaError> {
     let ask = |what| ask(config, client, partitions, what);
     match config.start {
         StartAt::Earliest => ask(Offset::Beginning),
+        StartAt::Latest if resumed => ask(Offset::Beginning),
         StartAt::Latest => ask(Offset::End),
         StartAt::Timestamp(time) => {
             let mut starts = ask(Offset::End)?;

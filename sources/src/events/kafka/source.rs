@@ -184,9 +184,8 @@ impl KafkaSource {
             None => None,
             Some(News::CaughtUp(partitions, at)) => Some(Next::CaughtUp { partitions, at }),
             Some(News::Opened(new)) => {
-                let partitions = new.iter().map(|(partition, _)| *partition).collect();
-                self.assign(new)?;
-                Some(Next::Opened(partitions))
+                self.assign(new.iter().copied())?;
+                Some(Next::Opened(new))
             }
         })
     }
