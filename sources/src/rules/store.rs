@@ -74,8 +74,8 @@ pub struct StoredRule {
     pub rule_id: String,
     /// Its version, where the store keeps versions.
     pub version: Option<u64>,
-    /// `online`, `paused`, `retired`, or what else the store says (`draft`, `in_review`); `unreadable` for a file that
-    /// is no rule.
+    /// `online`, `paused`, `retired`, or what else the store says (`draft`, `in_review`); `unreadable` for a file or
+    /// row that is no rule.
     pub status: String,
     /// Who published it, if known.
     pub author: Option<String>,

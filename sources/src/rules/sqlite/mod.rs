@@ -9,7 +9,7 @@ mod store;
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, types::ValueRef};
 pub use source::SqliteRules;
 pub use store::{SqliteStore, Version};
 
@@ -56,6 +56,20 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(include_str!("schema.sql"))?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()
+}
+
+/// A value as text, whatever a column holds: one odd row must not keep the others from being read. What is no text can't be
+/// taken for one: a blob is shown as it is written in SQL.
+fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => String::new(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ValueRef::Blob(bytes) => {
+            format!("x'{}'", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+    }
 }
 
 fn failed(path: &Path, source: rusqlite::Error) -> SourceError {

@@ -14,7 +14,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
 
-use super::{failed, open};
+use super::{failed, open, shown};
 use crate::{
     SourceError,
     rules::{
@@ -27,7 +27,12 @@ const LOG: i64 = 100_000;
 /// The log may grow by this much before it is cut.
 const LOG_SLACK: i64 = 10_000;
 
-const COLUMNS: &str = "SELECT rule_id, version, status, rule_json, resume_gap FROM rule_engine_resource";
+const ROWS: &str =
+    "SELECT rule_id, rule_id, version, status, rule_json, resume_gap FROM rule_engine_resource";
+/// The rules that the log names behind an entry, each with its row if it has one.
+const LOGGED: &str = "SELECT c.rule_id, r.rule_id, version, status, rule_json, resume_gap
+    FROM (SELECT DISTINCT rule_id FROM rule_change WHERE seq > ?1) c
+    LEFT JOIN rule_engine_resource r ON r.rule_id = c.rule_id";
 
 /// Polls the rules in an SQLite file.
 #[derive(Debug)]
@@ -205,7 +210,8 @@ impl RuleSource for SqliteRules {
 
 fn entry(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Entry> {
     let mut statement = transaction.prepare_cached("SELECT rule_id, at FROM rule_change WHERE seq = ?1")?;
-    let says = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let says =
+        statement.query_row([seq], |row| Ok((shown(row.get_ref(0)?), shown(row.get_ref(1)?)))).optional()?;
     Ok(Entry { seq, says })
 }
 
@@ -221,35 +227,34 @@ type Rows = (BTreeMap<String, Seen>, BTreeSet<String>);
 
 /// The rules the log names after `seq`, with their rows.
 fn logged(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Rows> {
-    let mut log = transaction.prepare_cached("SELECT DISTINCT rule_id FROM rule_change WHERE seq > ?1")?;
-    let touched: BTreeSet<String> = log.query_map([seq], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut row = transaction.prepare_cached(&format!("{COLUMNS} WHERE rule_id = ?1"))?;
-    let mut rows = BTreeMap::new();
-    for rule_id in &touched {
-        if let Some((rule_id, seen)) = row.query_row([rule_id], look).optional()? {
-            rows.insert(rule_id, seen);
-        }
-    }
-    Ok((rows, touched))
+    let mut statement = transaction.prepare_cached(LOGGED)?;
+    let looked: BTreeMap<String, Option<Seen>> =
+        statement.query_map([seq], look)?.collect::<Result<_, _>>()?;
+    let touched = looked.keys().cloned().collect();
+    Ok((looked.into_iter().filter_map(|(rule_id, seen)| Some((rule_id, seen?))).collect(), touched))
 }
 
 /// All rows; every rule that has one, or is known, counts as touched.
 fn all(transaction: &Transaction<'_>, known: &BTreeMap<String, Known>) -> rusqlite::Result<Rows> {
-    let rows: BTreeMap<String, Seen> =
-        transaction.prepare(COLUMNS)?.query_map([], look)?.collect::<Result<_, _>>()?;
-    let touched = rows.keys().chain(known.keys()).cloned().collect();
-    Ok((rows, touched))
+    let looked: BTreeMap<String, Option<Seen>> =
+        transaction.prepare(ROWS)?.query_map([], look)?.collect::<Result<_, _>>()?;
+    let touched = looked.keys().chain(known.keys()).cloned().collect();
+    Ok((looked.into_iter().filter_map(|(rule_id, seen)| Some((rule_id, seen?))).collect(), touched))
 }
 
-fn look(row: &Row<'_>) -> rusqlite::Result<(String, Seen)> {
-    let rule_id: String = row.get(0)?;
-    let version: Option<u64> = row.get(1)?;
-    let status: String = row.get(2)?;
-    let bytes = match row.get_ref(3)? {
+/// A rule, and its row if it has one.
+fn look(row: &Row<'_>) -> rusqlite::Result<(String, Option<Seen>)> {
+    let rule_id = shown(row.get_ref(0)?);
+    if matches!(row.get_ref(1)?, ValueRef::Null) {
+        return Ok((rule_id, None));
+    }
+    let version: Option<u64> = row.get(2)?;
+    let status = shown(row.get_ref(3)?);
+    let bytes = match row.get_ref(4)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
         ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => b"",
     };
-    let gap_name: String = row.get(4)?;
+    let gap_name = shown(row.get_ref(5)?);
     let head = format!("{version:?} {status} {gap_name} ");
     let mark = document::digest(&[head.as_bytes(), &document::digest(bytes).to_le_bytes()].concat());
     let gap = Gap::parse(&gap_name);
@@ -266,7 +271,7 @@ fn look(row: &Row<'_>) -> rusqlite::Result<(String, Seen)> {
             reason: format!("`status` is {other:?}; write draft, in_review, online, paused or retired"),
         }),
     };
-    Ok((rule_id, Seen { mark, change }))
+    Ok((rule_id, Some(Seen { mark, change })))
 }
 
 fn read(rule_id: &str, bytes: &[u8], status: Status, version: Option<u64>, gap: Gap) -> Change {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, types::ValueRef};
 
-use super::{failed, open};
+use super::{failed, open, shown};
 use crate::{
     SourceError,
     rules::{Gap, Published, RuleStore, Status, StoredRule, store::id_of},
@@ -190,17 +190,22 @@ fn select(document: &str) -> String {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRule> {
-    let rule_id: String = row.get(0)?;
-    let state: Option<String> = row.get(5)?;
-    let detail: Option<String> = row.get(6)?;
+    let text = |column: usize| -> rusqlite::Result<Option<String>> {
+        let value = row.get_ref(column)?;
+        Ok((value != ValueRef::Null).then(|| shown(value)))
+    };
+    let rule_id = shown(row.get_ref(0)?);
+    // Nothing can be done to a rule that can't be named.
+    let named = matches!(row.get_ref(0)?, ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_ok());
+    let status = if named { shown(row.get_ref(2)?) } else { "unreadable".to_owned() };
     Ok(StoredRule {
         origin: format!("rule_engine_resource {rule_id}"),
         rule_id,
         version: row.get(1)?,
-        status: row.get(2)?,
-        author: row.get(3)?,
-        updated: row.get(4)?,
-        state: state.zip(detail),
-        document: row.get(7)?,
+        status,
+        author: text(3)?,
+        updated: text(4)?,
+        state: text(5)?.zip(text(6)?),
+        document: text(7)?,
     })
 }

@@ -200,6 +200,48 @@ fn what_cannot_be_read_keeps_what_is_in_force() {
 }
 
 #[test]
+fn odd_rows_keep_no_other_from_being_read_listed_and_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.db");
+    let mut source = SqliteRules::open(&path).unwrap();
+    let mut store = SqliteStore::open(&path).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let mut rules = Rules::new();
+    for rule in ["a", "b", "c"] {
+        store.publish(&document(rule, "1"), "").unwrap();
+    }
+    apply(&mut rules, source.poll().unwrap());
+    // Of the same name as a rule, without any name, and with values that are no text.
+    for odd in [
+        "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES (x'61', '{\"rule_id\":\"a\"}')",
+        "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES (CAST(x'ff' AS TEXT), '{}')",
+        "UPDATE rule_engine_resource SET status = x'6f6e6c696e65', author = x'ff' WHERE rule_id = 'b'",
+        "UPDATE rule_engine_resource SET resume_gap = CAST(x'ff' AS TEXT), rule_json = CAST(x'ff' AS TEXT) WHERE rule_id = 'c'",
+    ] {
+        assert_eq!(connection.execute(odd, []).unwrap(), 1);
+    }
+    store.publish(&document("a", "2"), "").unwrap();
+    let anew = SqliteRules::open(&path).unwrap().poll().unwrap();
+    for (changes, before) in [(source.poll().unwrap(), rules), (anew, Rules::new())] {
+        let mut rules = before.clone();
+        let unreadable = apply(&mut rules, changes);
+        assert_eq!(unreadable.len(), 4, "{unreadable:?}");
+        assert!(unreadable.iter().any(|reason| reason.contains("`status` is \"x'6f6e6c696e65'\"")));
+        assert_eq!(rules["a"].0, document("a", "2"));
+        rules.remove("a");
+        assert!(rules.iter().all(|(rule, is)| before.get(rule) == Some(is)), "in force as before");
+    }
+    let listed = store.list().unwrap();
+    let mut statuses: Vec<&str> = listed.iter().map(|rule| rule.status.as_str()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["online", "online", "unreadable", "unreadable", "x'6f6e6c696e65'"]);
+    for rule in listed.iter().filter(|rule| rule.status == "online") {
+        store.pause(&rule.rule_id).unwrap();
+    }
+    assert_eq!(source.poll().unwrap().len(), 2);
+}
+
+#[test]
 fn a_rule_goes_through_its_life() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rules.db");
