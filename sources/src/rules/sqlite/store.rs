@@ -1,4 +1,7 @@
 //! The side of people: publish, pause, retire, roll back.
+//!
+//! **Invariant**: what is written hangs on what the row says in the same transaction: nobody's change is undone by one that was
+//! decided before it.
 
 use std::path::{Path, PathBuf};
 
@@ -37,25 +40,6 @@ impl SqliteStore {
     /// If it is no SQLite file, cannot be written, or is of a later release.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         Ok(SqliteStore { path: path.to_owned(), connection: open(path)? })
-    }
-
-    /// Sets a rule's status, whatever it was.
-    ///
-    /// # Errors
-    /// If there is no such rule or the store cannot be written.
-    pub fn set_status(&mut self, rule_id: &str, status: Status) -> Result<(), SourceError> {
-        self.set(rule_id, status, Gap::Replay)
-    }
-
-    fn set(&mut self, rule_id: &str, status: Status, gap: Gap) -> Result<(), SourceError> {
-        let changed = self
-            .connection
-            .execute(
-                "UPDATE rule_engine_resource SET status = ?2, resume_gap = ?3 WHERE rule_id = ?1 AND status IS NOT ?2",
-                params![rule_id, status.as_str(), gap.as_str()],
-            )
-            .map_err(|source| failed(&self.path, source))?;
-        if changed == 0 { self.show(rule_id).map(drop) } else { Ok(()) }
     }
 
     /// The versions of a rule, oldest first; also of one that is deleted.
@@ -101,38 +85,68 @@ impl SqliteStore {
 
     /// Pausing and resuming are for rules that are online or paused.
     fn switch(&mut self, rule_id: &str, to: Status, gap: Gap) -> Result<(), SourceError> {
-        let status = self.show(rule_id)?.status;
-        if status != Status::Online.as_str() && status != Status::Paused.as_str() {
-            let reason = format!("is {status}; publish it to bring it online");
-            return Err(SourceError::Conflict { rule_id: rule_id.to_owned(), reason });
+        let before = self.try_switch(rule_id, to, gap).map_err(|source| failed(&self.path, source))?;
+        let before = before.ok_or_else(|| self.no_such_rule(rule_id))?;
+        if before == Status::Online.as_str() || before == Status::Paused.as_str() {
+            return Ok(());
         }
-        self.set(rule_id, to, gap)
+        let reason = format!("is {before}; publish it to bring it online");
+        Err(SourceError::Conflict { rule_id: rule_id.to_owned(), reason })
     }
 
+    /// The status that the rule had, if there is one.
+    fn try_switch(&mut self, rule_id: &str, to: Status, gap: Gap) -> rusqlite::Result<Option<String>> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = "SELECT status FROM rule_engine_resource WHERE rule_id = ?1";
+        let before = transaction.query_row(before, [rule_id], |row| row.get_ref(0).map(shown)).optional()?;
+        transaction.execute(
+            "UPDATE rule_engine_resource SET status = ?2, resume_gap = ?3
+             WHERE rule_id = ?1 AND status IN ('online', 'paused') AND status <> ?2",
+            params![rule_id, to.as_str(), gap.as_str()],
+        )?;
+        transaction.commit()?;
+        Ok(before)
+    }
+
+    /// Publishes a document as the next version; without a status the row keeps its own, and has to be there.
     fn put(
         &mut self,
         rule_id: &str,
         document: &str,
         author: Option<&str>,
-        status: &str,
-    ) -> rusqlite::Result<Published> {
+        status: Option<Status>,
+    ) -> Result<Published, SourceError> {
+        let put = self.try_put(rule_id, document, author, status);
+        put.map_err(|source| failed(&self.path, source))?.ok_or_else(|| self.no_such_rule(rule_id))
+    }
+
+    fn try_put(
+        &mut self,
+        rule_id: &str,
+        document: &str,
+        author: Option<&str>,
+        status: Option<Status>,
+    ) -> rusqlite::Result<Option<Published>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let there = "SELECT 1 FROM rule_engine_resource WHERE rule_id = ?1";
         let new = transaction.query_row(there, [rule_id], |_| Ok(())).optional()?.is_none();
+        if new && status.is_none() {
+            return Ok(None);
+        }
         transaction.execute(
             &format!(
                 "INSERT INTO rule_engine_resource (rule_id, version, rule_json, status, author)
-                 VALUES (?1, {NEXT}, ?2, ?3, ?4)
+                 VALUES (?1, {NEXT}, ?2, coalesce(?3, 'online'), ?4)
                  ON CONFLICT (rule_id) DO UPDATE SET version = excluded.version, rule_json = excluded.rule_json,
-                 status = excluded.status, author = coalesce(excluded.author, author), live_cut = NULL"
+                 status = coalesce(?3, status), author = coalesce(excluded.author, author), live_cut = NULL"
             ),
-            params![rule_id, document, status, author],
+            params![rule_id, document, status.map(Status::as_str), author],
         )?;
         let query = "SELECT version FROM rule_engine_resource WHERE rule_id = ?1";
         let version = transaction.query_row(query, [rule_id], |row| row.get(0))?;
         transaction.commit()?;
         let origin = format!("rule_engine_resource {rule_id}");
-        Ok(Published { rule_id: rule_id.to_owned(), version, new, origin })
+        Ok(Some(Published { rule_id: rule_id.to_owned(), version, new, origin }))
     }
 }
 
@@ -140,7 +154,7 @@ impl RuleStore for SqliteStore {
     fn publish(&mut self, document: &str, author: &str) -> Result<Published, SourceError> {
         let rule_id = id_of(document)?;
         let author = Some(author).filter(|author| !author.is_empty());
-        self.put(&rule_id, document, author, "online").map_err(|source| failed(&self.path, source))
+        self.put(&rule_id, document, author, Some(Status::Online))
     }
 
     fn pause(&mut self, rule_id: &str) -> Result<(), SourceError> {
@@ -152,7 +166,15 @@ impl RuleStore for SqliteStore {
     }
 
     fn retire(&mut self, rule_id: &str) -> Result<(), SourceError> {
-        self.set_status(rule_id, Status::Retired)
+        let changed = self
+            .connection
+            .execute(
+                "UPDATE rule_engine_resource SET status = 'retired', resume_gap = 'replay'
+                 WHERE rule_id = ?1 AND status IS NOT 'retired'",
+                [rule_id],
+            )
+            .map_err(|source| failed(&self.path, source))?;
+        if changed == 0 { self.show(rule_id).map(drop) } else { Ok(()) }
     }
 
     fn list(&self) -> Result<Vec<StoredRule>, SourceError> {
@@ -176,8 +198,7 @@ impl RuleStore for SqliteStore {
 
     fn rollback(&mut self, rule_id: &str, version: u64) -> Result<Published, SourceError> {
         let document = self.document(rule_id, version)?;
-        let status = self.show(rule_id)?.status;
-        self.put(rule_id, &document, None, &status).map_err(|source| failed(&self.path, source))
+        self.put(rule_id, &document, None, None)
     }
 }
 
@@ -208,4 +229,50 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRule> {
         state: text(5)?.zip(text(6)?),
         document: text(7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    thread_local! {
+        /// Somebody else's transaction, as long as it is open.
+        static OTHER: RefCell<Option<Connection>> = const { RefCell::new(None) };
+    }
+
+    /// Ends it once it is waited for.
+    fn give_way(_: i32) -> bool {
+        let other = OTHER.with_borrow_mut(Option::take);
+        other.is_some_and(|other| other.execute_batch("COMMIT").is_ok())
+    }
+
+    #[test]
+    fn what_others_do_meanwhile_is_not_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules.db");
+        let mut store = SqliteStore::open(&path).unwrap();
+        store.connection.busy_handler(Some(give_way)).unwrap();
+        let document = r#"{"rule_id":"a"}"#;
+        type Act<'a> = &'a dyn Fn(&mut SqliteStore) -> Result<(), SourceError>;
+        let rollback: Act<'_> = &|store| store.rollback("a", 1).map(drop);
+        let resume: Act<'_> = &|store| store.resume("a", Gap::Replay);
+        for (before, meanwhile, act) in [
+            ("online", "paused", rollback),
+            ("paused", "retired", rollback),
+            ("paused", "retired", resume),
+            ("online", "retired", &|store| store.pause("a")),
+        ] {
+            store.publish(document, "").unwrap();
+            let other = Connection::open(&path).unwrap();
+            let set = |status| format!("UPDATE rule_engine_resource SET status = '{status}';");
+            other.execute_batch(&format!("{} BEGIN IMMEDIATE; {}", set(before), set(meanwhile))).unwrap();
+            OTHER.set(Some(other));
+            let done = act(&mut store);
+            assert!(OTHER.with_borrow(Option::is_none), "it was waited for");
+            assert_eq!(store.show("a").unwrap().status, meanwhile);
+            assert!(done.is_ok() || done.unwrap_err().to_string().contains("is retired; publish it"));
+        }
+    }
 }
