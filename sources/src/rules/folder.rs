@@ -6,6 +6,7 @@
 //!
 //! - a rule belongs to the first file that names it; a second one is unreadable until the first is gone;
 //! - a renamed file is the same rule, so pausing and resuming by renaming keeps its state;
+//! - how a pause is taken is said by a hidden file that was written in it; one that was there before is of an earlier pause;
 //! - a file that becomes unreadable keeps its rule in force with the document read before;
 //! - a file that is gone removes its rule at the second poll that misses it: an editor that writes by renaming, or a
 //!   rename while the folder is listed, must not cost a rule its state;
@@ -23,8 +24,8 @@ use std::{
 };
 
 use super::{
-    Change, RuleChange, RuleSource, Status, document,
-    listing::{SETTLED, Stamp, gap, list, read, stamp, status_of},
+    Change, Gap, RuleChange, RuleSource, Status, document,
+    listing::{SETTLED, Stamp, gap, gap_stamp, list, read, stamp, status_of},
 };
 use crate::SourceError;
 
@@ -68,6 +69,8 @@ struct InForce {
     file: OsString,
     digest: u128,
     status: Status,
+    /// Of a paused rule: the file of the gap, as it was when the pause was seen.
+    gap: Option<Stamp>,
     missed: bool,
 }
 
@@ -237,7 +240,12 @@ impl FolderRules {
                 self.unfinished = true;
                 return;
             };
-            let gap = gap(&self.folder, &rule_id);
+            let gap = match in_force {
+                Some(rule) if rule.status != Status::Paused => Gap::Replay,
+                Some(rule) if rule.gap == gap_stamp(&self.folder, &rule_id) => Gap::Replay,
+                // What was said of a pause before this source began may be of it.
+                _ => gap(&self.folder, &rule_id),
+            };
             let change = Change::Put { document, status, version: None, gap };
             changes.push(RuleChange {
                 origin: path.display().to_string(),
@@ -245,7 +253,12 @@ impl FolderRules {
                 change,
             });
         }
-        self.in_force.insert(rule_id, InForce { file: name.to_owned(), digest, status, missed: false });
+        let gap = match in_force {
+            Some(rule) if rule.status == Status::Paused => rule.gap,
+            _ if status == Status::Paused => gap_stamp(&self.folder, &rule_id),
+            _ => None,
+        };
+        self.in_force.insert(rule_id, InForce { file: name.to_owned(), digest, status, gap, missed: false });
     }
 
     fn report(&mut self, mut duplicates: HashMap<OsString, String>, changes: &mut Vec<RuleChange>) {

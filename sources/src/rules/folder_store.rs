@@ -171,7 +171,8 @@ impl RuleStore for FolderStore {
     fn retire(&mut self, rule_id: &str) -> Result<(), SourceError> {
         let (name, _) = self.get(rule_id)?;
         let path = self.folder.join(name);
-        fs::remove_file(&path).map_err(|source| SourceError::Write { what: "delete", path, source })
+        fs::remove_file(&path).map_err(|source| SourceError::Write { what: "delete", path, source })?;
+        self.forget_gap(rule_id)
     }
 
     fn list(&self) -> Result<Vec<StoredRule>, SourceError> {
@@ -252,6 +253,45 @@ mod tests {
         assert!(store.pause("b").unwrap_err().to_string().contains("delete one of the two"));
         let listed = store.list().unwrap();
         assert_eq!(listed.iter().filter(|rule| rule.status == "unreadable").count(), 2);
+    }
+
+    #[test]
+    fn a_gap_is_of_one_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = FolderStore::open(folder.path()).unwrap();
+        let mut rules = FolderRules::open(folder.path()).unwrap();
+        let mut gaps = || {
+            let gap = |change: RuleChange| match change.change {
+                Change::Put { status: Status::Online, gap, .. } => Some(gap),
+                _ => None,
+            };
+            rules.poll().unwrap().into_iter().filter_map(gap).collect::<Vec<_>>()
+        };
+        let rename = |from: &str, to: &str| {
+            fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+        };
+        store.publish(&document("a", "1"), "").unwrap();
+        assert_eq!(gaps(), [Gap::Replay]);
+        store.pause("a").unwrap();
+        assert_eq!(gaps(), []);
+        store.resume("a", Gap::Skip).unwrap();
+        assert_eq!(gaps(), [Gap::Skip]);
+        // The file is there still, and nobody says anything of what comes now.
+        fs::write(folder.path().join("a.json"), document("a", "2")).unwrap();
+        assert_eq!(gaps(), [Gap::Replay]);
+        rename("a.json", "a.json.paused");
+        assert_eq!(gaps(), []);
+        rename("a.json.paused", "a.json");
+        assert_eq!(gaps(), [Gap::Replay]);
+        // Paused by hand, resumed with a word.
+        rename("a.json", "a.json.paused");
+        assert_eq!(gaps(), []);
+        fs::write(folder.path().join("a.json.paused"), document("a", "3")).unwrap();
+        assert_eq!(gaps(), []);
+        store.resume("a", Gap::Skip).unwrap();
+        assert_eq!(gaps(), [Gap::Skip]);
+        store.retire("a").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing stays behind");
     }
 
     #[test]

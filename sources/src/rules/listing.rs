@@ -92,6 +92,11 @@ pub(super) fn gap_file(folder: &Path, rule_id: &str) -> PathBuf {
     folder.join(format!(".{rule_id}.gap"))
 }
 
+/// What tells one state of that file from another; `None` if there is none.
+pub(super) fn gap_stamp(folder: &Path, rule_id: &str) -> Option<Stamp> {
+    stamp(fs::metadata(gap_file(folder, rule_id))).ok().flatten()
+}
+
 /// How a rule's last pause is to be taken.
 pub(super) fn gap(folder: &Path, rule_id: &str) -> Gap {
     let said = fs::read_to_string(gap_file(folder, rule_id)).unwrap_or_default();

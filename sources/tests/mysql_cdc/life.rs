@@ -34,16 +34,20 @@ fn a_rule_goes_through_its_life() {
     store.resume("a", Gap::Skip).unwrap();
     follower.catch_up(&mut sql);
     assert_eq!(follower.rules["a"], (document("a", "1"), Status::Online, Gap::Skip));
+    // Another version is no end of that pause.
+    assert_eq!(store.rollback("a", 1).unwrap().version, Some(4));
+    follower.catch_up(&mut sql);
+    assert_eq!(follower.rules["a"], (document("a", "1"), Status::Online, Gap::Replay));
     store.retire("a").unwrap();
     store.retire("a").unwrap();
     follower.catch_up(&mut sql);
     assert!(store.resume("a", Gap::Replay).unwrap_err().to_string().contains("is retired; publish it"));
-    assert!(store.rollback("a", 9).unwrap_err().to_string().contains("no version 9; it has 1 to 3"));
+    assert!(store.rollback("a", 9).unwrap_err().to_string().contains("no version 9; it has 1 to 4"));
     assert!(store.retire("b").unwrap_err().to_string().starts_with("no rule `b` in mysql://127.0.0.1:"));
     assert!(store.publish("{}", "").is_err());
-    assert_eq!(store.versions("a").unwrap().len(), 3);
+    assert_eq!(store.versions("a").unwrap().len(), 4);
     let listed = store.list().unwrap();
-    assert_eq!((listed.len(), listed[0].version, listed[0].status.as_str()), (1, Some(3), "retired"));
+    assert_eq!((listed.len(), listed[0].version, listed[0].status.as_str()), (1, Some(4), "retired"));
     check_audit(&mut sql);
 }
 
@@ -60,7 +64,8 @@ fn check_audit(sql: &mut Sql) {
             (Some(2), "root@%", "pause"),
             (Some(3), "root@%", "rollback"),
             (Some(3), "root@%", "resume"),
-            (Some(3), "root@%", "retire"),
+            (Some(4), "root@%", "rollback"),
+            (Some(4), "root@%", "retire"),
         ]
         .map(|(version, who, action)| (
             version,

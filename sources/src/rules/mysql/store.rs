@@ -206,7 +206,7 @@ impl MysqlStore {
             insert_version(&mut transaction, rule_id, version, document, after.author.as_deref()).await?;
             let statement = if before.is_some() {
                 "UPDATE rule_engine_resource SET version = ?, rule_json = ?, status = ?, author = ?,
-                 live_cut = NULL, publish_time = CURRENT_TIMESTAMP(3) WHERE rule_id = ?"
+                 resume_gap = 'replay', live_cut = NULL, publish_time = CURRENT_TIMESTAMP(3) WHERE rule_id = ?"
             } else {
                 "INSERT INTO rule_engine_resource (version, rule_json, status, author, publish_time, rule_id)
                  VALUES (?, ?, ?, ?, CURRENT_TIMESTAMP(3), ?)"

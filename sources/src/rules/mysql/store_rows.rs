@@ -30,11 +30,11 @@ impl Stored {
         let before_author = || before.and_then(|before| before.author.clone());
         let status =
             status.or(before.map(|before| before.status.as_str())).unwrap_or(Status::Online.as_str());
-        let gap = before.map_or(Gap::default().as_str(), |before| before.resume_gap.as_str());
         Stored {
             version: Some(version),
             status: status.to_owned(),
-            resume_gap: gap.to_owned(),
+            // Of a pause that is over; or it ends only now, or with a `resume` that says anew.
+            resume_gap: Gap::Replay.as_str().to_owned(),
             author: author.map(str::to_owned).or_else(before_author),
             document: document.to_owned(),
         }

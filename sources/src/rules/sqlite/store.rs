@@ -138,7 +138,8 @@ impl SqliteStore {
                 "INSERT INTO rule_engine_resource (rule_id, version, rule_json, status, author)
                  VALUES (?1, {NEXT}, ?2, coalesce(?3, 'online'), ?4)
                  ON CONFLICT (rule_id) DO UPDATE SET version = excluded.version, rule_json = excluded.rule_json,
-                 status = coalesce(?3, status), author = coalesce(excluded.author, author), live_cut = NULL"
+                 status = coalesce(?3, status), resume_gap = 'replay', author = coalesce(excluded.author, author),
+                 live_cut = NULL"
             ),
             params![rule_id, document, status.map(Status::as_str), author],
         )?;

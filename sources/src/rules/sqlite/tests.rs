@@ -273,6 +273,27 @@ fn a_rule_goes_through_its_life() {
 }
 
 #[test]
+fn a_gap_is_of_one_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let mut source = SqliteRules::open(&path).unwrap();
+    let mut gap = || match source.poll().unwrap().pop().unwrap().change {
+        Change::Put { gap, .. } => gap,
+        change => panic!("{change:?}"),
+    };
+    store.publish(&document("a", "1"), "").unwrap();
+    for publish in [true, false] {
+        store.pause("a").unwrap();
+        store.resume("a", Gap::Skip).unwrap();
+        assert_eq!(gap(), Gap::Skip);
+        let published = if publish { store.publish(&document("a", "2"), "") } else { store.rollback("a", 1) };
+        assert!(!published.unwrap().new);
+        assert_eq!(gap(), Gap::Replay);
+    }
+}
+
+#[test]
 fn where_a_rule_took_force_is_written_and_is_no_change() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rules.db");
