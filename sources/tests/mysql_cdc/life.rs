@@ -131,6 +131,33 @@ fn a_document_changed_under_its_version_has_no_version() {
 }
 
 #[test]
+fn the_state_shown_is_that_of_the_row_whatever_version_it_has_in_the_engine() {
+    let url = database("states");
+    let mut store = MysqlStore::open(&url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
+    let mut said = |store: &MysqlStore, version, state: RunState| {
+        follower.source.write_status("a", version, state, &format!("{version}")).unwrap();
+        let expected = Some((state.as_str().to_owned(), version.to_string()));
+        wait("the state", || store.show("a").unwrap().state == expected);
+        assert_eq!(store.list().unwrap()[0].state, expected);
+    };
+    store.publish(&document("a", "1"), "").unwrap();
+    said(&store, 1, RunState::Live);
+    sql.put("a", "2");
+    said(&store, 2, RunState::Quarantined);
+    sql.put("a", "refused");
+    said(&store, 0, RunState::Rejected);
+    sql.put("a", "3");
+    said(&store, 3, RunState::Live);
+    sql.run("UPDATE rule_engine_resource SET version = 7");
+    assert_eq!(store.show("a").unwrap().version, Some(7));
+    said(&store, 7, RunState::Paused);
+    sql.run("DELETE FROM rule_status WHERE version = 0");
+    store.publish(&document("a", "4"), "").unwrap();
+    assert_eq!(store.show("a").unwrap().state, None, "nothing was said of it yet");
+}
+
+#[test]
 fn publishing_from_several_places_at_once_gives_each_its_version() {
     let url = database("publishers");
     let versions: Vec<u64> = thread::scope(|scope| {

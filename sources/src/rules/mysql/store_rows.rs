@@ -117,12 +117,16 @@ pub(super) fn diff(before: Option<&Stored>, after: &Stored) -> Value {
     json!({ "before": before.map(|b| fields(b, Some(after))), "after": fields(after, before) })
 }
 
-/// Rules with what became of them.
+/// Rules with what became of them: of those versions that the row may have in the engine the one it spoke of last. Where people
+/// edit a row without giving it a version, the engine counts on, and what it refuses of theirs has version 0.
 pub(super) fn select(filter: &str, document: &str) -> String {
     format!(
         "SELECT r.rule_id, r.version, r.status, r.author, {}, s.state, s.detail, {document}
          FROM rule_engine_resource r
-         LEFT JOIN rule_status s ON s.rule_id = r.rule_id AND s.version = r.version {filter}",
+         LEFT JOIN rule_status s ON s.rule_id = r.rule_id AND s.version = (
+             SELECT l.version FROM rule_status l
+             WHERE l.rule_id = r.rule_id AND (l.version = 0 OR l.version >= COALESCE(r.version, 0))
+             ORDER BY l.at DESC, l.version DESC LIMIT 1) {filter}",
         rfc_3339("r.update_time")
     )
 }
