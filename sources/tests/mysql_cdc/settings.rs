@@ -66,6 +66,31 @@ fn a_server_without_a_binlog_is_refused() {
 }
 
 #[test]
+fn a_server_that_keeps_the_database_or_what_it_takes_over_out_of_its_binlog_is_refused() {
+    for (option, setting) in
+        [("--binlog-do-db=other", "binlog-do-db"), ("--binlog-ignore-db=strateye", "binlog-ignore-db")]
+    {
+        let server = Mysql::start_with(&[option, "--loose-log-replica-updates=OFF"]);
+        migrate_mysql(server.url()).unwrap();
+        refused(server.url(), &format!("`{setting}` keeps the changes of database `strateye` out"));
+        // Another one is not concerned.
+        server.execute("CREATE DATABASE other");
+        let other = server.url().replace("/strateye", "/other");
+        migrate_mysql(&other).unwrap();
+        let (mut sql, mut follower) = (Sql::connect(&other), Follower::open(&other));
+        sql.put("a", "1");
+        follower.catch_up(&mut sql);
+        drop(follower);
+        server.execute(if server.is_mariadb() {
+            "CHANGE MASTER 'up' TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1, MASTER_USER = 'nobody'"
+        } else {
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = 1, SOURCE_USER = 'nobody'"
+        });
+        refused(&other, "_updates` is OFF, and what a replica takes over is not in its binlog; write `log_");
+    }
+}
+
+#[test]
 fn of_compressed_events_nothing_is_lost() {
     let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();

@@ -10,6 +10,8 @@
 //! | `binlog_format` | `ROW` |
 //! | `binlog_row_image` | `FULL` |
 //! | `log_bin_compress` (MariaDB) | `OFF` |
+//! | `binlog_do_db`, `binlog_ignore_db` | nothing, or what leaves this database in |
+//! | `log_replica_updates` (`log_slave_updates` in MariaDB) | `ON`, if it is a replica; that is checked where the user may ask |
 //! | `binlog_row_metadata` | best `FULL`: columns are then checked by name in every event |
 //!
 //! All else is as it may be: `gtid_mode`, `binlog_checksum`, `binlog_transaction_compression` and `binlog_row_value_options`.

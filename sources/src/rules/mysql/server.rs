@@ -21,17 +21,28 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Asks the server what it is, and refuses settings under which changes would be missed.
-    pub(super) async fn check(conn: &mut Conn) -> Result<Server, Failure> {
+    /// Asks the server what it is, and refuses settings under which changes in `database` would be missed.
+    pub(super) async fn check(conn: &mut Conn, database: &str) -> Result<Server, Failure> {
         let rows: Vec<(String, String)> = conn
             .query(
                 "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', 'log_bin',
-                 'binlog_format', 'binlog_row_image', 'log_bin_compress', 'lower_case_table_names', 'gtid_domain_id')",
+                 'binlog_format', 'binlog_row_image', 'log_bin_compress', 'lower_case_table_names', 'gtid_domain_id',
+                 'log_slave_updates', 'log_replica_updates')",
             )
             .await?;
         let said: HashMap<String, String> =
             rows.into_iter().map(|(name, v)| (name.to_lowercase(), v)).collect();
-        Self::judge(&said).map_err(Failure::Refused)
+        let server = Self::judge(&said).map_err(Failure::Refused)?;
+        let (_, filter) = status(conn).await?;
+        filter.judge(database, server.any_case).map_err(Failure::Refused)?;
+        let updates =
+            ["log_replica_updates", "log_slave_updates"].into_iter().find(|name| said.contains_key(*name));
+        if let Some(name) = updates.filter(|name| matches!(said[*name].as_str(), "OFF" | "0"))
+            && is_replica(conn, server.mariadb).await?
+        {
+            return Err(Failure::Refused(must_be(name, "OFF")));
+        }
+        Ok(server)
     }
 
     fn judge(said: &HashMap<String, String>) -> Result<Server, Fault> {
@@ -69,6 +80,10 @@ pub(super) fn must_be(name: &str, found: &str) -> Fault {
         "binlog_format" => ("binlog_format = ROW", "statements do not say what they changed"),
         "binlog_row_image" => ("binlog_row_image = FULL", "events would lack columns"),
         "log_bin_compress" => ("log_bin_compress = OFF", "compressed events can't be read"),
+        "log_replica_updates" => {
+            ("log_replica_updates = ON", "what a replica takes over is not in its binlog")
+        }
+        "log_slave_updates" => ("log_slave_updates = ON", "what a replica takes over is not in its binlog"),
         _ => ("server_id = 1", "without one nobody may read the binlog"),
     };
     Fault::new(
@@ -77,20 +92,76 @@ pub(super) fn must_be(name: &str, found: &str) -> Fault {
     )
 }
 
-/// How far the binlog goes. One statement has two names, and each server knows one of them.
+/// Which databases' changes the binlog has.
+#[derive(Debug, Default)]
+struct Filter {
+    /// `binlog_do_db`: these and no others, unless it is empty.
+    only: Vec<String>,
+    /// `binlog_ignore_db`: not these. It counts only if the other one is empty.
+    without: Vec<String>,
+}
+
+impl Filter {
+    fn of(row: &Row) -> Filter {
+        let names = |column: usize| {
+            let text: Option<String> = row.get_opt(column).and_then(Result::ok);
+            let names = text.unwrap_or_default();
+            names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        };
+        Filter { only: names(2), without: names(3) }
+    }
+
+    /// Whether the binlog has the changes of the database.
+    fn judge(&self, database: &str, any_case: bool) -> Result<(), Fault> {
+        let same = |name: &String| name == database || any_case && name.eq_ignore_ascii_case(database);
+        let (setting, change) = if self.only.is_empty() {
+            ("binlog-ignore-db", "remove this database from `binlog-ignore-db`")
+        } else {
+            ("binlog-do-db", "add `binlog-do-db` for this database, or remove all of them,")
+        };
+        let missing =
+            if self.only.is_empty() { self.without.iter().any(same) } else { !self.only.iter().any(same) };
+        if !missing {
+            return Ok(());
+        }
+        Err(Fault::new(
+            format!("`{setting}` keeps the changes of database `{database}` out of the binlog"),
+            format!("{change} under [mysqld] in my.cnf and restart the server"),
+        ))
+    }
+}
+
+/// Whether the server is set up to take over another one's changes; not, if we may not ask.
+async fn is_replica(conn: &mut Conn, mariadb: bool) -> Result<bool, Failure> {
+    let statement = if mariadb { "SHOW ALL SLAVES STATUS" } else { "SHOW REPLICA STATUS" };
+    match conn.query_first::<Row, _>(statement).await {
+        Err(mysql_async::Error::Server(error)) => {
+            tracing::debug!(%error, "whether the server is a replica can't be told");
+            Ok(false)
+        }
+        other => Ok(other?.is_some()),
+    }
+}
+
+/// How far the binlog goes.
 pub(super) async fn position(conn: &mut Conn) -> Result<Position, Failure> {
+    Ok(status(conn).await?.0)
+}
+
+/// How far the binlog goes, and what is in it. One statement has two names, and each server knows one of them.
+async fn status(conn: &mut Conn) -> Result<(Position, Filter), Failure> {
     let row = match conn.query_first::<Row, _>("SHOW MASTER STATUS").await {
         Err(mysql_async::Error::Server(error)) if error.code == 1064 => {
             conn.query_first::<Row, _>("SHOW BINARY LOG STATUS").await?
         }
         other => other?,
     };
-    let position = row.and_then(|row| {
+    let status = row.and_then(|row| {
         let file: String = row.get_opt(0)?.ok()?;
         let offset: u64 = row.get_opt(1)?.ok()?;
-        Some(Position { file, offset })
+        Some((Position { file, offset }, Filter::of(&row)))
     });
-    position.ok_or_else(|| Failure::Refused(must_be("log_bin", "OFF")))
+    status.ok_or_else(|| Failure::Refused(must_be("log_bin", "OFF")))
 }
 
 /// The position the open snapshot was taken at, on servers that say so (MariaDB, Percona Server).
@@ -138,5 +209,24 @@ mod tests {
             let fault = judge(&[(name, value)]).unwrap_err();
             assert!(fault.remedy.contains(line) && fault.reason.contains(value), "{fault:?}");
         }
+    }
+
+    #[test]
+    fn a_database_is_in_the_binlog_or_what_keeps_it_out_is_named() {
+        let judge = |only: &str, without: &str, any_case| {
+            let names = |names: &str| names.split_terminator(',').map(str::to_owned).collect::<Vec<String>>();
+            let judged = Filter { only: names(only), without: names(without) }.judge("rules", any_case);
+            judged.err().map(|fault| fault.reason)
+        };
+        for (only, without) in [("", ""), ("rules", ""), ("other,rules", "rules"), ("", "other")] {
+            assert_eq!(judge(only, without, false), None, "{only:?} {without:?}");
+        }
+        for (only, without, setting) in
+            [("other", "", "do-db"), ("Rules", "", "do-db"), ("", "other,rules", "ignore-db")]
+        {
+            assert!(judge(only, without, false).unwrap().contains(setting), "{only:?} {without:?}");
+        }
+        assert_eq!(judge("Rules", "", true), None);
+        assert!(judge("", "Rules", true).is_some());
     }
 }

@@ -77,7 +77,7 @@ impl Session {
 
     async fn follow(&mut self) -> Result<std::convert::Infallible, Failure> {
         let mut conn = self.database.connect().await?;
-        let server = within(ANSWER, Server::check(&mut conn)).await?;
+        let server = within(ANSWER, Server::check(&mut conn, &self.database.name)).await?;
         if server.server_id == self.server_id {
             return Err(Failure::Fatal(Fault::new(
                 format!("`server_id` {} is the server's own", self.server_id),

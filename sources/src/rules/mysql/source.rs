@@ -18,7 +18,7 @@ use super::{
     connect::{ANSWER, Database, Failure, Fault, within},
     live_cut::LiveCut,
     reader::{self, Message},
-    server::{self, Server},
+    server::Server,
     session::Session,
     status::RuleStatus,
 };
@@ -172,9 +172,8 @@ impl RuleSource for MysqlRules {
 /// The server, if it and its tables can be followed.
 async fn check(database: &Database) -> Result<Server, Failure> {
     let mut conn = database.connect().await?;
-    let server = within(ANSWER, Server::check(&mut conn)).await?;
+    let server = within(ANSWER, Server::check(&mut conn, &database.name)).await?;
     within(ANSWER, Columns::read(&mut conn, database)).await?;
-    within(ANSWER, server::position(&mut conn)).await?;
     Ok(server)
 }
 
