@@ -1,7 +1,7 @@
 //! The forms that events, rows and names of transactions take.
 
 use mysql_async::Row;
-use strateye_sources::rules::{Status, migrate_mysql};
+use strateye_sources::rules::{MysqlConfig, MysqlRules, Status, migrate_mysql};
 use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, database, document};
@@ -71,6 +71,34 @@ fn without_names_in_events_columns_are_told_by_count_and_type() {
     follower.catch_up(&mut sql);
     sql.run("SET GLOBAL binlog_row_metadata = FULL");
     sql.put("d", "1");
+    follower.catch_up(&mut sql);
+}
+
+/// Only MariaDB has them, and puts them into the binlog as they are.
+#[test]
+fn a_compressed_column_is_said_wherever_it_stands() {
+    let server = Mysql::mariadb(&[]);
+    let url = server.url();
+    migrate_mysql(url).unwrap();
+    let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
+    // The second is read in an event, to go on from.
+    for text in ["0", "1"] {
+        sql.put("a", text);
+        follower.catch_up(&mut sql);
+    }
+    // Behind the binlog, so that its rows are the first thing that is seen.
+    let alter = |sql: &mut Sql, to: &str| {
+        sql.run("SET SESSION sql_log_bin = 0");
+        sql.run(&format!("ALTER TABLE rule_engine_resource MODIFY reviewer {to}"));
+        sql.run("SET SESSION sql_log_bin = 1");
+    };
+    alter(&mut sql, "VARCHAR(128) COMPRESSED");
+    sql.run("UPDATE rule_engine_resource SET reviewer = REPEAT('x', 120)");
+    follower.until("said", |f| f.said.iter().any(|s| s.contains("MODIFY reviewer varchar(128)")));
+    let error = MysqlRules::open(&MysqlConfig::new(url)).unwrap_err().to_string();
+    assert!(error.contains("`reviewer` of `rule_engine_resource` is compressed"), "{error}");
+    alter(&mut sql, "VARCHAR(128)");
+    sql.put("a", "2");
     follower.catch_up(&mut sql);
 }
 

@@ -1,7 +1,7 @@
 //! What happens to connections, files and servers.
 
 use std::{
-    io,
+    io::{self, Read},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
@@ -206,8 +206,8 @@ fn two_readers_of_one_id_are_told() {
     assert!(second.said.is_empty(), "{:?}", second.said);
 }
 
-/// Passes connections on, and counts them.
-fn proxy(to: String) -> (String, Arc<AtomicUsize>) {
+/// Passes connections on, so many bytes each way, and counts them.
+fn proxy(to: String, bytes: u64) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let count = Arc::new(AtomicUsize::new(0));
@@ -217,12 +217,12 @@ fn proxy(to: String) -> (String, Arc<AtomicUsize>) {
             let client = client.unwrap();
             counter.fetch_add(1, Ordering::SeqCst);
             let Ok(server) = TcpStream::connect(&to) else { continue };
-            for (mut from, mut into) in [
+            for (from, mut into) in [
                 (client.try_clone().unwrap(), server.try_clone().unwrap()),
                 (server.try_clone().unwrap(), client.try_clone().unwrap()),
             ] {
                 thread::spawn(move || {
-                    let _ = io::copy(&mut from, &mut into);
+                    let _ = io::copy(&mut from.take(bytes), &mut into);
                     let _ = into.shutdown(Shutdown::Both);
                 });
             }
@@ -235,7 +235,7 @@ fn proxy(to: String) -> (String, Arc<AtomicUsize>) {
 fn a_server_that_hangs_is_found_and_holds_nobody_up() {
     let server = Mysql::start();
     migrate_mysql(server.url()).unwrap();
-    let (address, connections) = proxy(server.address().to_owned());
+    let (address, connections) = proxy(server.address().to_owned(), u64::MAX);
     let mut sql = Sql::connect(server.url());
     let mut follower = Follower::open(&server.url().replace(server.address(), &address));
     sql.put("a", "1");
@@ -266,6 +266,28 @@ fn a_server_that_hangs_is_found_and_holds_nobody_up() {
     });
     let detail = "SELECT CHAR_LENGTH(detail) FROM rule_status WHERE rule_id = 'b' AND state = 'rejected'";
     wait("the long one", || sql.rows::<u64>(detail) == [5333]);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
+#[test]
+fn where_reading_breaks_off_again_and_again_all_rules_are_read_anew() {
+    let server = Mysql::start();
+    migrate_mysql(server.url()).unwrap();
+    let (address, _) = proxy(server.address().to_owned(), 1 << 20);
+    let mut sql = Sql::connect(server.url());
+    sql.run("CREATE TABLE noise (b LONGBLOB)");
+    let mut follower = Follower::open(&server.url().replace(server.address(), &address));
+    // The second is read in an event, to go on from.
+    for text in ["0", "1"] {
+        sql.put("a", text);
+        follower.catch_up(&mut sql);
+    }
+    // An event that no connection lasts long enough for.
+    sql.run("INSERT INTO noise VALUES (REPEAT('x', 4000000))");
+    sql.put("a", "2");
+    follower.catch_up(&mut sql);
+    sql.put("a", "3");
+    follower.catch_up(&mut sql);
     assert!(follower.said.is_empty(), "{:?}", follower.said);
 }
 

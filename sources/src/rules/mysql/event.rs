@@ -71,7 +71,8 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
         PAYLOAD => return payload(event),
         _ => {}
     }
-    let broken = |error: std::io::Error| Failure::Away(format!("event {raw} can't be read: {error}"));
+    // It would be no better when it is read again.
+    let broken = |error: std::io::Error| Failure::Gap(format!("event {raw} can't be read: {error}"));
     match event.read_data().map_err(broken)? {
         Some(EventData::FormatDescriptionEvent(_)) => Ok(Step::Format),
         Some(EventData::RotateEvent(rotate)) => {
@@ -115,7 +116,7 @@ fn opening(event: &Event, gtid: String, alone: bool) -> Opening {
 /// Sequence (8 bytes), domain (4), flags (1), the lowest of which says that a single statement follows, not a
 /// transaction: MariaDB writes no `BEGIN`.
 fn mariadb_opening(event: &Event) -> Result<Step, Failure> {
-    let short = || Failure::Away("a transaction's name is too short".to_owned());
+    let short = || Failure::Gap("a transaction's name is too short".to_owned());
     let (sequence, rest) = event.data().split_first_chunk::<8>().ok_or_else(short)?;
     let (domain, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let flags = rest.first().ok_or_else(short)?;
@@ -172,7 +173,7 @@ impl Watched<'_> {
         let mut changes = Vec::new();
         for row in rows.rows(map) {
             let (before, after) =
-                row.map_err(|error| Failure::Away(format!("a row can't be read: {error}")))?;
+                row.map_err(|error| Failure::Gap(format!("a row can't be read: {error}")))?;
             // A row that lacks columns is shorter, and its values stand elsewhere.
             if [&before, &after].into_iter().flatten().any(|row| row.len() != self.columns.count()) {
                 return Err(Failure::Gap(

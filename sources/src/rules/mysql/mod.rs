@@ -24,8 +24,9 @@
 //! Otherwise, as on another server or one that was put back to an earlier state, all rules are read anew.
 //!
 //! **Limits**: what an XA transaction changes is found by reading all rules once it is committed, so XA is not for busy
-//! rule tables. Foreign keys that change rules by cascade are refused, since the binlog may be silent about what they do. On
-//! MySQL a snapshot waits up to 10 s for whoever holds a row of the rule table.
+//! rule tables. Columns that are `COMPRESSED` (MariaDB) are refused, since their events can't be read, and so are foreign keys
+//! that change rules by cascade, since the binlog may be silent about what they do. On MySQL a snapshot waits up to 10 s for
+//! whoever holds a row of the rule table.
 
 mod background;
 mod book;

@@ -22,6 +22,8 @@ use super::{
 const HEARTBEAT_NS: u64 = 1_000_000_000;
 /// A server that says nothing for so long is gone: a dead peer's connection would stay silent for ever.
 const SILENCE: Duration = Duration::from_secs(5);
+/// So often in a row reading may break off at one place of the binlog; then what stands there is passed by.
+const STOPS: u32 = 3;
 
 /// Follows the rule table.
 pub(super) struct Session {
@@ -34,6 +36,7 @@ pub(super) struct Session {
     following: Option<Following>,
     /// What earlier tails learned.
     harmless: Harmless,
+    stops: Stops,
     /// Transactions read since the last failure.
     pub(super) progress: u64,
     /// The server is away, and that was said.
@@ -45,6 +48,27 @@ struct Following {
     server: Server,
     columns: Columns,
     tail: Tail,
+}
+
+/// Where reading broke off while the server was there, and how often in a row. A server that can't be reached stops
+/// nothing: it is waited for.
+#[derive(Default)]
+struct Stops {
+    at: Option<Position>,
+    times: u32,
+}
+
+impl Stops {
+    /// Whether it has broken off there too often; then counting begins anew.
+    fn too_many(&mut self, at: &Position) -> bool {
+        let same = self.at.replace(at.clone()).as_ref() == Some(at);
+        self.times = if same { self.times + 1 } else { 1 };
+        let too_many = self.times >= STOPS;
+        if too_many {
+            *self = Stops::default();
+        }
+        too_many
+    }
 }
 
 /// Rows of a snapshot that are not to be passed on before the binlog has reached `until`.
@@ -62,6 +86,7 @@ impl Session {
             exact,
             following: None,
             harmless: Harmless::new(),
+            stops: Stops::default(),
             progress: 0,
             outage: false,
         }
@@ -95,7 +120,13 @@ impl Session {
             }
         };
         drop(conn);
-        let ended = self.stream(&mut following, &mut settling).await;
+        let mut ended = self.stream(&mut following, &mut settling).await;
+        if let Err(Failure::Away(reason)) = &ended
+            && self.stops.too_many(following.tail.at())
+        {
+            let at = following.tail.at();
+            ended = Err(Failure::Gap(format!("{reason}; {STOPS} times in a row at {at}")));
+        }
         // What has come out is not read again. What has not settled is worth nothing, and where an event can't be taken
         // there is no going on.
         if settling.is_none() && !matches!(ended, Err(Failure::Gap(_) | Failure::Refused(_))) {
@@ -213,5 +244,29 @@ impl Following {
             "gtid": self.tail.gtid(),
         })
         .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_breaks_at_one_place_in_a_row_are_too_many() {
+        let mut stops = Stops::default();
+        let at = |offset| Position { file: "binlog.000001".to_owned(), offset };
+        for (offset, too_many) in [
+            (4, false),
+            (4, false),
+            (9, false),
+            (4, false),
+            (4, false),
+            (4, true),
+            (4, false),
+            (4, false),
+            (4, true),
+        ] {
+            assert_eq!(stops.too_many(&at(offset)), too_many);
+        }
     }
 }
