@@ -48,6 +48,8 @@ struct Following {
     server: Server,
     columns: Columns,
     tail: Tail,
+    /// Whether the snapshot had all that is before the tail.
+    sure: bool,
 }
 
 /// Where reading broke off while the server was there, and how often in a row. A server that can't be reached stops
@@ -116,11 +118,18 @@ impl Session {
                 let taken = snapshot::take(&mut conn, &self.database, self.exact).await?;
                 settling = Some(Settling { rows: taken.rows, until: taken.until });
                 let tail = Tail::new(taken.start, std::mem::take(&mut self.harmless));
-                Following { server, columns: taken.columns, tail }
+                Following { server, columns: taken.columns, tail, sure: taken.sure }
             }
         };
         drop(conn);
-        let mut ended = self.stream(&mut following, &mut settling).await;
+        let (database, sure) = (self.database.clone(), following.sure);
+        let visible = async {
+            if sure { std::future::pending().await } else { snapshot::until_visible(&database).await }
+        };
+        let mut ended = tokio::select! {
+            ended = self.stream(&mut following, &mut settling) => ended,
+            failure = visible => Err(failure),
+        };
         if let Err(Failure::Away(reason)) = &ended
             && self.stops.too_many(following.tail.at())
         {

@@ -36,7 +36,7 @@ fn number(document: &str) -> u64 {
 }
 
 /// Polls until both rules say `until`, and checks that they never differ and never go back.
-fn follow(mut source: MysqlRules, until: impl Fn(u64) -> bool) {
+fn follow(source: &mut MysqlRules, until: impl Fn(u64) -> bool) {
     let mut rules: BTreeMap<String, u64> = BTreeMap::new();
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -71,17 +71,21 @@ fn snapshots_beside_a_writer_lose_and_repeat_nothing() {
             n
         });
         for i in 0..SNAPSHOTS {
-            let source = MysqlRules::open_with(&MysqlConfig::new(server.url()), i % 2 == 0).unwrap();
+            let mut source = MysqlRules::open_with(&MysqlConfig::new(server.url()), i % 2 == 0).unwrap();
             let first = OnceCell::new();
             // On for a while after what was there at first.
-            follow(source, |n| n >= first.get_or_init(|| n) + 20);
+            follow(&mut source, |n| n >= first.get_or_init(|| n) + 20);
         }
         stop.store(true, Ordering::Relaxed);
         let n = writer.join().unwrap();
         for exact in [true, false] {
-            follow(MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap(), |seen| seen == n);
+            follow(&mut open(&server, exact), |seen| seen == n);
         }
     });
+}
+
+fn open(server: &Mysql, exact: bool) -> MysqlRules {
+    MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap()
 }
 
 /// A connection that keeps what it locks.
@@ -134,33 +138,72 @@ fn nothing_goes_back_between_the_position_and_the_snapshot() {
         assert_eq!(number(&document), 399, "all that is in the snapshot was there before");
     }
     server.execute(&pair(400));
-    follow(source, |n| n == 400);
+    follow(&mut source, |n| n == 400);
 }
 
-/// A transaction that is in the binlog and not visible yet: the server waits for a replica that does not come.
-#[test]
-fn a_transaction_that_is_logged_and_not_visible_yet_is_not_lost() {
-    let server = Mysql::start_with(&["--loose-rpl-semi-sync-master-wait-point=AFTER_SYNC"]);
-    migrate(server.url()).unwrap();
+/// Has the server wait so long for a replica that does not come; gives what such a server is called in its settings.
+fn wait_for_replica(server: &Mysql, ms: u32) -> &'static str {
     let role = if server.is_mariadb() {
         "master"
     } else {
         server.execute("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'");
         "source"
     };
+    server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_timeout = {ms}"));
+    role
+}
+
+/// Commits a pair that gets into the binlog and stays invisible while `meanwhile` runs, until the server has waited, or
+/// `meanwhile` ends that.
+fn commit_unseen(server: &Mysql, role: &str, n: u64, meanwhile: impl FnOnce()) {
+    server.execute(&pair(n - 1));
+    server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = ON"));
+    let before = server.query("SHOW BINARY LOGS");
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| server.execute(&pair(n)));
+        wait("it is logged", || server.query("SHOW BINARY LOGS") != before);
+        let seen = server.query("SELECT rule_json FROM rule_engine_resource WHERE rule_id = 'a'");
+        assert_eq!(number(&seen[0]), n - 1, "it was to be invisible");
+        meanwhile();
+        writer.join().unwrap();
+    });
+    server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = OFF"));
+}
+
+const AFTER_SYNC: [&str; 1] = ["--loose-rpl-semi-sync-master-wait-point=AFTER_SYNC"];
+
+/// A transaction that is in the binlog and not visible yet: the server waits for a replica that does not come.
+#[test]
+fn a_transaction_that_is_logged_and_not_visible_yet_is_not_lost() {
+    let server = Mysql::start_with(&AFTER_SYNC);
+    migrate(server.url()).unwrap();
+    let role = wait_for_replica(&server, 4000);
     for (n, exact) in [(2, false), (3, true)] {
-        server.execute(&pair(n - 1));
-        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_timeout = 4000"));
-        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = ON"));
-        let before = server.query("SHOW BINARY LOGS");
-        thread::scope(|scope| {
-            let writer = scope.spawn(|| server.execute(&pair(n)));
-            wait("it is logged", || server.query("SHOW BINARY LOGS") != before);
-            let seen = server.query("SELECT rule_json FROM rule_engine_resource WHERE rule_id = 'a'");
-            assert_eq!(number(&seen[0]), n - 1, "it was to be invisible");
-            follow(MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap(), |seen| seen == n);
-            writer.join().unwrap();
-        });
-        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = OFF"));
+        commit_unseen(&server, role, n, || follow(&mut open(&server, exact), |seen| seen == n));
     }
+}
+
+#[test]
+fn a_transaction_that_stays_invisible_keeps_no_rules_back_and_is_not_lost() {
+    let server = Mysql::start_with(&AFTER_SYNC);
+    migrate(server.url()).unwrap();
+    let role = wait_for_replica(&server, 600_000);
+    let mut source = None;
+    commit_unseen(&server, role, 2, || {
+        let source = source.insert(open(&server, false));
+        let deadline = Instant::now() + DEADLINE;
+        let changes = loop {
+            match source.poll() {
+                Ok(changes) => break changes,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+        };
+        let numbers = changes.iter().map(|change| match &change.change {
+            Change::Put { document, .. } => number(document),
+            change => panic!("{change:?}"),
+        });
+        assert_eq!(numbers.collect::<Vec<_>>(), [1, 1], "what can be seen");
+        server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = OFF"));
+    });
+    follow(&mut source.unwrap(), |seen| seen == 2);
 }
