@@ -84,7 +84,7 @@ fn check_audit(sql: &mut Sql) {
 #[test]
 fn what_was_written_by_hand_is_kept_when_it_is_replaced() {
     let url = database("by_hand");
-    let mut store = MysqlStore::open(&url).unwrap().with_actor("li");
+    let mut store = MysqlStore::open(&url).unwrap();
     let mut sql = Sql::connect(&url);
     sql.put("a", "by hand");
     assert_eq!(store.publish(&document("a", "published"), "zhang").unwrap().version, Some(2));
@@ -99,8 +99,6 @@ fn what_was_written_by_hand_is_kept_when_it_is_replaced() {
         names,
         ["by hand", "published", "by hand again", "published again", "published again", "by hand"]
     );
-    let who: Vec<String> = sql.rows("SELECT DISTINCT who FROM rule_audit");
-    assert_eq!(who, ["li"]);
 }
 
 #[test]

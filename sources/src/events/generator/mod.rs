@@ -1,7 +1,7 @@
 //! A realistic load without any service: users who browse, favourite, order, forget to pay and mistype passwords.
 //!
 //! The load is open: event i of a partition is due at start + i / rate, whether or not anybody keeps up. A source that
-//! is behind emits what is due at once, stamped with the time it was due, and counts the lag. Events are a function of
+//! is behind emits what is due at once, stamped with the time it was due. Events are a function of
 //! the settings and their number only: the same seed and start give the same bytes, whatever the batches.
 //!
 //! [`write_profiles`] gives the profiles of the same users.
@@ -26,8 +26,6 @@ use self::load::Load;
 use super::{EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, lines::position, wall_ms, wall_us};
 use crate::SourceError;
 
-/// Events emitted late by more than this count as late.
-const LATE: Duration = Duration::from_millis(10);
 /// Least pause: a batch for each event would cost more than the event.
 const GRAIN: Duration = Duration::from_millis(2);
 
@@ -113,17 +111,6 @@ impl GeneratorConfig {
     }
 }
 
-/// How far the generator is behind its schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lag {
-    /// Of the last batch: by how much its first event was late.
-    pub last: Duration,
-    /// The most any event was late.
-    pub most: Duration,
-    /// Events emitted more than 10 ms late.
-    pub late: u64,
-}
-
 /// Generates the events of one partition.
 #[derive(Debug)]
 pub struct GeneratorSource {
@@ -139,7 +126,6 @@ pub struct GeneratorSource {
     interval_us: f64,
     offset: u64,
     bytes: u64,
-    lag: Lag,
 }
 
 impl GeneratorSource {
@@ -164,20 +150,8 @@ impl GeneratorSource {
             interval_us: 1e6 / config.rate,
             offset: 0,
             bytes: 0,
-            lag: Lag::default(),
             config,
         })
-    }
-
-    /// The time events are stamped from, unix ms: with [`Start::Since`] and `first_offset`, another source goes on
-    /// with the very events this one would have emitted.
-    pub fn started_at(&self) -> u64 {
-        self.started_at
-    }
-
-    /// How far the source is behind its schedule.
-    pub fn lag(&self) -> Lag {
-        self.lag
     }
 
     /// When an event is due, µs after the schedule began.
@@ -233,13 +207,6 @@ impl GeneratorSource {
         };
         batch
     }
-
-    fn count_lag(&mut self, batch: &RawBatch, now: u64) {
-        let late = |record: &RawRecord| Duration::from_micros(now.saturating_sub(self.due(record.offset)));
-        let last = batch.records.first().map_or(Duration::ZERO, late);
-        let count = batch.records.iter().take_while(|record| late(record) > LATE).count();
-        self.lag = Lag { last, most: self.lag.most.max(last), late: self.lag.late + count as u64 };
-    }
 }
 
 impl EventSource for GeneratorSource {
@@ -268,9 +235,7 @@ impl EventSource for GeneratorSource {
         if self.due(self.offset) > now {
             return Ok(Next::CaughtUp { partitions: self.partitions(), at: asked });
         }
-        let batch = self.batch(now);
-        self.count_lag(&batch, now);
-        Ok(Next::Batch(batch))
+        Ok(Next::Batch(self.batch(now)))
     }
 
     fn progress(&self) -> Option<(u64, Option<u64>)> {

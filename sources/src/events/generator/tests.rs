@@ -118,7 +118,7 @@ fn within_a_minute_journeys_complete() {
 }
 
 #[test]
-fn the_schedule_goes_on_while_nobody_takes_and_the_lag_is_counted() {
+fn the_schedule_goes_on_while_nobody_takes() {
     let config = GeneratorConfig { rate: 10_000.0, ..GeneratorConfig::default() };
     let since = wall_us() / 1000 - 60_000;
     let mut source = GeneratorSource::new(GeneratorConfig { start: Start::Since(since), ..config }).unwrap();
@@ -126,9 +126,6 @@ fn the_schedule_goes_on_while_nobody_takes_and_the_lag_is_counted() {
     assert!(batch.bytes.len() > 100_000);
     let first: Value = serde_json::from_slice(batch.record(&batch.records[0])).unwrap();
     assert_eq!(first["event_time"], since);
-    assert!(source.lag().last >= Duration::from_secs(60) && source.lag().most >= source.lag().last);
-    assert_eq!(source.lag().late, batch.records.len() as u64);
-    assert_eq!(source.started_at(), since);
     assert_eq!(source.progress(), Some((batch.bytes.len() as u64, None)));
 }
 

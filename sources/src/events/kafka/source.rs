@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -115,16 +115,10 @@ impl KafkaSource {
             .collect()
     }
 
-    /// Records that had not been handed over when the ends were last asked for (twice a second), by partition. The same
-    /// figures keep being written to what this hands out, for another thread to read.
+    /// Records that had not been handed over when the ends were last asked for (twice a second), by partition; one that was
+    /// not asked about yet is missing. The same figures keep being written to what this hands out, for another thread to read.
     pub fn lags(&self) -> Arc<Mutex<BTreeMap<u32, i64>>> {
         Arc::clone(&self.shared.lags)
-    }
-
-    /// A copy of [`lags`](Self::lags) as they are now; a partition that was not asked about yet is missing.
-    pub fn lag(&self) -> Vec<(u32, i64)> {
-        let lags = self.shared.lags.lock().unwrap_or_else(PoisonError::into_inner);
-        lags.iter().map(|(partition, lag)| (*partition, *lag)).collect()
     }
 
     /// Reads these partitions too.

@@ -4,7 +4,7 @@ use mysql_async::{
     BinlogStream,
     binlog::{
         BinlogChecksumAlg,
-        events::{Event, EventData, GtidEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent},
+        events::{Event, EventData, RowsEventData, TableMapEvent, TransactionPayloadEvent},
     },
 };
 
@@ -78,8 +78,9 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
         Some(EventData::RotateEvent(rotate)) => {
             Ok(Step::Rotate(log_name(rotate.name_raw()), rotate.position()))
         }
-        Some(EventData::GtidEvent(gtid)) => Ok(Step::Opens(opening(event, mysql_name(&gtid), true))),
-        Some(EventData::AnonymousGtidEvent(_)) => Ok(Step::Opens(opening(event, String::new(), true))),
+        Some(EventData::GtidEvent(_) | EventData::AnonymousGtidEvent(_)) => {
+            Ok(Step::Opens(opening(event, true)))
+        }
         Some(EventData::QueryEvent(query)) => {
             Ok(Step::Statement(classify(query.query_raw(), TABLE, watched.database)))
         }
@@ -105,37 +106,21 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
     }
 }
 
-fn opening(event: &Event, gtid: String, alone: bool) -> Opening {
+fn opening(event: &Event, alone: bool) -> Opening {
     let header = event.header();
     let written =
         [&header.timestamp().to_le_bytes(), &header.server_id().to_le_bytes(), event.data()].concat();
     let offset = u64::from(header.log_pos().saturating_sub(header.event_size()));
-    Opening { offset, digest: document::digest(&written), gtid, alone }
+    Opening { offset, digest: document::digest(&written), alone }
 }
 
 /// Sequence (8 bytes), domain (4), flags (1), the lowest of which says that a single statement follows, not a
 /// transaction: MariaDB writes no `BEGIN`.
 fn mariadb_opening(event: &Event) -> Result<Step, Failure> {
-    let short = || Failure::Gap("a transaction's name is too short".to_owned());
-    let (sequence, rest) = event.data().split_first_chunk::<8>().ok_or_else(short)?;
-    let (domain, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-    let flags = rest.first().ok_or_else(short)?;
-    let (domain, sequence) = (u32::from_le_bytes(*domain), u64::from_le_bytes(*sequence));
-    let gtid = format!("{domain}-{}-{sequence}", event.header().server_id());
-    Ok(Step::Opens(opening(event, gtid, flags & 1 == 1)))
-}
-
-/// `UUID:NUMBER`, or `UUID:TAG:NUMBER`.
-fn mysql_name(gtid: &GtidEvent) -> String {
-    let mut name = String::new();
-    for (i, byte) in gtid.sid().iter().enumerate() {
-        let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
-        name.push_str(&format!("{dash}{byte:02x}"));
+    match event.data().get(12) {
+        Some(flags) => Ok(Step::Opens(opening(event, flags & 1 == 1))),
+        None => Err(Failure::Gap("a transaction's name is too short".to_owned())),
     }
-    if let Some(tag) = gtid.tag() {
-        name.push_str(&format!(":{tag}"));
-    }
-    format!("{name}:{}", gtid.gno())
 }
 
 /// The driver passes over a payload that it can't take apart, and what is in it would be lost.

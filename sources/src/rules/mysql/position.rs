@@ -40,10 +40,8 @@ pub(super) fn log_name(name: &[u8]) -> Option<String> {
 pub(super) struct Opening {
     /// Where it is, in its file.
     pub(super) offset: u64,
-    /// Tells it from others: all that the server wrote of it, the time of its commit included.
+    /// Tells it from others: all that the server wrote of it, its name and the time of its commit included.
     pub(super) digest: u128,
-    /// Its name, `DOMAIN-SERVER-SEQUENCE` in MariaDB and `UUID:NUMBER` in MySQL; empty if it has none.
-    pub(super) gtid: String,
     /// A single statement follows, or a `BEGIN`; otherwise what follows is in it.
     pub(super) alone: bool,
 }

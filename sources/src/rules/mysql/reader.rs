@@ -27,13 +27,13 @@ const REMIND: Duration = Duration::from_secs(30);
 /// What was followed for so long did not fail at once.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// What the reader has to say. Positions are JSON.
+/// What the reader has to say.
 #[derive(Debug)]
 pub(super) enum Message {
     /// All rows there are.
-    Snapshot(BTreeMap<String, Row>, String),
+    Snapshot(BTreeMap<String, Row>),
     /// A whole transaction.
-    Transaction(Vec<RowChange>, String),
+    Transaction(Vec<RowChange>),
     /// Somebody has to do something.
     Refused(Fault),
     /// Reading has ended for good.

@@ -164,7 +164,7 @@ impl Session {
             match settling {
                 Some(settling) => settling.apply(changes),
                 None if changes.is_empty() => {}
-                None => self.pass(Message::Transaction(changes, following.place())).await?,
+                None => self.pass(Message::Transaction(changes)).await?,
             }
         }
     }
@@ -209,7 +209,7 @@ impl Session {
     /// Passes the snapshot on once the binlog has reached what may be in it already.
     async fn settle(&self, following: &Following, settling: &mut Option<Settling>) -> Result<(), Failure> {
         if let Some(settled) = settling.take_if(|settling| following.tail.has_passed(&settling.until)) {
-            self.pass(Message::Snapshot(settled.rows, following.place())).await?;
+            self.pass(Message::Snapshot(settled.rows)).await?;
         }
         Ok(())
     }
@@ -241,18 +241,6 @@ impl Following {
             tracing::info!(server = %server.identity, "it can't be told what came between: reading all rules");
         }
         Some(Following { tail: tail?, ..self })
-    }
-
-    /// The position between transactions, as text for people and for comparing.
-    fn place(&self) -> String {
-        let at = self.tail.committed();
-        serde_json::json!({
-            "server": self.server.identity,
-            "file": at.file,
-            "position": at.offset,
-            "gtid": self.tail.gtid(),
-        })
-        .to_string()
     }
 }
 

@@ -46,7 +46,6 @@ pub struct MysqlRules {
     book: Book,
     pending: Pending,
     started: bool,
-    position: Option<String>,
     fatal: Option<Fault>,
     statuses: Writer<RuleStatus>,
     cuts: Writer<LiveCut>,
@@ -92,31 +91,21 @@ impl MysqlRules {
             book: Book::default(),
             pending: Pending::default(),
             started: false,
-            position: None,
             fatal: None,
             statuses,
             cuts,
         })
     }
 
-    /// Where the binlog stood after the last transaction that was passed on: JSON with `server`, `file`, `position` and
-    /// `gtid`, that transaction's name if it has one. `None` before the first poll that succeeded.
-    pub fn position(&self) -> Option<String> {
-        self.position.clone().filter(|_| self.started)
-    }
-
     /// Takes what the reader has said so far, up to what needs a person.
     fn receive(&mut self) -> Result<(), SourceError> {
         for _ in 0..=READ_AHEAD {
             match self.messages.try_recv() {
-                Ok(Message::Snapshot(rows, position)) => {
+                Ok(Message::Snapshot(rows)) => {
                     self.pending.replace(rows);
-                    (self.started, self.position) = (true, Some(position));
+                    self.started = true;
                 }
-                Ok(Message::Transaction(changes, position)) => {
-                    self.pending.apply(changes);
-                    self.position = Some(position);
-                }
+                Ok(Message::Transaction(changes)) => self.pending.apply(changes),
                 Ok(Message::Refused(fault)) => return Err(fault.at(&self.label)),
                 Ok(Message::Fatal(fault)) => {
                     self.fatal = Some(fault.clone());

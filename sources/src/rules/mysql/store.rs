@@ -31,7 +31,6 @@ pub struct MysqlStore {
     database: Database,
     runtime: Runtime,
     conn: Mutex<Option<Conn>>,
-    who: Option<String>,
 }
 
 /// What goes wrong in a transaction.
@@ -64,24 +63,9 @@ impl MysqlStore {
                 name: database.label.clone(),
                 what: format!("could not be started ({error})"),
             })?;
-        let store = MysqlStore { database, runtime, conn: Mutex::new(None), who: None };
+        let store = MysqlStore { database, runtime, conn: Mutex::new(None) };
         store.run(async |conn| Ok(conn.query_drop("SELECT 1 FROM rule_engine_resource LIMIT 0").await?))?;
         Ok(store)
-    }
-
-    /// Names who acts, for the audit; otherwise it is the author given, or else the database's user.
-    #[must_use]
-    pub fn with_actor(mut self, who: impl Into<String>) -> Self {
-        self.who = Some(who.into()).filter(|who| !who.is_empty());
-        self
-    }
-
-    /// Sets a rule's status, whatever it was.
-    ///
-    /// # Errors
-    /// If there is no such rule or the store cannot be written.
-    pub fn set_status(&mut self, rule_id: &str, status: Status) -> Result<(), SourceError> {
-        self.change_status(rule_id, "set_status", status, Gap::Replay, |_| Ok(()))
     }
 
     /// The versions of a rule, oldest first; also of one that is deleted.
@@ -234,11 +218,10 @@ impl MysqlStore {
         before: Option<&Stored>,
         after: &Stored,
     ) -> Result<(), Trouble> {
-        let who = self.who.as_deref().or(author);
         let diff = diff(before, after).to_string();
         let statement = "INSERT INTO rule_audit (rule_id, version, who, action, diff)
             VALUES (?, ?, COALESCE(?, CURRENT_USER()), ?, ?)";
-        Ok(transaction.exec_drop(statement, (rule_id, after.version, who, action, diff)).await?)
+        Ok(transaction.exec_drop(statement, (rule_id, after.version, author, action, diff)).await?)
     }
 }
 

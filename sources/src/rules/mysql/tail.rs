@@ -1,6 +1,6 @@
 //! Puts transactions together from the steps of the binlog.
 //!
-//! **Invariant**: what comes out is one whole committed transaction, and the position is one between transactions.
+//! **Invariant**: what comes out is one whole committed transaction, and reading goes on from one that came out.
 //! Whatever is taken back (a savepoint, a rollback that the binlog holds because of other tables, a transaction that a
 //! crash cut off) never comes out.
 
@@ -19,8 +19,6 @@ use super::{
 pub(super) struct Tail {
     /// Up to where events have been read.
     at: Position,
-    /// Up to where transactions have come out.
-    committed: Position,
     /// The transaction that came out last.
     last: Option<Mark>,
     /// Reading again from there, and whether it is still there.
@@ -60,8 +58,7 @@ impl Tail {
     /// From `start`, a position between transactions.
     pub(super) fn new(start: Position, harmless: Harmless) -> Tail {
         Tail {
-            at: start.clone(),
-            committed: start,
+            at: start,
             last: None,
             again: Again::Over,
             trusts_names: false,
@@ -93,16 +90,6 @@ impl Tail {
     /// Where a stream of events has to begin.
     pub(super) fn at(&self) -> &Position {
         &self.at
-    }
-
-    /// Up to where transactions have come out.
-    pub(super) fn committed(&self) -> &Position {
-        &self.committed
-    }
-
-    /// The name of the last one, as far as it has one.
-    pub(super) fn gtid(&self) -> &str {
-        self.last.as_ref().map_or("", |last| &last.opening.gtid)
     }
 
     /// Whether everything before `position` has come out.
@@ -168,7 +155,6 @@ impl Tail {
         self.payload_end = 0;
         if file != self.at.file {
             self.at = Position { file, offset };
-            self.committed = self.at.clone();
         }
         Ok(())
     }
@@ -237,7 +223,6 @@ impl Tail {
     fn commit(&mut self) -> Option<Vec<RowChange>> {
         let changes = std::mem::take(&mut self.changes);
         let again = std::mem::replace(&mut self.again, Again::Over);
-        self.committed = self.at.clone();
         let file = self.at.file.clone();
         self.last = self.opening.take().map(|opening| Mark { file, opening });
         self.forget();

@@ -23,7 +23,7 @@ fn rules(changes: Option<Vec<RowChange>>) -> Vec<String> {
 }
 
 fn opening(digest: u128) -> Opening {
-    Opening { offset: 100, digest, gtid: format!("0-1-{digest}"), alone: false }
+    Opening { offset: 100, digest, alone: false }
 }
 
 fn begin() -> Step {
@@ -36,9 +36,10 @@ fn a_transaction_comes_out_at_its_commit() {
     tail.step(begin(), 120).unwrap();
     assert_eq!(tail.step(rows("a"), 150).unwrap(), None);
     assert_eq!(tail.step(rows("b"), 180).unwrap(), None);
-    assert_eq!((tail.committed().offset, tail.gtid()), (100, ""));
+    assert_eq!(tail.last, None);
     assert_eq!(rules(tail.step(Step::Commit, 200).unwrap()), ["a", "b"]);
-    assert_eq!((tail.committed().offset, tail.gtid()), (200, "0-1-5"));
+    let last = Mark { file: "b.000001".to_owned(), opening: opening(5) };
+    assert_eq!((tail.at().offset, tail.last), (200, Some(last)));
 }
 
 #[test]
@@ -50,7 +51,6 @@ fn what_is_taken_back_does_not_come_out() {
     for step in [rows("a"), at("x"), rows("b"), at("y"), rows("c"), back("x"), rows("d")] {
         assert_eq!(tail.step(step, 120).unwrap(), None);
     }
-    assert_eq!(tail.committed().offset, 100);
     assert_eq!(rules(tail.step(Step::Statement(Statement::Commit), 130).unwrap()), ["a", "d"]);
     tail.step(begin(), 140).unwrap();
     tail.step(rows("a"), 150).unwrap();
@@ -67,7 +67,7 @@ fn a_transaction_that_was_cut_off_does_not_come_out() {
     tail.step(rows("a"), 150).unwrap();
     tail.step(Step::Rotate(Some("b.000002".to_owned()), 4), 0).unwrap();
     tail.step(Step::Format, 60).unwrap();
-    assert_eq!(tail.committed().to_string(), "b.000002:4");
+    assert_eq!(tail.at().to_string(), "b.000002:60");
     tail.step(begin(), 90).unwrap();
     assert!(rules(tail.step(Step::Commit, 99).unwrap()).is_empty());
 }
@@ -76,9 +76,9 @@ fn a_transaction_that_was_cut_off_does_not_come_out() {
 fn a_name_with_a_checksum_behind_it_is_not_believed() {
     let mut tail = tail();
     assert!(matches!(tail.step(Step::Rotate(None, 4), 0), Err(Failure::Away(_))));
-    let mut tail = Tail::new(tail.committed().clone(), Harmless::new());
+    let mut tail = Tail::new(tail.at().clone(), Harmless::new());
     tail.step(Step::Rotate(Some("c.999999".to_owned()), 4), 0).unwrap();
-    assert_eq!(tail.committed().to_string(), "b.000001:100");
+    assert_eq!(tail.at().to_string(), "b.000001:100");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_compressed_transaction_ends_where_its_payload_does() {
     tail.step(Step::Statement(Statement::Begin), 0).unwrap();
     tail.step(rows("a"), 0).unwrap();
     assert_eq!(rules(tail.step(Step::Commit, 0).unwrap()), ["a"]);
-    assert_eq!(tail.committed().offset, 300);
+    assert_eq!(tail.at().offset, 300);
 }
 
 /// One transaction, `a`, and then the end of the stream; the next one is about to begin.
@@ -117,7 +117,8 @@ fn a_new_stream_goes_on_after_what_came_out_last() {
     tail.step(Step::Opens(opening(6)), 90).unwrap();
     tail.step(rows("b"), 120).unwrap();
     assert_eq!(rules(tail.step(Step::Commit, 150).unwrap()), ["b"]);
-    assert_eq!((tail.committed().to_string().as_str(), tail.gtid()), ("b.000002:150", "0-1-6"));
+    let last = Mark { file: "b.000002".to_owned(), opening: opening(6) };
+    assert_eq!((tail.at().to_string().as_str(), tail.last), ("b.000002:150", Some(last)));
 }
 
 #[test]
