@@ -1,8 +1,9 @@
 //! The thread that follows the binlog, and what it does when that fails.
 //!
 //! A server that is away is tried again and again, ever more rarely up to every 5 s; a position that can't be gone on
-//! from, or where reading breaks off three times in a row, makes a new snapshot; what somebody has to mend is said at once and every 30 s. Only a clash of server ids ends
-//! it: two engines that came back would throw each other out for ever.
+//! from, or where reading breaks off three times in a row, makes a new snapshot; what somebody has to mend is said at
+//! once and every 30 s. Only a clash of server ids ends it: two engines that came back would throw each other out for
+//! ever.
 
 use std::{
     collections::BTreeMap,
