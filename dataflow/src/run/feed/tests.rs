@@ -165,6 +165,28 @@ fn a_quarantined_rule_that_is_retired_is_not_shown_as_quarantined() {
 }
 
 #[test]
+fn what_was_stopped_for_its_faults_stays_so_over_a_restart_though_its_row_lags_behind() {
+    let mut scene = Scene::new();
+    scene.put(&plain("r"), Status::Online, Gap::Replay);
+    let mut edited = plain("r");
+    edited["name"] = "edited".into();
+    assert_eq!(only(scene.put(&edited, Status::Online, Gap::Replay)).version, 2);
+    quarantine(&mut scene, "r");
+    let mut first_said = |its_version: Option<u64>| {
+        let (mut told, mut outbox) = (put(&edited, Status::Online, Gap::Replay), Outbox::default());
+        if let Change::Put { version, .. } = &mut told.change {
+            *version = its_version;
+        }
+        take_in(&mut scene.feed, vec![told], true, &mut scene.rules, &mut outbox);
+        outbox.changes.into_values().collect::<Vec<_>>()
+    };
+    for version in [None, Some(1), Some(2)] {
+        assert_eq!(first_said(version), [], "{version:?}");
+    }
+    assert_eq!(only(first_said(Some(3))).version, 3, "it was published again");
+}
+
+#[test]
 fn of_a_rule_out_of_force_only_its_numbers_are_remembered() {
     let retired: fn(&mut Scene) = |scene| drop(scene.put(&rule(), Status::Retired, Gap::Replay));
     let quarantined: fn(&mut Scene) = |scene| drop(quarantine(scene, "r"));
