@@ -4,11 +4,7 @@
 //! deadline below the `now` of its next event run before that event, whenever the clock itself gets there; so the
 //! outcome depends on the events alone.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use self::{eviction::Memory, saving::Unsaved, split::Split};
 pub use self::{
@@ -36,7 +32,11 @@ use crate::{
 
 mod eviction;
 mod saving;
+#[cfg(test)]
+mod scene;
 mod split;
+#[cfg(test)]
+mod timer_tests;
 
 /// An event further ahead of `now` than this (ms) counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
@@ -68,8 +68,6 @@ pub struct Evaluator {
     store: Store,
     /// Per rule of the book, per condition.
     runners: Vec<Vec<Option<Runner>>>,
-    /// Deadline, key and slot of every armed timer; entries may be out of date and are checked when they come up.
-    timers: BinaryHeap<Reverse<(i64, KeyId, u32)>>,
     clock: i64,
     counts: EvaluateCounts,
     /// What changed since the last checkpoint.
@@ -94,7 +92,6 @@ impl Evaluator {
             book: Arc::clone(&book),
             store: Store::default(),
             runners: Vec::new(),
-            timers: BinaryHeap::new(),
             clock: i64::MIN,
             counts: EvaluateCounts::default(),
             unsaved: Unsaved::default(),
@@ -143,7 +140,7 @@ impl Evaluator {
         if let Some(first) = block.origin.see(record.partition) {
             self.split.note(&self.book, record, first);
         }
-        if block.next_deadline < now {
+        if block.next_deadline() < now {
             self.run_key(id, now, out);
         }
         let values: Vec<(Field, Value<'_>)> = record.values().collect();
@@ -241,30 +238,30 @@ impl Evaluator {
         if state.dirty != 0 && !listed {
             self.unsaved.changed.push((id, plan.slot));
         }
-        let deadline = state.next_deadline(plan.publish);
-        if deadline < i64::MAX {
-            let block = self.store.block_mut(id);
-            block.next_deadline = block.next_deadline.min(deadline);
-            self.timers.push(Reverse((deadline, id, state.slot)));
-        }
+        self.store.file_sooner(id, state.next_deadline(plan.publish));
         self.store.put(id, state);
     }
 
     /// Runs the timers of one key with deadlines below `now`, earliest first.
     fn run_key(&mut self, id: KeyId, now: i64, out: &mut Emitted) {
         let book = Arc::clone(&self.book);
-        loop {
-            let block = self.store.block(id);
-            let deadlines = block.rules.iter().filter_map(|state| {
-                let rule = book.at_slot(state.slot)?;
-                Some((state.next_deadline(book.rules[rule].publish), rule))
-            });
-            match deadlines.min() {
-                Some((deadline, rule)) if deadline < now => self.run_rule(&book, rule, id, deadline, out),
-                next => {
-                    self.store.block_mut(id).next_deadline = next.map_or(i64::MAX, |(deadline, _)| deadline);
-                    return;
-                }
+        while self.run_next(&book, id, now, out) {}
+    }
+
+    /// Runs the earliest timer of a key, if its deadline lies below `now`; else files it as it stands. Whether one was run.
+    fn run_next(&mut self, book: &RuleBook, id: KeyId, now: i64, out: &mut Emitted) -> bool {
+        let deadlines = self.store.block(id).rules.iter().filter_map(|state| {
+            let rule = book.at_slot(state.slot)?;
+            Some((state.next_deadline(book.rules[rule].publish), rule))
+        });
+        match deadlines.min() {
+            Some((deadline, rule)) if deadline < now => {
+                self.run_rule(book, rule, id, deadline, out);
+                true
+            }
+            next => {
+                self.store.file(id, next.map_or(i64::MAX, |(deadline, _)| deadline));
+                false
             }
         }
     }
@@ -328,21 +325,13 @@ impl Evaluator {
         self.clock = self.clock.max(clock);
         let book = Arc::clone(&self.book);
         let mut run = 0;
-        while let Some(Reverse((deadline, id, slot))) = self.timers.peek().copied()
-            && deadline < clock
-        {
+        while let Some((deadline, id)) = self.store.due(clock) {
             if run == most {
                 return false;
             }
             run += 1;
-            self.timers.pop();
-            let Some(rule) = book.at_slot(slot) else { continue };
-            let block = self.store.block(id);
-            let current =
-                block.position(slot).map(|i| block.rules[i].next_deadline(book.rules[rule].publish));
-            if current == Some(deadline) {
-                self.run_rule(&book, rule, id, deadline, out);
-            }
+            // If the key's own is later by now, it is filed anew and has its turn then.
+            self.run_next(&book, id, deadline + 1, out);
         }
         true
     }
@@ -353,9 +342,9 @@ impl Evaluator {
         let (book, clock) = (Arc::clone(&self.book), self.clock);
         for _ in 0..budget.min(self.store.places()) {
             let Some(id) = self.store.next_in_turn() else { continue };
-            let Evaluator { store, unsaved, timers, .. } = self;
-            let KeyBlock { key, rules, next_deadline, changed_in, .. } = store.block_mut(id);
-            let mut lighter = 0;
+            let Evaluator { store, unsaved, .. } = self;
+            let KeyBlock { key, rules, changed_in, .. } = store.block_mut(id);
+            let (mut lighter, mut soonest) = (0, i64::MAX);
             rules.retain_mut(|state| {
                 let of = book.at_slot(state.slot).map(|rule| &*book.rules[rule]);
                 let Some(plan) = of.filter(|plan| state.is_of(plan)) else {
@@ -366,8 +355,7 @@ impl Evaluator {
                 if paused {
                     let listed = state.dirty != 0;
                     if let Some(deadline) = state.settle(plan) {
-                        *next_deadline = deadline.min(*next_deadline);
-                        timers.push(Reverse((deadline, id, state.slot)));
+                        soonest = soonest.min(deadline);
                     }
                     if state.dirty != 0 && !listed {
                         unsaved.changed.push((id, state.slot));
@@ -384,6 +372,7 @@ impl Evaluator {
                 !over
             });
             store.lighten(lighter);
+            store.file_sooner(id, soonest);
             store.remove_if_idle(id, clock);
         }
     }

@@ -2,6 +2,11 @@
 //!
 //! **Invariant**: what a store [weighs](Store::weigh), its states bring with them when they are put in and take along when they are
 //! taken out. So `bytes` never drifts; a state that is changed in place is weighed again when it is next put in.
+//!
+//! **Invariant**: of a key that has timers one is filed, the one that its block names. So timers take what the keys do, however
+//! often they are set, and a place that is given to another key has none.
+
+use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
@@ -22,8 +27,7 @@ pub struct KeyBlock {
     pub key: Box<str>,
     /// Highest `now` seen, unix ms.
     pub last_now: i64,
-    /// The key's next timer, unix ms; `i64::MAX` if there is none. Never later than the true one.
-    pub next_deadline: i64,
+    next_deadline: i64,
     /// The checkpoint that has the latest change, or will have it; 0 if that lies before the start, `u64::MAX` if there was none.
     pub changed_in: u64,
     /// The partition that its records come from.
@@ -35,6 +39,11 @@ pub struct KeyBlock {
 }
 
 impl KeyBlock {
+    /// The key's next timer as it is filed, unix ms; `i64::MAX` if there is none. Never later than the true one.
+    pub fn next_deadline(&self) -> i64 {
+        self.next_deadline
+    }
+
     /// The position of a rule's state.
     pub fn position(&self, slot: u32) -> Option<usize> {
         self.rules.binary_search_by_key(&slot, |r| r.slot).ok()
@@ -47,6 +56,8 @@ pub struct Store {
     table: HashTable<u32>,
     blocks: Vec<KeyBlock>,
     free: Vec<u32>,
+    /// Keys that have timers, by the deadlines that their blocks name.
+    timers: BTreeSet<(i64, KeyId)>,
     swept: usize,
     hand: usize,
     weighs: bool,
@@ -108,6 +119,36 @@ impl Store {
     /// A key's block, to be changed.
     pub fn block_mut(&mut self, id: KeyId) -> &mut KeyBlock {
         &mut self.blocks[id.0 as usize]
+    }
+
+    /// Files a key's next timer: its deadline (unix ms), or `i64::MAX` if it has none any more.
+    pub fn file(&mut self, id: KeyId, deadline: i64) {
+        let Store { blocks, timers, .. } = self;
+        let former = std::mem::replace(&mut blocks[id.0 as usize].next_deadline, deadline);
+        if former == deadline {
+            return;
+        }
+        timers.remove(&(former, id));
+        if deadline < i64::MAX {
+            timers.insert((deadline, id));
+        }
+    }
+
+    /// A timer of a key is due at `deadline` (unix ms): files it, unless one that is sooner is filed.
+    pub fn file_sooner(&mut self, id: KeyId, deadline: i64) {
+        if deadline < self.block(id).next_deadline {
+            self.file(id, deadline);
+        }
+    }
+
+    /// The earliest timer that is filed, and its key, if it is due below `clock`.
+    pub fn due(&self, clock: i64) -> Option<(i64, KeyId)> {
+        self.timers.first().copied().filter(|(deadline, _)| *deadline < clock)
+    }
+
+    /// How many keys have a timer.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
     }
 
     /// Weighs what is put in from now on; to be called while it is empty.
@@ -186,9 +227,10 @@ impl Store {
 
     /// Takes a key out with all its states; `None` if its place is free.
     pub fn remove(&mut self, id: KeyId) -> Option<KeyBlock> {
-        let Store { table, blocks, free, weighs, bytes, .. } = self;
+        let Store { table, blocks, free, timers, weighs, bytes, .. } = self;
         let block = &mut blocks[id.0 as usize];
         table.find_entry(block.hash, |i| *i == id.0).ok()?.remove();
+        timers.remove(&(block.next_deadline, id));
         let block = std::mem::take(block);
         if *weighs {
             let states: usize = block.rules.iter().map(|state| state.weight as usize).sum();

@@ -205,7 +205,7 @@ impl Evaluator {
 
     /// Runs the timers of a key that is back, as far as the clock has passed them.
     pub fn catch_up(&mut self, id: KeyId, out: &mut Emitted) {
-        if self.store.block(id).next_deadline < self.clock {
+        if self.store.block(id).next_deadline() < self.clock {
             self.run_key(id, self.clock, out);
         }
     }

@@ -1,74 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{
-    model::{
-        decode::Decoder,
-        raw::{RawBatch, RawRecord},
-        routed::Routed,
-    },
-    ops::matching::Matcher,
-    rule::book::{Catalog, ChangeSet, Published, RuleChange},
-};
-
-/// Every `A` counts, and sets a timer that is due 100 ms later.
-fn evaluator() -> Evaluator {
-    let document = r#"{"rule_id": "r", "key_by": "ip", "conditions": [
-        {"id": "n", "calculator": "count", "event": {"id": "A"}},
-        {"id": "t", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "100ms"}}
-    ], "trigger": {"each": "t"}}"#;
-    let published = Published::first(document, 1, 0, BTreeMap::new()).unwrap();
-    let mut catalog = Catalog::default();
-    let changes = vec![RuleChange::Put(Box::new(published))];
-    let applied = catalog.apply(&ChangeSet { generation: 1, changes });
-    assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
-    let mut evaluator = Evaluator::new(Catalog::default().book());
-    evaluator.bound(0);
-    evaluator.install(applied.book);
-    evaluator.resume(0);
-    evaluator
-}
-
-fn hash(evaluator: &Evaluator, key: &str) -> u64 {
-    key::route(evaluator.book().key_seeds[0], key)
-}
-
-/// An `A` of a key.
-fn event(evaluator: &mut Evaluator, key: &str, now: i64) {
-    let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
-    let line = format!(r#"{{"ip": "{key}", "event_id": "A", "event_time": {now}}}"#);
-    let records = vec![RawRecord { offset: 0, start: 0, end: line.len() as u32, time: None }];
-    let batch = RawBatch { bytes: line.into_bytes(), records, ..RawBatch::default() };
-    let mut routed = Routed::default();
-    matcher.batch(&batch, &mut routed, &mut Vec::new());
-    assert_eq!(routed.len(), 1);
-    evaluator.record(&routed.get(0).unwrap(), &mut Emitted::default());
-}
-
-fn save(evaluator: &mut Evaluator, n: u64, stored: &mut BTreeMap<(String, String), String>) {
-    while evaluator.has_unsaved() {
-        for change in evaluator.save(1).changes() {
-            let text = change.text.map(str::to_owned);
-            let at = (change.name.to_owned(), change.key.to_owned());
-            match text {
-                Some(text) => drop(stored.insert(at, text)),
-                None => drop(stored.remove(&at)),
-            }
-        }
-    }
-    evaluator.saved(n);
-}
-
-fn load(evaluator: &mut Evaluator, key: &str, stored: &BTreeMap<(String, String), String>) -> KeyId {
-    let wanted = evaluator.wanted(EvictedKey { group: 0, hash: hash(evaluator, key), key: key.into() });
-    let text =
-        |(place, name): (usize, &String)| Some((place, stored.get(&(name.clone(), key.to_owned()))?.clone()));
-    let texts = wanted.names.iter().enumerate().filter_map(text).collect();
-    let mut refused = Vec::new();
-    let id = evaluator.reload(&Loaded { wanted, texts }, &mut refused);
-    assert_eq!(refused, Vec::<String>::new());
-    id
-}
+use crate::ops::evaluating::scene::{evaluator, event, hash, load, save};
 
 #[test]
 fn nothing_leaves_before_it_is_folded() {

@@ -7,7 +7,7 @@
 //! - Removals come before changes in a checkpoint: a state that was removed and is there again is there.
 //! - Restoring what was saved, in any order of its states, gives an evaluator that goes on as the saved one would have.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::collections::HashMap;
 
 use super::{Evaluator, is_over};
 use crate::{
@@ -110,10 +110,7 @@ impl Evaluator {
             if state.dirty != 0 && state.is_of(plan) {
                 // An edit may have come between the change and now.
                 let paused = state.before_pause().is_some();
-                if let Some(deadline) = state.settle(plan) {
-                    block.next_deadline = deadline.min(block.next_deadline);
-                    self.timers.push(Reverse((deadline, id, slot)));
-                }
+                let deadline = state.settle(plan);
                 if paused && state.is_fresh(plan) {
                     delete(plan, &block.key, &mut chunk);
                     self.store.take(id, slot);
@@ -121,6 +118,7 @@ impl Evaluator {
                 }
                 save_state(state, plan, &book, &block.key, &mut chunk);
                 state.dirty = 0;
+                self.store.file_sooner(id, deadline.unwrap_or(i64::MAX));
             }
         }
         chunk.delta
@@ -168,6 +166,7 @@ impl Evaluator {
         self.store.retain(id, |state| plan(state).is_some_and(|p| !state.is_fresh(p)));
         let block = self.store.block_mut(id);
         block.last_now = block.rules.iter().map(|state| state.touched).max().unwrap_or(i64::MIN);
+        let mut soonest = i64::MAX;
         for state in &mut block.rules {
             let Some(plan) = plan(state) else { continue };
             if state.touched == i64::MIN {
@@ -176,12 +175,9 @@ impl Evaluator {
                 let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
                 state.touched = left.min(touched);
             }
-            let deadline = state.next_deadline(plan.publish);
-            block.next_deadline = block.next_deadline.min(deadline);
-            if deadline < i64::MAX {
-                self.timers.push(Reverse((deadline, id, state.slot)));
-            }
+            soonest = soonest.min(state.next_deadline(plan.publish));
         }
+        self.store.file_sooner(id, soonest);
     }
 
     /// Sets a condition's state of a key, or with `None` puts it back to its beginning; as an edit by people at the clock.

@@ -1,0 +1,97 @@
+//! An evaluator driven by hand, for tests.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Emitted, Evaluator};
+use crate::{
+    model::{
+        decode::Decoder,
+        key,
+        raw::{RawBatch, RawRecord},
+        routed::Routed,
+    },
+    ops::{matching::Matcher, reload::Loaded},
+    rule::book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
+    state::{KeyId, evicted::EvictedKey},
+};
+
+/// What is stored, by name and key.
+pub(super) type Hashes = BTreeMap<(String, String), String>;
+
+/// Every `A` counts, and sets a timer that is due 100 ms later.
+pub(super) const COUNTING: &str = r#"{"rule_id": "r", "key_by": "ip", "conditions": [
+    {"id": "n", "calculator": "count", "event": {"id": "A"}},
+    {"id": "t", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "100ms"}}
+], "trigger": {"each": "t"}}"#;
+
+/// A document as first published at 0.
+pub(super) fn published(document: &str) -> Published {
+    Published::first(document, 1, 0, BTreeMap::new()).unwrap()
+}
+
+/// The book in which a rule is as published.
+pub(super) fn put(catalog: &mut Catalog, published: Published) -> Arc<RuleBook> {
+    let set = ChangeSet { generation: 1, changes: vec![RuleChange::Put(Box::new(published))] };
+    let applied = catalog.apply(&set);
+    assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
+    applied.book
+}
+
+/// An evaluator that keeps nothing in memory but what it must, with the rule [`COUNTING`].
+pub(super) fn evaluator() -> Evaluator {
+    let mut evaluator = Evaluator::new(Catalog::default().book());
+    evaluator.bound(0);
+    evaluator.install(put(&mut Catalog::default(), published(COUNTING)));
+    evaluator.resume(0);
+    evaluator
+}
+
+pub(super) fn hash(evaluator: &Evaluator, key: &str) -> u64 {
+    key::route(evaluator.book().key_seeds[0], key)
+}
+
+/// An event of an `ip`.
+pub(super) fn send(evaluator: &mut Evaluator, key: &str, event_id: &str, now: i64) -> Emitted {
+    let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
+    let line = format!(r#"{{"ip": "{key}", "event_id": "{event_id}", "event_time": {now}}}"#);
+    let records = vec![RawRecord { offset: 0, start: 0, end: line.len() as u32, time: None }];
+    let batch = RawBatch { bytes: line.into_bytes(), records, ..RawBatch::default() };
+    let mut routed = Routed::default();
+    matcher.batch(&batch, &mut routed, &mut Vec::new());
+    assert_eq!(routed.len(), 1);
+    let mut emitted = Emitted::default();
+    evaluator.record(&routed.get(0).unwrap(), &mut emitted);
+    emitted
+}
+
+/// An `A` of an `ip`.
+pub(super) fn event(evaluator: &mut Evaluator, key: &str, now: i64) {
+    send(evaluator, key, "A", now);
+}
+
+/// Takes checkpoint `n`.
+pub(super) fn save(evaluator: &mut Evaluator, n: u64, stored: &mut Hashes) {
+    while evaluator.has_unsaved() {
+        for change in evaluator.save(1).changes() {
+            let text = change.text.map(str::to_owned);
+            let at = (change.name.to_owned(), change.key.to_owned());
+            match text {
+                Some(text) => drop(stored.insert(at, text)),
+                None => drop(stored.remove(&at)),
+            }
+        }
+    }
+    evaluator.saved(n);
+}
+
+/// Reads a key back.
+pub(super) fn load(evaluator: &mut Evaluator, key: &str, stored: &Hashes) -> KeyId {
+    let wanted = evaluator.wanted(EvictedKey { group: 0, hash: hash(evaluator, key), key: key.into() });
+    let text =
+        |(place, name): (usize, &String)| Some((place, stored.get(&(name.clone(), key.to_owned()))?.clone()));
+    let texts = wanted.names.iter().enumerate().filter_map(text).collect();
+    let mut refused = Vec::new();
+    let id = evaluator.reload(&Loaded { wanted, texts }, &mut refused);
+    assert_eq!(refused, Vec::<String>::new());
+    id
+}
