@@ -6,8 +6,8 @@
 //! what was fired in them, the keeper commits. Then sources are told, and the next checkpoint may begin.
 //!
 //! **Invariants**
-//! - One checkpoint at a time: while the store is away, none is begun, and what changed is only noted. So what waits is
-//!   bounded by one checkpoint, and by the state that is there.
+//! - One checkpoint at a time: while the store is away, none is begun, and what changed is only noted: keys by their places, and
+//!   the stored states that are gone. So what waits is bounded by one checkpoint, by the places for keys, and by what is stored.
 //! - A commit's positions, clocks, rules and state are all as of its barrier.
 //! - Whatever fired before the barrier has left the sinks when the commit is made.
 //! - If triggers wait for their commit and it takes longer than [`HOLD_AFTER`], sources pause until it is made.

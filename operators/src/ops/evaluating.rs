@@ -33,6 +33,8 @@ use crate::{
 mod eviction;
 mod saving;
 #[cfg(test)]
+mod saving_tests;
+#[cfg(test)]
 mod scene;
 mod split;
 #[cfg(test)]
@@ -186,7 +188,7 @@ impl Evaluator {
             self.counts.late += 1;
             return;
         }
-        let (mut state, listed) = self.enter(plan, id, now);
+        let mut state = self.enter(plan, id, now);
         let mut failures = Vec::new();
         let mut judge = judge(plan, &mut state, &mut self.runners[rule], &mut self.counts, &mut failures);
         let before = judge.before(now);
@@ -202,41 +204,41 @@ impl Evaluator {
             state.extra_mut().judge_at_publish = true;
         }
         report(out, plan, failures);
-        self.put_back(plan, id, state, listed);
+        self.put_back(plan, id, state);
     }
 
-    /// Takes the key's state of a rule as it stands at `now`, a fresh one if there is none; and whether it is listed as unsaved.
-    fn enter(&mut self, plan: &RulePlan, id: KeyId, now: i64) -> (RuleState, bool) {
+    /// Takes the key's state of a rule as it stands at `now`, a fresh one if there is none.
+    fn enter(&mut self, plan: &RulePlan, id: KeyId, now: i64) -> RuleState {
         let mut fresh = RuleState::fresh(plan, now);
         // What is stored of another key or life of the rule is named otherwise.
         let Some(mut state) = self.store.take(id, plan.slot).filter(|state| state.is_of(plan)) else {
             fresh.enter(plan);
-            return (fresh, false);
+            return fresh;
         };
-        let listed = state.dirty != 0;
         state.enter(plan);
         if is_over(plan, &state, &self.store.block(id).key, now) {
             fresh.enter(plan);
             // What was stored is to be overwritten.
             fresh.dirty_all();
-            return (fresh, listed);
+            fresh.stored = state.stored;
+            return fresh;
         }
-        (state, listed)
+        state
     }
 
     /// Puts a state back into its key's block, unless it is as good as new, and files its timers.
-    fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState, listed: bool) {
+    fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState) {
+        let Evaluator { store, unsaved, .. } = self;
+        let block = store.block_mut(id);
         if state.dirty != 0 {
-            self.store.block_mut(id).changed_in = self.unsaved.next;
+            block.changed_in = unsaved.next;
         }
         if state.is_fresh(plan) {
-            if state.dirty != 0 {
-                self.unsaved.removed.push((plan.slot, self.store.block(id).key.clone()));
-            }
+            unsaved.gone(&state, &block.key);
             return;
         }
-        if state.dirty != 0 && !listed {
-            self.unsaved.changed.push((id, plan.slot));
+        if state.dirty != 0 {
+            unsaved.changed(id, &mut block.listed);
         }
         self.store.file_sooner(id, state.next_deadline(plan.publish));
         self.store.put(id, state);
@@ -278,7 +280,7 @@ impl Evaluator {
             }
             Some(_) => {}
         }
-        let (mut state, listed) = self.enter(plan, id, deadline);
+        let mut state = self.enter(plan, id, deadline);
         if plan.rule_level {
             state.dirty |= RULE_LEVEL_BIT;
         }
@@ -316,7 +318,7 @@ impl Evaluator {
             }
         }
         report(out, plan, failures);
-        self.put_back(plan, id, state, listed);
+        self.put_back(plan, id, state);
     }
 
     /// The ingest clock has reached `clock`: runs the timers with deadlines below it, at most so many. False if some are left: then call
@@ -343,7 +345,7 @@ impl Evaluator {
         for _ in 0..budget.min(self.store.places()) {
             let Some(id) = self.store.next_in_turn() else { continue };
             let Evaluator { store, unsaved, .. } = self;
-            let KeyBlock { key, rules, changed_in, .. } = store.block_mut(id);
+            let KeyBlock { key, rules, changed_in, listed, .. } = store.block_mut(id);
             let (mut lighter, mut soonest) = (0, i64::MAX);
             rules.retain_mut(|state| {
                 let of = book.at_slot(state.slot).map(|rule| &*book.rules[rule]);
@@ -353,17 +355,14 @@ impl Evaluator {
                 };
                 let paused = state.before_pause().is_some();
                 if paused {
-                    let listed = state.dirty != 0;
-                    if let Some(deadline) = state.settle(plan) {
-                        soonest = soonest.min(deadline);
-                    }
-                    if state.dirty != 0 && !listed {
-                        unsaved.changed.push((id, state.slot));
+                    soonest = soonest.min(state.settle(plan).unwrap_or(i64::MAX));
+                    if state.dirty != 0 {
+                        unsaved.changed(id, listed);
                     }
                 }
                 let over = is_over(plan, state, key, clock) || (paused && state.is_fresh(plan));
                 if over {
-                    unsaved.removed.push((state.slot, key.clone()));
+                    unsaved.gone(state, key);
                     lighter += state.weight as usize;
                 }
                 if over || state.dirty != 0 {

@@ -125,11 +125,14 @@ struct Restoring {
 impl<C: Clone> Schedule<C> {
     /// `place` says which worker this is, and of how many.
     pub(super) fn new(
-        evaluator: Evaluator,
+        mut evaluator: Evaluator,
         shelf: Arc<dyn Shelf>,
         saver: Box<dyn Saver>,
         place: (usize, usize),
     ) -> Self {
+        if !saver.keeps_state() {
+            evaluator.without_checkpoints();
+        }
         Schedule {
             evaluator,
             shelf,

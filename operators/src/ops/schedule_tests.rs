@@ -19,9 +19,13 @@ impl Shelf for Books {
 
 /// Two books: every `T` of version 1 fires, then of version 2.
 fn schedule() -> Schedule<u64> {
+    schedule_of(r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#)
+}
+
+/// A rule as version 1, then as version 2.
+fn schedule_of(document: &str) -> Schedule<u64> {
     let mut catalog = Catalog::default();
     let empty = catalog.book();
-    let document = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#;
     let mut set = |generation: u64| {
         let published = Published::first(document, generation, 0, BTreeMap::new()).unwrap();
         let changes = vec![RuleChange::Put(Box::new(published))];
@@ -107,6 +111,17 @@ fn long_work_is_done_in_slices() {
         calls += 1;
     }
     assert_eq!((calls, schedule.gauge().counts.records), (3, 3 * SLICE));
+}
+
+#[test]
+fn where_no_state_is_kept_nothing_is_noted_for_it() {
+    let mut schedule =
+        schedule_of(r#"{"rule_id": "r", "limit": {"times": 1}, "trigger": {"event": {"id": "T"}}}"#);
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    record(&mut schedule, 1, 10);
+    assert_eq!(work(&mut schedule, 1), [(10, 1)]);
+    assert_eq!((schedule.gauge().keys, schedule.evaluator.has_unsaved()), (1, false));
 }
 
 /// Notes what it is given.

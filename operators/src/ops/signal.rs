@@ -108,6 +108,11 @@ pub struct Stored {
 
 /// Takes what a checkpoint consists of, off the worker's hands.
 pub trait Saver {
+    /// Whether it takes checkpoints at all; if not, nothing is noted for them.
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     /// Whether triggers are part of checkpoints.
     fn holds_triggers(&self) -> bool;
 
@@ -131,6 +136,10 @@ pub enum Part {
 pub struct NoSaver;
 
 impl Saver for NoSaver {
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
     fn holds_triggers(&self) -> bool {
         false
     }

@@ -23,6 +23,8 @@ pub struct RuleState {
     pub extra: Option<Box<Extra>>,
     /// What changed since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
     pub dirty: u64,
+    /// Whether checkpoints have something of it, so that they are to be told when it is gone.
+    pub stored: bool,
     /// What it counted for when it was last put into its store, bytes.
     pub weight: u32,
 }
@@ -74,6 +76,7 @@ impl RuleState {
             touched: now,
             extra: None,
             dirty: 0,
+            stored: false,
             weight: 0,
         }
     }
@@ -99,8 +102,8 @@ impl RuleState {
     /// Brings the state to where the rule stands: its version, and its pauses. A pause that has ended leaves the state as it is, or
     /// as it stood when the pause began; one that goes on keeps that aside.
     pub fn enter(&mut self, plan: &RulePlan) {
-        // To its store it counts as before until it is put there anew.
-        let weight = self.weight;
+        // To its store and to checkpoints it counts as before, until it is put there anew.
+        let (weight, stored) = (self.weight, self.stored);
         self.migrate(plan);
         let ended =
             self.extra.as_deref_mut().and_then(|e| e.before_pause.take_if(|b| Some(b.0) != plan.pause));
@@ -116,7 +119,7 @@ impl RuleState {
             let before = self.clone();
             self.extra_mut().before_pause = Some(Box::new((pause, before)));
         }
-        self.weight = weight;
+        (self.weight, self.stored) = (weight, stored);
     }
 
     /// Carries the state over to another version of the rule: conditions that both have keep their cells and timers, others start

@@ -34,6 +34,8 @@ pub struct KeyBlock {
     pub origin: Origin,
     /// Whether it was used since eviction last looked at it.
     pub recent: bool,
+    /// Whether the place is listed as changed. That is of the place: it stays when the place goes to another key.
+    pub listed: bool,
     /// The rules it has met, ascending by slot.
     pub rules: Vec<RuleState>,
 }
@@ -85,6 +87,7 @@ impl Store {
         if let Some(id) = table.find(hash, same) {
             return KeyId(*id);
         }
+        let listed = free.last().is_some_and(|id| blocks[*id as usize].listed);
         let block = KeyBlock {
             hash,
             group,
@@ -94,6 +97,7 @@ impl Store {
             changed_in: u64::MAX,
             origin: Origin::UNKNOWN,
             recent: false,
+            listed,
             rules: Vec::new(),
         };
         *bytes += if *weighs { weight::of_key(key) } else { 0 };
@@ -231,7 +235,8 @@ impl Store {
         let block = &mut blocks[id.0 as usize];
         table.find_entry(block.hash, |i| *i == id.0).ok()?.remove();
         timers.remove(&(block.next_deadline, id));
-        let block = std::mem::take(block);
+        let free_place = KeyBlock { listed: block.listed, ..KeyBlock::default() };
+        let block = std::mem::replace(block, free_place);
         if *weighs {
             let states: usize = block.rules.iter().map(|state| state.weight as usize).sum();
             *bytes -= weight::of_key(&block.key) + states;

@@ -193,6 +193,7 @@ impl Evaluator {
             let mut state =
                 self.store.take(id, plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
             refused.extend(read(&mut state, plan, condition, &book.fields, &stored).err());
+            state.stored = true;
             self.store.put(id, state);
         }
         self.settle_restored(id, if last_now == i64::MIN { self.clock } else { last_now });

@@ -2,8 +2,10 @@
 //! corrections by people.
 //!
 //! **Invariants**
-//! - A state is listed as changed when its `dirty` turns from 0, and `dirty` is 0 once it is saved. So saving costs what
+//! - A key with a state whose `dirty` is not 0 is listed as changed, and `dirty` is 0 once the state is saved. So saving costs what
 //!   changed, not what there is.
+//! - However long no checkpoint is taken, a place for keys is listed once, and a removal for each state that checkpoints have. What
+//!   came and went between two checkpoints is not listed; nor is anything if none will be taken.
 //! - Removals come before changes in a checkpoint: a state that was removed and is there again is there.
 //! - Restoring what was saved, in any order of its states, gives an evaluator that goes on as the saved one would have.
 
@@ -19,19 +21,44 @@ use crate::{
         plan::RulePlan,
     },
     state::{
-        Armed, Delta, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry, evicted::EvictedKey, text,
+        Armed, Delta, KeyBlock, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry, evicted::EvictedKey,
+        text,
     },
 };
 
 /// What changed since the last checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
-    /// Keys and slots of changed states. A place may have been given to another key meanwhile; then it says nothing.
-    pub(super) changed: Vec<(KeyId, u32)>,
+    /// Keys with changed states: those whose blocks are `listed`. A place may have been given to another key meanwhile.
+    changed: Vec<KeyId>,
     /// Slots and keys of states that are there no more.
-    pub(super) removed: Vec<(u32, Box<str>)>,
+    removed: Vec<(u32, Box<str>)>,
     /// A number that the next checkpoint has at least, and the last one had not yet.
     pub(super) next: u64,
+    /// Whether nobody will ask.
+    unasked: bool,
+}
+
+impl Unsaved {
+    /// A state of a key has changed; whose block is `listed`, or not yet.
+    pub(super) fn changed(&mut self, id: KeyId, listed: &mut bool) {
+        if !self.unasked && !std::mem::replace(listed, true) {
+            self.changed.push(id);
+        }
+    }
+
+    /// A key's state is there no more.
+    pub(super) fn gone(&mut self, state: &RuleState, key: &str) {
+        if !self.unasked && state.stored {
+            self.removed.push((state.slot, key.into()));
+        }
+    }
+
+    /// How many places are listed, and how many removals.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.changed.len(), self.removed.len())
+    }
 }
 
 /// What a stored state is of: the position of the rule in the book, and of the condition, if it is one's.
@@ -84,12 +111,17 @@ impl Chunk {
 }
 
 impl Evaluator {
+    /// No checkpoints will be taken: what changes is not noted. To be called before there are any keys.
+    pub fn without_checkpoints(&mut self) {
+        self.unsaved.unasked = true;
+    }
+
     /// Whether anything has changed since the last checkpoint.
     pub fn has_unsaved(&self) -> bool {
         !self.unsaved.changed.is_empty() || !self.unsaved.removed.is_empty()
     }
 
-    /// Gives out what changed, of `most` states at most; call again until nothing is [unsaved](Self::has_unsaved).
+    /// Gives out what changed, of about `most` states; call again until nothing is [unsaved](Self::has_unsaved).
     pub fn save(&mut self, most: usize) -> Delta {
         let book = std::sync::Arc::clone(&self.book);
         let mut chunk = Chunk::default();
@@ -101,27 +133,45 @@ impl Evaluator {
         if !self.unsaved.removed.is_empty() {
             return chunk.delta;
         }
-        let left = self.unsaved.changed.len().saturating_sub(most - removed);
-        for (id, slot) in self.unsaved.changed.drain(left..) {
-            let Some(rule) = book.at_slot(slot) else { continue };
-            let block = self.store.block_mut(id);
-            let Some(position) = block.position(slot) else { continue };
-            let (state, plan) = (&mut block.rules[position], &*book.rules[rule]);
-            if state.dirty != 0 && state.is_of(plan) {
-                // An edit may have come between the change and now.
-                let paused = state.before_pause().is_some();
-                let deadline = state.settle(plan);
-                if paused && state.is_fresh(plan) {
-                    delete(plan, &block.key, &mut chunk);
-                    self.store.take(id, slot);
-                    continue;
-                }
-                save_state(state, plan, &book, &block.key, &mut chunk);
-                state.dirty = 0;
-                self.store.file_sooner(id, deadline.unwrap_or(i64::MAX));
-            }
+        let mut states = removed;
+        while states < most
+            && let Some(id) = self.unsaved.changed.pop()
+        {
+            states += self.save_key(&book, id, &mut chunk);
         }
         chunk.delta
+    }
+
+    /// Gives out what changed of a key, and says of how many states.
+    fn save_key(&mut self, book: &RuleBook, id: KeyId, chunk: &mut Chunk) -> usize {
+        let KeyBlock { key, rules, listed, .. } = self.store.block_mut(id);
+        *listed = false;
+        let (mut states, mut soonest, mut gone) = (0, i64::MAX, Vec::new());
+        for state in rules.iter_mut().filter(|state| state.dirty != 0) {
+            let Some(rule) = book.at_slot(state.slot) else { continue };
+            let plan = &*book.rules[rule];
+            if !state.is_of(plan) {
+                continue;
+            }
+            states += 1;
+            // An edit may have come between the change and now.
+            let paused = state.before_pause().is_some();
+            soonest = soonest.min(state.settle(plan).unwrap_or(i64::MAX));
+            if paused && state.is_fresh(plan) {
+                if state.stored {
+                    delete(plan, key, chunk);
+                }
+                gone.push(state.slot);
+                continue;
+            }
+            save_state(state, plan, book, key, chunk);
+            (state.dirty, state.stored) = (0, true);
+        }
+        for slot in gone {
+            self.store.take(id, slot);
+        }
+        self.store.file_sooner(id, soonest);
+        states
     }
 
     /// Checkpoint `n` has all that changed until now.
@@ -146,6 +196,7 @@ impl Evaluator {
         let id = self.store.entry(hash, group, stored.key);
         let mut state = self.store.take(id, plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
         let read = read(&mut state, plan, part.1, &book.fields, stored);
+        state.stored = true;
         self.store.put(id, state);
         self.store.block_mut(id).changed_in = 0;
         read
@@ -198,7 +249,7 @@ impl Evaluator {
         let group = book.rule_key[rule];
         let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
         let now = self.clock.max(self.store.block(id).last_now);
-        let (mut state, listed) = self.enter(plan, id, now);
+        let mut state = self.enter(plan, id, now);
         set(&mut state, plan, condition, &cells, now);
         if let Some(aside) = state.extra.as_deref_mut().and_then(|e| e.before_pause.as_deref_mut()) {
             // No event of the pause, so it stays if the pause is skipped.
@@ -206,7 +257,7 @@ impl Evaluator {
         }
         state.dirty |= 1 << condition | RULE_LEVEL_BIT;
         if !is_over(plan, &state, key, now) {
-            self.put_back(plan, id, state, listed);
+            self.put_back(plan, id, state);
         }
         Ok(())
     }

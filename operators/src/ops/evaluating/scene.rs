@@ -37,11 +37,21 @@ pub(super) fn put(catalog: &mut Catalog, published: Published) -> Arc<RuleBook> 
     applied.book
 }
 
+/// `A` sets a timer that is due 100 ms later, and `B` clears it; then nothing is left.
+pub(super) const WAITING: &str = r#"{"rule_id": "r", "key_by": "ip", "conditions": [
+    {"id": "t", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "100ms"}}
+], "trigger": {"each": "t"}}"#;
+
 /// An evaluator that keeps nothing in memory but what it must, with the rule [`COUNTING`].
 pub(super) fn evaluator() -> Evaluator {
+    evaluator_of(COUNTING)
+}
+
+/// An evaluator that keeps nothing in memory but what it must, with one rule.
+pub(super) fn evaluator_of(document: &str) -> Evaluator {
     let mut evaluator = Evaluator::new(Catalog::default().book());
     evaluator.bound(0);
-    evaluator.install(put(&mut Catalog::default(), published(COUNTING)));
+    evaluator.install(put(&mut Catalog::default(), published(document)));
     evaluator.resume(0);
     evaluator
 }

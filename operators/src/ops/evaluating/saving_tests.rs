@@ -1,0 +1,54 @@
+//! What is noted for checkpoints, and given out.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Emitted, Evaluator,
+    scene::{WAITING, evaluator_of, save, send},
+};
+
+/// A key comes and goes, and its place is free again.
+fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {
+    send(evaluator, key, "A", now);
+    send(evaluator, key, "B", now);
+    evaluator.advance(now + 1, 10, &mut Emitted::default());
+    evaluator.sweep(10);
+    assert_eq!(evaluator.keys(), 0);
+}
+
+#[test]
+fn what_comes_and_goes_while_no_checkpoint_is_taken_takes_no_room() {
+    let (mut evaluator, mut stored) = (evaluator_of(WAITING), BTreeMap::new());
+    (0..100).for_each(|i| come_and_go(&mut evaluator, &i.to_string(), i));
+    assert_eq!(evaluator.unsaved.sizes(), (1, 0), "one place, and nothing that checkpoints have");
+    save(&mut evaluator, 1, &mut stored);
+    assert_eq!((stored.len(), evaluator.unsaved.sizes()), (0, (0, 0)));
+    send(&mut evaluator, "1", "A", 200);
+    save(&mut evaluator, 2, &mut stored);
+    assert_eq!(stored.len(), 2, "the condition's and the rule's");
+    (201..300).for_each(|i| come_and_go(&mut evaluator, "1", i));
+    assert_eq!(evaluator.unsaved.sizes(), (1, 1));
+    save(&mut evaluator, 3, &mut stored);
+    assert_eq!(stored.len(), 0);
+}
+
+#[test]
+fn a_state_that_is_gone_and_there_again_is_stored() {
+    let (mut evaluator, mut stored) = (evaluator_of(WAITING), BTreeMap::new());
+    send(&mut evaluator, "1", "A", 1);
+    save(&mut evaluator, 1, &mut stored);
+    let before = stored.clone();
+    come_and_go(&mut evaluator, "1", 2);
+    send(&mut evaluator, "1", "A", 3);
+    save(&mut evaluator, 2, &mut stored);
+    assert!(stored.len() == 2 && stored != before, "{stored:?}");
+}
+
+#[test]
+fn nothing_is_noted_for_checkpoints_that_nobody_takes() {
+    let mut evaluator = evaluator_of(WAITING);
+    evaluator.without_checkpoints();
+    come_and_go(&mut evaluator, "1", 1);
+    send(&mut evaluator, "2", "A", 2);
+    assert!(!evaluator.has_unsaved());
+}
