@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// Bytes of keys and texts after which a delta takes no more keys.
+const ENOUGH: usize = 8 << 20;
+
 /// What changed since the last checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
@@ -121,23 +124,24 @@ impl Evaluator {
         !self.unsaved.changed.is_empty() || !self.unsaved.removed.is_empty()
     }
 
-    /// Gives out what changed, of about `most` states; call again until nothing is [unsaved](Self::has_unsaved).
+    /// Gives out what changed, of about `most` states, fewer if they are large; call again until nothing is
+    /// [unsaved](Self::has_unsaved).
     pub fn save(&mut self, most: usize) -> Delta {
         let book = std::sync::Arc::clone(&self.book);
         let mut chunk = Chunk::default();
-        let removed = self.unsaved.removed.len().min(most);
-        for (slot, key) in self.unsaved.removed.drain(..removed) {
-            let Some(rule) = book.at_slot(slot) else { continue };
-            delete(&book.rules[rule], &key, &mut chunk);
-        }
-        if !self.unsaved.removed.is_empty() {
-            return chunk.delta;
-        }
-        let mut states = removed;
-        while states < most
-            && let Some(id) = self.unsaved.changed.pop()
-        {
-            states += self.save_key(&book, id, &mut chunk);
+        let mut states = 0;
+        while states < most && chunk.delta.bytes() < ENOUGH {
+            // Removals first, all of them.
+            if let Some((slot, key)) = self.unsaved.removed.pop() {
+                states += 1;
+                if let Some(rule) = book.at_slot(slot) {
+                    delete(&book.rules[rule], &key, &mut chunk);
+                }
+            } else if let Some(id) = self.unsaved.changed.pop() {
+                states += self.save_key(&book, id, &mut chunk);
+            } else {
+                break;
+            }
         }
         chunk.delta
     }

@@ -52,3 +52,20 @@ fn nothing_is_noted_for_checkpoints_that_nobody_takes() {
     send(&mut evaluator, "2", "A", 2);
     assert!(!evaluator.has_unsaved());
 }
+
+#[test]
+fn a_delta_ends_when_it_is_large() {
+    let mut evaluator = evaluator_of(WAITING);
+    let large = |i: usize| i.to_string().repeat(3 << 20);
+    (0..4).for_each(|i| drop(send(&mut evaluator, &large(i), "A", 1)));
+    let sizes = |evaluator: &mut Evaluator| {
+        let mut sizes = Vec::new();
+        while evaluator.has_unsaved() {
+            sizes.push(evaluator.save(100).len());
+        }
+        sizes
+    };
+    assert_eq!(sizes(&mut evaluator), [4, 4], "two keys each, of a condition and a rule");
+    (0..4).for_each(|i| drop(send(&mut evaluator, &large(i), "B", 2)));
+    assert_eq!(sizes(&mut evaluator), [4, 4], "removals likewise");
+}
