@@ -34,12 +34,21 @@ const ENOUGH: usize = 8 << 20;
 pub(super) struct Unsaved {
     /// Keys with changed states: those whose blocks are `listed`. A place may have been given to another key meanwhile.
     changed: Vec<KeyId>,
-    /// Slots and keys of states that are there no more.
-    removed: Vec<(u32, Box<str>)>,
+    /// States that are there no more.
+    removed: Vec<Removed>,
     /// A number that the next checkpoint has at least, and the last one had not yet.
     pub(super) next: u64,
     /// Whether nobody will ask.
     unasked: bool,
+}
+
+/// A state that is there no more.
+#[derive(Debug)]
+struct Removed {
+    slot: u32,
+    /// Where the rule-level state began that it had: it is named by that.
+    rule: u64,
+    key: Box<str>,
 }
 
 impl Unsaved {
@@ -53,7 +62,7 @@ impl Unsaved {
     /// A key's state is there no more.
     pub(super) fn gone(&mut self, state: &RuleState, key: &str) {
         if !self.unasked && state.stored {
-            self.removed.push((state.slot, key.into()));
+            self.removed.push(Removed { slot: state.slot, rule: state.layout.rule, key: key.into() });
         }
     }
 
@@ -132,10 +141,12 @@ impl Evaluator {
         let mut states = 0;
         while states < most && chunk.delta.bytes() < ENOUGH {
             // Removals first, all of them.
-            if let Some((slot, key)) = self.unsaved.removed.pop() {
+            if let Some(Removed { slot, rule, key }) = self.unsaved.removed.pop() {
                 states += 1;
-                if let Some(rule) = book.at_slot(slot) {
-                    delete(&book.rules[rule], &key, &mut chunk);
+                // What an edit has named otherwise meanwhile is let go with its names, and may be another worker's by its new ones.
+                let plan = book.at_slot(slot).map(|rule| &*book.rules[rule]);
+                if let Some(plan) = plan.filter(|plan| plan.layout.rule == rule) {
+                    delete(plan, &key, &mut chunk);
                 }
             } else if let Some(id) = self.unsaved.changed.pop() {
                 states += self.save_key(&book, id, &mut chunk);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Emitted, Evaluator,
-    scene::{WAITING, evaluator_of, save, send},
+    scene::{WAITING, edited, evaluator_by, evaluator_of, published, put, save, send},
 };
+use crate::rule::book::Catalog;
 
 /// A key comes and goes, and its place is free again.
 fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {
@@ -42,6 +43,24 @@ fn a_state_that_is_gone_and_there_again_is_stored() {
     send(&mut evaluator, "1", "A", 3);
     save(&mut evaluator, 2, &mut stored);
     assert!(stored.len() == 2 && stored != before, "{stored:?}");
+}
+
+#[test]
+fn a_removal_is_not_of_what_an_edit_has_named_otherwise() {
+    let (mut catalog, first) = (Catalog::default(), published(WAITING));
+    let mut evaluator = evaluator_by(&mut catalog, first.clone());
+    send(&mut evaluator, "7", "A", 1);
+    save(&mut evaluator, 1, &mut BTreeMap::new());
+    send(&mut evaluator, "7", "B", 2);
+    let by_session = WAITING.replace(r#""ip""#, r#""session_id""#);
+    evaluator.install(put(&mut catalog, edited(&first, &by_session)));
+    assert!(evaluator.has_unsaved());
+    assert_eq!(
+        evaluator.save(100).len(),
+        0,
+        "of the key 7 by session another worker may have stored a state"
+    );
+    assert!(!evaluator.has_unsaved());
 }
 
 #[test]

@@ -6,12 +6,17 @@ use super::{Emitted, Evaluator};
 use crate::{
     model::{
         decode::Decoder,
+        field::Fields,
         key,
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
     ops::{matching::Matcher, reload::Loaded},
-    rule::book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
+    rule::{
+        book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
+        compile::compile,
+        spec::Rule,
+    },
     state::{KeyId, evicted::EvictedKey},
 };
 
@@ -27,6 +32,15 @@ pub(super) const COUNTING: &str = r#"{"rule_id": "r", "key_by": "ip", "condition
 /// A document as first published at 0.
 pub(super) fn published(document: &str) -> Published {
     Published::first(document, 1, 0, BTreeMap::new()).unwrap()
+}
+
+/// The next version of a rule.
+pub(super) fn edited(former: &Published, document: &str) -> Published {
+    let next = published(document);
+    let spec = Arc::new(Rule::parse(document).unwrap());
+    let plan = compile(spec, former.publish, &mut Fields::default(), &()).unwrap();
+    let version = former.version + 1;
+    Published { version, lineage: former.lineage.next(&plan, version, true), ..next }
 }
 
 /// The book in which a rule is as published.
@@ -49,9 +63,14 @@ pub(super) fn evaluator() -> Evaluator {
 
 /// An evaluator that keeps nothing in memory but what it must, with one rule.
 pub(super) fn evaluator_of(document: &str) -> Evaluator {
-    let mut evaluator = Evaluator::new(Catalog::default().book());
+    evaluator_by(&mut Catalog::default(), published(document))
+}
+
+/// As [`evaluator_of`], by a catalog that can go on.
+pub(super) fn evaluator_by(catalog: &mut Catalog, published: Published) -> Evaluator {
+    let mut evaluator = Evaluator::new(catalog.book());
     evaluator.bound(0);
-    evaluator.install(put(&mut Catalog::default(), published(document)));
+    evaluator.install(put(catalog, published));
     evaluator.resume(0);
     evaluator
 }
