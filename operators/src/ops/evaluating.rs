@@ -107,10 +107,16 @@ impl Evaluator {
     /// Works by another book from now on. State of rules that left it is swept out bit by bit.
     pub fn install(&mut self, book: Arc<RuleBook>) {
         let mut former: Vec<_> = std::mem::take(&mut self.runners).into_iter().map(Some).collect();
-        for plan in &book.rules {
+        for (plan, group) in book.rules.iter().zip(&book.rule_key) {
+            let before = self.book.at_slot(plan.slot);
             let same = |i: &usize| Arc::ptr_eq(&self.book.rules[*i], plan);
-            let kept = self.book.at_slot(plan.slot).filter(same).and_then(|i| former.get_mut(i)?.take());
+            let kept = before.filter(same).and_then(|i| former.get_mut(i)?.take());
             self.runners.push(kept.unwrap_or_else(|| plan.conditions.iter().map(|_| None).collect()));
+            if let Some(publish) = before.map(|i| self.book.rules[i].publish).filter(|p| *p > plan.publish) {
+                // Keys that are to be judged at publish have a timer by the former one at the latest.
+                self.store.hasten(*group, publish - 1, plan.publish - 1);
+                self.memory.hasten(*group, publish - 1, plan.publish - 1);
+            }
         }
         self.memory.install(&book);
         self.book = book;
@@ -312,9 +318,15 @@ impl Evaluator {
             && deadline == plan.publish - 1
         {
             judge.state.extra_mut().judge_at_publish = false;
-            if plan.active(plan.publish) && judge.holds(plan.publish) {
+            // An edit may have moved publish to before what was folded.
+            let now = plan.publish.max(judge.state.touched);
+            if plan.fires_at_publish()
+                && !is_over(plan, judge.state, key, now)
+                && plan.active(now)
+                && judge.holds(now)
+            {
                 judge.remember_edge(true);
-                fire(&mut judge, key, &Why::Publish, plan.publish, out);
+                fire(&mut judge, key, &Why::Publish, now, out);
             }
         }
         report(out, plan, failures);

@@ -108,6 +108,19 @@ impl Evicted {
         Some(Kept { last_now, deadline, origin })
     }
 
+    /// Timers of a group's keys are put at `to` that are later, but not later than `from`.
+    pub fn hasten(&mut self, group: u32, from: i64, to: i64) {
+        let all = (to, u64::MAX, u32::MAX)..=(from, u64::MAX, u32::MAX);
+        let of_group = self.timers.range(all).filter(|(_, (g, _))| *g == group).map(|(at, _)| *at);
+        for (deadline, hash, check) in of_group.collect::<Vec<_>>() {
+            let Some(key) = self.timers.remove(&(deadline, hash, check)) else { continue };
+            self.timers.insert((to, hash, check), key);
+            if let Some(stub) = self.stubs.find_mut(hash, |stub| stub.hash == hash && stub.check == check) {
+                stub.deadline = to;
+            }
+        }
+    }
+
     /// The next key with a timer below `clock`, if there is one. It is given once, and stays out until it is removed.
     pub fn due(&mut self, clock: i64) -> Option<EvictedKey> {
         let first = self.timers.first_entry().filter(|first| first.key().0 < clock)?;
@@ -153,6 +166,22 @@ mod tests {
         assert_eq!(evicted.due(31), Some(key(2, "soon")));
         assert_eq!(evicted.due(31), Some(key(1, "late")));
         assert_eq!((evicted.due(31), evicted.len()), (None, 3));
+    }
+
+    #[test]
+    fn timers_of_a_group_are_put_sooner() {
+        let mut evicted = Evicted::default();
+        for (hash, deadline) in [(1, 20), (2, 30), (3, 31), (4, 9)] {
+            evicted.insert(key(hash, "k"), kept(0, deadline));
+        }
+        evicted.insert(EvictedKey { group: 1, ..key(5, "k") }, kept(0, 25));
+        evicted.hasten(0, 30, 10);
+        let due: Vec<_> = std::iter::from_fn(|| evicted.due(11)).map(|key| key.hash).collect();
+        assert_eq!(due, [4, 1, 2]);
+        assert_eq!(
+            (evicted.remove(3, 0, "k"), evicted.due(26).map(|key| key.hash)),
+            (Some(kept(0, 31)), Some(5))
+        );
     }
 
     #[test]

@@ -145,6 +145,15 @@ impl Store {
         }
     }
 
+    /// Files timers of a group's keys at `to` that are filed later, but not later than `from`.
+    pub fn hasten(&mut self, group: u32, from: i64, to: i64) {
+        let filed = self.timers.range((to, KeyId(u32::MAX))..=(from, KeyId(u32::MAX)));
+        let of_group = filed.map(|(_, id)| *id).filter(|id| self.block(*id).group == group);
+        for id in of_group.collect::<Vec<_>>() {
+            self.file_sooner(id, to);
+        }
+    }
+
     /// The earliest timer that is filed, and its key, if it is due below `clock`.
     pub fn due(&self, clock: i64) -> Option<(i64, KeyId)> {
         self.timers.first().copied().filter(|(deadline, _)| *deadline < clock)

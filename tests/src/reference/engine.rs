@@ -25,12 +25,14 @@ struct KeyState {
     edge: Option<bool>,
     firings: Vec<i64>,
     last_touch: i64,
+    /// Whether the key is to be judged at the instant of publish.
+    judged_at_publish: bool,
 }
 
 impl KeyState {
     fn new(key: Key, rule: &Rule, now: i64) -> Self {
         let conditions = vec![ConditionState::default(); rule.conditions.len()];
-        Self { key, conditions, edge: None, firings: Vec::new(), last_touch: now }
+        Self { key, conditions, edge: None, firings: Vec::new(), last_touch: now, judged_at_publish: false }
     }
 
     /// The rule has changed: conditions that fold as before keep what they folded; the edge is asked anew unless the rule was only
@@ -77,14 +79,12 @@ pub(crate) fn run_rule(stands: &[Stand], events: &[(i64, Event)], outcome: &mut 
     let mut rule = &first.rule;
     let mut run = Run { rule, paused: first.paused, events, triggers: Vec::new() };
     let mut keys: BTreeMap<String, KeyState> = BTreeMap::new();
-    let mut live = false;
     for (index, (now, event)) in events.iter().enumerate() {
         while let Some((next, rest)) = later.split_first().filter(|(next, _)| next.from <= event.offset) {
             keys.values_mut().for_each(|state| state.carry_over(rule, &next.rule));
             (rule, run.rule, run.paused, later) = (&next.rule, &next.rule, next.paused, rest);
         }
-        if !live && *now >= rule.publish {
-            live = true;
+        if *now >= rule.publish {
             keys.values_mut().for_each(|state| run.go_live(state));
         }
         let Some(key) = Key::of(event, &rule.key_by) else { continue };
@@ -96,6 +96,9 @@ pub(crate) fn run_rule(stands: &[Stand], events: &[(i64, Event)], outcome: &mut 
     let Some((end, _)) = events.last() else { return };
     for (text, mut state) in keys {
         // The clock stands just after the last `now`: what is due at it fires.
+        if end + 1 >= rule.publish {
+            run.go_live(&mut state);
+        }
         run.timers(&mut state, end + 1);
         if rule.ttl.is_some_and(|ttl| end - state.last_touch > ttl) {
             continue;
@@ -127,6 +130,7 @@ impl Run<'_> {
             *state = KeyState::new(state.key.clone(), rule, now);
         }
         state.last_touch = now;
+        state.judged_at_publish |= now < rule.publish && rule.fires_at_publish();
         self.fold(state, now, Cause::Event(event), |conditions| {
             for (condition, kept) in rule.conditions.iter().zip(conditions) {
                 condition.fold(kept, index, event, now);
@@ -199,16 +203,21 @@ impl Run<'_> {
         }
     }
 
-    /// The instant of publish: history is folded, and satisfied keys may fire once.
+    /// The instant of publish has come: history is folded, and a satisfied key may fire once.
     fn go_live(&mut self, state: &mut KeyState) {
+        if !std::mem::take(&mut state.judged_at_publish) {
+            return;
+        }
         let rule = self.rule;
-        let publish = rule.publish;
-        self.timers(state, publish);
-        let forgotten = rule.ttl.is_some_and(|ttl| publish - state.last_touch > ttl);
-        let wanted = rule.already_fires && matches!(rule.trigger, Trigger::Satisfied);
-        if wanted && !forgotten && rule.is_active(publish) && rule.when(&state.conditions, publish) {
+        self.timers(state, rule.publish);
+        // An edit may have moved publish to before the last touch.
+        let now = rule.publish.max(state.last_touch);
+        let forgotten = rule.ttl.is_some_and(|ttl| now - state.last_touch > ttl);
+        if rule.fires_at_publish() && !forgotten && rule.is_active(now) && rule.when(&state.conditions, now) {
             state.edge = Some(true);
-            self.fire(state, publish, Cause::Live);
+            if !self.paused {
+                self.fire(state, now, Cause::Live);
+            }
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Rule {
     pub(crate) conditions: Vec<Condition>,
     when: Option<Expression>,
     pub(crate) trigger: Trigger,
-    pub(crate) already_fires: bool,
+    already_fires: bool,
     pub(crate) limit: Option<Limit>,
     pub(crate) holdout: f64,
     pub(crate) action: Json,
@@ -103,6 +103,11 @@ impl Rule {
     /// Whether the rule is in force at an instant. Before publish it is history, for which only the end counts.
     pub(crate) fn is_active(&self, now: i64) -> bool {
         self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether keys that satisfy `when` at publish fire then.
+    pub(crate) fn fires_at_publish(&self) -> bool {
+        self.already_fires && matches!(self.trigger, Trigger::Satisfied)
     }
 
     /// Whether an event that has the rule's key fields concerns it.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod crowds;
+mod going_live;
 mod pauses;
 mod random;
 mod scene;

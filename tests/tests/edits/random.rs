@@ -1,11 +1,15 @@
-//! A pause among random events, for random rules, against the plain reference.
+//! Random events and rules that are paused, or that go live at another instant by an edit, against the plain reference.
 //!
-//! Events come in three stretches: before, in and after the pause. A skipped pause leaves what the reference makes of the events before
-//! and after; a replayed one what it makes of all events, but for what fires in the pause.
+//! **Pauses.** Events come in three stretches: before, in and after the pause. A skipped pause leaves what the reference makes of the
+//! events before and after; a replayed one what it makes of all events, but for what fires in the pause.
 //!
 //! **Limits.** No event is late, so that the time of an event does not depend on the events that are left out. Skipped: rules without
 //! timers, and without firings at publish, since an instant that falls into a skipped pause is nobody's. Replayed: rules
 //! without limits and resets, since what does not fire in the pause spends and resets nothing.
+//!
+//! **Going live.** Between two events rules get another `active.from`, and another `already`. Limits: no timers, since the reference
+//! leaves it open by which version one counts that is due about an edit; no fixed windows that are told from publish, since
+//! they begin anew when it moves; and no `ttl`, since where the instant moves to what has passed, who is idle may be forgotten by then.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +19,8 @@ use proptest::test_runner::TestCaseError;
 use serde_json::{Value as Json, json};
 use strateye_tests::{
     engine::{Engine, Layout, as_reference, sorted},
-    random::{RandomCase, Shape, case},
-    reference::{self, Options},
+    random::{BASE, RandomCase, Shape, case},
+    reference::{self, Options, Step},
 };
 
 use crate::scene::Gap;
@@ -178,6 +182,74 @@ fn check(
     Ok(())
 }
 
+/// When a rule is to go live, in half seconds, if it says so; and whether who satisfies it then fires.
+type GoingLive = (Option<i64>, bool);
+
+fn going_live() -> impl Strategy<Value = GoingLive> {
+    (prop::option::weighted(0.8, 0i64..240), prop::bool::weighted(0.7))
+}
+
+/// The rules, all satisfied by their conditions, as they are to go live.
+fn going_live_so(rules: &[Json], (from, fire): GoingLive) -> Vec<Json> {
+    let mut rules = rules.to_vec();
+    for rule in rules.iter_mut().filter(|rule| rule["conditions"] != json!([])) {
+        without_timers(rule);
+        rule.as_object_mut().unwrap().remove("ttl");
+        for condition in rule["conditions"].as_array_mut().unwrap() {
+            if condition.get("window").is_some_and(|window| window.to_string().contains("publish")) {
+                condition.as_object_mut().unwrap().remove("window");
+            }
+        }
+        let instant =
+            |halves: i64| jiff::Timestamp::from_millisecond(BASE + halves * 500).unwrap().to_string();
+        rule["trigger"] = json!("satisfied");
+        rule["already"] = json!(if fire { "fire" } else { "skip" });
+        rule["active"] = from.map_or(json!({}), |from| json!({"from": instant(from)}));
+    }
+    rules
+}
+
+fn check_going_live(
+    case: &RandomCase,
+    first: GoingLive,
+    edits: &[(prop::sample::Index, GoingLive)],
+    meanwhile: Vec<Meanwhile>,
+) -> Result<(), TestCaseError> {
+    let publish = time(&case.events[0]);
+    let profiles = case.options.profiles.clone().unwrap_or_default();
+    // One edit at most between two events, none before the first.
+    let edits: BTreeMap<usize, GoingLive> = edits
+        .iter()
+        .map(|(at, edit)| (at.index(case.events.len()), *edit))
+        .filter(|(at, _)| *at > 0)
+        .collect();
+    let rules = going_live_so(&case.rules, first);
+    let steps = |document: &Json| vec![Step { from: 0, document: document.clone(), paused: false }];
+    let mut stands: Vec<Vec<Step>> = rules.iter().map(steps).collect();
+    let mut engine = Engine::new(Layout::default(), 1);
+    engine.put(&rules, 1, publish, &profiles);
+    let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
+    let mut from = 0;
+    for (version, (at, edit)) in (2..).zip(&edits) {
+        run.events(&case.events[from..*at]);
+        from = *at;
+        let edited = going_live_so(&case.rules, *edit);
+        run.engine.put(&edited, version, time(&case.events[from]), &profiles);
+        run.meanwhile();
+        for (stands, document) in stands.iter_mut().zip(edited) {
+            stands.push(Step { from: from as u64, document, paused: false });
+        }
+    }
+    run.events(&case.events[from..]);
+    run.engine.end();
+
+    let options = Options { publish_at: Some(publish), profiles: Some(profiles) };
+    let outcome = reference::run_changing(&stands, &case.events, &options);
+    prop_assert_eq!(sorted(run.engine.triggers.iter().map(as_reference)), sorted(outcome.triggers));
+    prop_assert_eq!(run.engine.state(time(case.events.last().unwrap())), outcome.state);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -187,6 +259,14 @@ proptest! {
         cuts in any::<(prop::sample::Index, prop::sample::Index)>(), meanwhile in meanwhile(),
     ) {
         check(&case, cuts, Gap::Skip, meanwhile)?;
+    }
+
+    #[test]
+    fn going_live_by_edits(
+        case in case(Shape { rules: 3, events: 90, lateness: 0, bad_lines: false }), first in going_live(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), going_live()), 0..4), meanwhile in meanwhile(),
+    ) {
+        check_going_live(&case, first, &edits, meanwhile)?;
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Memory {
         }
         self.of_group = of_group.into_iter().map(|(group, names)| (group, names.into())).collect();
     }
+
+    /// See [`Evicted::hasten`].
+    pub(super) fn hasten(&mut self, group: u32, from: i64, to: i64) {
+        self.evicted.hasten(group, from, to);
+    }
 }
 
 impl Evaluator {
