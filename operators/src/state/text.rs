@@ -22,9 +22,11 @@ pub fn write<'n>(names: impl ExactSizeIterator<Item = &'n str>, cells: &[Cell], 
     }
     text.push('{');
     for (i, (name, cell)) in names.zip(cells).enumerate() {
-        text.push_str(if i == 0 { "\"" } else { ",\"" });
-        text.push_str(name);
-        text.push_str("\":");
+        if i > 0 {
+            text.push(',');
+        }
+        quoted(name, text);
+        text.push(':');
         write_cell(cell, text);
     }
     text.push('}');
@@ -62,8 +64,14 @@ fn float(f: f64, text: &mut String) {
 }
 
 fn quoted(plain: &str, text: &mut String) {
-    // Plain text always serializes.
-    text.push_str(&serde_json::to_string(plain).unwrap_or_default());
+    if plain.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        // Text always serializes.
+        text.push_str(&serde_json::to_string(plain).unwrap_or_default());
+        return;
+    }
+    text.push('"');
+    text.push_str(plain);
+    text.push('"');
 }
 
 /// An array of what `each` writes.
@@ -315,6 +323,14 @@ mod tests {
         assert!(fault("{").contains("is no JSON"));
         let text = read(["value", "pending"].into_iter(), &initial, r#"{"value":7}"#).unwrap();
         assert_eq!(text, [Cell::Int(7), Cell::Int(-1)], "what is left out is as initially");
+    }
+
+    #[test]
+    fn names_and_texts_read_back_whatever_is_in_them() {
+        let names = ["a \"b\"", "c\\d", "重庆\n\u{1}", "plain"];
+        let initial = names.map(|_| Cell::Text("".into()));
+        let cells = names.map(|name| Cell::Text(name.into()));
+        assert!(round(&names, &initial, &cells).ends_with(r#""plain":"plain"}"#));
     }
 
     proptest! {
