@@ -372,6 +372,12 @@ impl Evaluator {
                         unsaved.changed(id, listed);
                     }
                 }
+                if state.touched == i64::MIN && clock > i64::MIN {
+                    // People set it before a clock was known.
+                    state.touched = clock;
+                    state.dirty |= RULE_LEVEL_BIT;
+                    unsaved.changed(id, listed);
+                }
                 let over = is_over(plan, state, key, clock) || (paused && state.is_fresh(plan));
                 if over {
                     unsaved.gone(state, key);
@@ -422,9 +428,11 @@ fn rule_of(book: &RuleBook, target: u32) -> Option<usize> {
     book.targets.get(target as usize).map(|t| t.rule())
 }
 
-/// Whether a key's state of a rule counts no more: idle beyond `ttl`, or left long ago by its user.
+/// Whether a key's state of a rule counts no more: idle beyond `ttl`, or left long ago by its user. One of which is not known when it
+/// was touched is not idle.
 fn is_over(plan: &RulePlan, state: &RuleState, key: &str, now: i64) -> bool {
-    plan.spec.ttl.is_some_and(|ttl| now.saturating_sub(state.touched) > ttl.0)
+    let idle = |ttl: i64| state.touched > i64::MIN && now.saturating_sub(state.touched) > ttl;
+    plan.spec.ttl.is_some_and(|ttl| idle(ttl.0))
         || (!plan.departed.is_empty()
             && guid_of(&plan.key, &key::show(&plan.key, key))
                 .is_some_and(|guid| plan.departed.iter().any(|d| d.drops(guid, state.touched, now))))

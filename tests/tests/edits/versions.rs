@@ -41,6 +41,21 @@ fn a_condition_taken_out_and_put_in_again_begins_anew() {
 }
 
 #[test]
+fn a_correction_before_any_event_is_idle_from_the_first_clock_on() {
+    let mut rule = counting();
+    rule["ttl"] = json!("1h");
+    each_way(&rule, |scene| {
+        (1..4).for_each(|user| scene.correct("a", &user.to_string(), Some("5")));
+        scene.reach(10);
+        assert_eq!(scene.count(1), 5);
+        scene.reach(10 + 3_600);
+        assert_eq!(scene.count(2), 5);
+        scene.reach(10 + 3_601);
+        assert_eq!(scene.count(3), 0);
+    });
+}
+
+#[test]
 fn a_rollback_of_what_is_done_alone_keeps_the_state() {
     each_way(&counting(), |scene| {
         scene.send(1, &["A"]);

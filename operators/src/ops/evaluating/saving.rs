@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::{Evaluator, is_over};
+use super::Evaluator;
 use crate::{
     calculator::Cell,
     model::{field::Fields, key},
@@ -246,7 +246,8 @@ impl Evaluator {
         self.store.file_sooner(id, soonest);
     }
 
-    /// Sets a condition's state of a key, or with `None` puts it back to its beginning; as an edit by people at the clock.
+    /// Sets a condition's state of a key, or with `None` puts it back to its beginning; as an edit by people at the clock. Where no clock
+    /// is known yet, the state counts as touched when one is.
     ///
     /// # Errors
     /// If there is no such rule or condition, or the text is no such state.
@@ -271,9 +272,7 @@ impl Evaluator {
             set(&mut aside.1, plan, condition, &cells, now);
         }
         state.dirty |= 1 << condition | RULE_LEVEL_BIT;
-        if !is_over(plan, &state, key, now) {
-            self.put_back(plan, id, state);
-        }
+        self.put_back(plan, id, state);
         Ok(())
     }
 }
