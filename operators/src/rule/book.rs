@@ -197,6 +197,8 @@ pub struct Applied {
 struct Entry {
     plan: Arc<RulePlan>,
     document: String,
+    /// The stored calculators that it was compiled with.
+    scripts: BTreeMap<String, String>,
     crowd: Option<Crowd>,
 }
 
@@ -287,6 +289,7 @@ impl Catalog {
         let former = self.rules.get(&published.rule_id);
         let unchanged = former.filter(|f| {
             f.document == published.document
+                && f.scripts == published.scripts
                 && f.plan.publish
                     == f.plan.spec.active.from.map_or(published.publish, |t| t.0.max(published.publish))
         });
@@ -315,9 +318,43 @@ impl Catalog {
         let entry = Entry {
             plan: Arc::new(plan),
             document: published.document.clone(),
+            scripts: published.scripts.clone(),
             crowd: published.crowd.clone(),
         };
         self.rules.insert(published.rule_id.clone(), entry);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_calculator_that_changed_is_compiled_anew() {
+        let put = |version: u64, first: i64| {
+            let document = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}, "conditions": [
+                {"id": "c", "calculator": "mine", "event": {"id": "A"}, "met": "n > 0"}]}"#;
+            let script =
+                r"fn init(params) { #{ n: FIRST } } fn outputs(state, params, now) { #{ n: state.n } }
+                fn on_event(state, event, params) { state.n += 1; true }"
+                    .replace("FIRST", &first.to_string());
+            let scripts = BTreeMap::from([("mine".to_owned(), script)]);
+            Published::first(document, version, 0, scripts).unwrap()
+        };
+        let mut catalog = Catalog::default();
+        let mut apply = |published: Published| {
+            let set = ChangeSet { generation: 1, changes: vec![RuleChange::Put(Box::new(published))] };
+            Arc::clone(&catalog.apply(&set).book.rules[0])
+        };
+        let first = apply(put(1, 0));
+        let paused = apply(Published { pause: Some(1), ..put(1, 0) });
+        assert!(
+            Arc::ptr_eq(&first.conditions[0].program, &paused.conditions[0].program),
+            "nothing else changed"
+        );
+        let second = apply(put(2, 7));
+        assert_ne!(first.conditions[0].hash, second.conditions[0].hash);
+        assert_ne!(first.initial, second.initial);
     }
 }
