@@ -74,6 +74,8 @@ pub struct Evaluator {
     counts: EvaluateCounts,
     /// What changed since the last checkpoint.
     unsaved: Unsaved,
+    /// In so many places restored states are settled.
+    settled: usize,
     /// How much may be in memory, and what is not.
     memory: Memory,
     /// Keys of several partitions.
@@ -97,6 +99,7 @@ impl Evaluator {
             clock: i64::MIN,
             counts: EvaluateCounts::default(),
             unsaved: Unsaved::default(),
+            settled: 0,
             memory: Memory::default(),
             split: Split::default(),
         };

@@ -16,7 +16,7 @@
 //! - One call of [`Schedule::work`] does a bounded amount, so that a worker shows that it is alive.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque, hash_map},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -35,7 +35,7 @@ use crate::{
 
 /// Records and calls after which the worker lets others work.
 const SLICE: u64 = 4_096;
-/// States saved in one go.
+/// States saved in one go, and taken in when all have come.
 const SAVED: usize = 8_192;
 /// Least and most keys looked at per epoch for state that can go.
 const SWEEP: RangeInclusive<usize> = 64..=2_000;
@@ -119,8 +119,15 @@ struct Restoring {
     /// What came before that.
     early: Vec<Stored>,
     /// State of checkpoints that are not folded yet.
-    late: HashMap<(String, String), (u64, Option<String>)>,
+    late: HashMap<StateOf, Ordered>,
+    /// What is left of that, once all has come.
+    ending: Option<hash_map::IntoIter<StateOf, Ordered>>,
 }
+
+/// A state's name, and the key.
+type StateOf = (String, String);
+/// A text with its order; `None` if the state is deleted.
+type Ordered = (u64, Option<String>);
 
 impl<C: Clone> Schedule<C> {
     /// `place` says which worker this is, and of how many.
@@ -185,20 +192,27 @@ impl<C: Clone> Schedule<C> {
         self.evaluator.evict(LOOKS * taken);
     }
 
-    /// All stored state has come, if `closed`.
-    fn end_restoring(&mut self, closed: bool) {
-        let Some(restoring) = self.restoring.as_mut() else { return };
-        let (Some(start), true, true) = (&restoring.start, restoring.names.is_some(), closed) else { return };
-        let (clock, late) = (start.clock(), std::mem::take(&mut restoring.late));
-        for ((name, key), (_, text)) in late {
-            let Some(names) = &restoring.names else { continue };
+    /// All stored state has come, if `closed`: takes in the rest, so much in one call. False if there is more.
+    fn end_restoring(&mut self, closed: bool) -> bool {
+        let Some(restoring) = self.restoring.as_mut() else { return true };
+        let Restoring { start: Some(start), names: Some(names), late, ending, .. } = restoring else {
+            return true;
+        };
+        if !closed {
+            return true;
+        }
+        let late = ending.get_or_insert_with(|| std::mem::take(late).into_iter());
+        for ((name, key), (_, text)) in late.by_ref().take(SAVED) {
             let change = Change { name: &name, key: &key, text: text.as_deref() };
             let read = self.evaluator.restore_unfolded(names, &change);
             note_restored(read, &mut self.gauge, &mut self.refused);
         }
-        self.evaluator.restored(clock);
+        if late.len() > 0 || !self.evaluator.settle(start.clock(), SAVED) {
+            return false;
+        }
         self.restoring = None;
         self.gauge.restoring = false;
+        true
     }
 
     /// What could not be done: stored state that can't be read, corrections that make no sense.
@@ -247,7 +261,9 @@ impl<C: Clone> Schedule<C> {
         emit: &mut dyn FnMut(&mut Vec<Fired>, &mut Emitted, &C),
     ) -> bool {
         loop {
-            self.end_restoring(all_stored);
+            if !self.end_restoring(all_stored) {
+                return true;
+            }
             if self.restoring.is_none() && !(self.take_back(emit) && self.evaluate(emit)) {
                 return true;
             }
@@ -347,6 +363,10 @@ impl<C: Clone> Schedule<C> {
             return Passed::Not;
         }
         match barrier {
+            // What is stored is read by the names of the first book.
+            Barrier::Switch { .. } if self.restoring.as_ref().is_some_and(|r| r.names.is_some()) => {
+                return Passed::Not;
+            }
             Barrier::Switch { generation } => {
                 let generation = *generation;
                 let Some(applied) = self.shelf.applied(generation) else { return Passed::Not };

@@ -182,3 +182,48 @@ fn nothing_is_evaluated_before_stored_state_is_taken_in() {
     assert_eq!((fired(&mut schedule, false), schedule.gauge().restoring), (0, true));
     assert_eq!((fired(&mut schedule, true), schedule.gauge().restoring), (1, false));
 }
+
+#[test]
+fn a_second_switch_waits_until_stored_state_is_taken_in() {
+    let mut schedule = schedule();
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    schedule.hear(&Signal::Switch { generation: 2, at: 3 });
+    schedule.hear(&Signal::Epoch(2));
+    schedule.hear(&Signal::Epoch(3));
+    let mut work = |all_stored| {
+        schedule.work(&|_| true, &|_| false, all_stored, &mut |_, _, _| {});
+        schedule.gauge().generation
+    };
+    assert_eq!((work(false), work(true)), (1, 2));
+}
+
+#[test]
+fn much_stored_state_is_taken_in_in_slices() {
+    let limited = r#"{"rule_id": "r", "limit": {"times": 1}, "trigger": {"event": {"id": "T"}}}"#;
+    let mut schedule = schedule_of(limited);
+    let stored = |order: u64, key: usize| Stored {
+        hash: 0,
+        order,
+        name: "r:@rule:1".into(),
+        key: key.to_string(),
+        text: Some(r#"{"touched": 1, "firings": [1]}"#.into()),
+    };
+    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Epoch(1));
+    work_once(&mut schedule, false);
+    // Half of it folded, half of it not.
+    schedule.restore((0..SAVED).map(|key| stored(0, key)));
+    schedule.restore((SAVED..2 * SAVED + 1).map(|key| stored(1, key)));
+    let mut calls = 1;
+    while work_once(&mut schedule, true) {
+        calls += 1;
+    }
+    assert_eq!(schedule.gauge().keys, 2 * SAVED + 1);
+    assert_eq!((schedule.gauge().restored, schedule.gauge().unreadable), (2 * SAVED as u64 + 1, 0));
+    assert_eq!(calls, 4, "what is not folded takes two calls, the second of which begins to settle all keys");
+}
+
+fn work_once(schedule: &mut Schedule<u64>, all_stored: bool) -> bool {
+    schedule.work(&|_| true, &|_| false, all_stored, &mut |_, _, _| {})
+}

@@ -262,8 +262,9 @@ impl Store {
         }
     }
 
-    /// All keys in use.
-    pub fn ids(&self) -> Vec<KeyId> {
-        self.table.iter().map(|id| KeyId(*id)).collect()
+    /// The key in the n-th place; `None` if that is free.
+    pub fn at_place(&self, n: usize) -> Option<KeyId> {
+        let id = u32::try_from(n).ok()?;
+        self.table.find(self.blocks.get(n)?.hash, |i| *i == id).map(|id| KeyId(*id))
     }
 }

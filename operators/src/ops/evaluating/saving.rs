@@ -217,12 +217,23 @@ impl Evaluator {
         read
     }
 
-    /// All stored states are taken in; the checkpoint's clock stood at `clock`.
+    /// All stored states are taken in; the checkpoint's clock stood at `clock` (unix ms).
     pub fn restored(&mut self, clock: i64) {
+        while !self.settle(clock, usize::MAX) {}
+    }
+
+    /// As [`restored`](Self::restored), for the next `most` places of keys. False if some are left: then call again with the same
+    /// clock, and do nothing else meanwhile.
+    pub fn settle(&mut self, clock: i64, most: usize) -> bool {
         self.clock = self.clock.max(clock);
-        for id in self.store.ids() {
-            self.settle_restored(id, clock);
+        let end = self.store.places().min(self.settled.saturating_add(most));
+        for place in self.settled..end {
+            if let Some(id) = self.store.at_place(place) {
+                self.settle_restored(id, clock);
+            }
         }
+        self.settled = end;
+        end == self.store.places()
     }
 
     /// A key's stored states are taken in; what bears no time of its own was touched by `touched` at the latest.
