@@ -137,7 +137,7 @@ impl Engine {
             false => Departed::after(&live.departed, before, after, at),
         };
         let edited = live.document != put.document || before != after;
-        let lineage = live.lineage.next(&plan(live.publish), put.version, edited);
+        let lineage = live.next_lineage(&plan(live.publish), put.version, edited);
         let (publish, pause, skipped) = (live.publish, live.pause, live.skipped.clone());
         Published { publish, pause, skipped, departed, lineage, ..put }
     }

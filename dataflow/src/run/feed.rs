@@ -349,7 +349,7 @@ fn publish(
     let lineage = match (live, former) {
         (Some(live), _) => {
             let edited = live.document != put.document || live.published.crowd != crowd;
-            live.published.lineage.next(&plan, version, edited)
+            live.published.next_lineage(&plan, version, edited)
         }
         (None, Some(former)) => former.published.lineage.anew(&plan, version),
         (None, None) => Lineage::first(&plan, version),

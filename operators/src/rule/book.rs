@@ -108,6 +108,14 @@ impl Published {
             scripts,
         })
     }
+
+    /// The lineage of the version that is to follow while this one is in force, see [`Lineage::next`].
+    pub fn next_lineage(&self, plan: &RulePlan, version: u64, edited: bool) -> Lineage {
+        let mut next = self.lineage.next(plan, version, edited);
+        // Since people left, states say when they were touched.
+        next.rule_level |= next.rule == self.lineage.rule && !self.departed.is_empty();
+        next
+    }
 }
 
 /// What a filter stands for.

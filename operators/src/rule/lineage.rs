@@ -17,6 +17,10 @@ pub struct Lineage {
     pub edited: u64,
     /// When the rule-level state began: limits, edge, timers.
     pub rule: u64,
+    /// Whether there has been any, as states may have it since: then it is written on with each, so that it never says of a key that it
+    /// was touched last when it was not.
+    #[serde(default)]
+    pub rule_level: bool,
     /// `key_by`; another one makes all state another's.
     pub key: String,
     /// The conditions, in their order.
@@ -64,8 +68,9 @@ impl Lineage {
             .collect();
         let rule = if key == self.key { self.rule } else { next };
         let edited = if edited { next } else { self.edited };
+        let rule_level = plan.rule_level || (key == self.key && self.rule_level);
         let used = conditions.iter().map(|b| b.since).chain([rule, edited]).max().unwrap_or(0);
-        Lineage { last: self.last.max(used), edited, rule, key, conditions }
+        Lineage { last: self.last.max(used), edited, rule, rule_level, key, conditions }
     }
 
     /// The lineage of a rule published again after it was retired: nothing goes on.

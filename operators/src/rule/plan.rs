@@ -35,7 +35,7 @@ pub struct RulePlan {
     /// People who left the crowd.
     pub departed: Vec<Departed>,
     /// Whether there is rule-level state beside the conditions': what a firing, an edge, a timer, a pause or `ttl` leaves, and when
-    /// people were last seen, if some have left.
+    /// people were last seen, if some have left. Once a version has it, the later ones do.
     pub rule_level: bool,
     /// `key_by`, as the trigger shows it.
     pub key: KeyFields,
@@ -206,7 +206,8 @@ impl RulePlan {
     pub fn place(&mut self, lineage: &Lineage) {
         self.edited = lineage.edited;
         self.layout = Arc::new(lineage.layout(self));
-        self.rule_level = self.spec.limit.is_some()
+        self.rule_level = lineage.rule_level
+            || self.spec.limit.is_some()
             || self.spec.ttl.is_some()
             || self.pause.is_some()
             || !self.departed.is_empty()

@@ -41,6 +41,49 @@ fn a_condition_taken_out_and_put_in_again_begins_anew() {
 }
 
 #[test]
+fn a_ttl_that_is_taken_out_and_put_in_again_counts_from_the_last_touch() {
+    const DAY: i64 = 86_400;
+    let mut rule = counting();
+    rule["ttl"] = json!("30d");
+    each_way(&rule, |scene| {
+        scene.send(1, &["A"]);
+        scene.restart(1);
+        scene.rule.as_object_mut().unwrap().remove("ttl");
+        scene.publish();
+        scene.reach(40 * DAY);
+        scene.send(1, &["A"]);
+        scene.restart(2);
+        scene.edit("/ttl", json!("30d"));
+        scene.reach(41 * DAY);
+        scene.sweep();
+        assert_eq!(scene.count(1), 2);
+        scene.reach(72 * DAY);
+        assert_eq!(scene.count(1), 0);
+    });
+}
+
+#[test]
+fn who_was_touched_when_is_known_of_people_whose_crowd_was_taken_away() {
+    const DAY: i64 = 86_400;
+    let mut rule = counting();
+    rule["crowd"] = json!({"guids": [1, 2]});
+    each_way(&rule, |scene| {
+        scene.edit("/crowd", json!({"guids": [2]}));
+        scene.send(2, &["A"]);
+        scene.restart(1);
+        scene.rule.as_object_mut().unwrap().remove("crowd");
+        scene.publish();
+        scene.reach(40 * DAY);
+        scene.send(2, &["A"]);
+        scene.restart(2);
+        scene.edit("/ttl", json!("30d"));
+        scene.reach(41 * DAY);
+        scene.sweep();
+        assert_eq!(scene.count(2), 2);
+    });
+}
+
+#[test]
 fn a_correction_before_any_event_is_idle_from_the_first_clock_on() {
     let mut rule = counting();
     rule["ttl"] = json!("1h");

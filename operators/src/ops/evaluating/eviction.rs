@@ -14,7 +14,8 @@
 //!
 //! **Limits**: what was touched since the last folded checkpoint is in memory whatever the bound; so are keys without any state,
 //! until the clock has passed them. A key idle beyond `ttl` that is out of memory stays in the store until it is touched or
-//! its rule retired. A rule that is edited to have a `ttl` takes a key that is read back as touched at the key's last event.
+//! its rule retired. A rule that is edited to have a `ttl`, and whose states never said when they were touched, takes a key that is read
+//! back as touched at the key's last event, or when the process began if that is later.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -46,8 +47,9 @@ pub(super) struct Memory {
     of_group: HashMap<u32, Arc<[String]>>,
     /// Texts of blobs that may not be folded yet, of keys that left.
     unfolded: HashMap<(u32, Box<str>), Vec<NamedText>>,
-    /// The checkpoint that was resumed.
+    /// The checkpoint that was resumed, and its clock.
     resumed: u64,
+    clock: Option<i64>,
     /// Checkpoints up to this one are folded.
     folded: u64,
     /// Places the hand passed in vain since anything could have changed that.
@@ -77,6 +79,11 @@ impl Memory {
             of_group.entry(book.rule_key[*rule]).or_default().push(name.clone());
         }
         self.of_group = of_group.into_iter().map(|(group, names)| (group, names.into())).collect();
+    }
+
+    /// The checkpoint that was resumed had this clock.
+    pub(super) fn restored(&mut self, clock: i64) {
+        self.clock = Some(clock);
     }
 
     /// See [`Evicted::hasten`].
@@ -201,7 +208,9 @@ impl Evaluator {
             state.stored = true;
             self.store.put(id, state);
         }
-        self.settle_restored(id, if last_now == i64::MIN { self.clock } else { last_now });
+        // A key that left while others still came in may have been touched later than those of its states that were in by then.
+        let touched = last_now.max(self.memory.clock.unwrap_or(i64::MIN));
+        self.settle_restored(id, if touched == i64::MIN { self.clock } else { touched });
         let block = self.store.block_mut(id);
         (block.last_now, block.origin, block.recent) = (block.last_now.max(last_now), origin, true);
         block.changed_in = if loaded.wanted.unfolded.is_empty() { 0 } else { self.memory.resumed };

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ops::evaluating::scene::{evaluator, event, hash, load, save};
+use crate::{
+    ops::evaluating::scene::{edited, evaluator, evaluator_by, event, hash, load, published, put, save},
+    rule::book::Catalog,
+};
 
 #[test]
 fn nothing_leaves_before_it_is_folded() {
@@ -81,4 +84,34 @@ fn bytes_are_what_is_there() {
     evaluator.folded(3);
     evaluator.evict(1_000);
     assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, empty));
+}
+
+/// Counts every `A` of an `ip`.
+fn counting(rule_id: &str, more: &str) -> String {
+    r#"{"rule_id": "ID", "key_by": "ip", MORE "trigger": {"event": {"id": "A"}}, "conditions": [
+        {"id": "n", "calculator": "count", "event": {"id": "A"}}]}"#
+        .replace("ID", rule_id)
+        .replace("MORE", more)
+}
+
+#[test]
+fn a_key_that_leaves_while_others_come_in_was_touched_by_the_clock_at_the_latest() {
+    let mut catalog = Catalog::default();
+    let mut evaluator =
+        evaluator_by(&mut catalog, published(&counting("limited", r#""limit": {"times": 1},"#)));
+    let plain = published(&counting("plain", ""));
+    evaluator.install(put(&mut catalog, plain.clone()));
+    let names = StateNames::of(evaluator.book());
+    let states = [("limited:@rule:1", r#"{"touched": 10, "firings": [10]}"#), ("plain:n:1", "7")];
+    for (name, text) in states {
+        evaluator.restore(&names, &Change { name, key: "1", text: Some(text) }).unwrap();
+        evaluator.evict(100);
+        assert_eq!(evaluator.memory().evicted, 1);
+    }
+    evaluator.restored(1_000);
+    evaluator.install(put(&mut catalog, edited(&plain, &counting("plain", r#""ttl": "100ms","#))));
+    let stored = states.map(|(name, text)| ((name.to_owned(), "1".to_owned()), text.to_owned()));
+    load(&mut evaluator, "1", &stored.into());
+    event(&mut evaluator, "1", 1_100);
+    assert_eq!(evaluator.outputs(1_100)[1].3, serde_json::json!({"value": 8}));
 }

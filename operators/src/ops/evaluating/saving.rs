@@ -21,8 +21,8 @@ use crate::{
         plan::RulePlan,
     },
     state::{
-        Armed, Delta, KeyBlock, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry, evicted::EvictedKey,
-        text,
+        Armed, Delta, Extra, KeyBlock, KeyId, RULE_LEVEL_BIT, RuleState, delta::Change, entry,
+        evicted::EvictedKey, text,
     },
 };
 
@@ -226,6 +226,7 @@ impl Evaluator {
     /// clock, and do nothing else meanwhile.
     pub fn settle(&mut self, clock: i64, most: usize) -> bool {
         self.clock = self.clock.max(clock);
+        self.memory.restored(clock);
         let end = self.store.places().min(self.settled.saturating_add(most));
         for place in self.settled..end {
             if let Some(id) = self.store.at_place(place) {
@@ -392,8 +393,8 @@ fn save_state(state: &RuleState, plan: &RulePlan, book: &RuleBook, key: &str, ch
         chunk.delta.push(own + 1 + c as u32, key, write);
     }
     if state.dirty & RULE_LEVEL_BIT != 0 {
-        // What a pause that is over put aside must not stay in the store.
-        let there = plan.rule_level || state.extra.is_some();
+        // What a pause that is over put aside must not stay in the store, nor when keys were touched in it.
+        let there = plan.rule_level || state.extra.as_deref().is_some_and(|extra| *extra != Extra::default());
         let write = there.then_some(|out: &mut String| entry::write(state, plan, &book.fields, out));
         chunk.delta.push(own, key, write);
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Emitted, Evaluator,
-    scene::{WAITING, edited, evaluator_by, evaluator_of, published, put, save, send},
+    scene::{Hashes, WAITING, edited, evaluator_by, evaluator_of, published, put, save, send},
 };
-use crate::rule::book::Catalog;
+use crate::rule::book::{Catalog, Published};
 
 /// A key comes and goes, and its place is free again.
 fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {
@@ -87,4 +87,21 @@ fn a_delta_ends_when_it_is_large() {
     assert_eq!(sizes(&mut evaluator), [4, 4], "two keys each, of a condition and a rule");
     (0..4).for_each(|i| drop(send(&mut evaluator, &large(i), "B", 2)));
     assert_eq!(sizes(&mut evaluator), [4, 4], "removals likewise");
+}
+
+#[test]
+fn nothing_of_a_pause_stays_in_the_store() {
+    let counting = r#"{"rule_id": "r", "key_by": "ip", "trigger": {"event": {"id": "T"}}, "conditions": [
+        {"id": "n", "calculator": "count", "event": {"id": "A"}}]}"#;
+    let (mut catalog, mut stored, first) = (Catalog::default(), BTreeMap::new(), published(counting));
+    let mut evaluator = evaluator_by(&mut catalog, first.clone());
+    let names = |stored: &Hashes| stored.keys().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    evaluator.install(put(&mut catalog, Published { pause: Some(1), ..first.clone() }));
+    send(&mut evaluator, "1", "A", 1);
+    save(&mut evaluator, 1, &mut stored);
+    assert_eq!(names(&stored), ["r:@rule:1", "r:n:1"]);
+    evaluator.install(put(&mut catalog, first));
+    send(&mut evaluator, "1", "A", 2);
+    save(&mut evaluator, 2, &mut stored);
+    assert_eq!(names(&stored), ["r:n:1"]);
 }

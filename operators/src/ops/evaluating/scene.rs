@@ -40,7 +40,7 @@ pub(super) fn edited(former: &Published, document: &str) -> Published {
     let spec = Arc::new(Rule::parse(document).unwrap());
     let plan = compile(spec, former.publish, &mut Fields::default(), &()).unwrap();
     let version = former.version + 1;
-    Published { version, lineage: former.lineage.next(&plan, version, true), ..next }
+    Published { version, lineage: former.next_lineage(&plan, version, true), ..next }
 }
 
 /// The book in which a rule is as published.
