@@ -435,10 +435,16 @@ fn rule_of(book: &RuleBook, target: u32) -> Option<usize> {
 /// was touched is not idle.
 fn is_over(plan: &RulePlan, state: &RuleState, key: &str, now: i64) -> bool {
     let idle = |ttl: i64| state.touched > i64::MIN && now.saturating_sub(state.touched) > ttl;
-    plan.spec.ttl.is_some_and(|ttl| idle(ttl.0))
-        || (!plan.departed.is_empty()
-            && guid_of(&plan.key, &key::show(&plan.key, key))
-                .is_some_and(|guid| plan.departed.iter().any(|d| d.drops(guid, state.touched, now))))
+    plan.spec.ttl.is_some_and(|ttl| idle(ttl.0)) || left(plan, state.touched, key, now)
+}
+
+/// Whether the key is of somebody who left so long ago that state last touched then counts no more.
+fn left(plan: &RulePlan, touched: i64, key: &str, now: i64) -> bool {
+    let mut over = plan.departed.iter().filter(|d| d.is_over(touched, now)).peekable();
+    // Few keys get so far as to be read.
+    over.peek().is_some()
+        && guid_of(&plan.key, &key::show(&plan.key, key))
+            .is_some_and(|guid| over.any(|d| d.guids.contains(guid)))
 }
 
 fn judge<'j>(

@@ -1,6 +1,10 @@
 //! Crowds as bitmaps of guids.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeMap,
+    sync::Arc,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use roaring::{RoaringBitmap, RoaringTreemap};
@@ -112,72 +116,167 @@ impl<'de> Deserialize<'de> for Crowd {
 /// State of people who left a crowd is kept for so long (ms), in case they come back.
 pub const KEPT_AFTER_LEAVING: i64 = 7 * 24 * 3_600_000;
 
-/// People who left a crowd together and have not come back.
+/// Departures older than [`KEPT_AFTER_LEAVING`] that are told apart, at most.
+const MOST_OVER: usize = 64;
+
+/// People who left a crowd together, and what they left is or will be dropped.
+///
+/// Once the seven days are over, people are remembered as long as the rule has its state, since a key that is out of memory may have
+/// theirs still: those who are outside in one bitmap, those who came back too late by when they had left.
+///
+/// **Limit**: of the latter only so many departures are told apart. Who came back too late, and was not touched through 64 later ones,
+/// may find the state of before if the key was out of memory all the while.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
-    /// When, unix ms.
+    /// When, unix ms. Of people who are still outside it may be later than it was, but for the seven days being over.
     pub at: i64,
     /// Who.
     pub guids: Crowd,
 }
 
 impl Departed {
-    /// Whether a user's state, last touched then, is to be dropped by now. What was touched after the seven days is of somebody who
-    /// came back.
-    pub fn drops(&self, guid: u64, touched: i64, now: i64) -> bool {
+    /// Whether state last touched then is to be dropped by now, if it is of one of these people. What was touched after the seven
+    /// days is of somebody who came back.
+    pub fn is_over(&self, touched: i64, now: i64) -> bool {
         let until = self.at.saturating_add(KEPT_AFTER_LEAVING);
-        now >= until && touched < until && self.guids.contains(guid)
+        now >= until && touched < until
     }
 
-    /// What remains to be remembered when a crowd changes at `now`: who left now, and who left before, did not come back in time, and
-    /// may still have state.
+    /// What remains to be remembered when a crowd changes at `now`: who left now, who left before and did not come back, and who came
+    /// back when it was too late. Without a crowd everybody is back.
     pub fn after(
         former: &[Departed],
         before: Option<&Crowd>,
         crowd: Option<&Crowd>,
         now: i64,
     ) -> Vec<Departed> {
-        // State is swept out bit by bit; a day is ample.
-        let lasts = KEPT_AFTER_LEAVING + 24 * 3_600_000;
-        let Some(crowd) = crowd else { return Vec::new() };
-        let still_out = former.iter().filter(|d| now.saturating_sub(d.at) < lasts).map(|d| {
-            let late = now.saturating_sub(d.at) >= KEPT_AFTER_LEAVING;
-            if late { d.clone() } else { d.without(crowd) }
-        });
-        let leaving = before.map(|before| Departed { at: now, guids: before.clone() }.without(crowd));
-        still_out.chain(leaving).filter(|d| !d.guids.is_empty()).collect()
+        let outside =
+            |guids: &RoaringTreemap| crowd.map_or_else(RoaringTreemap::new, |c| guids - &*c.members);
+        let is_over = |d: &&Departed| now.saturating_sub(d.at) >= KEPT_AFTER_LEAVING;
+        let (over, recent): (Vec<_>, Vec<_>) = former.iter().partition(is_over);
+        let mut all: BTreeMap<i64, RoaringTreemap> =
+            recent.iter().map(|d| (d.at, outside(&d.guids.members))).collect();
+        *all.entry(now).or_default() |= before.map(|before| outside(&before.members)).unwrap_or_default();
+        // Whoever is in none of these has been outside ever since.
+        let away = all.values().fold(RoaringTreemap::new(), |away, guids| away | guids);
+        all.extend(after_all(over, |guids| outside(guids) - &away));
+        let rest = all.into_iter().filter(|(_, guids)| !guids.is_empty());
+        rest.map(|(at, guids)| Departed { at, guids: Crowd::new(guids) }).collect()
     }
+}
 
-    fn without(&self, crowd: &Crowd) -> Departed {
-        Departed { at: self.at, guids: Crowd::new(&*self.guids.members - &*crowd.members) }
+/// What remains of departures that are over: `outside` gives those who have been outside ever since.
+fn after_all(
+    mut over: Vec<&Departed>,
+    outside: impl Fn(&RoaringTreemap) -> RoaringTreemap,
+) -> BTreeMap<i64, RoaringTreemap> {
+    let mut all: BTreeMap<i64, RoaringTreemap> = BTreeMap::new();
+    over.sort_by_key(|d| Reverse(d.at));
+    let Some(latest) = over.first().map(|d| d.at) else { return all };
+    let mut seen = RoaringTreemap::new();
+    for d in over {
+        // Who left again later is of that departure.
+        let guids = &*d.guids.members - &seen;
+        seen |= &guids;
+        let outside = outside(&guids);
+        *all.entry(d.at).or_default() |= guids - &outside;
+        *all.entry(latest).or_default() |= outside;
     }
+    all.retain(|_, guids| !guids.is_empty());
+    while all.len() > MOST_OVER
+        && let (Some((at, first)), Some((_, second))) = (all.pop_first(), all.pop_first())
+    {
+        all.insert(at, first | second);
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const DAY: i64 = 24 * 3_600_000;
+
+    fn crowd(guids: &[u64]) -> Crowd {
+        Crowd::new(guids.iter().copied().collect())
+    }
+
+    fn drops(departed: &[Departed], guid: u64, touched: i64, now: i64) -> bool {
+        departed.iter().any(|d| d.is_over(touched, now) && d.guids.contains(guid))
+    }
 
     #[test]
     fn leavers_are_remembered_until_they_come_back() {
-        let crowd = |guids: &[u64]| Crowd::new(guids.iter().copied().collect());
-        let day = 24 * 3_600_000;
         let first = Departed::after(&[], Some(&crowd(&[1, 2, 3])), Some(&crowd(&[3])), 0);
-        let second = Departed::after(&first, Some(&crowd(&[3])), Some(&crowd(&[2])), day);
+        let second = Departed::after(&first, Some(&crowd(&[3])), Some(&crowd(&[2])), DAY);
         assert_eq!(
             second,
-            [Departed { at: 0, guids: crowd(&[1]) }, Departed { at: day, guids: crowd(&[3]) }]
+            [Departed { at: 0, guids: crowd(&[1]) }, Departed { at: DAY, guids: crowd(&[3]) }]
         );
-        let drops = |guid, now| second.iter().any(|d| d.drops(guid, 0, now));
-        assert!(!drops(1, 7 * day - 1) && drops(1, 7 * day) && !drops(3, 7 * day) && drops(3, 8 * day));
-        assert!(!drops(2, 100 * day), "came back");
-        let late = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[1, 2])), 7 * day);
+        let gone = |guid, now| drops(&second, guid, 0, now);
+        assert!(!gone(1, 7 * DAY - 1) && gone(1, 7 * DAY) && !gone(3, 7 * DAY) && gone(3, 8 * DAY));
+        assert!(!gone(2, 100 * DAY), "came back");
+        let late = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[1, 2])), 7 * DAY);
         assert_eq!(late, second, "too late");
-        assert!(
-            late[0].drops(1, 7 * day - 1, 7 * day) && !late[0].drops(1, 7 * day, 100 * day),
-            "begins anew"
-        );
-        let third = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[2])), 8 * day);
-        assert_eq!(third, [Departed { at: day, guids: crowd(&[3]) }]);
-        assert_eq!(Departed::after(&third, Some(&crowd(&[2])), None, 8 * day), []);
+        assert!(drops(&late, 1, 7 * DAY - 1, 7 * DAY) && !drops(&late, 1, 7 * DAY, 100 * DAY), "begins anew");
+        let third = Departed::after(&second, Some(&crowd(&[2])), Some(&crowd(&[2])), 8 * DAY);
+        assert_eq!(third, [Departed { at: DAY, guids: crowd(&[1, 3]) }], "who stays away is of one bitmap");
+        assert_eq!(Departed::after(&third, Some(&crowd(&[2])), None, 9 * DAY), third, "too late, too");
+        assert_eq!(Departed::after(&second, Some(&crowd(&[2])), None, 2 * DAY), [], "all came back");
+    }
+
+    #[test]
+    fn so_many_departures_are_told_apart_and_none_forgets_whom_it_had() {
+        let (mut departed, all) = (Vec::new(), crowd(&(0..200).collect::<Vec<_>>()));
+        for guid in 0..200 {
+            // Each leaves for eight days.
+            let (left, others) =
+                (guid * 20 * DAY, Crowd::new(&*all.members - &*crowd(&[guid as u64]).members));
+            departed = Departed::after(&departed, Some(&all), Some(&others), left);
+            departed = Departed::after(&departed, Some(&others), Some(&all), left + 8 * DAY);
+        }
+        assert_eq!(departed.len(), MOST_OVER);
+        assert_eq!(departed.iter().map(|d| d.guids.len()).sum::<u64>(), 200);
+        let now = 4_000 * DAY;
+        assert!(drops(&departed, 199, 199 * 20 * DAY, now) && drops(&departed, 0, 0, now));
+        for guid in 0..200 {
+            assert!(
+                !drops(&departed, guid, (guid as i64 * 20 + 8) * DAY, now),
+                "what came after is not dropped"
+            );
+        }
+    }
+
+    proptest! {
+        /// Against what is to become of each, without forgetting anything.
+        #[test]
+        fn who_left_for_seven_days_begins_anew(
+            steps in prop::collection::vec((1i64..20, 0u64..32, 0u64..32), 1..60),
+        ) {
+            let (mut departed, mut before, mut now) = (Vec::new(), 31u64, 0);
+            // Of each user: when the state was touched that may be stored, since when he is away, and whether his state is to be dropped.
+            let mut users = [(0i64, None::<i64>, false); 5];
+            let of = |bits: u64| crowd(&(0..5).filter(|guid| bits >> guid & 1 == 1).collect::<Vec<_>>());
+            for (half_days, members, touches) in steps {
+                now += half_days * DAY / 2;
+                departed = Departed::after(&departed, Some(&of(before)), Some(&of(members)), now);
+                before = members;
+                for (guid, (touched, away, gone)) in users.iter_mut().enumerate() {
+                    let long = away.is_some_and(|since| now - since >= KEPT_AFTER_LEAVING);
+                    *gone |= long;
+                    match (members >> guid & 1 == 1, &away) {
+                        (true, _) => *away = None,
+                        (false, None) => *away = Some(now),
+                        (false, Some(_)) => {}
+                    }
+                    prop_assert_eq!(drops(&departed, guid as u64, *touched, now), *gone, "{} at {}", guid, now);
+                    if touches >> guid & 1 == 1 && members >> guid & 1 == 1 {
+                        (*touched, *gone) = (now, false);
+                    }
+                }
+            }
+        }
     }
 }

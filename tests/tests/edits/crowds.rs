@@ -53,6 +53,26 @@ fn leavers_are_swept_out_after_exactly_seven_days() {
 }
 
 #[test]
+fn who_was_away_for_long_begins_anew_however_often_the_crowd_has_changed_meanwhile() {
+    each_way(&for_users(&[1, 2, 3]), |scene| {
+        scene.send(1, &["A", "A"]);
+        crowd(scene, &[2, 3]);
+        // Where nothing is swept, the state is there all the while, as it is of a key that is out of memory.
+        scene.move_to(2 * KEPT);
+        crowd(scene, &[2]);
+        scene.move_to(4 * KEPT);
+        crowd(scene, &[1, 2]);
+        scene.move_to(6 * KEPT);
+        crowd(scene, &[1]);
+        assert_eq!(scene.count(1), 0);
+        scene.send(1, &["A"]);
+        scene.move_to(8 * KEPT);
+        crowd(scene, &[1, 3]);
+        assert_eq!(scene.count(1), 1, "and keeps what came after");
+    });
+}
+
+#[test]
 fn leaving_again_counts_anew() {
     each_way(&for_users(&[1, 2]), |scene| {
         scene.send(1, &["A"]);

@@ -13,7 +13,8 @@
 //! Keys leave by second chance (CLOCK): a hand goes round, and takes what was not used since it last came by.
 //!
 //! **Limits**: what was touched since the last folded checkpoint is in memory whatever the bound; so are keys without any state,
-//! until the clock has passed them. A key idle beyond `ttl` that is out of memory stays in the store until it is touched or
+//! until the clock has passed them. Who left a crowd is remembered, for keys that are out of memory, within the limit of
+//! [`Departed`](crate::rule::crowd::Departed). A key idle beyond `ttl` that is out of memory stays in the store until it is touched or
 //! its rule retired. A rule that is edited to have a `ttl`, and whose states never said when they were touched, takes a key that is read
 //! back as touched at the key's last event, or when the process began if that is later.
 
