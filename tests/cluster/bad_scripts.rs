@@ -77,7 +77,12 @@ fn failing_at_run_time() -> Vec<(Json, &'static str)> {
         {"id": "b", "calculator": "count", "event": {"id": "B"}}]});
     let if_zero = |body: &str| format!("if event.x == 0 {{ {body} }} else {{ state.value += 1; }}");
     let deep = "fn deeper(n) { deeper(n + 1) }";
+    let again = "fn on_timer(state, now, params) { set_timer(state, now); }";
     vec![
+        (
+            scripted("repeats", again, &if_zero("set_timer(state, event.time);")),
+            "is not after the one that ran out",
+        ),
         (scripted("divides", "", "state.value += 6 / event.x;"), "Division by zero"),
         (scripted("recurses", deep, &if_zero("state.value = deeper(0);")), "Stack overflow"),
         (scripted("allocates", "", &if_zero(&"state.text += state.text; ".repeat(12))), "too large"),
@@ -119,7 +124,7 @@ fn a_rule_that_fails_beyond_its_budget_is_quarantined_alone() {
 fn within_its_budget_a_rule_goes_on_and_a_failing_call_changes_nothing() {
     let mut stream = events(2, &json!(0));
     stream.extend(events(4, &json!(3)));
-    let scene = Scene::with(&[failing_at_run_time().remove(0).0, good()], &stream);
+    let scene = Scene::with(&[failing_at_run_time().remove(1).0, good()], &stream);
     let replayed = scene.replay(&["--processes", "3", "--error-budget", "2"]);
     assert_eq!(replayed.summary["quarantined_rules"], json!([]));
     assert_eq!(replayed.summary["failed_calls"], 2);

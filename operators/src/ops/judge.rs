@@ -257,6 +257,15 @@ impl Judge<'_> {
         };
         self.state.extra_mut().armed.retain(|a| a.condition != condition);
         match result {
+            // It would come due again and again without an end.
+            Ok(()) if (0..=deadline).contains(&self.timer(condition)) => {
+                if let Some(timer) = self.plan.timer(condition) {
+                    self.state.cells[timer] = Cell::Int(-1);
+                }
+                let how =
+                    "sets a timer that is not after the one that ran out; set it to a later time than `now`";
+                self.failed(Some(condition), &format!("`on_timer` {how}, or clear it"));
+            }
             Ok(()) => self.keep_timer(condition, -1, |_| armed.clone()),
             Err(error) => self.failed(Some(condition), &error.to_string()),
         }
