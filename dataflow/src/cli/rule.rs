@@ -177,20 +177,22 @@ fn gap(name: &str) -> Result<Gap, String> {
     Gap::parse(name).ok_or_else(|| "write replay or skip".to_owned())
 }
 
-/// Pauses a rule, or without an id all that are online.
+/// Pauses a rule, or without an id all that are online; one that can't be paused keeps no other from it.
 #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
 fn pause(store: &mut dyn RuleStore, rule_id: Option<&str>) -> Result<(), CliError> {
     if let Some(rule_id) = rule_id {
         return store.pause(rule_id).map_err(CliError::usage);
     }
     let online = store.list().map_err(CliError::failed)?.into_iter().filter(|r| r.status == "online");
-    let mut paused = 0;
+    let (mut paused, mut failed) = (0, Vec::new());
     for rule in online {
-        store.pause(&rule.rule_id).map_err(CliError::failed)?;
-        paused += 1;
+        match store.pause(&rule.rule_id) {
+            Ok(()) => paused += 1,
+            Err(error) => failed.push(error.to_string()),
+        }
     }
     println!("{paused} rules paused");
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(CliError::failed(failed.join("; "))) }
 }
 
 impl RuleCommand {
@@ -231,5 +233,28 @@ impl RuleCommand {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sources::rules::FolderStore;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_that_cannot_be_paused_keeps_no_other_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = FolderStore::open(folder.path()).unwrap();
+        for id in ["a", "b", "c"] {
+            let document = format!(r#"{{"rule_id": "{id}", "trigger": {{"event": {{"id": "T"}}}}}}"#);
+            store.publish(&document, "somebody").unwrap();
+        }
+        // Where the file of the paused rule would be.
+        fs::create_dir_all(folder.path().join("b.json.paused/full")).unwrap();
+        let error = pause(&mut store, None).unwrap_err();
+        assert!(error.to_string().contains("b.json"), "{error}");
+        let status = |id: &str| store.list().unwrap().into_iter().find(|r| r.rule_id == id).unwrap().status;
+        assert_eq!(["a", "b", "c"].map(status), ["paused", "online", "paused"]);
     }
 }
