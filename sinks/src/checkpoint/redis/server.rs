@@ -28,10 +28,17 @@ pub(super) fn check(link: &mut Link, cluster: bool) -> Result<(), CheckpointErro
     Ok(())
 }
 
-/// How many replicas the node has.
+/// How many replicas follow the node.
 pub(super) fn replicas(link: &mut Link, place: &Place) -> Result<u8, CheckpointError> {
-    let info = info(link, place, Some("replication"))?;
-    Ok(info.get("connected_slaves").and_then(|count| count.parse().ok()).unwrap_or(0))
+    Ok(online(&info(link, place, Some("replication"))?))
+}
+
+/// Replicas that get what is written now. One that still loads its first copy is connected, too, and `WAIT` never counts it.
+fn online(info: &HashMap<String, String>) -> u8 {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let replicas = info.iter().filter(|(name, _)| name.strip_prefix("slave").is_some_and(is_number));
+    let online = replicas.filter(|(_, said)| said.split(',').any(|word| word == "state=online"));
+    u8::try_from(online.count()).unwrap_or(u8::MAX)
 }
 
 fn info(
@@ -102,6 +109,21 @@ mod tests {
         refused("standalone", "cluster", false, "cluster = true");
         refused("standalone", "standalone", true, "cluster = false");
         refused("master", "slave", false, "address of its master");
+    }
+
+    #[test]
+    fn replicas_count_once_they_follow() {
+        let replica =
+            |i: u8, state: &str| format!("slave{i}:ip=10.0.0.{i},port=6379,state={state},offset=9,lag=0\r\n");
+        let text = |states: &[&str]| {
+            let replicas = states.iter().zip(0..).map(|(state, i)| replica(i, state)).collect::<String>();
+            format!("role:master\r\nconnected_slaves:{}\r\n{replicas}", states.len())
+        };
+        for (states, expected) in
+            [(vec![], 0), (vec!["wait_bgsave"], 0), (vec!["send_bulk", "online", "wait_bgsave", "online"], 2)]
+        {
+            assert_eq!(online(&fields(&text(&states))), expected, "{states:?}");
+        }
     }
 
     #[test]
