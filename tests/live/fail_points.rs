@@ -51,7 +51,14 @@ fn around_a_commit() {
 
 #[test]
 fn while_it_folds_and_publishes() {
-    dies_at(&["hand-on:after:2", "fold:before:9", "fold:after:9", "fold:done:2", "publish:before:2"]);
+    dies_at(&[
+        "hand-on:after:2",
+        "fold:before:9",
+        "fold:after:9",
+        "fold:done:2",
+        "fold:marked:2",
+        "publish:before:2",
+    ]);
 }
 
 #[test]

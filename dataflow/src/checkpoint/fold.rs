@@ -1,9 +1,11 @@
 //! The folder: a thread of process 0 that folds committed blobs into readable state, in the order of their checkpoints, and several
 //! checkpoints together where there is much to fold.
 //!
-//! **Invariant**: what failed because the store was away is done again only if the store still has the commit: one that came
-//! back with an older commit would get state of a later one. The process then ends instead, and the cluster restarts from what
-//! is there.
+//! **Invariants**
+//! - What failed because the store was away is done again only if the store still has the commit: one that came back with an
+//!   older commit would get state of a later one. The process then ends instead, and the cluster restarts from what is there.
+//! - A checkpoint counts as folded once the store has a mark for it. Where the store may have lost folds, it takes none; what it lost
+//!   is then handed on again, and whatever does not follow on what is folded is left alone until it comes again in its turn.
 //!
 //! **Limit**: a store that goes back while a call is under way, and is there again before the connection has noticed, is not told
 //! apart from one whose connection broke.
@@ -31,6 +33,8 @@ const HASHES: usize = 16;
 
 /// A committed checkpoint.
 pub(super) struct Work {
+    /// The one that was handed on before; this is not folded unless that is.
+    pub(super) after: u64,
     pub(super) n: u64,
     /// Its blobs of state.
     pub(super) blobs: Vec<BlobRef>,
@@ -38,46 +42,71 @@ pub(super) struct Work {
     pub(super) dropped: Vec<String>,
 }
 
+/// What the folder tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All checkpoints up to this one are folded.
+    Folded(u64),
+    /// The store may have lost folds: those above this one are to be handed on again, in order.
+    Lost(u64),
+}
+
 /// Folds.
 pub(super) struct Folder {
     store: Box<dyn CheckpointStore>,
     generation: u64,
+    /// All up to this one is folded.
+    through: u64,
 }
 
 impl Folder {
-    /// Starts the thread; what comes back are the numbers of checkpoints that are folded.
+    /// Starts the thread.
     pub(super) fn start(
         store: Option<Box<dyn CheckpointStore>>,
         generation: u64,
-    ) -> (mpsc::Sender<Work>, mpsc::Receiver<u64>) {
+    ) -> (mpsc::Sender<Work>, mpsc::Receiver<Told>) {
         // Bounded by the keeper, which commits nothing while too much is unfolded.
         let (to, work) = mpsc::channel();
-        let (folded, from) = mpsc::channel();
+        let (told, from) = mpsc::channel();
         if let Some(store) = store {
-            let mut folder = Folder { store, generation };
-            threads::spawn("state:fold", move || folder.run(&work, &folded));
+            let mut folder = Folder { store, generation, through: 0 };
+            threads::spawn("state:fold", move || folder.run(&work, &told));
         }
         (to, from)
     }
 
-    fn run(&mut self, work: &mpsc::Receiver<Work>, folded: &mpsc::Sender<u64>) {
+    fn run(&mut self, work: &mpsc::Receiver<Work>, told: &mpsc::Sender<Told>) {
         let mut rest = Instant::now();
         while let Some(works) = gather(work, rest) {
             let begun = Instant::now();
-            let n = works.iter().map(|work| work.n).max().unwrap_or(0);
-            let blobs: Vec<BlobRef> = works.iter().flat_map(|work| work.blobs.iter().cloned()).collect();
-            groups(&blobs).into_iter().for_each(|group| self.fold(n, group));
-            for name in works.iter().flat_map(|work| &work.dropped) {
-                reach("drop:before");
-                self.keep_on(n, "dropping state", |store, generation| store.drop_hash(generation, name));
-                reach("drop:after");
-            }
-            reach("fold:done");
-            if folded.send(n).is_err() {
+            let works = following(self.through, works);
+            let Some(n) = works.last().map(|work| work.n) else { continue };
+            if told.send(self.fold_all(n, &works)).is_err() {
                 return;
             }
             rest = Instant::now() + (begun.elapsed() * REST).min(LONGEST_REST);
         }
+    }
+
+    /// Folds checkpoints that follow on each other, the last being n.
+    fn fold_all(&mut self, n: u64, works: &[Work]) -> Told {
+        let blobs: Vec<BlobRef> = works.iter().flat_map(|work| work.blobs.iter().cloned()).collect();
+        groups(&blobs).into_iter().for_each(|group| self.fold(n, group));
+        for name in works.iter().flat_map(|work| &work.dropped) {
+            reach("drop:before");
+            self.keep_on(n, "dropping state", |store, generation| store.drop_hash(generation, name));
+            reach("drop:after");
+        }
+        reach("fold:done");
+        let mark = self.keep_on(n, "folding", |store, generation| store.mark_folded(generation, n));
+        reach("fold:marked");
+        if mark >= n {
+            self.through = n;
+            return Told::Folded(n);
+        }
+        tracing::warn!(mark, n, "the checkpoint store may have lost folds; they are made again");
+        self.through = mark;
+        Told::Lost(mark)
     }
 
     /// Does something behind commit n until it succeeds, as long as the store has that commit.
@@ -87,7 +116,7 @@ impl Folder {
         what: &str,
         mut attempt: impl FnMut(&mut dyn CheckpointStore, u64) -> Result<T, CheckpointError>,
     ) -> T {
-        let Folder { store, generation } = self;
+        let Folder { store, generation, .. } = self;
         let mut failed = false;
         persist(what, || {
             if std::mem::replace(&mut failed, true) {
@@ -134,6 +163,16 @@ fn gather(work: &mpsc::Receiver<Work>, rest: Instant) -> Option<Vec<Work>> {
     Some(works)
 }
 
+/// The work that follows on what is folded, each on the one before.
+fn following(mut through: u64, works: Vec<Work>) -> Vec<Work> {
+    let follows = |work: &Work| {
+        let follows = work.after <= through;
+        through = if follows { work.n } else { through };
+        follows
+    };
+    works.into_iter().filter(follows).collect()
+}
+
 /// Cuts blobs into groups that do not hold too much at once.
 fn groups(blobs: &[BlobRef]) -> Vec<&[BlobRef]> {
     let (mut groups, mut rest) = (Vec::new(), blobs);
@@ -176,10 +215,24 @@ mod tests {
         BlobRef { name: format!("ckpt:{bytes}"), digest: 0, bytes, triggers: false }
     }
 
+    fn work_of(after: u64, n: u64) -> Work {
+        Work { after, n, blobs: Vec::new(), dropped: Vec::new() }
+    }
+
+    #[test]
+    fn what_does_not_follow_waits_until_it_comes_again() {
+        let pairs = [(7, 8), (8, 9), (4, 5), (5, 8), (8, 9), (9, 10)];
+        let works = |pairs: &[(u64, u64)]| pairs.iter().map(|(after, n)| work_of(*after, *n)).collect();
+        let numbers = |works: Vec<Work>| works.iter().map(|work| (work.after, work.n)).collect::<Vec<_>>();
+        assert_eq!(numbers(following(4, works(&pairs))), pairs[2..]);
+        assert_eq!(numbers(following(7, works(&pairs[..2]))), pairs[..2]);
+        assert!(following(6, works(&pairs[..2])).is_empty());
+    }
+
     #[test]
     fn what_waits_is_folded_together() {
         let (to, work) = mpsc::channel();
-        let of = |n| Work { n, blobs: Vec::new(), dropped: Vec::new() };
+        let of = |n| work_of(n - 1, n);
         (1..=3).for_each(|n| to.send(of(n)).unwrap());
         let numbers = |works: Vec<Work>| works.iter().map(|work| work.n).collect::<Vec<_>>();
         assert_eq!(gather(&work, Instant::now()).map(numbers), Some(vec![1, 2, 3]));

@@ -3,8 +3,10 @@
 //! It takes the ownership before the dataflow is built, commits what worker 0 hands it, keeps the lease, has blobs folded and removed,
 //! has triggers published that wait for their commit, and reads corrections by people.
 //!
-//! **Invariant**: numbers of checkpoints ascend, also above what a store that has gone back had published already; see
-//! [`publish`](super::publish).
+//! **Invariants**
+//! - Numbers of checkpoints ascend, also above what a store that has gone back had published already; see [`publish`](super::publish).
+//! - What of the list is folded for good is what the store says, not what the folder once did: see the [checkpoints](super). What the
+//!   folder finds lost is handed to it again.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,7 +24,7 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
 use super::{
     BlobRef, LEASE, RETRY, State, fail,
     fail_point::reach,
-    fold::{Folder, Work},
+    fold::{Folder, Told, Work},
     manifest::{Dropped, Listed, Manifest},
     persist,
     publish::{Batch, Publisher},
@@ -38,7 +40,8 @@ const RENEW: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(200);
 /// Corrections taken at once.
 const CORRECTIONS: usize = 1_000;
-/// A blob stays listed so long after it was folded, if the store may lose a fold and keep a later commit.
+/// A blob stays listed so long after it was folded, if the store may lose a fold and keep a later commit; not by the clock, but by
+/// what the store was found to have at that time.
 const LISTED_AFTER: Duration = Duration::from_secs(60);
 /// With more checkpoints than this that are not folded, or not published, the next commit waits.
 const BEHIND: usize = 60;
@@ -221,7 +224,8 @@ fn open_on(
         last: start.checkpoint,
         unlisted: collect_garbage(connect, manifest.as_ref(), &crowds)?,
         listed: VecDeque::new(),
-        folded: 0,
+        handed: 0,
+        folds: VecDeque::new(),
         vouched: 0,
         dropped: VecDeque::new(),
         rules: None,
@@ -320,22 +324,18 @@ fn collect_garbage(
     Ok(store.blobs()?.into_iter().filter(|name| !listed.contains(name.as_str())).collect())
 }
 
-/// A listed blob and how far it is.
-struct Followed {
-    listed: Listed,
-    folded: Option<Instant>,
-}
-
 struct Keeping {
     store: Box<dyn CheckpointStore>,
     generation: u64,
     last: Option<u64>,
     /// Blobs to be removed once the next commit no longer lists them.
     unlisted: Vec<String>,
-    listed: VecDeque<Followed>,
-    /// The last checkpoint that was folded since the start.
-    folded: u64,
-    /// All checkpoints up to this one were folded before the last commit was made.
+    listed: VecDeque<Listed>,
+    /// The last checkpoint that was handed to the folder.
+    handed: u64,
+    /// How far the folder was and when: at every mark of the last minute, and at the one before.
+    folds: VecDeque<(u64, Instant)>,
+    /// The store's mark of folds before the last commit.
     vouched: u64,
     dropped: VecDeque<Dropped>,
     /// The rules last written, and their blob.
@@ -343,7 +343,7 @@ struct Keeping {
     /// Crowds that are written.
     crowds: BTreeSet<String>,
     folding: mpsc::Sender<Work>,
-    folder: mpsc::Receiver<u64>,
+    folder: mpsc::Receiver<Told>,
     publisher: Option<Publisher>,
     /// The last correction read, and the last one committed.
     edits: Option<String>,
@@ -388,34 +388,44 @@ impl Keeping {
 
     /// Takes up what the last run left to be folded and published.
     fn resume(&mut self, manifest: Manifest) {
-        let numbers: BTreeSet<u64> =
-            manifest.blobs.iter().map(|l| l.n).chain(manifest.dropped.iter().map(|d| d.n)).collect();
         self.dropped = manifest.dropped.into();
-        self.listed = manifest.blobs.into_iter().map(|listed| Followed { listed, folded: None }).collect();
-        numbers.into_iter().for_each(|n| self.hand_on(n));
+        self.listed = manifest.blobs.into();
+        for n in self.numbers() {
+            self.have_published(n);
+            self.have_folded(n);
+        }
     }
 
-    /// Hands a committed checkpoint to those who wait for it.
-    fn hand_on(&mut self, n: u64) {
-        let of_n = |triggers: bool| -> Vec<BlobRef> {
-            let same = self.listed.iter().filter(|f| f.listed.n == n && f.listed.blob.triggers == triggers);
-            same.map(|f| f.listed.blob.clone()).collect()
-        };
+    /// Checkpoints that have something to be folded, published or dropped, and the last one, whose mark says that all is.
+    fn numbers(&self) -> BTreeSet<u64> {
+        let listed = self.listed.iter().map(|l| l.n);
+        listed.chain(self.dropped.iter().map(|d| d.n)).chain(self.last).collect()
+    }
+
+    fn blobs_of(&self, n: u64, triggers: bool) -> Vec<BlobRef> {
+        let of_n = self.listed.iter().filter(|l| l.n == n && l.blob.triggers == triggers);
+        of_n.map(|l| l.blob.clone()).collect()
+    }
+
+    fn have_published(&self, n: u64) {
         if let Some(publisher) = &self.publisher {
-            publisher.publish(Batch { n, blobs: of_n(true) });
+            publisher.publish(Batch { n, blobs: self.blobs_of(n, true) });
         }
-        reach("hand-on:between");
+    }
+
+    fn have_folded(&mut self, n: u64) {
         let dropped = self.dropped.iter().filter(|d| d.n == n).flat_map(|d| d.names.clone()).collect();
+        let after = std::mem::replace(&mut self.handed, n);
         // The thread lives as long as the process.
-        let _ = self.folding.send(Work { n, blobs: of_n(false), dropped });
-        reach("hand-on:after");
+        let _ = self.folding.send(Work { after, n, blobs: self.blobs_of(n, false), dropped });
     }
 
     fn commit(&mut self, snapshot: Snapshot) {
+        self.folded();
         while self.behind() > BEHIND {
             // The folder's word ends the wait; the publisher's shows at the next look.
-            if let Ok(n) = self.folder.recv_timeout(RETRY) {
-                self.note_folded(n);
+            if let Ok(told) = self.folder.recv_timeout(RETRY) {
+                self.hear(&told);
             }
             self.folded();
             self.renew();
@@ -424,8 +434,7 @@ impl Keeping {
         let (rules, unused) = self.write_rules(rules, n);
         let bytes = blobs.iter().map(|b| b.bytes).sum();
         let gone = self.unlist();
-        self.listed
-            .extend(blobs.into_iter().map(|blob| Followed { listed: Listed { n, blob }, folded: None }));
+        self.listed.extend(blobs.into_iter().map(|blob| Listed { n, blob }));
         if !dropped.is_empty() {
             self.dropped.push_back(Dropped { n, names: dropped });
         }
@@ -435,18 +444,19 @@ impl Keeping {
             clocks,
             corrections: corrections.clone(),
             rules,
-            blobs: self.listed.iter().map(|f| f.listed.clone()).collect(),
+            blobs: self.listed.iter().cloned().collect(),
             dropped: self.dropped.iter().cloned().collect(),
         };
         let manifest = manifest.to_json();
-        let folded = self.folded_through();
         let (generation, store) = (self.generation, &mut self.store);
         reach("commit:before");
-        persist("a commit", || store.commit(generation, n, &manifest));
+        self.vouched = persist("a commit", || store.commit(generation, n, &manifest));
         reach("commit:after");
-        self.vouched = folded;
         self.last = Some(n);
-        self.hand_on(n);
+        self.have_published(n);
+        reach("hand-on:between");
+        self.have_folded(n);
+        reach("hand-on:after");
         self.remove(&[gone, unused].concat());
         if let Some(position) = corrections.filter(|c| Some(c) != self.edits_done.as_ref()) {
             reach("trim:before");
@@ -491,44 +501,54 @@ impl Keeping {
         (blob, unused)
     }
 
-    /// Takes blobs off the list whose folds can't be lost any more.
+    /// Takes blobs off the list whose folds can't be lost any more, and names of dropped state with the last blob that may have it.
     fn unlist(&mut self) -> Vec<String> {
         let published = self.publisher.as_ref().map_or(u64::MAX, Publisher::published);
-        let (one_log, vouched) = (self.store.is_one_log(), self.vouched);
-        let kept = |followed: &Followed| match followed.folded {
-            Some(_) if one_log => followed.listed.n <= vouched,
-            Some(at) => at.elapsed() >= LISTED_AFTER,
-            None => false,
-        };
+        let settled = self.settled();
         let mut gone = Vec::new();
         while let Some(first) = self.listed.front()
-            && kept(first)
-            && first.listed.n <= published
+            && first.n <= settled.min(published)
         {
-            gone.extend(self.listed.pop_front().map(|f| f.listed.blob.name));
+            gone.extend(self.listed.pop_front().map(|l| l.blob.name));
         }
+        let first = self.listed.front().map_or(u64::MAX, |l| l.n);
+        self.dropped.retain(|dropped| dropped.n > settled || dropped.n >= first);
         gone
     }
 
+    /// The folds of all checkpoints up to this one are there for good.
+    fn settled(&self) -> u64 {
+        if self.store.is_one_log() {
+            // The blobs of what is not folded in this run are still needed.
+            return self.vouched.min(self.folded_through());
+        }
+        match (self.folds.front(), self.folds.back()) {
+            (Some((n, at)), Some((_, seen))) if *seen - *at >= LISTED_AFTER => *n,
+            _ => 0,
+        }
+    }
+
     fn unfolded(&self) -> usize {
-        self.checkpoints(|f| f.folded.is_none())
+        let folded = self.folded_through();
+        self.checkpoints(|n| n > folded)
     }
 
     /// Checkpoints that are not folded, or whose triggers have not left.
     fn behind(&self) -> usize {
         let published = self.publisher.as_ref().map_or(u64::MAX, Publisher::published);
-        self.checkpoints(|f| f.folded.is_none() || f.listed.n > published)
+        let through = self.folded_through().min(published);
+        self.checkpoints(|n| n > through)
     }
 
-    /// How many checkpoints have a listed blob that is so.
-    fn checkpoints(&self, so: impl Fn(&Followed) -> bool) -> usize {
-        self.listed.iter().filter(|f| so(f)).map(|f| f.listed.n).collect::<BTreeSet<u64>>().len()
+    /// How many checkpoints have a listed blob and a number that is so.
+    fn checkpoints(&self, so: impl Fn(u64) -> bool) -> usize {
+        self.listed.iter().map(|l| l.n).filter(|n| so(*n)).collect::<BTreeSet<u64>>().len()
     }
 
     /// Takes in what was folded.
     fn folded(&mut self) {
-        while let Ok(n) = self.folder.try_recv() {
-            self.note_folded(n);
+        while let Ok(told) = self.folder.try_recv() {
+            self.hear(&told);
         }
         let through = if self.store.is_one_log() { self.vouched } else { self.folded_through() };
         let published = self.publisher.as_ref().map(Publisher::published);
@@ -536,18 +556,28 @@ impl Keeping {
         (gauge.folded, gauge.published) = (through, published);
     }
 
-    fn note_folded(&mut self, n: u64) {
-        let now = Instant::now();
-        for followed in self.listed.iter_mut().filter(|f| f.listed.n <= n) {
-            followed.folded.get_or_insert(now);
+    fn hear(&mut self, told: &Told) {
+        match *told {
+            Told::Folded(n) => {
+                let now = Instant::now();
+                self.folds.push_back((n, now));
+                // The first is the last of those from before the last minute.
+                while self.folds.get(1).is_some_and(|(_, at)| now - *at >= LISTED_AFTER) {
+                    self.folds.pop_front();
+                }
+            }
+            Told::Lost(above) => {
+                self.folds = VecDeque::from([(above, Instant::now())]);
+                self.handed = above;
+                let again: Vec<u64> = self.numbers().into_iter().filter(|n| *n > above).collect();
+                again.into_iter().for_each(|n| self.have_folded(n));
+            }
         }
-        self.dropped.retain(|dropped| dropped.n > n);
-        self.folded = n;
     }
 
-    /// All checkpoints up to this one are folded.
+    /// All checkpoints up to this one are folded, as the folder found last.
     fn folded_through(&self) -> u64 {
-        if self.unfolded() == 0 { self.last.unwrap_or(0) } else { self.folded }
+        self.folds.back().map_or(0, |(n, _)| *n)
     }
 
     /// Removes blobs; those that stay because the store is away are garbage to be collected at the next start.

@@ -1,6 +1,6 @@
 //! The keeper on a store in memory.
 
-use operators::{model::trigger::Fired, ops::Part};
+use operators::{model::trigger::Fired, ops::Part, state::Delta};
 use sinks::checkpoint::MemoryCheckpoints;
 
 use super::*;
@@ -10,9 +10,9 @@ use crate::checkpoint::{Transactions, blob};
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// Publishes one checkpoint for each word it gets, and all once nobody gives any more.
-struct Told(mpsc::Receiver<()>);
+struct OnWord(mpsc::Receiver<()>);
 
-impl Transactions for Told {
+impl Transactions for OnWord {
     fn last_published(&mut self) -> Result<Option<u64>, String> {
         Ok(None)
     }
@@ -36,31 +36,80 @@ struct Scene {
 }
 
 impl Scene {
+    /// With a publisher.
     fn new() -> Self {
         let store = MemoryCheckpoints::new();
         let (word, told) = mpsc::channel();
-        let publisher = Publisher::start(Box::new(store.clone()), Box::new(Told(told))).unwrap();
+        let publisher = Publisher::start(Box::new(store.clone()), Box::new(OnWord(told))).unwrap();
+        Scene::open(store, Some(publisher), word)
+    }
+
+    /// Without one.
+    fn on(store: MemoryCheckpoints) -> Self {
+        Scene::open(store, None, mpsc::channel().0)
+    }
+
+    fn open(store: MemoryCheckpoints, publisher: Option<Publisher>, word: mpsc::Sender<()>) -> Self {
         let mut watched = store.clone();
         let calls = watched.watch();
-        let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || Some(publisher));
+        let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || publisher);
         Scene { keeper: opened.unwrap().unwrap().keeper, store, calls, word }
     }
 
     /// Hands over a checkpoint with triggers.
     fn hand_over(&mut self, n: u64) {
-        let bytes = blob::encode(&Part::Triggers(Vec::new())).unwrap();
-        let name = format!("ckpt:1:{n}:0:0");
-        self.store.put_blob(&name, &bytes).unwrap();
+        self.hand_over_parts(n, &[Part::Triggers(Vec::new())], &[]);
+    }
+
+    /// Hands over a checkpoint with these parts, after which no rule has these states.
+    fn hand_over_parts(&mut self, n: u64, parts: &[Part], dropped: &[&str]) {
+        let blobs = parts.iter().enumerate().map(|(i, part)| {
+            let bytes = blob::encode(part).unwrap();
+            let name = format!("ckpt:1:{n}:0:{i}");
+            self.store.put_blob(&name, &bytes).unwrap();
+            BlobRef::of(name, &bytes, matches!(part, Part::Triggers(_)))
+        });
+        let blobs = blobs.collect();
         self.keeper.commit(Snapshot {
             n,
             positions: Vec::new(),
             clocks: Vec::new(),
             rules: Arc::default(),
-            dropped: Vec::new(),
+            dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
             corrections: None,
-            blobs: vec![BlobRef::of(name, &bytes, true)],
+            blobs,
             took: Duration::ZERO,
         });
+    }
+
+    /// Commits a checkpoint with these texts of key 1, one by the name of each state.
+    fn commit(&mut self, n: u64, texts: &[(&str, &str)], dropped: &[&str]) {
+        let mut delta = Delta::default();
+        for (name, text) in texts {
+            let number = delta.name((*name).to_owned());
+            delta.push(number, "1", Some(|out: &mut String| out.push_str(text)));
+        }
+        self.hand_over_parts(n, &[Part::State(delta)], dropped);
+        self.assert_commits(n);
+    }
+
+    /// The folded text of key 1.
+    fn text(&mut self, name: &str) -> Option<String> {
+        self.store.fields(name, &["1"]).unwrap().pop().flatten()
+    }
+
+    /// The last commit's manifest.
+    fn manifest(&mut self) -> Manifest {
+        Manifest::from_json(&self.store.committed().unwrap().unwrap().manifest).unwrap()
+    }
+
+    /// Waits until the mark of folds is that.
+    fn await_mark(&mut self, n: u64) {
+        let until = Instant::now() + WITHIN;
+        while self.store.mark() != n {
+            assert!(Instant::now() < until, "{} instead of {n}", self.store.mark());
+            thread::yield_now();
+        }
     }
 
     /// The next call that prolongs the lease or commits.
@@ -103,4 +152,53 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
     scene.assert_commits(most + 3);
     scene.hand_over(most + 4);
     scene.assert_commits(most + 4);
+}
+
+#[test]
+fn folds_that_the_store_loses_are_made_again() {
+    let mut scene = Scene::on(MemoryCheckpoints::new());
+    scene.commit(1, &[("r:a:1", "one")], &[]);
+    scene.await_mark(1);
+    let before = scene.store.folds();
+    scene.commit(2, &[("r:a:1", "two")], &[]);
+    scene.await_mark(2);
+    // The commit before them is there, so that nothing refuses the next.
+    scene.store.lose_folds_since(&before);
+    for n in 3..=6 {
+        scene.commit(n, &[("r:b:1", "other")], &[]);
+        let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.n).collect();
+        assert!(listed.contains(&2) || scene.text("r:a:1").as_deref() == Some("two"), "{n}: {listed:?}");
+    }
+    scene.await_mark(6);
+    assert_eq!(scene.text("r:a:1").as_deref(), Some("two"));
+    scene.commit(7, &[], &[]);
+    scene.await_mark(7);
+    scene.commit(8, &[], &[]);
+    let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.n).collect();
+    assert_eq!(listed, BTreeSet::from([7, 8]), "what is folded for good is not listed");
+}
+
+#[test]
+fn state_that_no_rule_has_is_dropped_again_after_blobs_that_have_it() {
+    let store = MemoryCheckpoints::new();
+    let mut scene = Scene::on(store.clone());
+    scene.commit(1, &[("old:a:1", "one"), ("r:a:1", "one")], &[]);
+    scene.await_mark(1);
+    scene.commit(2, &[("old:a:1", "two"), ("r:a:1", "two")], &["old:a:1"]);
+    scene.await_mark(2);
+    assert_eq!(scene.store.hashes().unwrap(), ["r:a:1"]);
+    scene.commit(3, &[], &[]);
+    scene.await_mark(3);
+    assert_eq!(scene.manifest().blobs[0].n, 2, "the blob with the last of the old state is still listed");
+    // The next keeper folds it again.
+    drop(scene.keeper);
+    assert!(scene.calls.iter().any(|call| call == "release"));
+    let mut next = Scene::on(store);
+    next.commit(4, &[], &[]);
+    next.await_mark(4);
+    assert_eq!(next.store.hashes().unwrap(), ["r:a:1"]);
+    next.commit(5, &[], &[]);
+    next.await_mark(5);
+    next.commit(6, &[], &[]);
+    assert_eq!(next.manifest().dropped, [], "it goes with the blobs");
 }

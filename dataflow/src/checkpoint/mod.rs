@@ -16,17 +16,24 @@
 //! **Invariants**
 //! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changed state since the state that is
 //!   folded. It is committed after all its blobs are written, by one compare-and-set.
-//! - Blobs are folded in the order of their checkpoints, after the commit. A manifest lists every blob whose fold the store may still
-//!   lose unnoticed. Where one log has everything, that is a fold made behind the last commit but one: the next commit is refused
-//!   if the last is gone, and what was made before that is there if that is. Elsewhere it is any fold of the last minute.
+//! - Blobs are folded in the order of their checkpoints, after the commit; then the store is told by a mark how far. A manifest
+//!   lists every blob whose fold the store may still lose unnoticed. Where one log has everything, that is all above the mark that
+//!   stood before the last commit: the next commit is refused if the last is gone, and a mark that is there has its folds before
+//!   it. A server that has not the history any more in which was folded takes no mark, and all above the mark that it has is folded
+//!   again.
+//! - Of a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute after its fold, with the
+//!   histories that they had then; if one has another, all that is listed is folded again.
 //! - Texts are absolute: folding or restoring a blob twice, or over later state that it precedes in the list, ends the same, as all
 //!   later blobs are listed behind it.
 //! - State is named by rule, condition and beginning; names that no rule has are not read, and dropped behind the commit after
-//!   which no rule had them.
+//!   which no rule had them, and again as long as blobs are listed that may have them.
 //! - Whoever lost the ownership writes nothing that counts: blobs carry the generation in their name, commits and folds are
 //!   checked in the store. It then ends.
 //! - If the store has gone back behind our last commit, nothing more is committed, folded or dropped; the process ends, and the
 //!   cluster restarts from what is there, with numbers above all that were published.
+//!
+//! **Limit**: a node of a Redis Cluster that comes back without folds of more than a minute ago has lost them. With a bound of memory,
+//! a key may be read back from a node of a cluster that lost its last fold before that is made again.
 //!
 //! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the barrier is an
 //! epoch, which timely aligns.

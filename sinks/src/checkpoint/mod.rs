@@ -8,7 +8,7 @@
 //!
 //! A store holds four things: **blobs** (what changed since the last checkpoint, written before it is committed), the
 //! one **committed** record that says which blobs count, **hashes** (readable state, into which committed blobs are
-//! folded later), and a stream of **edits** by people.
+//! folded later) with a **mark** of how far they are folded, and a stream of **edits** by people.
 //!
 //! **Invariants** that every store keeps:
 //! - There is at most one owner at a time, and a generation is given out once. Whoever lost the ownership is told
@@ -16,6 +16,8 @@
 //! - A commit is atomic and durable, and may be repeated for the same generation and number.
 //! - A hash remembers the generation that changed it last; an earlier one is fenced off. What a hash remembers goes with it when it
 //!   is dropped.
+//! - A mark stands behind all folds that it speaks of: whoever finds it finds them, where one log has everything. A store that may have
+//!   lost a fold since its handle's last mark takes no mark, and says how far it is.
 //! - Every call may be repeated after [`CheckpointError::Unavailable`]: it has the effect of one call. The exceptions are harmless: a
 //!   repeated [`take`](CheckpointStore::take) leaves a generation unused, a repeated [`push_edit`](CheckpointStore::push_edit) may add the
 //!   edit twice.
@@ -31,7 +33,7 @@ mod sqlite;
 use std::time::Duration;
 
 pub use error::CheckpointError;
-pub use memory::{Fault, MemoryCheckpoints};
+pub use memory::{Fault, Folds, MemoryCheckpoints};
 pub use redis::{RedisCheckpoints, RedisConfig};
 pub use sqlite::SqliteCheckpoints;
 
@@ -60,13 +62,14 @@ pub trait CheckpointStore: Send {
     /// If the store can't be reached.
     fn release(&mut self, generation: u64) -> Result<(), CheckpointError>;
 
-    /// Makes checkpoint `n` the one to restore. `manifest` says what it consists of; it is not looked at here.
+    /// Makes checkpoint `n` the one to restore. `manifest` says what it consists of; it is not looked at here. Gives the mark of folds
+    /// that stands before it, 0 if there is none.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if the generation is no longer the owner's, [`CheckpointError::OutOfOrder`] if `n` is not above the
     /// last one committed (unless it is the very same commit), or if the store has gone back behind the last one that this handle
     /// knows: what the manifest lists may have gone with it.
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError>;
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError>;
 
     /// The last commit, whoever made it.
     ///
@@ -121,6 +124,14 @@ pub trait CheckpointStore: Send {
     ) -> Result<(), CheckpointError> {
         folds.iter().try_for_each(|(hash, changes)| self.fold(generation, hash, changes))
     }
+
+    /// Marks that all checkpoints up to `n` are folded, by this handle or before it was opened, and gives the mark. It is below `n`, and
+    /// as it was, if the store may have lost a fold since this handle's last mark, or since it was opened: what is above has to be
+    /// folded again before the next. Where folds lie in several logs, what is below may be lost, too, and it is 0.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Fenced`] if another generation was given out last.
+    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError>;
 
     /// Deletes a hash, if it is there.
     ///

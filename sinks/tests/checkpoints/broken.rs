@@ -140,6 +140,32 @@ fn a_server_that_went_back_shows() {
 }
 
 #[test]
+fn a_mark_of_folds_is_refused_once_by_a_server_that_may_have_lost_some() {
+    let redis = Redis::start();
+    let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
+    let generation = store.take("a", LONG).unwrap().generation;
+    store.fold(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
+    assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
+    let earlier: Vec<u8> = cmd("DUMP").arg("strateye:s:r:c:1").query(&mut plain).unwrap();
+    // A broken connection alone loses nothing.
+    store.fold(generation, "r:c:1", &[("a", Some("2"))]).unwrap();
+    cut(&mut plain);
+    assert_eq!(store.mark_folded(generation, 2).unwrap(), 2);
+    store.fold(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
+    store.commit(generation, 3, b"3").unwrap();
+    redis.kill();
+    redis.restart();
+    let mut restore = cmd("RESTORE");
+    restore.arg("strateye:s:r:c:1").arg(0).arg(earlier).arg("REPLACE");
+    restore.exec(&mut crate::support::plain(&redis.url())).unwrap();
+    assert_eq!(store.mark_folded(generation, 3).unwrap(), 2);
+    assert_eq!(store.commit(generation, 4, b"4").unwrap(), 2);
+    store.fold(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
+    assert_eq!(store.mark_folded(generation, 3).unwrap(), 3);
+    assert_eq!(store.commit(generation, 5, b"5").unwrap(), 3);
+}
+
+#[test]
 fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     let redis = Redis::start();
     let mut store = store(&redis, 300);
@@ -187,6 +213,7 @@ fn a_commit_waits_for_a_replica() {
     let mut hasty = RedisCheckpoints::open(&RedisConfig { timeout_ms: 300, ..config(&redis) }).unwrap();
     let error = hasty.put_blob("ckpt:1:2:0:0", b"").unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("0 of 1 replicas"), "{error}");
+    assert!(hasty.mark_folded(generation, 1).unwrap_err().is_transient());
     assert!(hasty.commit(generation, 2, b"2").unwrap_err().is_transient());
     // The same commit again, over a connection that has written nothing yet, is not taken for one that a replica has.
     let mut again = RedisCheckpoints::open(&RedisConfig { timeout_ms: 300, ..config(&redis) }).unwrap();
@@ -194,6 +221,7 @@ fn a_commit_waits_for_a_replica() {
     let mut careless = RedisCheckpoints::open(&RedisConfig { replicas: 0, ..config(&redis) }).unwrap();
     careless.commit(generation, 3, b"3").unwrap();
     replica.resume();
+    assert_eq!(wait_for("the replica's answer", || hasty.mark_folded(generation, 1).ok()), 1);
     wait_for("the replica's answer", || hasty.commit(generation, 4, b"4").ok());
     let read: String = cmd("HGET").arg("strateye:committed").arg("n").query(&mut copy).unwrap();
     assert_eq!(read, "4");

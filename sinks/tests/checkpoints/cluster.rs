@@ -104,3 +104,20 @@ fn a_node_that_goes_and_comes_back() {
     wait_for("the node", || store.commit(generation, 3, b"3").ok());
     assert_eq!(store.renew(generation, LONG).unwrap(), Some(3));
 }
+
+#[test]
+fn a_node_that_comes_back_may_have_lost_any_fold() {
+    let cluster = RedisCluster::start();
+    let mut beside = nodes(&cluster);
+    let mut store = RedisCheckpoints::open(&cluster_config(&cluster)).unwrap();
+    let generation = store.take("a", LONG).unwrap().generation;
+    assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
+    assert_eq!(store.mark_folded(generation, 2).unwrap(), 2);
+    // Not the one that has the mark.
+    let (_, other) = server_and_other(&mut beside, "strateye:committed");
+    cluster.kill_node(other);
+    assert!(store.mark_folded(generation, 3).unwrap_err().is_transient());
+    cluster.restart();
+    assert_eq!(wait_for("the node", || store.mark_folded(generation, 3).ok()), 0);
+    assert_eq!(store.mark_folded(generation, 3).unwrap(), 3);
+}

@@ -22,6 +22,7 @@ enum Step {
     RemoveBlobs { names: Vec<u8> },
     Fold { age: u64, hash: u8, changes: Changes },
     FoldMany { age: u64, folds: Vec<(u8, Changes)> },
+    Mark { age: u64, n: u64 },
     Drop { age: u64, hash: u8 },
     PushEdit { pairs: Vec<(String, String)> },
     TrimEdits { at: usize },
@@ -49,6 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => proptest::collection::vec(0..4u8, 0..3).prop_map(|names| Step::RemoveBlobs { names }),
         6 => (age(), 0..3u8, changes()).prop_map(|(age, hash, changes)| Step::Fold { age, hash, changes }),
         3 => (age(), folds).prop_map(|(age, folds)| Step::FoldMany { age, folds }),
+        2 => (age(), 1..12u64).prop_map(|(age, n)| Step::Mark { age, n }),
         1 => (age(), 0..3u8).prop_map(|(age, hash)| Step::Drop { age, hash }),
         2 => pairs.prop_map(|pairs| Step::PushEdit { pairs }),
         1 => (0..6usize).prop_map(|at| Step::TrimEdits { at }),
@@ -127,6 +129,10 @@ impl Run {
                 outcome(self.engines[engine].fold(generation, hash(*at), &borrowed(changes)))
             }
             Step::FoldMany { age, folds } => self.fold_many(engine, self.generation(*age), folds),
+            Step::Mark { age, n } => {
+                let generation = generation(age);
+                outcome(self.engines[engine].mark_folded(generation, *n))
+            }
             Step::Drop { age, hash: at } => {
                 let generation = generation(age);
                 outcome(self.engines[engine].drop_hash(generation, hash(*at)))

@@ -12,6 +12,7 @@ pub(crate) fn run(open: &Open<'_>) {
     commits_ascend_and_may_be_repeated(&|| open("commit"));
     blobs_are_kept_byte_for_byte(&|| open("blob"));
     fields_are_folded_in_order(&|| open("fold"));
+    marks_of_folds_ascend(&|| open("mark"));
     a_zombie_changes_nothing(&|| open("zombie"));
     many_odd_fields_come_back(&|| open("scan"));
     edits_come_in_order(&|| open("edit"));
@@ -77,7 +78,7 @@ fn commits_ascend_and_may_be_repeated(open: &dyn Fn() -> Store) {
     let manifest: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     store.commit(generation, 5, &manifest).unwrap();
     store.commit(generation, 5, &manifest).unwrap();
-    let refused = |result: Result<(), CheckpointError>, number: u64| match result {
+    let refused = |result: Result<u64, CheckpointError>, number: u64| match result {
         Err(CheckpointError::OutOfOrder { n, last }) => assert_eq!((n, last), (number, 5)),
         other => panic!("{other:?}"),
     };
@@ -162,6 +163,28 @@ fn fields_are_folded_in_order(open: &dyn Fn() -> Store) {
     assert_eq!(store.hashes().unwrap().len(), 6);
 }
 
+fn marks_of_folds_ascend(open: &dyn Fn() -> Store) {
+    let (mut keeper, mut folder) = (open(), open());
+    let g = keeper.take("a", LONG).unwrap().generation;
+    assert_eq!(keeper.commit(g, 9, b"").unwrap(), 0);
+    folder.fold(g, "r:c:1", &[("a", Some("1"))]).unwrap();
+    assert_eq!(folder.mark_folded(g, 9).unwrap(), 9);
+    assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
+    assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
+    // Numbers are compared as numbers; a lower one, of what was folded before already, changes nothing.
+    assert_eq!(folder.mark_folded(g, 10).unwrap(), 10);
+    assert_eq!(folder.mark_folded(g, 9).unwrap(), 10);
+    assert!(matches!(folder.mark_folded(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
+    // The end of the ownership is not the end of the folding.
+    keeper.release(g).unwrap();
+    assert_eq!(folder.mark_folded(g, 11).unwrap(), 11);
+    let next = keeper.take("a", LONG).unwrap().generation;
+    is_fenced(folder.mark_folded(g, 12), g, next);
+    assert_eq!(keeper.commit(next, 12, b"").unwrap(), 11);
+    assert_eq!(folder.mark_folded(next, MAX_NUMBER).unwrap(), MAX_NUMBER);
+    assert_eq!(folder.mark_folded(next, 13).unwrap(), MAX_NUMBER);
+}
+
 fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     let (mut zombie, mut store) = (open(), open());
     let old = zombie.take("zombie", LONG).unwrap().generation;
@@ -175,6 +198,7 @@ fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     is_fenced(zombie.fold(old, "r:c:1", &[("a", None)]), old, new);
     is_fenced(zombie.drop_hash(old, "r:c:1"), old, new);
     is_fenced(zombie.commit(old, 2, b"late"), old, new);
+    is_fenced(zombie.mark_folded(old, 2), old, new);
     is_fenced(zombie.commit(old, 1, b"old"), old, new);
     is_fenced(zombie.renew(old, LONG), old, new);
     zombie.release(old).unwrap();

@@ -17,6 +17,10 @@ pub(super) struct Kept {
     pub(super) committed: Option<Committed>,
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     pub(super) hashes: BTreeMap<String, Hash>,
+    /// The mark of folds.
+    pub(super) folded: u64,
+    /// Another one whenever folds were lost.
+    pub(super) history: u64,
     pub(super) edits: BTreeMap<u64, Vec<(String, String)>>,
     pub(super) last_edit: u64,
 }
@@ -28,7 +32,7 @@ pub(super) struct Owner {
     until: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hash {
     pub(super) generation: u64,
     pub(super) fields: BTreeMap<String, String>,
@@ -44,6 +48,8 @@ impl Kept {
             committed: None,
             blobs: BTreeMap::new(),
             hashes: BTreeMap::new(),
+            folded: 0,
+            history: 0,
             edits: BTreeMap::new(),
             last_edit: 0,
         }
@@ -86,15 +92,36 @@ impl Kept {
         Ok(self.committed.as_ref().map(|committed| committed.n))
     }
 
-    pub(super) fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+    pub(super) fn commit(
+        &mut self,
+        generation: u64,
+        n: u64,
+        manifest: &[u8],
+    ) -> Result<u64, CheckpointError> {
         self.check_owner(generation)?;
         let commit = Committed { generation, n, manifest: manifest.to_vec() };
         match &self.committed {
-            Some(last) if *last == commit => return Ok(()),
+            Some(last) if *last == commit => {}
             Some(last) if last.n >= n => return Err(CheckpointError::OutOfOrder { n, last: last.n }),
             _ => self.committed = Some(commit),
         }
-        Ok(())
+        Ok(self.folded)
+    }
+
+    /// The mark, and which history it is of; `history` is the one that the handle knows.
+    pub(super) fn mark_folded(
+        &mut self,
+        generation: u64,
+        n: u64,
+        history: u64,
+    ) -> Result<(u64, u64), CheckpointError> {
+        if generation != self.generation {
+            return Err(CheckpointError::Fenced { generation, by: self.generation });
+        }
+        if history == self.history {
+            self.folded = self.folded.max(n);
+        }
+        Ok((self.folded, self.history))
     }
 
     pub(super) fn check_hash(&self, generation: u64, hash: &str) -> Result<(), CheckpointError> {

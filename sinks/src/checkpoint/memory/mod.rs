@@ -6,11 +6,12 @@
 mod kept;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
-use kept::Kept;
+use kept::{Hash, Kept};
 
 use super::{
     CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob, check_blob_name,
@@ -23,6 +24,15 @@ pub struct MemoryCheckpoints {
     kept: Arc<Mutex<Kept>>,
     fault: Option<(u64, Fault)>,
     watched: Option<mpsc::Sender<&'static str>>,
+    /// The history in which this handle has folded.
+    history: u64,
+}
+
+/// What was folded at some time.
+#[derive(Clone, Debug)]
+pub struct Folds {
+    hashes: BTreeMap<String, Hash>,
+    folded: u64,
 }
 
 /// How an armed call fails; either way its caller gets [`CheckpointError::Unavailable`].
@@ -44,7 +54,7 @@ impl MemoryCheckpoints {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        MemoryCheckpoints { kept: Arc::new(Mutex::new(Kept::new())), fault: None, watched: None }
+        MemoryCheckpoints { kept: Arc::new(Mutex::new(Kept::new())), fault: None, watched: None, history: 0 }
     }
 
     /// Makes the `nth` of the following calls of this handle that change something fail, 1 being the next; 0 disarms. Each hash
@@ -64,6 +74,28 @@ impl MemoryCheckpoints {
         let (calls, watched) = mpsc::channel();
         self.watched = Some(calls);
         watched
+    }
+
+    /// What is folded now, to go back to.
+    #[must_use]
+    pub fn folds(&self) -> Folds {
+        let kept = self.kept();
+        Folds { hashes: kept.hashes.clone(), folded: kept.folded }
+    }
+
+    /// The mark of folds.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.kept().folded
+    }
+
+    /// Loses what was folded since then, and its mark, for all clones, but no commit: as a server that comes back without what it
+    /// was told last.
+    pub fn lose_folds_since(&self, folds: &Folds) {
+        let mut kept = self.kept();
+        let Folds { hashes, folded } = folds.clone();
+        (kept.hashes, kept.folded) = (hashes, folded);
+        kept.history += 1;
     }
 
     /// Puts the clock of leases forward, for all clones.
@@ -129,7 +161,7 @@ impl CheckpointStore for MemoryCheckpoints {
         })
     }
 
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError> {
         check_number("the checkpoint's number", n)?;
         self.change("commit", |kept| kept.commit(generation, n, manifest))
     }
@@ -170,6 +202,14 @@ impl CheckpointStore for MemoryCheckpoints {
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
         self.change("fold", |kept| kept.fold(generation, hash, changes))
+    }
+
+    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+        check_number("the checkpoint's number", n)?;
+        let known = self.history;
+        let (folded, history) = self.change("mark_folded", |kept| kept.mark_folded(generation, n, known))?;
+        self.history = history;
+        Ok(folded)
     }
 
     fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
@@ -245,6 +285,25 @@ mod tests {
         assert!(store.put_blob("ckpt:2", b"b").unwrap_err().is_transient());
         assert_eq!(store.blobs().unwrap(), ["ckpt:1", "ckpt:2"]);
         store.put_blob("ckpt:3", b"c").unwrap();
+    }
+
+    #[test]
+    fn lost_folds_take_their_mark_along_and_each_handle_learns_of_it() {
+        let mut store = MemoryCheckpoints::new();
+        let generation = store.take("a", LEASE).unwrap().generation;
+        let mut other = store.clone();
+        assert_eq!(store.commit(generation, 1, b"").unwrap(), 0);
+        store.fold(generation, "h", &[("a", Some("1"))]).unwrap();
+        assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
+        let folds = store.folds();
+        store.fold(generation, "h", &[("a", Some("2"))]).unwrap();
+        assert_eq!(store.mark_folded(generation, 2).unwrap(), 2);
+        store.lose_folds_since(&folds);
+        assert_eq!(store.fields("h", &["a"]).unwrap(), [Some("1".to_owned())]);
+        assert_eq!(store.commit(generation, 2, b"").unwrap(), 1);
+        assert_eq!(store.mark_folded(generation, 3).unwrap(), 1);
+        assert_eq!(store.mark_folded(generation, 3).unwrap(), 3);
+        assert_eq!(other.mark_folded(generation, 3).unwrap(), 3);
     }
 
     #[test]

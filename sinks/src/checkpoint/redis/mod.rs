@@ -3,9 +3,14 @@
 //! Each step that must be whole is one Lua script on one key, so that the same steps work in a cluster. The keys are listed in
 //! `keys.rs`; leases go by the server's clock.
 //!
-//! **What is durable**: what the server's `appendfsync` says. Where it has replicas, a blob, a commit and the taking of the
-//! ownership wait until one of them has it. A Redis that went back nevertheless (fail-over, `appendfsync everysec`) shows in
+//! **What is durable**: what the server's `appendfsync` says. Where it has replicas, a blob, a commit, a mark of folds and the taking
+//! of the ownership wait until one of them has it. A Redis that went back nevertheless (fail-over, `appendfsync everysec`) shows in
 //! what [`renew`](super::CheckpointStore::renew) gives.
+//!
+//! **Marks of folds**: a master's history of writes has a name (`master_replid`), another one after every start and every fail-over. If
+//! it has the name that it had at this handle's last mark, or when the handle was opened, then it has all that was folded since. A
+//! server looks at its own name and sets the mark in one step, so the mark lies behind those folds in the same log. Of a cluster all
+//! masters are asked, and wait for their replicas, before the mark is set.
 //!
 //! **When the connection breaks**, it is made anew once and the call sent again, but for `push_edit`, which would add its edit
 //! twice. A server that does not answer in time is not tried again. Either way the caller gets `Unavailable`.
@@ -16,6 +21,7 @@
 mod config;
 mod failure;
 mod fold;
+mod history;
 mod keys;
 mod link;
 mod scan;
@@ -29,6 +35,7 @@ use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
 pub use config::RedisConfig;
 use keys::Keys;
 use link::{Call, Link, OnBreak, Place};
+use server::Histories;
 
 use super::CheckpointError;
 
@@ -47,6 +54,8 @@ pub struct RedisCheckpoints {
     taken: Option<(u64, String)>,
     /// The last commit that this handle knows of; a Redis without it has gone back.
     last: Option<u64>,
+    /// The masters' histories at the last mark.
+    histories: Histories,
 }
 
 impl std::fmt::Debug for RedisCheckpoints {
@@ -64,7 +73,7 @@ impl RedisCheckpoints {
     /// [`CheckpointError::Format`] if the prefix is in use with another number of buckets or by another release.
     pub fn open(config: &RedisConfig) -> Result<Self, CheckpointError> {
         let mut link = Link::new(config.check()?, config.cluster, config.timeout());
-        server::check(&mut link, config.cluster)?;
+        let histories = server::check(&mut link, config.cluster)?;
         let mut store = RedisCheckpoints {
             link,
             keys: Keys::new(&config.prefix, config.buckets),
@@ -72,6 +81,7 @@ impl RedisCheckpoints {
             replicas: config.replicas,
             taken: None,
             last: None,
+            histories,
         };
         store.check_form()?;
         Ok(store)
@@ -125,25 +135,35 @@ impl RedisCheckpoints {
     fn confirmed(&mut self, key: &str, call: impl Fn() -> Call) -> Result<Value, CheckpointError> {
         let place = Place::key(key);
         for _ in 0..CONFIRMATIONS {
-            let connected = if self.replicas == 0 { 0 } else { server::replicas(&mut self.link, &place)? };
-            let wanted = connected.min(self.replicas);
+            let online =
+                if self.replicas == 0 { 0 } else { server::replication(&mut self.link, &place)?.online };
+            let wanted = online.min(self.replicas);
             if wanted == 0 {
                 return self.link.one(call(), OnBreak::Resend);
             }
             // In one go, as replicas are waited for by what the same connection wrote.
-            let mut wait = cmd("WAIT");
-            wait.arg(wanted).arg(self.timeout_ms / 2);
-            let answers = self.link.run(&[call(), Call::at(&place, wait)], OnBreak::Resend)?;
+            let answers = self.link.run(&[call(), self.wait(&place, wanted)], OnBreak::Resend)?;
             let (true, [answer, confirmed]) = (answers.straight, &answers.values[..]) else { continue };
-            let confirmed: u8 = self.read(key, confirmed.clone())?;
-            if confirmed >= wanted {
-                return Ok(answer.clone());
-            }
-            let reason =
-                format!("{confirmed} of {wanted} replicas have {key} after {} ms", self.timeout_ms / 2);
-            return Err(failure::unavailable(&self.link.place(), &reason));
+            self.check_confirmed(key, confirmed, wanted)?;
+            return Ok(answer.clone());
         }
         Err(failure::unavailable(&self.link.place(), "the slot of a key keeps moving"))
+    }
+
+    /// Has a node wait until so many replicas have what this connection wrote.
+    fn wait(&self, place: &Place, wanted: u8) -> Call {
+        let mut wait = cmd("WAIT");
+        wait.arg(wanted).arg(self.timeout_ms / 2);
+        Call::at(place, wait)
+    }
+
+    fn check_confirmed(&self, what: &str, answer: &Value, wanted: u8) -> Result<(), CheckpointError> {
+        let confirmed: u8 = self.read(what, answer.clone())?;
+        if confirmed >= wanted {
+            return Ok(());
+        }
+        let reason = format!("{confirmed} of {wanted} replicas have {what} after {} ms", self.timeout_ms / 2);
+        Err(failure::unavailable(&self.link.place(), &reason))
     }
 
     /// The verdict of a script: its first word, and what follows.

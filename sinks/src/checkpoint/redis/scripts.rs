@@ -19,4 +19,5 @@ pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include
 pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
 pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
 pub(super) static FOLD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/fold.lua")));
+pub(super) static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/mark.lua")));
 pub(super) static DROP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/drop.lua")));

@@ -1,6 +1,6 @@
 //! Whether a server is fit to keep checkpoints, from what it says of itself (`INFO`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use redis::{Value, cmd, from_redis_value};
 
@@ -13,8 +13,13 @@ use crate::checkpoint::CheckpointError;
 /// The first release that reads streams from behind a position and trims them by it.
 const VERSION: (u32, u32) = (6, 2);
 
-/// Checks the server, or all masters of the cluster. What loses seconds of state in a crash is only warned about.
-pub(super) fn check(link: &mut Link, cluster: bool) -> Result<(), CheckpointError> {
+/// Which history of writes each master has: its `master_replid`, which is another one after every start and every fail-over.
+pub(super) type Histories = BTreeMap<String, String>;
+
+/// Checks the server, or all masters of the cluster, and gives their histories. What loses seconds of state in a crash is only
+/// warned about.
+pub(super) fn check(link: &mut Link, cluster: bool) -> Result<Histories, CheckpointError> {
+    let mut histories = Histories::new();
     for node in link.nodes()? {
         let info = info(link, &Place::Node(node.clone()), None)?;
         judge(&node, &info, cluster)?;
@@ -24,13 +29,27 @@ pub(super) fn check(link: &mut Link, cluster: bool) -> Result<(), CheckpointErro
                 "appendonly is off: checkpoints are lost when this Redis restarts; set appendonly yes and appendfsync everysec or always"
             );
         }
+        histories.insert(node, history(&info));
     }
-    Ok(())
+    Ok(histories)
 }
 
-/// How many replicas follow the node.
-pub(super) fn replicas(link: &mut Link, place: &Place) -> Result<u8, CheckpointError> {
-    Ok(online(&info(link, place, Some("replication"))?))
+fn history(info: &HashMap<String, String>) -> String {
+    info.get("master_replid").cloned().unwrap_or_default()
+}
+
+/// How a node is replicated.
+pub(super) struct Replication {
+    /// How many replicas follow it.
+    pub(super) online: u8,
+    /// Which history of writes it has.
+    pub(super) history: String,
+}
+
+/// How a node is replicated.
+pub(super) fn replication(link: &mut Link, place: &Place) -> Result<Replication, CheckpointError> {
+    let info = info(link, place, Some("replication"))?;
+    Ok(Replication { online: online(&info), history: history(&info) })
 }
 
 /// Replicas that get what is written now. One that still loads its first copy is connected, too, and `WAIT` never counts it.

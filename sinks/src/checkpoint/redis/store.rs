@@ -77,7 +77,7 @@ impl CheckpointStore for RedisCheckpoints {
         self.link.one(call, OnBreak::Resend).map(drop)
     }
 
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError> {
         check_number("the checkpoint's number", n)?;
         let (key, owner) = (self.keys.committed(), self.owner_of(generation));
         let last = self.last.map_or_else(String::new, |last| last.to_string());
@@ -89,7 +89,7 @@ impl CheckpointStore for RedisCheckpoints {
             return Err(CheckpointError::OutOfOrder { n, last: self.value(&key, &rest, 0)? });
         }
         self.last = Some(n);
-        Ok(())
+        self.value(&key, &rest, 0)
     }
 
     fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
@@ -162,6 +162,11 @@ impl CheckpointStore for RedisCheckpoints {
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         self.fold_all(generation, folds)
+    }
+
+    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+        check_number("the checkpoint's number", n)?;
+        self.mark(generation, n)
     }
 
     fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {

@@ -19,7 +19,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 use super::{CheckpointError, FieldChange};
 
 /// The schema this release writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// How long a call waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
 /// Fields read at once.
@@ -112,20 +112,22 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the tables unless they are there, and gives the schema's version.
+/// Makes the tables unless they are there, or brings those of an earlier release up to date, and gives the schema's version.
 fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |r| r.get(0));
     let found: i64 = version(connection)?;
-    if found != 0 {
+    if found >= SCHEMA {
         return Ok(found);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been faster.
-    let found = version(&transaction)?;
-    if found != 0 {
-        return Ok(found);
+    match version(&transaction)? {
+        0 => transaction.execute_batch(include_str!("schema.sql"))?,
+        1 => {
+            transaction.execute_batch("ALTER TABLE committed ADD COLUMN folded INTEGER NOT NULL DEFAULT 0")?
+        }
+        found => return Ok(found),
     }
-    transaction.execute_batch(include_str!("schema.sql"))?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()?;
     Ok(SCHEMA)

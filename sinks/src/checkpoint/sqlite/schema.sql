@@ -6,7 +6,8 @@ CREATE TABLE committed (
     generation INTEGER NOT NULL, -- the last one given out
     n INTEGER,                  -- null: nothing committed yet
     manifest BLOB,
-    committed_by INTEGER        -- the generation of the commit
+    committed_by INTEGER,       -- the generation of the commit
+    folded INTEGER NOT NULL DEFAULT 0 -- all checkpoints up to this one are folded
 );
 INSERT INTO committed (id, generation) VALUES (1, 0);
 

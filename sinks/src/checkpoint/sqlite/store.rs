@@ -102,7 +102,7 @@ impl CheckpointStore for SqliteCheckpoints {
         })
     }
 
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<(), CheckpointError> {
+    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError> {
         check_number("the checkpoint's number", n)?;
         self.change(|transaction| {
             check_owner(transaction, generation)?;
@@ -116,7 +116,7 @@ impl CheckpointStore for SqliteCheckpoints {
                     transaction.execute(sql, params![generation, n, manifest])?;
                 }
             }
-            Ok(())
+            Ok(transaction.query_row("SELECT folded FROM committed", [], |row| row.get(0))?)
         })
     }
 
@@ -174,6 +174,19 @@ impl CheckpointStore for SqliteCheckpoints {
         check_number("the generation", generation)?;
         self.change_lazily(|transaction| {
             folds.iter().try_for_each(|(hash, changes)| fold(transaction, generation, hash, changes))
+        })
+    }
+
+    /// The file loses nothing while a process has it open: every mark is taken.
+    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+        check_number("the checkpoint's number", n)?;
+        self.change_lazily(|transaction| {
+            let by = ownership(transaction)?.generation;
+            if by != generation {
+                return Err(CheckpointError::Fenced { generation, by }.into());
+            }
+            let sql = "UPDATE committed SET folded = max(folded, ?1) RETURNING folded";
+            Ok(transaction.query_row(sql, [n], |row| row.get(0))?)
         })
     }
 

@@ -17,6 +17,23 @@ fn a_file_of_a_later_release_is_refused() {
 }
 
 #[test]
+fn a_file_of_the_first_release_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = SqliteCheckpoints::open(&path).unwrap();
+    let generation = store.take("a", BUSY).unwrap().generation;
+    store.commit(generation, 1, b"one").unwrap();
+    store.connection.execute_batch("ALTER TABLE committed DROP COLUMN folded").unwrap();
+    store.connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(store);
+    let mut store = SqliteCheckpoints::open(&path).unwrap();
+    assert_eq!(store.committed().unwrap().unwrap().manifest, b"one");
+    assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
+    assert_eq!(store.commit(generation, 2, b"two").unwrap(), 1);
+    SqliteCheckpoints::open(&path).unwrap();
+}
+
+#[test]
 fn what_is_no_checkpoint_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");

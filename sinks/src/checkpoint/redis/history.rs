@@ -1,0 +1,62 @@
+//! The mark of folds, and whether the masters still have all that was folded.
+
+use super::{
+    RedisCheckpoints,
+    link::{Call, OnBreak, Place},
+    scripts::MARK,
+    server::{self, Histories},
+};
+use crate::checkpoint::CheckpointError;
+
+impl RedisCheckpoints {
+    /// Sets the mark, unless a master's history is another one than at the last mark.
+    pub(super) fn mark(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+        if self.link.is_cluster() {
+            self.mark_cluster(generation, n)
+        } else {
+            self.mark_server(generation, n)
+        }
+    }
+
+    fn mark_server(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+        let node = self.link.nodes()?.into_iter().next().unwrap_or_default();
+        let known = self.histories.get(&node).cloned().unwrap_or_default();
+        let (folded, history) = self.set_mark(generation, n, Some(&known))?;
+        self.histories.insert(node, history);
+        Ok(folded)
+    }
+
+    /// The mark lies on one of the masters, and says nothing of what is behind it on others; it is for people.
+    fn mark_cluster(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+        let mut histories = Histories::new();
+        for node in self.link.nodes()? {
+            let place = Place::Node(node.clone());
+            let replication = server::replication(&mut self.link, &place)?;
+            let wanted = replication.online.min(self.replicas);
+            if wanted > 0 {
+                let confirmed = self.link.one(self.wait(&place, wanted), OnBreak::Resend)?;
+                self.check_confirmed("what was folded", &confirmed, wanted)?;
+            }
+            histories.insert(node, replication.history);
+        }
+        let before = std::mem::replace(&mut self.histories, histories);
+        if before != self.histories {
+            return Ok(0);
+        }
+        self.set_mark(generation, n, None).map(|(folded, _)| folded)
+    }
+
+    /// Gives the mark, and the history of the server that has it.
+    fn set_mark(
+        &mut self,
+        generation: u64,
+        n: u64,
+        history: Option<&str>,
+    ) -> Result<(u64, String), CheckpointError> {
+        let key = self.keys.committed();
+        let answer =
+            self.confirmed(&key, || Call::script(&MARK, &key).arg(generation).arg(n).arg(history))?;
+        let (_, rest) = self.accept(&key, generation, answer)?;
+        Ok((self.value(&key, &rest, 0)?, self.value(&key, &rest, 1)?))
+    }
+}
