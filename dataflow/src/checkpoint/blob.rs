@@ -4,6 +4,8 @@ use operators::{model::trigger::Fired, ops::Part, state::Delta};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::pieces;
+
 /// `strateye`, kind, format version.
 const MAGIC: &[u8; 4] = b"stry";
 const FORMAT: u8 = 1;
@@ -13,7 +15,7 @@ const TRIGGERS: u8 = b't';
 /// A blob of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlobRef {
-    /// Its name in the store.
+    /// Its name in the store, that of its first piece.
     pub name: String,
     /// Hash of its bytes.
     pub digest: u64,
@@ -24,6 +26,11 @@ pub struct BlobRef {
 }
 
 impl BlobRef {
+    /// The names of its pieces in the store.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = String> {
+        pieces::names(&self.name, self.bytes)
+    }
+
     /// What a manifest says of a blob with these bytes.
     pub fn of(name: String, bytes: &[u8], triggers: bool) -> Self {
         BlobRef { name, digest: xxh3_64(bytes), bytes: bytes.len() as u64, triggers }

@@ -26,7 +26,7 @@ use super::{
     fail_point::reach,
     fold::{Folder, Told, Work},
     manifest::{Dropped, Listed, Manifest},
-    persist,
+    persist, pieces,
     publish::{Batch, Publisher},
 };
 use crate::{
@@ -254,7 +254,14 @@ struct Resumed {
     start: Start,
     remembered: Vec<Remembered>,
     manifest: Option<Manifest>,
-    crowds: BTreeSet<String>,
+    crowds: Crowds,
+}
+
+/// Crowds that are written: their names and how many bytes they have.
+type Crowds = BTreeMap<String, u64>;
+
+fn crowd_name(digest: &str) -> String {
+    format!("crowd:{digest}")
 }
 
 fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
@@ -263,7 +270,7 @@ fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
 
 /// Reads a blob that a manifest lists.
 pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<Vec<u8>, CheckpointError> {
-    match store.blob(&blob.name)? {
+    match pieces::read(store, &blob.name)? {
         Some(bytes) if blob.fits(&bytes) => Ok(bytes),
         Some(_) => Err(format(
             &blob.name,
@@ -288,10 +295,11 @@ impl Resumed {
         let rules = String::from_utf8_lossy(&rules);
         let crowds = &mut self.crowds;
         let mut crowd = |digest: &str| {
-            let name = format!("crowd:{digest}");
-            let bytes = store.blob(&name).map_err(|e| e.to_string())?;
-            crowds.insert(name);
-            Crowd::from_portable(&bytes.ok_or_else(|| format!("crowd {digest} is not there"))?)
+            let name = crowd_name(digest);
+            let bytes = pieces::read(store, &name).map_err(|e| e.to_string())?;
+            let bytes = bytes.ok_or_else(|| format!("crowd {digest} is not there"))?;
+            crowds.insert(name, bytes.len() as u64);
+            Crowd::from_portable(&bytes)
         };
         self.remembered =
             remembered::from_json(&rules, &mut crowd).map_err(|e| format(&manifest.rules.name, e))?;
@@ -313,15 +321,13 @@ impl Resumed {
 fn collect_garbage(
     connect: &Connect<'_>,
     manifest: Option<&Manifest>,
-    crowds: &BTreeSet<String>,
+    crowds: &Crowds,
 ) -> Result<Vec<String>, CheckpointError> {
     let Some(mut store) = connect()? else { return Ok(Vec::new()) };
-    let listed: BTreeSet<&str> = manifest
-        .iter()
-        .flat_map(|m| m.blobs.iter().map(|l| l.blob.name.as_str()).chain([m.rules.name.as_str()]))
-        .chain(crowds.iter().map(String::as_str))
-        .collect();
-    Ok(store.blobs()?.into_iter().filter(|name| !listed.contains(name.as_str())).collect())
+    let blobs = manifest.iter().flat_map(|m| m.blobs.iter().map(|l| &l.blob).chain([&m.rules]));
+    let crowds = crowds.iter().flat_map(|(name, bytes)| pieces::names(name, *bytes));
+    let listed: BTreeSet<String> = blobs.flat_map(BlobRef::pieces).chain(crowds).collect();
+    Ok(store.blobs()?.into_iter().filter(|name| !listed.contains(name)).collect())
 }
 
 struct Keeping {
@@ -340,8 +346,7 @@ struct Keeping {
     dropped: VecDeque<Dropped>,
     /// The rules last written, and their blob.
     rules: Option<(Arc<Vec<Remembered>>, BlobRef)>,
-    /// Crowds that are written.
-    crowds: BTreeSet<String>,
+    crowds: Crowds,
     folding: mpsc::Sender<Work>,
     folder: mpsc::Receiver<Told>,
     publisher: Option<Publisher>,
@@ -483,21 +488,25 @@ impl Keeping {
         let (json, crowds) = remembered::to_json(&rules);
         let store = &mut self.store;
         let needed: BTreeMap<String, Crowd> =
-            crowds.into_iter().map(|c| (format!("crowd:{}", c.digest()), c)).collect();
-        for (name, crowd) in needed.iter().filter(|(name, _)| !self.crowds.contains(*name)) {
-            let bytes = crowd.to_portable();
-            persist("a crowd", || store.put_blob(name, &bytes));
+            crowds.into_iter().map(|c| (crowd_name(&c.digest()), c)).collect();
+        let mut crowds = Crowds::new();
+        for (name, crowd) in needed {
+            let bytes = self.crowds.remove(&name).unwrap_or_else(|| {
+                let bytes = crowd.to_portable();
+                persist("a crowd", || pieces::put(&mut **store, &name, &bytes));
+                bytes.len() as u64
+            });
+            crowds.insert(name, bytes);
         }
         let name = format!("ckpt:{}:{n}:rules:0", self.generation);
         reach("rules:before");
-        persist("the rules", || store.put_blob(&name, json.as_bytes()));
+        persist("the rules", || pieces::put(&mut **store, &name, json.as_bytes()));
         reach("rules:after");
         let blob = BlobRef::of(name, json.as_bytes(), false);
         let former = self.rules.replace((rules, blob.clone()));
-        let mut unused: Vec<String> =
-            self.crowds.iter().filter(|name| !needed.contains_key(*name)).cloned().collect();
-        self.crowds = needed.into_keys().collect();
-        unused.extend(former.map(|(_, blob)| blob.name));
+        let rest = std::mem::replace(&mut self.crowds, crowds);
+        let crowds = rest.iter().flat_map(|(name, bytes)| pieces::names(name, *bytes));
+        let unused = former.iter().flat_map(|(_, blob)| blob.pieces()).chain(crowds).collect();
         (blob, unused)
     }
 
@@ -509,7 +518,7 @@ impl Keeping {
         while let Some(first) = self.listed.front()
             && first.n <= settled.min(published)
         {
-            gone.extend(self.listed.pop_front().map(|l| l.blob.name));
+            gone.extend(self.listed.pop_front().iter().flat_map(|l| l.blob.pieces()));
         }
         let first = self.listed.front().map_or(u64::MAX, |l| l.n);
         self.dropped.retain(|dropped| dropped.n > settled || dropped.n >= first);

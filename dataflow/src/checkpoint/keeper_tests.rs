@@ -1,7 +1,7 @@
 //! The keeper on a store in memory.
 
-use operators::{model::trigger::Fired, ops::Part, state::Delta};
-use sinks::checkpoint::MemoryCheckpoints;
+use operators::{model::trigger::Fired, ops::Part, rule::book::Published, state::Delta};
+use sinks::checkpoint::{MAX_BLOB, MemoryCheckpoints};
 
 use super::*;
 use crate::checkpoint::{Transactions, blob};
@@ -33,6 +33,10 @@ struct Scene {
     store: MemoryCheckpoints,
     calls: mpsc::Receiver<&'static str>,
     word: mpsc::Sender<()>,
+    /// In force from the next checkpoint on.
+    rules: Arc<Vec<Remembered>>,
+    /// What was in force at the start.
+    remembered: Vec<Remembered>,
 }
 
 impl Scene {
@@ -53,7 +57,15 @@ impl Scene {
         let mut watched = store.clone();
         let calls = watched.watch();
         let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || publisher);
-        Scene { keeper: opened.unwrap().unwrap().keeper, store, calls, word }
+        let Opened { keeper, remembered, .. } = opened.unwrap().unwrap();
+        Scene { keeper, store, calls, word, rules: Arc::default(), remembered }
+    }
+
+    /// The keeper ends, and another one takes up what it left.
+    fn next(self) -> Self {
+        drop(self.keeper);
+        assert!(self.calls.iter().any(|call| call == "release"));
+        Scene::on(self.store)
     }
 
     /// Hands over a checkpoint with triggers.
@@ -74,7 +86,7 @@ impl Scene {
             n,
             positions: Vec::new(),
             clocks: Vec::new(),
-            rules: Arc::default(),
+            rules: Arc::clone(&self.rules),
             dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
             corrections: None,
             blobs,
@@ -180,8 +192,7 @@ fn folds_that_the_store_loses_are_made_again() {
 
 #[test]
 fn state_that_no_rule_has_is_dropped_again_after_blobs_that_have_it() {
-    let store = MemoryCheckpoints::new();
-    let mut scene = Scene::on(store.clone());
+    let mut scene = Scene::on(MemoryCheckpoints::new());
     scene.commit(1, &[("old:a:1", "one"), ("r:a:1", "one")], &[]);
     scene.await_mark(1);
     scene.commit(2, &[("old:a:1", "two"), ("r:a:1", "two")], &["old:a:1"]);
@@ -191,9 +202,7 @@ fn state_that_no_rule_has_is_dropped_again_after_blobs_that_have_it() {
     scene.await_mark(3);
     assert_eq!(scene.manifest().blobs[0].n, 2, "the blob with the last of the old state is still listed");
     // The next keeper folds it again.
-    drop(scene.keeper);
-    assert!(scene.calls.iter().any(|call| call == "release"));
-    let mut next = Scene::on(store);
+    let mut next = scene.next();
     next.commit(4, &[], &[]);
     next.await_mark(4);
     assert_eq!(next.store.hashes().unwrap(), ["r:a:1"]);
@@ -201,4 +210,42 @@ fn state_that_no_rule_has_is_dropped_again_after_blobs_that_have_it() {
     next.await_mark(5);
     next.commit(6, &[], &[]);
     assert_eq!(next.manifest().dropped, [], "it goes with the blobs");
+}
+
+#[test]
+fn rules_and_crowds_that_are_larger_than_a_piece_come_back() {
+    // Over 8 MiB each, the crowd as a bitmap.
+    let crowd = |step: usize| {
+        let crowd = Crowd::new((0..80_000_000).step_by(step).collect());
+        assert!(crowd.to_portable().len() > MAX_BLOB);
+        crowd
+    };
+    let first =
+        Published::first(r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#, 1, 0, BTreeMap::new());
+    let rule = |crowd: Crowd, word: &str| Remembered {
+        published: Published { crowd: Some(crowd), ..first.clone().unwrap() },
+        document: word.repeat(9 << 20),
+        in_force: true,
+        quarantined: None,
+        broken: None,
+        pauses: 0,
+    };
+    let mut scene = Scene::on(MemoryCheckpoints::new());
+    scene.rules = Arc::new(vec![rule(crowd(15), "a")]);
+    scene.commit(1, &[], &[]);
+    let mut of_first = scene.store.blobs().unwrap();
+    of_first.retain(|name| name.contains(":rules:") || name.starts_with("crowd:"));
+    assert_eq!(of_first.len(), 4, "{of_first:?}");
+    let later = crowd(14);
+    scene.rules = Arc::new(vec![rule(later.clone(), "b")]);
+    scene.commit(2, &[], &[]);
+    let rules = Arc::clone(&scene.rules);
+    let mut next = scene.next();
+    assert!(next.remembered == *rules);
+    next.rules = rules;
+    next.commit(3, &[], &[]);
+    let blobs = next.store.blobs().unwrap();
+    let name = crowd_name(&later.digest());
+    assert!(blobs.contains(&name) && blobs.contains(&format!("{name}:1")), "{blobs:?}");
+    assert!(!blobs.iter().any(|name| of_first.contains(name)), "{blobs:?}");
 }

@@ -25,6 +25,7 @@
 //!   histories that they had then; if one has another, all that is listed is folded again.
 //! - Texts are absolute: folding or restoring a blob twice, or over later state that it precedes in the list, ends the same, as all
 //!   later blobs are listed behind it.
+//! - What is larger than a store takes in one blob lies there in pieces.
 //! - State is named by rule, condition and beginning; names that no rule has are not read, and dropped behind the commit after
 //!   which no rule had them, and again as long as blobs are listed that may have them.
 //! - Whoever lost the ownership writes nothing that counts: blobs carry the generation in their name, commits and folds are
@@ -45,6 +46,7 @@ pub mod inspect;
 mod keeper;
 pub mod loader;
 mod manifest;
+mod pieces;
 mod publish;
 pub mod restore;
 mod state;

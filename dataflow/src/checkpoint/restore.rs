@@ -23,7 +23,7 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::{State, blob, fail, fail_point::reach, persist};
+use super::{State, blob, fail, fail_point::reach, persist, pieces};
 use crate::threads;
 
 /// States handed on at once.
@@ -154,7 +154,7 @@ fn share_of(
     }
     for (i, name) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
         let unusable = |reason: String| CheckpointError::Format { place: name.clone(), reason };
-        let bytes = store.blob(name)?.ok_or_else(|| {
+        let bytes = pieces::read(store, name)?.ok_or_else(|| {
             unusable("the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew".into())
         })?;
         let delta = blob::state(&bytes).map_err(unusable)?;

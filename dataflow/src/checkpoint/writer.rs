@@ -27,7 +27,7 @@ use timely::{
 use super::{
     blob::{BlobRef, encode},
     fail_point::reach,
-    persist,
+    persist, pieces,
 };
 use crate::{run::report::Report, threads};
 
@@ -82,7 +82,7 @@ fn write(
         let generation = shared.generation.load(Ordering::SeqCst);
         let name = format!("ckpt:{generation}:{n}:{worker}:{}", blobs.len());
         reach("blob:before");
-        persist("a checkpoint", || store.put_blob(&name, &bytes));
+        persist("a checkpoint", || pieces::put(&mut *store, &name, &bytes));
         reach("blob:after");
         blobs.push(BlobRef::of(name, &bytes, matches!(part, Part::Triggers(_))));
     }
@@ -138,4 +138,49 @@ pub fn reports<'s>(
         }
     });
     reports
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use operators::model::trigger::Fired;
+    use sinks::checkpoint::{MAX_BLOB, MemoryCheckpoints};
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+    use crate::checkpoint::{blob, keeper::listed};
+
+    #[test]
+    fn more_triggers_than_fit_in_one_piece_come_back() {
+        // Lines that can't be compressed.
+        let line = |n: u64| (n << 10..(n + 1) << 10).map(|i| format!("{:016x}", xxh3_64(&i.to_le_bytes())));
+        let fired = |n: u64| Fired {
+            trigger_id: n.to_string(),
+            rule_id: "r".into(),
+            name: String::new(),
+            key: "1".into(),
+            channel: None,
+            held_out: false,
+            seen: 0,
+            line: line(n).collect(),
+        };
+        let held: Vec<Fired> = (0..600).map(fired).collect();
+        let mut store = MemoryCheckpoints::new();
+        let (writer, written) = start(Box::new(store.clone()), 0, true);
+        writer.save(1, Part::Triggers(held.clone()));
+        writer.save(1, Part::End);
+        let until = Instant::now() + Duration::from_secs(60);
+        let done = loop {
+            if let Some(done) = written.shared.done.lock().unwrap().pop() {
+                break done;
+            }
+            assert!(Instant::now() < until);
+            std::thread::yield_now();
+        };
+        let (1, [blob]) = (done.0, &done.1[..]) else { panic!("{done:?}") };
+        assert!(blob.bytes > MAX_BLOB as u64, "{}", blob.bytes);
+        assert!(blob::triggers(&listed(&mut store, blob).unwrap()).unwrap() == held);
+        assert_eq!(store.blobs().unwrap(), blob.pieces().collect::<Vec<_>>());
+    }
 }
