@@ -62,16 +62,14 @@ pub(super) struct Folder {
 impl Folder {
     /// Starts the thread.
     pub(super) fn start(
-        store: Option<Box<dyn CheckpointStore>>,
+        store: Box<dyn CheckpointStore>,
         generation: u64,
     ) -> (mpsc::Sender<Work>, mpsc::Receiver<Told>) {
         // Bounded by the keeper, which commits nothing while too much is unfolded.
         let (to, work) = mpsc::channel();
         let (told, from) = mpsc::channel();
-        if let Some(store) = store {
-            let mut folder = Folder { store, generation, through: 0 };
-            threads::spawn("state:fold", move || folder.run(&work, &told));
-        }
+        let mut folder = Folder { store, generation, through: 0 };
+        threads::spawn("state:fold", move || folder.run(&work, &told));
         (to, from)
     }
 

@@ -125,7 +125,7 @@ impl Inspector {
     /// # Errors
     /// If there is none, or the store can't be read.
     pub fn open(state: &State) -> Result<Self, InspectError> {
-        let mut store = state.open()?.ok_or(InspectError::NotKept)?;
+        let mut store = state.open_now()?.ok_or(InspectError::NotKept)?;
         let (checkpoint, manifest, rules) = last_commit(&mut *store)?;
         Ok(Inspector { store, checkpoint, manifest, rules })
     }

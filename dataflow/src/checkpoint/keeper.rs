@@ -22,9 +22,10 @@ use operators::{
 use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
 
 use super::{
-    BlobRef, LEASE, RETRY, State, fail,
+    BlobRef, LEASE, PATIENCE, RETRY, State, fail,
     fail_point::reach,
     fold::{Folder, Told, Work},
+    insist,
     manifest::{Dropped, Listed, Manifest},
     persist, pieces,
     publish::{Batch, Publisher},
@@ -166,8 +167,8 @@ pub struct Opened {
     pub remembered: Vec<Remembered>,
 }
 
-/// Becomes the owner of the checkpoints and reads from where to go on. If another engine's lease lives, waits for it to end once. Only
-/// an owner opens its `publisher`: that locks out whoever published before.
+/// Becomes the owner of the checkpoints and reads from where to go on. If another engine's lease lives, waits for it to end once; waits
+/// a while for a store that is away. Only an owner opens its `publisher`: that locks out whoever published before.
 ///
 /// # Errors
 /// If the store can't be used, another engine goes on owning it, or what it holds can't be understood.
@@ -176,7 +177,7 @@ pub fn open(
     owner: &str,
     publisher: impl FnOnce() -> Option<Publisher>,
 ) -> Result<Option<Opened>, CheckpointError> {
-    open_on(&|| state.open(), owner, publisher)
+    open_on(&|| state.open_now(), owner, publisher)
 }
 
 /// Opens a connection to a store; `None` if there is no store.
@@ -187,27 +188,15 @@ fn open_on(
     owner: &str,
     publisher: impl FnOnce() -> Option<Publisher>,
 ) -> Result<Option<Opened>, CheckpointError> {
-    let Some(mut store) = connect()? else { return Ok(None) };
-    let until = Instant::now() + LEASE + RETRY;
-    let taken = loop {
-        match store.take(owner, LEASE) {
-            Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
-                tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
-                // A lease runs out, or is given up, without a word.
-                thread::sleep(Duration::from_millis(for_ms).min(RETRY));
-            }
-            taken => break taken?,
-        }
+    let Some(owned) = insist("taking up the checkpoints", PATIENCE, || Owned::take(connect, owner))? else {
+        return Ok(None);
     };
     let publisher = publisher();
-    let (folding, folder) = Folder::start(connect()?, taken.generation);
-    let mut resumed = Resumed::default();
-    if let Some(committed) = &taken.committed {
-        resumed.read(&mut *store, &committed.manifest, committed.n)?;
-    }
-    resumed.start.generation = taken.generation;
+    let Owned { store, to_fold, generation, resumed, garbage } = owned;
+    let (folding, folder) = Folder::start(to_fold, generation);
+    let Resumed { start, remembered, manifest, crowds } = resumed;
     let gauge = Arc::new(Mutex::new(KeeperGauge {
-        committed: resumed.start.checkpoint.unwrap_or(0),
+        committed: start.checkpoint.unwrap_or(0),
         opened: Some(Instant::now()),
         published: publisher.as_ref().map(Publisher::published),
         ..KeeperGauge::default()
@@ -215,14 +204,13 @@ fn open_on(
     let (snapshots, snapshots_from) = mpsc::sync_channel(1);
     let (done_to, done) = mpsc::channel();
     let (corrections_to, corrections) = mpsc::sync_channel(4);
-    let Resumed { start, remembered, manifest, crowds } = resumed;
     let corrected = manifest.as_ref().and_then(|m| m.corrections.clone());
     let first = start.checkpoint.max(publisher.as_ref().map(Publisher::highest)).unwrap_or(0) + 1;
     let mut keeping = Keeping {
         store,
-        generation: taken.generation,
+        generation,
         last: start.checkpoint,
-        unlisted: collect_garbage(connect, manifest.as_ref(), &crowds)?,
+        unlisted: garbage,
         listed: VecDeque::new(),
         handed: 0,
         folds: VecDeque::new(),
@@ -246,6 +234,41 @@ fn open_on(
         start,
         remembered,
     }))
+}
+
+/// A store that is ours, and what was found in it.
+struct Owned {
+    store: Box<dyn CheckpointStore>,
+    /// A connection of its own for the folder.
+    to_fold: Box<dyn CheckpointStore>,
+    generation: u64,
+    resumed: Resumed,
+    garbage: Vec<String>,
+}
+
+impl Owned {
+    /// Takes the ownership, and reads the last commit.
+    fn take(connect: &Connect<'_>, owner: &str) -> Result<Option<Self>, CheckpointError> {
+        let (Some(mut store), Some(to_fold)) = (connect()?, connect()?) else { return Ok(None) };
+        let until = Instant::now() + LEASE + RETRY;
+        let taken = loop {
+            match store.take(owner, LEASE) {
+                Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
+                    tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
+                    // A lease runs out, or is given up, without a word.
+                    thread::sleep(Duration::from_millis(for_ms).min(RETRY));
+                }
+                taken => break taken?,
+            }
+        };
+        let mut resumed = Resumed::default();
+        if let Some(committed) = &taken.committed {
+            resumed.read(&mut *store, &committed.manifest, committed.n)?;
+        }
+        resumed.start.generation = taken.generation;
+        let garbage = garbage(&mut *store, resumed.manifest.as_ref(), &resumed.crowds)?;
+        Ok(Some(Owned { store, to_fold, generation: taken.generation, resumed, garbage }))
+    }
 }
 
 /// What was found at the start.
@@ -294,15 +317,20 @@ impl Resumed {
         let rules = listed(store, &manifest.rules)?;
         let rules = String::from_utf8_lossy(&rules);
         let crowds = &mut self.crowds;
+        let mut unread = None;
         let mut crowd = |digest: &str| {
             let name = crowd_name(digest);
-            let bytes = pieces::read(store, &name).map_err(|e| e.to_string())?;
+            let bytes = pieces::read(store, &name).map_err(|e| {
+                let text = e.to_string();
+                unread = Some(e);
+                text
+            })?;
             let bytes = bytes.ok_or_else(|| format!("crowd {digest} is not there"))?;
             crowds.insert(name, bytes.len() as u64);
             Crowd::from_portable(&bytes)
         };
-        self.remembered =
-            remembered::from_json(&rules, &mut crowd).map_err(|e| format(&manifest.rules.name, e))?;
+        self.remembered = remembered::from_json(&rules, &mut crowd)
+            .map_err(|e| unread.unwrap_or_else(|| format(&manifest.rules.name, e)))?;
         let in_force = self.remembered.iter().filter(|r| r.in_force);
         self.start = Start {
             generation: 0,
@@ -318,12 +346,11 @@ impl Resumed {
 }
 
 /// Blobs that no manifest lists: of checkpoints that were never committed.
-fn collect_garbage(
-    connect: &Connect<'_>,
+fn garbage(
+    store: &mut dyn CheckpointStore,
     manifest: Option<&Manifest>,
     crowds: &Crowds,
 ) -> Result<Vec<String>, CheckpointError> {
-    let Some(mut store) = connect()? else { return Ok(Vec::new()) };
     let blobs = manifest.iter().flat_map(|m| m.blobs.iter().map(|l| &l.blob).chain([&m.rules]));
     let crowds = crowds.iter().flat_map(|(name, bytes)| pieces::names(name, *bytes));
     let listed: BTreeSet<String> = blobs.flat_map(BlobRef::pieces).chain(crowds).collect();

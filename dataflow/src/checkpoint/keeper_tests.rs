@@ -1,7 +1,7 @@
 //! The keeper on a store in memory.
 
 use operators::{model::trigger::Fired, ops::Part, rule::book::Published, state::Delta};
-use sinks::checkpoint::{MAX_BLOB, MemoryCheckpoints};
+use sinks::checkpoint::{Fault, MAX_BLOB, MemoryCheckpoints};
 
 use super::*;
 use crate::checkpoint::{Transactions, blob};
@@ -248,4 +248,39 @@ fn rules_and_crowds_that_are_larger_than_a_piece_come_back() {
     let name = crowd_name(&later.digest());
     assert!(blobs.contains(&name) && blobs.contains(&format!("{name}:1")), "{blobs:?}");
     assert!(!blobs.iter().any(|name| of_first.contains(name)), "{blobs:?}");
+}
+
+#[test]
+fn a_store_that_is_away_at_the_start_is_waited_for() {
+    let mut scene = Scene::on(MemoryCheckpoints::new());
+    scene.commit(1, &[("r:a:1", "one")], &[]);
+    let store = scene.next().store;
+    // Away when it is opened, and when the ownership is taken.
+    let tries = std::cell::Cell::new(0);
+    let connect = || -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
+        tries.set(tries.get() + 1);
+        let mut store = store.clone();
+        match tries.get() {
+            1 => return Err(CheckpointError::Unavailable("away".to_owned())),
+            2 => store.fail(1, Fault::Before),
+            _ => {}
+        }
+        Ok(Some(Box::new(store)))
+    };
+    let opened = open_on(&connect, "a", || None).unwrap().unwrap();
+    assert_eq!((opened.start.checkpoint, tries.get()), (Some(1), 5));
+}
+
+#[test]
+fn patience_ends_and_what_is_wrong_for_good_is_not_waited_for() {
+    let tries = std::cell::Cell::new(0);
+    let attempt = |error: CheckpointError| {
+        tries.set(tries.get() + 1);
+        Err::<(), _>(error)
+    };
+    let away = || CheckpointError::Unavailable("away".to_owned());
+    assert!(insist("a test", Duration::ZERO, || attempt(away())).is_err_and(|e| e.is_transient()));
+    let wrong = || format("the manifest", "wrong");
+    assert!(insist("a test", Duration::MAX, || attempt(wrong())).is_err_and(|e| !e.is_transient()));
+    assert_eq!(tries.get(), 2);
 }

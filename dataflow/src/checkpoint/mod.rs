@@ -52,7 +52,7 @@ pub mod restore;
 mod state;
 pub mod writer;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use blob::BlobRef;
 pub use keeper::{Done, Keeper, KeeperGauge, Opened, Snapshot, open};
@@ -62,6 +62,9 @@ pub use state::State;
 
 /// How long an owner may be silent before another engine takes over.
 const LEASE: Duration = Duration::from_secs(10);
+/// How long a process that begins waits for a store that is away. The others of its cluster wait for it a little longer, and the
+/// supervisor allows more restarts a minute than that makes, unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries of something that fails for the moment.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -78,24 +81,33 @@ fn fail(error: &CheckpointError) -> ! {
 }
 
 /// Does something until it succeeds, as long as it fails only for the moment.
-fn persist<T>(what: &str, mut attempt: impl FnMut() -> Result<T, CheckpointError>) -> T {
-    let mut said = false;
+fn persist<T>(what: &str, attempt: impl FnMut() -> Result<T, CheckpointError>) -> T {
+    insist(what, Duration::MAX, attempt).unwrap_or_else(|error| fail(&error))
+}
+
+/// Does something until it succeeds, as long as it fails only for the moment; so long after the beginning it is given up.
+fn insist<T>(
+    what: &str,
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<T, CheckpointError>,
+) -> Result<T, CheckpointError> {
+    let (begun, mut said) = (Instant::now(), false);
     loop {
         match attempt() {
             Ok(done) => {
                 if said {
                     tracing::info!("{what}: the checkpoint store is back");
                 }
-                return done;
+                return Ok(done);
             }
-            Err(error) if error.is_transient() => {
+            Err(error) if error.is_transient() && begun.elapsed() < patience => {
                 if !std::mem::replace(&mut said, true) {
                     tracing::warn!(%error, "{what} waits for the checkpoint store");
                 }
                 // A store that is away tells nobody when it is back.
                 std::thread::sleep(RETRY);
             }
-            Err(error) => fail(&error),
+            Err(error) => return Err(error),
         }
     }
 }

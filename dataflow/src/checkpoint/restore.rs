@@ -100,7 +100,7 @@ fn read(
     threads::spawn("state:restore", move || {
         let names = StateNames::of(&book);
         let mut out = Out { to, wake, names, book, batch: Vec::new() };
-        let store = persist("restoring", || state.open());
+        let store = persist("restoring", || state.open_now());
         if let Some(mut store) = store
             && let Err(error) = share_of(&mut *store, share, &start, &mut out)
         {

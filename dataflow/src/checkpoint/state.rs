@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig, SqliteCheckpoints};
 
+use super::{PATIENCE, insist};
+
 /// Where state is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,11 +39,19 @@ impl State {
         }
     }
 
-    /// Opens the store; `None` if there is none.
+    /// Opens the store; `None` if there is none. Waits a while for one that is away.
     ///
     /// # Errors
     /// If it can't be opened.
     pub fn open(&self) -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
+        insist("opening the state", PATIENCE, || self.open_now())
+    }
+
+    /// Opens the store; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it can't be opened now.
+    pub fn open_now(&self) -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
         Ok(match self {
             State::None | State::Run => None,
             State::Sqlite(path) => Some(Box::new(SqliteCheckpoints::open(path)?)),
