@@ -167,6 +167,7 @@ fn a_topic_that_is_not_there_fails_the_sink_with_the_remedy() {
     let sink = KafkaSink::start(&config).unwrap();
     assert_eq!(sink.send(outgoing(1)).unwrap(), Sent::Accepted(1));
     let error = sink.flush(LONG).unwrap_err().to_string();
+    assert_eq!(sink.check().unwrap_err().to_string(), error);
     assert!(error.contains("nowhere") && error.contains("create it"), "{error}");
     assert!(matches!(sink.send(outgoing(2)), Err(KafkaSinkError::Refused { .. })));
     assert_eq!((sink.accepted(), sink.settled(), sink.stats().failed), (1, 0, 1));
@@ -191,6 +192,48 @@ fn a_trigger_that_is_too_large_comes_back_and_the_sink_goes_on() {
     transactions.publish(1, &[outgoing(3)]).unwrap();
     assert_eq!(transactions.last_published().unwrap(), Some(1));
     assert_exactly(&consumed(&BROKER, "large-committed"), &[outgoing(3)]);
+}
+
+#[test]
+fn what_a_topic_takes_in_no_batch_is_left_out_and_its_company_arrives() {
+    let broker = Kafka::start_with(&["message.max.bytes=4000"]);
+    let large = Outgoing { line: "x".repeat(6000), ..outgoing(7) };
+    let (others, mut all) = (outgoings(100..600), outgoings(100..600));
+    all.insert(20, large.clone());
+    all.insert(400, large.clone());
+
+    broker.topic("limited", 2);
+    let mut config = config(&broker, "limited");
+    // So that all of a partition are one batch at first, and too large together.
+    config.options.insert("linger.ms".to_owned(), "500".to_owned());
+    let sink = KafkaSink::start(&config).unwrap();
+    send_all(&sink, &all);
+    assert!(sink.flush(LONG).unwrap());
+    let stats = sink.stats();
+    assert_eq!((sink.settled(), stats.delivered, stats.queued, stats.failed), (502, 500, 0, 2));
+    sink.check().unwrap();
+    // Records that went alone may be behind others of their key.
+    let ids = |all: &[Outgoing]| all.iter().map(|outgoing| outgoing.id.clone()).collect::<BTreeSet<_>>();
+    let found = consumed(&broker, "limited");
+    assert_eq!((found.len(), ids(&found)), (500, ids(&others)));
+
+    broker.topic("limited-committed", 2);
+    let limited = KafkaSinkConfig { topic: "limited-committed".to_owned(), ..config };
+    let mut transactions = KafkaTransactions::open(&limited, "limited").unwrap();
+    for left in [2, 1] {
+        let error = transactions.publish(1, &all).unwrap_err();
+        assert!(
+            matches!(&error, KafkaSinkError::TooLarge { outgoing } if **outgoing == large),
+            "{left}: {error}"
+        );
+        let at = all.iter().position(|outgoing| *outgoing == large).unwrap();
+        all.remove(at);
+    }
+    assert_eq!(transactions.last_published().unwrap(), None);
+    transactions.publish(1, &all).unwrap();
+    assert_eq!(transactions.last_published().unwrap(), Some(1));
+    transactions.publish(2, &outgoings(600..1100)).unwrap();
+    assert_exactly(&consumed(&broker, "limited-committed"), &outgoings(100..1100));
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl SinkGauge {
 }
 
 /// A sink that fails ends the process; the supervisor decides what follows.
-fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
+pub(super) fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| fail(&error.into()))
 }
 

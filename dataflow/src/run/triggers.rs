@@ -4,6 +4,7 @@
 //! called would act.
 //!
 //! A trigger that is too large for its topic is left out and told in the log: it would be as large whenever it was sent again.
+//! Triggers that wait for their checkpoint are left out with it if they are as large as one that the topic did not take.
 
 use std::cell::{Cell, RefCell};
 
@@ -15,7 +16,7 @@ use sinks::{
     webhook::{WebhookConfig, WebhookError, WebhookSink, WebhookStats},
 };
 
-use super::{figures::SinkFigures, taking::Delivery};
+use super::{figures::SinkFigures, sink::written, taking::Delivery};
 use crate::checkpoint::Transactions;
 
 /// A sink, and what it is for.
@@ -154,8 +155,20 @@ impl TriggerSinks {
         Ok(all)
     }
 
-    /// What the sinks show of themselves. What waits for checkpoints is counted with those.
+    /// Whether all sinks go on; they may fail after they were handed a trigger.
+    ///
+    /// # Errors
+    /// If one has failed for good.
+    pub fn check(&self) -> Result<(), TriggerError> {
+        self.0.iter().try_for_each(|(_, open)| match open {
+            Open::Kafka(kafka, _) => Ok(kafka.check()?),
+            Open::Lines(..) | Open::Webhook(_) | Open::Committed => Ok(()),
+        })
+    }
+
+    /// What the sinks show of themselves. What waits for checkpoints is counted with those. Ends the process if one has failed.
     pub fn figures(&self) -> Vec<SinkFigures> {
+        written(self.check());
         let figures = |(i, (_, open)): (usize, &(Destination, Open))| {
             let (kind, figures) = match open {
                 Open::Lines(_, written) => {
@@ -188,7 +201,9 @@ impl Delivery for TriggerSinks {
         self.0.iter().map(accepted).collect()
     }
 
+    /// Ends the process if a sink has failed: what it was handed would never be settled.
     fn has_settled(&self, handed: &[u64]) -> bool {
+        written(self.check());
         self.0.iter().zip(handed).all(|((_, open), handed)| match open {
             Open::Kafka(kafka, _) => kafka.settled() >= *handed,
             Open::Webhook(webhook) => webhook.settled() >= *handed,
@@ -263,5 +278,51 @@ impl Transactions for CommittedTopics {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
+    use super::*;
+
+    fn fired(id: u64) -> Fired {
+        Fired {
+            trigger_id: id.to_string(),
+            rule_id: "r".into(),
+            name: String::new(),
+            key: "1".into(),
+            channel: None,
+            held_out: false,
+            seen: 0,
+            line: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn a_topic_that_refuses_a_trigger_shows_before_the_next() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("triggers", 1, 1).unwrap();
+        let config = KafkaSinkConfig::new(cluster.bootstrap_servers(), "triggers");
+        let sinks = TriggerSinks::open(&[Destination::all(To::Kafka(config))]).unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        let wait = |what: &dyn Fn() -> bool| {
+            while !what() {
+                assert!(Instant::now() < until);
+                std::thread::yield_now();
+            }
+        };
+        sinks.send(&fired(1), 0).unwrap();
+        wait(&|| sinks.has_settled(&sinks.handed()));
+        let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+        sinks.send(&fired(2), 0).unwrap();
+        wait(&|| sinks.check().is_err_and(|error| error.to_string().contains("give this user WRITE on it")));
     }
 }

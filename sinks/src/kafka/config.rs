@@ -158,6 +158,13 @@ impl KafkaSinkConfig {
         client
     }
 
+    /// The client that sends every record by itself, as [`immediate`](Self::immediate) else.
+    pub(super) fn alone(&self) -> ClientConfig {
+        let mut client = self.immediate();
+        client.set("batch.num.messages", "1");
+        client
+    }
+
     /// The client that sends in transactions. Records time out with their transaction.
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut client = self.client();

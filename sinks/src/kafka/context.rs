@@ -1,16 +1,23 @@
 //! What librdkafka's threads tell: acknowledgements, errors, log lines.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientContext, config::RDKafkaLogLevel, error::KafkaError, message::DeliveryResult,
-    producer::ProducerContext, types::RDKafkaErrorCode,
+    ClientContext, Message,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    message::{BorrowedMessage, DeliveryResult, Headers},
+    producer::ProducerContext,
+    types::RDKafkaErrorCode,
 };
 
-use crate::progress::Progress;
+use crate::{outgoing::Outgoing, progress::Progress};
+
+/// How much of a key is shown in the log.
+const SHOWN: usize = 100;
 
 /// The state of an immediate producer.
 #[derive(Debug, Default)]
@@ -18,20 +25,39 @@ pub(super) struct State {
     pub(super) progress: Progress,
     pub(super) delivered: u64,
     pub(super) failed: u64,
+    /// Records that are settled because no broker would ever take them.
+    pub(super) left_out: u64,
+    /// Records that are sent again by themselves and not yet answered.
+    pub(super) alone: u64,
     /// The first record that was refused for good.
     pub(super) failure: Option<RDKafkaErrorCode>,
 }
 
-/// Counts acknowledgements by sequence number.
+/// The state, for all clients of one sink.
 #[derive(Default)]
-pub(super) struct Acknowledgements {
+pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-impl Acknowledgements {
+/// A record that was refused as too large, perhaps for its company.
+pub(super) struct Refused {
+    /// Its sequence number.
+    pub(super) number: u64,
+    pub(super) outgoing: Outgoing,
+}
+
+impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a record that was refused for good.
+    pub(super) fn fail(&self, code: RDKafkaErrorCode) {
+        let mut state = self.state();
+        state.failed += 1;
+        state.failure.get_or_insert(code);
+        self.changed.notify_all();
     }
 
     /// Whether `condition` came true in time.
@@ -51,6 +77,25 @@ impl Acknowledgements {
     }
 }
 
+/// Counts acknowledgements by sequence number.
+pub(super) struct Acknowledgements {
+    shared: Arc<Shared>,
+    /// Where records go that were refused as too large; none: they are left out.
+    alone: Option<mpsc::Sender<Refused>>,
+}
+
+impl Acknowledgements {
+    /// Of the client that sends records first.
+    pub(super) fn first(shared: &Arc<Shared>, alone: mpsc::Sender<Refused>) -> Self {
+        Acknowledgements { shared: Arc::clone(shared), alone: Some(alone) }
+    }
+
+    /// Of the one that sends them by themselves.
+    pub(super) fn last(shared: &Arc<Shared>) -> Self {
+        Acknowledgements { shared: Arc::clone(shared), alone: None }
+    }
+}
+
 impl ClientContext for Acknowledgements {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         log(level, facility, line);
@@ -66,29 +111,71 @@ impl ProducerContext for Acknowledgements {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sequence: usize) {
-        let mut state = self.state();
-        match failure(result) {
-            None => {
+        let number = sequence as u64;
+        let (code, is_last) = (failure(result), self.alone.is_none());
+        let mut state = self.shared.state();
+        match (code, result, &self.alone) {
+            (None, ..) => {
                 state.delivered += 1;
-                state.progress.settle(sequence as u64);
+                state.progress.settle(number);
             }
-            Some(code) => {
+            (Some(RDKafkaErrorCode::MessageSizeTooLarge), Err((_, message)), Some(alone)) => {
+                state.alone += 1;
+                // If nobody takes it, the sink ends.
+                let _ = alone.send(Refused { number, outgoing: outgoing(message) });
+            }
+            (Some(RDKafkaErrorCode::MessageSizeTooLarge), Err((_, message)), None) => {
+                state.left_out += 1;
+                state.progress.settle(number);
+                let Outgoing { id, key, line } = outgoing(message);
+                tracing::error!(
+                    topic = message.topic(),
+                    trigger = id,
+                    key = key.chars().take(SHOWN).collect::<String>(),
+                    bytes = line.len(),
+                    "a trigger is left out: the topic takes no record so large; raise its max.message.bytes, or make the rule's action smaller"
+                );
+            }
+            (Some(code), ..) => {
                 state.failed += 1;
                 state.failure.get_or_insert(code);
             }
         }
-        self.changed.notify_all();
+        if is_last {
+            state.alone = state.alone.saturating_sub(1);
+        }
+        self.shared.changed.notify_all();
     }
 }
 
-/// Keeps why a record of the transaction failed.
+/// The trigger that a record was made of.
+fn outgoing(message: &BorrowedMessage<'_>) -> Outgoing {
+    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let headers = message.headers().filter(|headers| headers.count() > 0);
+    Outgoing {
+        id: text(headers.and_then(|headers| headers.get(0).value)),
+        key: text(message.key()),
+        line: text(message.payload()),
+    }
+}
+
+/// Why records of a transaction failed.
 #[derive(Default)]
-pub(super) struct Failures(Mutex<Option<RDKafkaErrorCode>>);
+pub(super) struct Failed {
+    /// The first failure.
+    pub(super) code: Option<RDKafkaErrorCode>,
+    /// Which were refused as too large, by their place in the batch.
+    pub(super) large: Vec<usize>,
+}
+
+/// Keeps why records of the transaction failed.
+#[derive(Default)]
+pub(super) struct Failures(Mutex<Failed>);
 
 impl Failures {
-    /// The first failure since the last call.
-    pub(super) fn take(&self) -> Option<RDKafkaErrorCode> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The failures since the last call.
+    pub(super) fn take(&self) -> Failed {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -103,11 +190,15 @@ impl ClientContext for Failures {
 }
 
 impl ProducerContext for Failures {
-    type DeliveryOpaque = ();
+    /// The place in the batch.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Some(code) = failure(result) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(code);
+    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
+        let Some(code) = failure(result) else { return };
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.code.get_or_insert(code);
+        if code == RDKafkaErrorCode::MessageSizeTooLarge {
+            failed.large.push(place);
         }
     }
 }

@@ -20,10 +20,10 @@ pub enum KafkaSinkError {
     /// The client can't be made.
     #[error("kafka sink: the client can't be made: {0}; look at brokers and options")]
     Client(String),
-    /// A trigger is larger than a record may be; it was not sent, here it is again.
+    /// A trigger is larger than a record may be, for this client or for the topic; it was not sent, here it is again.
     #[error(
         "kafka sink: trigger {} has {} bytes, more than a record may have; make the rule's action smaller, or raise \
-         message.max.bytes in options and on the brokers",
+         message.max.bytes in options and on the brokers, and the topic's max.message.bytes",
         outgoing.id,
         outgoing.line.len()
     )]

@@ -8,6 +8,7 @@
 //! | `immediate` | [`KafkaSink`] | at least once: leaves at once; what is above [`KafkaSink::settled`] at a crash is sent again by the caller |
 //! | `committed` | [`KafkaTransactions`] | exactly once for consumers with `isolation.level=read_committed`: triggers wait for their checkpoint and leave in one transaction with its number |
 
+mod alone;
 mod attempt;
 mod config;
 mod context;

@@ -1,11 +1,17 @@
 //! Triggers that leave at once: an idempotent producer.
 //!
 //! **Invariants**: a record is never given up while the brokers are away; no record is written twice by one sink, and those
-//! of one key stay in order; a number is settled only once all replicas in sync have the record. **Limit**: a record that
-//! the brokers refuse for good (no topic, no rights, too large) fails the sink: `settled` stays below it and every later
-//! `send` says why.
+//! of one key stay in order; a number is settled only once all replicas in sync have the record, or if it is left out: one
+//! that the brokers refuse as too large by itself is told in the log and counted as failed. **Limits**: a record that the
+//! brokers refuse for good otherwise (no topic, no rights) fails the sink: `settled` stays below it, and [`KafkaSink::check`]
+//! and every later `send` say why. What was refused in one batch with a record that is too large is sent again, by itself and
+//! behind later ones. So is every record of a batch that is above the topic's `max.message.bytes` as a whole: set
+//! `batch.size` in `options` no higher than that.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use rdkafka::{
     error::KafkaError,
@@ -14,8 +20,9 @@ use rdkafka::{
 };
 
 use super::{
+    alone,
     config::{KafkaSinkConfig, client_error},
-    context::{Acknowledgements, State},
+    context::{Acknowledgements, Shared, State},
     error::{KafkaSinkError, permanent},
     record,
 };
@@ -28,13 +35,14 @@ pub struct KafkaStats {
     pub queued: u64,
     /// Triggers acknowledged.
     pub delivered: u64,
-    /// Triggers refused for good.
+    /// Triggers refused for good, those that are left out included.
     pub failed: u64,
 }
 
 /// Produces triggers. Dropping it leaves unsettled what is still queued; [`KafkaSink::flush`] first.
 pub struct KafkaSink {
     producer: ThreadedProducer<Acknowledgements>,
+    shared: Arc<Shared>,
     topic: String,
     queue: u64,
 }
@@ -46,12 +54,13 @@ impl KafkaSink {
     /// If a field or an option can't be used.
     pub fn start(config: &KafkaSinkConfig) -> Result<Self, KafkaSinkError> {
         config.validate()?;
-        let producer = config.immediate().create_with_context(Acknowledgements::default());
-        Ok(KafkaSink {
-            producer: producer.map_err(client_error)?,
-            topic: config.topic.clone(),
-            queue: u64::from(config.queue),
-        })
+        let shared = Arc::default();
+        let (refused, from) = mpsc::channel();
+        let acknowledgements = Acknowledgements::first(&shared, refused);
+        let producer = config.immediate().create_with_context(acknowledgements);
+        let producer = producer.map_err(client_error)?;
+        alone::start(config, &shared, from)?;
+        Ok(KafkaSink { producer, shared, topic: config.topic.clone(), queue: u64::from(config.queue) })
     }
 
     /// Queues a trigger; never waits. A full queue hands it back: the caller holds its input back and sends it again,
@@ -61,8 +70,11 @@ impl KafkaSink {
     /// If this trigger is too large (the sink goes on), or if an earlier one was refused for good (it does not).
     pub fn send(&self, outgoing: Outgoing) -> Result<Sent, KafkaSinkError> {
         // Held over the call, so that numbers are given in the order of the queue.
-        let mut state = self.producer.context().state();
-        self.check(&state)?;
+        let mut state = self.shared.state();
+        self.look(&state)?;
+        if state.alone >= self.queue {
+            return Ok(Sent::Full(outgoing));
+        }
         let number = state.progress.accepted() + 1;
         let failed = match self.producer.send(record(&self.topic, &outgoing, number as usize)) {
             Ok(()) => return Ok(Sent::Accepted(state.progress.accept())),
@@ -81,8 +93,8 @@ impl KafkaSink {
     /// Waits until a full queue has become shorter, or the sink has failed; `false` if it takes longer than `longest`.
     #[must_use]
     pub fn wait_room(&self, longest: Duration) -> bool {
-        let settled = self.producer.context().state().delivered;
-        self.producer.context().wait_for(longest, |state| {
+        let settled = self.shared.state().delivered;
+        self.shared.wait_for(longest, |state| {
             let open = state.progress.open();
             state.delivered != settled || open == 0 || open < self.queue / 2 || state.failure.is_some()
         })
@@ -91,13 +103,13 @@ impl KafkaSink {
     /// The last sequence number given, 0 before the first.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        self.producer.context().state().progress.accepted()
+        self.shared.state().progress.accepted()
     }
 
-    /// All triggers up to this sequence number are acknowledged: the offsets behind them may be committed.
+    /// All triggers up to this sequence number are acknowledged or left out: the offsets behind them may be committed.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        self.producer.context().state().progress.settled()
+        self.shared.state().progress.settled()
     }
 
     /// Waits until everything up to `sequence` is settled; `Ok(false)` if it takes longer than `longest`.
@@ -105,13 +117,13 @@ impl KafkaSink {
     /// # Errors
     /// If a trigger was refused for good.
     pub fn wait_settled(&self, sequence: u64, longest: Duration) -> Result<bool, KafkaSinkError> {
-        let context = self.producer.context();
-        context.wait_for(longest, |state| state.failure.is_some() || state.progress.settled() >= sequence);
-        let state = context.state();
-        if state.progress.settled() >= sequence {
+        let settled = |state: &State| state.progress.settled() >= sequence;
+        self.shared.wait_for(longest, |state| state.failure.is_some() || settled(state));
+        let state = self.shared.state();
+        if settled(&state) {
             return Ok(true);
         }
-        self.check(&state)?;
+        self.look(&state)?;
         Ok(false)
     }
 
@@ -126,13 +138,21 @@ impl KafkaSink {
     /// Figures since the start.
     #[must_use]
     pub fn stats(&self) -> KafkaStats {
-        let state = self.producer.context().state();
+        let state = self.shared.state();
         // A failed record stays open in the count of progress, as its number is never settled.
         let queued = state.progress.open().saturating_sub(state.failed);
-        KafkaStats { queued, delivered: state.delivered, failed: state.failed }
+        KafkaStats { queued, delivered: state.delivered, failed: state.failed + state.left_out }
     }
 
-    fn check(&self, state: &State) -> Result<(), KafkaSinkError> {
+    /// Whether the sink goes on.
+    ///
+    /// # Errors
+    /// If a trigger was refused for good.
+    pub fn check(&self) -> Result<(), KafkaSinkError> {
+        self.look(&self.shared.state())
+    }
+
+    fn look(&self, state: &State) -> Result<(), KafkaSinkError> {
         state.failure.map_or(Ok(()), |code| Err(self.refused(code)))
     }
 

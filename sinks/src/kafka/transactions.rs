@@ -9,7 +9,10 @@
 //!
 //! **Limits**: a batch has to be written within `transaction.timeout.ms` (5 minutes unless set). Brokers forget the stored
 //! number `offsets.retention.minutes` (7 days by default) after its last change, or with the topic: a process that comes back
-//! later than that publishes its last checkpoint's triggers again.
+//! later than that publishes the triggers of all checkpoints again whose blobs are still listed.
+//!
+//! **Records that are too large**: brokers judge records by the batches that they come in, and refuse one as a whole. The batch is then
+//! published again in smaller portions, until a record is refused by itself.
 
 use std::{
     sync::{Arc, mpsc},
@@ -49,6 +52,8 @@ pub struct KafkaTransactions {
     last: Option<u64>,
     /// No call has left a transaction in doubt.
     certain: bool,
+    /// How many bytes are sent together at most, if brokers refused more.
+    together: Option<usize>,
 }
 
 impl KafkaTransactions {
@@ -74,6 +79,7 @@ impl KafkaTransactions {
             patience: config.publish_timeout(),
             last: None,
             certain: true,
+            together: None,
         };
         let deadline = Deadline::new(transactions.patience);
         let opened = transactions.again(&deadline, "opening", |producer| producer.init_transactions(SLICE));
@@ -133,21 +139,26 @@ impl KafkaTransactions {
         self.check_number(number)?;
         let deadline = Deadline::new(self.patience);
         self.certain = false;
-        loop {
-            let failure = match self.transact(number, batch, &deadline) {
-                Ok(()) => break,
-                // A record's own failure says more than what the transaction makes of it.
-                Err(Failure::Abort { last, code }) => {
-                    Failure::Abort { last, code: self.producer.context().take().or(code) }
-                }
-                Err(failure) => failure,
-            };
+        while let Err(failure) = self.transact(number, batch, &deadline) {
             if !matches!(failure, Failure::Doubt(_)) {
                 self.abort(&deadline)?;
                 // From here nothing is in doubt: the transaction is gone.
                 self.certain = true;
             }
+            // A record's own failure says more than what the transaction makes of it.
+            let failed = self.producer.context().take();
+            let failure = match failure {
+                Failure::Abort { last, code } => Failure::Abort { last, code: failed.code.or(code) },
+                other => other,
+            };
             match failure {
+                Failure::Abort { last, code: Some(RDKafkaErrorCode::MessageSizeTooLarge) }
+                    if self.divide(batch, &failed.large)? =>
+                {
+                    let together = self.together;
+                    tracing::warn!(number, reason = last, together, "records go in smaller portions");
+                    self.certain = false;
+                }
                 Failure::Abort { last, code }
                     if code.and_then(permanent).is_none() && !deadline.is_over() =>
                 {
@@ -162,6 +173,23 @@ impl KafkaTransactions {
         self.certain = true;
         self.last = Some(number);
         Ok(())
+    }
+
+    /// Has less sent together than what was refused as too large; `false` if it can't be less.
+    ///
+    /// # Errors
+    /// If it was one record: the topic does not take it.
+    fn divide(&mut self, batch: &[Outgoing], refused: &[usize]) -> Result<bool, KafkaSinkError> {
+        let refused: Vec<&Outgoing> = refused.iter().filter_map(|place| batch.get(*place)).collect();
+        if let [outgoing] = refused[..] {
+            // The others are not too large because of this one.
+            self.together = None;
+            return Err(KafkaSinkError::TooLarge { outgoing: Box::new(outgoing.clone()) });
+        }
+        let bytes = refused.into_iter().map(Outgoing::bytes).sum::<usize>();
+        let before = self.together.unwrap_or(usize::MAX);
+        self.together = Some(before.min(bytes) / 2);
+        Ok(bytes > 0 && before > 0)
     }
 
     fn check_number(&self, number: u64) -> Result<(), KafkaSinkError> {
@@ -182,8 +210,14 @@ impl KafkaTransactions {
         // What is left of an aborted attempt.
         let _ = self.producer.context().take();
         self.again(deadline, "beginning", Producer::begin_transaction)?;
-        for outgoing in batch {
-            self.enqueue(outgoing, deadline)?;
+        let mut together = 0;
+        for (place, outgoing) in batch.iter().enumerate() {
+            if self.together.is_some_and(|most| together > 0 && together + outgoing.bytes() > most) {
+                self.again(deadline, "sending", |producer| producer.flush(SLICE))?;
+                together = 0;
+            }
+            self.enqueue(place, outgoing, deadline)?;
+            together += outgoing.bytes();
         }
         self.record_number(number, deadline)?;
         match self.again(deadline, "committing", |producer| producer.commit_transaction(SLICE)) {
@@ -225,9 +259,9 @@ impl KafkaTransactions {
     }
 
     /// Queues one trigger, waiting for room.
-    fn enqueue(&self, outgoing: &Outgoing, deadline: &Deadline) -> Result<(), Failure> {
+    fn enqueue(&self, place: usize, outgoing: &Outgoing, deadline: &Deadline) -> Result<(), Failure> {
         loop {
-            let Err((error, _)) = self.producer.send(record(&self.topic, outgoing, ())) else {
+            let Err((error, _)) = self.producer.send(record(&self.topic, outgoing, place)) else {
                 return Ok(());
             };
             match error.rdkafka_error_code() {
