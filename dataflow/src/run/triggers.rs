@@ -6,7 +6,10 @@
 //! A trigger that is too large for its topic is left out and told in the log: it would be as large whenever it was sent again.
 //! Triggers that wait for their checkpoint are left out with it if they are as large as one that the topic did not take.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use operators::model::trigger::Fired;
 use serde::{Deserialize, Serialize};
@@ -235,16 +238,29 @@ impl CommittedTopics {
     /// If one can't be opened.
     pub fn open(destinations: &[Destination], owner: &str) -> Result<Option<Self>, TriggerError> {
         let mut topics = Vec::new();
-        for (i, destination) in destinations.iter().enumerate() {
-            if let To::Kafka(config) = &destination.to
-                && destination.is_committed()
-            {
-                let id = format!("{owner}-triggers-{i}");
-                topics.push((destination.clone(), KafkaTransactions::open(config, &id)?));
-            }
+        for (id, destination, config) in transactional(destinations, owner) {
+            topics.push((destination.clone(), KafkaTransactions::open(config, &id)?));
         }
         Ok((!topics.is_empty()).then_some(CommittedTopics(topics)))
     }
+}
+
+/// The sinks whose triggers wait for their checkpoints, each with its transactional id: by its topic, and its place among those of the
+/// same topic. So other sinks may come and go, and what was published stays known.
+fn transactional<'d>(
+    destinations: &'d [Destination],
+    owner: &str,
+) -> Vec<(String, &'d Destination, &'d KafkaSinkConfig)> {
+    let mut ordinals = BTreeMap::<&str, usize>::new();
+    let mut sinks = Vec::new();
+    for destination in destinations.iter().filter(|destination| destination.is_committed()) {
+        if let To::Kafka(config) = &destination.to {
+            let ordinal = ordinals.entry(&config.topic).or_default();
+            sinks.push((format!("{owner}-triggers-{}-{ordinal}", config.topic), destination, config));
+            *ordinal += 1;
+        }
+    }
+    sinks
 }
 
 impl Transactions for CommittedTopics {
@@ -303,6 +319,21 @@ mod tests {
             seen: 0,
             line: "{}".into(),
         }
+    }
+
+    #[test]
+    fn transactional_ids_outlive_changes_of_other_sinks() {
+        let to = |topic: &str, delivery| {
+            Destination::all(To::Kafka(KafkaSinkConfig { delivery, ..KafkaSinkConfig::new("a:1", topic) }))
+        };
+        let ids = |sinks: &[Destination]| -> Vec<String> {
+            transactional(sinks, "shop").into_iter().map(|(id, ..)| id).collect()
+        };
+        let (a, b) = (to("a", When::Committed), to("b", When::Committed));
+        let lines = Destination::all(To::Lines(LineOutput::Nowhere));
+        let others = [lines, to("a", When::Immediate), b, a.clone(), a.clone()];
+        assert_eq!(ids(std::slice::from_ref(&a)), ["shop-triggers-a-0"]);
+        assert_eq!(ids(&others), ["shop-triggers-b-0", "shop-triggers-a-0", "shop-triggers-a-1"]);
     }
 
     #[test]
