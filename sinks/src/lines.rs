@@ -5,7 +5,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -80,7 +80,7 @@ impl LineOutput {
         }
     }
 
-    /// Opens the sink. Lines are added to what a file holds, so that a restart loses none.
+    /// Opens the sink. Lines are added to what a file holds, so that a restart loses none; a line that a crash cut stays by itself.
     ///
     /// # Errors
     /// If the file can't be opened.
@@ -89,14 +89,38 @@ impl LineOutput {
             LineOutput::Stdout => {
                 Out::Stream(io::stdout().as_fd().try_clone_to_owned().map_err(SinkError::Write)?)
             }
-            LineOutput::File(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path);
-                Out::File(file.map_err(|e| failed(path, e))?)
-            }
+            LineOutput::File(path) => added_to(path).map_err(|e| failed(path, e))?,
             LineOutput::Nowhere => Out::Nowhere,
         };
         Ok(LineSink { out, pending: Vec::new() })
     }
+}
+
+/// Opens a file to add lines, and ends its last one.
+fn added_to(path: &Path) -> io::Result<Out> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    if !path.metadata().is_ok_and(|about| about.is_file()) {
+        let file = options.open(path)?;
+        // If it is not new, it is a pipe or the like, which has no end to look at.
+        return Ok(if file.metadata()?.is_file() { Out::File(file) } else { Out::Stream(file.into()) });
+    }
+    let mut file = options.read(true).open(path)?;
+    if ends_torn(&mut file)? {
+        file.write_all(b"\n")?;
+    }
+    Ok(Out::File(file))
+}
+
+/// Whether the last line was not ended: a crash, or a full disk, cut it.
+pub(crate) fn ends_torn(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 fn failed(path: &Path, error: io::Error) -> SinkError {
@@ -225,6 +249,25 @@ mod tests {
         drop(read);
         sink.line("a").unwrap();
         assert!(matches!(sink.flush(), Err(SinkError::ReaderGone)));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_stays_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let output = LineOutput::File(path.clone());
+        for (before, after) in
+            [("", "{}\n"), ("{\"a\":1}\n", "{\"a\":1}\n{}\n"), ("{\"a\":1}\n{\"b", "{\"a\":1}\n{\"b\n{}\n")]
+        {
+            std::fs::write(&path, before).unwrap();
+            let mut sink = output.open().unwrap();
+            sink.line("{}").unwrap();
+            assert!(sink.flush().unwrap());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
+        let mut nothing = LineOutput::File("/dev/null".into()).open().unwrap();
+        nothing.line("{}").unwrap();
+        assert!(nothing.flush().unwrap());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
 };
 
 use super::{DeadLetter, DeadLetterError};
+use crate::lines::ends_torn;
 
 /// A dead-letter file. It is opened for every letter, under a lock, so that a replay can move it aside at any time.
 pub(in crate::webhook) struct DeadLetterFile {
@@ -136,17 +137,6 @@ fn append_line(path: &Path, line: &[u8]) -> Result<(), DeadLetterError> {
     };
     write().map_err(DeadLetterError::file(path, "written"))?;
     if existed { Ok(()) } else { sync_folder(path) }
-}
-
-/// Whether the last line was not ended: a crash, or a full disk, cut it.
-fn ends_torn(file: &mut File) -> io::Result<bool> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 /// Hands every line that is not empty to `each`, without its line break. A file that is not there has none.
