@@ -15,13 +15,14 @@ pub(super) fn push(connection: &Connection, edit: &[(&str, &str)]) -> rusqlite::
 }
 
 pub(super) fn read(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<Edit>> {
-    let sql = "SELECT position, CAST(pairs AS TEXT) FROM edit WHERE position > ?1 ORDER BY position LIMIT ?2";
+    let sql = "SELECT position, CAST(pairs AS BLOB) FROM edit WHERE position > ?1 ORDER BY position LIMIT ?2";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     connection
         .prepare(sql)?
         .query_map(params![after, most], |row| {
-            let (position, text): (i64, String) = (row.get(0)?, row.get(1)?);
-            Ok(Edit { position: position.to_string(), pairs: pairs(&text) })
+            let (position, text): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            // What people wrote may be no text.
+            Ok(Edit { position: position.to_string(), pairs: pairs(&String::from_utf8_lossy(&text)) })
         })?
         .collect()
 }

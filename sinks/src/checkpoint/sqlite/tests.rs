@@ -88,6 +88,15 @@ fn an_edit_written_by_hand_is_read() {
         .unwrap();
     let edits = store.edits(None, 10).unwrap();
     assert_eq!(edits[0].pairs, [("rule".to_owned(), "r".to_owned()), ("key".to_owned(), "k".to_owned())]);
+    for odd in ["x'7b22ff'", "CAST(x'7b22ff' AS TEXT)", "7", "x'7b2261223a2231227d'"] {
+        store.connection.execute(&format!("INSERT INTO edit (pairs) VALUES ({odd})"), []).unwrap();
+    }
+    let pairs: Vec<_> = store.edits(None, 10).unwrap().drain(1..).flat_map(|edit| edit.pairs).collect();
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let unreadable = pair("unreadable", "{\"\u{fffd}");
+    assert_eq!(pairs, [unreadable.clone(), unreadable, pair("unreadable", "7"), pair("a", "1")]);
+    store.trim_edits("5").unwrap();
+    assert_eq!(store.edits(None, 10).unwrap(), []);
     store.trim_edits(&edits[0].position).unwrap();
     store.push_edit(&[("a", "1")]).unwrap();
     assert_eq!(store.edits(Some(&edits[0].position), 10).unwrap().len(), 1);
