@@ -64,8 +64,8 @@ pub struct Snapshot {
     pub corrections: Option<String>,
     /// What the workers wrote.
     pub blobs: Vec<BlobRef>,
-    /// From the barrier's announcement until now.
-    pub took: Duration,
+    /// When its barrier was announced.
+    pub asked: Instant,
 }
 
 /// A commit that is made.
@@ -86,7 +86,7 @@ pub struct KeeperGauge {
     pub opened: Option<Instant>,
     /// When the last one was made.
     pub at: Option<Instant>,
-    /// How long it took, from its barrier on.
+    /// How long it took, from its barrier to its commit.
     pub took: Duration,
     /// Bytes of its blobs.
     pub bytes: u64,
@@ -462,7 +462,7 @@ impl Keeping {
             self.folded();
             self.renew();
         }
-        let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, took } = snapshot;
+        let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, asked } = snapshot;
         let (rules, unused) = self.write_rules(rules, n);
         let bytes = blobs.iter().map(|b| b.bytes).sum();
         let gone = self.unlist();
@@ -483,6 +483,7 @@ impl Keeping {
         let (generation, store) = (self.generation, &mut self.store);
         reach("commit:before");
         self.vouched = persist("a commit", || store.commit(generation, n, &manifest));
+        let took = asked.elapsed();
         reach("commit:after");
         self.last = Some(n);
         self.have_published(n);
@@ -498,11 +499,9 @@ impl Keeping {
             }
             reach("trim:after");
         }
-        let unfolded = self.unfolded();
-        let published = self.publisher.as_ref().map(Publisher::published);
         let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, at) = (gauge.made + 1, Some(Instant::now()));
-        *gauge = KeeperGauge { committed: n, made, at, took, bytes, unfolded, published, ..*gauge };
+        *gauge = KeeperGauge { committed: n, made, at, took, bytes, ..*gauge };
     }
 
     /// Writes the rules and their crowds if they are others than before; gives the blobs that are then unused.
@@ -581,15 +580,16 @@ impl Keeping {
         self.listed.iter().map(|l| l.n).filter(|n| so(*n)).collect::<BTreeSet<u64>>().len()
     }
 
-    /// Takes in what was folded.
+    /// Takes in what was folded and published.
     fn folded(&mut self) {
         while let Ok(told) = self.folder.try_recv() {
             self.hear(&told);
         }
-        let through = if self.store.is_one_log() { self.vouched } else { self.folded_through() };
+        let folded = if self.store.is_one_log() { self.vouched } else { self.folded_through() };
+        let unfolded = self.unfolded();
         let published = self.publisher.as_ref().map(Publisher::published);
         let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
-        (gauge.folded, gauge.published) = (through, published);
+        *gauge = KeeperGauge { folded, unfolded, published, ..*gauge };
     }
 
     fn hear(&mut self, told: &Told) {

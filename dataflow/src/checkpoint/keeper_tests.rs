@@ -35,6 +35,8 @@ struct Scene {
     word: mpsc::Sender<()>,
     /// In force from the next checkpoint on.
     rules: Arc<Vec<Remembered>>,
+    /// When the barrier of the next checkpoint was announced.
+    asked: Instant,
     /// What was in force at the start.
     remembered: Vec<Remembered>,
 }
@@ -58,14 +60,21 @@ impl Scene {
         let calls = watched.watch();
         let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || publisher);
         let Opened { keeper, remembered, .. } = opened.unwrap().unwrap();
-        Scene { keeper, store, calls, word, rules: Arc::default(), remembered }
+        Scene { keeper, store, calls, word, rules: Arc::default(), asked: Instant::now(), remembered }
     }
 
-    /// The keeper ends, and another one takes up what it left.
-    fn next(self) -> Self {
+    /// The keeper ends, with nothing left to do that another one would be in the way of.
+    fn end(mut self) -> MemoryCheckpoints {
+        let last = self.store.committed().unwrap().map_or(0, |committed| committed.n);
+        self.await_mark(last);
         drop(self.keeper);
         assert!(self.calls.iter().any(|call| call == "release"));
-        Scene::on(self.store)
+        self.store
+    }
+
+    /// Another keeper takes up what this one left.
+    fn next(self) -> Self {
+        Scene::on(self.end())
     }
 
     /// Hands over a checkpoint with triggers.
@@ -90,7 +99,7 @@ impl Scene {
             dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
             corrections: None,
             blobs,
-            took: Duration::ZERO,
+            asked: self.asked,
         });
     }
 
@@ -115,11 +124,19 @@ impl Scene {
         Manifest::from_json(&self.store.committed().unwrap().unwrap().manifest).unwrap()
     }
 
+    fn gauge(&self) -> KeeperGauge {
+        *self.keeper.gauge().lock().unwrap()
+    }
+
     /// Waits until the mark of folds is that.
     fn await_mark(&mut self, n: u64) {
+        self.await_that(|scene| scene.store.mark() == n);
+    }
+
+    fn await_that(&self, so: impl Fn(&Self) -> bool) {
         let until = Instant::now() + WITHIN;
-        while self.store.mark() != n {
-            assert!(Instant::now() < until, "{} instead of {n}", self.store.mark());
+        while !so(self) {
+            assert!(Instant::now() < until, "{:?}, mark {}", self.gauge(), self.store.mark());
             thread::yield_now();
         }
     }
@@ -154,9 +171,12 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
     }
     // One leaves, one is committed, and the next waits again.
     for n in most + 1..=most + 2 {
+        scene.asked = Instant::now();
         scene.assert_waits(n);
+        let waited = scene.asked.elapsed();
         scene.word.send(()).unwrap();
         scene.assert_commits(n);
+        assert!(scene.gauge().took >= waited, "it took as long as its commit waited");
     }
     scene.assert_waits(most + 3);
     // All leave.
@@ -164,6 +184,8 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
     scene.assert_commits(most + 3);
     scene.hand_over(most + 4);
     scene.assert_commits(most + 4);
+    // That all has left shows without another commit.
+    scene.await_that(|scene| scene.gauge().published == Some(most + 4) && scene.gauge().unfolded == 0);
 }
 
 #[test]
@@ -254,7 +276,7 @@ fn rules_and_crowds_that_are_larger_than_a_piece_come_back() {
 fn a_store_that_is_away_at_the_start_is_waited_for() {
     let mut scene = Scene::on(MemoryCheckpoints::new());
     scene.commit(1, &[("r:a:1", "one")], &[]);
-    let store = scene.next().store;
+    let store = scene.end();
     // Away when it is opened, and when the ownership is taken.
     let tries = std::cell::Cell::new(0);
     let connect = || -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {

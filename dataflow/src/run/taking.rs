@@ -190,7 +190,7 @@ impl Checkpoints {
                         dropped: std::mem::take(&mut taking.dropped),
                         corrections: taking.corrections.take(),
                         blobs: std::mem::take(&mut taking.blobs),
-                        took: taking.asked.elapsed(),
+                        asked: taking.asked,
                     });
                 }
             }

@@ -12,7 +12,7 @@ const MADE: Metric = plain("checkpoints", "Checkpoints made");
 const AGE: Metric =
     seconds("checkpoint_age", "Since the last checkpoint, or since the start if none was made");
 const DURATION: Metric =
-    seconds("checkpoint_duration", "How long the last checkpoint took from its barrier on");
+    seconds("checkpoint_duration", "How long the last checkpoint took from its barrier to its commit");
 const BYTES: Metric = bytes("checkpoint", "Size of the last checkpoint's blobs");
 const UNFOLDED: Metric = plain("checkpoints_unfolded", "Checkpoints not folded into the readable state yet");
 const PUBLISHED: Metric = plain("checkpoint_published", "The last checkpoint whose triggers have left");
