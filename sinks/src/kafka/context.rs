@@ -173,6 +173,11 @@ pub(super) struct Failed {
 pub(super) struct Failures(Mutex<Failed>);
 
 impl Failures {
+    /// Whether there was one since the last call of [`take`](Self::take).
+    pub(super) fn is_any(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).code.is_some()
+    }
+
     /// The failures since the last call.
     pub(super) fn take(&self) -> Failed {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -39,6 +39,8 @@ use crate::outgoing::Outgoing;
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a portion has to leave before the next follows it nevertheless.
+const PORTION: Duration = Duration::from_secs(1);
 /// Between two looks at a full queue.
 const FULL: Duration = Duration::from_millis(10);
 
@@ -153,8 +155,9 @@ impl KafkaTransactions {
             };
             match failure {
                 Failure::Abort { last, code: Some(RDKafkaErrorCode::MessageSizeTooLarge) }
-                    if self.divide(batch, &failed.large)? =>
+                    if !deadline.is_over() =>
                 {
+                    self.divide(batch, &failed.large)?;
                     let together = self.together;
                     tracing::warn!(number, reason = last, together, "records go in smaller portions");
                     self.certain = false;
@@ -175,11 +178,11 @@ impl KafkaTransactions {
         Ok(())
     }
 
-    /// Has less sent together than what was refused as too large; `false` if it can't be less.
+    /// Has less sent together than what was refused as too large.
     ///
     /// # Errors
     /// If it was one record: the topic does not take it.
-    fn divide(&mut self, batch: &[Outgoing], refused: &[usize]) -> Result<bool, KafkaSinkError> {
+    fn divide(&mut self, batch: &[Outgoing], refused: &[usize]) -> Result<(), KafkaSinkError> {
         let refused: Vec<&Outgoing> = refused.iter().filter_map(|place| batch.get(*place)).collect();
         if let [outgoing] = refused[..] {
             // The others are not too large because of this one.
@@ -187,9 +190,8 @@ impl KafkaTransactions {
             return Err(KafkaSinkError::TooLarge { outgoing: Box::new(outgoing.clone()) });
         }
         let bytes = refused.into_iter().map(Outgoing::bytes).sum::<usize>();
-        let before = self.together.unwrap_or(usize::MAX);
-        self.together = Some(before.min(bytes) / 2);
-        Ok(bytes > 0 && before > 0)
+        self.together = Some(self.together.map_or(bytes, |before| before.min(bytes)) / 2);
+        Ok(())
     }
 
     fn check_number(&self, number: u64) -> Result<(), KafkaSinkError> {
@@ -213,7 +215,7 @@ impl KafkaTransactions {
         let mut together = 0;
         for (place, outgoing) in batch.iter().enumerate() {
             if self.together.is_some_and(|most| together > 0 && together + outgoing.bytes() > most) {
-                self.again(deadline, "sending", |producer| producer.flush(SLICE))?;
+                self.part(deadline)?;
                 together = 0;
             }
             self.enqueue(place, outgoing, deadline)?;
@@ -277,6 +279,22 @@ impl KafkaTransactions {
                 code => return Err(Failure::Abort { last: error.to_string(), code }),
             }
         }
+    }
+
+    /// Waits until what is queued has left, so that the brokers do not get it together with what follows; not for long, as what is too
+    /// large together is refused again.
+    fn part(&self, deadline: &Deadline) -> Result<(), Failure> {
+        let portion = Deadline::new(PORTION);
+        while let Err(error) = self.producer.flush(PAUSE) {
+            // The rest of a transaction that has failed never leaves.
+            if self.producer.context().is_any() || deadline.is_over() {
+                return Err(Failure::Abort { last: error.to_string(), code: None });
+            }
+            if portion.is_over() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the transaction without a trace for consumers.
