@@ -55,6 +55,9 @@ enum Command {
         /// Events per second of the latency run.
         #[arg(long, default_value_t = 12_000, value_parser = value_parser!(u64).range(1..))]
         rate: u64,
+        /// How often each of the throughput runs is made; what is shown are medians.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
         /// Seconds of the latency run; the first thirty are not counted.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
@@ -125,9 +128,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Workload { size, out } => Folder::of(&out).write(&size.into()),
         Command::EndToEnd(arguments) => end_to_end(&arguments),
-        Command::Services { size, processes, rate, seconds, keys, only } => {
+        Command::Services { size, rounds, processes, rate, seconds, keys, only } => {
             let length = Duration::from_secs(seconds);
-            services(Plan { workload: size.into(), processes, rate, length, keys }, &only)
+            services(Plan { workload: size.into(), rounds, processes, rate, length, keys }, &only)
         }
         Command::Floor { events, rules } => print_floor(&events, rules.as_deref()),
     };

@@ -12,7 +12,9 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,9 +26,10 @@ use crate::threads;
 
 /// Bytes of blobs that are folded together, as they are stored.
 const GROUP: u64 = 32 << 20;
-/// The folder rests so many times as long as it has worked: what changes often is then folded once for several checkpoints.
+/// After each call the folder rests so many times as long as it took: events need not wait for a burst of folding, and what changes
+/// often is folded once for the several checkpoints that come meanwhile.
 const REST: u32 = 9;
-/// But no longer than that.
+/// But no longer than that in all before a checkpoint is folded.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Hashes changed by one call.
 const HASHES: usize = 16;
@@ -74,22 +77,20 @@ impl Folder {
     }
 
     fn run(&mut self, work: &mpsc::Receiver<Work>, told: &mpsc::Sender<Told>) {
-        let mut rest = Instant::now();
-        while let Some(works) = gather(work, rest) {
-            let begun = Instant::now();
+        while let Some(works) = gather(work) {
             let works = following(self.through, works);
             let Some(n) = works.last().map(|work| work.n) else { continue };
             if told.send(self.fold_all(n, &works)).is_err() {
                 return;
             }
-            rest = Instant::now() + (begun.elapsed() * REST).min(LONGEST_REST);
         }
     }
 
     /// Folds checkpoints that follow on each other, the last being n.
     fn fold_all(&mut self, n: u64, works: &[Work]) -> Told {
         let blobs: Vec<BlobRef> = works.iter().flat_map(|work| work.blobs.iter().cloned()).collect();
-        groups(&blobs).into_iter().for_each(|group| self.fold(n, group));
+        let mut rest = Rest { left: LONGEST_REST };
+        groups(&blobs).into_iter().for_each(|group| self.fold(n, group, &mut rest));
         for name in works.iter().flat_map(|work| &work.dropped) {
             reach("drop:before");
             self.keep_on(n, "dropping state", |store, generation| store.drop_hash(generation, name));
@@ -125,16 +126,18 @@ impl Folder {
     }
 
     /// Folds blobs together: a call for every state of every blob would cost more than what it writes.
-    fn fold(&mut self, n: u64, blobs: &[BlobRef]) {
+    fn fold(&mut self, n: u64, blobs: &[BlobRef], rest: &mut Rest) {
         let deltas: Vec<Delta> = blobs.iter().map(|blob| self.delta(n, blob)).collect();
         let hashes = by_hash(&deltas);
         let hashes: Vec<(&str, &[FieldChange<'_>])> =
             hashes.iter().map(|(name, all)| (*name, &**all)).collect();
         self.keep_on(n, "folding", |store, generation| {
             hashes.chunks(HASHES).try_for_each(|portion| {
+                let begun = Instant::now();
                 reach("fold:before");
                 store.fold_many(generation, portion)?;
                 reach("fold:after");
+                rest.after(begun.elapsed());
                 Ok(())
             })
         });
@@ -152,13 +155,25 @@ impl Folder {
     }
 }
 
-/// The next work, with all that comes before the rest is over.
-fn gather(work: &mpsc::Receiver<Work>, rest: Instant) -> Option<Vec<Work>> {
-    let mut works = vec![work.recv().ok()?];
-    while let Ok(next) = work.recv_timeout(rest.saturating_duration_since(Instant::now())) {
-        works.push(next);
+/// How long the folder may still rest.
+struct Rest {
+    left: Duration,
+}
+
+impl Rest {
+    /// Rests after so long a work.
+    fn after(&mut self, worked: Duration) {
+        let rest = (worked * REST).min(self.left);
+        self.left -= rest;
+        // Pacing is what it is for.
+        thread::sleep(rest);
     }
-    Some(works)
+}
+
+/// The next work, with all that has come meanwhile.
+fn gather(work: &mpsc::Receiver<Work>) -> Option<Vec<Work>> {
+    let first = work.recv().ok()?;
+    Some(iter::once(first).chain(work.try_iter()).collect())
 }
 
 /// The work that follows on what is folded, each on the one before.
@@ -233,11 +248,20 @@ mod tests {
         let of = |n| work_of(n - 1, n);
         (1..=3).for_each(|n| to.send(of(n)).unwrap());
         let numbers = |works: Vec<Work>| works.iter().map(|work| work.n).collect::<Vec<_>>();
-        assert_eq!(gather(&work, Instant::now()).map(numbers), Some(vec![1, 2, 3]));
+        assert_eq!(gather(&work).map(numbers), Some(vec![1, 2, 3]));
         to.send(of(4)).unwrap();
         drop(to);
-        assert_eq!(gather(&work, Instant::now()).map(numbers), Some(vec![4]));
-        assert!(gather(&work, Instant::now()).is_none());
+        assert_eq!(gather(&work).map(numbers), Some(vec![4]));
+        assert!(gather(&work).is_none());
+    }
+
+    #[test]
+    fn it_rests_longer_than_it_works_but_not_for_ever() {
+        let mut rest = Rest { left: Duration::from_micros(10) };
+        rest.after(Duration::from_micros(1));
+        assert_eq!(rest.left, Duration::from_micros(1));
+        rest.after(Duration::from_secs(1));
+        assert_eq!(rest.left, Duration::ZERO);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum Part {
 pub struct Plan {
     /// The workload of the throughput and latency runs.
     pub workload: Settings,
+    /// How often each of the throughput runs is made.
+    pub rounds: u32,
     /// Processes of the engine.
     pub processes: u16,
     /// Events a second of the latency run.
@@ -78,10 +80,21 @@ struct Bench<'b> {
 impl Bench<'_> {
     /// Settings that read one topic and write another; state is kept in Redis, if it is.
     fn configure(&self, name: &str, rules: &str, checkpoint_ms: Option<u64>) -> Result<(), Error> {
+        self.configure_as(name, name, rules, checkpoint_ms)
+    }
+
+    /// The same, with state that begins anew under every prefix.
+    fn configure_as(
+        &self,
+        name: &str,
+        prefix: &str,
+        rules: &str,
+        checkpoint_ms: Option<u64>,
+    ) -> Result<(), Error> {
         let (kafka, redis) = (self.kafka.address(), self.redis.url());
         let state = match checkpoint_ms {
             Some(every) => {
-                format!("checkpoint_ms = {every}\n[redis]\nurls = [\"{redis}\"]\nprefix = \"{name}\"\n")
+                format!("checkpoint_ms = {every}\n[redis]\nurls = [\"{redis}\"]\nprefix = \"{prefix}\"\n")
             }
             None => "state = \"none\"\n".to_owned(),
         };

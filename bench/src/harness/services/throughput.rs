@@ -1,4 +1,5 @@
-//! How fast a backlog is read, and what checkpoints cost.
+//! How fast a backlog is read, and what checkpoints cost: medians of several rounds in turn, as neighbours on the machine, the broker's
+//! compiler and Redis's own rewriting come and go.
 //!
 //! Events are stamped far in the future, so each counts as of when it is read: every run does the same work, whenever its rules were
 //! published.
@@ -20,40 +21,80 @@ const FUTURE: i64 = 4_102_444_800_000;
 /// Figures come twice a second: no other one for so long means that nothing changes.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// What a run came to.
+struct Measured {
+    /// Events a second.
+    rate: f64,
+    /// CPU of the engine, µs an event.
+    used: f64,
+    triggers: f64,
+    checkpoints: Option<f64>,
+}
+
+/// Where the events come from, where state is kept, and what the rounds came to.
+struct Case {
+    from: String,
+    state: &'static str,
+    rounds: Vec<Measured>,
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+}
+
+impl Case {
+    fn row(&self) -> [String; 6] {
+        let of = |figure: fn(&Measured) -> f64| median(self.rounds.iter().map(figure).collect());
+        let made = self.rounds.iter().filter_map(|m| m.checkpoints).collect::<Vec<_>>();
+        [
+            self.from.clone(),
+            self.state.to_owned(),
+            whole(of(|m| m.rate)),
+            format!("{:.2}", of(|m| m.used)),
+            whole(of(|m| m.triggers)),
+            if made.is_empty() { "-".into() } else { whole(median(made)) },
+        ]
+    }
+}
+
 impl Bench<'_> {
     /// The workload from a file without state, from a topic without state, and from a topic with checkpoints.
     pub(super) fn throughput(&self, progress: &mut dyn FnMut(&str)) -> Result<Table, Error> {
-        let mut table =
-            Table::new(&["workload", "state", "events/s", "CPU µs/event", "triggers", "checkpoints"]);
-        progress("reading a file");
-        table.row(self.file()?);
+        let partitions = format!("{} partitions", super::PARTITIONS);
+        let case = |from: &str, state| Case { from: from.to_owned(), state, rounds: Vec::new() };
+        let mut cases =
+            [case("a file", "none"), case(&partitions, "none"), case(&partitions, "Redis, each second")];
         progress("filling a topic");
         self.topics("backlog");
         self.fill("backlog-events")?;
-        for (state, checkpoint_ms) in [("none", None), ("Redis, each second", Some(1_000))] {
-            progress(&format!("reading the topic, state: {state}"));
-            table.row(self.backlog(state, checkpoint_ms)?);
+        for round in 1..=self.plan.rounds {
+            progress(&format!("round {round}: a file"));
+            cases[0].rounds.push(self.file()?);
+            progress(&format!("round {round}: the topic without state"));
+            cases[1].rounds.push(self.backlog(round, None)?);
+            progress(&format!("round {round}: the topic with checkpoints"));
+            cases[2].rounds.push(self.backlog(round, Some(1_000))?);
         }
+        let mut table =
+            Table::new(&["workload", "state", "events/s", "CPU µs/event", "triggers", "checkpoints"]);
+        cases.iter().for_each(|case| table.row(case.row()));
         Ok(table)
     }
 
     /// A replay of a file.
-    fn file(&self) -> Result<[String; 6], Error> {
+    fn file(&self) -> Result<Measured, Error> {
         let folder = self.folder.path().join("workload");
         let workload = Folder::of(&folder);
         workload.write(&self.plan.workload)?;
         let triggers = self.folder.path().join("triggers.jsonl");
         let replayed = self.engine.replay(&workload, self.plan.processes.into(), &triggers)?;
-        let used = replayed.cpu_seconds * 1e6 / replayed.events.max(1) as f64;
-        let rate = whole(replayed.events_per_second);
-        Ok([
-            "a file".into(),
-            "none".into(),
-            rate,
-            format!("{used:.2}"),
-            whole(replayed.triggers as f64),
-            "-".into(),
-        ])
+        Ok(Measured {
+            rate: replayed.events_per_second,
+            used: replayed.cpu_seconds * 1e6 / replayed.events.max(1) as f64,
+            triggers: replayed.triggers as f64,
+            checkpoints: None,
+        })
     }
 
     fn fill(&self, topic: &str) -> Result<(), Error> {
@@ -68,8 +109,8 @@ impl Bench<'_> {
     }
 
     /// From the first figures with events in them to those with all.
-    fn backlog(&self, state: &str, checkpoint_ms: Option<u64>) -> Result<[String; 6], Error> {
-        self.configure("backlog", &self.rules()?, checkpoint_ms)?;
+    fn backlog(&self, round: u32, checkpoint_ms: Option<u64>) -> Result<Measured, Error> {
+        self.configure_as("backlog", &format!("backlog-{round}"), &self.rules()?, checkpoint_ms)?;
         let running = self.start()?;
         let all = self.plan.workload.events as f64;
         let mut first = None;
@@ -85,10 +126,9 @@ impl Bench<'_> {
         let (events, seconds) = (all - before, since.elapsed().as_secs_f64());
         let (rate, used) = (events / seconds, (running.cpu() - cpu) * 1e6 / events);
         let made = running.metric("strateye_checkpoint_number")? - checkpoint;
-        let fired = settled(&running)?;
+        let triggers = settled(&running)?;
         running.stop()?;
-        let from = format!("{} partitions", super::PARTITIONS);
-        Ok([from, state.to_owned(), whole(rate), format!("{used:.2}"), whole(fired), whole(made)])
+        Ok(Measured { rate, used, triggers, checkpoints: checkpoint_ms.map(|_| made) })
     }
 }
 
