@@ -21,7 +21,13 @@ use std::{
 use operators::state::Delta;
 use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 
-use super::{BlobRef, blob, fail, fail_point::reach, keeper::listed, persist};
+use super::{
+    BlobRef, blob,
+    committed::{is_committed, listed},
+    fail,
+    fail_point::reach,
+    persist,
+};
 use crate::threads;
 
 /// Bytes of blobs that are folded together, as they are stored.
@@ -200,14 +206,6 @@ fn groups(blobs: &[BlobRef]) -> Vec<&[BlobRef]> {
         rest = others;
     }
     groups
-}
-
-/// Whether the store has commit n, or a later one.
-pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<(), CheckpointError> {
-    match store.committed()?.map(|committed| committed.n) {
-        Some(last) if last >= n => Ok(()),
-        last => Err(CheckpointError::OutOfOrder { n, last: last.unwrap_or(0) }),
-    }
 }
 
 /// The changes by state name, in their order.

@@ -26,7 +26,7 @@ use serde_json::Value as Json;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use self::stored_key::stored_key;
-use super::{State, blob, keeper::listed, manifest::Manifest};
+use super::{State, blob, committed::listed, manifest::Manifest};
 use crate::run::remembered::{self, Remembered};
 
 /// Commits that may overtake one look before it is given up.

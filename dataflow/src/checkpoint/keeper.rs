@@ -22,7 +22,9 @@ use operators::{
 use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
 
 use super::{
-    BlobRef, LEASE, PATIENCE, RETRY, State, fail,
+    BlobRef, LEASE, PATIENCE, RETRY, State,
+    committed::{format, listed},
+    fail,
     fail_point::reach,
     fold::{Folder, Told, Work},
     insist,
@@ -285,25 +287,6 @@ type Crowds = BTreeMap<String, u64>;
 
 fn crowd_name(digest: &str) -> String {
     format!("crowd:{digest}")
-}
-
-fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
-    CheckpointError::Format { place: place.to_owned(), reason: reason.into() }
-}
-
-/// Reads a blob that a manifest lists.
-pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<Vec<u8>, CheckpointError> {
-    match pieces::read(store, &blob.name)? {
-        Some(bytes) if blob.fits(&bytes) => Ok(bytes),
-        Some(_) => Err(format(
-            &blob.name,
-            "does not hold what the manifest says; restore the store from a backup, or choose another prefix or file to begin anew",
-        )),
-        None => Err(format(
-            &blob.name,
-            "the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew",
-        )),
-    }
 }
 
 impl Resumed {

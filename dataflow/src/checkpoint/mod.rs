@@ -40,6 +40,7 @@
 //! epoch, which timely aligns.
 
 mod blob;
+mod committed;
 mod fail_point;
 mod fold;
 pub mod inspect;

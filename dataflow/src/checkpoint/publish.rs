@@ -19,7 +19,13 @@ use std::sync::{
 use operators::model::trigger::Fired;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
-use super::{BlobRef, blob, fail, fail_point::reach, fold::is_committed, keeper::listed, persist};
+use super::{
+    BlobRef, blob,
+    committed::{is_committed, listed},
+    fail,
+    fail_point::reach,
+    persist,
+};
 use crate::threads;
 
 /// Publishes the triggers of checkpoints.

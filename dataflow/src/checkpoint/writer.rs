@@ -149,7 +149,7 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_64;
 
     use super::*;
-    use crate::checkpoint::{blob, keeper::listed};
+    use crate::checkpoint::{blob, committed::listed};
 
     #[test]
     fn more_triggers_than_fit_in_one_piece_come_back() {

@@ -13,7 +13,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use operators::model::{raw::Refused, trigger::Fired};
-use sinks::{LineSink, SinkError};
+use sinks::LineSink;
 use timely::{
     container::CapacityContainerBuilder,
     dataflow::{
@@ -27,7 +27,7 @@ use super::{
     control::Effect,
     figures::{ByRule, LatencyBuckets, NAMED},
     news::{REASON, cut},
-    triggers::{TriggerError, TriggerSinks},
+    triggers::{TriggerSinks, fail, written},
 };
 
 /// How long a full sink is left alone.
@@ -119,17 +119,6 @@ impl SinkGauge {
         let reason = format!("partition {} offset {}: {reason}", record.partition, record.offset);
         self.refused = (self.refused.0 + 1, reason);
     }
-}
-
-/// A sink that fails ends the process; the supervisor decides what follows.
-pub(super) fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| fail(&error.into()))
-}
-
-fn fail(error: &TriggerError) -> ! {
-    let gone = matches!(error, TriggerError::Lines(SinkError::ReaderGone));
-    tracing::error!(%error, "a sink failed");
-    std::process::exit(if gone { super::exit::READER_GONE } else { super::exit::SINK_FAILED })
 }
 
 /// A trigger that a sink has no room for yet, and which sink.

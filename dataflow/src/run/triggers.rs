@@ -19,7 +19,7 @@ use sinks::{
     webhook::{WebhookConfig, WebhookError, WebhookSink, WebhookStats},
 };
 
-use super::{figures::SinkFigures, sink::written, taking::Delivery};
+use super::{figures::SinkFigures, taking::Delivery};
 use crate::checkpoint::Transactions;
 
 /// A sink, and what it is for.
@@ -75,6 +75,17 @@ pub enum TriggerError {
     Webhook(#[from] WebhookError),
 }
 
+/// A sink that fails ends the process; the supervisor decides what follows.
+pub(super) fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| fail(&error.into()))
+}
+
+pub(super) fn fail(error: &TriggerError) -> ! {
+    let gone = matches!(error, TriggerError::Lines(SinkError::ReaderGone));
+    tracing::error!(%error, "a sink failed");
+    std::process::exit(if gone { super::exit::READER_GONE } else { super::exit::SINK_FAILED })
+}
+
 enum Open {
     /// And how many were written.
     Lines(RefCell<LineSink>, Cell<u64>),
@@ -117,13 +128,13 @@ impl TriggerSinks {
                 continue;
             }
             let sent = match open {
-                Open::Lines(lines, written) => {
+                Open::Lines(lines, count) => {
                     let mut lines = lines.borrow_mut();
                     if !lines.has_room() {
                         return Ok(Some(i));
                     }
                     lines.line(&fired.line)?;
-                    written.set(written.get() + 1);
+                    count.set(count.get() + 1);
                     continue;
                 }
                 Open::Committed => continue,
@@ -174,8 +185,8 @@ impl TriggerSinks {
         written(self.check());
         let figures = |(i, (_, open)): (usize, &(Destination, Open))| {
             let (kind, figures) = match open {
-                Open::Lines(_, written) => {
-                    ("lines", SinkFigures { delivered: written.get(), ..SinkFigures::default() })
+                Open::Lines(_, count) => {
+                    ("lines", SinkFigures { delivered: count.get(), ..SinkFigures::default() })
                 }
                 Open::Kafka(kafka, left_out) => {
                     let KafkaStats { queued, delivered, failed } = kafka.stats();

@@ -1,0 +1,33 @@
+//! What the store has of a commit.
+
+use sinks::checkpoint::{CheckpointError, CheckpointStore};
+
+use super::{BlobRef, pieces};
+
+/// Whether the store has commit n, or a later one.
+pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<(), CheckpointError> {
+    match store.committed()?.map(|committed| committed.n) {
+        Some(last) if last >= n => Ok(()),
+        last => Err(CheckpointError::OutOfOrder { n, last: last.unwrap_or(0) }),
+    }
+}
+
+/// Reads a blob that a manifest lists.
+pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<Vec<u8>, CheckpointError> {
+    match pieces::read(store, &blob.name)? {
+        Some(bytes) if blob.fits(&bytes) => Ok(bytes),
+        Some(_) => Err(format(
+            &blob.name,
+            "does not hold what the manifest says; restore the store from a backup, or choose another prefix or file to begin anew",
+        )),
+        None => Err(format(
+            &blob.name,
+            "the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew",
+        )),
+    }
+}
+
+/// What is stored there is not what it should be.
+pub(super) fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
+    CheckpointError::Format { place: place.to_owned(), reason: reason.into() }
+}
