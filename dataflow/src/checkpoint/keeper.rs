@@ -448,6 +448,7 @@ impl Keeping {
         let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, asked } = snapshot;
         let (rules, unused) = self.write_rules(rules, n);
         let bytes = blobs.iter().map(|b| b.bytes).sum();
+        self.check_written(n, blobs.iter().chain([&rules]));
         let gone = self.unlist();
         self.listed.extend(blobs.into_iter().map(|blob| Listed { n, blob }));
         if !dropped.is_empty() {
@@ -485,6 +486,23 @@ impl Keeping {
         let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, at) = (gauge.made + 1, Some(Instant::now()));
         *gauge = KeeperGauge { committed: n, made, at, took, bytes, ..*gauge };
+    }
+
+    /// A server that crashed meanwhile may have lost what was written for this checkpoint and still have the last commit: then the
+    /// cluster restarts from that.
+    fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) {
+        let names: Vec<String> = blobs.flat_map(|blob| pieces::names(&blob.name, blob.bytes)).collect();
+        let store = &mut self.store;
+        let missing = persist("a commit", || store.missing_blobs(&names));
+        if let Some(first) = missing.first() {
+            tracing::error!(
+                n,
+                first,
+                missing = missing.len(),
+                "the checkpoint store has lost what was written"
+            );
+            std::process::exit(crate::run::exit::STATE_LOST)
+        }
     }
 
     /// Writes the rules and their crowds if they are others than before; gives the blobs that are then unused.

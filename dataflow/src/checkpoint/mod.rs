@@ -15,7 +15,7 @@
 //!
 //! **Invariants**
 //! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changed state since the state that is
-//!   folded. It is committed after all its blobs are written, by one compare-and-set.
+//!   folded. It is committed after all its blobs are written and found to be there, by one compare-and-set.
 //! - Blobs are folded in the order of their checkpoints, after the commit; then the store is told by a mark how far. A manifest
 //!   lists every blob whose fold the store may still lose unnoticed. Where one log has everything, that is all above the mark that
 //!   stood before the last commit: the next commit is refused if the last is gone, and a mark that is there has its folds before
@@ -33,7 +33,8 @@
 //! - If the store has gone back behind our last commit, nothing more is committed, folded or dropped; the process ends, and the
 //!   cluster restarts from what is there, with numbers above all that were published.
 //!
-//! **Limit**: a node of a Redis Cluster that comes back without folds of more than a minute ago has lost them. With a bound of memory,
+//! **Limits**: a server that crashes, and loses blobs and no commit, between the look at them and the commit, leaves a commit that can't be
+//! restored. A node of a Redis Cluster that comes back without folds of more than a minute ago has lost them. With a bound of memory,
 //! a key may be read back from a node of a cluster that lost its last fold before that is made again.
 //!
 //! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the barrier is an

@@ -95,6 +95,12 @@ pub trait CheckpointStore: Send {
     /// If the store can't be reached.
     fn blobs(&mut self) -> Result<Vec<String>, CheckpointError>;
 
+    /// Those of some blobs that are not there.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Invalid`] for a name that is none, or if the store can't be reached.
+    fn missing_blobs(&mut self, names: &[String]) -> Result<Vec<String>, CheckpointError>;
+
     /// Deletes blobs; those that are not there count as deleted.
     ///
     /// # Errors

@@ -114,7 +114,11 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
     assert!(other.blob("ckpt:1:2:0:0").unwrap().unwrap() == large);
     assert_eq!(other.blob("ckpt:1:10:0:0").unwrap().unwrap(), b"\0\xfe");
     assert_eq!(other.blob("crowd:重庆").unwrap().unwrap(), b"");
+    let some = ["ckpt:1:2:0:0", "ckpt:none", "crowd:重庆"].map(str::to_owned);
+    assert_eq!(other.missing_blobs(&some).unwrap(), ["ckpt:none"]);
+    assert_eq!(other.missing_blobs(&[]).unwrap(), Vec::<String>::new());
     other.remove_blobs(&["ckpt:1:2:0:0".into(), "ckpt:none".into()]).unwrap();
+    assert_eq!(other.missing_blobs(&some).unwrap(), some[..2]);
     other.remove_blobs(&[]).unwrap();
     assert_eq!(store.blobs().unwrap(), ["ckpt:1:10:0:0", "crowd:重庆"]);
     let too_large = store.put_blob("ckpt:1", &[0].repeat(MAX_BLOB + 1));
@@ -122,6 +126,10 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
     for name in ["", "committed", "edits", "s:a", "ckpt"] {
         assert!(matches!(store.put_blob(name, b""), Err(CheckpointError::Invalid { .. })), "{name}");
         assert!(matches!(store.blob(name), Err(CheckpointError::Invalid { .. })), "{name}");
+        assert!(
+            matches!(store.missing_blobs(&[name.into()]), Err(CheckpointError::Invalid { .. })),
+            "{name}"
+        );
         assert!(matches!(store.remove_blobs(&[name.into()]), Err(CheckpointError::Invalid { .. })), "{name}");
     }
     assert_eq!(store.committed().unwrap().unwrap().n, 1);

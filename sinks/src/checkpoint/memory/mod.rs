@@ -187,6 +187,12 @@ impl CheckpointStore for MemoryCheckpoints {
         Ok(self.kept().blobs.keys().cloned().collect())
     }
 
+    fn missing_blobs(&mut self, names: &[String]) -> Result<Vec<String>, CheckpointError> {
+        names.iter().try_for_each(|name| check_blob_name(name))?;
+        let kept = self.kept();
+        Ok(names.iter().filter(|name| !kept.blobs.contains_key(*name)).cloned().collect())
+    }
+
     fn remove_blobs(&mut self, names: &[String]) -> Result<(), CheckpointError> {
         names.iter().try_for_each(|name| check_blob_name(name))?;
         self.change("remove_blobs", |kept| {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use redis::cmd;
+use redis::{Value, cmd};
 
 use super::{
     FORMAT, RedisCheckpoints,
@@ -23,6 +23,30 @@ type CommitFields = (Option<u64>, Option<u64>, Option<Vec<u8>>);
 
 fn commit_of((generation, n, manifest): CommitFields) -> Option<Committed> {
     Some(Committed { generation: generation?, n: n?, manifest: manifest? })
+}
+
+impl RedisCheckpoints {
+    /// Does something with the key of each blob, and hands on what the servers answer.
+    fn each_blob(
+        &mut self,
+        command: &str,
+        names: &[String],
+        mut answered: impl FnMut(&String, Value),
+    ) -> Result<(), CheckpointError> {
+        names.iter().try_for_each(|name| check_blob_name(name))?;
+        for portion in names.chunks(PORTION) {
+            let call = |name: &String| {
+                let key = self.keys.blob(name);
+                let mut call = cmd(command);
+                call.arg(&key);
+                Call::new(&key, call)
+            };
+            let calls: Vec<Call> = portion.iter().map(call).collect();
+            let answers = self.link.run(&calls, OnBreak::Resend)?;
+            portion.iter().zip(answers.values).for_each(|(name, answer)| answered(name, answer));
+        }
+        Ok(())
+    }
 }
 
 /// A position in a stream, `MILLISECONDS-NUMBER`.
@@ -129,21 +153,16 @@ impl CheckpointStore for RedisCheckpoints {
         Ok(names)
     }
 
+    fn missing_blobs(&mut self, names: &[String]) -> Result<Vec<String>, CheckpointError> {
+        let mut missing = Vec::new();
+        self.each_blob("EXISTS", names, |name, there| {
+            missing.extend((there == Value::Int(0)).then(|| name.clone()));
+        })?;
+        Ok(missing)
+    }
+
     fn remove_blobs(&mut self, names: &[String]) -> Result<(), CheckpointError> {
-        names.iter().try_for_each(|name| check_blob_name(name))?;
-        for portion in names.chunks(PORTION) {
-            let calls: Vec<Call> = portion
-                .iter()
-                .map(|name| {
-                    let key = self.keys.blob(name);
-                    let mut command = cmd("UNLINK");
-                    command.arg(&key);
-                    Call::new(&key, command)
-                })
-                .collect();
-            self.link.run(&calls, OnBreak::Resend)?;
-        }
-        Ok(())
+        self.each_blob("UNLINK", names, |_, _| {})
     }
 
     fn fold(

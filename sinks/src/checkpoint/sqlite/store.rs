@@ -145,6 +145,20 @@ impl CheckpointStore for SqliteCheckpoints {
         self.read(|connection| names(connection, "SELECT name FROM blob ORDER BY name"))
     }
 
+    fn missing_blobs(&mut self, blobs: &[String]) -> Result<Vec<String>, CheckpointError> {
+        blobs.iter().try_for_each(|name| check_blob_name(name))?;
+        self.read(|connection| {
+            let mut find = connection.prepare("SELECT 1 FROM blob WHERE name = ?1")?;
+            let mut missing = Vec::new();
+            for name in blobs {
+                if !find.exists([name])? {
+                    missing.push(name.clone());
+                }
+            }
+            Ok(missing)
+        })
+    }
+
     fn remove_blobs(&mut self, blobs: &[String]) -> Result<(), CheckpointError> {
         blobs.iter().try_for_each(|name| check_blob_name(name))?;
         self.change_lazily(|transaction| {
