@@ -36,7 +36,7 @@ const GROUP: u64 = 32 << 20;
 /// often is folded once for the several checkpoints that come meanwhile.
 const REST: u32 = 9;
 /// But no longer than that in all before a checkpoint is folded.
-const LONGEST_REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_secs(2);
 /// Hashes changed by one call.
 const HASHES: usize = 16;
 
