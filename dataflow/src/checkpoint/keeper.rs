@@ -11,7 +11,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,15 +21,14 @@ use operators::{
 use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
 
 use super::{
-    BlobRef, LEASE, PATIENCE, RETRY, State,
-    committed::{format, listed},
-    fail,
+    BlobRef, LEASE, PATIENCE, RETRY, State, fail,
     fail_point::reach,
     fold::{Folder, Told, Work},
     insist,
     manifest::{Dropped, Listed, Manifest},
     persist, pieces,
     publish::{Batch, Publisher},
+    takeover::{Connect, Crowds, Owned, Resumed, crowd_name},
 };
 use crate::{
     run::remembered::{self, Remembered},
@@ -182,9 +180,6 @@ pub fn open(
     open_on(&|| state.open_now(), owner, publisher)
 }
 
-/// Opens a connection to a store; `None` if there is no store.
-type Connect<'c> = dyn Fn() -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> + 'c;
-
 fn open_on(
     connect: &Connect<'_>,
     owner: &str,
@@ -236,108 +231,6 @@ fn open_on(
         start,
         remembered,
     }))
-}
-
-/// A store that is ours, and what was found in it.
-struct Owned {
-    store: Box<dyn CheckpointStore>,
-    /// A connection of its own for the folder.
-    to_fold: Box<dyn CheckpointStore>,
-    generation: u64,
-    resumed: Resumed,
-    garbage: Vec<String>,
-}
-
-impl Owned {
-    /// Takes the ownership, and reads the last commit.
-    fn take(connect: &Connect<'_>, owner: &str) -> Result<Option<Self>, CheckpointError> {
-        let (Some(mut store), Some(to_fold)) = (connect()?, connect()?) else { return Ok(None) };
-        let until = Instant::now() + LEASE + RETRY;
-        let taken = loop {
-            match store.take(owner, LEASE) {
-                Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
-                    tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
-                    // A lease runs out, or is given up, without a word.
-                    thread::sleep(Duration::from_millis(for_ms).min(RETRY));
-                }
-                taken => break taken?,
-            }
-        };
-        let mut resumed = Resumed::default();
-        if let Some(committed) = &taken.committed {
-            resumed.read(&mut *store, &committed.manifest, committed.n)?;
-        }
-        resumed.start.generation = taken.generation;
-        let garbage = garbage(&mut *store, resumed.manifest.as_ref(), &resumed.crowds)?;
-        Ok(Some(Owned { store, to_fold, generation: taken.generation, resumed, garbage }))
-    }
-}
-
-/// What was found at the start.
-#[derive(Default)]
-struct Resumed {
-    start: Start,
-    remembered: Vec<Remembered>,
-    manifest: Option<Manifest>,
-    crowds: Crowds,
-}
-
-/// Crowds that are written: their names and how many bytes they have.
-type Crowds = BTreeMap<String, u64>;
-
-fn crowd_name(digest: &str) -> String {
-    format!("crowd:{digest}")
-}
-
-impl Resumed {
-    fn read(
-        &mut self,
-        store: &mut dyn CheckpointStore,
-        manifest: &[u8],
-        n: u64,
-    ) -> Result<(), CheckpointError> {
-        let manifest = Manifest::from_json(manifest).map_err(|e| format("the manifest", e))?;
-        let rules = listed(store, &manifest.rules)?;
-        let rules = String::from_utf8_lossy(&rules);
-        let crowds = &mut self.crowds;
-        let mut unread = None;
-        let mut crowd = |digest: &str| {
-            let name = crowd_name(digest);
-            let bytes = pieces::read(store, &name).map_err(|e| {
-                let text = e.to_string();
-                unread = Some(e);
-                text
-            })?;
-            let bytes = bytes.ok_or_else(|| format!("crowd {digest} is not there"))?;
-            crowds.insert(name, bytes.len() as u64);
-            Crowd::from_portable(&bytes)
-        };
-        self.remembered = remembered::from_json(&rules, &mut crowd)
-            .map_err(|e| unread.unwrap_or_else(|| format(&manifest.rules.name, e)))?;
-        let in_force = self.remembered.iter().filter(|r| r.in_force);
-        self.start = Start {
-            generation: 0,
-            positions: manifest.positions.clone(),
-            clocks: manifest.clocks.clone(),
-            checkpoint: Some(n),
-            states: in_force.flat_map(|r| r.published.lineage.names(&r.published.rule_id)).collect(),
-            blobs: manifest.blobs.iter().filter(|l| !l.blob.triggers).map(|l| l.blob.name.clone()).collect(),
-        };
-        self.manifest = Some(manifest);
-        Ok(())
-    }
-}
-
-/// Blobs that no manifest lists: of checkpoints that were never committed.
-fn garbage(
-    store: &mut dyn CheckpointStore,
-    manifest: Option<&Manifest>,
-    crowds: &Crowds,
-) -> Result<Vec<String>, CheckpointError> {
-    let blobs = manifest.iter().flat_map(|m| m.blobs.iter().map(|l| &l.blob).chain([&m.rules]));
-    let crowds = crowds.iter().flat_map(|(name, bytes)| pieces::names(name, *bytes));
-    let listed: BTreeSet<String> = blobs.flat_map(BlobRef::pieces).chain(crowds).collect();
-    Ok(store.blobs()?.into_iter().filter(|name| !listed.contains(name)).collect())
 }
 
 struct Keeping {

@@ -4,6 +4,7 @@ use operators::{model::trigger::Fired, ops::Part, rule::book::Published, state::
 use sinks::checkpoint::{Fault, MAX_BLOB, MemoryCheckpoints};
 
 use super::*;
+use crate::checkpoint::committed::format;
 use crate::checkpoint::{Transactions, blob};
 
 /// Nothing here takes nearly as long.
@@ -137,7 +138,7 @@ impl Scene {
         let until = Instant::now() + WITHIN;
         while !so(self) {
             assert!(Instant::now() < until, "{:?}, mark {}", self.gauge(), self.store.mark());
-            thread::yield_now();
+            std::thread::yield_now();
         }
     }
 

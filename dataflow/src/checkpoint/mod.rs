@@ -52,6 +52,7 @@ mod pieces;
 mod publish;
 pub mod restore;
 mod state;
+mod takeover;
 pub mod writer;
 
 use std::time::{Duration, Instant};

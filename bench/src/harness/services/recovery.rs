@@ -29,15 +29,17 @@ impl Bench<'_> {
             send(&producer, &topic, &line)?;
         }
         producer.flush(WITHIN).map_err(wrong)?;
-        running.until("all events are read", |r| {
-            Ok(r.metric("strateye_events_total")? >= self.plan.keys as f64)
+        running.until("all events are evaluated", |r| {
+            let read = r.metric("strateye_events_total")?;
+            Ok(read >= self.plan.keys as f64 && r.metric("strateye_waiting_bytes")? == 0.0)
         })?;
         let commits = |more: f64| -> Result<(), Error> {
             let saved = running.metric("strateye_checkpoint_number")?;
             running
                 .until("more is committed", |r| Ok(r.metric("strateye_checkpoint_number")? >= saved + more))
         };
-        commits(2.0)?;
+        // The figures may be half a second old, and a checkpoint may have been begun before.
+        commits(3.0)?;
         running.until("all is folded", |r| Ok(r.metric("strateye_checkpoint_unfolded")? == 0.0))?;
         // Until a commit has found it folded, it is listed.
         commits(3.0)?;
