@@ -164,7 +164,7 @@ impl KafkaSource {
                 self.find_lost()?;
             }
             let left = wait.saturating_sub(begun.elapsed());
-            if let Some(batch) = self.gather(left.min(SLICE))? {
+            if let Some(batch) = self.gather(whole_millis(left).min(SLICE))? {
                 return Ok(Next::Batch(batch));
             }
             if begun.elapsed() >= wait {
@@ -287,6 +287,11 @@ impl KafkaSource {
             tracing::warn!(group = %self.config.group, "offsets could not be committed: {error}");
         }
     }
+}
+
+/// The same or a little more: a client waits for whole milliseconds, and what is left it spends asking again and again.
+fn whole_millis(wait: Duration) -> Duration {
+    Duration::from_millis(wait.as_micros().div_ceil(1_000) as u64)
 }
 
 impl EventSource for KafkaSource {
