@@ -1,9 +1,13 @@
 //! `strateye process`: one process of a supervised cluster.
 
 use std::{
+    fs::File,
+    io::{self, BufReader},
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
 };
+
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{CliError, launch::JOB};
 use crate::{
@@ -15,6 +19,9 @@ use crate::{
     },
     telemetry::{Board, Expected, Server},
 };
+
+/// Bytes of the program read at once.
+const PIECE: usize = 256 << 10;
 
 pub(super) fn main() -> Result<(), CliError> {
     let usage = || CliError::usage("`strateye process` is started by `strateye run`, `replay` and `demo`");
@@ -68,6 +75,11 @@ fn read_job(file: &std::ffi::OsStr) -> Result<Job, CliError> {
 
 /// Fingerprint of this very program: processes of different builds don't form a cluster.
 pub(super) fn build() -> Result<u64, CliError> {
-    let program = std::env::current_exe().and_then(std::fs::read).map_err(CliError::failed)?;
-    Ok(xxhash_rust::xxh3::xxh3_64(&program))
+    // Piece by piece: a process would else begin with its whole program in memory once more.
+    let mut hash = Xxh3::new();
+    std::env::current_exe()
+        .and_then(File::open)
+        .and_then(|program| io::copy(&mut BufReader::with_capacity(PIECE, program), &mut hash))
+        .map_err(CliError::failed)?;
+    Ok(hash.digest())
 }
