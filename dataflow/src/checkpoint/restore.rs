@@ -3,11 +3,15 @@
 //! Every worker reads a share of what is stored, once the rules of the checkpoint are made. The operator holds a
 //! capability until its share is read, at the last epoch announced, so that the frontier shows when all state is there.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc},
+};
 
 use operators::{
-    ops::{Shelf, Signal, Start, Stored, evaluating::StateNames},
+    ops::{Shelf, Signal, Start, Stored, evaluating::StateNames, route::owner},
     rule::book::RuleBook,
+    state::Delta,
 };
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use timely::{
@@ -26,8 +30,9 @@ use timely::{
 use super::{State, blob, fail, fail_point::reach, persist, pieces};
 use crate::threads;
 
-/// States handed on at once.
+/// States handed on at once, of one worker, and the bytes of keys and texts that are enough for that.
 const BATCH: usize = 2_048;
+const BYTES: usize = 256 << 10;
 /// Batches between the reading thread and the worker.
 const QUEUE: usize = 32;
 
@@ -47,7 +52,7 @@ pub fn restore<'s>(
     builder.build(move |mut initial: Vec<Capability<u64>>| {
         let mut held = initial.pop();
         let mut start: Option<Arc<Start>> = None;
-        let mut from: Option<mpsc::Receiver<Vec<Stored>>> = None;
+        let mut from: Option<mpsc::Receiver<Stored>> = None;
         move |frontiers| {
             signals.for_each(|_, words| {
                 for word in words.drain(..) {
@@ -77,7 +82,7 @@ pub fn restore<'s>(
             let mut output = output.activate();
             loop {
                 match batches.try_recv() {
-                    Ok(mut batch) => output.session(at).give_container(&mut batch),
+                    Ok(batch) => output.session(at).give(batch),
                     Err(mpsc::TryRecvError::Empty) => return,
                     Err(mpsc::TryRecvError::Disconnected) => break,
                 }
@@ -95,18 +100,18 @@ fn read(
     start: Arc<Start>,
     book: Arc<RuleBook>,
     wake: SyncActivator,
-) -> mpsc::Receiver<Vec<Stored>> {
+) -> mpsc::Receiver<Stored> {
     let (to, from) = mpsc::sync_channel(QUEUE);
     threads::spawn("state:restore", move || {
         let names = StateNames::of(&book);
-        let mut out = Out { to, wake, names, book, batch: Vec::new() };
+        let mut out = Out { to, wake, names, book, order: 0, filling: vec![Filling::default(); share.1] };
         let store = persist("restoring", || state.open_now());
         if let Some(mut store) = store
             && let Err(error) = share_of(&mut *store, share, &start, &mut out)
         {
             fail(&error);
         }
-        out.flush();
+        out.flush_all();
         let Out { to, wake, .. } = out;
         drop(to);
         // The worker may be gone; then nobody waits.
@@ -116,28 +121,66 @@ fn read(
 }
 
 struct Out {
-    to: mpsc::SyncSender<Vec<Stored>>,
+    to: mpsc::SyncSender<Stored>,
     wake: SyncActivator,
     names: StateNames,
     book: Arc<RuleBook>,
-    batch: Vec<Stored>,
+    /// Of what is pushed.
+    order: u64,
+    /// What goes to each worker.
+    filling: Vec<Filling>,
+}
+
+/// States of a worker, and the numbers that their names have.
+#[derive(Clone, Default)]
+struct Filling {
+    states: Delta,
+    numbers: HashMap<String, u32>,
+}
+
+impl Filling {
+    fn push(&mut self, name: &str, key: &str, text: Option<&str>) {
+        let Filling { states, numbers } = self;
+        let number = match numbers.get(name) {
+            Some(number) => *number,
+            None => *numbers.entry(name.to_owned()).or_insert(states.name(name.to_owned())),
+        };
+        states.push(number, key, text.map(|text| |to: &mut String| to.push_str(text)));
+    }
+
+    fn is_full(&self) -> bool {
+        self.states.len() >= BATCH || self.states.bytes() >= BYTES
+    }
 }
 
 impl Out {
     /// A stored state; one that no rule has is passed over.
-    fn push(&mut self, order: u64, name: &str, key: &str, text: Option<&str>) {
+    fn push(&mut self, name: &str, key: &str, text: Option<&str>) {
         let Some(hash) = self.names.route(&self.book, name, key) else { return };
-        let (name, key, text) = (name.to_owned(), key.to_owned(), text.map(str::to_owned));
-        self.batch.push(Stored { hash, order, name, key, text });
-        if self.batch.len() == BATCH {
-            self.flush();
+        let to = owner(hash, self.filling.len());
+        self.filling[to].push(name, key, text);
+        if self.filling[to].is_full() {
+            self.flush(to);
         }
     }
 
-    fn flush(&mut self) {
-        // If the worker is gone, the process ends.
-        let _ = self.to.send(std::mem::take(&mut self.batch));
-        let _ = self.wake.activate();
+    /// What is pushed from now on has this order.
+    fn begin(&mut self, order: u64) {
+        self.flush_all();
+        self.order = order;
+    }
+
+    fn flush_all(&mut self) {
+        (0..self.filling.len()).for_each(|to| self.flush(to));
+    }
+
+    fn flush(&mut self, to: usize) {
+        let Filling { states, .. } = std::mem::take(&mut self.filling[to]);
+        if !states.is_empty() {
+            // If the worker is gone, the process ends.
+            let _ = self.to.send(Stored { to: to as u64, order: self.order, states });
+            let _ = self.wake.activate();
+        }
     }
 }
 
@@ -149,7 +192,7 @@ fn share_of(
     out: &mut Out,
 ) -> Result<(), CheckpointError> {
     for name in start.states.iter().skip(me).step_by(peers) {
-        store.scan(name, &mut |key, text| out.push(0, name, key, Some(text)))?;
+        store.scan(name, &mut |key, text| out.push(name, key, Some(text)))?;
         reach("restore:state");
     }
     for (i, name) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
@@ -158,7 +201,8 @@ fn share_of(
             unusable("the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew".into())
         })?;
         let delta = blob::state(&bytes).map_err(unusable)?;
-        delta.changes().for_each(|c| out.push(i as u64 + 1, c.name, c.key, c.text));
+        out.begin(i as u64 + 1);
+        delta.changes().for_each(|c| out.push(c.name, c.key, c.text));
         reach("restore:blob");
     }
     Ok(())

@@ -70,7 +70,7 @@ pub fn evaluate<'s>(
     let mut signals = builder.new_input(signals, Pipeline);
     let mut routed = builder.new_input(routed, by_key());
     let mut clocks = builder.new_input(clocks, Pipeline);
-    let mut stored = builder.new_input(stored, Exchange::new(|s: &Stored| s.hash));
+    let mut stored = builder.new_input(stored, Exchange::new(|s: &Stored| s.to));
     let (fired_output, fired) = builder.new_output::<Vec<Fired>>();
     let (failures_output, failures) = builder.new_output::<Vec<RuleFailure>>();
     let mut fired_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Fired>>>::from(fired_output);

@@ -186,8 +186,8 @@ impl<C: Clone> Schedule<C> {
         }
         let mut taken = 0;
         for stored in stored {
-            taken += 1;
-            take_in(&mut self.evaluator, restoring, stored, &mut self.gauge, &mut self.refused);
+            taken += stored.states.len();
+            take_in(&mut self.evaluator, restoring, &stored, &mut self.gauge, &mut self.refused);
         }
         self.evaluator.evict(LOOKS * taken);
     }
@@ -523,20 +523,21 @@ fn give<C>(
 fn take_in(
     evaluator: &mut Evaluator,
     restoring: &mut Restoring,
-    stored: Stored,
+    stored: &Stored,
     gauge: &mut EvaluateGauge,
     refused: &mut Vec<String>,
 ) {
-    if stored.order > 0 {
-        let known = restoring.late.entry((stored.name, stored.key)).or_default();
-        if known.0 <= stored.order {
-            *known = (stored.order, stored.text);
+    let Restoring { names: Some(names), late, .. } = restoring else { return };
+    for change in stored.states.changes() {
+        if stored.order == 0 {
+            note_restored(evaluator.restore(names, &change), gauge, refused);
+            continue;
         }
-        return;
+        let known = late.entry((change.name.to_owned(), change.key.to_owned())).or_default();
+        if known.0 <= stored.order {
+            *known = (stored.order, change.text.map(str::to_owned));
+        }
     }
-    let Some(names) = &restoring.names else { return };
-    let change = Change { name: &stored.name, key: &stored.key, text: stored.text.as_deref() };
-    note_restored(evaluator.restore(names, &change), gauge, refused);
 }
 
 fn note_restored(read: Result<(), String>, gauge: &mut EvaluateGauge, refused: &mut Vec<String>) {

@@ -1,12 +1,13 @@
 //! The schedule without timely.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use super::*;
 use crate::{
     model::{key, routed::RoutedRecord},
     ops::signal::NoSaver,
     rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+    state::Delta,
 };
 
 struct Books(BTreeMap<u64, Arc<Applied>>);
@@ -202,19 +203,19 @@ fn a_second_switch_waits_until_stored_state_is_taken_in() {
 fn much_stored_state_is_taken_in_in_slices() {
     let limited = r#"{"rule_id": "r", "limit": {"times": 1}, "trigger": {"event": {"id": "T"}}}"#;
     let mut schedule = schedule_of(limited);
-    let stored = |order: u64, key: usize| Stored {
-        hash: 0,
-        order,
-        name: "r:@rule:1".into(),
-        key: key.to_string(),
-        text: Some(r#"{"touched": 1, "firings": [1]}"#.into()),
+    let stored = |order: u64, keys: std::ops::Range<usize>| {
+        let mut states = Delta::default();
+        let name = states.name("r:@rule:1".into());
+        let text = |text: &mut String| text.push_str(r#"{"touched": 1, "firings": [1]}"#);
+        keys.for_each(|key| states.push(name, &key.to_string(), Some(text)));
+        iter::once(Stored { to: 0, order, states })
     };
     schedule.hear(&Signal::Switch { generation: 1, at: 1 });
     schedule.hear(&Signal::Epoch(1));
     work_once(&mut schedule, false);
     // Half of it folded, half of it not.
-    schedule.restore((0..SAVED).map(|key| stored(0, key)));
-    schedule.restore((SAVED..2 * SAVED + 1).map(|key| stored(1, key)));
+    schedule.restore(stored(0, 0..SAVED));
+    schedule.restore(stored(1, SAVED..2 * SAVED + 1));
     let mut calls = 1;
     while work_once(&mut schedule, true) {
         calls += 1;

@@ -91,19 +91,15 @@ pub struct Correction {
     pub by: String,
 }
 
-/// A stored state on its way to the worker that owns its key.
+/// Stored states on their way to the worker that owns their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// Routing hash of the key.
-    pub hash: u64,
+    /// The worker.
+    pub to: u64,
     /// Which of several texts of the same state counts: the one of the highest order.
     pub order: u64,
-    /// The state's name.
-    pub name: String,
-    /// The key.
-    pub key: String,
-    /// The state, or `None` if there is none any more.
-    pub text: Option<String>,
+    /// The states; one that is deleted is not there any more.
+    pub states: Delta,
 }
 
 /// Takes what a checkpoint consists of, off the worker's hands.

@@ -32,6 +32,8 @@ pub struct KeyBlock {
     pub changed_in: u64,
     /// The partition that its records come from.
     pub origin: Origin,
+    /// Whether the place is a key's.
+    used: bool,
     /// Whether it was used since eviction last looked at it.
     pub recent: bool,
     /// Whether the place is listed as changed. That is of the place: it stays when the place goes to another key.
@@ -96,6 +98,7 @@ impl Store {
             next_deadline: i64::MAX,
             changed_in: u64::MAX,
             origin: Origin::UNKNOWN,
+            used: true,
             recent: false,
             listed,
             rules: Vec::new(),
@@ -265,6 +268,6 @@ impl Store {
     /// The key in the n-th place; `None` if that is free.
     pub fn at_place(&self, n: usize) -> Option<KeyId> {
         let id = u32::try_from(n).ok()?;
-        self.table.find(self.blocks.get(n)?.hash, |i| *i == id).map(|id| KeyId(*id))
+        self.blocks.get(n)?.used.then_some(KeyId(id))
     }
 }

@@ -27,7 +27,7 @@ use operators::{
         book::{Applied, Catalog, ChangeSet, RuleBook, RuleChange},
         crowd::Crowd,
     },
-    state::delta::Change,
+    state::{Delta, delta::Change},
 };
 use serde_json::{Value as Json, json};
 use timely::{
@@ -249,12 +249,11 @@ impl World {
         let clocks_then: Vec<_> = self.matcher.clocks().collect();
         let start =
             Start { clocks: clocks_then, checkpoint: Some(kept.last).filter(|n| *n > 0), ..Start::default() };
-        let item = |order: u64, (name, key): &At, text: Option<&String>| Stored {
-            hash: 0,
-            order,
-            name: name.clone(),
-            key: key.clone(),
-            text: text.cloned(),
+        let item = |order: u64, (name, key): &At, text: Option<&String>| {
+            let mut states = Delta::default();
+            let name = states.name(name.clone());
+            states.push(name, key, text.map(|text| |to: &mut String| to.push_str(text)));
+            Stored { to: 0, order, states }
         };
         let mut items: Vec<Stored> = kept.hashes.iter().map(|(at, text)| item(0, at, Some(text))).collect();
         for (order, (_, changes)) in kept.unfolded.iter().enumerate() {

@@ -9,7 +9,7 @@
 //! - Removals come before changes in a checkpoint: a state that was removed and is there again is there.
 //! - Restoring what was saved, in any order of its states, gives an evaluator that goes on as the saved one would have.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::Evaluator;
 use crate::{
