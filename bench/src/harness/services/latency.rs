@@ -5,11 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    producer::Producer,
-};
+use rdkafka::{Message, producer::Producer};
 
 use super::{Bench, Json, Running, WITHIN, now, running::cpu_of, send, stamped, wrong};
 use crate::{
@@ -109,12 +105,7 @@ impl Bench<'_> {
 
     /// Receives triggers for as long as the run takes.
     fn receive(&self, topic: &str) -> Result<thread::JoinHandle<Vec<Delay>>, Error> {
-        let mut config = self.kafka.client();
-        config.set("group.id", "bench");
-        let consumer: BaseConsumer = config.create().map_err(wrong)?;
-        let mut all = TopicPartitionList::new();
-        all.add_partition_offset(topic, 0, Offset::Beginning).map_err(wrong)?;
-        consumer.assign(&all).map_err(wrong)?;
+        let consumer = self.consumer(topic)?;
         let until = Instant::now() + self.plan.length + Duration::from_secs(5);
         let begun = now();
         Ok(thread::spawn(move || {

@@ -16,7 +16,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
+};
 use serde_json::{Value as Json, json};
 use strateye_tests::services::{Kafka, Mysql, Redis};
 use tempfile::TempDir;
@@ -38,7 +42,7 @@ pub enum Part {
     Latency,
     /// From a rule's UPDATE until it is in force.
     Publishing,
-    /// From SIGKILL until events flow again.
+    /// From SIGKILL until events have triggers again.
     Recovery,
 }
 
@@ -119,6 +123,17 @@ impl Bench<'_> {
         let mut config = self.kafka.client();
         config.set("linger.ms", "5").set("queue.buffering.max.messages", "1000000");
         config.create().map_err(wrong)
+    }
+
+    /// Reads a topic of one partition from its beginning.
+    fn consumer(&self, topic: &str) -> Result<BaseConsumer, Error> {
+        let mut config = self.kafka.client();
+        config.set("group.id", "bench");
+        let consumer: BaseConsumer = config.create().map_err(wrong)?;
+        let mut all = TopicPartitionList::new();
+        all.add_partition_offset(topic, 0, Offset::Beginning).map_err(wrong)?;
+        consumer.assign(&all).map_err(wrong)?;
+        Ok(consumer)
     }
 
     fn rules(&self) -> Result<String, Error> {

@@ -88,9 +88,14 @@ impl Running {
         Ok(answer)
     }
 
-    /// The sum of a metric over all its labels.
+    /// The sum of a metric over all its labels; an error if there is none of that name.
     pub(super) fn metric(&self, name: &str) -> Result<f64, Error> {
         let page = self.get("/metrics")?;
+        // A metric without samples yet is named, too; a counter without its ending.
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        if !page.contains(&format!("# TYPE {family} ")) {
+            return Err(wrong(format!("has no metric {name}")));
+        }
         let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let value = |line: &str| line.rsplit(' ').next().and_then(|v| v.parse::<f64>().ok());
         Ok(page.lines().filter(of).filter_map(value).sum())
