@@ -58,8 +58,8 @@ enum Command {
         /// How often each of the throughput runs is made; what is shown are medians.
         #[arg(long, default_value_t = 3)]
         rounds: u32,
-        /// Seconds of the latency run; the first thirty are not counted.
-        #[arg(long, default_value_t = 60)]
+        /// Seconds of the latency run; the first sixty are not counted.
+        #[arg(long, default_value_t = 120, value_parser = value_parser!(u64).range(61..))]
         seconds: u64,
         /// Keys with state of the recovery run.
         #[arg(long, default_value_t = 3_000_000)]

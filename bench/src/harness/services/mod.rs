@@ -125,7 +125,7 @@ impl Bench<'_> {
         config.create().map_err(wrong)
     }
 
-    /// Reads a topic of one partition from its beginning.
+    /// Reads the first partition of a topic from its beginning.
     fn consumer(&self, topic: &str) -> Result<BaseConsumer, Error> {
         let mut config = self.kafka.client();
         config.set("group.id", "bench");
