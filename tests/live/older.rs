@@ -1,16 +1,19 @@
-//! A Redis that comes back with older state, as after a fail-over or from a backup: the engine goes on from what is there.
+//! A Redis that comes back with older state, as after a fail-over or from a backup, or without what was just written: the engine goes
+//! on from what is there.
 //!
 //! Events are read again from the older positions. So what is published with checkpoints may come twice, under the same id and with
 //! the same content; nothing is lost, and nothing wrong comes.
 
 use std::{fs, path::Path, sync::Arc};
 
-use strateye_tests::services::Redis;
+use redis::cmd;
+use rustix::process::Signal;
+use strateye_tests::{command::is_stopped, services::Redis};
 
 use crate::{
     check,
-    engine::{Services, Store},
-    waiting::{begin, checkpoint, ends_with, send_for_checkpoints, send_until},
+    engine::{PARTITIONS, Services, Store, signal},
+    waiting::{begin, begin_in, checkpoint, ends_as_expected, ends_with, send_for_checkpoints, send_until},
 };
 
 /// Copies the files of a folder.
@@ -59,4 +62,29 @@ fn after_an_older_state_everything_since_then_is_read_again() {
             || log.contains("the checkpoint store has gone back"),
         "{log}"
     );
+}
+
+#[test]
+fn a_checkpoint_whose_blobs_are_gone_is_not_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let used = folder.path().join("used").display().to_string();
+    let environment =
+        [("STRATEYE_FAIL_POINT", "check:before:4:hang".to_owned()), ("STRATEYE_FAIL_POINT_USED", used)];
+    let (mut engine, mut load) = begin_in(Services::shared(), PARTITIONS, 2, &environment);
+    let (processes, mut stopped) = (engine.processes(), None);
+    send_until(&mut load, "a checkpoint is written and not committed", || {
+        stopped = processes.iter().copied().find(|process| is_stopped(*process));
+        stopped.is_some()
+    });
+    let (committed, manifest) = engine.committed().unwrap();
+    let listed = manifest.to_string();
+    let pattern = format!("{}:ckpt:*", engine.name);
+    let mut keys: Vec<String> = engine.ask(cmd("KEYS").arg(pattern)).unwrap();
+    keys.retain(|key| !listed.contains(&key[engine.name.len() + 1..]));
+    assert_eq!(engine.ask(cmd("DEL").arg(&keys)), Some(keys.len()));
+    assert!(!keys.is_empty());
+    signal(stopped.unwrap(), Signal::CONT);
+    engine.log_until("the checkpoint store has lost what was written");
+    engine.log_until(&format!("resuming checkpoint={committed} generation=2"));
+    ends_as_expected(&mut engine, &mut load);
 }

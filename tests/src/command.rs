@@ -198,11 +198,21 @@ pub fn is_alive(pid: u32) -> bool {
     parent(pid).is_some()
 }
 
+/// Whether a process is stopped, as SIGSTOP does.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    state(pid).is_some_and(|(state, _)| state == "T")
+}
+
 /// The parent of a process that has not ended.
 fn parent(pid: u32) -> Option<u32> {
+    state(pid).filter(|(state, _)| state != "Z").map(|(_, parent)| parent)
+}
+
+/// The state of a process, as one letter, and its parent.
+fn state(pid: u32) -> Option<(String, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name in brackets: state, parent.
+    // They are behind the name in brackets.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
-    let state = fields.next()?;
-    if state == "Z" { None } else { fields.next()?.parse().ok() }
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }

@@ -385,6 +385,7 @@ impl Keeping {
     /// cluster restarts from that.
     fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) {
         let names: Vec<String> = blobs.flat_map(|blob| pieces::names(&blob.name, blob.bytes)).collect();
+        reach("check:before");
         let store = &mut self.store;
         let missing = persist("a commit", || store.missing_blobs(&names));
         if let Some(first) = missing.first() {
