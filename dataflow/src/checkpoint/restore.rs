@@ -207,3 +207,28 @@ fn share_of(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use operators::state::delta::Change;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_names_each_state_once_and_keeps_the_order() {
+        let mut filling = Filling::default();
+        let pushed = [
+            ("r:a:1", "1", Some("x")),
+            ("r:b:1", "1", None),
+            ("r:a:1", "2", Some("")),
+            ("r:a:1", "1", Some("y")),
+        ];
+        pushed.iter().for_each(|(name, key, text)| filling.push(name, key, *text));
+        let changes: Vec<Change<'_>> = filling.states.changes().collect();
+        assert_eq!(changes, pushed.map(|(name, key, text)| Change { name, key, text }));
+        assert_eq!(filling.states.by_name().count(), 2);
+        assert!(!filling.is_full());
+        filling.push("r:a:1", "3", Some(&"x".repeat(BYTES)));
+        assert!(filling.is_full());
+    }
+}
