@@ -1,7 +1,7 @@
 //! From SIGKILL of a process until events have triggers again, with much state.
 
 use std::{
-    fs,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -61,9 +61,9 @@ impl Bench<'_> {
         let trigger = triggers.poll(WITHIN).ok_or_else(|| wrong("no trigger came"))?;
         let flowing = begun.elapsed();
         trigger.map_err(wrong)?;
-        // The figures may be half a second old.
         let running = running.ready()?;
-        std::thread::sleep(Duration::from_secs(1));
+        // Figures may be half a second old, and nothing tells when new ones are there.
+        thread::sleep(Duration::from_secs(1));
         let restored = running.metric("strateye_restored_states")?;
         running.stop()?;
         let mut table = Table::new(&["SIGKILL to trigger", "keys", "restored", "seconds"]);
