@@ -1,9 +1,6 @@
 //! From SIGKILL of a process until events have triggers again, with much state.
 
-use std::{
-    fs, thread,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Instant};
 
 use rdkafka::producer::Producer;
 use serde_json::json;
@@ -62,8 +59,6 @@ impl Bench<'_> {
         let flowing = begun.elapsed();
         trigger.map_err(wrong)?;
         let running = running.ready()?;
-        // Figures may be half a second old, and nothing tells when new ones are there.
-        thread::sleep(Duration::from_secs(1));
         let restored = running.metric("strateye_restored_states")?;
         running.stop()?;
         let mut table = Table::new(&["SIGKILL to trigger", "keys", "restored", "seconds"]);
