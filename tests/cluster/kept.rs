@@ -261,7 +261,8 @@ fn rules() -> [Json; 3] {
 
 #[test]
 fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
-    const EVENTS: u64 = 120_000;
+    // Many more than are read until a commit is seen, also where the machine is busy otherwise.
+    const EVENTS: u64 = 300_000;
     let scene = Scene::with(&rules(), &far_events(EVENTS));
     // In small bites, so that it can be stopped in the middle.
     scene.write("settings.toml", &format!("{SETTINGS}read_ahead_bytes = 65536\n"));
@@ -272,12 +273,8 @@ fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
     assert!(wanted.len() > 1_000, "{} triggers", wanted.len());
 
     let path = scene.path("state.db");
-    let (mut at, mut stopped) = (0, 0);
+    let mut at = 0;
     for (processes, how) in [("3", Signal::TERM), ("1", Signal::KILL), ("2", Signal::TERM)] {
-        if at == EVENTS {
-            // A machine that is busy otherwise may show no commit before the last.
-            break;
-        }
         let parts = ["--state", "state.db", "--triggers", "parts.jsonl", "--processes", processes];
         let running = Running::start(&mut scene.command(&[&common[..], &parts].concat()));
         let (_, manifest) = await_committed(&path, "it goes on", |_, manifest| position(manifest) > at);
@@ -285,9 +282,8 @@ fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
         let finished = running.wait();
         assert_eq!(finished.code, (how == Signal::TERM).then_some(0), "{}", finished.all());
         at = position(&manifest);
-        stopped += u32::from(at < EVENTS);
+        assert!(at < EVENTS, "it was to be stopped in the middle");
     }
-    assert!(stopped > 0, "it was to be stopped in the middle");
     scene.succeed(
         &[&common[..], &["--state", "state.db", "--triggers", "parts.jsonl", "--processes", "4"]].concat(),
     );
