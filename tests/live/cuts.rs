@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     engine::{Engine, PARTITIONS, Services, in_force, live_cut},
     load::Load,
-    waiting::{checkpoints, send_for_checkpoints, until},
+    waiting::{all_read, checkpoints, send_for_checkpoints, until},
 };
 
 fn rule(least: u64) -> Json {
@@ -39,6 +39,8 @@ fn each_change_of_a_rule_notes_its_offsets_once() {
     assert_eq!(first.len(), PARTITIONS as usize, "where all partitions begin: {first:?}");
     let mut load = Load::new(&engine, 1);
     send_for_checkpoints(&engine, &mut load, 2);
+    // Checkpoints go on while the first events are still on their way.
+    all_read(&engine, &load);
     engine.publish(&rule(5));
     let second = await_cut(&mut engine, 2, "live");
     assert!(second.values().sum::<u64>() > first.values().sum(), "{first:?} {second:?}");

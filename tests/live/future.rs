@@ -17,7 +17,7 @@ const YEAR_2100: i64 = 4_102_444_800_000;
 fn rules() -> [Json; 2] {
     [
         json!({"rule_id": "unpaid", "trigger": {"each": "n"}, "conditions": [
-            {"id": "n", "calculator": "absence", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"within": "6s"}}]}),
+            {"id": "n", "calculator": "absence", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"within": "20s"}}]}),
         json!({"rule_id": "busy", "trigger": "satisfied", "conditions": [
             {"id": "n", "calculator": "count", "event": {"id": "view"}, "window": {"last": "1m"}, "met": "value >= 3"}]}),
     ]
@@ -67,7 +67,7 @@ fn times_far_ahead_count_as_now_and_fire_nobody_elses_timers() {
     paid.clone().for_each(|guid| (0..2).for_each(|_| send(&mut load, guid, "view", at, at)));
     (1_224..1_236).for_each(|guid| (0..2).for_each(|_| send(&mut load, guid, "view", at, at)));
     load.flush();
-    assert!(now() < began + 5_000, "too slow for the rule's span");
+    assert!(now() < began + 20_000, "too slow for the rule's span");
     let never_paid: BTreeSet<u64> = unpaid.chain(1_200..1_236).collect();
     until("all that were not paid fire", || fired(&engine, "unpaid").0.is_superset(&never_paid));
     let ended = now();
@@ -75,7 +75,7 @@ fn times_far_ahead_count_as_now_and_fire_nobody_elses_timers() {
     let (guids, instants) = fired(&engine, "unpaid");
     assert_eq!(guids, never_paid, "and nobody else");
     assert_eq!(instants.len(), never_paid.len());
-    assert!(instants.iter().all(|at| (began + 6_000..=ended).contains(at)), "{began} {ended} {instants:?}");
+    assert!(instants.iter().all(|at| (began + 20_000..=ended).contains(at)), "{began} {ended} {instants:?}");
     let (guids, instants) = fired(&engine, "busy");
     assert_eq!(guids, paid.chain(1_224..1_236).collect());
     assert!(instants.iter().all(|at| (began..=ended).contains(at)), "{began} {ended} {instants:?}");
