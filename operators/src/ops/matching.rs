@@ -6,6 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::membership::Membership;
 use crate::{
     filter::{Faulted, Scratch},
     model::{
@@ -42,7 +43,7 @@ pub struct MatchCounts {
 pub struct Matcher {
     decoder: Decoder,
     book: Arc<RuleBook>,
-    crowds: HashMap<u32, Crowd>,
+    membership: Membership,
     /// Whether record times are clamped to the wall clock.
     live: bool,
     clocks: HashMap<u32, i64>,
@@ -53,12 +54,14 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// A matcher with an empty book. `live` clamps record times to the wall clock; a replay does not.
+    /// A matcher whose rules' crowds have nobody yet. `live` clamps record times to the wall clock; a replay does not.
     pub fn new(decoder: Decoder, book: Arc<RuleBook>, live: bool) -> Self {
+        let mut membership = Membership::default();
+        membership.install(&book, HashMap::new());
         Matcher {
             decoder,
             book,
-            crowds: HashMap::new(),
+            membership,
             live,
             clocks: HashMap::new(),
             scratch: Scratch::default(),
@@ -70,8 +73,8 @@ impl Matcher {
 
     /// Works by another book, and the crowds of its rules by slot, from now on.
     pub fn install(&mut self, book: Arc<RuleBook>, crowds: HashMap<u32, Crowd>) {
+        self.membership.install(&book, crowds);
         self.book = book;
-        self.crowds = crowds;
     }
 
     /// The clock of each partition seen: the highest record time read, unix ms.
@@ -156,11 +159,7 @@ impl Matcher {
         for target in &self.scratch.matched {
             let rule = book.targets[*target as usize].rule();
             if checked.0 != rule {
-                let inside = !book.has_crowd[rule]
-                    || guid.is_some_and(|g| {
-                        self.crowds.get(&book.rules[rule].slot).is_some_and(|c| c.contains(g))
-                    });
-                checked = (rule, inside);
+                checked = (rule, self.membership.admits(rule, guid));
             }
             if !checked.1 {
                 continue;

@@ -9,6 +9,7 @@ pub mod evaluating;
 mod judge;
 pub mod match_events;
 pub mod matching;
+mod membership;
 pub mod reload;
 pub mod route;
 mod schedule;
