@@ -74,6 +74,7 @@ mod control;
 mod dial;
 mod exit;
 mod handshake;
+mod link;
 mod membership;
 mod run_directory;
 mod secret;

@@ -10,8 +10,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use timely::communication::allocator::zero_copy::stream::Stream;
-
 use super::address::socket_path;
 use super::membership::{Membership, Transport};
 
@@ -82,6 +80,24 @@ impl Socket {
         self.write_all(bytes)
     }
 
+    /// Another handle to the same connection.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Socket::Tcp(stream) => stream.try_clone().map(Socket::Tcp),
+            Socket::Unix(stream) => stream.try_clone().map(Socket::Unix),
+        }
+    }
+
+    /// Whether calls return at once where they would wait.
+    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        either!(self, stream => stream.set_nonblocking(nonblocking))
+    }
+
+    /// Ends one direction, or both.
+    pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        either!(self, stream => stream.shutdown(how))
+    }
+
     /// Small messages leave at once.
     pub(super) fn set_no_delay(&self) -> io::Result<()> {
         match self {
@@ -93,7 +109,7 @@ impl Socket {
     /// Makes an authenticated socket what timely expects: blocking, without timeouts; and lets the kernel notice a
     /// partition.
     pub(super) fn hand_over(self) -> io::Result<Self> {
-        either!(&self, stream => stream.set_nonblocking(false))?;
+        self.set_nonblocking(false)?;
         self.set_timeouts(None)?;
         if let Socket::Tcp(stream) = &self {
             stream.set_nodelay(true)?;
@@ -164,23 +180,6 @@ impl Write for Socket {
     }
 }
 
-impl Stream for Socket {
-    fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Socket::Tcp(stream) => stream.try_clone().map(Socket::Tcp),
-            Socket::Unix(stream) => stream.try_clone().map(Socket::Unix),
-        }
-    }
-
-    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        either!(self, stream => stream.set_nonblocking(nonblocking))
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        either!(self, stream => stream.shutdown(how))
-    }
-}
-
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         either!(self, stream => stream.as_fd())
@@ -225,7 +224,7 @@ impl Listener {
             Self::Tcp(listener) => Socket::Tcp(listener.accept()?.0),
             Self::Unix(listener, _) => Socket::Unix(listener.accept()?.0),
         };
-        either!(&socket, stream => stream.set_nonblocking(true))?;
+        socket.set_nonblocking(true)?;
         socket.set_no_delay()?;
         Ok(socket)
     }

@@ -12,6 +12,7 @@ use timely::worker::Worker;
 use timely::{CommunicationConfig, WorkerConfig};
 
 use super::bootstrap::{self, BootstrapError};
+use super::link::Link;
 use super::membership::Membership;
 
 /// Forms the cluster, then runs `work` in every worker thread of this process.
@@ -44,12 +45,12 @@ fn alone(membership: &Membership) -> Result<Allocators, ClusterError> {
 }
 
 fn together(membership: &Membership) -> Result<Allocators, ClusterError> {
-    let sockets = bootstrap::connect(membership)?;
+    let links = bootstrap::connect(membership)?.into_iter().map(|socket| socket.map(Link)).collect();
     let hooks = Hooks::default();
     let local =
         ProcessBuilder::new_typed_vector(membership.threads, hooks.refill.clone(), hooks.spill.clone());
     let (builders, guard) =
-        initialize_networking_from_sockets(local, sockets, membership.process, membership.threads, hooks)
+        initialize_networking_from_sockets(local, links, membership.process, membership.threads, hooks)
             .map_err(ClusterError::Sockets)?;
     Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
 }

@@ -4,8 +4,6 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use timely::communication::allocator::zero_copy::stream::Stream;
-
 use super::super::address::socket_path;
 use super::super::arrival::HANDSHAKE_WITHIN;
 use super::super::handshake::{ANSWER_BYTES, Dialing};
