@@ -13,7 +13,7 @@
 //! | `membership`, `address`, `secret` | which process of which cluster this is, and where the others are |
 //! | `claim`, `handshake` | how two processes prove that they belong together (pure) |
 //! | `socket`, `arrival`, `accept`, `dial`, `bootstrap` | how all of them connect, whatever strangers do |
-//! | `timely_cluster`, `exit` | timely on those sockets; how a process ends when a peer is lost |
+//! | `timely_cluster`, `link`, `exit` | timely on those sockets; how a process ends when a peer is lost |
 //! | `supervisor/` | starts, watches, restarts and stops the processes |
 //! | `run_directory`, `control`, `assignment`, `child` | what supervisor and child say to each other |
 //!
