@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use strateye_sources::events::KafkaSource;
 use strateye_tests::services::Kafka;
 
-use crate::scene::{Heard, Writer, config, now, open};
+use crate::scene::{Heard, Writer, config, no_lag, now, open};
 
 /// Long enough for several questions to fail.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ fn survive(kafka: &Kafka, topic: &str, begin: impl Fn(&Kafka), end: impl Fn(&Kaf
     assert!(inside.is_empty(), "{from} to {to}: {inside:?}");
     assert_eq!(heard.numbers(0), (0..6000).collect::<Vec<_>>(), "nothing lost, nothing repeated");
     assert_eq!(heard.numbers(1), (0..10).collect::<Vec<_>>());
-    source.lags().lock().unwrap().iter().for_each(|(partition, lag)| assert_eq!(*lag, 0, "{partition}"));
+    no_lag(&source, 2);
 }
 
 #[test]

@@ -177,6 +177,13 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until no partition, of so many, is behind: lags are of when the ends were last asked for, which may be before the last records were
+/// read.
+pub(crate) fn no_lag(source: &KafkaSource, partitions: u32) {
+    let none: BTreeMap<u32, i64> = (0..partitions).map(|partition| (partition, 0)).collect();
+    eventually("no partition is behind", || *source.lags().lock().unwrap() == none);
+}
+
 /// Runs an administrator's request.
 pub(crate) fn administer<T>(
     config: &KafkaConfig,
