@@ -122,7 +122,7 @@ fn what_is_worth_another_attempt_gets_one() {
         (code, _) => status(code.parse().unwrap()),
     });
     let mut config = config(&receiver.url(), folder.path());
-    config.timeout_ms = 300;
+    config.timeout_ms = 5_000;
     let sink = WebhookSink::start(&config).unwrap();
     let ids = ["408", "425", "429", "500", "502", "503", "504", "301", "closed", "hung"];
     for id in ids {
@@ -142,7 +142,7 @@ fn an_answer_counts_although_its_body_never_ends() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| Reply::Endless);
     let mut config = config(&receiver.url(), folder.path());
-    config.timeout_ms = 300;
+    config.timeout_ms = 3_000;
     let sink = WebhookSink::start(&config).unwrap();
     send(&sink, outgoing("t", "1"));
     assert!(sink.flush(LONG));

@@ -58,6 +58,8 @@ fn markers_of_transactions_and_aborted_records_leave_nothing_to_read() {
 
     writer.transaction(0, 8..10, true);
     writer.transaction(1, 4..6, true);
+    // It can't begin before the markers of the one before are written.
+    writer.transaction(2, 0..1, false);
     let since = now();
     heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, since)));
     assert_eq!(heard.numbers(0), [0, 1, 2, 3, 4, 8, 9]);

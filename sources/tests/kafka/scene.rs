@@ -64,6 +64,8 @@ impl Writer {
     fn with(config: &KafkaConfig, options: &[(&str, &str)]) -> Self {
         let mut client = rdkafka::ClientConfig::new();
         client.set("bootstrap.servers", &config.brokers).set("enable.idempotence", "true");
+        // What a broker that hung has left without an answer is asked again well within the deadline.
+        client.set("request.timeout.ms", "5000").set("socket.timeout.ms", "10000");
         for (name, value) in options {
             client.set(*name, *value);
         }
