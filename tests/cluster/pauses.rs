@@ -186,7 +186,7 @@ fn a_folder_keeps_no_versions_to_roll_back_to() {
 fn timers_due_in_a_pause_fire_neither_in_it_nor_after_it() {
     let mut live = over("rules.db");
     let timed = json!({"rule_id": "r", "trigger": {"each": "n"}, "conditions": [
-        {"id": "n", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "1s"}}]});
+        {"id": "n", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "5s"}}]});
     publish(&live, "rules.db", &timed);
     live.await_rule("r", 1, "live");
     for gap in ["skip", "replay"] {

@@ -164,6 +164,8 @@ impl Scene {
         rules.iter().for_each(|rule| engine.publish(rule));
         engine.start(processes);
         engine.log_until("rules in force");
+        // Else rules of an engine that dies now would be published anew, and to them the events before are history.
+        checkpoints(&engine, 1);
         let mut load = Load::of(&engine, events);
         load.send(2 * rate, Duration::from_secs(2));
         let (mut edits, mut made) = (edits.into_iter(), Vec::new());

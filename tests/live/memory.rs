@@ -24,12 +24,12 @@ const SETTINGS: &str = "state_memory_mb = 1\nmetrics = \"127.0.0.1:0\"";
 /// Bytes of state that all processes may have.
 const BOUND: f64 = (PROCESSES << 20) as f64;
 /// How long an order may stay unpaid, ms.
-const SPAN: i64 = 10_000;
+const SPAN: i64 = 30_000;
 
 fn rules() -> Vec<Json> {
     vec![
         json!({"rule_id": "unpaid", "trigger": {"each": "n"}, "conditions": [
-            {"id": "n", "calculator": "absence", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"within": "10s"}}]}),
+            {"id": "n", "calculator": "absence", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"within": "30s"}}]}),
         json!({"rule_id": "third", "trigger": "satisfied", "conditions": [
             {"id": "n", "calculator": "count", "event": {"id": ["order", "pay", "view"]}, "met": "value >= 3"}]}),
     ]
