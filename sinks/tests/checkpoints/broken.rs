@@ -168,7 +168,7 @@ fn a_mark_of_folds_is_refused_once_by_a_server_that_may_have_lost_some() {
 #[test]
 fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     let redis = Redis::start();
-    let mut store = store(&redis, 2_000);
+    let mut store = store(&redis, 1_000);
     let generation = store.take("a", LONG).unwrap().generation;
     let one: &[FieldChange<'_>] = &[("a", Some("1"))];
     let names: Vec<String> = (0..30).map(|i| format!("r:{i}:1")).collect();
@@ -178,8 +178,8 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     assert!(store.fold_many(generation, &folds).unwrap_err().is_transient());
     assert!(store.commit(generation, 1, b"1").unwrap_err().is_transient());
     assert!(store.put_blob("ckpt:1", &[0].repeat(8 << 20)).unwrap_err().is_transient());
-    // Three times 2 s to send and to wait; 33 answers would be awaited for more than a minute.
-    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
+    // Three times 1 s to send and to wait; 33 answers would be awaited for 33 s.
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     redis.resume();
     // Answers to what was sent before the pause are nobody's answers now.
     wait_for("an answer", || store.commit(generation, 1, b"1").ok());

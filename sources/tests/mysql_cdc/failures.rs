@@ -298,6 +298,6 @@ fn a_state_that_is_written_last_is_not_lost() {
     let mut follower = Follower::open(&url);
     follower.source.write_status("a", 0, RunState::Rejected, "原因").unwrap();
     drop(follower);
-    let query = "SELECT rule_id, version, detail FROM rule_status";
-    wait("its row", || sql.rows::<(String, u64, String)>(query) == [("a".to_owned(), 0, "原因".to_owned())]);
+    let rows = sql.rows::<(String, u64, String)>("SELECT rule_id, version, detail FROM rule_status");
+    assert_eq!(rows, [("a".to_owned(), 0, "原因".to_owned())]);
 }
