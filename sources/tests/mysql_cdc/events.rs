@@ -143,8 +143,7 @@ fn binlogs_may_have_checksums_and_statements_or_not() {
         sql.run(&format!("SET SESSION {statements} = {said}"));
         sql.put("a", &n.to_string());
         follower.catch_up(&mut sql);
-        // One may have ended by itself.
-        sql.dumps("strateye").iter().for_each(|dump| drop(sql.attempt(&format!("KILL {dump}"))));
+        sql.dumps("strateye").iter().for_each(|dump| sql.kill(*dump));
         sql.put("b", &n.to_string());
         follower.catch_up(&mut sql);
     }
@@ -165,8 +164,7 @@ fn transactions_may_have_names_of_another_form() {
     for text in ["2", "3"] {
         sql.put("a", text);
         follower.catch_up(&mut sql);
-        // One may have ended by itself.
-        sql.dumps("strateye").iter().for_each(|dump| drop(sql.attempt(&format!("KILL {dump}"))));
+        sql.dumps("strateye").iter().for_each(|dump| sql.kill(*dump));
     }
     assert!(follower.said.is_empty(), "{:?}", follower.said);
 }

@@ -120,8 +120,7 @@ fn compressed_transactions_are_read(sql: &mut Sql, follower: &mut Follower) {
         follower.catch_up(sql);
         // From its end reading goes on.
         let dumps = sql.dumps("strateye");
-        // One may have ended by itself.
-        dumps.iter().for_each(|dump| drop(sql.attempt(&format!("KILL {dump}"))));
+        dumps.iter().for_each(|dump| sql.kill(*dump));
         wait("another one", || sql.dumps("strateye").iter().any(|dump| !dumps.contains(dump)));
         sql.put("e", &text);
         follower.catch_up(sql);

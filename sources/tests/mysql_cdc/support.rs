@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mysql_async::{Conn, Opts, Params, Result, Row, prelude::FromRow, prelude::Queryable};
+use mysql_async::{Conn, Error, Opts, Params, Result, Row, prelude::FromRow, prelude::Queryable};
 use strateye_sources::rules::{
     Change, Gap, MysqlConfig, MysqlRules, RuleChange, RuleSource, Status, migrate_mysql,
 };
@@ -62,6 +62,16 @@ impl Sql {
     #[track_caller]
     pub(crate) fn run(&mut self, statement: &str) {
         self.attempt(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    /// Ends a connection, unless it has ended by itself meanwhile.
+    #[track_caller]
+    pub(crate) fn kill(&mut self, connection: u64) {
+        const NO_SUCH_THREAD: u16 = 1094;
+        match self.attempt(&format!("KILL CONNECTION {connection}")) {
+            Err(Error::Server(error)) if error.code == NO_SUCH_THREAD => {}
+            killed => killed.unwrap_or_else(|error| panic!("connection {connection} is not killed: {error}")),
+        }
     }
 
     #[track_caller]

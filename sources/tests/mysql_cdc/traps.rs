@@ -72,8 +72,7 @@ fn savepoints_and_rollbacks_leave_nothing_behind() {
     assert!(follower.said.is_empty(), "{:?}", follower.said);
     // The position is never one within a transaction: from there nothing could be read.
     for dump in sql.dumps("strateye") {
-        // It may have ended by itself.
-        drop(sql.attempt(&format!("KILL {dump}")));
+        sql.kill(dump);
     }
     sql.put("f", "1");
     follower.catch_up(&mut sql);
