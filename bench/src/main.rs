@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum as _, value_parser};
-use operators::{model::field::Fields, rule::span::Span};
+use operators::{document::span::Span, model::field::Fields};
 use strateye_bench::{
     Error,
     floor::floor,

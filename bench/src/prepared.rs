@@ -8,6 +8,7 @@ use std::{
 };
 
 use operators::{
+    document::spec::{self, Rule},
     model::{
         decode::Decoder,
         raw::{RawBatch, RawRecord},
@@ -17,7 +18,6 @@ use operators::{
     rule::{
         book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
         crowd::Crowd,
-        spec::{self, Rule},
     },
 };
 

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod calculator;
+pub mod document;
 pub mod expression;
 pub mod filter;
 pub mod model;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use operators::{
+    document::spec::{self, Rule},
     filter::profile,
     model::{
         decode::Decoder,
@@ -29,7 +30,6 @@ use operators::{
         compile::compile,
         crowd::{Crowd, Departed},
         lineage::Lineage,
-        spec::{self, Rule},
     },
     state::delta::Change,
 };

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
+use operators::document::spec::Rule;
 use operators::model::field::Fields;
 use operators::rule::compile::compile;
-use operators::rule::spec::Rule;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value as Json;

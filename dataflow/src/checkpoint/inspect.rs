@@ -12,6 +12,7 @@ mod stored_key;
 
 use std::sync::Arc;
 
+use operators::rule::remembered::Remembered;
 use operators::{
     model::key,
     ops::{Correction, evaluating::route_correction},
@@ -26,8 +27,7 @@ use serde_json::Value as Json;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use self::stored_key::stored_key;
-use super::{State, blob, committed::listed, manifest::Manifest};
-use crate::run::remembered::{self, Remembered};
+use super::{State, blob, committed::listed, manifest::Manifest, rules};
 
 /// Commits that may overtake one look before it is given up.
 const ATTEMPTS: usize = 10;
@@ -257,7 +257,7 @@ fn last_commit(store: &mut dyn CheckpointStore) -> Result<(u64, Manifest, Vec<Re
             read => {
                 let text = String::from_utf8_lossy(&read?).into_owned();
                 // Nobody's crowd matters to what is kept.
-                let rules = remembered::from_json(&text, &mut |_| Ok(Crowd::new(Default::default())))
+                let rules = rules::from_json(&text, &mut |_| Ok(Crowd::new(Default::default())))
                     .map_err(|e| unusable(&manifest.rules.name, e))?;
                 return Ok((committed.n, manifest, rules));
             }

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use operators::rule::remembered::Remembered;
 use operators::{
     ops::{Correction, Start},
     rule::crowd::Crowd,
@@ -28,12 +29,10 @@ use super::{
     manifest::{Dropped, Listed, Manifest},
     persist, pieces,
     publish::{Batch, Publisher},
+    rules,
     takeover::{Connect, Crowds, Owned, Resumed, crowd_name},
 };
-use crate::{
-    run::remembered::{self, Remembered},
-    threads,
-};
+use crate::threads;
 
 /// The lease is prolonged this often.
 const RENEW: Duration = Duration::from_secs(2);
@@ -406,7 +405,7 @@ impl Keeping {
         {
             return (blob.clone(), Vec::new());
         }
-        let (json, crowds) = remembered::to_json(&rules);
+        let (json, crowds) = rules::to_json(&rules);
         let store = &mut self.store;
         let needed: BTreeMap<String, Crowd> =
             crowds.into_iter().map(|c| (crowd_name(&c.digest()), c)).collect();

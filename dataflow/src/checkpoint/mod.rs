@@ -51,6 +51,7 @@ mod manifest;
 mod pieces;
 mod publish;
 pub mod restore;
+pub mod rules;
 mod state;
 mod takeover;
 pub mod writer;

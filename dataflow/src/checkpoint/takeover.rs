@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::rule::remembered::Remembered;
 use operators::{ops::Start, rule::crowd::Crowd};
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
@@ -13,9 +14,8 @@ use super::{
     BlobRef, LEASE, RETRY,
     committed::{format, listed},
     manifest::Manifest,
-    pieces,
+    pieces, rules,
 };
-use crate::run::remembered::{self, Remembered};
 
 /// Opens a connection to a store; `None` if there is no store.
 pub(super) type Connect<'c> = dyn Fn() -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> + 'c;
@@ -95,7 +95,7 @@ impl Resumed {
             crowds.insert(name, bytes.len() as u64);
             Crowd::from_portable(&bytes)
         };
-        self.remembered = remembered::from_json(&rules, &mut crowd)
+        self.remembered = rules::from_json(&rules, &mut crowd)
             .map_err(|e| unread.unwrap_or_else(|| format(&manifest.rules.name, e)))?;
         let in_force = self.remembered.iter().filter(|r| r.in_force);
         self.start = Start {

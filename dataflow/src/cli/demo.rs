@@ -9,9 +9,10 @@ use std::{
 };
 
 use clap::Args;
+use operators::document::lifecycle::Gap;
 use sources::{
     events::GeneratorConfig,
-    rules::{FolderStore, Gap, RuleStore},
+    rules::{FolderStore, RuleStore},
 };
 
 use super::{
@@ -58,7 +59,7 @@ pub(super) struct Demo {
 
 /// A span of time, as rules write it.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
-    operators::rule::span::Span::parse(text).map(|s| Duration::from_millis(s.0.unsigned_abs()))
+    operators::document::span::Span::parse(text).map(|s| Duration::from_millis(s.0.unsigned_abs()))
 }
 
 impl Demo {

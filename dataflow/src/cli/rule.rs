@@ -8,17 +8,17 @@ use std::{
 
 use clap::{Args, Subcommand};
 use operators::{
-    model::field::Fields,
-    rule::{
-        compile::compile,
-        error::Faults,
-        plan::RulePlan,
+    document::{
+        fault::Faults,
+        lifecycle::Gap,
         spec::{self, Calculator, Rule},
     },
+    model::field::Fields,
+    rule::{compile::compile, plan::RulePlan},
 };
 use sources::{
     calculators::Calculators,
-    rules::{FolderStore, Gap, MysqlStore, RuleStore, SqliteStore},
+    rules::{FolderStore, MysqlStore, RuleStore, SqliteStore},
 };
 
 use super::CliError;

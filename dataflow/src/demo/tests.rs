@@ -7,6 +7,7 @@ use std::{
 };
 
 use operators::{
+    document::spec::{self, Rule},
     model::{
         decode::{Decoder, FieldNames},
         field::Fields,
@@ -20,7 +21,6 @@ use operators::{
         book::{Catalog, ChangeSet, Published, RuleChange},
         compile::compile,
         crowd::Crowd,
-        spec::{self, Rule},
     },
 };
 use serde_json::Value;

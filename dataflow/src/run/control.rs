@@ -39,8 +39,9 @@ use timely::{
     },
 };
 
+use operators::rule::remembered::Remembered;
+
 use super::{
-    remembered::Remembered,
     report::Report,
     taking::{Checkpoints, Delivery},
 };

@@ -20,6 +20,11 @@ use std::{
 };
 
 use operators::{
+    document::{
+        fault::Faults,
+        lifecycle::{Gap, RunState, Status},
+        spec::{self, Rule},
+    },
     filter::profile,
     model::field::Fields,
     ops::evaluating::RuleFailure,
@@ -27,16 +32,15 @@ use operators::{
         book::{ChangeSet, Published, RuleChange},
         compile::compile,
         crowd::{Crowd, Departed},
-        error::Faults,
         lineage::Lineage,
-        spec::{self, Rule},
+        remembered::Remembered,
     },
 };
 use serde_json::json;
 use sources::{
     calculators::Calculators,
     profiles,
-    rules::{Change, Gap, Offsets, RuleSource, RunState, Status},
+    rules::{Change, Offsets, RuleSource},
 };
 
 use self::missing::Missing;
@@ -45,7 +49,6 @@ use super::{
     control::{Effect, Ordered},
     job::Time,
     news::{News, REASON, cut},
-    remembered::Remembered,
 };
 
 /// More changes than this at once are logged together.

@@ -17,7 +17,6 @@ pub mod meter;
 pub mod news;
 mod pace;
 pub mod process;
-pub mod remembered;
 pub mod report;
 pub mod shelf;
 pub mod sink;

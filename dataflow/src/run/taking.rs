@@ -24,8 +24,9 @@ use operators::ops::{
     match_events::{Mark, Marked},
 };
 
-use super::{remembered::Remembered, report::Report};
+use super::report::Report;
 use crate::checkpoint::{BlobRef, Done, Keeper, Snapshot};
+use operators::rule::remembered::Remembered;
 
 /// Triggers that wait for their commit may wait this long before sources pause.
 const HOLD_AFTER: Duration = Duration::from_secs(10);

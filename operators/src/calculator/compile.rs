@@ -6,10 +6,12 @@ use rhai::{Dynamic, INT, Map, Position};
 
 use super::{
     Cell,
-    engine::{ENGINE, TIMER},
+    interpreter::{
+        engine::{ENGINE, TIMER},
+        runner::{CallError, FoldInput, Runner},
+        script::{body, check_functions, init, inputs, to_dynamic},
+    },
     program::{Program, ProgramError},
-    runner::{CallError, FoldInput, Runner},
-    script::{body, check_functions, init, inputs, to_dynamic},
 };
 use crate::model::value::Value;
 
@@ -89,7 +91,7 @@ impl Program {
         match failure {
             Some(error) if !worked => Err(error),
             _ => {
-                self.output_names = names.into_iter().collect();
+                self.output_names = names.into_iter().map(Into::into).collect();
                 Ok(())
             }
         }

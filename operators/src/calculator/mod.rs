@@ -6,18 +6,18 @@
 //! cells of a key's state. Built-in and users' own scripts go the same way.
 //!
 //! **Architecture invariant**: a script reaches nothing but its arguments. The interpreter has no packages, no loops,
-//! no modules, no closures, and every size and step is limited; see [`engine`].
+//! no modules, no closures, and every size and step is limited; see [`interpreter::engine`].
 
 pub mod aggregate;
 pub mod builtin;
 pub mod cell;
 mod compile;
-pub mod engine;
+pub mod interpreter;
+pub mod outputs;
 pub mod program;
-pub mod runner;
-mod script;
 
 pub use aggregate::Aggregate;
 pub use cell::Cell;
+pub use interpreter::runner::{CallError, FoldInput, Runner};
+pub use outputs::Outputs;
 pub use program::{Inputs, Program, ProgramError};
-pub use runner::{CallError, FoldInput, Runner};

@@ -1,5 +1,7 @@
 //! A calculator: a script compiled with its params.
 
+use std::sync::Arc;
+
 use rhai::{AST, Identifier, Map, ParseError, Position};
 
 use super::Cell;
@@ -66,7 +68,7 @@ pub struct Program {
     pub(super) initial: Vec<Cell>,
     pub(super) timer: Option<usize>,
     pub(super) inputs: Inputs,
-    pub(super) output_names: Vec<String>,
+    pub(super) output_names: Vec<Arc<str>>,
     /// Whether a failing call could leave an aggregate half changed.
     pub(super) guarded: bool,
 }
@@ -92,8 +94,8 @@ impl Program {
         &self.inputs
     }
 
-    /// What `met` and `when` may name.
-    pub fn output_names(&self) -> &[String] {
+    /// Names of the outputs, ascending; `met` and `when` may name these.
+    pub fn output_names(&self) -> &[Arc<str>] {
         &self.output_names
     }
 }

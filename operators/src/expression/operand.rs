@@ -30,6 +30,17 @@ impl<'v> From<&'v Value<'_>> for Operand<'v> {
     }
 }
 
+impl<'v> From<Value<'v>> for Operand<'v> {
+    fn from(value: Value<'v>) -> Self {
+        match value {
+            Value::Bool(b) => Operand::Bool(b),
+            Value::Int(i) => Operand::Int(i),
+            Value::Float(f) => Operand::Float(f),
+            Value::Text(t) => Operand::Text(t),
+        }
+    }
+}
+
 /// Why an expression has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {

@@ -12,14 +12,14 @@ use super::{
     predicate::{OneOf, Order, Place, Predicate},
 };
 use crate::{
+    document::{
+        fault::Fault,
+        spec::{self, Comparison, EventIds, Op},
+    },
     expression::Expression,
     model::{
         field::{Field, Fields},
         value::Value,
-    },
-    rule::{
-        error::Fault,
-        spec::{self, Comparison, EventIds, Op},
     },
 };
 

@@ -33,8 +33,8 @@ use std::sync::Arc;
 pub use self::index::{Index, Scratch};
 use self::predicate::Predicate;
 use crate::{
+    document::{fault::Fault, spec},
     model::{event::Event, field::Fields},
-    rule::{error::Fault, spec},
 };
 
 /// A compiled filter. It knows properties by their positions in the `Fields` it was compiled with.

@@ -11,9 +11,9 @@ use super::{
     number::Number,
 };
 use crate::{
+    document::spec::Op,
     expression::{Expression, Operand},
     model::{event::Event, field::Field, value::Value},
-    rule::spec::Op,
 };
 
 /// A question about one event.

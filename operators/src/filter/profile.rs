@@ -17,11 +17,11 @@ use super::{
     predicate::Place,
 };
 use crate::{
-    model::value::Value,
-    rule::{
-        error::Fault,
+    document::{
+        fault::Fault,
         spec::{self, Comparison, Op},
     },
+    model::value::Value,
 };
 
 /// A compiled question.

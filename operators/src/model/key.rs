@@ -7,7 +7,23 @@ use super::{
     field::{Field, Fields},
     value::Value,
 };
-use crate::rule::plan::KeyFields;
+
+/// The fields of `key_by`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyFields(pub Vec<Field>);
+
+impl KeyFields {
+    /// Their names, with commas between.
+    pub fn names(&self, fields: &Fields) -> String {
+        let names: Vec<String> = self.0.iter().map(|field| fields.path(*field)).collect();
+        names.join(",")
+    }
+
+    /// Whether a key is of one user or device. Producers partition by these, so all its events are to be expected in one partition.
+    pub fn of_user(&self) -> bool {
+        self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
+    }
+}
 
 /// Writes the key's text of an event into `text`; false if the event lacks one of the fields.
 ///

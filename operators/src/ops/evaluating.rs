@@ -15,17 +15,17 @@ pub use self::{
 use super::judge::{EvaluateCounts, Judge, Seen};
 use crate::{
     calculator::Runner,
+    document::spec::KeyBy,
     model::{
         field::Field,
-        key,
+        key::{self, KeyFields},
         routed::RoutedRecord,
         trigger::{Cause, Trigger},
         value::Value,
     },
     rule::{
         book::{RuleBook, Target},
-        plan::{KeyFields, RulePlan},
-        spec::KeyBy,
+        plan::RulePlan,
     },
     state::{Armed, KeyBlock, KeyId, RULE_LEVEL_BIT, RuleState, Store},
 };

@@ -3,13 +3,13 @@
 //! Order, as `SEMANTICS.md` says: what `when` was before, the folding, what it is after, the limit, the reset.
 
 use crate::{
-    calculator::{CallError, Cell, FoldInput, Runner, runner::Outputs},
+    calculator::{CallError, Cell, FoldInput, Runner, outputs::Outputs},
+    document::spec::Limit,
     expression::Operand,
     model::{field::Field, value::Value},
     rule::{
         book::Target,
         plan::{RulePlan, TriggerPlan},
-        spec::Limit,
     },
     state::{Armed, RuleState},
 };

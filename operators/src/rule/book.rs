@@ -13,17 +13,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     compile::compile,
     crowd::{Crowd, Departed},
-    error::Faults,
     lineage::Lineage,
-    plan::{KeyFields, RulePlan, TriggerPlan},
+    plan::{RulePlan, TriggerPlan},
     scripts::ScriptStore,
-    spec::Rule,
 };
 use crate::{
+    document::{fault::Faults, spec::Rule},
     filter::{Filter, Index},
     model::{
         field::{Field, Fields},
-        key,
+        key::{self, KeyFields},
     },
 };
 

@@ -6,18 +6,23 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     action::Action,
-    error::{Fault, Faults},
-    lineage::Lineage,
+    lineage::{Layout, Lineage},
     params::{self, Resolved},
-    plan::{ConditionPlan, KeyFields, Layout, Met, RulePlan, TriggerPlan, When, WindowPlan},
+    plan::{ConditionPlan, Met, RulePlan, TriggerPlan, When, WindowPlan},
     scripts::ScriptStore,
-    spec::{self, Rule, Trigger, Window},
 };
 use crate::{
     calculator::Program,
+    document::{
+        fault::{Fault, Faults},
+        spec::{self, Rule, Trigger, Window},
+    },
     expression::Expression,
     filter::Filter,
-    model::field::{Field, Fields, TOP_LEVEL},
+    model::{
+        field::{Field, Fields, TOP_LEVEL},
+        key::KeyFields,
+    },
 };
 
 const MOST_CONDITIONS: usize = 32;
@@ -334,7 +339,7 @@ impl Compiler<'_> {
         let mut outputs: Vec<String> = Vec::new();
         let known = program.output_names();
         let resolved = Expression::compile(text, &mut |name, output| {
-            if output.is_some() || !known.iter().any(|k| k == name) {
+            if output.is_some() || !known.iter().any(|k| **k == *name) {
                 return Err(format!("there is no output `{name}`; this calculator has {}", known.join(" ")));
             }
             Ok(position(&mut outputs, name.to_owned()))
@@ -358,7 +363,7 @@ impl Compiler<'_> {
             };
             let known = conditions[i].program.output_names();
             if let Some(output) = output
-                && !known.iter().any(|k| k == output)
+                && !known.iter().any(|k| **k == *output)
             {
                 return Err(format!("`{name}` has no output `{output}`; it has {}", known.join(" ")));
             }
@@ -406,7 +411,7 @@ impl Compiler<'_> {
                     return None;
                 };
                 let counts = params::counts(&spec.conditions[i].calculator)
-                    && conditions[i].program.output_names().iter().any(|o| o == "value");
+                    && conditions[i].program.output_names().iter().any(|o| **o == *"value");
                 if !counts {
                     self.fault("trigger.each", format!("`{id}` does not count completions; take a condition whose calculator counts in `value`: count, distinct, sequence, gap or absence"));
                 }

@@ -4,9 +4,11 @@
 //! as before keeps its `since`; one that folds otherwise, and everything of a rule published again after its retirement,
 //! gets a number that was never used for the rule. So no edit and no rollback revives state that was let go.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Identity, Layout, RulePlan};
+use super::plan::RulePlan;
 
 /// The beginnings of a rule's state, as of one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,24 @@ pub struct Beginning {
     /// Hash of what folds it, in hexadecimal.
     pub hash: String,
     /// The number.
+    pub since: u64,
+}
+
+/// Which cells belong to which condition, and which conditions are the same as in another version of the rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Where the rule-level state began.
+    pub rule: u64,
+    /// Per condition: its identity and its cells.
+    pub conditions: Vec<(Identity, Range<usize>)>,
+}
+
+/// What makes a condition's state its own: condition id, hash of what folds it, and the version at which it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// Hash of id, calculator, filters, window, key and params.
+    pub hash: u128,
+    /// Version of the rule at which this state began.
     pub since: u64,
 }
 

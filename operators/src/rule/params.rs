@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{
-    error::Fault,
-    scripts::ScriptStore,
-    span::Span,
-    spec::{Calculator, Condition},
+use super::scripts::ScriptStore;
+use crate::{
+    calculator::builtin::{self, BUILTINS, Builtin, Param},
+    document::{
+        fault::Fault,
+        span::Span,
+        spec::{Calculator, Condition},
+    },
 };
-use crate::calculator::builtin::{self, BUILTINS, Builtin, Param};
 
 /// What a program is compiled of.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 use super::{
     action::Action,
     crowd::Departed,
-    lineage::Lineage,
-    spec::{Already, Limit, Rule},
+    lineage::{Layout, Lineage},
 };
 use crate::{
     calculator::{Cell, Program},
+    document::spec::{Already, Limit, Rule},
     expression::Expression,
     filter::Filter,
-    model::field::{Field, Fields},
+    model::{field::Field, key::KeyFields},
 };
 
 /// A compiled rule. Field positions refer to the catalog's `Fields`.
@@ -55,41 +55,6 @@ pub struct RulePlan {
     pub slides: bool,
     /// What tells this version's state from other versions'.
     pub layout: Arc<Layout>,
-}
-
-/// Which cells belong to which condition, and which conditions are the same as in another version of the rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// Where the rule-level state began.
-    pub rule: u64,
-    /// Per condition: its identity and its cells.
-    pub conditions: Vec<(Identity, Range<usize>)>,
-}
-
-/// What makes a condition's state its own: condition id, hash of what folds it, and the version at which it began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    /// Hash of id, calculator, filters, window, key and params.
-    pub hash: u128,
-    /// Version of the rule at which this state began.
-    pub since: u64,
-}
-
-/// The fields of `key_by`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyFields(pub Vec<Field>);
-
-impl KeyFields {
-    /// Their names, with commas between.
-    pub fn names(&self, fields: &Fields) -> String {
-        let names: Vec<String> = self.0.iter().map(|field| fields.path(*field)).collect();
-        names.join(",")
-    }
-
-    /// Whether a key is of one user or device. Producers partition by these, so all its events are to be expected in one partition.
-    pub fn of_user(&self) -> bool {
-        self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
-    }
 }
 
 /// A compiled condition.

@@ -14,7 +14,10 @@ use crate::{
         field::{Field, Fields, TOP_LEVEL},
         value::Value,
     },
-    rule::plan::{ConditionPlan, Identity, RulePlan},
+    rule::{
+        lineage::Identity,
+        plan::{ConditionPlan, RulePlan},
+    },
 };
 
 /// The stored form.

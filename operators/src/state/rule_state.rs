@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     calculator::Cell,
     model::{field::Field, value::Value},
-    rule::plan::{Layout, RulePlan},
+    rule::{lineage::Layout, plan::RulePlan},
 };
 
 /// State of a rule for a key.

@@ -24,10 +24,12 @@ use std::{
 };
 
 use super::{
-    Change, Gap, RuleChange, RuleSource, Status, document,
+    Change, RuleChange, RuleSource, document,
     listing::{SETTLED, Stamp, gap, gap_stamp, list, read, stamp, status_of},
 };
+
 use crate::SourceError;
+use operators::document::lifecycle::{Gap, Status};
 
 /// Watches a folder of rules, or one file.
 #[derive(Debug)]

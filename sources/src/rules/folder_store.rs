@@ -13,11 +13,12 @@ use std::{
 };
 
 use super::{
-    Gap, Published, RuleStore, Status, StoredRule, document,
+    Published, RuleStore, StoredRule, document,
     listing::{gap_file, names, read, status_of},
     store::id_of,
 };
 use crate::SourceError;
+use operators::document::lifecycle::{Gap, Status};
 
 const PAUSED: &[u8] = b".paused";
 

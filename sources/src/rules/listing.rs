@@ -10,7 +10,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Gap, MAX_DOCUMENT, Status};
+use operators::document::lifecycle::{Gap, Status};
+
+use super::MAX_DOCUMENT;
 
 /// A stamp this old when the file was read tells any later write from it, however coarse the file system's clock.
 pub(super) const SETTLED: Duration = Duration::from_secs(1);

@@ -1,7 +1,8 @@
 //! What the CLI and the console do with rules, whatever keeps them.
 
-use super::{Gap, document};
+use super::document;
 use crate::SourceError;
+use operators::document::lifecycle::Gap;
 
 /// Somewhere rules are published to. The engine sees a change at its next poll.
 pub trait RuleStore: Send {

@@ -1,6 +1,7 @@
 //! The forms that events, rows and names of transactions take.
 
-use strateye_sources::rules::{MysqlConfig, MysqlRules, Status, migrate_mysql};
+use operators::document::lifecycle::Status;
+use strateye_sources::rules::{MysqlConfig, MysqlRules, migrate_mysql};
 use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, database, document};

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use strateye_sources::rules::{MysqlConfig, RuleSource, RunState, migrate_mysql};
+use operators::document::lifecycle::RunState;
+use strateye_sources::rules::{MysqlConfig, RuleSource, migrate_mysql};
 use strateye_tests::services::Mysql;
 
 use super::support::{Follower, MIXED, Sql, database, document, wait};

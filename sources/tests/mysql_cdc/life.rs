@@ -2,10 +2,9 @@
 
 use std::thread;
 
+use operators::document::lifecycle::{Gap, RunState, Status};
 use serde_json::Value;
-use strateye_sources::rules::{
-    Change, Gap, MysqlStore, RuleSource, RuleStore, RunState, Status, migrate_mysql,
-};
+use strateye_sources::rules::{Change, MysqlStore, RuleSource, RuleStore, migrate_mysql};
 use strateye_tests::services::Mysql;
 
 use super::support::{Follower, Sql, database, document, wait};

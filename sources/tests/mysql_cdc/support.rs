@@ -8,9 +8,8 @@ use std::{
 };
 
 use mysql_async::{Conn, Error, Opts, Params, Result, Row, prelude::FromRow, prelude::Queryable};
-use strateye_sources::rules::{
-    Change, Gap, MysqlConfig, MysqlRules, RuleChange, RuleSource, Status, migrate_mysql,
-};
+use operators::document::lifecycle::{Gap, Status};
+use strateye_sources::rules::{Change, MysqlConfig, MysqlRules, RuleChange, RuleSource, migrate_mysql};
 use strateye_tests::services::Mysql;
 use tokio::runtime::{Builder, Runtime};
 

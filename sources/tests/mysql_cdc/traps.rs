@@ -1,6 +1,7 @@
 //! What a binlog holds besides rows, one by one.
 
-use strateye_sources::rules::{Gap, MysqlConfig, Status, migrate_mysql};
+use operators::document::lifecycle::{Gap, Status};
+use strateye_sources::rules::{MysqlConfig, migrate_mysql};
 use strateye_tests::services::Mysql;
 
 use super::support::{Follower, MIXED, Sql, database};

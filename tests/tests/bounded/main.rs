@@ -6,13 +6,13 @@ mod world;
 use std::collections::BTreeMap;
 
 use operators::{
+    document::spec,
     filter::profile,
     model::decode::Decoder,
     ops::Correction,
     rule::{
         book::{Published, RuleChange},
         crowd::Crowd,
-        spec,
     },
 };
 use proptest::prelude::*;

@@ -1,8 +1,8 @@
 //! Keys as people write them, and as they are stored.
 
 use operators::{
-    model::field::Field,
-    rule::plan::{KeyFields, RulePlan},
+    model::{field::Field, key::KeyFields},
+    rule::plan::RulePlan,
 };
 use serde_json::Value as Json;
 

@@ -42,7 +42,7 @@ impl Scene {
         let path = folder.path().join("state.db");
         let mut store = SqliteCheckpoints::open(&path).unwrap();
         let generation = store.take("the engine", Duration::from_secs(60)).unwrap().generation;
-        let (json, _) = remembered::to_json(rules);
+        let (json, _) = rules::to_json(rules);
         store.put_blob("ckpt:1:1:rules:0", json.as_bytes()).unwrap();
         let rules = BlobRef::of("ckpt:1:1:rules:0".into(), json.as_bytes(), false);
         let manifest = Manifest {

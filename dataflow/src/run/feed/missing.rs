@@ -50,7 +50,7 @@ impl Missing {
 
 #[cfg(test)]
 mod tests {
-    use sources::rules::{Gap, Status};
+    use operators::document::lifecycle::{Gap, Status};
 
     use super::*;
 

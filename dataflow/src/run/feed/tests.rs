@@ -199,7 +199,7 @@ fn of_a_rule_out_of_force_only_its_numbers_are_remembered() {
         assert_eq!((before.version, before.departed.len(), before.scripts.len()), (2, 1, 1));
         stop(&mut scene);
         let remembered = scene.rules["r"].rule.clone();
-        let (json, crowds) = crate::run::remembered::to_json(std::slice::from_ref(&remembered));
+        let (json, crowds) = crate::checkpoint::rules::to_json(std::slice::from_ref(&remembered));
         assert!(crowds.is_empty() && !json.contains("on_event"), "{json}");
         let Published { version, publish, lineage, .. } = remembered.published;
         assert_eq!((version, publish, &lineage), (2, before.publish, &before.lineage));

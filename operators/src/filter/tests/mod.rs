@@ -9,13 +9,13 @@ use serde_json::{Value as Json, json};
 
 use super::{Faulted, Filter};
 use crate::{
+    document::{fault::Fault, spec},
     model::{
         decode::Decoder,
         event::Event,
         field::{Field, Fields},
         value::Value,
     },
-    rule::{error::Fault, spec},
 };
 
 /// The event of a record.

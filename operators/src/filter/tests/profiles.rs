@@ -5,8 +5,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::{
+    document::spec,
     filter::profile::{check, holds},
-    rule::spec,
 };
 
 fn query(query: Json) -> spec::Query {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Emitted, Evaluator};
 use crate::{
+    document::spec::Rule,
     model::{
         decode::Decoder,
         field::Fields,
@@ -15,7 +16,6 @@ use crate::{
     rule::{
         book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
         compile::compile,
-        spec::Rule,
     },
     state::{KeyId, evicted::EvictedKey},
 };

@@ -8,7 +8,9 @@ use super::{
     TABLE,
     row::{Row, RowChange},
 };
-use crate::rules::{Change, Gap, RuleChange, Status, document};
+
+use crate::rules::{Change, RuleChange, document};
+use operators::document::lifecycle::{Gap, Status};
 
 /// Rules as they were last passed on.
 #[derive(Debug, Default)]

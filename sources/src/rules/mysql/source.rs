@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::document::lifecycle::RunState;
 use tokio::{
     runtime::Builder,
     sync::mpsc::{Receiver, channel, error::TryRecvError},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     SourceError,
-    rules::{Offsets, RuleChange, RuleSource, RunState, offsets_json},
+    rules::{Offsets, RuleChange, RuleSource, offsets_json},
 };
 
 /// Transactions read ahead of the polls.

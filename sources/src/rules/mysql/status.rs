@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mysql_async::{Conn, Error, prelude::Queryable};
 
 use super::background::Note;
-use crate::rules::RunState;
+use operators::document::lifecycle::RunState;
 
 /// The longest detail that is kept, bytes; `TEXT` holds four times that.
 const DETAIL: usize = 16_000;

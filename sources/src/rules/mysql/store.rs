@@ -8,6 +8,7 @@ use std::{
 };
 
 use mysql_async::{Conn, Transaction, TxOpts, prelude::Queryable};
+use operators::document::lifecycle::{Gap, Status};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     SourceError,
-    rules::{Gap, Published, RuleStore, Status, StoredRule, Version, store::id_of},
+    rules::{Published, RuleStore, StoredRule, Version, store::id_of},
 };
 
 /// Attempts at a transaction that others get in the way of.

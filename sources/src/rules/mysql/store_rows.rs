@@ -3,7 +3,9 @@
 use mysql_async::{Error, Transaction, prelude::Queryable};
 use serde_json::{Map, Value, json};
 
-use crate::rules::{Gap, Status, StoredRule};
+use operators::document::lifecycle::{Gap, Status};
+
+use crate::rules::StoredRule;
 
 /// Documents up to this length together are written into the audit; longer ones are found by their versions.
 const AUDITED: usize = 1 << 20;

@@ -12,14 +12,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use operators::document::lifecycle::{Gap, RunState, Status};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
 
 use super::{failed, open, shown};
 use crate::{
     SourceError,
-    rules::{
-        Change, Gap, MAX_DOCUMENT, Offsets, RuleChange, RuleSource, RunState, Status, document, offsets_json,
-    },
+    rules::{Change, MAX_DOCUMENT, Offsets, RuleChange, RuleSource, document, offsets_json},
 };
 
 /// Changes kept in the log.

@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
+use operators::document::lifecycle::{Gap, Status};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, types::ValueRef};
 
 use super::{failed, open, shown};
 use crate::{
     SourceError,
-    rules::{Gap, Published, RuleStore, Status, StoredRule, store::id_of},
+    rules::{Published, RuleStore, StoredRule, store::id_of},
 };
 
 /// Writes rules to an SQLite file.

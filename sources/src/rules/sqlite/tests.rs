@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fs};
 
+use operators::document::lifecycle::{Gap, RunState, Status};
 use proptest::prelude::*;
 use rusqlite::params;
 
 use super::*;
-use crate::rules::{Change, Gap, RuleChange, RuleSource, RuleStore, RunState, Status};
+use crate::rules::{Change, RuleChange, RuleSource, RuleStore};
 
 /// Rules by id, as an engine that applies changes would hold them.
 type Rules = BTreeMap<String, (String, Status, Option<u64>)>;

@@ -8,11 +8,13 @@ use std::sync::LazyLock;
 
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, ImmutableString, Map};
 
-use super::{
-    Aggregate,
-    aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+use crate::{
+    calculator::{
+        Aggregate,
+        aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+    },
+    model::value::{Value, parse_number},
 };
-use crate::model::value::{Value, parse_number};
 
 /// The state field that holds the armed timer's deadline, -1 when none is. Scripts reach it by `set_timer` and
 /// `clear_timer` only: its name is no Rhai identifier.
@@ -104,7 +106,7 @@ fn number(value: &Dynamic) -> Native<f64> {
 }
 
 /// A script's value as an event's.
-pub(super) fn to_value(value: &Dynamic) -> Option<Value<'static>> {
+pub(in crate::calculator) fn to_value(value: &Dynamic) -> Option<Value<'static>> {
     if let Ok(i) = value.as_int() {
         return Some(Value::Int(i));
     }
@@ -285,7 +287,8 @@ fn timers(engine: &mut Engine) {
 }
 
 fn functions(engine: &mut Engine) {
-    engine.register_fn("ms", |text: &str| crate::rule::span::Span::parse(text).map(|s| s.0).or_else(fails));
+    engine
+        .register_fn("ms", |text: &str| crate::document::span::Span::parse(text).map(|s| s.0).or_else(fails));
     engine.register_fn("abs", |x: INT| x.checked_abs().map_or_else(|| fails("abs overflows"), Ok));
     engine.register_fn("abs", |x: FLOAT| x.abs());
     engine.register_fn("min", |a: INT, b: INT| a.min(b));

@@ -4,16 +4,18 @@
 //! back after it, so a call allocates nothing for numbers, and aggregates are swapped in and out by pointer.
 //! **Invariant**: a call that fails leaves the cells as they were.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, INT, Map, Scope};
 
-use super::{
-    Aggregate, Cell, Program, ProgramError,
-    engine::{ENGINE, NotFolded},
-    program::{Body, failed},
+use super::engine::{ENGINE, NotFolded};
+use crate::{
+    calculator::{
+        Aggregate, Cell, Outputs, Program, ProgramError,
+        program::{Body, failed},
+    },
+    model::value::Value,
 };
-use crate::{expression::Operand, model::value::Value};
 
 /// Why a call had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,38 +37,6 @@ pub struct FoldInput {
     pub now: i64,
     /// Which step it matches; 0 without steps.
     pub step: usize,
-}
-
-/// A calculator's outputs at one instant.
-#[derive(Clone, Debug, Default)]
-pub struct Outputs(Map);
-
-impl Outputs {
-    /// The names, absent outputs included.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|k| k.as_str())
-    }
-
-    /// An output's value.
-    pub fn get(&self, name: &str) -> Operand<'static> {
-        self.0.get(name).map_or(Operand::Absent, operand)
-    }
-
-    /// All outputs that are not absent, as JSON.
-    pub fn json(&self) -> serde_json::Map<String, serde_json::Value> {
-        let json = |value: &Dynamic| super::engine::to_value(value).map(|v| v.json());
-        self.0.iter().filter_map(|(k, v)| Some((k.to_string(), json(v)?))).collect()
-    }
-}
-
-fn operand(value: &Dynamic) -> Operand<'static> {
-    match super::engine::to_value(value) {
-        Some(Value::Bool(b)) => Operand::Bool(b),
-        Some(Value::Int(i)) => Operand::Int(i),
-        Some(Value::Float(f)) => Operand::Float(f),
-        Some(Value::Text(t)) => Operand::Text(Cow::Owned(t.into_owned())),
-        None => Operand::Absent,
-    }
 }
 
 /// Where an entry of the `event` map comes from.
@@ -163,7 +133,7 @@ impl Runner {
         self.outputs.set_or_push("now", now);
         let result = call(&mut self.outputs, program, &program.outputs, cells)?;
         let type_name = result.type_name().to_owned();
-        result.try_cast::<Map>().map(Outputs).ok_or_else(|| {
+        result.try_cast::<Map>().map(|map| neutral(program, &map)).ok_or_else(|| {
             let message =
                 format!("`outputs` must give a map, such as #{{ value: state.value }}, not {type_name}");
             ProgramError::new(rhai::Position::NONE, message).into()
@@ -205,6 +175,16 @@ impl Runner {
         scope.set_or_push("now", now);
         call(scope, program, body, cells).map(|_| ())
     }
+}
+
+/// A script's outputs; names that the program is known to give are shared with it.
+fn neutral(program: &Program, map: &Map) -> Outputs {
+    let known = program.output_names();
+    let name = |name: &str| match known.binary_search_by(|known| (**known).cmp(name)) {
+        Ok(i) => Arc::clone(&known[i]),
+        Err(_) => name.into(),
+    };
+    Outputs::new(map.iter().map(|(key, value)| (name(key), super::engine::to_value(value))).collect())
 }
 
 fn dynamic(value: &Value<'_>) -> Dynamic {

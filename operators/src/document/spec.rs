@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::predicate::{Comparison, Op, Predicate, Query};
 use super::{
-    error::Faults,
+    fault::Faults,
     span::{Edge, Instant, Span},
 };
 

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, CallFnOptions, Dynamic, Engine, Expr, INT, Identifier, Map, Position, Scope, Stmt};
 
-use super::{
+use super::engine::{NATIVE, TIMER};
+use crate::calculator::{
     Aggregate, Cell,
-    engine::{NATIVE, TIMER},
     program::{Body, Inputs, ProgramError, failed},
 };
 
 /// What `event` always has.
 const EVENT: [&str; 3] = ["time", "now", "step"];
 
-pub(super) fn to_dynamic(value: &serde_json::Value) -> Dynamic {
+pub(in crate::calculator) fn to_dynamic(value: &serde_json::Value) -> Dynamic {
     match value {
         serde_json::Value::Null => Dynamic::UNIT,
         serde_json::Value::Bool(b) => (*b).into(),
@@ -28,7 +28,7 @@ pub(super) fn to_dynamic(value: &serde_json::Value) -> Dynamic {
     }
 }
 
-pub(super) fn check_functions(ast: &AST) -> Result<(), ProgramError> {
+pub(in crate::calculator) fn check_functions(ast: &AST) -> Result<(), ProgramError> {
     let defined: Vec<String> = ast.iter_functions().map(|f| f.name.to_owned()).collect();
     for function in ast.iter_functions() {
         let contract: &[&str] = match function.name {
@@ -85,7 +85,7 @@ fn assigned(target: &Expr) -> Option<String> {
 }
 
 /// The statements of one function as an AST of their own that still knows all functions.
-pub(super) fn body(ast: &AST, name: &str) -> Option<Body> {
+pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
     let arguments =
         ast.iter_functions().find(|f| f.name == name)?.params.iter().map(|p| (*p).into()).collect();
     let mut only = ast.clone();
@@ -101,7 +101,7 @@ pub(super) fn body(ast: &AST, name: &str) -> Option<Body> {
 }
 
 /// Names of properties that `on_event` reads: `event.NAME`, `event["NAME"]` and `event[params.NAME]`.
-pub(super) fn inputs(on_event: &Body, params: &Map) -> Result<Inputs, ProgramError> {
+pub(in crate::calculator) fn inputs(on_event: &Body, params: &Map) -> Result<Inputs, ProgramError> {
     let (event, given) = ("event", "params");
     let variable = |e: &Expr, name: &str| matches!(e, Expr::Variable(v, ..) if v.1.as_str() == name);
     let property = |e: &Expr| match e {
@@ -152,7 +152,7 @@ pub(super) fn inputs(on_event: &Body, params: &Map) -> Result<Inputs, ProgramErr
     wrong.map_or(Ok(Inputs(names.into_iter().collect())), Err)
 }
 
-pub(super) fn init(
+pub(in crate::calculator) fn init(
     engine: &Engine,
     ast: &AST,
     params: &Map,

@@ -1,0 +1,47 @@
+//! Outputs: the figures that a calculator gives of one key's state.
+
+use std::sync::Arc;
+
+use crate::{expression::Operand, model::value::Value};
+
+/// Outputs of a calculator at one instant, ascending by name.
+///
+/// ```
+/// use operators::{calculator::Outputs, expression::Operand, model::value::Value};
+///
+/// let outputs = Outputs::new(vec![("value".into(), Some(Value::Int(3)))]);
+/// assert_eq!(outputs.get("value"), Operand::Int(3));
+/// assert_eq!(outputs.get("other"), Operand::Absent);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    entries: Vec<Output>,
+}
+
+/// Name and value of one output; `None` if it is absent.
+pub type Output = (Arc<str>, Option<Value<'static>>);
+
+impl Outputs {
+    /// Outputs of these entries, which must ascend by name.
+    pub fn new(entries: Vec<Output>) -> Self {
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "outputs ascend by name");
+        Outputs { entries }
+    }
+
+    /// The names, those of absent outputs included.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| &**name)
+    }
+
+    /// Value of an output; absent if there is no output of that name.
+    pub fn get(&self, name: &str) -> Operand<'static> {
+        let entry = self.entries.iter().find(|(n, _)| **n == *name);
+        entry.and_then(|(_, value)| value.clone()).map_or(Operand::Absent, Operand::from)
+    }
+
+    /// All outputs that are not absent, as a JSON object.
+    pub fn json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let present = self.entries.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        present.map(|(name, value)| (name.to_string(), value.json())).collect()
+    }
+}
