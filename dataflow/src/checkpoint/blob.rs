@@ -1,46 +1,12 @@
 //! Blobs: what changed, compressed, with a head that says what they are.
 
 use operators::{model::trigger::Fired, ops::Part, state::Delta};
-use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
-
-use super::pieces;
 
 /// `strateye`, kind, format version.
 const MAGIC: &[u8; 4] = b"stry";
 const FORMAT: u8 = 1;
 const STATE: u8 = b's';
 const TRIGGERS: u8 = b't';
-
-/// A blob of a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlobRef {
-    /// Its name in the store, that of its first piece.
-    pub name: String,
-    /// Hash of its bytes.
-    pub digest: u64,
-    /// How many they are.
-    pub bytes: u64,
-    /// Whether it holds triggers that wait for their commit, rather than state.
-    pub triggers: bool,
-}
-
-impl BlobRef {
-    /// The names of its pieces in the store.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = String> {
-        pieces::names(&self.name, self.bytes)
-    }
-
-    /// What a manifest says of a blob with these bytes.
-    pub fn of(name: String, bytes: &[u8], triggers: bool) -> Self {
-        BlobRef { name, digest: xxh3_64(bytes), bytes: bytes.len() as u64, triggers }
-    }
-
-    /// Whether these are its bytes.
-    pub fn fits(&self, bytes: &[u8]) -> bool {
-        self.bytes == bytes.len() as u64 && self.digest == xxh3_64(bytes)
-    }
-}
 
 /// The bytes of a part; none for the end.
 pub(super) fn encode(part: &Part) -> Option<Vec<u8>> {
@@ -91,6 +57,7 @@ pub(super) fn triggers(bytes: &[u8]) -> Result<Vec<Fired>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::report::BlobRef;
 
     #[test]
     fn parts_read_back_and_others_are_told() {

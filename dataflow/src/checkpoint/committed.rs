@@ -2,7 +2,8 @@
 
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
-use super::{BlobRef, pieces};
+use super::pieces;
+use crate::protocol::report::BlobRef;
 
 /// Whether the store has commit n, or a later one.
 pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<(), CheckpointError> {

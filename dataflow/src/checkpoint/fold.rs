@@ -22,13 +22,13 @@ use operators::state::Delta;
 use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 
 use super::{
-    BlobRef, blob,
+    blob,
     committed::{is_committed, listed},
     fail,
     fail_point::reach,
     persist,
 };
-use crate::threads;
+use crate::{protocol::report::BlobRef, threads};
 
 /// Bytes of blobs that are folded together, as they are stored.
 const GROUP: u64 = 32 << 20;

@@ -22,7 +22,7 @@ use operators::{
 use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
 
 use super::{
-    BlobRef, LEASE, PATIENCE, RETRY, State, fail,
+    LEASE, PATIENCE, RETRY, State, fail,
     fail_point::reach,
     fold::{Folder, Told, Work},
     insist,
@@ -32,7 +32,7 @@ use super::{
     rules,
     takeover::{Connect, Crowds, Owned, Resumed, crowd_name},
 };
-use crate::threads;
+use crate::{protocol::report::BlobRef, threads};
 
 /// The lease is prolonged this often.
 const RENEW: Duration = Duration::from_secs(2);
@@ -105,6 +105,21 @@ pub struct Keeper {
     corrected: Option<String>,
     first: u64,
     gauge: Arc<Mutex<KeeperGauge>>,
+}
+
+impl From<KeeperGauge> for crate::protocol::figures::CheckpointNumbers {
+    fn from(gauge: KeeperGauge) -> Self {
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            number: gauge.committed,
+            made: gauge.made,
+            age_ms: gauge.at.or(gauge.opened).map_or(0, |at| ms(at.elapsed())),
+            took_ms: ms(gauge.took),
+            bytes: gauge.bytes,
+            unfolded: gauge.unfolded as u64,
+            published: gauge.published,
+        }
+    }
 }
 
 impl Keeper {
@@ -383,7 +398,7 @@ impl Keeping {
     /// A server that crashed meanwhile may have lost what was written for this checkpoint and still have the last commit: then the
     /// cluster restarts from that.
     fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) {
-        let names: Vec<String> = blobs.flat_map(|blob| pieces::names(&blob.name, blob.bytes)).collect();
+        let names: Vec<String> = blobs.flat_map(pieces::of).collect();
         reach("check:before");
         let store = &mut self.store;
         let missing = persist("a commit", || store.missing_blobs(&names));
@@ -394,7 +409,7 @@ impl Keeping {
                 missing = missing.len(),
                 "the checkpoint store has lost what was written"
             );
-            std::process::exit(crate::run::exit::STATE_LOST)
+            std::process::exit(crate::exit::STATE_LOST)
         }
     }
 
@@ -426,7 +441,7 @@ impl Keeping {
         let former = self.rules.replace((rules, blob.clone()));
         let rest = std::mem::replace(&mut self.crowds, crowds);
         let crowds = rest.iter().flat_map(|(name, bytes)| pieces::names(name, *bytes));
-        let unused = former.iter().flat_map(|(_, blob)| blob.pieces()).chain(crowds).collect();
+        let unused = former.iter().flat_map(|(_, blob)| pieces::of(blob)).chain(crowds).collect();
         (blob, unused)
     }
 
@@ -438,7 +453,7 @@ impl Keeping {
         while let Some(first) = self.listed.front()
             && first.n <= settled.min(published)
         {
-            gone.extend(self.listed.pop_front().iter().flat_map(|l| l.blob.pieces()));
+            gone.extend(self.listed.pop_front().iter().flat_map(|l| pieces::of(&l.blob)));
         }
         let first = self.listed.front().map_or(u64::MAX, |l| l.n);
         self.dropped.retain(|dropped| dropped.n > settled || dropped.n >= first);
@@ -526,7 +541,7 @@ impl Keeping {
         match self.store.renew(self.generation, LEASE) {
             Ok(stored) if stored < self.last => {
                 tracing::error!(stored, ours = self.last, "the checkpoint store has gone back");
-                std::process::exit(crate::run::exit::STATE_LOST)
+                std::process::exit(crate::exit::STATE_LOST)
             }
             Ok(_) => {}
             Err(error) if error.is_transient() => {

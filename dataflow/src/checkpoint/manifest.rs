@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::BlobRef;
+use crate::protocol::report::BlobRef;
 
 /// The format this release writes.
 const FORMAT: u32 = 1;

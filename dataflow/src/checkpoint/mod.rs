@@ -54,11 +54,11 @@ pub mod restore;
 pub mod rules;
 mod state;
 mod takeover;
+pub mod taking;
 pub mod writer;
 
 use std::time::{Duration, Instant};
 
-pub use blob::BlobRef;
 pub use keeper::{Done, Keeper, KeeperGauge, Opened, Snapshot, open};
 pub use publish::{Publisher, Transactions};
 use sinks::checkpoint::CheckpointError;
@@ -78,9 +78,9 @@ fn fail(error: &CheckpointError) -> ! {
     tracing::error!(%error, "checkpoints can't go on");
     let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
     std::process::exit(if lost || error.is_transient() {
-        crate::run::exit::STATE_LOST
+        crate::exit::STATE_LOST
     } else {
-        crate::run::exit::STATE_UNUSABLE
+        crate::exit::STATE_UNUSABLE
     })
 }
 

@@ -5,6 +5,8 @@
 
 use sinks::checkpoint::{CheckpointError, CheckpointStore, MAX_BLOB};
 
+use crate::protocol::report::BlobRef;
+
 /// The names of the pieces of a blob with so many bytes.
 pub(super) fn names(name: &str, bytes: u64) -> impl Iterator<Item = String> {
     (0..=bytes / MAX_BLOB as u64).map(move |piece| named(name, piece))
@@ -12,6 +14,11 @@ pub(super) fn names(name: &str, bytes: u64) -> impl Iterator<Item = String> {
 
 fn named(name: &str, piece: u64) -> String {
     if piece == 0 { name.to_owned() } else { format!("{name}:{piece}") }
+}
+
+/// Names of the pieces of a blob that a manifest lists.
+pub(super) fn of(blob: &BlobRef) -> impl Iterator<Item = String> + use<'_> {
+    names(&blob.name, blob.bytes)
 }
 
 /// Writes a blob.

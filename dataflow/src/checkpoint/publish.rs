@@ -20,13 +20,13 @@ use operators::model::trigger::Fired;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{
-    BlobRef, blob,
+    blob,
     committed::{is_committed, listed},
     fail,
     fail_point::reach,
     persist,
 };
-use crate::threads;
+use crate::{protocol::report::BlobRef, threads};
 
 /// Publishes the triggers of checkpoints.
 pub trait Transactions: Send {
@@ -117,6 +117,6 @@ fn publish(store: &mut dyn CheckpointStore, to: &mut dyn Transactions, n: u64, b
     }
     if let Err(reason) = to.publish(n, &fired) {
         tracing::error!(n, reason, "triggers can't be published");
-        std::process::exit(crate::run::exit::SINK_FAILED);
+        std::process::exit(crate::exit::SINK_FAILED);
     }
 }

@@ -11,7 +11,7 @@ use operators::{ops::Start, rule::crowd::Crowd};
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{
-    BlobRef, LEASE, RETRY,
+    LEASE, RETRY,
     committed::{format, listed},
     manifest::Manifest,
     pieces, rules,
@@ -119,6 +119,6 @@ fn garbage(
 ) -> Result<Vec<String>, CheckpointError> {
     let blobs = manifest.iter().flat_map(|m| m.blobs.iter().map(|l| &l.blob).chain([&m.rules]));
     let crowds = crowds.iter().flat_map(|(name, bytes)| pieces::names(name, *bytes));
-    let listed: BTreeSet<String> = blobs.flat_map(BlobRef::pieces).chain(crowds).collect();
+    let listed: BTreeSet<String> = blobs.flat_map(pieces::of).chain(crowds).collect();
     Ok(store.blobs()?.into_iter().filter(|name| !listed.contains(name)).collect())
 }

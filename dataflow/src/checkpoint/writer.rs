@@ -24,12 +24,11 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::{
-    blob::{BlobRef, encode},
-    fail_point::reach,
-    persist, pieces,
+use super::{blob::encode, fail_point::reach, persist, pieces};
+use crate::{
+    protocol::report::{BlobRef, Report},
+    threads,
 };
-use crate::{run::report::Report, threads};
 
 /// Takes a worker's parts; `evaluate` has it.
 pub struct Writer {
@@ -181,6 +180,6 @@ mod tests {
         let (1, [blob]) = (done.0, &done.1[..]) else { panic!("{done:?}") };
         assert!(blob.bytes > MAX_BLOB as u64, "{}", blob.bytes);
         assert!(blob::triggers(&listed(&mut store, blob).unwrap()).unwrap() == held);
-        assert_eq!(store.blobs().unwrap(), blob.pieces().collect::<Vec<_>>());
+        assert_eq!(store.blobs().unwrap(), pieces::of(&blob).collect::<Vec<_>>());
     }
 }

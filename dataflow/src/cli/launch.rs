@@ -9,12 +9,12 @@ use std::{
 };
 
 use serde_json::Value as Json;
+use sinks::LineOutput;
 use tempfile::TempDir;
 
 use super::{
     CliError,
     log::{self, LOG},
-    options::create_outputs,
 };
 use crate::{
     checkpoint::State,
@@ -22,6 +22,7 @@ use crate::{
     run::job::Job,
     telemetry::Board,
     threads,
+    triggers::destinations::To,
 };
 
 /// Environment variable that names the file with the job.
@@ -134,4 +135,16 @@ impl Cluster {
     pub(super) fn wait(self) -> Result<bool, CliError> {
         self.supervisor.wait().map(|outcome| matches!(outcome, Outcome::Finished)).map_err(CliError::failed)
     }
+}
+
+/// Makes the files that a job writes anew; with state kept over several runs, what earlier ones wrote stays.
+pub(super) fn create_outputs(job: &Job) -> Result<(), CliError> {
+    if matches!(job.state, State::Sqlite(_) | State::Redis(_)) {
+        return Ok(());
+    }
+    let lines = job.triggers.iter().filter_map(|d| match &d.to {
+        To::Lines(output) => Some(output),
+        To::Kafka(_) | To::Webhook(_) => None,
+    });
+    lines.chain([&job.dead_letters]).try_for_each(LineOutput::create).map_err(CliError::usage)
 }

@@ -16,11 +16,10 @@ pub(super) use self::{check::read, show::hide_password};
 use super::{CliError, sink_settings::SinkSettings};
 use crate::{
     checkpoint::State,
-    run::{
-        breaker::BreakerConfig,
-        job::{Events, Job, Rules, Time},
-        triggers::{Destination, To},
-    },
+    protocol::time::Time,
+    rules::breaker::BreakerConfig,
+    run::job::{Events, Job, Rules, kafka_url},
+    triggers::destinations::{Destination, To},
 };
 
 /// What is read and written.
@@ -194,7 +193,7 @@ impl Settings {
             (Some(_), Some(_)) => {
                 Err(CliError::usage("`events` and `kafka` both say where events come from; write one"))
             }
-            (Some(text), None) => super::run::events(text).map(Some).map_err(CliError::usage),
+            (Some(text), None) => Events::parse(text).map(Some).map_err(CliError::usage),
             (None, kafka) => Ok(kafka.clone().map(Events::Kafka)),
         }
     }
@@ -332,26 +331,6 @@ impl Settings {
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}:{:08x}", host.trim(), std::process::id(), rand::random::<u32>())
-}
-
-/// Brokers and topic of a `kafka://BROKER,..,BROKER/TOPIC`.
-pub(super) fn kafka_url(text: &str) -> Option<Result<(String, String), String>> {
-    let rest = text.strip_prefix("kafka://")?;
-    let parts = rest.split_once('/').filter(|(brokers, topic)| !brokers.is_empty() && !topic.is_empty());
-    let right = "write kafka://HOST:PORT,HOST:PORT/TOPIC";
-    Some(parts.map(|(b, t)| (b.to_owned(), t.to_owned())).ok_or_else(|| right.to_owned()))
-}
-
-/// Makes the files that a job writes anew; with state kept over several runs, what earlier ones wrote stays.
-pub(super) fn create_outputs(job: &Job) -> Result<(), CliError> {
-    if matches!(job.state, State::Sqlite(_) | State::Redis(_)) {
-        return Ok(());
-    }
-    let lines = job.triggers.iter().filter_map(|d| match &d.to {
-        To::Lines(output) => Some(output),
-        To::Kafka(_) | To::Webhook(_) => None,
-    });
-    lines.chain([&job.dead_letters]).try_for_each(LineOutput::create).map_err(CliError::usage)
 }
 
 #[cfg(test)]

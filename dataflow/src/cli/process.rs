@@ -14,10 +14,9 @@ use crate::{
     cluster::{self, Assignment, ChildLink},
     run::{
         job::Job,
-        news::Reporter,
         process::{self, Surroundings},
     },
-    telemetry::{Board, Expected, Server},
+    telemetry::{Board, Expected, Server, reporter::Reporter},
 };
 
 /// Bytes of the program read at once.

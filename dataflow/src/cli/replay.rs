@@ -13,10 +13,7 @@ use super::{
     options::{Common, is_readable},
     summary::Summary,
 };
-use crate::{
-    cluster::Restart,
-    run::job::{Events, Time},
-};
+use crate::{cluster::Restart, protocol::time::Time, run::job::Events};
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {

@@ -1,21 +1,19 @@
 //! `strateye run`: a supervised cluster on this machine.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use clap::Args;
-use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
 use super::{
     CliError,
     launch::{Told, launch},
-    options::{Common, is_readable, kafka_url},
+    options::{Common, is_readable},
     summary::Summary,
 };
 use crate::{cluster::Restart, run::job::Events, telemetry::Expected};
@@ -25,7 +23,7 @@ pub(super) struct Run {
     #[command(flatten)]
     common: Common,
     /// A file of events, `-` for standard input, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`; no events if left out
-    #[arg(long, value_name = "FROM", value_parser = events)]
+    #[arg(long, value_name = "FROM", value_parser = Events::parse)]
     events: Option<Events>,
     /// How many processes [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
@@ -33,30 +31,6 @@ pub(super) struct Run {
     /// Serve metrics, health and readiness of the cluster over HTTP at HOST:PORT
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
-}
-
-pub(super) fn events(text: &str) -> Result<Events, String> {
-    match text.strip_prefix("generator:") {
-        Some(rate) => {
-            let rate = rate.parse::<f64>().ok().filter(|r| *r > 0.0 && r.is_finite());
-            let rate = rate
-                .ok_or("write generator:RATE with a number of events per second, such as generator:12000")?;
-            // After a crash the load goes on where its schedule stands by then.
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-            Ok(Events::Generator(GeneratorConfig {
-                rate,
-                start: Start::Since(now),
-                ..GeneratorConfig::default()
-            }))
-        }
-        None if text == "-" => Ok(Events::Stdin),
-        None if text.starts_with("kafka://") => match kafka_url(text) {
-            Some(Ok((brokers, topic))) => Ok(Events::Kafka(KafkaConfig::new(&brokers, &topic))),
-            Some(Err(right)) => Err(right),
-            None => Ok(Events::File(PathBuf::from(text))),
-        },
-        None => Ok(Events::File(PathBuf::from(text))),
-    }
 }
 
 impl Run {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sinks::{LineOutput, kafka::KafkaSinkConfig, webhook::WebhookConfig};
 
-use crate::run::triggers::{Destination, To};
+use crate::triggers::destinations::{Destination, To};
 
 /// A sink, and what it is for.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use crate::run::meter::{Latency, Numbers, SinkNumbers};
+use crate::protocol::numbers::{Latency, Numbers, SinkNumbers};
 
 /// Numbers of all workers, the latest of each, and what happened to rules.
 #[derive(Debug)]

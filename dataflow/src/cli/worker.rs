@@ -11,20 +11,14 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    CliError,
-    options::{Common, create_outputs},
-    process::build,
-    run::events,
-};
+use super::{CliError, launch::create_outputs, options::Common, process::build};
 use crate::{
     cluster::{self, Hosts, Membership, Secret, Transport},
     run::{
         job::Events,
-        news::Reporter,
         process::{self, Surroundings},
     },
-    telemetry::Expected,
+    telemetry::{Expected, reporter::Reporter},
     threads,
 };
 
@@ -33,7 +27,7 @@ pub(super) struct WorkerArgs {
     #[command(flatten)]
     common: Common,
     /// A file of events (read by process 0), `-`, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`
-    #[arg(long, value_name = "FROM", value_parser = events)]
+    #[arg(long, value_name = "FROM", value_parser = Events::parse)]
     events: Option<Events>,
     /// All processes' addresses, `host:port`, one a line
     #[arg(long, value_name = "FILE")]

@@ -5,7 +5,7 @@
 //! answers `Ready`; when all have, `Switch` is broadcast for the epoch two ahead of the last announced; when the
 //! dataflow has completed that epoch, the change is in force on all workers and the next one may begin.
 //!
-//! **Protocol of a checkpoint**: see [`Taking`](super::taking::Taking); also one at a time, beside changes.
+//! **Protocol of a checkpoint**: see [`Taking`](crate::checkpoint::taking::Taking); also one at a time, beside changes.
 //!
 //! **Invariants.** `Start` is said first. Epochs ascend. Between a barrier announced for `at` and `Epoch(at)` lies exactly one other
 //! epoch. A capability is held for the last epoch announced only. No event is read before the first change is in force
@@ -26,10 +26,9 @@ use std::{
 use operators::{
     ops::{
         Signal, Start,
-        evaluating::RuleFailure,
         match_events::{Mark, Marked},
     },
-    rule::book::ChangeSet,
+    rule::remembered::Remembered,
 };
 use timely::{
     container::CapacityContainerBuilder,
@@ -39,41 +38,11 @@ use timely::{
     },
 };
 
-use operators::rule::remembered::Remembered;
-
-use super::{
-    report::Report,
-    taking::{Checkpoints, Delivery},
+use crate::{
+    checkpoint::taking::{Checkpoints, Delivery},
+    protocol::report::Report,
+    protocol::rules::{Effect, Ordered},
 };
-
-/// A change set on its way to control.
-#[derive(Clone, Debug)]
-pub struct Ordered {
-    /// The changes.
-    pub set: ChangeSet,
-    /// Names of state that is no rule's any more once they are in force.
-    pub dropped: Vec<String>,
-    /// All rules then.
-    pub remembered: Arc<Vec<Remembered>>,
-}
-
-/// What control tells the rules feed.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// A change set is in force on all workers.
-    InForce {
-        /// First epoch it holds for.
-        epoch: u64,
-        /// First offset that it holds for, by partition.
-        positions: Vec<(u32, u64)>,
-        /// Rules that did not compile after all.
-        rejected: Vec<(String, String)>,
-    },
-    /// Calls of a rule failed.
-    Failed(RuleFailure),
-    /// Rules fired, so often.
-    Fired(Vec<(String, u64)>),
-}
 
 /// What control works with; there is one, on worker 0.
 pub struct Control {

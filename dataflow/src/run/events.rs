@@ -41,8 +41,7 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::report::Report;
-use crate::threads;
+use crate::{protocol::report::Report, threads};
 
 /// Batches between a reading thread and its worker.
 const QUEUE: usize = 16;
@@ -95,7 +94,7 @@ struct Reader {
 
 fn fail(error: &SourceError) -> ! {
     tracing::error!(%error, "a source of events failed");
-    std::process::exit(super::exit::SOURCE_FAILED)
+    std::process::exit(crate::exit::SOURCE_FAILED)
 }
 
 impl Reader {

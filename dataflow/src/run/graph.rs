@@ -39,16 +39,17 @@ use super::{
     control::{Control, Mailbox, signals},
     events::{Open, Reading, events},
     meter::Gauges,
-    report::Report,
-    shelf::Books,
-    sink,
     stall::waits,
-    triggers::TriggerSinks,
 };
-use crate::checkpoint::{
-    State,
-    restore::restore,
-    writer::{Writer, Written, reports},
+use crate::{
+    checkpoint::{
+        State,
+        restore::restore,
+        writer::{Writer, Written, reports},
+    },
+    protocol::report::Report,
+    rules::books::Books,
+    triggers::{destinations::TriggerSinks, write},
 };
 
 /// What a worker is built of.
@@ -115,8 +116,8 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         };
         let Evaluated { fired, failures } =
             evaluate(routed, signals.clone(), clocks.broadcast(), stored, workings);
-        sink::triggers(fired, triggers, effects, Rc::clone(&gauges.sink), &probe);
-        sink::refused(refused, dead_letters, Rc::clone(&gauges.sink), &probe);
+        write::triggers(fired, triggers, effects, Rc::clone(&gauges.sink), &probe);
+        write::refused(refused, dead_letters, Rc::clone(&gauges.sink), &probe);
         let evaluating = Rc::clone(&gauges.evaluating);
         let waiting = move || away.load(Ordering::Relaxed) || evaluating.get().restoring;
         let reports = ready

@@ -3,15 +3,18 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use operators::model::{decode::FieldNames, wire::Codec};
 use serde::{Deserialize, Serialize};
 use sinks::LineOutput;
-use sources::events::{GeneratorConfig, KafkaConfig};
+use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
-use super::{breaker::BreakerConfig, triggers::Destination};
-use crate::checkpoint::State;
+use crate::{
+    checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig,
+    triggers::destinations::Destination,
+};
 
 /// A cluster's work.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,6 +73,37 @@ pub enum Events {
     None,
 }
 
+impl Events {
+    /// Reads what `--events` says: `-`, a path, `generator:RATE` or `kafka://..`.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("generator:") {
+            Some(rate) => {
+                let rate = rate.parse::<f64>().ok().filter(|r| *r > 0.0 && r.is_finite());
+                let rate = rate.ok_or(
+                    "write generator:RATE with a number of events per second, such as generator:12000",
+                )?;
+                // After a crash the load goes on where its schedule stands by then.
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+                Ok(Events::Generator(GeneratorConfig {
+                    rate,
+                    start: Start::Since(now),
+                    ..GeneratorConfig::default()
+                }))
+            }
+            None if text == "-" => Ok(Events::Stdin),
+            None if text.starts_with("kafka://") => match kafka_url(text) {
+                Some(Ok((brokers, topic))) => Ok(Events::Kafka(KafkaConfig::new(&brokers, &topic))),
+                Some(Err(right)) => Err(right),
+                None => Ok(Events::File(PathBuf::from(text))),
+            },
+            None => Ok(Events::File(PathBuf::from(text))),
+        }
+    }
+}
+
 /// Where rules come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,27 +130,10 @@ impl Rules {
     }
 }
 
-/// How time passes.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Time {
-    /// With the wall clock.
-    Live {
-        /// Length of an epoch, ms.
-        epoch: u64,
-        /// Between two instants at which workers take in what has come, ms (0: at once).
-        tick: u64,
-    },
-    /// With the events; rules are published at that instant (unix ms).
-    Replay {
-        /// When all rules were published.
-        publish_at: i64,
-    },
-}
-
-impl Time {
-    /// Whether time is the wall clock's.
-    pub fn is_live(self) -> bool {
-        matches!(self, Time::Live { .. })
-    }
+/// Brokers and topic of a `kafka://BROKER,..,BROKER/TOPIC`.
+pub(crate) fn kafka_url(text: &str) -> Option<Result<(String, String), String>> {
+    let rest = text.strip_prefix("kafka://")?;
+    let parts = rest.split_once('/').filter(|(brokers, topic)| !brokers.is_empty() && !topic.is_empty());
+    let right = "write kafka://HOST:PORT,HOST:PORT/TOPIC";
+    Some(parts.map(|(b, t)| (b.to_owned(), t.to_owned())).ok_or_else(|| right.to_owned()))
 }

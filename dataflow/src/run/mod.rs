@@ -5,23 +5,13 @@
 //! records are written by worker 0 ([`sink`]). What a process shows of itself is in [`meter`],
 //! what it tells as it happens in [`news`]; when it counts as dead, in [`stall`].
 
-pub mod breaker;
 pub mod control;
 pub mod events;
-pub mod exit;
-pub mod feed;
-pub mod figures;
 pub mod graph;
 pub mod job;
 pub mod meter;
-pub mod news;
 mod pace;
 pub mod process;
-pub mod report;
-pub mod shelf;
-pub mod sink;
-mod split;
+mod split_keys;
 pub mod stall;
-pub mod taking;
-pub mod triggers;
 mod usage;

@@ -26,27 +26,37 @@ use sources::{
 use timely::{WorkerConfig, worker::Worker};
 
 use super::{
-    breaker::Breaker,
-    control::{Control, Effect, Ordered},
+    control::Control,
     events::{Open, Reading},
-    exit::{SINK_FAILED, STATE_LOST, STATE_UNUSABLE},
-    feed::{self, Feed},
-    figures::RuleBoard,
     graph::{self, Parts},
-    job::{Events, Job, Rules, Time},
+    job::{Events, Job, Rules},
     meter::{self, Gauges, Lags, Progress},
-    news::{News, Reporter},
     pace::Pace,
-    shelf::Books,
-    split::SplitNews,
+    split_keys::SplitNews,
     stall::Stall,
-    taking::{Checkpoints, Delivery},
-    triggers::{CommittedTopics, TriggerSinks},
 };
 use crate::{
-    checkpoint::{self, Keeper, Opened, Publisher, loader, writer},
+    checkpoint::{
+        self, Keeper, Opened, Publisher, loader,
+        taking::{Checkpoints, Delivery},
+        writer,
+    },
     cluster::{self, ClusterError, Membership},
+    exit::{SINK_FAILED, STATE_LOST, STATE_UNUSABLE},
+    protocol::{
+        figures::RuleBoard,
+        rules::{Effect, Ordered},
+        time::Time,
+    },
+    rules::{
+        books::Books,
+        breaker::Breaker,
+        feed::{self, Feed},
+        news::News,
+    },
+    telemetry::reporter::Reporter,
     threads,
+    triggers::destinations::{CommittedTopics, TriggerSinks},
 };
 
 /// Why a process could not do its work.

@@ -16,7 +16,7 @@ use timely::{
     progress::Antichain,
 };
 
-use super::report::Report;
+use crate::protocol::report::Report;
 
 /// Without progress for so long the dataflow counts as standing still.
 const STANDS_AFTER: Duration = Duration::from_secs(30);

@@ -15,11 +15,12 @@ use serde_json::Value as Json;
 use crate::{
     checkpoint::State,
     cluster::{Event, Exit},
-    run::{
+    protocol::{
         figures::RuleNumbers,
-        job::{Job, Time},
-        meter::{Numbers, SinkNumbers},
+        numbers::{Numbers, SinkNumbers},
+        time::Time,
     },
+    run::job::Job,
 };
 
 /// What is to be seen when all is well.

@@ -11,16 +11,18 @@
 //! | `metrics/` | the metrics, defined once per component |
 //! | `page` | how they are written as OpenMetrics text |
 //! | `ready` | whether the cluster does its work, and if not, why (pure) |
+//! | [`reporter`] | where a process's numbers and news go |
 //! | `server` | HTTP, in a thread of its own, whatever strangers send |
 //!
 //! **Invariants.** Nothing here is waited for by a worker: numbers are made when they are due, and pages from the last
 //! ones. Labels are bounded: processes, partitions, sinks, states, and as many rules as
-//! [`NAMED`](crate::run::figures::NAMED) says. Nobody can change anything over HTTP.
+//! [`NAMED`](crate::protocol::figures::NAMED) says. Nobody can change anything over HTTP.
 
 mod board;
 mod metrics;
 mod page;
 mod ready;
+pub mod reporter;
 mod server;
 
 pub use board::{Board, Expected};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::board::Standing;
-use crate::run::meter::Numbers;
+use crate::protocol::numbers::Numbers;
 
 /// A process that has told nothing for so long is not counted on.
 const SILENT: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::{
         cluster::{Exit, ExitKind},
-        run::figures::CheckpointNumbers,
+        protocol::figures::CheckpointNumbers,
         telemetry::Expected,
     };
 

@@ -28,4 +28,5 @@ mod sink;
 
 pub use config::{Method, WebhookConfig};
 pub use error::WebhookError;
-pub use sink::{WebhookSink, WebhookStats};
+pub use queue::WebhookStats;
+pub use sink::WebhookSink;

@@ -11,11 +11,23 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::sink::WebhookStats;
 use crate::{
     outgoing::{Outgoing, Sent},
     progress::Progress,
 };
+
+/// Figures of a webhook sink since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebhookStats {
+    /// Triggers accepted and not yet settled.
+    pub queued: u64,
+    /// Triggers delivered.
+    pub delivered: u64,
+    /// Attempts after a first one.
+    pub retried: u64,
+    /// Triggers written to the dead-letter file.
+    pub dead: u64,
+}
 
 /// A trigger in a lane.
 #[derive(Debug)]

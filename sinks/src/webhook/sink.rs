@@ -15,25 +15,12 @@ use super::{
     config::WebhookConfig,
     dead_letters::{DeadLetter, DeadLetterFile},
     error::WebhookError,
-    queue::{Job, Queue, Settled},
+    queue::{Job, Queue, Settled, WebhookStats},
 };
 use crate::outgoing::{Outgoing, Sent};
 
 /// A dead letter that can't be written is tried again so often.
 const DEAD_LETTER_RETRY: Duration = Duration::from_secs(1);
-
-/// Figures of a webhook sink since its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WebhookStats {
-    /// Triggers accepted and not yet settled.
-    pub queued: u64,
-    /// Triggers delivered.
-    pub delivered: u64,
-    /// Attempts after a first one.
-    pub retried: u64,
-    /// Triggers written to the dead-letter file.
-    pub dead: u64,
-}
 
 /// Posts triggers. Dropping it stops it: requests under way are ended, what is still queued is left unsettled.
 pub struct WebhookSink {

@@ -8,7 +8,7 @@ use sinks::checkpoint::SqliteCheckpoints;
 use tempfile::TempDir;
 
 use super::*;
-use crate::checkpoint::{BlobRef, manifest::Listed};
+use crate::{checkpoint::manifest::Listed, protocol::report::BlobRef};
 
 /// A store in which checkpoints are made by hand.
 struct Scene {

@@ -22,7 +22,7 @@ use super::{
     board::Standing,
     page::{Labels, Page, process},
 };
-use crate::run::meter::Numbers;
+use crate::protocol::numbers::Numbers;
 
 /// The content type of what [`write`] gives.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

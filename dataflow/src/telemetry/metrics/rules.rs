@@ -1,5 +1,5 @@
 //! Metrics of rules, as process 0 knows them. At most as many rules are named as
-//! [`NAMED`](crate::run::figures::NAMED) says; the rest counts as `other`.
+//! [`NAMED`](crate::protocol::figures::NAMED) says; the rest counts as `other`.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::super::{
     board::Standing,
     page::{BARE, Labels, Metric, Page, plain},
 };
-use crate::run::figures::ByRule;
+use crate::protocol::figures::ByRule;
 
 const RULES: Metric = plain("rules", "Rules by state");
 const RULE: Metric = plain("rule_info", "A rule, its version and its state");

@@ -6,7 +6,7 @@ use super::super::{
     board::Standing,
     page::{BARE, Labels, Metric, Page, plain, seconds},
 };
-use crate::run::figures::{LATENCY_BOUNDS, SinkFigures};
+use crate::protocol::figures::{LATENCY_BOUNDS, SinkFigures};
 
 const TRIGGERS: Metric = plain("triggers", "Triggers handed to the sinks, held-out ones included");
 const LATENCY: Metric = seconds("trigger_latency", "From reading the cause to handing over the trigger");

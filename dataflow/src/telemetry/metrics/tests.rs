@@ -2,9 +2,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    run::{
+    protocol::{
         figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleNumbers, SinkFigures},
-        meter::SinkNumbers,
+        numbers::SinkNumbers,
     },
     telemetry::Expected,
 };

@@ -5,7 +5,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use serde::{Deserialize, Serialize};
 
-use super::tls;
+use super::{
+    tls,
+    url::{invalid, without_password},
+};
 use crate::checkpoint::CheckpointError;
 
 /// Where the Redis is, and how it is used. `prefix` and `buckets` are part of the data: whoever reads it must have the same.
@@ -128,17 +131,6 @@ fn address(url: &str) -> Result<ConnectionInfo, CheckpointError> {
             format!("{error}; write redis://[USER:PASSWORD@]HOST:PORT/[DATABASE], or rediss://.. for TLS");
         invalid("urls", &without_password(url), &reason)
     })
-}
-
-pub(super) fn invalid(name: &'static str, value: &str, reason: &str) -> CheckpointError {
-    CheckpointError::Invalid { name, value: value.to_owned(), reason: reason.to_owned() }
-}
-
-pub(super) fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}..{}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod server;
 mod slots;
 mod store;
 mod tls;
+mod url;
 
 use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
 pub use config::RedisConfig;

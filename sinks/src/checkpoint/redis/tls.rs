@@ -7,7 +7,10 @@ use std::{fs, path::Path};
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
 
-use super::config::{RedisConfig, invalid, without_password};
+use super::{
+    config::RedisConfig,
+    url::{invalid, without_password},
+};
 use crate::checkpoint::CheckpointError;
 
 /// How a file in PEM shows that it has a certificate.

@@ -6,7 +6,6 @@
 //! ever.
 
 use std::{
-    collections::BTreeMap,
     thread,
     time::{Duration, Instant},
 };
@@ -14,9 +13,8 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    connect::{Failure, Fault},
-    row::{Row, RowChange},
-    session::Session,
+    connect::Failure,
+    session::{Message, Session},
 };
 use crate::{SourceError, contained::contain};
 
@@ -27,19 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const REMIND: Duration = Duration::from_secs(30);
 /// What was followed for so long did not fail at once.
 const STEADY: Duration = Duration::from_secs(10);
-
-/// What the reader has to say.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// All rows there are.
-    Snapshot(BTreeMap<String, Row>),
-    /// A whole transaction.
-    Transaction(Vec<RowChange>),
-    /// Somebody has to do something.
-    Refused(Fault),
-    /// Reading has ended for good.
-    Fatal(Fault),
-}
 
 /// Starts the thread. It ends when nobody receives any more.
 pub(super) fn start(session: Session) -> Result<(), SourceError> {

@@ -11,12 +11,24 @@ use super::{
     connect::{ANSWER, Database, Failure, Fault, within},
     event::{self, Watched},
     position::Position,
-    reader::Message,
     row::{Row, RowChange},
     server::Server,
     snapshot,
     tail::{Harmless, Tail},
 };
+
+/// What the reader has to say.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// All rows there are.
+    Snapshot(BTreeMap<String, Row>),
+    /// A whole transaction.
+    Transaction(Vec<RowChange>),
+    /// Somebody has to do something.
+    Refused(Fault),
+    /// Reading has ended for good.
+    Fatal(Fault),
+}
 
 /// The server speaks at least this often, in nanoseconds.
 const HEARTBEAT_NS: u64 = 1_000_000_000;

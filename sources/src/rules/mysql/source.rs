@@ -18,9 +18,9 @@ use super::{
     columns::Columns,
     connect::{ANSWER, Database, Failure, Fault, within},
     live_cut::LiveCut,
-    reader::{self, Message},
+    reader::{self},
     server::Server,
-    session::Session,
+    session::{Message, Session},
     status::RuleStatus,
 };
 use crate::{

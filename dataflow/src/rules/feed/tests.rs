@@ -10,7 +10,7 @@ use sources::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::run::{breaker::BreakerConfig, figures::RuleBoard, news::Reporter};
+use crate::{protocol::figures::RuleBoard, rules::breaker::BreakerConfig, telemetry::reporter::Reporter};
 
 /// A source that says this at one poll after the other, and then nothing more.
 #[derive(Default)]

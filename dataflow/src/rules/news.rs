@@ -1,23 +1,14 @@
 //! What a process tells as it happens: into the log, and as JSON to whoever watches it.
 
-use std::borrow::Cow;
-
 use serde_json::{Value as Json, json};
 
-use super::figures::RuleBoard;
-use crate::{cluster::MessageSender, telemetry::Board};
+use crate::{
+    protocol::{figures::RuleBoard, text::cut},
+    telemetry::reporter::Reporter,
+};
 
 /// Bytes of a reason that are told. A fault may quote what is wrong, however long that is.
 pub const REASON: usize = 4_096;
-
-/// The beginning of a text that is longer than `most` bytes, with `…` behind it; else the text.
-pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return text.into();
-    }
-    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}…", &text[..end]).into()
-}
 
 /// Says what happens to rules: into the log, and to the supervisor.
 #[derive(Clone)]
@@ -26,27 +17,6 @@ pub struct News {
     pub reporter: Reporter,
     /// Where it is noted for worker 0's numbers.
     pub rules: RuleBoard,
-}
-
-/// Who is told what a process shows: the supervisor, if there is one, and whoever reads this process's own metrics.
-#[derive(Clone, Default)]
-pub struct Reporter {
-    /// To the supervisor.
-    pub supervisor: Option<MessageSender>,
-    /// Of this process's own metrics.
-    pub board: Option<Board>,
-}
-
-impl Reporter {
-    /// Sends a message; one that finds the queue full is dropped, as the next numbers say the same anew.
-    pub fn send(&self, body: Json) {
-        if let Some(board) = &self.board {
-            board.take(&body);
-        }
-        if let Some(sender) = &self.supervisor {
-            let _ = sender.send(body);
-        }
-    }
 }
 
 impl News {
@@ -93,17 +63,5 @@ impl News {
     /// A change set is in force on all workers.
     pub fn in_force(&self, epoch: u64) {
         self.send(json!({"in_force": epoch}));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_text_is_cut_between_letters() {
-        assert_eq!(cut("重庆", 6), "重庆");
-        assert_eq!(cut("重庆", 5), "重…");
-        assert_eq!(cut("重庆", 2), "…");
     }
 }

@@ -24,8 +24,10 @@ use operators::ops::{
     match_events::{Mark, Marked},
 };
 
-use super::report::Report;
-use crate::checkpoint::{BlobRef, Done, Keeper, Snapshot};
+use crate::{
+    checkpoint::{Done, Keeper, Snapshot},
+    protocol::report::{BlobRef, Report},
+};
 use operators::rule::remembered::Remembered;
 
 /// Triggers that wait for their commit may wait this long before sources pause.

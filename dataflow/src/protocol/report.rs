@@ -3,7 +3,7 @@
 use operators::ops::{evaluating::RuleFailure, match_events::Marked};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::BlobRef;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A worker's word to worker 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,4 +30,29 @@ pub enum Report {
     Waits,
     /// Calls of a rule failed.
     Failed(RuleFailure),
+}
+
+/// A blob of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// Its name in the store, that of its first piece.
+    pub name: String,
+    /// Hash of its bytes.
+    pub digest: u64,
+    /// How many they are.
+    pub bytes: u64,
+    /// Whether it holds triggers that wait for their commit, rather than state.
+    pub triggers: bool,
+}
+
+impl BlobRef {
+    /// What a manifest says of a blob with these bytes.
+    pub fn of(name: String, bytes: &[u8], triggers: bool) -> Self {
+        BlobRef { name, digest: xxh3_64(bytes), bytes: bytes.len() as u64, triggers }
+    }
+
+    /// Whether these are its bytes.
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        self.bytes == bytes.len() as u64 && self.digest == xxh3_64(bytes)
+    }
 }

@@ -11,8 +11,6 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::KeeperGauge;
-
 /// Rules that figures name.
 pub const NAMED: usize = 1_000;
 /// Stands for the rules beyond those.
@@ -78,21 +76,6 @@ pub struct CheckpointNumbers {
     pub unfolded: u64,
     /// The last one whose triggers have left, if triggers wait for checkpoints.
     pub published: Option<u64>,
-}
-
-impl From<KeeperGauge> for CheckpointNumbers {
-    fn from(gauge: KeeperGauge) -> Self {
-        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        CheckpointNumbers {
-            number: gauge.committed,
-            made: gauge.made,
-            age_ms: gauge.at.or(gauge.opened).map_or(0, |at| ms(at.elapsed())),
-            took_ms: ms(gauge.took),
-            bytes: gauge.bytes,
-            unfolded: gauge.unfolded as u64,
-            published: gauge.published,
-        }
-    }
 }
 
 /// A sink of triggers, since its start.

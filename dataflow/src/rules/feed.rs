@@ -10,8 +10,6 @@
 //! After a restart the first change set holds the rules of the checkpoint, as they were. What the source no longer has of them
 //! is then retired (`missing`).
 
-mod missing;
-
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
@@ -43,12 +41,15 @@ use sources::{
     rules::{Change, Offsets, RuleSource},
 };
 
-use self::missing::Missing;
 use super::{
     breaker::Breaker,
-    control::{Effect, Ordered},
-    job::Time,
-    news::{News, REASON, cut},
+    missing::Missing,
+    news::{News, REASON},
+};
+use crate::protocol::{
+    rules::{Effect, Ordered},
+    text::cut,
+    time::Time,
 };
 
 /// More changes than this at once are logged together.

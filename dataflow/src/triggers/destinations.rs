@@ -19,8 +19,10 @@ use sinks::{
     webhook::{WebhookConfig, WebhookError, WebhookSink, WebhookStats},
 };
 
-use super::{figures::SinkFigures, taking::Delivery};
-use crate::checkpoint::Transactions;
+use crate::{
+    checkpoint::{Transactions, taking::Delivery},
+    protocol::figures::SinkFigures,
+};
 
 /// A sink, and what it is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,7 +85,7 @@ pub(super) fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
 pub(super) fn fail(error: &TriggerError) -> ! {
     let gone = matches!(error, TriggerError::Lines(SinkError::ReaderGone));
     tracing::error!(%error, "a sink failed");
-    std::process::exit(if gone { super::exit::READER_GONE } else { super::exit::SINK_FAILED })
+    std::process::exit(if gone { crate::exit::READER_GONE } else { crate::exit::SINK_FAILED })
 }
 
 enum Open {

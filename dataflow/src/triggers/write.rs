@@ -23,11 +23,15 @@ use timely::{
     },
 };
 
-use super::{
-    control::Effect,
-    figures::{ByRule, LatencyBuckets, NAMED},
-    news::{REASON, cut},
-    triggers::{TriggerSinks, fail, written},
+use super::destinations::{TriggerSinks, fail, written};
+use crate::{
+    protocol::{
+        figures::{ByRule, LatencyBuckets, NAMED},
+        numbers::{Latency, SinkNumbers},
+        rules::Effect,
+        text::cut,
+    },
+    rules::news::REASON,
 };
 
 /// How long a full sink is left alone.
@@ -93,6 +97,23 @@ fn wall_us() -> u64 {
 }
 
 impl SinkGauge {
+    /// The gauge's numbers with those of the sinks. What is measured since the last report begins anew.
+    pub fn numbers(&mut self, sinks: &TriggerSinks) -> SinkNumbers {
+        let numbers = SinkNumbers {
+            triggers: self.triggers,
+            names: self.names.clone(),
+            latest: self.latest.iter().cloned().collect(),
+            latency: Latency::from(&self.latency),
+            latency_total: Latency::from(&self.latency_total),
+            buckets: self.buckets,
+            counts: self.counts.clone(),
+            sinks: sinks.figures(),
+            refused: self.refused.clone(),
+        };
+        self.latency.reset();
+        numbers
+    }
+
     fn trigger(&mut self, fired: &Fired) {
         self.triggers += 1;
         if fired.seen > 0 {
@@ -219,7 +240,7 @@ pub fn refused(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{figures::OTHER, meter::SinkNumbers};
+    use crate::protocol::figures::OTHER;
 
     fn fired(rule: usize, key: &str) -> Fired {
         Fired {
@@ -244,7 +265,7 @@ mod tests {
         (0..LATEST).for_each(|_| gauge.trigger(&fired(0, &key)));
         let reason = "x".repeat(5 << 20);
         gauge.refuse(&Refused { partition: 0, offset: 7, reason, sample: String::new() });
-        let numbers = SinkNumbers::take(&mut gauge, &TriggerSinks::default());
+        let numbers = gauge.numbers(&TriggerSinks::default());
         assert_eq!(numbers.counts.0[OTHER], 500);
         assert_eq!(numbers.by_rule().nth(1).map(|(id, _, count)| (id, count)), Some(("r00000", 13)));
         assert!(numbers.latest.iter().all(|(name, key, _)| name.ends_with('…') && key.ends_with('…')));

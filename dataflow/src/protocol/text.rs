@@ -1,0 +1,24 @@
+//! Texts of bounded length.
+
+use std::borrow::Cow;
+
+/// The beginning of a text that is longer than `most` bytes, with `…` behind it; else the text.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}…", &text[..end]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_letters() {
+        assert_eq!(cut("重庆", 6), "重庆");
+        assert_eq!(cut("重庆", 5), "重…");
+        assert_eq!(cut("重庆", 2), "…");
+    }
+}

@@ -1,0 +1,7 @@
+//! Triggers and refused records on their way out.
+//!
+//! - [`destinations`]: the sinks that a job names
+//! - [`write`](mod@write): the operators that write to them, on worker 0
+
+pub mod destinations;
+pub mod write;

@@ -1,0 +1,14 @@
+//! Addresses of a Redis, as settings give them and as people are shown them.
+
+use crate::checkpoint::CheckpointError;
+
+pub(super) fn invalid(name: &'static str, value: &str, reason: &str) -> CheckpointError {
+    CheckpointError::Invalid { name, value: value.to_owned(), reason: reason.to_owned() }
+}
+
+pub(super) fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}..{}", &url[..scheme + 3], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
