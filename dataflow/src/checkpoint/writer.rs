@@ -180,6 +180,6 @@ mod tests {
         let (1, [blob]) = (done.0, &done.1[..]) else { panic!("{done:?}") };
         assert!(blob.bytes > MAX_BLOB as u64, "{}", blob.bytes);
         assert!(blob::triggers(&listed(&mut store, blob).unwrap()).unwrap() == held);
-        assert_eq!(store.blobs().unwrap(), pieces::of(&blob).collect::<Vec<_>>());
+        assert_eq!(store.blobs().unwrap(), pieces::of(blob).collect::<Vec<_>>());
     }
 }
