@@ -5,7 +5,7 @@
 //! | [`events`] | raw records, in batches of one partition | a JSONL file, stdin, the built-in generator, Kafka |
 //! | [`rules`] | what changed in the set of rules | a folder of documents, an `SQLite` store, tables of `MySQL` |
 //! | [`calculators`] | scripts that rules name | a folder of `NAME.rhai` |
-//! | [`profiles`] | the people a crowd query selects | a JSONL file |
+//! | [`profiles`] | the users whom a crowd query selects | a JSONL file |
 //!
 //! **Architecture invariant**: nothing here decodes an event or knows what a rule means. A record that cannot be taken
 //! is data ([`operators::model::raw::Refused`], [`rules::Change::Unreadable`]); a system that cannot be read is a

@@ -12,7 +12,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
     sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -23,7 +22,6 @@ use operators::{
         lifecycle::{Gap, RunState, Status},
         spec::{self, Rule},
     },
-    filter::profile,
     model::field::Fields,
     ops::evaluating::RuleFailure,
     rule::{
@@ -37,7 +35,7 @@ use operators::{
 use serde_json::json;
 use sources::{
     calculators::Calculators,
-    profiles,
+    profiles::ProfileStore,
     rules::{Change, Offsets, RuleSource},
 };
 
@@ -64,7 +62,7 @@ pub struct Feed {
     /// Calculators that rules may name.
     pub calculators: Calculators,
     /// Profiles for crowd queries.
-    pub profiles: Option<PathBuf>,
+    pub profiles: Option<Box<dyn ProfileStore>>,
     /// When rules count as published.
     pub time: Time,
     /// Failing calls per minute that a rule is allowed.
@@ -293,20 +291,17 @@ fn refuse(feed: &mut Feed, put: &Put, faults: &Faults, rules: &mut Rules, outbox
 }
 
 /// The crowds of all documents that have one; profile queries are answered in one pass.
-fn select(feed: &Feed, specs: &[Result<Rule, Faults>]) -> Vec<Result<Option<Crowd>, Faults>> {
+fn select(feed: &mut Feed, specs: &[Result<Rule, Faults>]) -> Vec<Result<Option<Crowd>, Faults>> {
     let query = |spec: &Result<Rule, Faults>| match spec.as_ref().ok()?.crowd.as_ref()? {
         spec::Crowd::Profile(query) => Some(query.clone()),
         _ => None,
     };
     let queries: Vec<_> = specs.iter().filter_map(query).collect();
-    let tests: Vec<_> = queries.iter().map(|q| move |p: &profiles::Profile| profile::holds(q, p)).collect();
-    let tests: Vec<&dyn Fn(&profiles::Profile) -> bool> =
-        tests.iter().map(|t| t as &dyn Fn(&profiles::Profile) -> bool).collect();
     let fault = |message: String| Err(Faults::one("crowd.profile", message));
-    let mut selected = match &feed.profiles {
+    let mut selected = match &mut feed.profiles {
         _ if queries.is_empty() => Ok(Vec::new()),
         None => Err("a crowd query needs profiles: pass --profiles FILE.jsonl".to_owned()),
-        Some(path) => profiles::select(path, &tests).map_err(|e| e.to_string()),
+        Some(profiles) => profiles.select(&queries).map_err(|e| e.to_string()),
     }
     .map(|bitmaps| bitmaps.into_iter());
     let crowd = |spec: &Result<Rule, Faults>| match spec.as_ref().ok().and_then(|s| s.crowd.as_ref()) {

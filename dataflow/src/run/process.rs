@@ -21,6 +21,7 @@ use sources::{
     events::{
         EventSource, FileSource, GeneratorConfig, GeneratorSource, KafkaSource, LineConfig, StreamSource,
     },
+    profiles::{LineProfiles, ProfileStore},
     rules::{FolderRules, MysqlConfig, MysqlRules, RuleSource, SqliteRules},
 };
 use timely::{WorkerConfig, worker::Worker};
@@ -272,7 +273,7 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
     let feed = Feed {
         source,
         calculators: Calculators::new(job.calculators.clone()),
-        profiles: job.profiles.clone(),
+        profiles: job.profiles.clone().map(|path| Box::new(LineProfiles::new(path)) as Box<dyn ProfileStore>),
         time: job.time,
         error_budget: job.error_budget,
         breaker: Breaker::new(job.breaker),

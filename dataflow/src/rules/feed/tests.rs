@@ -5,6 +5,7 @@ use std::{collections::VecDeque, fs, thread};
 use serde_json::Value as Json;
 use sources::{
     SourceError,
+    profiles::LineProfiles,
     rules::{Change, RuleChange as Told},
 };
 use tempfile::TempDir;
@@ -39,7 +40,7 @@ impl Scene {
         let feed = Feed {
             source: Box::new(Says::default()),
             calculators: Calculators::new(Some(folder.path().to_owned())),
-            profiles: Some(folder.path().join("profiles.jsonl")),
+            profiles: Some(Box::new(LineProfiles::new(folder.path().join("profiles.jsonl")))),
             time: Time::Replay { publish_at: 1_000 },
             error_budget: 0,
             breaker: Breaker::new(BreakerConfig::default()),
