@@ -17,7 +17,7 @@ use sources::{
 
 use super::{
     CliError,
-    launch::{Told, launch},
+    launch::{ClusterEvent, launch},
     options::Settings,
     summary::Summary,
     view::View,
@@ -102,14 +102,14 @@ impl Demo {
         let mut stopping = false;
         loop {
             match cluster.next(Duration::from_millis(100)) {
-                Told::Message(message) => {
-                    if let Some(news) = summary.take(&message) {
-                        view.note(&news);
+                ClusterEvent::Message(message) => {
+                    if let Some(note) = summary.receive(message) {
+                        view.note(&note);
                     }
                 }
-                Told::Notice(notice) if !stopping => view.note(&notice),
-                Told::Notice(_) | Told::Quiet => {}
-                Told::Over => break,
+                ClusterEvent::Notice(notice) if !stopping => view.note(&notice),
+                ClusterEvent::Notice(_) | ClusterEvent::Quiet => {}
+                ClusterEvent::Over => break,
             }
             let played = summary.begun.map(|b| b.elapsed());
             while let Some(act) = acts.next_if(|act| played.is_some_and(|p| p >= act.at)) {

@@ -1,4 +1,4 @@
-//! Starts a cluster of child processes for a job, and hands on what they say.
+//! Starts a cluster of child processes for a job, and receives their messages.
 
 use std::{
     fs,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     checkpoint::State,
     cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorHandle},
+    protocol::message::Message,
     run::job::Job,
     telemetry::Board,
     threads,
@@ -37,13 +38,13 @@ pub(super) struct Cluster {
     _folder: TempDir,
 }
 
-/// What a cluster tells.
-pub(super) enum Told {
-    /// A process's message.
-    Message(Json),
-    /// Something that a person should know.
+/// What a command learns of its cluster.
+pub(super) enum ClusterEvent {
+    /// A message of a process.
+    Message(Message),
+    /// The end of a process or a restart, for people.
     Notice(String),
-    /// Nothing for a while.
+    /// Nothing to show, within the time waited.
     Quiet,
     /// The cluster has ended.
     Over,
@@ -102,27 +103,42 @@ fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
 }
 
 impl Cluster {
-    /// Shows what it tells on a board, too.
+    /// Shows its messages and events on a board, too.
     pub(super) fn shown_on(mut self, board: Board) -> Self {
         self.board = Some(board);
         self
     }
 
-    /// What comes next, waiting at most so long.
-    pub(super) fn next(&self, wait: Duration) -> Told {
+    /// The next event, waiting for at most `wait`.
+    pub(super) fn next(&self, wait: Duration) -> ClusterEvent {
         let event = self.events.recv_timeout(wait);
         if let (Some(board), Ok(event)) = (&self.board, &event) {
-            board.hear(event);
+            board.observe(event);
         }
         match event {
-            Ok(Event::Message { message, .. }) => Told::Message(message),
-            Ok(Event::Exited(exit)) => Told::Notice(exit.to_string()),
+            Ok(Event::Message { process, message, .. }) => self.receive(process, message),
+            Ok(Event::Exited(exit)) => ClusterEvent::Notice(exit.to_string()),
             Ok(Event::Restarting { generation, after, cause }) => {
-                Told::Notice(format!("restarting as generation {generation} in {after:?}: {cause}"))
+                ClusterEvent::Notice(format!("restarting as generation {generation} in {after:?}: {cause}"))
             }
-            Ok(Event::Started { .. } | Event::Running { .. }) => Told::Quiet,
-            Err(mpsc::RecvTimeoutError::Timeout) => Told::Quiet,
-            Err(mpsc::RecvTimeoutError::Disconnected) => Told::Over,
+            Ok(Event::Started { .. } | Event::Running { .. }) => ClusterEvent::Quiet,
+            Err(mpsc::RecvTimeoutError::Timeout) => ClusterEvent::Quiet,
+            Err(mpsc::RecvTimeoutError::Disconnected) => ClusterEvent::Over,
+        }
+    }
+
+    fn receive(&self, process: usize, message: Json) -> ClusterEvent {
+        match Message::from_json(message) {
+            Ok(message) => {
+                if let Some(board) = &self.board {
+                    board.receive(message.clone());
+                }
+                ClusterEvent::Message(message)
+            }
+            Err(error) => {
+                tracing::error!(process, %error, "a message of a process is ignored");
+                ClusterEvent::Quiet
+            }
         }
     }
 

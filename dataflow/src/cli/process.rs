@@ -16,7 +16,7 @@ use crate::{
         job::Job,
         process::{self, Surroundings},
     },
-    telemetry::{Board, Expected, Server, reporter::Reporter},
+    telemetry::{Board, Expected, Server, messenger::Messenger},
 };
 
 /// Bytes of the program read at once.
@@ -32,8 +32,8 @@ pub(super) fn main() -> Result<(), CliError> {
     let membership = assignment.membership(1, build()?).map_err(CliError::failed)?;
     let own = job.metrics.and_then(|first| own_metrics(first, &job, assignment.process, &ticks));
     let (board, _server) = own.unzip();
-    let reporter = Reporter { supervisor: Some(link.sender()), board };
-    let around = Surroundings { reporter, stopping: link.stopping(), ticks };
+    let messenger = Messenger { supervisor: Some(link.sender()), board };
+    let around = Surroundings { messenger, stopping: link.stopping(), ticks };
     process::run(&job, &membership, &around).map_err(CliError::failed)
 }
 

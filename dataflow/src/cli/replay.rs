@@ -9,7 +9,7 @@ use sources::events::{EventSource, FileSource, LineConfig, Next};
 
 use super::{
     CliError,
-    launch::{Told, launch},
+    launch::{ClusterEvent, launch},
     options::{Common, is_readable},
     summary::Summary,
 };
@@ -82,8 +82,8 @@ impl Replay {
         let mut summary = Summary::new();
         loop {
             match cluster.next(Duration::from_millis(500)) {
-                Told::Message(message) => {
-                    summary.take(&message);
+                ClusterEvent::Message(message) => {
+                    summary.receive(message);
                     let (done, of) = summary.progress();
                     bar.set_length(of);
                     bar.set_position(done);
@@ -93,8 +93,8 @@ impl Replay {
                         summary.sink().triggers
                     ));
                 }
-                Told::Notice(_) | Told::Quiet => {}
-                Told::Over => break,
+                ClusterEvent::Notice(_) | ClusterEvent::Quiet => {}
+                ClusterEvent::Over => break,
             }
         }
         bar.finish_and_clear();

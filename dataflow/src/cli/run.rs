@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::{
     CliError,
-    launch::{Told, launch},
+    launch::{ClusterEvent, launch},
     options::{Common, is_readable},
     summary::Summary,
 };
@@ -62,10 +62,10 @@ impl Run {
         loop {
             turns.fetch_add(1, Ordering::Relaxed);
             match cluster.next(Duration::from_secs(1)) {
-                Told::Message(message) => drop(summary.take(&message)),
-                Told::Notice(notice) => tracing::warn!("{notice}"),
-                Told::Quiet => {}
-                Told::Over => break,
+                ClusterEvent::Message(message) => drop(summary.receive(message)),
+                ClusterEvent::Notice(notice) => tracing::warn!("{notice}"),
+                ClusterEvent::Quiet => {}
+                ClusterEvent::Over => break,
             }
         }
         cluster.wait()?;

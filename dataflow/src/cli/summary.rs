@@ -1,4 +1,4 @@
-//! What a cluster's numbers add up to.
+//! The summary of a cluster: sums of its workers' numbers, and what became of its rules.
 
 use std::{
     collections::BTreeMap,
@@ -7,17 +7,20 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use crate::protocol::numbers::{Latency, Numbers, SinkNumbers};
+use crate::protocol::{
+    message::{Message, Rejection, RuleInForce, Stopped},
+    numbers::{Latency, Numbers, SinkNumbers},
+};
 
-/// Numbers of all workers, the latest of each, and what happened to rules.
+/// The latest numbers of every worker, and what became of rules.
 #[derive(Debug)]
 pub(super) struct Summary {
     started: Instant,
     workers: BTreeMap<usize, Numbers>,
-    /// Rules refused: where they come from, and why.
-    pub(super) rejected: Vec<(String, String)>,
-    /// Rules quarantined: which, and why.
-    pub(super) quarantined: Vec<(String, String)>,
+    /// Rule documents refused.
+    pub(super) rejected: Vec<Rejection>,
+    /// Rules quarantined.
+    pub(super) quarantined: Vec<Stopped>,
     /// State of each rule in force.
     pub(super) rules: BTreeMap<String, String>,
     /// When the first rules were in force everywhere.
@@ -36,36 +39,27 @@ impl Summary {
         }
     }
 
-    /// Takes a process's message in; gives back news for people.
-    pub(super) fn take(&mut self, message: &Json) -> Option<String> {
-        let text = |json: &Json, name: &str| json[name].as_str().unwrap_or_default().to_owned();
-        if let Some(numbers) = message.get("numbers") {
-            if let Ok(numbers) = serde_json::from_value::<Numbers>(numbers.clone()) {
-                self.workers.insert(numbers.worker, numbers);
+    /// Takes in a message of a process. Returns a note for people, if it is worth one.
+    pub(super) fn receive(&mut self, message: Message) -> Option<String> {
+        match message {
+            Message::Numbers(numbers) => drop(self.workers.insert(numbers.worker, *numbers)),
+            Message::Rejected(rejection) => {
+                let note = format!("refused {}: {}", rejection.origin, rejection.reason);
+                self.rejected.push(rejection);
+                return Some(note);
             }
-            return None;
-        }
-        if let Some(rejected) = message.get("rejected") {
-            let (origin, reason) = (text(rejected, "origin"), text(rejected, "reason"));
-            self.rejected.push((origin.clone(), reason.clone()));
-            return Some(format!("refused {origin}: {reason}"));
-        }
-        if let Some(quarantined) = message.get("quarantined") {
-            let (rule, reason) = (text(quarantined, "rule_id"), text(quarantined, "reason"));
-            self.quarantined.push((rule.clone(), reason.clone()));
-            return Some(format!("quarantined {rule}: {reason}"));
-        }
-        if let Some(rule) = message.get("rule") {
-            let (id, state) = (text(rule, "rule_id"), text(rule, "state"));
-            let news = format!(
-                "{id} v{} {state} since epoch {} ({} ms)",
-                rule["version"], rule["epoch"], rule["took_ms"]
-            );
-            self.rules.insert(id, state);
-            return self.begun.map(|_| news);
-        }
-        if message.get("in_force").is_some() {
-            self.begun.get_or_insert_with(Instant::now);
+            Message::Quarantined(stopped) => {
+                let note = format!("quarantined {}: {}", stopped.rule_id, stopped.reason);
+                self.quarantined.push(stopped);
+                return Some(note);
+            }
+            Message::Broken(_) => {}
+            Message::Rule(RuleInForce { rule_id, version, state, epoch, took_ms, .. }) => {
+                let note = format!("{rule_id} v{version} {state} since epoch {epoch} ({took_ms} ms)");
+                self.rules.insert(rule_id, state);
+                return self.begun.map(|_| note);
+            }
+            Message::InForce(_) => drop(self.begun.get_or_insert_with(Instant::now)),
         }
         None
     }
@@ -114,8 +108,8 @@ impl Summary {
             "triggers": sink.triggers,
             "triggers_by_rule": sink.counts.0,
             "refused_events": self.sum(|w| w.refused),
-            "refused_rules": self.rejected.iter().map(|(o, r)| json!({"origin": o, "reason": r})).collect::<Vec<_>>(),
-            "quarantined_rules": self.quarantined.iter().map(|(o, r)| json!({"rule_id": o, "reason": r})).collect::<Vec<_>>(),
+            "refused_rules": self.rejected,
+            "quarantined_rules": self.quarantined,
             "failed_calls": self.sum(|w| w.failed),
             "wrong_values": self.sum(|w| w.wrong_values + w.not_folded),
             "late": self.sum(|w| w.late),

@@ -18,7 +18,7 @@ use crate::{
         job::Events,
         process::{self, Surroundings},
     },
-    telemetry::{Expected, reporter::Reporter},
+    telemetry::{Expected, messenger::Messenger},
     threads,
 };
 
@@ -91,7 +91,7 @@ impl WorkerArgs {
         let expected = Expected::of(&job, self.process..self.process + 1, false);
         let served = settings.serve(self.metrics.as_deref(), expected, &ticks)?;
         let (board, _server) = served.unzip();
-        let around = Surroundings { reporter: Reporter { supervisor: None, board }, stopping, ticks };
+        let around = Surroundings { messenger: Messenger { supervisor: None, board }, stopping, ticks };
         process::run(&job, &membership, &around).map_err(CliError::failed)
     }
 }

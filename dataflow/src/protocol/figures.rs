@@ -121,7 +121,8 @@ pub struct RuleBoard(Arc<Mutex<Noted>>);
 #[derive(Debug, Default)]
 struct Noted {
     numbers: RuleNumbers,
-    told: Option<Instant>,
+    /// When they were last taken, unless they have changed since.
+    taken: Option<Instant>,
 }
 
 impl RuleBoard {
@@ -129,7 +130,7 @@ impl RuleBoard {
     pub fn note(&self, what: impl FnOnce(&mut RuleNumbers)) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         what(&mut noted.numbers);
-        noted.told = None;
+        noted.taken = None;
     }
 
     /// Notes all rules as they stand: id, version, state.
@@ -148,13 +149,13 @@ impl RuleBoard {
         });
     }
 
-    /// What was noted, if that is news.
-    pub fn news(&self) -> Option<RuleNumbers> {
+    /// The numbers, if they have changed since they were last taken, or that was [`AGAIN`] ago.
+    pub fn take_update(&self) -> Option<RuleNumbers> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.told.is_some_and(|told| told.elapsed() < AGAIN) {
+        if noted.taken.is_some_and(|taken| taken.elapsed() < AGAIN) {
             return None;
         }
-        noted.told = Some(Instant::now());
+        noted.taken = Some(Instant::now());
         Some(noted.numbers.clone())
     }
 }
@@ -186,17 +187,17 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_do_not_run_are_named_first_and_news_is_told_once() {
+    fn rules_that_do_not_run_are_named_first_and_an_update_is_taken_once() {
         let board = RuleBoard::default();
         let ids: Vec<String> = (0..NAMED).map(|i| format!("a{i:04}")).collect();
         let live = ids.iter().map(|id| (id.as_str(), 1, "live"));
         board.note_all(live.chain([("z", 7, "quarantined"), ("y", 2, "paused")]));
-        let news = board.news().unwrap();
-        assert_eq!((news.live, news.paused, news.quarantined), (1_000, 1, 1));
-        assert_eq!(news.each.len(), NAMED);
-        assert_eq!(news.each[1], ("z".to_owned(), 7, "quarantined".to_owned()));
-        assert_eq!(board.news(), None);
+        let update = board.take_update().unwrap();
+        assert_eq!((update.live, update.paused, update.quarantined), (1_000, 1, 1));
+        assert_eq!(update.each.len(), NAMED);
+        assert_eq!(update.each[1], ("z".to_owned(), 7, "quarantined".to_owned()));
+        assert_eq!(board.take_update(), None);
         board.note(|numbers| numbers.breaks += 1);
-        assert_eq!(board.news().unwrap().breaks, 1);
+        assert_eq!(board.take_update().unwrap().breaks, 1);
     }
 }

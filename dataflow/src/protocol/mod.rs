@@ -1,14 +1,16 @@
-//! What the parts of a process say to each other, and processes to their supervisor.
+//! The plain data that threads, workers and processes exchange.
 //!
-//! The ground floor of this crate: plain data, none of which knows who sends or receives it.
+//! The ground floor of this crate: none of it knows who sends or receives it.
 //!
-//! - [`report`]: what workers tell worker 0, through the dataflow
-//! - [`rules`]: change sets on their way into force, and what becomes of them
-//! - [`numbers`], [`figures`]: what a worker shows of itself
-//! - [`time`]: how time passes
+//! - [`message`]: from a process to its supervisor
+//! - [`report`]: from workers to worker 0, through the dataflow
+//! - [`rules`]: change sets from the rules feed to `control`, and their effects back
+//! - [`numbers`], [`figures`]: counters and gauges of a worker
+//! - [`time`]: wall clock or the events' own time
 //! - [`text`]: texts of bounded length
 
 pub mod figures;
+pub mod message;
 pub mod numbers;
 pub mod report;
 pub mod rules;

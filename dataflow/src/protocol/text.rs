@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-/// The beginning of a text that is longer than `most` bytes, with `…` behind it; else the text.
+/// Upper bound of a reason that is logged, sent or stored, bytes; a fault may quote a document of any length.
+pub const REASON: usize = 4_096;
+
+/// Cuts a text to at most `most` bytes, between characters, and appends `…` if anything was cut.
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();

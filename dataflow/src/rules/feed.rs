@@ -32,21 +32,17 @@ use operators::{
         remembered::Remembered,
     },
 };
-use serde_json::json;
 use sources::{
     calculators::Calculators,
     profiles::ProfileStore,
     rules::{Change, Offsets, RuleSource},
 };
 
-use super::{
-    breaker::Breaker,
-    missing::Missing,
-    news::{News, REASON},
-};
+use super::{breaker::Breaker, missing::Missing, rule_log::RuleLog};
 use crate::protocol::{
+    message::RuleInForce,
     rules::{Effect, Ordered},
-    text::cut,
+    text::{REASON, cut},
     time::Time,
 };
 
@@ -75,8 +71,8 @@ pub struct Feed {
     pub changes: mpsc::SyncSender<Ordered>,
     /// From `control`.
     pub effects: mpsc::Receiver<Effect>,
-    /// Where to say what happens.
-    pub news: News,
+    /// Records what becomes of rules.
+    pub log: RuleLog,
 }
 
 /// A rule as the feed knows it, and what it need not know after a restart.
@@ -145,7 +141,7 @@ pub fn run(mut feed: Feed) {
                 take_in(&mut feed, changes, !polled, &mut rules, &mut outbox);
                 polled = true;
             }
-            Err(error) => feed.news.warn(&format!("rules can't be read: {error}")),
+            Err(error) => feed.log.warn(&format!("rules can't be read: {error}")),
         }
         if in_flight.is_none() && polled && (generation == 0 || !outbox.changes.is_empty()) {
             generation += 1;
@@ -224,7 +220,7 @@ fn take_in(
     let mut puts = Vec::new();
     for change in changes {
         match (change.change, change.rule_id) {
-            (Change::Unreadable { reason }, _) => feed.news.rejected(&change.origin, &reason),
+            (Change::Unreadable { reason }, _) => feed.log.rejected(&change.origin, &reason),
             (Change::Remove | Change::Put { status: Status::Retired, .. }, Some(rule_id)) => {
                 retire(&rule_id, rules, outbox);
             }
@@ -277,7 +273,7 @@ fn switch(rule: &mut Remembered, status: Status, gap: Gap, outbox: &mut Outbox) 
 /// What was in force stays so, but for a pause: whoever stops a rule means the one that runs.
 fn refuse(feed: &mut Feed, put: &Put, faults: &Faults, rules: &mut Rules, outbox: &mut Outbox) {
     for fault in &faults.0 {
-        feed.news.rejected(&put.origin, &fault.to_string());
+        feed.log.rejected(&put.origin, &fault.to_string());
     }
     let version = put.version.unwrap_or(0);
     status_of(feed, &put.rule_id, version, RunState::Rejected, &faults.to_string());
@@ -465,18 +461,20 @@ fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)]
     for Standing { rule_id, version, state, broken } in changed {
         let (version, state) = (*version, *state);
         if let Some((_, reason)) = rejected.iter().find(|(r, _)| r == rule_id) {
-            feed.news.rejected(rule_id, reason);
+            feed.log.rejected(rule_id, reason);
             status_of(feed, rule_id, version, RunState::Rejected, reason);
             continue;
         }
-        let word = state.map_or("removed", RunState::as_str);
-        let mut change = json!({
-            "rule_id": rule_id, "version": version, "state": word, "epoch": epoch, "took_ms": took.as_millis() as u64,
-        });
-        let (what, how) =
-            if at.resumed { ("resumed", true.into()) } else { ("live_cut", json!(at.positions)) };
-        change[what] = how;
-        feed.news.rule(&change, each);
+        let change = RuleInForce {
+            rule_id: rule_id.clone(),
+            version,
+            state: state.map_or("removed", RunState::as_str).to_owned(),
+            epoch,
+            took_ms: took.as_millis() as u64,
+            resumed: at.resumed,
+            live_cut: (!at.resumed).then(|| at.positions.clone()),
+        };
+        feed.log.rule(change, each);
         if let Some(state) = state.filter(|_| !at.resumed)
             && state != RunState::Quarantined
         {
@@ -485,15 +483,15 @@ fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)]
             let detail = broken.unwrap_or_else(|| format!("in force since epoch {epoch}"));
             status_of(feed, rule_id, version, state, &detail);
             if let Err(error) = feed.source.write_live_cut(rule_id, version, &at.positions) {
-                feed.news.warn(&format!("where {rule_id} took force can't be written: {error}"));
+                feed.log.warn(&format!("where {rule_id} took force can't be written: {error}"));
             }
         }
     }
     let standing = rules.values().filter_map(|known| {
         Some((known.rule.published.rule_id.as_str(), known.rule.published.version, known.state()?.as_str()))
     });
-    feed.news.rules.note_all(standing);
-    feed.news.in_force(epoch);
+    feed.log.rules.note_all(standing);
+    feed.log.in_force(epoch);
 }
 
 fn failed(feed: &mut Feed, failure: &RuleFailure, rules: &mut Rules, outbox: &mut Outbox) {
@@ -510,7 +508,7 @@ fn failed(feed: &mut Feed, failure: &RuleFailure, rules: &mut Rules, outbox: &mu
         format!("more than {} failing calls in a minute; the last: {}", feed.error_budget, failure.message);
     remove(&mut known.rule, outbox);
     known.rule.quarantined = Some(reason.clone());
-    feed.news.quarantined(&rule_id, &reason);
+    feed.log.quarantined(&rule_id, &reason);
     status_of(feed, &rule_id, version, RunState::Quarantined, &reason);
 }
 
@@ -527,14 +525,14 @@ fn fired(feed: &mut Feed, counts: &[(String, u64)], rules: &mut Rules, outbox: &
         switch(rule, Status::Paused, Gap::Replay, outbox);
         rule.broken = Some(reason.clone());
         let version = rule.published.version;
-        feed.news.broken(rule_id, &reason);
+        feed.log.broken(rule_id, &reason);
         status_of(feed, rule_id, version, RunState::Paused, &reason);
     }
 }
 
 fn status_of(feed: &mut Feed, rule_id: &str, version: u64, state: RunState, detail: &str) {
     if let Err(error) = feed.source.write_status(rule_id, version, state, &cut(detail, REASON)) {
-        feed.news.warn(&format!("the status of {rule_id} can't be written: {error}"));
+        feed.log.warn(&format!("the status of {rule_id} can't be written: {error}"));
     }
 }
 

@@ -4,10 +4,10 @@
 //! - `missing`: rules of the checkpoint that the source no longer has
 //! - [`breaker`]: rules that fire far beyond what they used to
 //! - [`books`]: the rule books of a process, made off its worker's thread
-//! - [`news`]: what happens to rules, for the log and the supervisor
+//! - [`rule_log`]: events in the life of rules, for the log and the supervisor
 
 pub mod books;
 pub mod breaker;
 pub mod feed;
 mod missing;
-pub mod news;
+pub mod rule_log;

@@ -113,7 +113,7 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -
         lags: lags.unwrap_or_default(),
         failures: gauges.failures.borrow().clone(),
         checkpoint: keeper.map(CheckpointNumbers::from),
-        rules: gauges.rules.as_ref().and_then(RuleBoard::news),
+        rules: gauges.rules.as_ref().and_then(RuleBoard::take_update),
         seconds: progress.seconds,
         cpu_seconds: usage::cpu_seconds(),
         memory,

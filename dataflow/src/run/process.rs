@@ -33,7 +33,7 @@ use super::{
     job::{Events, Job, Rules},
     meter::{self, Gauges, Lags, Progress},
     pace::Pace,
-    split_keys::SplitNews,
+    split_keys::SplitKeyLog,
     stall::Stall,
 };
 use crate::{
@@ -46,6 +46,7 @@ use crate::{
     exit::{SINK_FAILED, STATE_LOST, STATE_UNUSABLE},
     protocol::{
         figures::RuleBoard,
+        message::Message,
         rules::{Effect, Ordered},
         time::Time,
     },
@@ -53,9 +54,9 @@ use crate::{
         books::Books,
         breaker::Breaker,
         feed::{self, Feed},
-        news::News,
+        rule_log::RuleLog,
     },
-    telemetry::reporter::Reporter,
+    telemetry::messenger::Messenger,
     threads,
     triggers::destinations::{CommittedTopics, TriggerSinks},
 };
@@ -77,8 +78,8 @@ pub enum ProcessError {
 /// What a process has to do with those outside.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// Where numbers and news go.
-    pub reporter: Reporter,
+    /// To the supervisor and to this process's own metrics.
+    pub messenger: Messenger,
     /// Set when the cluster is to end.
     pub stopping: Arc<AtomicBool>,
     /// Counted up while the worker makes progress: the heartbeat.
@@ -148,7 +149,7 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
             dead_letters,
         };
         let probe = graph::build(worker, parts, &gauges);
-        let (began, split) = (Cell::new(None::<Instant>), SplitNews::default());
+        let (began, split) = (Cell::new(None::<Instant>), SplitKeyLog::default());
         let report = |last: bool, worker: usize| {
             let progress = Progress {
                 bytes: (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed)),
@@ -156,9 +157,9 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
                 incomplete: probe.with_frontier(|frontier| frontier.first().copied()),
             };
             let numbers = meter::numbers(worker, last, &gauges, progress);
-            around.reporter.send(serde_json::json!({"numbers": numbers}));
+            around.messenger.send(Message::Numbers(Box::new(numbers)));
             gauges.notes.borrow_mut().drain(..).for_each(|note| tracing::warn!("{note}"));
-            split.tell(&gauges.split.borrow());
+            split.log(&gauges.split.borrow());
         };
         let stepped = |before: Instant| {
             if began.get().is_none() && gauges.matching.get().records > 0 {
@@ -280,7 +281,7 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
         remembered,
         changes: change_to,
         effects: effects_from,
-        news: News { reporter: around.reporter.clone(), rules: rules.clone() },
+        log: RuleLog { messenger: around.messenger.clone(), rules: rules.clone() },
     };
     let feed = threads::spawn("rules:feed", move || feed::run(feed));
     Ok((First { start: Arc::new(start), keeper, changes, effects, rules }, feed))

@@ -1,20 +1,21 @@
-//! Says once of each `key_by` that a key of it lies in several partitions.
+//! Logs keys that lie in several partitions, once for each `key_by`.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
 use operators::ops::evaluating::SplitKeys;
 
-/// What was said so far.
+/// Logs each `key_by` whose keys lie in several partitions once.
 #[derive(Debug, Default)]
-pub(super) struct SplitNews {
-    said: RefCell<BTreeSet<String>>,
+pub(super) struct SplitKeyLog {
+    /// Each `key_by` logged so far.
+    logged: RefCell<BTreeSet<String>>,
 }
 
-impl SplitNews {
-    /// Says what is new: a warning of keys that were expected to stay in one partition, a remark on others.
-    pub(super) fn tell(&self, split: &[SplitKeys]) {
+impl SplitKeyLog {
+    /// Logs what is new: keys that were expected to stay in one partition as a warning, others for information.
+    pub(super) fn log(&self, split: &[SplitKeys]) {
         for keys in split {
-            if !self.said.borrow_mut().insert(keys.key_by.clone()) {
+            if !self.logged.borrow_mut().insert(keys.key_by.clone()) {
                 continue;
             }
             let SplitKeys { key_by, of_user, key, partitions: (first, second), .. } = keys;
@@ -48,11 +49,11 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_key_is_told_of_once_and_a_users_as_a_warning() {
-        let news = SplitNews::default();
+    fn each_kind_of_key_is_logged_once_and_a_users_as_a_warning() {
+        let split = SplitKeyLog::default();
         let log = crate::logged::logged(|| {
-            news.tell(&[keys("guid", true, "1001")]);
-            news.tell(&[keys("guid", true, "1001"), keys("ip", false, "10.0.0.7")]);
+            split.log(&[keys("guid", true, "1001")]);
+            split.log(&[keys("guid", true, "1001"), keys("ip", false, "10.0.0.7")]);
         });
         let lines: Vec<&str> = log.lines().map(str::trim_start).collect();
         assert_eq!(lines.len(), 2, "{log}");

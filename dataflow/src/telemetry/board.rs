@@ -10,13 +10,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use serde_json::Value as Json;
-
 use crate::{
     checkpoint::State,
     cluster::{Event, Exit},
     protocol::{
         figures::RuleNumbers,
+        message::Message,
         numbers::{Numbers, SinkNumbers},
         time::Time,
     },
@@ -126,25 +125,23 @@ impl Board {
         Board(Arc::new(Mutex::new(Standing::new(expected))))
     }
 
-    /// Takes a process's message; what holds no numbers, or is not understood, changes nothing.
-    pub fn take(&self, message: &Json) {
-        let Some(numbers) = message.get("numbers") else { return };
-        if let Ok(numbers) = <Numbers as serde::Deserialize>::deserialize(numbers) {
-            self.standing().take(numbers, Instant::now());
+    /// Takes in a message of a process; only numbers are shown.
+    pub fn receive(&self, message: Message) {
+        if let Message::Numbers(numbers) = message {
+            self.standing().take(*numbers, Instant::now());
         }
     }
 
-    /// Takes what a supervisor tells.
-    pub fn hear(&self, event: &Event) {
+    /// Takes in an event of the supervisor; the messages of processes come by [`receive`](Self::receive).
+    pub fn observe(&self, event: &Event) {
         match event {
-            Event::Message { message, .. } => self.take(message),
             Event::Restarting { generation, cause, .. } => {
                 self.standing().restart(*generation, cause.clone())
             }
             Event::Started { generation } | Event::Running { generation } => {
                 self.standing().generation = *generation;
             }
-            Event::Exited(_) => {}
+            Event::Message { .. } | Event::Exited(_) => {}
         }
     }
 

@@ -7,11 +7,11 @@
 //!
 //! | file | one idea |
 //! | --- | --- |
-//! | `board` | the latest of everything that processes and the supervisor have told |
+//! | `board` | the latest numbers of every process, and events of the supervisor |
 //! | `metrics/` | the metrics, defined once per component |
 //! | `page` | how they are written as OpenMetrics text |
 //! | `ready` | whether the cluster does its work, and if not, why (pure) |
-//! | [`reporter`] | where a process's numbers and news go |
+//! | [`messenger`] | the sending of a process's messages |
 //! | `server` | HTTP, in a thread of its own, whatever strangers send |
 //!
 //! **Invariants.** Nothing here is waited for by a worker: numbers are made when they are due, and pages from the last
@@ -19,10 +19,10 @@
 //! [`NAMED`](crate::protocol::figures::NAMED) says. Nobody can change anything over HTTP.
 
 mod board;
+pub mod messenger;
 mod metrics;
 mod page;
 mod ready;
-pub mod reporter;
 mod server;
 
 pub use board::{Board, Expected};

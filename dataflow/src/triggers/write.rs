@@ -24,14 +24,11 @@ use timely::{
 };
 
 use super::destinations::{TriggerSinks, fail, written};
-use crate::{
-    protocol::{
-        figures::{ByRule, LatencyBuckets, NAMED},
-        numbers::{Latency, SinkNumbers},
-        rules::Effect,
-        text::cut,
-    },
-    rules::news::REASON,
+use crate::protocol::{
+    figures::{ByRule, LatencyBuckets, NAMED},
+    numbers::{Latency, SinkNumbers},
+    rules::Effect,
+    text::{REASON, cut},
 };
 
 /// How long a full sink is left alone.

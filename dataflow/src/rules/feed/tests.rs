@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fs, thread};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sources::{
     SourceError,
     profiles::LineProfiles,
@@ -11,7 +11,7 @@ use sources::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::{protocol::figures::RuleBoard, rules::breaker::BreakerConfig, telemetry::reporter::Reporter};
+use crate::{protocol::figures::RuleBoard, rules::breaker::BreakerConfig, telemetry::messenger::Messenger};
 
 /// A source that says this at one poll after the other, and then nothing more.
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl Scene {
             remembered: Vec::new(),
             changes,
             effects,
-            news: News { reporter: Reporter::default(), rules: RuleBoard::default() },
+            log: RuleLog { messenger: Messenger::default(), rules: RuleBoard::default() },
         };
         Scene { folder, feed, rules: Rules::new(), ordered, effects: to_feed }
     }
@@ -64,7 +64,7 @@ impl Scene {
     }
 
     fn refused(&self) -> u64 {
-        self.feed.news.rules.news().map_or(0, |numbers| numbers.rejections)
+        self.feed.log.rules.take_update().map_or(0, |numbers| numbers.rejections)
     }
 }
 
