@@ -1,6 +1,6 @@
-//! The tree an expression is lowered to, and how it is evaluated.
+//! The tree of an expression and its evaluation.
 //!
-//! Its depth is bounded by the parser, so recursion is safe.
+//! The parser bounds the depth of the tree, so recursion is safe.
 
 use super::{
     operand::{EvalError, Kind, Operand},
@@ -21,16 +21,16 @@ pub(super) enum Node {
     Negate(Box<Node>),
     Math(Math, Box<[Node; 2]>),
     Compare(Comparison, Box<[Node; 2]>),
-    /// A function of one number.
+    /// Application of a function with one argument.
     Call(Function, Box<Node>),
-    /// A function of two numbers.
+    /// Application of a function with two arguments.
     Call2(Function, Box<[Node; 2]>),
-    /// If the first, then the second, else the third.
+    /// Conditional: condition, then-branch, else-branch.
     If(Box<[Node; 3]>),
 }
 
 impl Node {
-    /// The kind of the result, if it is the same whatever the slots give (or absent).
+    /// The kind of the result, if it does not depend on the slots (absent results aside).
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
             Node::Bool(_) | Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Compare(..) => Some(Kind::Bool),

@@ -1,20 +1,20 @@
-//! From Rhai's syntax tree to ours, refusing what ours has no node for.
+//! Lowering of Rhai's syntax tree to [`Node`]s; syntax without a node is refused.
 //!
-//! This is the only place that knows Rhai's tree, which may change with every release of Rhai; hence the exact version
-//! in the workspace.
+//! Rhai's tree may change with every release of Rhai, hence the exact version in the workspace. The only
+//! other module that reads it is `calculator::interpreter::script`.
 
 use rhai::{ASTFlags, Engine, Expr, FnCallExpr, OptimizationLevel, Position, Stmt, StmtBlock, Token};
 
 use super::{
-    ExpressionError, LONGEST, Literals, Resolve,
+    ExpressionError, Literals, MAX_BYTES, Resolve,
     eval::Node,
     operand::Kind,
     operator::{Comparison, Function, Math},
 };
 use crate::model::value::parse_number;
 
-/// How deep an expression may nest; every operator of a chain counts.
-const DEEPEST: usize = 100;
+/// Deepest nesting of an expression; every operator of a chain counts.
+const MAX_DEPTH: usize = 100;
 
 const ALLOWED: &str = "write names, `id.output`, numbers, \"texts\", + - * / % **, == != > >= < <=, && || !, (..), `if a { b } else { c }` and abs min max round floor ceil";
 
@@ -27,19 +27,19 @@ pub(super) struct Lower<'r, 's> {
 }
 
 impl<'r, 's> Lower<'r, 's> {
-    /// The tree of an expression, and every slot it names.
+    /// Parses and lowers `text`; returns the tree and every slot that it names.
     pub(super) fn read(
         text: &str,
         literals: Literals,
         resolve: &'s mut Resolve<'r>,
     ) -> Result<(Node, Vec<usize>), ExpressionError> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_BYTES {
             let message =
-                format!("an expression has at most {LONGEST} bytes, this one has {}; split it", text.len());
+                format!("an expression has at most {MAX_BYTES} bytes, this one has {}; split it", text.len());
             return Err(ExpressionError { line: 1, column: 1, message });
         }
         let mut engine = Engine::new_raw();
-        engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(DEEPEST, DEEPEST);
+        engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(MAX_DEPTH, MAX_DEPTH);
         let ast = engine.compile_expression(text).map_err(|e| refused(e.1, format!("{}; {ALLOWED}", e.0)))?;
         let mut lower = Lower { literals, resolve, slots: Vec::new() };
         let root = match ast.statements() {
@@ -105,7 +105,7 @@ impl<'r, 's> Lower<'r, 's> {
         parts.iter().map(|part| self.of_kind(part, Kind::Bool, place)).collect()
     }
 
-    /// An operand, refused if it can't be of the kind its place wants.
+    /// Lowers an operand; refused if it can never be of the kind that `place` requires.
     fn of_kind(&mut self, expr: &Expr, wanted: Kind, place: &str) -> Lowered {
         let node = self.expr(expr)?;
         match node.kind() {
@@ -167,7 +167,7 @@ impl<'r, 's> Lower<'r, 's> {
         }
     }
 
-    /// A block with one expression in it.
+    /// Lowers a block, which must hold exactly one expression.
     fn block(&mut self, block: &StmtBlock, position: Position) -> Lowered {
         match block.statements() {
             [statement] => self.statement(statement),
@@ -196,7 +196,7 @@ impl<'r, 's> Lower<'r, 's> {
     }
 }
 
-/// Refuses `1 < x < 5`, which would compare a truth with a number.
+/// Refuses `1 < x < 5`, which would compare a boolean with a number.
 fn chained(parts: &[Node; 2], position: Position) -> Result<(), ExpressionError> {
     let compares = |node: &Node| matches!(node, Node::Compare(..));
     let other = |node: &Node| node.kind().is_some_and(|kind| kind != Kind::Bool);

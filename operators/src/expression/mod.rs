@@ -1,12 +1,17 @@
-//! Expressions: what stands in `met`, `when` and `expr`.
+//! Expressions: the texts of `met`, `when` and `expr`.
 //!
-//! Rhai reads the text (its syntax and precedence are the language's), and what it read is lowered to a small tree of
-//! our own, so that an evaluation costs tens of nanoseconds and touches no interpreter. What the tree has no node for
-//! is refused, with its line and column. On operands that are there the results are Rhai's, bit for bit; that
-//! includes Rhai's comparison of floats, which takes two floats as equal if they differ by less than 2.3e-16 of the
-//! larger. What is absent follows `SEMANTICS.md`.
+//! Rhai parses the text (syntax and precedence are Rhai's); its syntax tree is then lowered to a small tree
+//! of our own, so that an evaluation costs tens of nanoseconds and runs no interpreter. Syntax without a node
+//! in that tree is refused with line and column. For operands that are present the results are Rhai's, bit
+//! for bit; that includes Rhai's comparison of floats, which takes two floats as equal if they differ by less
+//! than 2.3e-16 of the larger. Absent operands follow `SEMANTICS.md`.
 //!
-//! Texts are only compared: `+` does not join them.
+//! Limits: at most [`MAX_BYTES`] bytes; texts can only be compared, `+` does not join them.
+//!
+//! - `lower`: parsing, and Rhai's tree to ours
+//! - `eval`: the tree and its evaluation
+//! - `operand`: values and errors
+//! - `operator`: operators and functions
 
 mod eval;
 mod lower;
@@ -21,18 +26,32 @@ use std::fmt;
 pub use self::operand::{EvalError, Operand};
 use self::{eval::Node, lower::Lower};
 
-/// The longest expression, in bytes.
-pub const LONGEST: usize = 4096;
+/// Longest expression, in bytes.
+pub const MAX_BYTES: usize = 4096;
 
-/// A compiled expression.
+/// A compiled expression. Names are resolved to slots at compile time; an evaluation reads slots.
+///
+/// ```
+/// use operators::expression::{Expression, Operand};
+///
+/// let mut resolve = |name: &str, _output: Option<&str>| match name {
+///     "fav" => Ok(0),
+///     "share" => Ok(1),
+///     _ => Err(format!("there is no condition `{name}`; write fav or share")),
+/// };
+/// let met = Expression::compile("fav >= 10 && share >= 3", &mut resolve)?;
+/// assert_eq!(met.holds(&mut |slot| Operand::Int([12, 3][slot])), Ok(true));
+/// assert_eq!(met.holds(&mut |_| Operand::Absent), Ok(false));
+/// # Ok::<(), operators::expression::ExpressionError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Expression {
     root: Node,
-    /// Ascending, each once.
+    /// Ascending and distinct.
     slots: Box<[usize]>,
 }
 
-/// Why a text is no expression.
+/// Error of parsing or lowering an expression, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ExpressionError {
     /// Line in the text, from 1.
@@ -49,39 +68,41 @@ impl fmt::Display for ExpressionError {
     }
 }
 
-/// What literals become.
+/// How literals are typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Literals {
-    /// What Rhai takes them for: `5` is an integer.
+    /// As Rhai types them: `5` is an integer.
     AsWritten,
-    /// Every number, and every text that is a number, is a float: for `expr`, whose slots give floats too.
+    /// Every number, and every text that spells a number, is a float: for `expr`, whose slots hold floats
+    /// too.
     Floats,
 }
 
-/// Gives the slot of a name (`c1`) or of a name's output (`amt.max`); the error is shown at that place.
+/// Resolves a name (`c1`) or an output of a name (`amt.max`) to a slot. An error's message is reported at the
+/// name's position.
 pub type Resolve<'r> = dyn FnMut(&str, Option<&str>) -> Result<usize, String> + 'r;
 
 impl Expression {
-    /// Compiles an expression that says yes or no.
+    /// Compiles an expression whose result is true or false.
     ///
     /// # Errors
-    /// Where the text is no expression, or one that gives a number or a text whatever its names stand for.
+    /// If the text is no expression, or its result is a number or a text whatever the slots hold.
     pub fn compile(text: &str, resolve: &mut Resolve<'_>) -> Result<Expression, ExpressionError> {
         Expression::compile_with(text, Literals::AsWritten, resolve)?.answering()
     }
 
-    /// Compiles an expression over an event's properties; its slots must give numbers as floats.
+    /// Compiles an expression over an event's properties; its slots must hold numbers as floats.
     ///
     /// # Errors
-    /// As [`Expression::compile`].
+    /// As for [`Expression::compile`].
     pub fn compile_floats(text: &str, resolve: &mut Resolve<'_>) -> Result<Expression, ExpressionError> {
         Expression::compile_with(text, Literals::Floats, resolve)?.answering()
     }
 
-    /// Compiles an expression of any result.
+    /// Compiles an expression with a result of any kind.
     ///
     /// # Errors
-    /// Where the text is no expression.
+    /// If the text is no expression.
     pub fn compile_with(
         text: &str,
         literals: Literals,
@@ -104,16 +125,16 @@ impl Expression {
         }
     }
 
-    /// The slots the expression may ask for, ascending.
+    /// The slots that an evaluation may read, ascending.
     pub fn slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.slots.iter().copied()
     }
 
-    /// The result. Slots are asked for as they are needed, from left to right.
+    /// Evaluates the expression. Slots are read only as needed, from left to right.
     ///
     /// # Errors
-    /// If arithmetic overflows, divides by the integer zero, or meets what is no number; or `!`, `&&`, `||` or `if`
-    /// meet what is neither true nor false.
+    /// If arithmetic overflows, divides by the integer zero or has an operand that is no number; or if an
+    /// operand of `!`, `&&`, `||` or `if` is neither true nor false.
     pub fn eval<'v>(&self, slots: &mut dyn FnMut(usize) -> Operand<'v>) -> Result<Operand<'v>, EvalError> {
         Ok(match self.root.eval(slots)? {
             Operand::Text(text) => Operand::Text(text.into_owned().into()),
@@ -124,10 +145,10 @@ impl Expression {
         })
     }
 
-    /// Whether the result is true; absent counts as false.
+    /// Whether the result is true; an absent result is false.
     ///
     /// # Errors
-    /// As [`Expression::eval`], and if the result is a number or a text.
+    /// As for [`Expression::eval`], and if the result is a number or a text.
     pub fn holds<'v>(&self, slots: &mut dyn FnMut(usize) -> Operand<'v>) -> Result<bool, EvalError> {
         self.root.eval(slots)?.answer().map_err(EvalError::NoAnswer)
     }

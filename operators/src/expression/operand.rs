@@ -1,4 +1,4 @@
-//! Values in an expression, and why there may be none.
+//! Values in an expression, and errors of an evaluation.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,9 +7,9 @@ use crate::model::value::Value;
 /// A value in an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand<'v> {
-    /// Nothing is there.
+    /// No value.
     Absent,
-    /// true or false
+    /// `true` or `false`.
     Bool(bool),
     /// An integer.
     Int(i64),
@@ -41,7 +41,7 @@ impl<'v> From<Value<'v>> for Operand<'v> {
     }
 }
 
-/// Why an expression has no result.
+/// Error of an evaluation: the expression has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     /// The integer result does not fit 64 bits.
@@ -58,9 +58,9 @@ pub enum EvalError {
     Kind {
         /// The operator or function.
         place: &'static str,
-        /// The kind it takes.
+        /// The kind it requires.
         wanted: Kind,
-        /// The kind it got.
+        /// The kind of the operand.
         found: Kind,
     },
     /// The result is neither true nor false.
@@ -71,7 +71,7 @@ pub enum EvalError {
 /// Kinds of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// true or false
+    /// `true` or `false`.
     Bool,
     /// An integer or a float.
     Number,
@@ -99,12 +99,12 @@ impl Operand<'_> {
         }
     }
 
-    /// As true or false; absent is false.
+    /// As a boolean for the operator `place`; absent is false.
     pub(super) fn truth(&self, place: &'static str) -> Result<bool, EvalError> {
         self.answer().map_err(|found| EvalError::Kind { place, wanted: Kind::Bool, found })
     }
 
-    /// As true or false; absent is false, and anything else an error by its kind.
+    /// As a boolean; absent is false. The error is the kind of an operand that is no boolean.
     pub(super) fn answer(&self) -> Result<bool, Kind> {
         match self {
             Operand::Absent => Ok(false),
@@ -118,7 +118,7 @@ impl Operand<'_> {
         EvalError::Kind { place, wanted: Kind::Number, found: self.kind().unwrap_or(Kind::Bool) }
     }
 
-    /// As a float, if it is a number.
+    /// As a float; `None` unless it is a number.
     pub(super) fn float(&self) -> Option<f64> {
         match self {
             Operand::Int(i) => Some(*i as f64),
@@ -127,7 +127,7 @@ impl Operand<'_> {
         }
     }
 
-    /// `-x`
+    /// Arithmetic negation; absent stays absent.
     pub(super) fn negate(self) -> Result<Self, EvalError> {
         match self {
             Operand::Absent => Ok(Operand::Absent),

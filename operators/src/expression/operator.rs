@@ -1,4 +1,4 @@
-//! What operators and functions make of their operands: Rhai's results, on what Rhai's operators take.
+//! Operators and functions. Results are those of Rhai's operators for the operands that Rhai's take.
 
 use std::cmp::Ordering;
 
@@ -49,7 +49,7 @@ impl Math {
         }
     }
 
-    /// The result. An absent operand makes it absent, whatever the other is.
+    /// Applies the operator; absent if either operand is.
     pub(super) fn apply<'o>(self, a: &Operand<'_>, b: &Operand<'_>) -> Result<Operand<'o>, EvalError> {
         match (a, b) {
             (Operand::Absent, _) | (_, Operand::Absent) => Ok(Operand::Absent),
@@ -89,7 +89,7 @@ impl Math {
 }
 
 impl Comparison {
-    /// Whether it holds; never with an absent operand, and only `!=` between different kinds.
+    /// Whether the comparison holds: never with an absent operand, and only `!=` between different kinds.
     pub(super) fn holds(self, a: &Operand<'_>, b: &Operand<'_>) -> bool {
         match (a, b) {
             (Operand::Absent, _) | (_, Operand::Absent) => false,
@@ -114,11 +114,11 @@ impl Comparison {
         }
     }
 
-    /// Rhai's comparison of floats: by their difference as a share of the larger.
+    /// Rhai's comparison of floats: their difference relative to the larger of the two.
     fn floats(self, a: f64, b: f64) -> bool {
         let scale = if a * b == 0.0 { 1.0 } else { a.abs().max(b.abs()) };
         match self {
-            // Only where one is no number at all.
+            // Reached only if an operand is NaN.
             _ if scale == 0.0 => self.accepts(Ordering::Equal),
             Comparison::Eq => (a - b).abs() / scale <= f64::EPSILON,
             Comparison::Ne => (a - b).abs() / scale > f64::EPSILON,
@@ -131,7 +131,7 @@ impl Comparison {
 }
 
 impl Function {
-    /// The function of that name, and how many arguments it takes.
+    /// The function of that name, and its number of arguments.
     pub(super) fn named(name: &str) -> Option<(Function, usize)> {
         Some(match name {
             "abs" => (Function::Abs, 1),
@@ -155,7 +155,7 @@ impl Function {
         }
     }
 
-    /// The result; `b` is the second argument of `min` and `max`, and what the others ignore.
+    /// Applies the function; `b` is the second argument of `min` and `max`, the others ignore it.
     pub(super) fn apply<'o>(self, a: &Operand<'_>, b: &Operand<'_>) -> Result<Operand<'o>, EvalError> {
         match (self, a, b) {
             (_, Operand::Absent, _) => Ok(Operand::Absent),

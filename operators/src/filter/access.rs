@@ -1,8 +1,7 @@
-//! Where in the index a filter waits for events.
-//!
-//! Some predicates are a choice between [`Probe`]s, each of which the index can answer for all filters at once. A
-//! filter waits at the probes of one of its conjuncts, the most selective one: the conjunct is true exactly if one of
-//! its probes is hit, so it needs no further check.
+//! Choice of the probes under which the index registers a filter.
+//! Some predicates are a disjunction of [`Probe`]s, each of which the index answers for all filters at once.
+//! A filter is registered under the probes of its most selective conjunct: that conjunct is true exactly if
+//! one of its probes is hit, so it needs no further check.
 
 use hashbrown::HashMap;
 
@@ -11,33 +10,35 @@ use super::{
     compare::Literal,
     interval::Interval,
     number::Number,
-    predicate::{Order, Place, Predicate},
+    predicate::{Order, Predicate, TextPosition},
 };
 use crate::model::field::Field;
 
-/// A question the index answers for many filters at once.
+/// A lookup that the index answers for many filters at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Probe {
     Equal(Field, Literal),
     Interval(Field, Interval),
-    Text(Field, Place, Box<str>),
+    Text(Field, TextPosition, Box<str>),
     Regex(Field, Box<str>),
 }
 
-/// How a filter is found.
+/// How the index reaches a filter: the probes that make it a candidate, and the checks a candidate has to
+/// pass.
 pub(super) struct Access {
-    /// It is a candidate if one of these is hit; `None`: always.
+    /// The filter is a candidate if one of these is hit; `None`: for every event of its id.
     pub(super) probes: Option<Vec<Probe>>,
-    /// Conjuncts that are not settled by the probes, by their positions.
+    /// Positions of the conjuncts that the probes do not cover, cheapest first.
     pub(super) rest: Vec<usize>,
 }
 
-/// How many filters wait for each probe, if all waited at all of theirs.
+/// Number of filters per equality probe, if every filter were registered under all of its own; the
+/// selectivity estimate of [`Access`].
 #[derive(Default)]
-pub(super) struct Crowding(HashMap<Probe, usize>);
+pub(super) struct ProbeCounts(HashMap<Probe, usize>);
 
-impl Crowding {
-    /// Counts a filter in.
+impl ProbeCounts {
+    /// Counts the equality probes of one filter.
     pub(super) fn count(&mut self, conjuncts: &[Conjunct]) {
         for probe in conjuncts.iter().filter_map(|c| probes(&c.predicate)).flatten() {
             if matches!(probe, Probe::Equal(..)) {
@@ -46,12 +47,12 @@ impl Crowding {
         }
     }
 
-    /// How a filter of these conjuncts is best found.
+    /// Chooses the most selective probes for a filter with these conjuncts.
     pub(super) fn access(&self, conjuncts: &[Conjunct]) -> Access {
         let mut choices: Vec<(Vec<usize>, Vec<Probe>)> = Vec::new();
         for (at, conjunct) in conjuncts.iter().enumerate() {
             let Some(probes) = probes(&conjunct.predicate) else { continue };
-            // Intervals of one field, which must all hold, are one interval.
+            // Intervals of one field, which must all hold, are intersected into one.
             if let [Probe::Interval(field, interval)] = probes.as_slice() {
                 let same = choices.iter_mut().find_map(|(covered, probes)| match probes.as_mut_slice() {
                     [Probe::Interval(f, i)] if f == field => Some((covered, i)),
@@ -72,7 +73,7 @@ impl Crowding {
         Access { rest, probes: best.map(|(_, probes)| probes) }
     }
 
-    /// Less is more selective.
+    /// Selectivity class and number of candidates expected; lower is more selective.
     fn rank(&self, probes: &[Probe]) -> (u8, usize) {
         let class = |probe: &Probe| match probe {
             Probe::Equal(_, Literal::Bool(_)) => 4,
@@ -82,15 +83,15 @@ impl Crowding {
             Probe::Regex(..) => 3,
             Probe::Interval(..) => 5,
         };
-        let crowd = |probe: &Probe| match probe {
+        let expected = |probe: &Probe| match probe {
             Probe::Text(_, _, needle) => 1000 / needle.len().max(1),
             _ => self.0.get(probe).copied().unwrap_or(1),
         };
-        (probes.iter().map(class).max().unwrap_or(0), probes.iter().map(crowd).sum())
+        (probes.iter().map(class).max().unwrap_or(0), probes.iter().map(expected).sum())
     }
 }
 
-/// The probes one of which is hit exactly if the predicate holds, if there are such.
+/// The probes of which at least one is hit exactly if the predicate holds; `None` if no probes express it.
 fn probes(predicate: &Predicate) -> Option<Vec<Probe>> {
     let one = |probe| Some(vec![probe]);
     match predicate {

@@ -1,20 +1,20 @@
-//! How an event's value compares with a rule's.
+//! Comparison of an event's value with a literal of a rule.
 
 use std::{cmp::Ordering, fmt::Write as _};
 
 use super::number::Number;
 use crate::model::value::Value;
 
-/// A value as a rule writes it.
+/// A literal of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Literal {
     Number(Number),
-    /// A text, and the number it spells, if it does.
+    /// A text, and its numeric value if it spells a number.
     Text(Box<str>, Option<Number>),
     Bool(bool),
 }
 
-/// The event's value should have been a number and is none.
+/// Error: the event's value is compared with a number and is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unparsed;
 
@@ -31,7 +31,8 @@ impl Literal {
         }
     }
 
-    /// Where `value` lies against this; `None` if they have no order.
+    /// Order of `value` relative to the literal; `None` if the two have no order (a boolean against anything
+    /// but itself).
     pub(super) fn order(&self, value: &Value<'_>, buffer: &mut String) -> Result<Option<Ordering>, Unparsed> {
         match self {
             Literal::Number(number) => Number::of(value).map(|value| Some(value.cmp(number))).ok_or(Unparsed),
@@ -48,7 +49,7 @@ impl Literal {
     }
 }
 
-/// The value as text, written into the buffer unless it is one.
+/// The value as text; numbers and booleans are formatted into `buffer`, which is overwritten.
 pub(super) fn spelled<'b>(value: &'b Value<'_>, buffer: &'b mut String) -> &'b str {
     buffer.clear();
     // Writing into a string can't fail.

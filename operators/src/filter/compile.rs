@@ -1,4 +1,5 @@
-//! From what a marketer wrote to predicates, refusing what can't be meant.
+//! Compilation of a filter's document to predicates. What has no meaning is refused with its path and a
+//! remedy.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -9,7 +10,7 @@ use super::{
     Conjunct, Filter,
     compare::Literal,
     number::Number,
-    predicate::{OneOf, Order, Place, Predicate},
+    predicate::{OneOf, Order, Predicate, TextPosition},
 };
 use crate::{
     document::{
@@ -23,8 +24,8 @@ use crate::{
     },
 };
 
-/// How deep `any`, `all` and `not` may nest.
-pub(super) const DEEPEST: usize = 16;
+/// Deepest nesting of `any`, `all` and `not`.
+pub(super) const MAX_DEPTH: usize = 16;
 
 type Compiled = Result<Predicate, Fault>;
 
@@ -32,7 +33,7 @@ pub(super) fn fault(path: impl Into<String>, message: impl Into<String>) -> Faul
     Fault { path: path.into(), message: message.into() }
 }
 
-/// Compiles a filter.
+/// Compiles a filter; properties that it reads are added to `fields`.
 pub(super) fn filter(spec: &spec::Filter, fields: &mut Fields) -> Result<Filter, Fault> {
     let mut ids: Vec<Box<str>> = Vec::new();
     for (i, id) in spec.id.ids().iter().enumerate() {
@@ -58,10 +59,10 @@ pub(super) fn filter(spec: &spec::Filter, fields: &mut Fields) -> Result<Filter,
 }
 
 fn predicate(spec: &spec::Predicate, path: &str, depth: usize, fields: &mut Fields) -> Compiled {
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return Err(fault(
             path,
-            format!("`any`, `all` and `not` nest deeper than {DEEPEST}; write it flatter"),
+            format!("`any`, `all` and `not` nest deeper than {MAX_DEPTH}; write it flatter"),
         ));
     }
     let mut parts = |parts: &[spec::Predicate], name: &str| -> Result<Vec<Predicate>, Fault> {
@@ -106,9 +107,9 @@ fn property(field: Field, comparison: &Comparison) -> Result<Predicate, String> 
         Op::In => Predicate::OneOf(field, OneOf::new(list(value)?)),
         Op::Between => Predicate::Between(field, between(value)?),
         Op::Exists => Predicate::Exists(field, exists(value)?),
-        Op::Contains => Predicate::Text(field, Place::Anywhere, text(value, "contains")?.into()),
-        Op::StartsWith => Predicate::Text(field, Place::Start, text(value, "starts_with")?.into()),
-        Op::EndsWith => Predicate::Text(field, Place::End, text(value, "ends_with")?.into()),
+        Op::Contains => Predicate::Text(field, TextPosition::Anywhere, text(value, "contains")?.into()),
+        Op::StartsWith => Predicate::Text(field, TextPosition::Start, text(value, "starts_with")?.into()),
+        Op::EndsWith => Predicate::Text(field, TextPosition::End, text(value, "ends_with")?.into()),
         Op::Regex => Predicate::Regex(field, regex(value)?),
         Op::Gt | Op::Ge | Op::Lt | Op::Le => match (Order::of(comparison.op), literal(value)?) {
             (Some(order), literal @ (Literal::Number(_) | Literal::Text(..))) => {
@@ -119,7 +120,7 @@ fn property(field: Field, comparison: &Comparison) -> Result<Predicate, String> 
     })
 }
 
-/// A value to compare with.
+/// The literal of a single JSON value.
 pub(super) fn literal(value: &Json) -> Result<Literal, String> {
     match value {
         Json::Bool(bool) => Ok(Literal::Bool(*bool)),
@@ -137,7 +138,7 @@ pub(super) fn literal(value: &Json) -> Result<Literal, String> {
     }
 }
 
-/// The values of `in`.
+/// The literals of `in`; at least one.
 pub(super) fn list(value: &Json) -> Result<Vec<Literal>, String> {
     match value {
         Json::Array(values) if !values.is_empty() => values.iter().map(literal).collect(),
@@ -145,7 +146,7 @@ pub(super) fn list(value: &Json) -> Result<Vec<Literal>, String> {
     }
 }
 
-/// The two ends of `between`.
+/// The two ends of `between`, lower first.
 pub(super) fn between(value: &Json) -> Result<[Literal; 2], String> {
     let right = "`between` needs two numbers or two texts, the lower first, such as [10, 20]";
     let ends = match value {
@@ -167,12 +168,12 @@ pub(super) fn between(value: &Json) -> Result<[Literal; 2], String> {
     Ok([low, high])
 }
 
-/// The value of `exists`.
+/// The argument of `exists`.
 pub(super) fn exists(value: &Json) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| "`exists` takes true (it is there) or false (it is not)".into())
 }
 
-/// The value of an op on texts.
+/// The argument of a text operator `op`.
 pub(super) fn text<'j>(value: &'j Json, op: &str) -> Result<&'j str, String> {
     match value {
         Json::String(text) => Ok(text),
@@ -181,7 +182,7 @@ pub(super) fn text<'j>(value: &'j Json, op: &str) -> Result<&'j str, String> {
     }
 }
 
-/// The value of `regex`.
+/// The compiled pattern of `regex`.
 pub(super) fn regex(value: &Json) -> Result<Regex, String> {
     let pattern = text(value, "regex")?;
     Regex::new(pattern).map_err(|e| format!("this is no regular expression: {e}"))

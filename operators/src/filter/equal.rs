@@ -1,7 +1,7 @@
-//! Finding all filters that want a field equal to a value, by hash.
+//! Index of equality predicates on one field, by hash.
 //!
-//! A number a rule writes is met by every value of that worth; a text a rule writes, by that text, by a number of the
-//! text's worth, and by the boolean it spells (see [`Literal::equals`]).
+//! A numeric literal equals every value of the same numeric value. A text literal equals the same text, a
+//! number of the text's numeric value, and the boolean that it spells (see [`Literal::equals`]).
 
 use hashbrown::HashMap;
 
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::model::value::Value;
 
-/// Units by the value they want.
+/// Units by the literal with which they compare the field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Equals {
     numbers: HashMap<Number, Vec<u32>>,
-    /// By what a text is worth: for values that are numbers.
-    worths: HashMap<Number, Vec<u32>>,
+    /// By the numeric value of a text literal; looked up for values that are numbers.
+    text_numbers: HashMap<Number, Vec<u32>>,
     texts: HashMap<Box<str>, Vec<u32>>,
     bools: [Vec<u32>; 2],
 }
@@ -25,22 +25,23 @@ impl Equals {
     pub(super) fn add(&mut self, literal: Literal, unit: u32) {
         match literal {
             Literal::Number(number) => self.numbers.entry(number).or_default().push(unit),
-            Literal::Text(text, worth) => {
+            Literal::Text(text, number) => {
                 self.texts.entry(text).or_default().push(unit);
-                if let Some(worth) = worth {
-                    self.worths.entry(worth).or_default().push(unit);
+                if let Some(number) = number {
+                    self.text_numbers.entry(number).or_default().push(unit);
                 }
             }
             Literal::Bool(bool) => self.bools[usize::from(bool)].push(unit),
         }
     }
 
-    /// Whether finding needs the value as a number.
+    /// Whether `find` needs the value parsed as a number.
     pub(super) fn wants_number(&self, value: &Value<'_>) -> bool {
-        !self.numbers.is_empty() || (!self.worths.is_empty() && !matches!(value, Value::Text(_)))
+        !self.numbers.is_empty() || (!self.text_numbers.is_empty() && !matches!(value, Value::Text(_)))
     }
 
-    /// Calls `hit` with every unit that wants this value, which is worth `number`.
+    /// Calls `hit` with every unit whose literal equals `value`; `number` is its numeric value, if it was
+    /// asked for by [`Equals::wants_number`].
     pub(super) fn find(
         &self,
         value: &Value<'_>,
@@ -55,7 +56,7 @@ impl Equals {
                 all(self.bools.get(usize::from(*bool)));
                 all(self.texts.get(if *bool { "true" } else { "false" }));
             }
-            Value::Int(_) | Value::Float(_) => all(number.and_then(|n| self.worths.get(&n))),
+            Value::Int(_) | Value::Float(_) => all(number.and_then(|n| self.text_numbers.get(&n))),
         }
         if self.numbers.is_empty() {
             return Ok(());

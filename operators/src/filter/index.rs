@@ -1,4 +1,4 @@
-//! Many filters, and finding those that match an event.
+//! The index of filters: finds all that match an event.
 
 use std::sync::Arc;
 
@@ -6,61 +6,63 @@ use hashbrown::HashMap;
 
 use super::{
     Conjunct, Faulted, Filter,
-    access::{Access, Crowding},
-    predicate::{Look, Predicate},
+    access::{Access, ProbeCounts},
+    predicate::{Evaluation, Predicate},
     table::{Builder, Table},
 };
 use crate::model::event::Event;
 
-/// Many filters, compiled with the same `Fields`. Built once, read by many threads.
+/// Index over filters that were compiled with the same `Fields`. Immutable; shared by threads.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     tables: HashMap<Box<str>, Table>,
     units: Vec<Unit>,
-    /// Every distinct predicate that is checked on candidates.
+    /// All distinct predicates that are checked on candidates.
     predicates: Vec<Arc<Predicate>>,
-    /// Positions of predicates and filters, as units refer to them.
+    /// Backing store of the slices: positions of predicates and of filters.
     numbers: Vec<u32>,
-    /// How many filters it was built of.
+    /// Number of filters the index was built from.
     filters: usize,
 }
 
-/// Filters of one event id and equal content.
+/// Filters of one event id with equal conjuncts, which are found as one.
 #[derive(Clone, Copy, Debug)]
 struct Unit {
-    /// What a candidate must answer besides.
+    /// Predicates that a candidate must satisfy besides its probes.
     rest: Slice,
-    /// The filters, by their positions in what the index was built of.
+    /// The filters, by their positions in the slice given to [`Index::build`].
     filters: Slice,
 }
 
-/// A stretch of the index's `numbers`: kept in one place, since an event may meet hundreds.
+/// A range of the index's `numbers`. All ranges lie in one vector, since an event may touch hundreds.
 #[derive(Clone, Copy, Debug)]
 struct Slice {
     start: u32,
     end: u32,
 }
 
-/// What finding writes to: kept between events, so that finding allocates nothing.
+/// Working memory of [`Index::find`], reused between events so that finding allocates nothing. May be used
+/// with several indices, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// Positions of the filters that matched the last event, ascending.
     pub matched: Vec<u32>,
-    /// Which event, counted by `stamp`, each unit was last a candidate of.
+    /// Stamp of the event for which each unit was last a candidate.
     seen: Vec<u32>,
-    /// Which event each predicate was last asked about, doubled, and its answer.
+    /// Per predicate: stamp of the event it was last evaluated for, shifted left by one, and the result in
+    /// the lowest bit.
     answers: Vec<u32>,
     stamp: u32,
     candidates: Vec<u32>,
     buffer: String,
-    /// A bit for each filter, for sorting; zero in between.
+    /// Bitmap over filters, for sorting; all zero between calls.
     marks: Vec<u64>,
 }
 
 impl Index {
-    /// Builds the index. Filters are told apart by their positions in the slice.
+    /// Builds the index. Results name filters by their positions in the slice.
     pub fn build(filters: &[Filter]) -> Index {
-        // By event id, then by content: filters that are equal there.
+        // By event id, then by content: filters with equal conjuncts.
         let mut groups: HashMap<&str, HashMap<Vec<&str>, Vec<u32>>> = HashMap::new();
         for (at, filter) in filters.iter().enumerate() {
             let mut content: Vec<&str> = filter.conjuncts.iter().map(|c| &*c.spelling).collect();
@@ -80,7 +82,7 @@ impl Index {
         index
     }
 
-    /// The table of one event id, given the filters of equal content.
+    /// Builds the table of one event id; `sets` holds the positions of filters with equal conjuncts.
     fn table<'f>(
         &mut self,
         filters: &'f [Filter],
@@ -88,15 +90,15 @@ impl Index {
         known: &mut HashMap<&'f str, u32>,
     ) -> Table {
         let conjuncts = |set: &[u32]| set.first().map_or(&[][..], |at| &*filters[*at as usize].conjuncts);
-        let mut crowding = Crowding::default();
-        sets.iter().for_each(|set| crowding.count(conjuncts(set)));
+        let mut counts = ProbeCounts::default();
+        sets.iter().for_each(|set| counts.count(conjuncts(set)));
         let (mut builder, first) = (Builder::default(), self.units.len());
         for set in &sets {
             let (unit, conjuncts) = (self.units.len() as u32, conjuncts(set));
-            let Access { probes, rest } = crowding.access(conjuncts);
+            let Access { probes, rest } = counts.access(conjuncts);
             match probes {
                 None => builder.always(unit),
-                Some(probes) => probes.into_iter().for_each(|probe| builder.wait(probe, unit)),
+                Some(probes) => probes.into_iter().for_each(|probe| builder.register(probe, unit)),
             }
             let rest = self.rest(rest.into_iter().map(|at| &conjuncts[at]), known);
             let filters = self.slice(set);
@@ -110,7 +112,7 @@ impl Index {
         table
     }
 
-    /// The positions of these predicates, adding those that are new.
+    /// Positions of these predicates in `predicates`; new ones are appended.
     fn rest<'f>(
         &mut self,
         conjuncts: impl Iterator<Item = &'f Conjunct>,
@@ -137,7 +139,7 @@ impl Index {
         &self.numbers[slice.start as usize..slice.end as usize]
     }
 
-    /// Finds the filters that match, into `scratch.matched`.
+    /// Writes the positions of all matching filters into `scratch.matched`.
     pub fn find(&self, event: &Event<'_>, scratch: &mut Scratch, faulted: &mut Faulted) {
         scratch.matched.clear();
         let Some(table) = self.tables.get(event.event_id()) else { return };
@@ -150,13 +152,13 @@ impl Index {
                 candidates.push(unit);
             }
         });
-        let mut look = Look { event, faulted, buffer: std::mem::take(buffer) };
+        let mut evaluation = Evaluation { event, faulted, buffer: std::mem::take(buffer) };
         for unit in candidates.drain(..) {
             let unit = self.units[unit as usize];
             let holds = self.numbers(unit.rest).iter().all(|at| {
                 let answer = &mut answers[*at as usize];
                 if *answer >> 1 != *stamp {
-                    *answer = *stamp << 1 | u32::from(self.predicates[*at as usize].holds(&mut look));
+                    *answer = *stamp << 1 | u32::from(self.predicates[*at as usize].holds(&mut evaluation));
                 }
                 *answer & 1 == 1
             });
@@ -164,23 +166,23 @@ impl Index {
                 matched.extend_from_slice(self.numbers(unit.filters));
             }
         }
-        *buffer = look.buffer;
+        *buffer = evaluation.buffer;
         ascending(matched, marks, self.filters);
     }
 
-    /// How many filters, told apart by event id and content, the index holds.
+    /// Number of units: filters that differ in event id or content.
     pub fn len(&self) -> usize {
         self.units.len()
     }
 
-    /// Whether it holds none.
+    /// Whether the index holds no filter.
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 }
 
 impl Scratch {
-    /// Readies it for the next event of an index.
+    /// Prepares the working memory for the next event; wraps the stamp before it overflows.
     fn begin(&mut self, index: &Index) {
         self.candidates.clear();
         self.stamp += 1;
@@ -194,7 +196,7 @@ impl Scratch {
     }
 }
 
-/// Sorts numbers below `below`, each there at most once: many of them by marking them.
+/// Sorts distinct numbers less than `below`: by a bitmap where they are many, else by comparison.
 fn ascending(numbers: &mut Vec<u32>, marks: &mut Vec<u64>, below: usize) {
     let words = below.div_ceil(64);
     if numbers.len() < 32 || numbers.len() * 8 < words {

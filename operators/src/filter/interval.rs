@@ -1,8 +1,9 @@
-//! Intervals of numbers, and finding all that hold a number.
+//! Intervals of numbers, and an index of all that contain a number.
 
 use super::number::Number;
 
-/// An end of an interval: a number, and how far beside it the end lies (`1`: just above, `-1`: just below).
+/// An end of an interval: a number, and on which side of it the end lies (`1`: just above, `-1`: just below,
+/// `0`: at it).
 type End = (Number, i8);
 
 /// The numbers `n` with `low <= (n, 0) <= high`.
@@ -17,23 +18,23 @@ impl Interval {
         Interval { low, high }
     }
 
-    /// What lies in both.
+    /// The intersection.
     pub(super) fn intersect(&self, other: &Interval) -> Interval {
         Interval { low: self.low.max(other.low), high: self.high.min(other.high) }
     }
 
-    /// Whether it ends on both sides.
+    /// Whether both ends are finite.
     pub(super) fn is_bounded(&self) -> bool {
         self.low.0 != Number::LEAST && self.high.0 != Number::GREATEST
     }
 }
 
-/// Intervals, each with a unit. Their ends are known by their ranks among all ends, so a number is compared with
-/// ends twice by binary search and from there on by rank. Sorted by their lower ends, the intervals are read as a
-/// balanced tree: the root of a range is its middle, the halves beside it are its children.
+/// An implicit, balanced interval tree: intervals sorted by their lower ends, the root of a range is its
+/// middle, the halves beside it are its subtrees. Ends are stored as ranks among all ends, so a lookup costs
+/// two binary searches and compares ranks from there on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intervals {
-    /// All ends, ascending, each once.
+    /// All ends, ascending and distinct.
     ends: Vec<End>,
     sorted: Vec<Ranked>,
 }
@@ -42,12 +43,12 @@ pub(super) struct Intervals {
 struct Ranked {
     low: u32,
     high: u32,
-    /// The highest upper end in the subtree of this one.
+    /// The highest upper end in the subtree rooted here.
     reach: u32,
     unit: u32,
 }
 
-/// Where a number lies: how many ends are at or below it, and how many below.
+/// Rank of a number: how many ends are at or below it, and how many are below.
 #[derive(Clone, Copy)]
 struct Rank {
     reached: u32,
@@ -76,7 +77,7 @@ impl Intervals {
         self.sorted.is_empty()
     }
 
-    /// Calls `hit` with the unit of every interval that holds the number.
+    /// Calls `hit` with the unit of every interval that contains the number.
     pub(super) fn find(&self, number: Number, hit: &mut impl FnMut(u32)) {
         let at = (number, 0);
         let reached = self.ends.partition_point(|end| *end <= at) as u32;
@@ -85,7 +86,7 @@ impl Intervals {
     }
 }
 
-/// Fills in the reach of every interval, and answers the highest.
+/// Sets `reach` in the whole range and returns the highest.
 fn measure(range: &mut [Ranked]) -> u32 {
     let middle = range.len() / 2;
     let (left, rest) = range.split_at_mut(middle);

@@ -1,17 +1,27 @@
-//! Filters: which events a step, a condition or a trigger is about.
+//! Filters: the events a step, a condition or a trigger is about.
 //!
-//! A [`Filter`] is event ids and predicates that must all hold. [`Filter::matches`] looks at one filter and one event;
-//! it is the reference. [`Index`] holds many filters and finds all that match an event, so that an event's cost follows
-//! the filters it matches, not the filters there are:
+//! A [`Filter`] is a set of event ids and a conjunction of predicates. [`Filter::matches`] checks one filter
+//! against one event and is the reference semantics. [`Index`] holds many filters and finds all that match an
+//! event, at a cost that follows the filters that match, not those there are:
 //!
-//! 1. the event id picks a table;
-//! 2. in the table each filter waits at *one* place, that of its most selective predicate: the hash of a value it
-//!    wants equal, an Aho-Corasick automaton of the texts it wants contained, an interval a number must lie in, a set
-//!    of regular expressions; or on the list of those that have none of these;
-//! 3. a filter that the event's values hit there has its other predicates checked, each at most once per event,
-//!    however many filters share it.
+//! 1. the event id selects a table;
+//! 2. in the table each filter is registered under *one* of its predicates, the most selective: the hash of a
+//!    value it must equal, an Aho-Corasick automaton of texts, an interval tree of numbers, or a set of
+//!    regular expressions; a filter that has none of these is a candidate for every event of the table;
+//! 3. the remaining predicates of a candidate are checked, each distinct predicate at most once per event.
 //!
-//! [`profile`] asks the same questions of a user's profile.
+//! [`profile`] evaluates the same operators on the tags of a user's profile.
+//!
+//! **Invariant**: the index finds exactly the filters for which [`Filter::matches`] is true.
+//!
+//! - `compile`: document to predicates
+//! - `predicate`: the predicates and their evaluation
+//! - `compare`, `number`: equality and order of values
+//! - `access`: choice of the probes of a filter
+//! - `index`: the index
+//! - `table`: the filters of one event id
+//! - `equal`, `interval`, `texts`: the lookups of a table
+//! - [`profile`]: queries on profiles
 
 mod access;
 mod compare;
@@ -37,41 +47,57 @@ use crate::{
     model::{event::Event, field::Fields},
 };
 
-/// A compiled filter. It knows properties by their positions in the `Fields` it was compiled with.
+/// A compiled filter. It refers to properties by their positions in the `Fields` it was compiled with.
+///
+/// ```
+/// use operators::{
+///     filter::{Faulted, Filter},
+///     model::{decode::Decoder, field::Fields},
+/// };
+///
+/// let mut fields = Fields::default();
+/// let document = r#"{"id": "search", "where": [{"property": "keyword", "op": "contains", "value": "民宿"}]}"#;
+/// let filter = Filter::compile(&serde_json::from_str(document)?, &mut fields)?;
+///
+/// let record = r#"{"event_id": "search", "event_time": 1, "guid": 7, "properties": {"keyword": "重庆民宿"}}"#;
+/// let event = Decoder::default().decode(&fields, record.as_bytes())?;
+/// assert!(filter.matches(&event, &mut Faulted::default()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
     ids: Arc<[Box<str>]>,
     conjuncts: Arc<[Conjunct]>,
 }
 
-/// A predicate that must hold, and its spelling: two of the same spelling are the same predicate.
+/// A predicate of the conjunction and its JSON text. Equal texts mean equal predicates.
 #[derive(Clone, Debug)]
 struct Conjunct {
     predicate: Arc<Predicate>,
     spelling: Arc<str>,
 }
 
-/// What went wrong while filters looked at events, counted.
+/// Counts of what went wrong while filters were evaluated.
 ///
-/// The counts are signs of bad data, not measures of it: a filter stops at its first predicate that is false, and an
+/// The counts indicate bad data, they do not measure it: a filter stops at its first false predicate, and an
 /// index looks at a value once for all filters. So an index and a loop over its filters count differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faulted {
-    /// Values that a rule compares with a number and that are none.
+    /// Values that are no numbers although a rule compares them with one.
     pub unparsed: u64,
-    /// Expressions that had no result, or one that is neither true nor false.
+    /// Evaluations of expressions that failed, or gave neither true nor false.
     pub errors: u64,
 }
 
 impl Faulted {
-    /// All counts together.
+    /// Sum of all counts.
     pub fn total(&self) -> u64 {
         self.unparsed + self.errors
     }
 }
 
 impl Filter {
-    /// Compiles a filter, adding the properties it reads to `fields`.
+    /// Compiles a filter; properties that it reads are added to `fields`.
     ///
     /// # Errors
     /// The first fault, with its path relative to the filter: `where[0].value`.
@@ -79,14 +105,14 @@ impl Filter {
         compile::filter(spec, fields)
     }
 
-    /// Whether the event matches.
+    /// Whether the event has one of the ids and satisfies all predicates.
     pub fn matches(&self, event: &Event<'_>, faulted: &mut Faulted) -> bool {
-        let mut look = predicate::Look::new(event, faulted);
+        let mut evaluation = predicate::Evaluation::new(event, faulted);
         self.ids.iter().any(|id| **id == *event.event_id())
-            && self.conjuncts.iter().all(|c| c.predicate.holds(&mut look))
+            && self.conjuncts.iter().all(|c| c.predicate.holds(&mut evaluation))
     }
 
-    /// The event ids it is about.
+    /// The event ids, ascending.
     pub fn event_ids(&self) -> impl Iterator<Item = &str> {
         self.ids.iter().map(AsRef::as_ref)
     }

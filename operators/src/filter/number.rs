@@ -1,7 +1,8 @@
-//! Numbers as filters compare them: by what they are worth.
+//! Numbers as filters compare them: by numeric value.
 //!
-//! An integer stays exact, so that two long order numbers are never taken for each other; a float that is worth an
-//! integer is that integer. So equal numbers are equal values here and have one hash.
+//! An integer stays exact, so that two long order numbers are never taken for each other; a float with an
+//! integral value in the range of `i64` becomes that integer. So equal numbers are equal values here and have
+//! the same hash.
 
 use std::{
     cmp::Ordering,
@@ -14,12 +15,12 @@ use crate::model::value::{Value, parse_number};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Int(i64),
-    /// Worth no `i64`; never NaN.
+    /// A value that no `i64` has; never NaN.
     Float(f64),
 }
 
-/// 2^63, the first float beyond `i64`.
-const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+/// 2^63, the least float above the range of `i64`.
+const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Number {
     pub(super) const LEAST: Number = Number::Float(f64::NEG_INFINITY);
@@ -28,14 +29,14 @@ impl Number {
     pub(super) fn from_float(float: f64) -> Option<Number> {
         if float.is_nan() {
             None
-        } else if float.fract() == 0.0 && (-BEYOND..BEYOND).contains(&float) {
+        } else if float.fract() == 0.0 && (-TWO_POW_63..TWO_POW_63).contains(&float) {
             Some(Number::Int(float as i64))
         } else {
             Some(Number::Float(float))
         }
     }
 
-    /// The number a text spells.
+    /// The number that a text spells, if it spells one.
     pub(super) fn parse(text: &str) -> Option<Number> {
         let first = *text.as_bytes().first()?;
         if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
@@ -47,7 +48,7 @@ impl Number {
         }
     }
 
-    /// The value as a number; a text is parsed.
+    /// Numeric value of a value; a text is parsed, a boolean has none.
     pub(super) fn of(value: &Value<'_>) -> Option<Number> {
         match value {
             Value::Int(int) => Some(Number::Int(*int)),
@@ -73,14 +74,14 @@ impl Ord for Number {
     }
 }
 
-/// Compares an integer with a float that is worth none.
+/// Compares an integer with a float that no `i64` equals.
 fn beside(int: i64, float: f64) -> Ordering {
-    if float >= BEYOND {
+    if float >= TWO_POW_63 {
         Ordering::Less
-    } else if float < -BEYOND {
+    } else if float < -TWO_POW_63 {
         Ordering::Greater
     } else {
-        // It has a fraction, so it lies well inside, strictly between two integers.
+        // The float has a fraction, so it lies in range, strictly between two integers.
         if int <= float.floor() as i64 { Ordering::Less } else { Ordering::Greater }
     }
 }
@@ -116,7 +117,7 @@ mod tests {
     use super::Number;
 
     #[test]
-    fn numbers_are_what_they_are_worth() {
+    fn equal_numbers_compare_equal_however_spelled() {
         let number = |text: &str| Number::parse(text).unwrap();
         assert_eq!(number("12.50"), number("1.25e1"));
         assert_eq!(number("5.0"), Number::Int(5));
@@ -132,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_is_that_of_floats_where_they_are_exact(a in -1e6..1e6f64, b in -1_000_000..1_000_000i64) {
+        fn order_agrees_with_floats_where_those_are_exact(a in -1e6..1e6f64, b in -1_000_000..1_000_000i64) {
             let (a, b) = (if a.to_bits() % 2 == 0 { a } else { a.round() }, b as f64);
             let (x, y) = (Number::from_float(a).unwrap(), Number::from_float(b).unwrap());
             prop_assert_eq!(Some(x.cmp(&y)), a.partial_cmp(&b));

@@ -1,4 +1,4 @@
-//! Compiled predicates, and what they mean: evaluating one against one event is the reference for the index.
+//! Compiled predicates and their evaluation on one event: the reference for the index.
 
 use std::cmp::Ordering;
 
@@ -16,7 +16,7 @@ use crate::{
     model::{event::Event, field::Field, value::Value},
 };
 
-/// A question about one event.
+/// A condition on one event.
 #[derive(Debug)]
 pub(super) enum Predicate {
     All(Vec<Predicate>),
@@ -24,18 +24,18 @@ pub(super) enum Predicate {
     Not(Box<Predicate>),
     Exists(Field, bool),
     Equal(Field, Literal),
-    /// Not equal, or absent.
+    /// Not equal, or the property is absent.
     Differs(Field, Literal),
     Ordered(Field, Order, Literal),
     /// Both ends included.
     Between(Field, [Literal; 2]),
     OneOf(Field, OneOf),
-    Text(Field, Place, Box<str>),
+    Text(Field, TextPosition, Box<str>),
     Regex(Field, Regex),
     Expr(Expression),
 }
 
-/// One of the four orders.
+/// One of the four order comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Greater,
@@ -65,32 +65,32 @@ impl Order {
     }
 }
 
-/// Where a text must stand in another.
+/// Position at which a text predicate's needle must occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(super) enum TextPosition {
     Anywhere,
     Start,
     End,
 }
 
-impl Place {
-    /// Whether the needle stands there in the text.
+impl TextPosition {
+    /// Whether the needle occurs at this position of the text.
     pub(super) fn has(self, text: &str, needle: &str) -> bool {
         match self {
-            Place::Anywhere => text.contains(needle),
-            Place::Start => text.starts_with(needle),
-            Place::End => text.ends_with(needle),
+            TextPosition::Anywhere => text.contains(needle),
+            TextPosition::Start => text.starts_with(needle),
+            TextPosition::End => text.ends_with(needle),
         }
     }
 }
 
-/// A list of values, one of which must be equal; as [`Literal::equals`] for each, without a loop.
+/// The list of `in`: true where [`Literal::equals`] is for one of its literals, by hash instead of a loop.
 #[derive(Debug)]
 pub(super) struct OneOf {
     pub(super) literals: Vec<Literal>,
     numbers: HashSet<Number>,
-    /// What the texts are worth, for values that are numbers.
-    worths: HashSet<Number>,
+    /// Numeric values of the text literals, for values that are numbers.
+    text_numbers: HashSet<Number>,
     texts: HashSet<Box<str>>,
     bools: [bool; 2],
 }
@@ -99,7 +99,7 @@ impl OneOf {
     pub(super) fn new(literals: Vec<Literal>) -> OneOf {
         let mut one_of = OneOf {
             numbers: HashSet::new(),
-            worths: HashSet::new(),
+            text_numbers: HashSet::new(),
             texts: HashSet::new(),
             bools: [false; 2],
             literals: Vec::new(),
@@ -109,9 +109,9 @@ impl OneOf {
                 Literal::Number(number) => {
                     one_of.numbers.insert(*number);
                 }
-                Literal::Text(text, worth) => {
+                Literal::Text(text, number) => {
                     one_of.texts.insert(text.clone());
-                    one_of.worths.extend(worth);
+                    one_of.text_numbers.extend(number);
                 }
                 Literal::Bool(bool) => one_of.bools[usize::from(*bool)] = true,
             }
@@ -121,7 +121,8 @@ impl OneOf {
     }
 
     fn has(&self, value: &Value<'_>) -> Result<bool, Unparsed> {
-        let number = if self.numbers.is_empty() && self.worths.is_empty() { None } else { Number::of(value) };
+        let number =
+            if self.numbers.is_empty() && self.text_numbers.is_empty() { None } else { Number::of(value) };
         let found = number.is_some_and(|n| self.numbers.contains(&n))
             || match value {
                 Value::Text(text) => self.texts.contains(text.as_ref()),
@@ -129,25 +130,26 @@ impl OneOf {
                     self.bools[usize::from(*bool)]
                         || self.texts.contains(if *bool { "true" } else { "false" })
                 }
-                Value::Int(_) | Value::Float(_) => number.is_some_and(|n| self.worths.contains(&n)),
+                Value::Int(_) | Value::Float(_) => number.is_some_and(|n| self.text_numbers.contains(&n)),
             };
         if !found && number.is_none() && !self.numbers.is_empty() { Err(Unparsed) } else { Ok(found) }
     }
 }
 
-/// An event being looked at.
-pub(super) struct Look<'e, 'v> {
+/// Evaluation of predicates on one event: the event, the counts of what went wrong, and a buffer for
+/// formatting.
+pub(super) struct Evaluation<'e, 'v> {
     pub(super) event: &'e Event<'v>,
     pub(super) faulted: &'e mut Faulted,
     pub(super) buffer: String,
 }
 
-impl<'e, 'v> Look<'e, 'v> {
+impl<'e, 'v> Evaluation<'e, 'v> {
     pub(super) fn new(event: &'e Event<'v>, faulted: &'e mut Faulted) -> Self {
-        Look { event, faulted, buffer: String::new() }
+        Evaluation { event, faulted, buffer: String::new() }
     }
 
-    /// Asks about a value; absent is false, and so is what should have been a number.
+    /// Applies `question` to a property's value; false if it is absent, or no number where one is needed.
     fn ask(
         &mut self,
         field: Field,
@@ -162,39 +164,40 @@ impl<'e, 'v> Look<'e, 'v> {
 }
 
 impl Predicate {
-    /// Whether the event answers yes.
-    pub(super) fn holds(&self, look: &mut Look<'_, '_>) -> bool {
+    /// Whether the predicate holds for the event.
+    pub(super) fn holds(&self, evaluation: &mut Evaluation<'_, '_>) -> bool {
         match self {
-            Predicate::All(parts) => parts.iter().all(|part| part.holds(look)),
-            Predicate::Any(parts) => parts.iter().any(|part| part.holds(look)),
-            Predicate::Not(part) => !part.holds(look),
-            Predicate::Exists(field, wanted) => look.event.get(*field).is_some() == *wanted,
+            Predicate::All(parts) => parts.iter().all(|part| part.holds(evaluation)),
+            Predicate::Any(parts) => parts.iter().any(|part| part.holds(evaluation)),
+            Predicate::Not(part) => !part.holds(evaluation),
+            Predicate::Exists(field, wanted) => evaluation.event.get(*field).is_some() == *wanted,
             Predicate::Equal(field, literal) => {
-                look.ask(*field, |value, buffer| literal.equals(value, buffer))
+                evaluation.ask(*field, |value, buffer| literal.equals(value, buffer))
             }
             Predicate::Differs(field, literal) => {
-                look.event.get(*field).is_none()
-                    || look.ask(*field, |value, buffer| literal.equals(value, buffer).map(|equal| !equal))
+                evaluation.event.get(*field).is_none()
+                    || evaluation
+                        .ask(*field, |value, buffer| literal.equals(value, buffer).map(|equal| !equal))
             }
-            Predicate::Ordered(field, order, literal) => look.ask(*field, |value, buffer| {
+            Predicate::Ordered(field, order, literal) => evaluation.ask(*field, |value, buffer| {
                 Ok(literal.order(value, buffer)?.is_some_and(|o| order.accepts(o)))
             }),
-            Predicate::Between(field, [low, high]) => look.ask(*field, |value, buffer| {
+            Predicate::Between(field, [low, high]) => evaluation.ask(*field, |value, buffer| {
                 Ok(low.order(value, buffer)?.is_some_and(Ordering::is_ge)
                     && high.order(value, buffer)?.is_some_and(Ordering::is_le))
             }),
-            Predicate::OneOf(field, list) => look.ask(*field, |value, _| list.has(value)),
+            Predicate::OneOf(field, list) => evaluation.ask(*field, |value, _| list.has(value)),
             Predicate::Text(field, place, needle) => {
-                look.ask(*field, |value, buffer| Ok(place.has(spelled(value, buffer), needle)))
+                evaluation.ask(*field, |value, buffer| Ok(place.has(spelled(value, buffer), needle)))
             }
             Predicate::Regex(field, regex) => {
-                look.ask(*field, |value, buffer| Ok(regex.is_match(spelled(value, buffer))))
+                evaluation.ask(*field, |value, buffer| Ok(regex.is_match(spelled(value, buffer))))
             }
-            Predicate::Expr(expression) => expr(expression, look),
+            Predicate::Expr(expression) => expr(expression, evaluation),
         }
     }
 
-    /// How dear the predicate is, for asking cheap ones first.
+    /// Estimated cost of an evaluation, so that cheap predicates are checked first.
     pub(super) fn cost(&self) -> u32 {
         match self {
             Predicate::Exists(..) | Predicate::Equal(..) | Predicate::Differs(..) => 1,
@@ -208,9 +211,10 @@ impl Predicate {
     }
 }
 
-/// An expression over properties: false if one of them is absent, numbers and numeric texts as floats.
-fn expr(expression: &Expression, look: &mut Look<'_, '_>) -> bool {
-    let event = look.event;
+/// Evaluates an expression over properties: false if one of them is absent; numbers and numeric texts are
+/// floats.
+fn expr(expression: &Expression, evaluation: &mut Evaluation<'_, '_>) -> bool {
+    let event = evaluation.event;
     let value = |slot: usize| event.values.get(slot).and_then(Option::as_ref);
     if expression.slots().any(|slot| value(slot).is_none()) {
         return false;
@@ -220,7 +224,7 @@ fn expr(expression: &Expression, look: &mut Look<'_, '_>) -> bool {
         Some(value) => value.number().map_or_else(|| Operand::from(value), Operand::Float),
     });
     held.unwrap_or_else(|_| {
-        look.faulted.errors += 1;
+        evaluation.faulted.errors += 1;
         false
     })
 }

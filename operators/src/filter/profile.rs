@@ -1,9 +1,10 @@
-//! The question a crowd asks of a profile's tags.
+//! Crowd queries: the operators of filters on the tags of a user's profile.
 //!
-//! Operators mean what they mean in a filter, with these differences. A tag may be a list of words: an operator holds
-//! if it holds of any word, `!=` if no word is equal. Two dates (`2026-11-20`, taken at midnight UTC, or RFC 3339)
-//! compare as dates. A tag that is absent, `null`, an empty list or an object makes every operator false, `!=` too; only
-//! `{"op": "exists", "value": false}` is then true. `not` is plain negation.
+//! Operators have the meaning they have in a filter, with these differences. A tag may be a list of words: an
+//! operator holds if it holds for any word, `!=` if no word is equal. Two dates (`2026-11-20`, taken as
+//! midnight UTC, or RFC 3339) compare as dates. A tag that is absent, `null`, an empty list or an object
+//! makes every operator false, `!=` too; only `{"op": "exists", "value": false}` is true then. `not` is plain
+//! negation.
 
 use std::cmp::Ordering;
 
@@ -13,8 +14,8 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     compare::{Literal, spelled},
-    compile::{DEEPEST, between, exists, fault, list, literal, regex, text},
-    predicate::Place,
+    compile::{MAX_DEPTH, between, exists, fault, list, literal, regex, text},
+    predicate::TextPosition,
 };
 use crate::{
     document::{
@@ -24,7 +25,16 @@ use crate::{
     model::value::Value,
 };
 
-/// A compiled question.
+/// A compiled query.
+///
+/// ```
+/// use operators::filter::profile::Query;
+///
+/// let query = Query::compile(&serde_json::from_str(r#"{"tag": "consume_level", "op": ">=", "value": 3}"#)?)?;
+/// let profile = serde_json::json!({"consume_level": 5});
+/// assert!(query.holds(profile.as_object().ok_or("no object")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Query(Node);
 
@@ -40,25 +50,25 @@ enum Node {
 enum Test {
     Exists(bool),
     Differs(Term),
-    /// Some word is accepted by one of these orders against the term.
+    /// Holds if the order of some word relative to the term is accepted.
     Ordered(fn(Ordering) -> bool, Term),
     Between([Term; 2]),
     OneOf(Vec<Term>),
-    Text(Place, Box<str>),
+    Text(TextPosition, Box<str>),
     Regex(Regex),
 }
 
-/// A value as the query writes it, and the instant it spells, if it does.
+/// A literal of the query, and the instant it spells, if it does.
 #[derive(Debug)]
 struct Term(Literal, Option<Timestamp>);
 
-/// Whether a profile answers a query. A query that [`check`] refuses holds of nobody. To ask many profiles, compile
+/// Whether a profile satisfies a query; false for a query that [`check`] refuses. For many profiles, compile
 /// the [`Query`] once.
 pub fn holds(query: &spec::Query, profile: &Map<String, Json>) -> bool {
     Query::compile(query).is_ok_and(|query| query.holds(profile))
 }
 
-/// Refuses a query that can't be meant.
+/// Checks a query without keeping its compiled form.
 ///
 /// # Errors
 /// The first fault, with its path relative to the query: `all[0].value`.
@@ -70,22 +80,22 @@ impl Query {
     /// Compiles a query.
     ///
     /// # Errors
-    /// As [`check`].
+    /// As for [`check`].
     pub fn compile(query: &spec::Query) -> Result<Query, Fault> {
         node(query, "", 0).map(Query)
     }
 
-    /// Whether a profile answers it.
+    /// Whether a profile satisfies the query.
     pub fn holds(&self, profile: &Map<String, Json>) -> bool {
         self.0.holds(profile, &mut String::new())
     }
 }
 
 fn node(query: &spec::Query, path: &str, depth: usize) -> Result<Node, Fault> {
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return Err(fault(
             path,
-            format!("`any`, `all` and `not` nest deeper than {DEEPEST}; write it flatter"),
+            format!("`any`, `all` and `not` nest deeper than {MAX_DEPTH}; write it flatter"),
         ));
     }
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
@@ -126,9 +136,9 @@ fn test(comparison: &Comparison) -> Result<Test, String> {
         Op::In => Test::OneOf(list(value)?.into_iter().map(Term::new).collect()),
         Op::Between => Test::Between(between(value)?.map(Term::new)),
         Op::Exists => Test::Exists(exists(value)?),
-        Op::Contains => Test::Text(Place::Anywhere, text(value, "contains")?.into()),
-        Op::StartsWith => Test::Text(Place::Start, text(value, "starts_with")?.into()),
-        Op::EndsWith => Test::Text(Place::End, text(value, "ends_with")?.into()),
+        Op::Contains => Test::Text(TextPosition::Anywhere, text(value, "contains")?.into()),
+        Op::StartsWith => Test::Text(TextPosition::Start, text(value, "starts_with")?.into()),
+        Op::EndsWith => Test::Text(TextPosition::End, text(value, "ends_with")?.into()),
         Op::Regex => Test::Regex(regex(value)?),
     })
 }
@@ -155,7 +165,7 @@ impl Node {
     }
 }
 
-/// A scalar as a value.
+/// A scalar as a value; `None` for null, lists and objects.
 fn word(json: &Json) -> Option<Value<'_>> {
     match json {
         Json::Bool(bool) => Some(Value::Bool(*bool)),
@@ -212,7 +222,7 @@ impl Term {
     }
 }
 
-/// The instant a text spells: RFC 3339, or a date, at midnight UTC.
+/// The instant a text spells: RFC 3339, or a date as midnight UTC.
 fn instant(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     if bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {

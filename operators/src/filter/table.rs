@@ -1,4 +1,4 @@
-//! All filters of one event id, by the fields at which they wait.
+//! Table of all filters of one event id, by the fields under which they are registered.
 
 use hashbrown::HashMap;
 
@@ -8,7 +8,7 @@ use super::{
     equal::Equals,
     interval::{Interval, Intervals},
     number::Number,
-    predicate::Place,
+    predicate::TextPosition,
     texts::{Needles, Patterns},
 };
 use crate::model::{event::Event, field::Field, value::Value};
@@ -16,21 +16,21 @@ use crate::model::{event::Event, field::Field, value::Value};
 /// Filters of one event id. A unit is a filter's number in the index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    fields: Vec<(Field, Waiting)>,
+    fields: Vec<(Field, FieldIndex)>,
     /// Units that are candidates for every event.
     always: Vec<u32>,
 }
 
-/// Units that wait at one field.
+/// Lookups for the units registered under one field.
 #[derive(Clone, Debug, Default)]
-struct Waiting {
+struct FieldIndex {
     equals: Equals,
     intervals: Intervals,
     needles: Option<Needles>,
     patterns: Patterns,
 }
 
-/// A table while it is filled.
+/// A table under construction.
 #[derive(Default)]
 pub(super) struct Builder {
     fields: HashMap<Field, Probes>,
@@ -41,7 +41,7 @@ pub(super) struct Builder {
 struct Probes {
     equals: Equals,
     intervals: Vec<(Interval, u32)>,
-    needles: Vec<(Place, Box<str>, u32)>,
+    needles: Vec<(TextPosition, Box<str>, u32)>,
     patterns: Vec<(Box<str>, u32)>,
 }
 
@@ -51,8 +51,8 @@ impl Builder {
         self.always.push(unit);
     }
 
-    /// Makes a unit wait at a probe.
-    pub(super) fn wait(&mut self, probe: Probe, unit: u32) {
+    /// Registers a unit under a probe.
+    pub(super) fn register(&mut self, probe: Probe, unit: u32) {
         match probe {
             Probe::Equal(field, literal) => self.fields.entry(field).or_default().equals.add(literal, unit),
             Probe::Interval(field, interval) => {
@@ -67,7 +67,8 @@ impl Builder {
         }
     }
 
-    /// The table, and the units whose probes could not be built: they must be checked in full.
+    /// Builds the table. The units returned are those whose probes could not be built: they are candidates
+    /// for every event and must be checked in full.
     pub(super) fn build(self) -> (Table, Vec<u32>) {
         let (mut table, mut left) = (Table { fields: Vec::new(), always: self.always }, Vec::new());
         for (field, probes) in self.fields {
@@ -81,7 +82,7 @@ impl Builder {
                 }
             };
             let intervals = Intervals::new(probes.intervals);
-            table.fields.push((field, Waiting { equals: probes.equals, intervals, needles, patterns }));
+            table.fields.push((field, FieldIndex { equals: probes.equals, intervals, needles, patterns }));
         }
         table.fields.sort_unstable_by_key(|(field, _)| *field);
         left.sort_unstable();
@@ -92,21 +93,21 @@ impl Builder {
 }
 
 impl Table {
-    /// Calls `hit` with every candidate, perhaps repeatedly; answers how many values are no numbers where one is
-    /// wanted.
+    /// Calls `hit` with every candidate, possibly more than once. Returns the number of values that are no
+    /// numbers where one is needed.
     pub(super) fn find(&self, event: &Event<'_>, buffer: &mut String, hit: &mut impl FnMut(u32)) -> u64 {
         self.always.iter().for_each(|unit| hit(*unit));
         let mut unparsed = 0;
-        for (field, waiting) in &self.fields {
+        for (field, index) in &self.fields {
             if let Some(value) = event.get(*field) {
-                unparsed += u64::from(waiting.find(value, buffer, hit).is_err());
+                unparsed += u64::from(index.find(value, buffer, hit).is_err());
             }
         }
         unparsed
     }
 }
 
-impl Waiting {
+impl FieldIndex {
     fn find(
         &self,
         value: &Value<'_>,

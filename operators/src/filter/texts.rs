@@ -1,28 +1,27 @@
-//! Finding all filters that look for something in a field's text: needles by one automaton, regular expressions by
-//! sets.
+//! Index of text predicates on one field: one automaton for all needles, sets for regular expressions.
 
 use aho_corasick::AhoCorasick;
 use hashbrown::HashMap;
 use regex::RegexSet;
 
-use super::predicate::Place;
+use super::predicate::TextPosition;
 
-/// Needles, and who looks for them where.
+/// Needles as one automaton, and the units that look for each.
 #[derive(Clone, Debug)]
 pub(super) struct Needles {
     automaton: AhoCorasick,
-    /// By needle.
-    units: Vec<Vec<(Place, u32)>>,
+    /// Required position and unit, by needle.
+    units: Vec<Vec<(TextPosition, u32)>>,
 }
 
 impl Needles {
-    /// All needles as one automaton; `None` without needles, and who looked for them if it can't be built.
-    pub(super) fn new(needles: Vec<(Place, Box<str>, u32)>) -> Result<Option<Needles>, Vec<u32>> {
+    /// Builds the automaton; `None` without needles. If it cannot be built, the error holds all units.
+    pub(super) fn new(needles: Vec<(TextPosition, Box<str>, u32)>) -> Result<Option<Needles>, Vec<u32>> {
         if needles.is_empty() {
             return Ok(None);
         }
         let mut positions: HashMap<&str, usize> = HashMap::new();
-        let mut units: Vec<Vec<(Place, u32)>> = Vec::new();
+        let mut units: Vec<Vec<(TextPosition, u32)>> = Vec::new();
         for (place, needle, unit) in &needles {
             let at = *positions.entry(needle).or_insert(units.len());
             if at == units.len() {
@@ -38,14 +37,14 @@ impl Needles {
         }
     }
 
-    /// Calls `hit` with every unit that finds its needle in the text, perhaps repeatedly.
+    /// Calls `hit` with every unit whose needle occurs in the text, possibly more than once.
     pub(super) fn find(&self, text: &str, hit: &mut impl FnMut(u32)) {
         for found in self.automaton.find_overlapping_iter(text) {
             for (place, unit) in &self.units[found.pattern().as_usize()] {
                 let right = match place {
-                    Place::Anywhere => true,
-                    Place::Start => found.start() == 0,
-                    Place::End => found.end() == text.len(),
+                    TextPosition::Anywhere => true,
+                    TextPosition::Start => found.start() == 0,
+                    TextPosition::End => found.end() == text.len(),
                 };
                 if right {
                     hit(*unit);
@@ -55,14 +54,14 @@ impl Needles {
     }
 }
 
-/// Regular expressions, as few sets as their size allows.
+/// Regular expressions, in as few sets as their size allows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patterns {
     sets: Vec<(RegexSet, Vec<Vec<u32>>)>,
 }
 
 impl Patterns {
-    /// Sets of all patterns, and the units of patterns that fit in none.
+    /// Builds the sets. The units returned are those whose pattern is too large for any set.
     pub(super) fn new(patterns: Vec<(Box<str>, u32)>) -> (Patterns, Vec<u32>) {
         let mut positions: HashMap<Box<str>, usize> = HashMap::new();
         let mut distinct: Vec<(Box<str>, Vec<u32>)> = Vec::new();

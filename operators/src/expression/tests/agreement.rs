@@ -1,4 +1,4 @@
-//! Rhai's own interpreter agrees, and no text makes a panic.
+//! Property tests: results agree with Rhai's interpreter, and no text causes a panic.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -125,7 +125,7 @@ proptest! {
         }
         let mut names = Vec::new();
         let ours = Expression::compile_with(&text, Literals::AsWritten, &mut any_name(&mut names));
-        // Refused at compile: too deep, or a literal where its kind can't stand.
+        // Refused when compiled: too deep, or a literal of a kind that its place can't take.
         let Ok(ours) = ours else { return Ok(()) };
         let ours = ours.eval(&mut |slot| given[&names[slot]].clone());
         let theirs = rhai().eval_expression_with_scope::<Dynamic>(&mut scope, &text);

@@ -1,4 +1,4 @@
-//! What expressions mean, and what is refused.
+//! Unit tests of evaluation and refusals.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ fn any_name(names: &mut Vec<String>) -> impl FnMut(&str, Option<&str>) -> Result
     }
 }
 
-/// Evaluates with these operands; names that are not given are absent.
+/// Evaluates `text` with these operands; names without an operand are absent.
 fn eval(text: &str, given: &[(&str, Operand<'static>)]) -> Result<Operand<'static>, EvalError> {
     let mut names = Vec::new();
     let expression = Expression::compile_with(text, Literals::AsWritten, &mut any_name(&mut names)).unwrap();
@@ -67,7 +67,7 @@ fn expressions_are_evaluated() {
 }
 
 #[test]
-fn errors_are_answers() {
+fn evaluation_errors_are_returned() {
     let given = [
         ("i", Operand::Int(i64::MAX)),
         ("least", Operand::Int(i64::MIN)),
@@ -102,7 +102,7 @@ fn errors_are_answers() {
 }
 
 #[test]
-fn slots_are_asked_lazily() {
+fn slots_are_read_lazily() {
     let expression = Expression::compile("a && b || c", &mut any_name(&mut Vec::new())).unwrap();
     assert_eq!(expression.slots().collect::<Vec<_>>(), [0, 1, 2]);
     let mut asked = Vec::new();
@@ -121,7 +121,7 @@ fn floats_divide_as_in_arithmetic() {
 }
 
 #[test]
-fn what_is_not_supported_is_refused_where_it_stands() {
+fn unsupported_syntax_is_refused_with_its_position() {
     for (text, line, column, part) in [
         ("a >", 1, 4, "write names"),
         ("a = 1", 1, 3, "write names"),

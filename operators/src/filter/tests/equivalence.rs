@@ -1,4 +1,4 @@
-//! The index finds what a loop over its filters finds.
+//! Property test: the index finds exactly what a loop over its filters finds.
 
 #![allow(clippy::unwrap_used)]
 
@@ -118,12 +118,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn index_is_a_loop(
+    fn index_equals_loop_over_filters(
         filters in prop_oneof![4 => prop::collection::vec(filter(), 0..40), 1 => prop::collection::vec(filter(), 150..250)],
         events in prop::collection::vec(event(), 1..12),
     ) {
         let mut fields = Fields::default();
-        // Some have a `between` whose ends are the wrong way round.
+        // Some have a `between` with its ends in the wrong order and are refused.
         let filters: Vec<Filter> = filters.into_iter().filter_map(|f| compile(f, &mut fields).ok()).collect();
         let index = Index::build(&filters);
         let mut scratch = Scratch::default();
@@ -141,7 +141,7 @@ proptest! {
 }
 
 #[test]
-fn a_scratch_serves_indices_one_after_the_other() {
+fn scratch_is_reused_across_indices() {
     let mut fields = Fields::default();
     let mut filter = |value: Json| {
         compile(json!({"id": "e", "where": [{"property": "p", "op": "=", "value": value}, {"property": "q", "op": "!=", "value": 1}]}), &mut fields).unwrap()

@@ -1,4 +1,4 @@
-//! Filters, their faults, and the index against a loop over its filters.
+//! Unit tests of filters and their faults, and the equivalence of index and loop.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The event of a record.
+/// Decodes a record.
 fn event<'a>(fields: &Fields, record: &'a str) -> Event<'a> {
     Decoder::default().decode(fields, record.as_bytes()).unwrap()
 }
@@ -27,7 +27,7 @@ fn compile(filter: Json, fields: &mut Fields) -> Result<Filter, Fault> {
     Filter::compile(&serde_json::from_value(filter).unwrap(), fields)
 }
 
-/// Whether an event with these properties matches one predicate.
+/// Evaluates one predicate on an event with these properties.
 fn ask(predicate: Json, properties: Json) -> (bool, Faulted) {
     let mut fields = Fields::default();
     let filter = compile(json!({"id": "e", "where": [predicate]}), &mut fields).unwrap();
@@ -96,7 +96,7 @@ fn comparisons_follow_the_kind_of_the_rules_value() {
 }
 
 #[test]
-fn what_is_no_number_is_counted() {
+fn values_that_are_no_numbers_are_counted() {
     let compare =
         |op: &str, found: Json| ask(json!({"property": "p", "op": op, "value": 5}), json!({"p": found}));
     for op in ["=", "!=", "<"] {

@@ -1,4 +1,4 @@
-//! Questions to profiles.
+//! Unit tests of profile queries.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ fn ask(op: &str, value: Json, tag: Json) -> bool {
 }
 
 #[test]
-fn tags_are_asked() {
+fn operators_apply_to_tags() {
     for (op, value, tag, expected) in [
         (">=", json!(3), json!("3"), true),
         ("contains", json!("速溶咖啡"), json!(["茶", "小罐速溶咖啡"]), true),
