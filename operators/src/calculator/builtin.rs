@@ -1,6 +1,6 @@
-//! The built-in calculators: their scripts, params and default `met`.
+//! The built-in calculators: name, script, params and default `met` of each.
 
-/// A param of a built-in calculator.
+/// Kind of a built-in calculator's param.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
     /// A property or top-level field to read; required.
@@ -9,26 +9,26 @@ pub enum Param {
     Amount,
     /// A duration; required.
     Span,
-    /// A duration; may be absent.
+    /// A duration; optional.
     OptionalSpan,
-    /// One of these words; the first is the default.
+    /// One of these words; optional, the first is the default.
     Word(&'static [&'static str]),
 }
 
 /// A built-in calculator.
 #[derive(Clone, Copy, Debug)]
 pub struct Builtin {
-    /// What rules call it.
+    /// Name by which rules refer to it.
     pub name: &'static str,
     /// Its script.
     pub script: &'static str,
-    /// Its params by name.
+    /// Its params, with their names.
     pub params: &'static [(&'static str, Param)],
-    /// How many steps it takes, least and most; `None`: it takes `event`.
+    /// Least and most number of steps; `None` if it takes `event` instead.
     pub steps: Option<(usize, usize)>,
-    /// `met` where the rule gives none.
+    /// Default of `met`; `None` if the rule must give one.
     pub met: Option<&'static str>,
-    /// Whether its `value` is a number that counts completions.
+    /// Whether `value` is a count of completions, so that `{"each": ..}` may name it.
     pub counts: bool,
 }
 
@@ -109,7 +109,7 @@ pub const BUILTINS: [Builtin; 8] = [
     },
 ];
 
-/// The built-in calculator of that name.
+/// Looks up a built-in calculator by name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|b| b.name == name)
 }

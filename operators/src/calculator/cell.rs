@@ -1,27 +1,27 @@
-//! One field of a condition's state.
+//! State fields of a condition.
 
 use serde::{Deserialize, Serialize};
 
 use super::Aggregate;
 
-/// A state field. Its kind is fixed by the script's `init`.
+/// A state field. The script's `init` fixes its kind; a call that changes the kind fails.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Cell {
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// Any other number.
+    /// A float.
     Float(f64),
-    /// A string, at most 1,024 bytes.
+    /// A text, at most 1,024 bytes.
     Text(Box<str>),
     /// A native aggregate.
     Aggregate(Box<Aggregate>),
 }
 
 impl Cell {
-    /// The kind's name, for messages.
+    /// Name of the kind, with its article, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Cell::Bool(_) => "a boolean",

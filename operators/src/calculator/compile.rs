@@ -1,4 +1,4 @@
-//! From script to [`Program`]: what can be refused before it runs is refused here.
+//! Compilation of a script to a [`Program`]; a script that could not run is refused here.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +16,11 @@ use super::{
 use crate::model::value::Value;
 
 impl Program {
-    /// Compiles a script for given params, window length (ms, sliding windows only) and number of steps.
+    /// Compiles a script for given params, window length in ms (sliding windows only) and number of steps.
     ///
     /// # Errors
-    /// Whatever would keep it from running: syntax, missing functions, unknown calls, a failing `init`, and a dry run
-    /// that fails with numbers as well as with texts.
+    /// If the script could not run: syntax, a missing function, an unknown call, a failing `init`, or a dry
+    /// run that fails with every kind of value.
     pub fn compile(
         script: &str,
         params: &serde_json::Map<String, serde_json::Value>,
@@ -52,7 +52,7 @@ impl Program {
         let inputs = inputs(&on_event, &all)?;
         let (names, initial) = init(&ENGINE, &ast, &all, on_timer.is_some())?;
         let timer = names.iter().position(|n| n == TIMER);
-        let guarded = initial.iter().any(|c| matches!(c, Cell::Aggregate(_)));
+        let needs_backup = initial.iter().any(|c| matches!(c, Cell::Aggregate(_)));
         let on_timer_dropped = body("on_timer_dropped");
         let output_names = Vec::new();
         let mut program = Program {
@@ -66,13 +66,14 @@ impl Program {
             timer,
             inputs,
             output_names,
-            guarded,
+            needs_backup,
         };
         program.dry_run(steps.unwrap_or(1).max(1))?;
         Ok(program)
     }
 
-    /// Runs every function once per kind of value a property may have; one kind has to work. Collects the outputs' names.
+    /// Runs every function once per kind of value that a property may have, and collects the names of the
+    /// outputs. One kind has to succeed.
     fn dry_run(&mut self, steps: usize) -> Result<(), ProgramError> {
         let kinds = [Value::Float(1.5), Value::Int(1), Value::Text("1".into()), Value::Bool(true)];
         let mut names = BTreeSet::new();

@@ -1,12 +1,44 @@
 //! Calculators: Rhai scripts that fold the events of one condition and one key into a few state fields.
 //!
-//! A script defines `init(params)`, `on_event(state, event, params)`, `outputs(state, params, now)` and, where it
-//! needs them, `on_timer(state, now, params)`, `on_timer_dropped(state, now, params)` and
-//! `merge(state, history, params)`. [`Program`] is a script compiled with its params; [`Runner`] runs programs on the
-//! cells of a key's state. Built-in and users' own scripts go the same way.
+//! A script defines `init(params)`, `on_event(state, event, params)`, `outputs(state, params, now)` and, if
+//! it needs them, `on_timer(state, now, params)`, `on_timer_dropped(state, now, params)` and `merge(state,
+//! history, params)`, whose parameters are checked and which nothing calls yet. [`Program`] is a script
+//! compiled with its params; a [`Runner`] runs it on the cells of a key's state. Built-in scripts and users'
+//! scripts are treated alike.
 //!
-//! **Architecture invariant**: a script reaches nothing but its arguments. The interpreter has no packages, no loops,
-//! no modules, no closures, and every size and step is limited; see [`interpreter::engine`].
+//! Data flow: script and params → [`Program`] (once per rule version) → [`Runner`] (one per worker and
+//! program) → [`Outputs`] for `met`, `when` and the trigger.
+//!
+//! **Invariant**: a script reaches nothing but its arguments. The interpreter has no packages, loops, modules
+//! or closures, and steps and sizes are limited; see [`interpreter::engine`].
+//!
+//! - [`aggregate`]: native aggregates
+//! - [`builtin`]: the built-in calculators
+//! - [`cell`]: state fields
+//! - `compile`: script to program
+//! - [`interpreter`]: Rhai
+//! - [`outputs`]: outputs
+//! - [`program`]: compiled calculators
+//!
+//! ```
+//! use operators::{
+//!     calculator::{FoldInput, Program, Runner},
+//!     expression::Operand,
+//! };
+//!
+//! let script = "
+//!     fn init(params) { #{ count: 0 } }
+//!     fn on_event(state, event, params) { state.count += 1; true }
+//!     fn outputs(state, params, now) { #{ value: state.count } }
+//! ";
+//! let program = Program::compile(script, &serde_json::Map::new(), None, None)?;
+//! let mut runner = Runner::new(&program);
+//! let mut cells = program.initial().to_vec();
+//! let input = FoldInput { time: 1_000, now: 1_000, step: 0 };
+//! runner.on_event(&program, &mut cells, input, std::iter::empty())?;
+//! assert_eq!(runner.outputs(&program, &mut cells, 1_000)?.get("value"), Operand::Int(1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod aggregate;
 pub mod builtin;

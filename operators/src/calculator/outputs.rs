@@ -1,4 +1,4 @@
-//! Outputs: the figures that a calculator gives of one key's state.
+//! Outputs: the figures that a calculator derives from one key's state.
 
 use std::sync::Arc;
 
@@ -22,24 +22,24 @@ pub struct Outputs {
 pub type Output = (Arc<str>, Option<Value<'static>>);
 
 impl Outputs {
-    /// Outputs of these entries, which must ascend by name.
+    /// Wraps entries, which must ascend by name.
     pub fn new(entries: Vec<Output>) -> Self {
         debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "outputs ascend by name");
         Outputs { entries }
     }
 
-    /// The names, those of absent outputs included.
+    /// Names of all outputs, absent ones included.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|(name, _)| &**name)
     }
 
-    /// Value of an output; absent if there is no output of that name.
+    /// Value of an output; absent also if no output has that name.
     pub fn get(&self, name: &str) -> Operand<'static> {
         let entry = self.entries.iter().find(|(n, _)| **n == *name);
         entry.and_then(|(_, value)| value.clone()).map_or(Operand::Absent, Operand::from)
     }
 
-    /// All outputs that are not absent, as a JSON object.
+    /// All outputs that are present, as a JSON object.
     pub fn json(&self) -> serde_json::Map<String, serde_json::Value> {
         let present = self.entries.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         present.map(|(name, value)| (name.to_string(), value.json())).collect()

@@ -1,4 +1,4 @@
-//! A calculator: a script compiled with its params.
+//! Compiled calculators.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use rhai::{AST, Identifier, Map, ParseError, Position};
 
 use super::Cell;
 
-/// Why a script is no calculator.
+/// Error of compiling or running a script, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", place(*.line, *.column))]
 pub struct ProgramError {
-    /// Line in the script, from 1; 0 where no line is to blame.
+    /// Line in the script, from 1; 0 if the error has no position.
     pub line: usize,
-    /// Column, from 1; 0 where none is to blame.
+    /// Column, from 1; 0 if the error has no position.
     pub column: usize,
-    /// What is wrong and what to write instead.
+    /// What is wrong, and what to write instead; at most 400 characters.
     pub message: String,
 }
 
@@ -42,20 +42,20 @@ impl From<ParseError> for ProgramError {
     }
 }
 
-/// A function of the script as a block of its own: the interpreter runs it on a scope that holds the arguments in
-/// their order, so that `state` is changed in place.
+/// The body of one of the script's functions. The interpreter runs it on a scope that holds the arguments in
+/// order, so `state` is changed in place.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
     pub(super) ast: AST,
-    /// Names the script gives its arguments.
+    /// Names that the script gives the function's parameters.
     pub(super) arguments: Vec<Identifier>,
 }
 
-/// What a script reads of an event.
+/// Names of the properties and fields that a script reads of an event, ascending.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Inputs(pub Vec<String>);
 
-/// A compiled calculator.
+/// A script compiled with its params. Immutable; shared by workers.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(super) on_event: Body,
@@ -69,12 +69,13 @@ pub struct Program {
     pub(super) timer: Option<usize>,
     pub(super) inputs: Inputs,
     pub(super) output_names: Vec<Arc<str>>,
-    /// Whether a failing call could leave an aggregate half changed.
-    pub(super) guarded: bool,
+    /// Whether the cells must be copied before a call, because a failing call could leave an aggregate half
+    /// changed.
+    pub(super) needs_backup: bool,
 }
 
 impl Program {
-    /// The state of a key that nothing was folded for.
+    /// State of a key for which nothing has been folded.
     pub fn initial(&self) -> &[Cell] {
         &self.initial
     }
@@ -84,24 +85,24 @@ impl Program {
         self.names.iter().map(Identifier::as_str)
     }
 
-    /// Which cell holds the timer's deadline, if the script has timers.
+    /// Position of the cell that holds the timer's deadline; `None` if the script has no `on_timer`.
     pub fn timer(&self) -> Option<usize> {
         self.timer
     }
 
-    /// The properties and fields the script reads.
+    /// Properties and fields that the script reads.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs
     }
 
-    /// Names of the outputs, ascending; `met` and `when` may name these.
+    /// Names of the outputs, ascending; those `met` and `when` may use.
     pub fn output_names(&self) -> &[Arc<str>] {
         &self.output_names
     }
 }
 
-/// An error of the interpreter, at the place in the script where it happened.
-pub(super) fn failed(error: &rhai::EvalAltResult) -> ProgramError {
+/// Converts an error of the interpreter, keeping its innermost position in the script.
+pub(super) fn script_error(error: &rhai::EvalAltResult) -> ProgramError {
     let inner = error.unwrap_inner();
     let position = if inner.position().is_none() { error.position() } else { inner.position() };
     let mut plain = inner.to_string();

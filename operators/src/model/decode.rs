@@ -1,8 +1,10 @@
-//! From a record's bytes to an [`Event`].
+//! Decoding of a record's bytes to an [`Event`].
 //!
-//! Only the properties that some rule reads are taken; everything else is stepped over, but checked to be JSON. A name
-//! that stands twice in one object counts as it stands last. Whatever the bytes are, the answer is an event or a
-//! [`DecodeError`] that says what is wrong and what would be right; arrays and objects that nest deeper than 64 levels are refused.
+//! Only properties that some rule reads are kept; everything else is skipped, but checked to be JSON. Of a
+//! name that occurs twice in one object, the last value counts. Any bytes give either an event or a
+//! [`DecodeError`] with a remedy.
+//!
+//! Limits: arrays and objects that nest deeper than 64 levels are refused.
 
 mod visit;
 
@@ -14,7 +16,7 @@ use std::borrow::Cow;
 use serde::de::Deserializer as _;
 use sonic_rs::{Deserializer, Read, reader::Reader as _};
 
-use self::visit::Top;
+use self::visit::EventVisitor;
 
 use super::{
     event::Event,
@@ -22,23 +24,24 @@ use super::{
     value::Value,
 };
 
-/// Under which names an event carries its top-level fields; the first name that an event carries counts.
+/// Names under which an event carries its top-level fields; of several names, the first that an event carries
+/// counts.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldNames {
-    /// The user.
+    /// Names of the user's id.
     pub guid: Vec<String>,
-    /// The device.
+    /// Names of the device's id.
     pub device_id: Vec<String>,
-    /// The network address.
+    /// Names of the network address.
     pub ip: Vec<String>,
-    /// The visit.
+    /// Names of the session's id.
     pub session_id: Vec<String>,
-    /// What kind of event it is.
+    /// Names of the event's kind.
     pub event_id: Vec<String>,
-    /// When it happened, unix ms.
+    /// Names of the event's own time, unix ms.
     pub event_time: Vec<String>,
-    /// The object that holds everything else.
+    /// Names of the object that holds all properties.
     pub properties: Vec<String>,
 }
 
@@ -57,50 +60,62 @@ impl Default for FieldNames {
     }
 }
 
-/// Why a record is no event, and what would be right.
+/// Error of decoding a record, with a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Nothing but space.
+    /// Nothing but white space.
     #[error("the record is empty; write one JSON object")]
     Empty,
-    /// JSON perhaps, but no object.
+    /// The first character is not that of a JSON object.
     #[error(
         "the record is no JSON object; write {{\"event_id\": .., \"event_time\": .., \"properties\": {{..}}}}"
     )]
     NotObject,
-    /// Not text.
+    /// Not UTF-8; the position of the first invalid byte.
     #[error("byte {0} is no UTF-8; write the record in UTF-8")]
     NotUtf8(usize),
     /// Not JSON.
     #[error("broken JSON: {0}")]
     Broken(String),
-    /// A required field is missing.
+    /// A required field is missing; its name and a remedy.
     #[error("`{0}` is missing; {1}")]
     Missing(&'static str, &'static str),
-    /// A field holds something it can't.
+    /// A field has a value that it can't have.
     #[error("`{field}` is {found}; write {right}")]
     Wrong {
         /// The field.
         field: &'static str,
-        /// What it holds.
+        /// The value found.
         found: String,
-        /// What it should hold.
+        /// The values allowed.
         right: &'static str,
     },
 }
 
 const TIME: &str = "unix milliseconds as an integer, such as 1766000000123";
 
-/// Reads records as events.
+/// Decodes records to events. Immutable; shared by threads.
+///
+/// ```
+/// use operators::model::{decode::Decoder, event::Event, field::Fields, value::Value};
+///
+/// let mut fields = Fields::default();
+/// let amount = fields.intern("amt");
+/// let record = br#"{"event_id": "order", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 25.5}}"#;
+/// let event: Event<'_> = Decoder::default().decode(&fields, record)?;
+/// assert_eq!((event.event_id(), event.guid), ("order", Some(7)));
+/// assert_eq!(event.get(amount), Some(&Value::Float(25.5)));
+/// # Ok::<(), operators::model::decode::DecodeError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Decoder {
     names: Vec<(Box<str>, Role)>,
 }
 
-/// What a top-level name stands for.
+/// Meaning of a top-level name.
 #[derive(Clone, Copy, Debug)]
 enum Role {
-    /// A top-level field, and how many names go before this one.
+    /// A top-level field, and the rank of this name among the field's names; the least rank counts.
     Field(Field, usize),
     Properties,
     Other,
@@ -113,7 +128,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder for events with these names.
+    /// A decoder for events that use these names.
     pub fn new(names: &FieldNames) -> Self {
         // In the order of TOP_LEVEL.
         let top =
@@ -125,7 +140,7 @@ impl Decoder {
         Decoder { names: top.chain(properties).map(|(name, role)| (name.as_str().into(), role)).collect() }
     }
 
-    /// Reads one record, keeping of its properties those in `fields`.
+    /// Decodes one record. The event has a value for each of `fields` that the record carries.
     ///
     /// # Errors
     /// If the record is no event.
@@ -141,15 +156,15 @@ impl Decoder {
         }
         let mut values = Vec::with_capacity(fields.len());
         values.resize_with(fields.len(), || None);
-        let mut found = Found { values, ranks: [usize::MAX; TOP_LEVEL.len()], no_properties: None };
+        let mut found = Collected { values, ranks: [usize::MAX; TOP_LEVEL.len()], no_properties: None };
         let mut json = Deserializer::new(reader);
-        json.deserialize_map(Top { decoder: self, fields, found: &mut found })
+        json.deserialize_map(EventVisitor { decoder: self, fields, found: &mut found })
             .and_then(|()| json.end())
             .map_err(|e| DecodeError::Broken(e.to_string().lines().next().unwrap_or_default().to_owned()))?;
         found.event()
     }
 
-    /// Reads only the event's time; `None` if the record is no event.
+    /// The event's own time, unix ms; `None` if the record is no event.
     pub fn event_time(&self, record: &[u8]) -> Option<i64> {
         self.decode(&Fields::default(), record).ok().map(|event| event.event_time)
     }
@@ -159,16 +174,16 @@ impl Decoder {
     }
 }
 
-/// What was read so far.
-struct Found<'a> {
+/// Values collected while a record is read.
+struct Collected<'a> {
     values: Vec<Option<Value<'a>>>,
-    /// Which of its names each top-level field was read by.
+    /// Rank of the name by which each top-level field was read; `usize::MAX` if none was.
     ranks: [usize; TOP_LEVEL.len()],
-    /// What stands for the properties if it is no object.
+    /// Kind of the value found in place of the properties, if it is no object.
     no_properties: Option<&'static str>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Collected<'a> {
     fn event(mut self) -> Result<Event<'a>, DecodeError> {
         if let Some(found) = self.no_properties {
             let right = "an object, such as {\"amt\": 25.5}";
@@ -198,7 +213,7 @@ impl<'a> Found<'a> {
         let event_time = match &self.values[Field::EVENT_TIME.index()] {
             Some(Value::Int(time)) if *time >= 0 => *time,
             Some(Value::Int(time)) => return Err(wrong(format!("negative ({time})"))),
-            Some(other) => return Err(wrong(shown(other))),
+            Some(other) => return Err(wrong(describe(other))),
             None => {
                 return Err(DecodeError::Missing(
                     "event_time",
@@ -218,7 +233,7 @@ impl<'a> Found<'a> {
             Some(_) => None,
         };
         let Some(guid) = guid else {
-            let found = value.as_ref().map(shown).unwrap_or_default();
+            let found = value.as_ref().map(describe).unwrap_or_default();
             return Err(DecodeError::Wrong {
                 field: "guid",
                 found,
@@ -231,7 +246,7 @@ impl<'a> Found<'a> {
     }
 }
 
-fn shown(value: &Value<'_>) -> String {
+fn describe(value: &Value<'_>) -> String {
     match value {
         Value::Text(t) => format!("the text {:?}", t.chars().take(40).collect::<String>()),
         other => other.text().into_owned(),

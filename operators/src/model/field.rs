@@ -1,4 +1,4 @@
-//! Names of what an event carries, interned so that events hold values by position.
+//! Interned names of top-level fields and properties, so that events hold values by position.
 
 use hashbrown::HashMap;
 
@@ -26,12 +26,13 @@ impl Field {
     }
 }
 
-/// Top-level names, in the order of their positions.
+/// Names of the top-level fields, in the order of their positions.
 pub const TOP_LEVEL: [&str; 6] = ["guid", "device_id", "ip", "session_id", "event_id", "event_time"];
 
-/// The names a rule book reads. Everything else in an event is skipped when it is decoded.
+/// The names that a rule book reads. Everything else in an event is skipped when it is decoded.
 ///
-/// Built in the order in which names are first asked for, so equal rules give equal positions in every process.
+/// Positions follow the order in which names are interned, so the same rules in the same order give the same
+/// positions in every process.
 #[derive(Clone, Debug)]
 pub struct Fields {
     names: Vec<String>,
@@ -45,7 +46,7 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// The field a rule means by `name`: a top-level field if there is one of that name, else a property.
+    /// Interns `name`: the top-level field of that name if there is one, else the property.
     pub fn intern(&mut self, name: &str) -> Field {
         match TOP_LEVEL.iter().position(|n| *n == name) {
             Some(i) => Field(i as u16),
@@ -53,8 +54,10 @@ impl Fields {
         }
     }
 
-    /// The property `name`, whatever the top-level fields are called. At most 65,529 properties can be told apart;
-    /// the validator keeps rules far below.
+    /// Interns the property `name`, even if a top-level field has the same name.
+    ///
+    /// Limit: positions are 16 bits wide, which leaves 65,530 properties. Nothing checks this; a further one
+    /// would get the position of another field.
     pub fn intern_property(&mut self, name: &str) -> Field {
         if let Some(field) = self.properties.get(name) {
             return *field;
@@ -65,28 +68,28 @@ impl Fields {
         field
     }
 
-    /// The property of that name, if any rule reads it.
+    /// The property of that name, if a rule reads it.
     pub fn property(&self, name: &str) -> Option<Field> {
         self.properties.get(name).copied()
     }
 
-    /// A field's name.
+    /// Name of a field.
     pub fn name(&self, field: Field) -> &str {
         &self.names[field.index()]
     }
 
-    /// A field's name, a property's told from a top-level field's by a prefix.
+    /// Name of a field; a property has the prefix `properties.`.
     pub fn path(&self, field: Field) -> String {
         let plain = self.name(field);
         if field.index() < TOP_LEVEL.len() { plain.to_owned() } else { format!("properties.{plain}") }
     }
 
-    /// How many positions an event's values have.
+    /// Number of values in an event.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Never true: the top-level fields are always there.
+    /// Always false: the top-level fields are always present.
     pub fn is_empty(&self) -> bool {
         false
     }

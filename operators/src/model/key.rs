@@ -1,4 +1,4 @@
-//! Keys: the value, or tuple of values, that a rule's state is kept by.
+//! Keys: the value, or tuple of values, by which a rule's state is partitioned.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -8,26 +8,27 @@ use super::{
     value::Value,
 };
 
-/// The fields of `key_by`.
+/// The fields of a rule's `key_by`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyFields(pub Vec<Field>);
 
 impl KeyFields {
-    /// Their names, with commas between.
+    /// Their names, separated by commas.
     pub fn names(&self, fields: &Fields) -> String {
         let names: Vec<String> = self.0.iter().map(|field| fields.path(*field)).collect();
         names.join(",")
     }
 
-    /// Whether a key is of one user or device. Producers partition by these, so all its events are to be expected in one partition.
+    /// Whether the key contains the user or the device. Producers partition by these, so all events of such a
+    /// key are expected in one partition.
     pub fn of_user(&self) -> bool {
         self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
     }
 }
 
-/// Writes the key's text of an event into `text`; false if the event lacks one of the fields.
+/// Writes an event's key into `text`, replacing its content; false if the event lacks one of the fields.
 ///
-/// A key of one field is that value's text, a key of several the JSON array of them.
+/// The key of one field is the text of its value, that of several fields the JSON array of them.
 pub fn write_key(fields: &KeyFields, event: &Event<'_>, text: &mut String) -> bool {
     text.clear();
     let [single] = fields.0[..] else { return write_tuple(fields, event, text) };
@@ -60,7 +61,7 @@ fn write_tuple(fields: &KeyFields, event: &Event<'_>, text: &mut String) -> bool
 fn value<'e>(field: Field, event: &'e Event<'_>) -> Option<std::borrow::Cow<'e, Value<'e>>> {
     use std::borrow::Cow;
     if field == Field::GUID {
-        // Guids beyond 63 bits have no exact value among the event's values.
+        // Guids above 63 bits have no integer among the event's values.
         return event.guid.map(|g| {
             Cow::Owned(i64::try_from(g).map_or_else(|_| Value::Text(g.to_string().into()), Value::Int))
         });
@@ -77,12 +78,12 @@ fn push(value: &Value<'_>, text: &mut String) {
     };
 }
 
-/// Routing hash of a key: equal in every process, different for equal texts under different `key_by`.
+/// Routing hash of a key: the same in every process, and different for equal texts under different `key_by`.
 pub fn route(seed: u64, key: &str) -> u64 {
     xxh3_64_with_seed(key.as_bytes(), seed)
 }
 
-/// The seed that tells one `key_by` from another in [`route`]: a hash of its names.
+/// Seed of [`route`] for one `key_by`: a hash of the fields' names.
 pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
     let names: Vec<String> = key
         .0
@@ -92,7 +93,8 @@ pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
     xxh3_64(names.join("\0").as_bytes())
 }
 
-/// The key as a trigger shows it: a number for `guid`, a string for another single field, else the array.
+/// The key as it appears in a trigger: a number for `guid`, a string for any other single field, an array for
+/// several.
 pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
     match &fields.0[..] {
         [Field::GUID] | [_, _, ..] => serde_json::from_str(key).unwrap_or_else(|_| key.into()),
@@ -100,7 +102,7 @@ pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
     }
 }
 
-/// Whether a key belongs to the share `holdout` of keys of that rule.
+/// Whether a key belongs to the rule's holdout, a share of keys between 0 and 1 chosen by a stable hash.
 pub fn held_out(rule_id: &str, key: &str, holdout: f64) -> bool {
     let hash = xxh3_64(&[rule_id.as_bytes(), b"\0", key.as_bytes()].concat());
     (hash as f64) / 2f64.powi(64) < holdout

@@ -1,62 +1,63 @@
-//! Triggers: what the engine is for.
+//! Triggers: the output of the engine.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The event that made a rule fire; for a timer, the event that set it.
+/// The event that made a rule fire; for a timer, the event that armed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// Its partition.
     pub partition: u32,
-    /// Its offset.
+    /// Its offset in the partition.
     pub offset: u64,
-    /// What kind of event.
+    /// Its kind.
     pub event_id: String,
     /// Its own time, unix ms.
     pub event_time: i64,
-    /// The condition whose timer ran out.
+    /// For a timer: the condition that armed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// When that timer was due, unix ms.
+    /// For a timer: its deadline, unix ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<i64>,
 }
 
-/// A rule fired for a key.
+/// A firing of a rule for a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
-    /// The same for the same rule, key and cause, whatever happened in between: receivers drop repeats by it.
+    /// The same for the same rule, key and cause in every run and after every recovery; receivers drop
+    /// repeats by it.
     pub trigger_id: String,
     /// The rule.
     pub rule_id: String,
     /// The rule's name for people.
     pub name: String,
-    /// Its version.
+    /// The rule's version.
     pub version: u64,
-    /// What it is keyed by.
+    /// The rule's `key_by`.
     pub key_by: Json,
     /// The key.
     pub key: Json,
-    /// The cause event's user, if known.
+    /// User of the cause event, if known.
     pub guid: Option<u64>,
-    /// The event behind it; null for keys that satisfied the rule at publish.
+    /// The cause; null for keys that satisfied the rule at its publish.
     pub cause: Option<Cause>,
-    /// When, on the ingest clock, unix ms.
+    /// Instant of the firing on the ingest clock, unix ms.
     pub fired_at: i64,
-    /// Every condition's outputs then.
+    /// Outputs of every condition at the firing.
     pub values: Map<String, Json>,
-    /// Only recorded, not to be acted on.
+    /// Whether the key belongs to the holdout: recorded, not to be acted on.
     pub held_out: bool,
-    /// What to do.
+    /// The rule's action.
     pub action: Json,
-    /// Wall clock when the source read the cause, unix µs; 0 for timers.
+    /// Wall clock at which the source read the cause, unix µs; 0 for timers.
     #[serde(skip)]
     pub seen: u64,
 }
 
 impl Trigger {
-    /// The id of a rule's firing for a key by a cause.
+    /// Id of the firing of a rule for a key by a cause.
     pub fn id(rule_id: &str, key: &str, cause: Option<&Cause>) -> String {
         let cause = match cause {
             None => "publish".to_owned(),
@@ -71,7 +72,7 @@ impl Trigger {
     }
 }
 
-/// A trigger on its way to the sinks: the line that is written, and what sinks and meters ask of it.
+/// A trigger on its way to the sinks: the line to write, and the fields that sinks and meters read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fired {
     /// The trigger's id.
@@ -80,13 +81,13 @@ pub struct Fired {
     pub rule_id: String,
     /// The rule's name for people.
     pub name: String,
-    /// The key as JSON.
+    /// The key, as JSON text.
     pub key: String,
-    /// The `channel` of its action, by which sinks are chosen.
+    /// `channel` of the action, which selects the sinks.
     pub channel: Option<String>,
-    /// Only recorded, not to be acted on.
+    /// Whether the key belongs to the holdout: recorded, not to be acted on.
     pub held_out: bool,
-    /// Wall clock when the source read the cause, unix µs; 0 for timers.
+    /// Wall clock at which the source read the cause, unix µs; 0 for timers.
     pub seen: u64,
     /// The trigger as one line of JSON.
     pub line: String,
@@ -95,7 +96,7 @@ pub struct Fired {
 impl From<Trigger> for Fired {
     fn from(trigger: Trigger) -> Self {
         Fired {
-            // Maps with text keys and plain values always serialize.
+            // A map with text keys and plain values always serializes.
             line: serde_json::to_string(&trigger).unwrap_or_default(),
             key: trigger.key.to_string(),
             channel: trigger.action.get("channel").and_then(Json::as_str).map(str::to_owned),

@@ -1,8 +1,8 @@
-//! A property's value.
+//! Values of properties and fields.
 
 use std::borrow::Cow;
 
-/// What an event carries under a name. `null`, arrays and objects count as absent and have no value.
+/// A scalar value of an event. `null`, arrays and objects count as absent and have no `Value`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// `true` or `false`.
@@ -16,7 +16,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The value as a number; a text is parsed. `None` for booleans and for texts that are no finite number.
+    /// Numeric value; a text is parsed. `None` for booleans, and for texts that spell no finite number.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Int(i) => Some(*i as f64),
@@ -37,7 +37,7 @@ impl Value<'_> {
         }
     }
 
-    /// The same value with a text of its own.
+    /// Copies a borrowed text, so that the value no longer borrows.
     pub fn into_owned(self) -> Value<'static> {
         match self {
             Value::Bool(b) => Value::Bool(b),
@@ -58,7 +58,8 @@ impl Value<'_> {
     }
 }
 
-/// Reads a decimal number as JSON writes it, allowing a leading `+`; `inf`, `nan` and surrounding space are no numbers.
+/// Parses a decimal number as JSON writes it, a leading `+` allowed. `inf`, `nan` and surrounding white space
+/// are refused.
 pub fn parse_number(text: &str) -> Option<f64> {
     let first = text.bytes().find(|b| *b != b'-' && *b != b'+')?;
     if !first.is_ascii_digit() && first != b'.' {

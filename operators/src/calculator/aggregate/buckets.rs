@@ -1,32 +1,35 @@
-//! A sliding window as a row of buckets.
+//! Sliding windows in buckets.
 //!
-//! The window of length L at `now` is `(now - L, now]`. Buckets are `w = max(1, L / 64)` ms wide and aligned to the
-//! unix epoch; at `now` those with a start `b` in `(now - L - w, now]` count. So a figure lies between the exact one
-//! over L and the exact one over `L + w`, and two keys, processes or replays cut time at the same places.
-//! Buckets are kept only where something was folded: at most `L / w + 1` of the past, and of the future as many as fit
-//! into the farthest an event may lie ahead of `now`.
+//! The window of length L at `now` is `(now - L, now]`. Buckets are `w = max(1, L / 64)` ms wide and aligned
+//! to the unix epoch; at `now` the buckets with a start `b` in `(now - L - w, now]` count. So a figure lies
+//! between the exact one over L and the exact one over `L + w`, and all keys, processes and replays cut time
+//! at the same places.
+//!
+//! Limits: only buckets into which something was folded are kept, at most `L / w + 1` of the past, and of the
+//! future as many as fit into the farthest that an event may lie ahead of `now`.
 
 use serde::{Deserialize, Serialize};
 
 use super::Merge;
 
-const PER_WINDOW: i64 = 64;
+/// Number of buckets that a window is divided into.
+const BUCKETS_PER_WINDOW: i64 = 64;
 
-/// Figures of type `A` by bucket.
+/// A sliding window: one `A` per bucket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Buckets<A> {
     span: i64,
-    /// Bucket starts, ascending, with their figures.
+    /// Start of each bucket in unix ms, ascending, and its figure.
     buckets: Vec<(i64, A)>,
 }
 
 impl<A> Buckets<A> {
-    /// Bucket starts, ascending, with their figures.
+    /// Starts of the buckets in unix ms, ascending, and their figures.
     pub fn rows(&self) -> &[(i64, A)] {
         &self.buckets
     }
 
-    /// A window of the same length with these buckets; `None` if they are not in order.
+    /// A window of the same length with these buckets; `None` if their starts do not ascend.
     pub fn with_rows(&self, rows: Vec<(i64, A)>) -> Option<Self> {
         rows.is_sorted_by(|a, b| a.0 < b.0).then_some(Buckets { span: self.span, buckets: rows })
     }
@@ -38,13 +41,13 @@ impl<A: Merge + Clone> Buckets<A> {
         Buckets { span: span.max(1), buckets: Vec::new() }
     }
 
-    /// Width of a bucket in ms.
+    /// Width of a bucket, ms.
     pub fn width(&self) -> i64 {
-        (self.span / PER_WINDOW).max(1)
+        (self.span / BUCKETS_PER_WINDOW).max(1)
     }
 
-    /// The figure that an event at `time` goes into, made by `empty` if it is the bucket's first. Drops buckets that
-    /// have left the window at `now`. `None` if the event's own bucket has left it already.
+    /// Figure of the bucket in which `time` lies; `empty` makes it if the bucket is new. Drops the buckets
+    /// that have left the window at `now`. `None` if the bucket of `time` is one of those.
     pub fn at(&mut self, time: i64, now: i64, empty: impl FnOnce() -> A) -> Option<&mut A> {
         let outside = now.saturating_sub(self.span).saturating_sub(self.width());
         self.buckets.retain(|(start, _)| *start > outside);
@@ -59,7 +62,7 @@ impl<A: Merge + Clone> Buckets<A> {
         Some(&mut self.buckets[position].1)
     }
 
-    /// All buckets that count at `now`, merged; `None` if there is none.
+    /// Merged figure of all buckets that count at `now`; `None` if there are none.
     pub fn merged(&self, now: i64) -> Option<A> {
         let outside = now.saturating_sub(self.span).saturating_sub(self.width());
         let mut inside = self.buckets.iter().filter(|(start, _)| *start > outside && *start <= now);

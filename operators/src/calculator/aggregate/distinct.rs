@@ -1,7 +1,7 @@
-//! How many different values: exact to 64, then HyperLogLog.
+//! Number of distinct values: exact up to 64, then HyperLogLog.
 //!
-//! Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog" (2007), with 2^10 registers (standard error 1.04 / sqrt(1024) =
-//! 3.3 %) and its linear counting for small cardinalities.
+//! Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog" (2007), with 2^10 registers (standard error 1.04 /
+//! sqrt(1024) = 3.3 %) and its linear counting for small cardinalities.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -9,14 +9,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Merge;
 use crate::model::value::{Value, parse_number};
 
-const EXACT: usize = 64;
-const BITS: u32 = 10;
-const REGISTERS: usize = 1 << BITS;
+/// Most values that are counted exactly.
+const MAX_EXACT: usize = 64;
+/// Bits of a hash that select the register.
+const INDEX_BITS: u32 = 10;
+const REGISTERS: usize = 1 << INDEX_BITS;
 
-/// The different values folded so far.
+/// The set of distinct values folded so far, for counting them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Distinct {
-    /// Hashes of all values, ascending.
+    /// Hashes of all values, ascending; at most 64.
     Exact(Vec<u64>),
     /// HyperLogLog registers.
     Sketch(Vec<u8>),
@@ -29,22 +31,22 @@ impl Default for Distinct {
 }
 
 impl Distinct {
-    /// Few values, by their hashes; `None` if there are too many or they are not in order.
+    /// The exact set of these hashes; `None` if there are more than 64 or they do not ascend.
     pub fn exact(hashes: Vec<u64>) -> Option<Self> {
-        (hashes.len() <= EXACT && hashes.is_sorted_by(|a, b| a < b)).then_some(Distinct::Exact(hashes))
+        (hashes.len() <= MAX_EXACT && hashes.is_sorted_by(|a, b| a < b)).then_some(Distinct::Exact(hashes))
     }
 
-    /// A sketch of these registers; `None` if it is not their number.
+    /// The sketch with these registers; `None` unless there are 1,024 of them.
     pub fn sketch(registers: Vec<u8>) -> Option<Self> {
         (registers.len() == REGISTERS).then_some(Distinct::Sketch(registers))
     }
 
-    /// Folds a value. Numbers, and texts that are numbers, are told apart by value, other texts by spelling.
+    /// Folds a value. Numbers and numeric texts are distinguished by numeric value, other texts by spelling.
     pub fn add(&mut self, value: &Value<'_>) {
         self.add_hash(hash(value));
     }
 
-    /// How many different values, exactly up to 64, then estimated.
+    /// Number of distinct values: exact up to 64, then estimated.
     pub fn count(&self) -> u64 {
         match self {
             Distinct::Exact(hashes) => hashes.len() as u64,
@@ -57,7 +59,7 @@ impl Distinct {
             Distinct::Sketch(registers) => register(registers, hash),
             Distinct::Exact(hashes) => {
                 let Err(position) = hashes.binary_search(&hash) else { return };
-                if hashes.len() < EXACT {
+                if hashes.len() < MAX_EXACT {
                     hashes.insert(position, hash);
                     return;
                 }
@@ -110,8 +112,8 @@ fn hash(value: &Value<'_>) -> u64 {
 }
 
 fn register(registers: &mut [u8], hash: u64) {
-    let index = (hash >> (64 - BITS)) as usize;
-    let rank = ((hash << BITS) | (1 << (BITS - 1))).leading_zeros() as u8 + 1;
+    let index = (hash >> (64 - INDEX_BITS)) as usize;
+    let rank = ((hash << INDEX_BITS) | (1 << (INDEX_BITS - 1))).leading_zeros() as u8 + 1;
     registers[index] = registers[index].max(rank);
 }
 
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_one_value_however_written() {
+    fn numbers_are_distinguished_by_value_not_spelling() {
         let mut distinct = Distinct::default();
         for value in [Value::Int(5), Value::Float(5.0), Value::Text("5".into()), Value::Text("5.0".into())] {
             distinct.add(&value);

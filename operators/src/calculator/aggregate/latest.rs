@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A scalar a state keeps.
+/// A scalar in a state field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Scalar {
@@ -24,30 +24,31 @@ pub struct Latest {
 }
 
 impl Latest {
-    /// With a span, a value counts only while its time lies in `(now - span, ..)`.
+    /// An empty aggregate. With a span in ms, a value counts at `now` only if its time lies in `(now - span,
+    /// ..)`.
     pub fn new(span: Option<i64>) -> Self {
         Latest { span, held: None }
     }
 
-    /// The same without a value.
+    /// The same aggregate without its value.
     #[must_use]
     pub fn emptied(&self) -> Self {
         Latest::new(self.span)
     }
 
-    /// Time and value, whether it counts or not.
+    /// Time and value, also of a value that no longer counts.
     pub fn held(&self) -> Option<(i64, &Scalar)> {
         self.held.as_ref().map(|(at, value)| (*at, value))
     }
 
-    /// Folds a value of an event at `time`.
+    /// Folds the value of an event at `time`, unix ms.
     pub fn add(&mut self, value: Scalar, time: i64) {
         if self.held.as_ref().is_none_or(|(at, _)| *at <= time) {
             self.held = Some((time, value));
         }
     }
 
-    /// Time and value, if there is one that counts at `now`.
+    /// Time and value that count at `now`, if any.
     pub fn at(&self, now: i64) -> Option<(i64, &Scalar)> {
         let (at, value) = self.held.as_ref()?;
         self.span.is_none_or(|span| *at > now.saturating_sub(span)).then_some((*at, value))

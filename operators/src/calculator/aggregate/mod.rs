@@ -1,6 +1,14 @@
-//! Native aggregates that scripts hold in their state: what a script could say only slowly, or only with loops.
+//! Native aggregates that scripts hold in their state: what a script could compute only slowly, or only with
+//! loops.
 //!
-//! Every aggregate exists plain (all that was folded) and sliding (in [`Buckets`] over the last so many ms).
+//! Every aggregate exists plain (over all that was folded) and sliding (in [`Buckets`], over the last `span`
+//! ms).
+//!
+//! - [`buckets`]: sliding windows
+//! - [`distinct`]: number of distinct values
+//! - [`latest`]: the most recent value
+//! - [`stats`]: sum, count, minimum, maximum
+//! - [`top`]: the n largest numbers
 
 pub mod buckets;
 pub mod distinct;
@@ -16,31 +24,31 @@ pub use latest::Latest;
 pub use stats::Stats;
 pub use top::Top;
 
-/// An aggregate of any kind, as a state field holds it.
+/// An aggregate of any kind, as a cell of the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregate {
-    /// Events in a sliding window. (Without a window a count is a plain integer.)
+    /// Number of events in a sliding window. (Without a window a count is a plain integer.)
     Count(Buckets<u64>),
-    /// Sum, count, least and greatest.
+    /// Sum, count, minimum and maximum.
     Stats(Stats),
-    /// The same in a sliding window.
+    /// Sum, count, minimum and maximum in a sliding window.
     WindowStats(Buckets<Stats>),
-    /// The n largest.
+    /// The n largest numbers.
     Top(Top),
-    /// So many of the largest in a sliding window.
+    /// The n largest numbers in a sliding window; n, and a [`Top`] of n per bucket.
     WindowTop(usize, Buckets<Top>),
-    /// How many different values.
+    /// Number of distinct values.
     Distinct(Distinct),
-    /// The same in a sliding window.
+    /// Number of distinct values in a sliding window.
     WindowDistinct(Buckets<Distinct>),
     /// The most recent value, with or without a window.
     Latest(Latest),
 }
 
-/// What can be kept per bucket and added up over the buckets of a window.
+/// Figures that are kept per bucket and merged over the buckets of a window.
 pub trait Merge {
-    /// Takes in what `other` has folded.
+    /// Adds everything that `other` has folded.
     fn merge(&mut self, other: &Self);
 }
 

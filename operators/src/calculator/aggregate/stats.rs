@@ -1,19 +1,19 @@
-//! Sum, count, least and greatest of numbers.
+//! Sum, count, minimum and maximum of numbers.
 
 use serde::{Deserialize, Serialize};
 
 use super::Merge;
 
-/// What is known of the numbers folded so far.
+/// Statistics of the numbers folded so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Their sum; 0 while empty.
+    /// Sum; 0 while empty.
     pub sum: f64,
-    /// How many.
+    /// Count.
     pub count: u64,
-    /// The least; meaningless while empty.
+    /// Minimum; meaningless while empty.
     pub min: f64,
-    /// The greatest; meaningless while empty.
+    /// Maximum; meaningless while empty.
     pub max: f64,
 }
 
@@ -26,7 +26,7 @@ impl Stats {
         self.count += 1;
     }
 
-    /// The mean, if anything was folded.
+    /// Mean; `None` while empty.
     pub fn average(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }

@@ -12,12 +12,12 @@ pub struct Top {
 }
 
 impl Top {
-    /// Keeps the `n` largest, at least one.
+    /// An empty aggregate that keeps the `n` largest, at least one.
     pub fn new(n: usize) -> Self {
         Top { n: n.max(1), numbers: Vec::new() }
     }
 
-    /// How many are kept at most.
+    /// Most numbers that are kept.
     pub fn n(&self) -> usize {
         self.n
     }
@@ -31,7 +31,7 @@ impl Top {
         }
     }
 
-    /// The numbers held, largest first.
+    /// The numbers kept, largest first.
     pub fn numbers(&self) -> &[f64] {
         &self.numbers
     }

@@ -1,8 +1,11 @@
-//! The interpreter and its safety profile.
+//! Rhai with its safety profile and the native functions of scripts.
 //!
-//! One frozen engine serves all threads. `Engine::new_raw` without any package: `sleep` and `exit` come with Rhai's
-//! core package and no limit stops them, so none is loaded; operators on numbers, strings, maps and arrays are built in.
-//! Loops, modules, closures, `eval` and `try` do not parse. Steps, depth and sizes are limited, so every call ends soon.
+//! One engine serves all threads and is never changed. It is `Engine::new_raw` without any package: `sleep`
+//! and `exit` come with Rhai's core package and no limit stops them, so none is loaded; operators on numbers,
+//! strings, maps and arrays are built in.
+//!
+//! Limits: loops, modules, closures, `eval` and `try` do not parse; steps, depth and sizes are bounded, so
+//! every call ends soon.
 
 use std::sync::LazyLock;
 
@@ -16,18 +19,18 @@ use crate::{
     model::value::{Value, parse_number},
 };
 
-/// The state field that holds the armed timer's deadline, -1 when none is. Scripts reach it by `set_timer` and
-/// `clear_timer` only: its name is no Rhai identifier.
+/// State field with the armed timer's deadline in unix ms, -1 if no timer is armed. Scripts reach it only by
+/// `set_timer` and `clear_timer`: its name is no Rhai identifier.
 pub const TIMER: &str = "@timer";
 
-/// A value that an aggregate can't fold, such as a text where a number is wanted. The call has no effect and the event
-/// is counted as not folded; it is no error of the rule's.
+/// Error: an aggregate can't fold the value, such as a text where a number is needed. The call has no effect
+/// and the event is counted as not folded; it does not count as an error of the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFolded(pub String);
 
 type Native<T> = Result<T, Box<EvalAltResult>>;
 
-/// Names of native functions and methods that scripts may call.
+/// Names of the native functions and methods that scripts may call.
 pub const NATIVE: [&str; 26] = [
     "count",
     "stats",
@@ -57,7 +60,7 @@ pub const NATIVE: [&str; 26] = [
     "is_number",
 ];
 
-/// The engine all calculators run on.
+/// The engine that runs all calculators.
 pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let mut engine = Engine::new_raw();
     engine
@@ -94,7 +97,7 @@ fn not_folded<T>(value: &Dynamic) -> Native<T> {
     Err(Box::new(EvalAltResult::ErrorRuntime(Dynamic::from(reason), rhai::Position::NONE)))
 }
 
-/// A number, or a text that is one.
+/// A number, or the number that a text spells.
 fn number(value: &Dynamic) -> Native<f64> {
     if let Ok(i) = value.as_int() {
         return Ok(i as f64);
@@ -105,7 +108,7 @@ fn number(value: &Dynamic) -> Native<f64> {
     value.as_immutable_string_ref().ok().and_then(|t| parse_number(&t)).map_or_else(|| not_folded(value), Ok)
 }
 
-/// A script's value as an event's.
+/// Converts a scalar of a script; `None` for anything else.
 pub(in crate::calculator) fn to_value(value: &Dynamic) -> Option<Value<'static>> {
     if let Ok(i) = value.as_int() {
         return Some(Value::Int(i));
@@ -164,7 +167,7 @@ fn aggregates(engine: &mut Engine) {
     engine.register_fn("top", |n: INT, ms: INT| {
         Native::Ok(Aggregate::WindowTop(size(n)?, Buckets::new(span(ms)?)))
     });
-    // A count without a window is a plain integer that takes the same calls.
+    // A count without a window is a plain integer that accepts the same calls.
     engine.register_fn("add", |count: &mut INT, _time: INT, _now: INT| *count = count.saturating_add(1));
     engine.register_fn("at", |count: &mut INT, _now: INT| *count);
     engine.register_fn("add", |aggregate: &mut Aggregate, time: INT, now: INT| match aggregate {

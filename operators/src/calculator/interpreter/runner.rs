@@ -1,8 +1,10 @@
 //! Runs a program on the cells of one key.
 //!
-//! The interpreter works on maps. Each runner keeps one map per function and writes the cells into it before a call and
-//! back after it, so a call allocates nothing for numbers, and aggregates are swapped in and out by pointer.
-//! **Invariant**: a call that fails leaves the cells as they were.
+//! The interpreter works on maps. A runner keeps one map per function, writes the cells into it before a call
+//! and back after it; so a call allocates nothing for numbers, and aggregates are swapped in and out by
+//! pointer.
+//!
+//! **Invariant**: a call that fails leaves the cells unchanged.
 
 use std::sync::Arc;
 
@@ -12,15 +14,15 @@ use super::engine::{ENGINE, NotFolded};
 use crate::{
     calculator::{
         Aggregate, Cell, Outputs, Program, ProgramError,
-        program::{Body, failed},
+        program::{Body, script_error},
     },
     model::value::Value,
 };
 
-/// Why a call had no effect.
+/// Error of a call. The call has had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// An aggregate could not take the value; counted, no fault of the rule's.
+    /// An aggregate can't fold the value. Counted; not an error of the rule.
     #[error("not folded: {0}")]
     NotFolded(String),
     /// The script failed.
@@ -28,18 +30,18 @@ pub enum CallError {
     Failed(#[from] ProgramError),
 }
 
-/// When and for which step an event is folded.
+/// Times and step of an event that is folded.
 #[derive(Clone, Copy, Debug)]
 pub struct FoldInput {
     /// The event's own time, unix ms.
     pub time: i64,
     /// The ingest time, unix ms.
     pub now: i64,
-    /// Which step it matches; 0 without steps.
+    /// Number of the step that it matches; 0 without steps.
     pub step: usize,
 }
 
-/// Where an entry of the `event` map comes from.
+/// Source of one entry of the `event` map.
 #[derive(Clone, Copy, Debug)]
 enum EventEntry {
     Time,
@@ -48,13 +50,13 @@ enum EventEntry {
     Input(usize),
 }
 
-/// A program's working maps. Belongs to one worker; not shared.
+/// Working maps of one program. Owned by one worker.
 pub struct Runner {
     on_event: Scope<'static>,
     outputs: Scope<'static>,
     on_timer: Scope<'static>,
     on_timer_dropped: Scope<'static>,
-    /// In the order of the `event` map's keys.
+    /// Sources of the `event` map's entries, in the order of its keys.
     event: Vec<EventEntry>,
 }
 
@@ -65,7 +67,7 @@ impl std::fmt::Debug for Runner {
 }
 
 impl Runner {
-    /// Working maps for `program`; only to be used with it.
+    /// Allocates the working maps for `program`; the runner must be used with no other.
     pub fn new(program: &Program) -> Self {
         let mut event: Map =
             program.inputs().0.iter().map(|name| (name.as_str().into(), Dynamic::UNIT)).collect();
@@ -99,10 +101,11 @@ impl Runner {
         }
     }
 
-    /// Folds one event for one step; `values` are the program's inputs in their order. True if the event is used up.
+    /// Folds one event for one step. `values` are the program's inputs in their order. Returns whether the
+    /// calculator has used the event up, so that no further step is called with it.
     ///
     /// # Errors
-    /// If the script failed or refused the value; the cells are then unchanged.
+    /// If the script failed or refused the value; the cells are unchanged.
     pub fn on_event<'v>(
         &mut self,
         program: &Program,
@@ -117,7 +120,9 @@ impl Runner {
                     EventEntry::Time => input.time.into(),
                     EventEntry::Now => input.now.into(),
                     EventEntry::Step => (input.step as INT).into(),
-                    EventEntry::Input(i) => values.clone().nth(*i).flatten().map_or(Dynamic::UNIT, dynamic),
+                    EventEntry::Input(i) => {
+                        values.clone().nth(*i).flatten().map_or(Dynamic::UNIT, to_dynamic)
+                    }
                 };
             }
         }
@@ -125,7 +130,7 @@ impl Runner {
         Ok(result.as_bool().unwrap_or(false))
     }
 
-    /// The outputs at `now`. The cells come back unchanged.
+    /// Computes the outputs at `now`, unix ms. `cells` is lent to the script and comes back unchanged.
     ///
     /// # Errors
     /// If the script failed.
@@ -133,14 +138,15 @@ impl Runner {
         self.outputs.set_or_push("now", now);
         let result = call(&mut self.outputs, program, &program.outputs, cells)?;
         let type_name = result.type_name().to_owned();
-        result.try_cast::<Map>().map(|map| neutral(program, &map)).ok_or_else(|| {
+        result.try_cast::<Map>().map(|map| to_outputs(program, &map)).ok_or_else(|| {
             let message =
                 format!("`outputs` must give a map, such as #{{ value: state.value }}, not {type_name}");
             ProgramError::new(rhai::Position::NONE, message).into()
         })
     }
 
-    /// A timer that is due at `now`. It is cleared beforehand; the script may set another.
+    /// Runs `on_timer` for a timer that is due at `now`, unix ms. The timer is cleared before; the script may
+    /// set another.
     ///
     /// # Errors
     /// If the script failed.
@@ -148,7 +154,8 @@ impl Runner {
         Self::timer(&mut self.on_timer, program, program.on_timer.as_ref(), cells, now)
     }
 
-    /// A timer that was due at `now` and may not count.
+    /// Runs `on_timer_dropped` for a timer that was due at `now` and must not count. The timer is cleared
+    /// before.
     ///
     /// # Errors
     /// If the script failed.
@@ -177,8 +184,8 @@ impl Runner {
     }
 }
 
-/// A script's outputs; names that the program is known to give are shared with it.
-fn neutral(program: &Program, map: &Map) -> Outputs {
+/// Converts a script's outputs. Names that the program lists are shared with it, not copied.
+fn to_outputs(program: &Program, map: &Map) -> Outputs {
     let known = program.output_names();
     let name = |name: &str| match known.binary_search_by(|known| (**known).cmp(name)) {
         Ok(i) => Arc::clone(&known[i]),
@@ -187,7 +194,7 @@ fn neutral(program: &Program, map: &Map) -> Outputs {
     Outputs::new(map.iter().map(|(key, value)| (name(key), super::engine::to_value(value))).collect())
 }
 
-fn dynamic(value: &Value<'_>) -> Dynamic {
+fn to_dynamic(value: &Value<'_>) -> Dynamic {
     match value {
         Value::Bool(b) => (*b).into(),
         Value::Int(i) => (*i).into(),
@@ -213,7 +220,7 @@ fn call(
     body: &Body,
     cells: &mut [Cell],
 ) -> Result<Dynamic, CallError> {
-    let backup = program.guarded.then(|| cells.to_vec());
+    let backup = program.needs_backup.then(|| cells.to_vec());
     load(scope, cells);
     let result = ENGINE.eval_ast_with_scope::<Dynamic>(scope, &body.ast);
     scope.rewind(body.arguments.len());
@@ -236,7 +243,7 @@ fn call_error(error: &EvalAltResult) -> CallError {
     {
         return CallError::NotFolded(reason.0.clone());
     }
-    CallError::Failed(failed(error))
+    CallError::Failed(script_error(error))
 }
 
 fn load(scope: &mut Scope<'static>, cells: &mut [Cell]) {
@@ -256,7 +263,8 @@ fn load(scope: &mut Scope<'static>, cells: &mut [Cell]) {
     }
 }
 
-/// Writes the state map back into the cells. All kinds are checked first, so that nothing is half written.
+/// Writes the state map back into the cells. All kinds are checked first, so either all cells are written or
+/// none.
 fn store(scope: &mut Scope<'static>, program: &Program, cells: &mut [Cell]) -> Result<(), CallError> {
     let wrong = |message: String| Err(CallError::Failed(ProgramError::new(rhai::Position::NONE, message)));
     let Some(mut state) = scope.get_mut("state").and_then(|s| s.write_lock::<Map>()) else {

@@ -1,4 +1,4 @@
-//! Reads what a script's functions say: the calls they make, the properties they read, the state they declare.
+//! Analysis of a script's syntax tree: calls, properties read, state fields declared.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use rhai::{AST, ASTNode, CallFnOptions, Dynamic, Engine, Expr, INT, Identifier, 
 use super::engine::{NATIVE, TIMER};
 use crate::calculator::{
     Aggregate, Cell,
-    program::{Body, Inputs, ProgramError, failed},
+    program::{Body, Inputs, ProgramError, script_error},
 };
 
-/// What `event` always has.
-const EVENT: [&str; 3] = ["time", "now", "step"];
+/// Entries that `event` always has.
+const EVENT_FIELDS: [&str; 3] = ["time", "now", "step"];
 
 pub(in crate::calculator) fn to_dynamic(value: &serde_json::Value) -> Dynamic {
     match value {
@@ -75,7 +75,7 @@ pub(in crate::calculator) fn check_functions(ast: &AST) -> Result<(), ProgramErr
     wrong.map_or(Ok(()), Err)
 }
 
-/// The variable that an assignment's left side begins with.
+/// Variable at the root of an assignment's left side.
 fn assigned(target: &Expr) -> Option<String> {
     match target {
         Expr::Variable(variable, ..) => Some(variable.1.to_string()),
@@ -84,7 +84,7 @@ fn assigned(target: &Expr) -> Option<String> {
     }
 }
 
-/// The statements of one function as an AST of their own that still knows all functions.
+/// The statements of one function as an AST of their own, which still contains all functions.
 pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
     let arguments =
         ast.iter_functions().find(|f| f.name == name)?.params.iter().map(|p| (*p).into()).collect();
@@ -100,7 +100,7 @@ pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
     Some(Body { ast: AST::new(statements, ast.shared_lib().clone()), arguments })
 }
 
-/// Names of properties that `on_event` reads: `event.NAME`, `event["NAME"]` and `event[params.NAME]`.
+/// Names of the properties that `on_event` reads as `event.NAME`, `event["NAME"]` or `event[params.NAME]`.
 pub(in crate::calculator) fn inputs(on_event: &Body, params: &Map) -> Result<Inputs, ProgramError> {
     let (event, given) = ("event", "params");
     let variable = |e: &Expr, name: &str| matches!(e, Expr::Variable(v, ..) if v.1.as_str() == name);
@@ -146,7 +146,7 @@ pub(in crate::calculator) fn inputs(on_event: &Body, params: &Map) -> Result<Inp
         }
         wrong.is_none()
     });
-    EVENT.iter().for_each(|own| {
+    EVENT_FIELDS.iter().for_each(|own| {
         names.remove(*own);
     });
     wrong.map_or(Ok(Inputs(names.into_iter().collect())), Err)
@@ -164,7 +164,7 @@ pub(in crate::calculator) fn init(
     let options = CallFnOptions::new().eval_ast(false);
     let made: Dynamic = engine
         .call_fn_with_options(options, &mut Scope::new(), ast, "init", (params.clone(),))
-        .map_err(|e| failed(&e))?;
+        .map_err(|e| script_error(&e))?;
     let type_name = made.type_name().to_owned();
     let mut fields: Map = made.try_cast().ok_or_else(|| {
         ProgramError::new(

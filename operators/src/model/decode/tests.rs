@@ -1,4 +1,4 @@
-//! Events, broken lines, and bytes of any kind.
+//! Unit and property tests: events, malformed records, and arbitrary bytes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ fn decode<'a>(fields: &Fields, text: &'a str) -> Result<Event<'a>, String> {
 const EVENT: &str = r#"{"guid":1001,"device_id":"d-1","ip":"10.0.0.1","session_id":"s","event_id":"search","event_time":1766000000123,"properties":{"keyword":"重庆民宿","amt":25.5,"n":3,"page":"p05","new":true,"list":[1,{"a":[]}],"nothing":null,"esc":"a\nb","s":"12.5"}}"#;
 
 #[test]
-fn an_event_keeps_what_rules_read() {
+fn an_event_keeps_the_properties_that_rules_read() {
     let fields = fields(&["keyword", "amt", "new", "list", "nothing", "esc", "absent"]);
     let event = decode(&fields, EVENT).unwrap();
     assert_eq!((event.guid, event.event_time, event.event_id()), (Some(1001), 1_766_000_000_123, "search"));
@@ -63,7 +63,7 @@ fn other_spellings_are_accepted() {
 }
 
 #[test]
-fn a_wrong_line_says_what_would_be_right() {
+fn a_malformed_record_is_refused_with_a_remedy() {
     let fields = fields(&["a"]);
     let cases = [
         ("", "empty"),

@@ -1,26 +1,26 @@
-//! How the JSON reader hands over an event, piece by piece.
+//! Visitors through which the JSON reader delivers an event.
 //!
-//! Nothing here uses serde's `IgnoredAny`: the JSON reader would step over it by recursion without a limit, while
-//! [`Skip`] has one.
+//! Invariant: serde's `IgnoredAny` is not used here, because the JSON reader skips it by recursion without a
+//! limit; [`Skip`] has one.
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::{Decoder, Found, Role};
+use super::{Collected, Decoder, Role};
 use crate::model::{field::Fields, value::Value};
 
-/// How deep arrays and objects may nest in what is stepped over.
-const DEEPEST: u8 = 64;
+/// Deepest nesting of arrays and objects in skipped values.
+const MAX_DEPTH: u8 = 64;
 
-/// Reads the event object.
-pub(super) struct Top<'s, 'a> {
+/// Visitor of the event object.
+pub(super) struct EventVisitor<'s, 'a> {
     pub(super) decoder: &'s Decoder,
     pub(super) fields: &'s Fields,
-    pub(super) found: &'s mut Found<'a>,
+    pub(super) found: &'s mut Collected<'a>,
 }
 
-impl<'a> Visitor<'a> for Top<'_, 'a> {
+impl<'a> Visitor<'a> for EventVisitor<'_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,14 +41,14 @@ impl<'a> Visitor<'a> for Top<'_, 'a> {
                 Role::Properties => {
                     map.next_value_seed(Properties { fields: self.fields, found: self.found })?
                 }
-                Role::Other => map.next_value_seed(Skip(DEEPEST))?,
+                Role::Other => map.next_value_seed(Skip(MAX_DEPTH))?,
             }
         }
         Ok(())
     }
 }
 
-/// Reads an object's name as what it stands for.
+/// Visitor of a name, which maps it to its meaning.
 struct Name<F>(F);
 
 impl<'a, T, F: FnOnce(&str) -> T> DeserializeSeed<'a> for Name<F> {
@@ -71,9 +71,9 @@ impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Name<F> {
     }
 }
 
-/// Reads a value; `null`, arrays and objects are `None`.
+/// Visitor of a value; `null`, arrays and objects give `None`.
 struct Scalar {
-    /// Whether an integer beyond 63 bits is kept exactly, as text.
+    /// Whether an integer beyond 63 bits is kept exactly, as text, instead of as a float.
     exact: bool,
 }
 
@@ -125,18 +125,18 @@ impl<'a> Visitor<'a> for Scalar {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        Skip(DEEPEST).visit_seq(seq).map(|()| None)
+        Skip(MAX_DEPTH).visit_seq(seq).map(|()| None)
     }
 
     fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Skip(DEEPEST).visit_map(map).map(|()| None)
+        Skip(MAX_DEPTH).visit_map(map).map(|()| None)
     }
 }
 
-/// Reads the object of properties, keeping those that are asked for.
+/// Visitor of the object of properties; keeps those in `fields`.
 struct Properties<'s, 'a> {
     fields: &'s Fields,
-    found: &'s mut Found<'a>,
+    found: &'s mut Collected<'a>,
 }
 
 impl Properties<'_, '_> {
@@ -169,7 +169,7 @@ impl<'a> Visitor<'a> for Properties<'_, 'a> {
                         *place = value;
                     }
                 }
-                None => map.next_value_seed(Skip(DEEPEST))?,
+                None => map.next_value_seed(Skip(MAX_DEPTH))?,
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl<'a> Visitor<'a> for Properties<'_, 'a> {
 
     fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<(), A::Error> {
         self.wrong("an array");
-        Skip(DEEPEST).visit_seq(seq)
+        Skip(MAX_DEPTH).visit_seq(seq)
     }
 
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
@@ -210,13 +210,13 @@ impl<'a> Visitor<'a> for Properties<'_, 'a> {
     }
 }
 
-/// Steps over a value that nests at most so deep.
+/// Visitor that skips a value; the number is the depth of nesting still allowed.
 struct Skip(u8);
 
 impl Skip {
     fn inside<E: serde::de::Error>(&self) -> Result<u8, E> {
         self.0.checked_sub(1).ok_or_else(|| {
-            E::custom(format_args!("arrays and objects nest deeper than {DEEPEST}; write flat properties"))
+            E::custom(format_args!("arrays and objects nest deeper than {MAX_DEPTH}; write flat properties"))
         })
     }
 }
