@@ -12,16 +12,16 @@
 //! **Invariant**: a script reaches nothing but its arguments. The interpreter has no packages, loops, modules
 //! or closures, and steps and sizes are limited; see [`interpreter::engine`].
 //!
-//! - [`aggregate`]: native aggregates
-//! - [`builtin`]: the built-in calculators
-//! - [`cell`]: state fields
+//! - `aggregate`: native aggregates
+//! - `builtin`: the built-in calculators
+//! - `cell`: state fields
 //! - `compile`: script to program
-//! - [`interpreter`]: Rhai
-//! - [`outputs`]: outputs
-//! - [`program`]: compiled calculators
+//! - `interpreter`: Rhai
+//! - `outputs`: outputs
+//! - `program`: compiled calculators
 //!
 //! ```
-//! use operators::{
+//! use strateye_operators::{
 //!     calculator::{FoldInput, Program, Runner},
 //!     expression::Operand,
 //! };

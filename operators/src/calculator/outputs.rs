@@ -7,7 +7,7 @@ use crate::{expression::Operand, model::value::Value};
 /// Outputs of a calculator at one instant, ascending by name.
 ///
 /// ```
-/// use operators::{calculator::Outputs, expression::Operand, model::value::Value};
+/// use strateye_operators::{calculator::Outputs, expression::Operand, model::value::Value};
 ///
 /// let outputs = Outputs::new(vec![("value".into(), Some(Value::Int(3)))]);
 /// assert_eq!(outputs.get("value"), Operand::Int(3));

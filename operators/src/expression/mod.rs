@@ -32,7 +32,7 @@ pub const MAX_BYTES: usize = 4096;
 /// A compiled expression. Names are resolved to slots at compile time; an evaluation reads slots.
 ///
 /// ```
-/// use operators::expression::{Expression, Operand};
+/// use strateye_operators::expression::{Expression, Operand};
 ///
 /// let mut resolve = |name: &str, _output: Option<&str>| match name {
 ///     "fav" => Ok(0),
@@ -42,7 +42,7 @@ pub const MAX_BYTES: usize = 4096;
 /// let met = Expression::compile("fav >= 10 && share >= 3", &mut resolve)?;
 /// assert_eq!(met.holds(&mut |slot| Operand::Int([12, 3][slot])), Ok(true));
 /// assert_eq!(met.holds(&mut |_| Operand::Absent), Ok(false));
-/// # Ok::<(), operators::expression::ExpressionError>(())
+/// # Ok::<(), strateye_operators::expression::ExpressionError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Expression {

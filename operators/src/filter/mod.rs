@@ -21,7 +21,7 @@
 //! - `index`: the index
 //! - `table`: the filters of one event id
 //! - `equal`, `interval`, `texts`: the lookups of a table
-//! - [`profile`]: queries on profiles
+//! - `profile`: queries on profiles
 
 mod access;
 mod compare;
@@ -50,7 +50,7 @@ use crate::{
 /// A compiled filter. It refers to properties by their positions in the `Fields` it was compiled with.
 ///
 /// ```
-/// use operators::{
+/// use strateye_operators::{
 ///     filter::{Faulted, Filter},
 ///     model::{decode::Decoder, field::Fields},
 /// };

@@ -28,7 +28,7 @@ use crate::{
 /// A compiled query.
 ///
 /// ```
-/// use operators::filter::profile::Query;
+/// use strateye_operators::filter::profile::Query;
 ///
 /// let query = Query::compile(&serde_json::from_str(r#"{"tag": "consume_level", "op": ">=", "value": 3}"#)?)?;
 /// let profile = serde_json::json!({"consume_level": 5});

@@ -97,7 +97,7 @@ const TIME: &str = "unix milliseconds as an integer, such as 1766000000123";
 /// Decodes records to events. Immutable; shared by threads.
 ///
 /// ```
-/// use operators::model::{decode::Decoder, event::Event, field::Fields, value::Value};
+/// use strateye_operators::model::{decode::Decoder, event::Event, field::Fields, value::Value};
 ///
 /// let mut fields = Fields::default();
 /// let amount = fields.intern("amt");
@@ -105,7 +105,7 @@ const TIME: &str = "unix milliseconds as an integer, such as 1766000000123";
 /// let event: Event<'_> = Decoder::default().decode(&fields, record)?;
 /// assert_eq!((event.event_id(), event.guid), ("order", Some(7)));
 /// assert_eq!(event.get(amount), Some(&Value::Float(25.5)));
-/// # Ok::<(), operators::model::decode::DecodeError>(())
+/// # Ok::<(), strateye_operators::model::decode::DecodeError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Decoder {

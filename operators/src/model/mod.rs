@@ -3,12 +3,12 @@
 //! A source reads [`raw`] batches; `match` decodes them ([`decode`]) to [`event`]s and sends [`routed`]
 //! records to the worker that owns their [`key`]; `evaluate` emits [`trigger`]s.
 //!
-//! - [`decode`]: record to event
-//! - [`event`], [`field`], [`value`]: decoded events
-//! - [`key`]: keys and their routing hash
-//! - [`raw`]: records as sources read them
-//! - [`routed`], [`wire`]: records between workers, and their codecs
-//! - [`trigger`]: triggers
+//! - `decode`: record to event
+//! - `event`, `field`, `value`: decoded events
+//! - `key`: keys and their routing hash
+//! - `raw`: records as sources read them
+//! - `routed`, `wire`: records between workers, and their codecs
+//! - `trigger`: triggers
 
 pub mod decode;
 pub mod event;

@@ -4,11 +4,11 @@
 //! Every aggregate exists plain (over all that was folded) and sliding (in [`Buckets`], over the last `span`
 //! ms).
 //!
-//! - [`buckets`]: sliding windows
-//! - [`distinct`]: number of distinct values
-//! - [`latest`]: the most recent value
-//! - [`stats`]: sum, count, minimum, maximum
-//! - [`top`]: the n largest numbers
+//! - `buckets`: sliding windows
+//! - `distinct`: number of distinct values
+//! - `latest`: the most recent value
+//! - `stats`: sum, count, minimum, maximum
+//! - `top`: the n largest numbers
 
 pub mod buckets;
 pub mod distinct;
