@@ -30,15 +30,19 @@ lint:
 deny:
     cargo deny check
 
+# the binary that is shipped
+dist:
+    cargo build --profile dist
+
 # the whole engine on a workload of its own, against the floor
 bench *ARGS:
-    cargo build --release -p strateye -p strateye-bench
-    target/release/strateye-bench end-to-end {{ARGS}}
+    cargo build --profile dist -p strateye -p strateye-bench
+    target/dist/strateye-bench end-to-end {{ARGS}}
 
 # the engine between a real Kafka, Redis and MariaDB
 bench-services *ARGS:
-    cargo build --release -p strateye -p strateye-bench
-    target/release/strateye-bench services {{ARGS}}
+    cargo build --profile dist -p strateye -p strateye-bench
+    target/dist/strateye-bench services {{ARGS}}
 
 # the parts one by one
 micro *ARGS:

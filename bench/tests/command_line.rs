@@ -52,7 +52,7 @@ fn bad_usage_exits_with_2_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().to_str().unwrap();
     for (engine, arguments, says) in [
-        ("/nowhere/strateye", &["end-to-end"][..], "cargo build --release -p strateye"),
+        ("/nowhere/strateye", &["end-to-end"][..], "cargo build --profile dist -p strateye"),
         (STUB, &["end-to-end", "--processes", "0"], "0 is not in 1..=128"),
         (STUB, &["end-to-end", "--workload", empty, "--events", "5"], "cannot be used with"),
         (STUB, &["end-to-end", "--for", "20s"], "--rate"),

@@ -78,7 +78,7 @@ impl Engine {
             return Ok(Engine { path });
         }
         Err(Error::Usage(format!(
-            "there is no strateye at {}; build it with `cargo build --release -p strateye`, or name it in {VARIABLE}",
+            "there is no strateye at {}; build it with `cargo build --profile dist -p strateye`, or name it in {VARIABLE}",
             path.display()
         )))
     }
