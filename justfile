@@ -11,7 +11,7 @@ test:
 # the tests of rules in MySQL on a real MySQL, fetched if missing
 test-mysql *ARGS:
     tests/services/mysql-install
-    STRATEYE_TEST_MYSQL=mysql cargo test -p strateye-sources --lib --test mysql_cdc {{ARGS}}
+    STRATEYE_TEST_MYSQL=mysql cargo test -p strateye-sources --lib --test all mysql {{ARGS}}
 
 # the long run: so many random kills, hangs and restarts, for that seed
 chaos DISTURBANCES="24" SEED="1":

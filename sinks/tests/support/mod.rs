@@ -1,3 +1,0 @@
-//! Support of the sinks' tests.
-
-pub(crate) mod receiver;

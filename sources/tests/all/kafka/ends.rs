@@ -1,0 +1,72 @@
+//! When a partition is said to hold nothing more, and how far behind it is said to be.
+
+use std::collections::BTreeMap;
+
+use strateye_sources::events::KafkaSource;
+
+use super::scene::{Heard, Writer, eventually, no_lag, now, open, topic};
+
+#[test]
+fn idle_partitions_are_caught_up_again_and_again() {
+    let config = topic("idle", 3);
+    Writer::new(&config).numbers(1, 0..10);
+    let mut source = open(&config);
+    let mut heard = Heard::default();
+    heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, 0)));
+    assert_eq!(heard.numbers(1), (0..10).collect::<Vec<_>>(), "not said before all was read");
+    let since = now();
+    heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, since)));
+    assert!(heard.caught_up.iter().all(|(_, at)| *at <= now()));
+    assert_eq!(*source.lags().lock().unwrap(), [(0, 0), (1, 0), (2, 0)].into());
+}
+
+#[test]
+fn nothing_is_caught_up_while_records_wait() {
+    let config = topic("waiting", 2);
+    Writer::new(&config).numbers(0, 0..5000);
+    let mut source = open(&config);
+    let mut heard = Heard::default();
+    heard.until(&mut source, |heard| heard.count() > 0);
+    let lags = source.lags();
+    // By the next time the ends are asked for, the partition has been quiet for long.
+    let since = now();
+    let waiting = 5000 - heard.count() as i64;
+    eventually("the lag is known", || lags.lock().unwrap().get(&0) == Some(&waiting));
+    eventually("a while passes", || now() > since + 2500);
+    while heard.count() < 5000 {
+        heard.listen(&mut source);
+        assert!(heard.count() == 5000 || !heard.is_caught_up(0, 0), "{} read", heard.count());
+    }
+    heard.until(&mut source, |heard| heard.is_caught_up(0, since) && heard.is_caught_up(1, since));
+    no_lag(&source, 2);
+}
+
+#[test]
+fn markers_of_transactions_and_aborted_records_leave_nothing_to_read() {
+    let config = topic("transactions", 3);
+    let writer = Writer::transactional(&config);
+    writer.transaction(0, 0..5, true);
+    writer.transaction(0, 5..8, false);
+    writer.transaction(1, 0..4, false);
+    let mut source = open(&config);
+    let mut heard = Heard::default();
+    heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, 0)));
+    assert_eq!(heard.numbers(0), (0..5).collect::<Vec<_>>());
+    assert_eq!(heard.numbers(1), Vec::<u64>::new());
+    assert_eq!((source.positions()[&0], source.positions()[&1]), (5, 0), "markers are not handed over");
+    no_lag(&source, 3);
+
+    writer.transaction(0, 8..10, true);
+    writer.transaction(1, 4..6, true);
+    // It can't begin before the markers of the one before are written.
+    writer.transaction(2, 0..1, false);
+    let since = now();
+    heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, since)));
+    assert_eq!(heard.numbers(0), [0, 1, 2, 3, 4, 8, 9]);
+    assert_eq!(heard.numbers(1), [4, 5]);
+
+    let mut again = KafkaSource::open(config, 0, 1, &source.positions()).unwrap();
+    let mut rest = Heard::default();
+    rest.until(&mut again, |heard| (0..3).all(|partition| heard.is_caught_up(partition, 0)));
+    assert_eq!(rest.records, BTreeMap::new());
+}

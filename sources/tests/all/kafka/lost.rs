@@ -1,0 +1,108 @@
+//! Positions that the topic no longer has, or never had.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rdkafka::{Offset, TopicPartitionList};
+use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafka::OnLost};
+
+use super::scene::{Heard, Writer, administer, eventually, topic};
+
+/// Removes the records before `offset` from the first `partitions`.
+fn remove_before(config: &KafkaConfig, partitions: i32, offset: i64) {
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(&config.topic, partition, Offset::Offset(offset)).unwrap();
+    }
+    administer(config, async |admin, options| {
+        let removed = admin.delete_records(&list, options).await.unwrap();
+        removed.elements().iter().for_each(|element| element.error().unwrap());
+    });
+}
+
+#[test]
+fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record() {
+    let config = topic("lost", 2);
+    Writer::new(&config).numbers(0, 0..100);
+    remove_before(&config, 1, 50);
+    let opened = |config: &KafkaConfig, positions: [(u32, u64); 1]| {
+        KafkaSource::open(config.clone(), 0, 1, &positions.into())
+    };
+    let error = opened(&config, [(0, 10)]).err().unwrap().to_string();
+    for part in ["`lost` partition 0", "position 10 is lost", "50 to before 100", "retention", "`on_lost`"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let error = opened(&config, [(0, 101)]).err().unwrap().to_string();
+    assert!(error.contains("position 101 is lost") && error.contains("made anew"), "{error}");
+    let error = opened(&config, [(2, 0)]).err().unwrap().to_string();
+    assert!(error.contains("partitions 0 to 1"), "{error}");
+    for (position, begin) in [(50, 50), (100, 100)] {
+        assert_eq!(opened(&config, [(0, position)]).unwrap().positions()[&0], begin);
+    }
+    let config = KafkaConfig { on_lost: OnLost::Earliest, ..config };
+    for position in [10, 101] {
+        let mut source = opened(&config, [(0, position)]).unwrap();
+        let mut heard = Heard::default();
+        heard.until(&mut source, |heard| heard.is_caught_up(0, 0));
+        assert_eq!(heard.numbers(0), (50..100).collect::<Vec<_>>());
+    }
+}
+
+/// 20,000 records of 1000 bytes in each of two partitions, of which the source has fetched a part when the first 15,000
+/// are removed from the first `lost` ones.
+fn overtaken(name: &str, lost: i32, on_lost: OnLost) -> KafkaSource {
+    let config = KafkaConfig { on_lost, max_prefetch_bytes: 1 << 20, ..topic(name, 2) };
+    let writer = Writer::new(&config);
+    for n in 0..20_000 {
+        writer.queue(0, None, Some(&format!("{n:01000}")));
+        writer.queue(1, None, Some(&format!("{n:01000}")));
+    }
+    writer.flush();
+    let mut source = KafkaSource::open(config.clone(), 0, 1, &BTreeMap::new()).unwrap();
+    eventually("reading has begun", || {
+        matches!(source.next(Duration::from_millis(50)).unwrap(), Next::Batch(_))
+    });
+    remove_before(&config, lost, 15_000);
+    source
+}
+
+#[test]
+fn a_reader_that_the_retention_overtakes_fails_behind_the_last_record_it_had() {
+    let mut source = overtaken("overtaken", 1, OnLost::Fail);
+    let mut error = String::new();
+    eventually("it fails", || match source.next(Duration::from_millis(50)) {
+        Ok(Next::End) | Err(_) if !error.is_empty() => true,
+        Ok(_) => false,
+        Err(failed) => {
+            error = failed.to_string();
+            true
+        }
+    });
+    let position = source.positions()[&0];
+    assert!((0..15_000).contains(&position));
+    assert!(error.contains(&format!("partition 0: position {position} is lost")), "{error}");
+    assert!(error.contains("15000 to before 20000"), "{error}");
+    assert!(source.positions()[&1] < 15_000, "it does not wait for the other partition's backlog");
+    assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::End));
+}
+
+#[test]
+fn a_reader_that_the_retention_overtakes_may_go_on_at_the_oldest_record() {
+    for (name, lost) in [("skipped", 1), ("both-skipped", 2)] {
+        let mut source = overtaken(name, lost, OnLost::Earliest);
+        let begun = source.positions();
+        let mut heard = Heard::default();
+        heard.until(&mut source, |heard| (0..2).all(|partition| heard.is_caught_up(partition, 0)));
+        for partition in 0..2 {
+            let mut expected = begun[&partition];
+            for (offset, _) in &heard.records[&partition] {
+                if *offset != expected {
+                    assert!((*offset, expected < 15_000) == (15_000, true), "{expected} {offset}");
+                    assert!(i64::from(partition) < i64::from(lost), "nothing else is lost or repeated");
+                }
+                expected = offset + 1;
+            }
+            assert_eq!(expected, 20_000);
+            assert!(heard.count() < 40_000 - 1000, "some were removed");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Events from a real Kafka broker.
+
+mod ends;
+mod lost;
+mod outage;
+mod reading;
+mod scene;

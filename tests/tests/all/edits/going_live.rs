@@ -1,0 +1,74 @@
+//! Edits before the instant of publish, of rules that fire then.
+
+use serde_json::{Value as Json, json};
+use strateye_tests::random::BASE;
+
+use super::scene::{Scene, each_way};
+
+/// So many seconds after the rule was published, as a document has it.
+fn instant(seconds: i64) -> Json {
+    json!(jiff::Timestamp::from_millisecond(BASE + seconds * 1_000).unwrap().to_string())
+}
+
+/// Satisfied by an `A`, live at an instant; who satisfies it by then fires.
+fn live_at(seconds: i64) -> Json {
+    json!({"rule_id": "r", "trigger": "satisfied", "already": "fire", "active": {"from": instant(seconds)}, "conditions": [
+        {"id": "a", "calculator": "count", "event": {"id": "A"}, "window": {"last": "1d"}, "met": "value >= 1"}]})
+}
+
+/// Who has fired, and when in seconds.
+fn fired(scene: &mut Scene) -> Vec<(u64, i64)> {
+    scene.fired().iter().map(|t| (t.guid.unwrap(), (t.fired_at - BASE) / 1_000)).collect()
+}
+
+#[test]
+fn an_edit_that_takes_the_firing_away_leaves_none() {
+    each_way(&live_at(100), |scene| {
+        scene.send(1, &["A"]);
+        scene.edit("/already", json!("skip"));
+        scene.reach(200);
+        assert_eq!(fired(scene), []);
+    });
+}
+
+#[test]
+fn an_edit_that_adds_the_firing_adds_it_for_those_who_are_touched_from_then_on() {
+    let mut rule = live_at(100);
+    rule["already"] = json!("skip");
+    each_way(&rule, |scene| {
+        scene.send(1, &["A"]);
+        scene.send(2, &["A"]);
+        scene.edit("/already", json!("fire"));
+        scene.send(2, &["A"]);
+        scene.reach(200);
+        assert_eq!(fired(scene), [(2, 100)]);
+    });
+}
+
+#[test]
+fn the_firing_moves_with_the_instant_of_publish() {
+    for to in [150, 50] {
+        each_way(&live_at(100), |scene| {
+            scene.send(1, &["A"]);
+            scene.edit("/active/from", instant(to));
+            scene.reach(to - 1);
+            assert_eq!(fired(scene), []);
+            scene.reach(to + 1);
+            assert_eq!(fired(scene), [(1, to)]);
+            scene.reach(300);
+            assert_eq!(fired(scene), [], "once");
+        });
+    }
+}
+
+#[test]
+fn where_the_instant_moves_to_before_the_last_touch_the_key_is_judged_at_that() {
+    each_way(&live_at(100), |scene| {
+        scene.move_to(30);
+        scene.send(1, &["A"]);
+        scene.move_to(40);
+        scene.edit("/active/from", instant(20));
+        scene.reach(41);
+        assert_eq!(fired(scene), [(1, 30)]);
+    });
+}

@@ -1,0 +1,144 @@
+//! The engine against the plain reference evaluator: same triggers, same final state, however the work is laid out.
+
+use operators::model::{decode::Decoder, wire::Codec};
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use strateye_tests::{
+    engine::{self, Engine, Layout, as_reference, sorted},
+    golden,
+    random::{BASE, RandomCase, Shape, case},
+    reference::{self, Options},
+};
+
+fn layouts() -> impl Strategy<Value = Layout> {
+    let codecs = prop_oneof![Just(None), Just(Some(Codec::Abomonation)), Just(Some(Codec::Bytemuck))];
+    let turns = prop::collection::vec(0usize..4, 0..20);
+    let batches = prop::collection::vec(1usize..30, 0..6);
+    let clocks = prop::collection::vec(0usize..12, 0..6);
+    let restarts = prop::collection::vec((0usize..12, any::<bool>(), 1usize..5), 0..4);
+    let parts = (1usize..6, codecs, turns, batches, clocks, restarts);
+    parts.prop_map(|(workers, codec, turns, batches, clocks_after, saves)| Layout {
+        workers,
+        codec,
+        turns,
+        batches,
+        clocks_after,
+        saves,
+    })
+}
+
+fn times(lines: &[String]) -> Vec<i64> {
+    lines.iter().filter_map(|line| Decoder::default().event_time(line.as_bytes())).collect()
+}
+
+fn publish(options: &Options, lines: &[String]) -> i64 {
+    options.publish_at.unwrap_or_else(|| times(lines).first().copied().unwrap_or(0))
+}
+
+fn fired(engine: &Engine) -> Vec<String> {
+    sorted(engine.triggers.iter().map(as_reference))
+}
+
+#[test]
+fn golden_cases_hold() {
+    for case in golden::cases() {
+        let options = Options { publish_at: case.publish_at, profiles: case.profiles.clone() };
+        let publish = publish(&options, &case.events);
+        let profiles = case.profiles.clone().unwrap_or_default();
+        for workers in [1, 3] {
+            let layout = Layout {
+                workers,
+                codec: Some(Codec::Abomonation),
+                clocks_after: vec![1],
+                ..Layout::default()
+            };
+            let engine =
+                engine::run(&case.rules, std::slice::from_ref(&case.events), publish, &profiles, &layout);
+            let triggers: Vec<Json> = engine.triggers.iter().map(as_reference).collect();
+            case.check(&triggers).unwrap();
+        }
+    }
+}
+
+fn same(case: &RandomCase, layout: &Layout) -> Result<(), TestCaseError> {
+    let outcome = reference::run(&case.rules, &case.events, &case.options);
+    let profiles = case.options.profiles.clone().unwrap_or_default();
+    let publish = publish(&case.options, &case.events);
+    let mut engine = engine::run(&case.rules, std::slice::from_ref(&case.events), publish, &profiles, layout);
+    prop_assert_eq!(fired(&engine), sorted(outcome.triggers));
+    let last = times(&case.events).into_iter().max().unwrap_or(0);
+    prop_assert_eq!(engine.state(last), outcome.state);
+    Ok(())
+}
+
+/// Events of several partitions for rules keyed by guid: each user in one partition, all partitions ending together.
+fn partitioned(case: &RandomCase, partitions: usize) -> (Vec<Json>, Vec<Vec<String>>) {
+    let mut rules = case.rules.clone();
+    rules.iter_mut().for_each(|rule| rule["key_by"] = json!("guid"));
+    let mut split = vec![Vec::new(); partitions];
+    let mut last = BASE;
+    for line in &case.events {
+        let Ok(event) = serde_json::from_str::<Json>(line) else { continue };
+        let Some(time) = Decoder::default().event_time(line.as_bytes()) else { continue };
+        last = last.max(time);
+        let guid = event["guid"].as_u64().or_else(|| event["guid"].as_str()?.parse().ok()).unwrap_or(0);
+        split[guid as usize % partitions].push(line.clone());
+    }
+    let end = json!({"event_id": "the-end", "event_time": last + 1}).to_string();
+    split.iter_mut().for_each(|lines| lines.push(end.clone()));
+    (rules, split)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_order(case in case(Shape { rules: 3, events: 80, lateness: 0, bad_lines: false }), layout in layouts()) {
+        same(&case, &layout)?;
+    }
+
+    #[test]
+    fn late_and_broken(case in case(Shape { rules: 3, events: 80, lateness: 30_000, bad_lines: true }), layout in layouts()) {
+        same(&case, &layout)?;
+    }
+
+    #[test]
+    fn partitions_in_any_interleaving(
+        case in case(Shape { rules: 3, events: 80, lateness: 20_000, bad_lines: false }), layout in layouts(), partitions in 2usize..5,
+    ) {
+        let (rules, split) = partitioned(&case, partitions);
+        let publish = publish(&case.options, &case.events);
+        let options = Options { publish_at: Some(publish), profiles: case.options.profiles.clone() };
+        let mut wanted = Vec::new();
+        for (partition, lines) in split.iter().enumerate() {
+            let mut outcome = reference::run(&rules, lines, &options);
+            let caused = outcome.triggers.iter_mut().filter(|t| !t["cause"].is_null());
+            caused.for_each(|t| t["cause"]["partition"] = json!(partition));
+            wanted.extend(outcome.triggers);
+        }
+        let engine = engine::run(&rules, &split, publish, &options.profiles.unwrap_or_default(), &layout);
+        prop_assert_eq!(fired(&engine), sorted(wanted));
+    }
+}
+
+#[test]
+fn a_lagging_partition_holds_timers_back() {
+    let rule = json!({
+        "rule_id": "unpaid", "conditions": [{"id": "n", "calculator": "absence", "steps": [{"id": "order"}, {"id": "pay"}], "params": {"within": "15m"}}],
+        "trigger": {"each": "n"},
+    });
+    let at = |minutes: i64, guid: u64, id: &str| {
+        json!({"guid": guid, "event_id": id, "event_time": BASE + minutes * 60_000}).to_string()
+    };
+    let mut engine = Engine::new(Layout::default(), 2);
+    engine.put(&[rule], 1, BASE, &[]);
+    engine.event(0, &at(0, 2, "order"));
+    engine.event(0, &at(60, 4, "view"));
+    engine.event(1, &at(15, 1, "view"));
+    engine.apply_clocks();
+    assert!(engine.triggers.is_empty(), "partition 1 still stands at the deadline");
+    engine.event(1, &at(16, 1, "view"));
+    engine.apply_clocks();
+    assert_eq!(engine.triggers.len(), 1);
+    assert_eq!(engine.triggers[0].fired_at, BASE + 15 * 60_000);
+}
