@@ -1,7 +1,10 @@
 //! `state`: what an engine keeps is looked at and corrected beside it, in Redis and in a file.
 
-use std::sync::LazyLock;
-use std::time::Instant;
+use std::{
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value as Json, json};
 use strateye_tests::command::{WITHIN, finish};
@@ -9,6 +12,9 @@ use strateye_tests::services::{Certificates, Redis};
 
 use crate::live::{self, Live};
 use crate::scene::Scene;
+
+/// Between two looks at a checkpoint, each of which starts a program.
+const LOOK: Duration = Duration::from_millis(20);
 
 static REDIS: LazyLock<Redis> = LazyLock::new(Redis::start);
 
@@ -59,6 +65,7 @@ fn await_state(scene: &Scene, arguments: &[&str], expected: &str) {
             return;
         }
         assert!(Instant::now() < end, "{expected} is not there: {}", finished.all());
+        thread::sleep(LOOK);
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -43,6 +44,9 @@ fn get(address: SocketAddr, path: &str) -> Answer {
     (status, body.to_owned())
 }
 
+/// Between two questions, so that the cluster has the processor meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Asks until the answer will do.
 fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + WITHIN;
@@ -51,6 +55,7 @@ fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
             Ok(found) => return found,
             Err(last) => assert!(Instant::now() < end, "{what} does not come; the last answer:\n{last}"),
         }
+        thread::sleep(LOOK);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ use strateye_tests::{
     reference::{self, Options, StateKey, Step},
 };
 
-use crate::{engine::Engine, load::Load};
+use crate::{engine::Engine, load::Load, waiting::LOOK};
 
 /// What the reference says of a load.
 pub(crate) struct Expected {
@@ -255,5 +256,6 @@ pub(crate) fn state(engine: &Engine, rules: &[Json], expected: &Expected) {
                 keys.iter().take(8).map(|k| (k, figures.get(*k), expected.state.get(*k))).collect();
             panic!("{} of {} figures differ: {shown:#?}", keys.len(), expected.state.len());
         }
+        thread::sleep(LOOK);
     }
 }

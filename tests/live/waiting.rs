@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Between two looks: nobody tells when a commit is made or a topic has grown.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// Lets the wall clock pass an instant, unix ms, where a rule's span is what a test is about.
 pub(crate) fn pass(instant: i64) {

@@ -27,7 +27,8 @@ impl Kafka {
         Self::start_with(&[])
     }
 
-    /// Starts one with settings of its own, as in `&["message.max.bytes=1000"]`.
+    /// Starts one with settings of its own, as in `&["message.max.bytes=1000"]`; those that begin with a dash are
+    /// options of its JVM.
     ///
     /// # Panics
     /// As [`start`](Self::start).

@@ -193,7 +193,8 @@ pub fn measure(
     progress: &mut dyn FnMut(&str),
 ) -> Result<String, Error> {
     let bench = Bench {
-        kafka: Kafka::start(),
+        // With all of the JVM's compilers, as in production; those of tests are quick to start.
+        kafka: Kafka::start_with(&["-XX:TieredStopAtLevel=4"]),
         redis: Redis::start_with(&["--appendfsync", "everysec"]),
         mariadb: Mysql::mariadb(&[]),
         folder: TempDir::new().map_err(wrong)?,

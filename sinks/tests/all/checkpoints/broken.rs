@@ -157,7 +157,7 @@ fn a_mark_of_folds_is_refused_once_by_a_server_that_may_have_lost_some() {
     redis.restart();
     let mut restore = cmd("RESTORE");
     restore.arg("strateye:s:r:c:1").arg(0).arg(earlier).arg("REPLACE");
-    restore.exec(&mut plain(&redis.url())).unwrap();
+    restore.exec(&mut super::support::plain(&redis.url())).unwrap();
     assert_eq!(store.mark_folded(generation, 3).unwrap(), 2);
     assert_eq!(store.commit(generation, 4, b"4").unwrap(), 2);
     store.fold(generation, "r:c:1", &[("a", Some("3"))]).unwrap();

@@ -14,6 +14,8 @@ use strateye_sinks::checkpoint::{
 use strateye_tests::services::{Certificates, Redis, RedisCluster};
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// Between two attempts, so that others have the processor meanwhile.
+const LOOK: Duration = Duration::from_millis(2);
 
 pub(crate) static REDIS: LazyLock<Redis> = LazyLock::new(Redis::start);
 pub(crate) static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
@@ -86,7 +88,7 @@ pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
             return found;
         }
         assert!(Instant::now() < end, "{what} did not come within {LONG:?}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
 }
 

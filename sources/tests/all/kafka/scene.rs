@@ -19,6 +19,8 @@ pub(crate) static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 /// Longer than anything takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_millis(50);
+/// Between two looks at a condition, so that others have the processor meanwhile.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A topic of the shared broker, read from its beginning.
 pub(crate) fn topic(name: &str, partitions: usize) -> KafkaConfig {
@@ -175,7 +177,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < DEADLINE, "{what}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
 }
 
