@@ -14,7 +14,7 @@ use operators::{
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
-    ops::matching::Matcher,
+    ops::matcher::Matcher,
     rule::{
         book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
         crowd::Crowd,

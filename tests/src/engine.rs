@@ -22,7 +22,7 @@ use operators::{
     },
     ops::{
         evaluating::{Emitted, Evaluator, StateNames, route_correction},
-        matching::Matcher,
+        matcher::Matcher,
         route::owner,
     },
     rule::{

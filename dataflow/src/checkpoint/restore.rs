@@ -9,21 +9,18 @@ use std::{
 };
 
 use operators::{
-    ops::{Shelf, Signal, Start, Stored, evaluating::StateNames, route::owner},
+    ops::{
+        Shelf, Signal, Start, Stored,
+        evaluating::StateNames,
+        kit::{self, Frontier, HeldEpoch},
+        route::owner,
+    },
     rule::book::RuleBook,
     state::Delta,
 };
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use timely::{
-    container::CapacityContainerBuilder,
-    dataflow::{
-        StreamVec,
-        channels::pact::Pipeline,
-        operators::{
-            Capability,
-            generic::{OutputBuilder, builder_rc::OperatorBuilder},
-        },
-    },
+    dataflow::{StreamVec, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder},
     scheduling::SyncActivator,
 };
 
@@ -46,24 +43,19 @@ pub fn restore<'s>(
     let share = (scope.index(), scope.peers());
     let mut builder = OperatorBuilder::new("restore".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
-    let (output, stored) = builder.new_output_connection::<Vec<Stored>, _>([]);
-    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Stored>>>::from(output);
+    let (mut output, stored) = kit::output_from::<Vec<Stored>>(&mut builder, &[]);
     let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
-    builder.build(move |mut initial: Vec<Capability<u64>>| {
-        let mut held = initial.pop();
+    builder.build(move |initial| {
+        let mut held = HeldEpoch::<1>::new(initial);
         let mut start: Option<Arc<Start>> = None;
         let mut from: Option<mpsc::Receiver<Stored>> = None;
         move |frontiers| {
-            signals.for_each(|_, words| {
-                for word in words.drain(..) {
-                    match word {
-                        Signal::Epoch(epoch) => {
-                            if let Some(held) = held.as_mut() {
-                                held.downgrade(&epoch);
-                            }
-                        }
-                        Signal::Start(said) if said.checkpoint.is_none() => held = None,
-                        Signal::Start(said) => start = Some(said),
+            signals.for_each(|_, signals| {
+                for signal in signals.drain(..) {
+                    match signal {
+                        Signal::Epoch(epoch) => held.advance(epoch),
+                        Signal::Start(resumed) if resumed.checkpoint.is_none() => held.release(),
+                        Signal::Start(resumed) => start = Some(resumed),
                         Signal::Switch { generation, .. } => {
                             // Made everywhere before the switch is announced.
                             if let (Some(start), Some(applied)) = (start.take(), shelf.applied(generation)) {
@@ -75,10 +67,8 @@ pub fn restore<'s>(
                     }
                 }
             });
-            if frontiers[0].is_empty() {
-                held = None;
-            }
-            let (Some(at), Some(batches)) = (held.as_ref(), from.as_ref()) else { return };
+            held.release_if(Frontier::from(&frontiers[0]).has_ended());
+            let (Some([at]), Some(batches)) = (held.capabilities(), from.as_ref()) else { return };
             let mut output = output.activate();
             loop {
                 match batches.try_recv() {
@@ -87,7 +77,7 @@ pub fn restore<'s>(
                     Err(mpsc::TryRecvError::Disconnected) => break,
                 }
             }
-            held = None;
+            held.release();
         }
     });
     stored

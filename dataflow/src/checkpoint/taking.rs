@@ -21,7 +21,7 @@ use std::{
 
 use operators::ops::{
     Signal, Start,
-    match_events::{Mark, Marked},
+    read::{BarrierReached, SourceBarrier},
 };
 
 use crate::{
@@ -69,7 +69,7 @@ struct Taking {
     n: u64,
     at: u64,
     asked: Instant,
-    marked: usize,
+    reached: usize,
     saved: usize,
     blobs: Vec<BlobRef>,
     rules: Arc<Vec<Remembered>>,
@@ -119,8 +119,12 @@ impl Checkpoints {
     pub fn hear(&mut self, report: Report) {
         let Some(taking) = &mut self.taking else { return };
         match report {
-            Report::Marked(Marked { mark: Mark::Checkpoint(n), positions, clocks }) if n == taking.n => {
-                taking.marked += 1;
+            Report::BarrierReached(BarrierReached {
+                barrier: SourceBarrier::Checkpoint(n),
+                positions,
+                clocks,
+            }) if n == taking.n => {
+                taking.reached += 1;
                 self.positions.extend(positions);
                 for (partition, clock) in clocks {
                     let known = self.clocks.entry(partition).or_insert(i64::MIN);
@@ -167,7 +171,7 @@ impl Checkpoints {
                     n,
                     at,
                     asked: Instant::now(),
-                    marked: 0,
+                    reached: 0,
                     saved: 0,
                     blobs: Vec::new(),
                     rules: Arc::clone(rules),
@@ -179,7 +183,7 @@ impl Checkpoints {
                 });
                 words.push(Signal::Checkpoint { n, at });
             }
-            (Some(taking), _) if !taking.sent && taking.marked == peers && taking.saved == peers => {
+            (Some(taking), _) if !taking.sent && taking.reached == peers && taking.saved == peers => {
                 if taking.fired.is_none() && passed(taking.at) {
                     taking.fired = Some(self.delivery.handed());
                 }

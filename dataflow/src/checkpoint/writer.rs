@@ -9,18 +9,13 @@ use std::sync::{
     mpsc,
 };
 
-use operators::ops::{Part, Saver, Signal};
+use operators::ops::{
+    Part, Saver, Signal,
+    kit::{self, Frontier, HeldEpoch},
+};
 use sinks::checkpoint::CheckpointStore;
 use timely::{
-    container::CapacityContainerBuilder,
-    dataflow::{
-        StreamVec,
-        channels::pact::Pipeline,
-        operators::{
-            Capability,
-            generic::{OutputBuilder, builder_rc::OperatorBuilder},
-        },
-    },
+    dataflow::{StreamVec, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder},
     scheduling::SyncActivator,
 };
 
@@ -106,20 +101,19 @@ pub fn reports<'s>(
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("checkpoint.written".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
-    let (output, reports) = builder.new_output::<Vec<Report>>();
-    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Report>>>::from(output);
+    let (mut output, reports) = kit::output::<Vec<Report>>(&mut builder);
     if let Some(Written { shared }) = &written {
         let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
         *shared.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
     builder.build(move |initial| {
-        drop(initial);
-        let mut held: Option<Capability<u64>> = None;
+        let mut held = HeldEpoch::<1>::new(initial);
+        held.release_if(written.is_none());
         move |frontiers| {
-            signals.for_each(|time, words| {
-                for word in words.drain(..) {
-                    match (word, &written) {
-                        (Signal::Epoch(_), Some(_)) => held = Some(time.retain(0)),
+            signals.for_each(|_, signals| {
+                for signal in signals.drain(..) {
+                    match (signal, &written) {
+                        (Signal::Epoch(epoch), _) => held.advance(epoch),
                         (Signal::Start(start), Some(Written { shared })) => {
                             shared.generation.store(start.generation, Ordering::SeqCst);
                         }
@@ -127,10 +121,8 @@ pub fn reports<'s>(
                     }
                 }
             });
-            if frontiers[0].is_empty() {
-                held = None;
-            }
-            let (Some(at), Some(Written { shared })) = (&held, &written) else { return };
+            held.release_if(Frontier::from(&frontiers[0]).has_ended());
+            let (Some([at]), Some(Written { shared })) = (held.capabilities(), &written) else { return };
             let done = std::mem::take(&mut *shared.done.lock().unwrap_or_else(PoisonError::into_inner));
             let saved = done.into_iter().map(|(n, blobs)| Report::Saved { n, blobs });
             output.activate().session(at).give_iterator(saved);

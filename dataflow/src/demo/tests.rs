@@ -15,7 +15,7 @@ use operators::{
     },
     ops::{
         evaluating::{Emitted, Evaluator},
-        matching::Matcher,
+        matcher::Matcher,
     },
     rule::{
         book::{Catalog, ChangeSet, Published, RuleChange},

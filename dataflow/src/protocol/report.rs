@@ -1,6 +1,6 @@
 //! What workers tell worker 0, through the dataflow.
 
-use operators::ops::{evaluating::RuleFailure, match_events::Marked};
+use operators::ops::{evaluating::RuleFailure, read::BarrierReached};
 use serde::{Deserialize, Serialize};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -16,7 +16,7 @@ pub enum Report {
         rejected: Vec<(String, String)>,
     },
     /// How far this worker's sources had come at a barrier.
-    Marked(Marked),
+    BarrierReached(BarrierReached),
     /// This worker's part of a checkpoint is written.
     Saved {
         /// The checkpoint.

@@ -26,7 +26,7 @@ use std::{
 use operators::{
     ops::{
         Signal, Start,
-        match_events::{Mark, Marked},
+        read::{BarrierReached, SourceBarrier},
     },
     rule::remembered::Remembered,
 };
@@ -72,7 +72,7 @@ struct Change {
     rejected: Vec<(String, String)>,
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
     at: Option<u64>,
-    marked: usize,
+    reached: usize,
     /// First offsets behind the switch: where sources stand that are open, and where the others will begin.
     positions: BTreeMap<u32, u64>,
 }
@@ -153,20 +153,27 @@ impl Controlling {
                 change.ready += 1;
                 change.rejected = rejected;
             }
-            (Report::Marked(Marked { mark: Mark::Switch(generation), positions, .. }), Some(change))
-                if generation == change.generation =>
-            {
-                change.marked += 1;
+            (
+                Report::BarrierReached(BarrierReached {
+                    barrier: SourceBarrier::Switch(generation),
+                    positions,
+                    ..
+                }),
+                Some(change),
+            ) if generation == change.generation => {
+                change.reached += 1;
                 change.positions.extend(positions);
             }
             (
-                Report::Ready { .. } | Report::Marked(Marked { mark: Mark::Switch(_), .. }) | Report::Waits,
+                Report::Ready { .. }
+                | Report::BarrierReached(BarrierReached { barrier: SourceBarrier::Switch(_), .. })
+                | Report::Waits,
                 _,
             ) => {}
             (Report::Ended, _) => self.ended.0 += 1,
             // The feed lives as long as this process.
             (Report::Failed(failure), _) => drop(self.control.effects.send(Effect::Failed(failure))),
-            (report @ (Report::Marked(_) | Report::Saved { .. }), _) => {
+            (report @ (Report::BarrierReached(_) | Report::Saved { .. }), _) => {
                 if let Some(checkpoints) = &mut self.control.checkpoints {
                     checkpoints.hear(report);
                 }
@@ -203,7 +210,7 @@ impl Controlling {
                     rejected: Vec::new(),
                     ordered: Some((dropped, remembered)),
                     at: None,
-                    marked: 0,
+                    reached: 0,
                     positions: self.control.start.positions.iter().copied().collect(),
                 });
                 words.push(Signal::Prepare(Arc::new(set)));
@@ -222,7 +229,7 @@ impl Controlling {
                     checkpoints.rules_change(dropped, rules);
                 }
             }
-            Some(at) if self.epoch >= at && !self.probe.less_equal(&at) && change.marked == self.peers => {
+            Some(at) if self.epoch >= at && !self.probe.less_equal(&at) && change.reached == self.peers => {
                 let effect = Effect::InForce {
                     epoch: at,
                     positions: std::mem::take(&mut change.positions).into_iter().collect(),

@@ -22,7 +22,7 @@ use std::{
 
 use operators::ops::{
     Signal, Start,
-    match_events::{Mark, Read},
+    read::{Read, SourceBarrier},
 };
 use sources::{
     SourceError,
@@ -162,7 +162,7 @@ struct Intake {
     /// Whether the source has said where it begins.
     opened: bool,
     /// Barriers announced and not marked.
-    marks: VecDeque<(u64, Mark)>,
+    marks: VecDeque<(u64, SourceBarrier)>,
     /// Bytes handed on, by epoch, of epochs that are not complete.
     under_way: VecDeque<(u64, usize)>,
     holding: bool,
@@ -185,8 +185,10 @@ impl Intake {
                     });
                 }
             }
-            Signal::Switch { generation, at } => self.marks.push_back((*at, Mark::Switch(*generation))),
-            Signal::Checkpoint { n, at } => self.marks.push_back((*at, Mark::Checkpoint(*n))),
+            Signal::Switch { generation, at } => {
+                self.marks.push_back((*at, SourceBarrier::Switch(*generation)))
+            }
+            Signal::Checkpoint { n, at } => self.marks.push_back((*at, SourceBarrier::Checkpoint(*n))),
             // The thread ends with its source.
             Signal::Committed(positions) => drop(self.settled.send(Arc::clone(positions))),
             Signal::Hold(holding) => self.holding = *holding,
@@ -200,7 +202,7 @@ impl Intake {
         while let Some((_, mark)) = self.marks.front().copied().filter(|(at, _)| *at <= epoch) {
             self.marks.pop_front();
             let positions = self.positions.iter().map(|(p, o)| (*p, *o)).collect();
-            marks.push(Read::Mark { mark, positions });
+            marks.push(Read::Barrier { barrier: mark, positions });
         }
         marks
     }

@@ -15,8 +15,9 @@ use operators::{
         Bounded, NoSaver, Saver, Signal,
         evaluate::{Evaluated, Workings, evaluate},
         evaluating::Evaluator,
+        kit,
         match_events::{Matched, match_events},
-        matching::Matcher,
+        matcher::Matcher,
     },
     rule::book::Catalog,
 };
@@ -28,7 +29,7 @@ use timely::{
         channels::pact::{Exchange, Pipeline},
         operators::{
             Concat,
-            generic::{Operator, OutputBuilder, builder_rc::OperatorBuilder},
+            generic::{Operator, builder_rc::OperatorBuilder},
             vec::{Broadcast, Map},
         },
     },
@@ -97,7 +98,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         let read = events(signals.clone(), open, reading, probe.clone());
         let empty = Catalog::default().book();
         let matcher = Matcher::new(decoder, Arc::clone(&empty), live);
-        let Matched { routed, refused, clocks, marked } = match_events(
+        let Matched { routed, refused, clocks, barriers } = match_events(
             read.reads,
             signals.clone(),
             Arc::clone(&shelf),
@@ -123,7 +124,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         let reports = ready
             .concat(read.reports)
             .concat(failures.map(Report::Failed))
-            .concat(marked.map(Report::Marked))
+            .concat(barriers.map(Report::BarrierReached))
             .concat(waits(signals.clone(), waiting))
             .concat(reports(signals, written));
         deliver(reports, mailbox, gauges, &probe);
@@ -136,8 +137,7 @@ fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("rules.prepare".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
-    let (output, reports) = builder.new_output::<Vec<Report>>();
-    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Report>>>::from(output);
+    let (mut output, reports) = kit::output::<Vec<Report>>(&mut builder);
     let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
     builder.build(move |initial| {
         drop(initial);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use operators::ops::{EvaluateGauge, evaluating::SplitKeys, matching::MatchCounts};
+use operators::ops::{EvaluateGauge, evaluating::SplitKeys, matcher::MatchCounts};
 
 use super::{stall::Waits, usage};
 use crate::{

@@ -39,7 +39,7 @@ pub struct Routed {
 
 const HAS_GUID: u32 = 1 << 31;
 
-/// One record of a batch, its variable part not yet taken apart.
+/// View of one record of a batch; its values are decoded on demand.
 #[derive(Clone, Copy, Debug)]
 pub struct RoutedRecord<'b> {
     /// Routing hash of the key.
@@ -64,26 +64,27 @@ pub struct RoutedRecord<'b> {
     pub key: &'b str,
     /// The event's id.
     pub event_id: &'b str,
-    values: &'b [u8],
+    /// Values of the event as [`Routed`] encodes them; empty in a head that is to be pushed.
+    pub encoded: &'b [u8],
 }
 
 impl Routed {
-    /// How many records.
+    /// Number of records.
     pub fn len(&self) -> usize {
         self.hash.len()
     }
 
-    /// Whether there are none.
+    /// Whether the batch has no records.
     pub fn is_empty(&self) -> bool {
         self.hash.is_empty()
     }
 
-    /// Bytes that the batch takes on the wire, about.
+    /// Approximate size on the wire, bytes.
     pub fn bytes(&self) -> usize {
         self.len() * 64 + self.targets.len() * 4 + self.blob.len()
     }
 
-    /// Empties the batch, keeping its memory.
+    /// Removes all records; keeps the allocated memory.
     pub fn clear(&mut self) {
         let Routed {
             hash,
@@ -113,7 +114,30 @@ impl Routed {
         blob.clear();
     }
 
-    /// Appends a record; `head` carries all but targets and values.
+    /// Appends the record of `head` with `values`; the head's own encoded values are ignored.
+    ///
+    /// ```
+    /// use operators::model::{field::Field, routed::{Routed, RoutedRecord}, value::Value};
+    ///
+    /// let head = RoutedRecord {
+    ///     hash: 7,
+    ///     partition: 0,
+    ///     offset: 41,
+    ///     guid: Some(1001),
+    ///     now: 1_766_000_000_123,
+    ///     time: 1_766_000_000_100,
+    ///     seen: 0,
+    ///     key_group: 0,
+    ///     targets: &[2],
+    ///     key: "1001",
+    ///     event_id: "search",
+    ///     encoded: &[],
+    /// };
+    /// let mut batch = Routed::default();
+    /// batch.push(&head, [(Field(6), &Value::Int(3))].into_iter());
+    /// let record = batch.get(0).unwrap();
+    /// assert_eq!((record.key, record.values().next()), ("1001", Some((Field(6), Value::Int(3)))));
+    /// ```
     pub fn push<'v>(
         &mut self,
         head: &RoutedRecord<'_>,
@@ -126,12 +150,12 @@ impl Routed {
         self.push_fixed(head);
     }
 
-    /// Appends a record of another batch.
+    /// Appends a record of another batch, values included.
     pub fn push_record(&mut self, record: &RoutedRecord<'_>) {
         self.targets.extend_from_slice(record.targets);
         write_text(&mut self.blob, record.key);
         write_text(&mut self.blob, record.event_id);
-        self.blob.extend_from_slice(record.values);
+        self.blob.extend_from_slice(record.encoded);
         self.push_fixed(record);
     }
 
@@ -148,7 +172,7 @@ impl Routed {
         self.blob_end.push(self.blob.len() as u32);
     }
 
-    /// The record at a position, or `None` if the batch does not hold together there (only a broken peer sends that).
+    /// Record at position `i`; `None` if the batch is inconsistent there, which only a broken peer sends.
     pub fn get(&self, i: usize) -> Option<RoutedRecord<'_>> {
         let start = |ends: &[u32]| if i == 0 { Some(0) } else { ends.get(i - 1).map(|e| *e as usize) };
         let targets = self.targets.get(start(&self.targets_end)?..*self.targets_end.get(i)? as usize)?;
@@ -168,46 +192,15 @@ impl Routed {
             targets,
             key,
             event_id,
-            values,
+            encoded: values,
         })
     }
 }
 
 impl<'b> RoutedRecord<'b> {
-    /// A record's head, to be pushed with values.
-    #[expect(clippy::too_many_arguments, reason = "one argument per array of the batch")]
-    pub fn head(
-        hash: u64,
-        partition: u32,
-        offset: u64,
-        guid: Option<u64>,
-        now: i64,
-        time: i64,
-        seen: u64,
-        key_group: u32,
-        targets: &'b [u32],
-        key: &'b str,
-        event_id: &'b str,
-    ) -> Self {
-        RoutedRecord {
-            hash,
-            partition,
-            offset,
-            guid,
-            now,
-            time,
-            seen,
-            key_group,
-            targets,
-            key,
-            event_id,
-            values: &[],
-        }
-    }
-
-    /// The values, in the order they were pushed. Ends early where the bytes do not hold together.
+    /// Values in the order they were pushed; ends early where the bytes are inconsistent.
     pub fn values(&self) -> impl Iterator<Item = (Field, Value<'b>)> + use<'b> {
-        let mut rest = self.values;
+        let mut rest = self.encoded;
         std::iter::from_fn(move || {
             let (field, value, behind) = read_value(rest)?;
             rest = behind;

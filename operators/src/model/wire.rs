@@ -235,19 +235,20 @@ mod tests {
     fn sample(records: &[(u64, i64, String, Vec<u32>)]) -> Routed {
         let mut batch = Routed::default();
         for (hash, now, key, targets) in records {
-            let head = RoutedRecord::head(
-                *hash,
-                3,
-                hash / 2,
-                (hash % 2 == 0).then_some(*hash),
-                *now,
-                now + 1,
-                7,
-                1,
+            let head = RoutedRecord {
+                hash: *hash,
+                partition: 3,
+                offset: hash / 2,
+                guid: (hash % 2 == 0).then_some(*hash),
+                now: *now,
+                time: now + 1,
+                seen: 7,
+                key_group: 1,
                 targets,
                 key,
-                "search",
-            );
+                event_id: "search",
+                encoded: &[],
+            };
             let value = Value::Text(key.as_str().into());
             batch.push(&head, [(Field(6), &value), (Field(9), &Value::Float(1.5))].into_iter());
         }

@@ -1,8 +1,8 @@
 //! Crowds: a differential arrangement from a rule's slot to its crowd, one per worker.
 //!
 //! Changes enter at the epoch of the switch they belong to. The arrangement runs ahead of the events: once `Epoch(e)` is
-//! heard no change at `e + 1` or before can come any more, so its frontier stands at `e + 2`, and reading it never waits
-//! but in the moment of a switch.
+//! received no change at `e + 1` or before can come any more, so its frontier stands at `e + 2`, and reading it waits only
+//! in the moment of a switch.
 //!
 //! The bitmaps are not copied: every worker of a process arranges pointers to the same ones.
 
@@ -16,42 +16,40 @@ use differential_dataflow::{
     },
 };
 use timely::{
-    container::CapacityContainerBuilder,
-    dataflow::{
-        StreamVec,
-        channels::pact::Pipeline,
-        operators::generic::{OutputBuilder, builder_rc::OperatorBuilder},
-    },
+    dataflow::{StreamVec, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder},
     progress::Antichain,
 };
 
-use super::signal::{Shelf, Signal};
+use super::{
+    kit::{self, Frontier, HeldEpoch},
+    signal::{Shelf, Signal},
+};
 use crate::rule::crowd::Crowd;
 
-/// A crowd's row in the arrangement: slot, crowd, epoch, difference.
+/// Update of the arrangement: rule slot and crowd, epoch, difference.
 type Update = ((u32, Crowd), u64, isize);
 
-/// The arrangement's trace.
+/// Trace of the arrangement, shared by its readers.
 pub type CrowdTrace = TraceAgent<ValSpine<u32, Crowd, u64, isize>>;
 
-/// Arranges the crowds of all rules as the signals say.
+/// Arranges the crowds of all rules; every switch signalled changes them at its epoch.
 pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) -> Arranged<'s, CrowdTrace> {
     let mut builder = OperatorBuilder::new("crowds".to_owned(), signals.scope());
     let mut signals = builder.new_input(signals, Pipeline);
-    let (output, updates) = builder.new_output_connection::<Vec<Update>, _>([(0, Antichain::new())]);
-    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Update>>>::from(output);
-    builder.build(move |mut capabilities| {
-        let mut capability = capabilities.pop();
+    let (mut output, updates) = kit::output_from::<Vec<Update>>(&mut builder, &[]);
+    builder.build(move |initial| {
+        // Two epochs ahead: no barrier before that can be announced any more.
+        let mut held = HeldEpoch::<1>::new(initial);
         move |frontiers| {
             let mut output = output.activate();
-            signals.for_each(|_, words| {
-                let Some(capability) = capability.as_mut() else { return };
-                for word in words.drain(..) {
-                    match word {
-                        Signal::Epoch(e) => capability.downgrade(&(e + 2).max(*capability.time())),
+            signals.for_each(|_, signals| {
+                for signal in signals.drain(..) {
+                    match signal {
+                        Signal::Epoch(epoch) => held.advance(epoch + 2),
                         Signal::Switch { generation, at } => {
+                            let Some([capability]) = held.capabilities() else { return };
                             let Some(applied) = shelf.applied(generation) else { continue };
-                            let mut session = output.session(&*capability);
+                            let mut session = output.session(capability);
                             for change in &applied.crowds {
                                 let row = |crowd: &Crowd, difference| {
                                     ((change.slot, crowd.clone()), at, difference)
@@ -64,9 +62,7 @@ pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) ->
                     }
                 }
             });
-            if frontiers[0].is_empty() {
-                capability = None;
-            }
+            held.release_if(Frontier::from(&frontiers[0]).has_ended());
         }
     });
     arrange_core::<
@@ -79,18 +75,18 @@ pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) ->
     >(updates, Pipeline, "crowds.arrange")
 }
 
-/// Reads the crowds as they are at an epoch, and lets the trace forget what was before.
+/// Reader of the crowds as of an epoch; lets the trace compact what lies before it.
 pub struct CrowdReader {
     trace: CrowdTrace,
 }
 
 impl CrowdReader {
-    /// Reads through `trace`.
+    /// Reader of `trace`; holds back its compaction.
     pub fn new(trace: CrowdTrace) -> Self {
         CrowdReader { trace }
     }
 
-    /// All crowds at `epoch`, which the arrangement has passed.
+    /// Crowds by rule slot as of `epoch`, which the arrangement must have passed. Later calls must not ask for earlier epochs.
     pub fn at(&mut self, epoch: u64) -> HashMap<u32, Crowd> {
         let mut crowds = HashMap::new();
         let (mut cursor, storage) = self.trace.cursor();

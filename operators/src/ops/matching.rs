@@ -1,174 +1,175 @@
-//! Match: decode an event, find the filters it matches, check crowds, and say which keys are concerned.
+//! Which reads `match` may match when, without timely.
 //!
-//! Stateless but for the ingest clock of each partition. `now` of an event is the highest record time read so far in its
-//! partition; the record time is the log's own or, where there is none, the event's; live, each is clamped to the wall
-//! clock at which the batch was read.
+//! **Invariants**
+//! - A read is matched by the book of its own epoch. Reads of a switch's epoch and later wait, in their order, until the book
+//!   is made and the crowds of that epoch are arranged; both happen before the switch is announced, so the wait is short.
+//! - Ingest clocks are given out once per epoch, if they have changed: every record routed later has a `now` at or above them.
+//! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back all timers.
 
-use std::{collections::HashMap, sync::Arc};
-
-use super::membership::Membership;
-use crate::{
-    filter::{Faulted, Scratch},
-    model::{
-        decode::Decoder,
-        field::Field,
-        key,
-        raw::{RawBatch, RawRecord, Refused},
-        routed::{Routed, RoutedRecord},
-    },
-    rule::{book::RuleBook, crowd::Crowd},
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
 };
 
-/// What matching has counted, all since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MatchCounts {
-    /// Records read.
-    pub records: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// Records refused.
-    pub refused: u64,
-    /// Filters matched.
-    pub matched: u64,
-    /// Routed records sent.
-    pub routed: u64,
-    /// Matches dropped because the event lacked a key field.
-    pub keyless: u64,
-    /// Comparisons and expressions that met a value of the wrong kind.
-    pub wrong_values: u64,
+use super::{
+    matcher::{MatchCounts, Matcher},
+    read::{BarrierReached, Read},
+    signal::{Shelf, Signal},
+};
+use crate::{
+    model::{raw::Refused, routed::Routed},
+    rule::crowd::Crowd,
+};
+
+/// Number of the stand-in partition of worker 0; that of worker `n` is `n` less.
+const UNOPENED: u32 = u32::MAX;
+
+/// A matcher, the reads that wait for it, and the switches announced; `C` are the capabilities of an epoch.
+pub(super) struct Matching<C> {
+    matcher: Matcher,
+    shelf: Arc<dyn Shelf>,
+    waiting: VecDeque<Waiting<C>>,
+    /// Announced and not yet in force, in their order.
+    switches: VecDeque<Switch>,
+    /// Last epoch announced.
+    announced: u64,
+    /// Clocks as last given out, ascending by partition.
+    clocks: Vec<(u32, i64)>,
+    /// Clocks of the checkpoint that is resumed, by partition.
+    resumed: BTreeMap<u32, i64>,
+    /// This worker's stand-in partition.
+    unopened: u32,
 }
 
-/// Decodes and matches the events of one worker.
-#[derive(Debug)]
-pub struct Matcher {
-    decoder: Decoder,
-    book: Arc<RuleBook>,
-    membership: Membership,
-    /// Whether record times are clamped to the wall clock.
-    live: bool,
-    clocks: HashMap<u32, i64>,
-    scratch: Scratch,
-    key: String,
-    groups: Vec<(u32, Vec<u32>)>,
-    counts: MatchCounts,
+/// Reads of one epoch.
+struct Waiting<C> {
+    epoch: u64,
+    capabilities: C,
+    reads: Vec<Read>,
 }
 
-impl Matcher {
-    /// A matcher whose rules' crowds have nobody yet. `live` clamps record times to the wall clock; a replay does not.
-    pub fn new(decoder: Decoder, book: Arc<RuleBook>, live: bool) -> Self {
-        let mut membership = Membership::default();
-        membership.install(&book, HashMap::new());
-        Matcher {
-            decoder,
-            book,
-            membership,
-            live,
-            clocks: HashMap::new(),
-            scratch: Scratch::default(),
-            key: String::new(),
-            groups: Vec::new(),
-            counts: MatchCounts::default(),
+/// A switch to another book.
+#[derive(Clone, Copy)]
+struct Switch {
+    at: u64,
+    generation: u64,
+}
+
+/// What matching has made of reads.
+#[derive(Default)]
+pub(super) struct Matches {
+    /// Routed records.
+    pub(super) routed: Routed,
+    /// Records that are no events.
+    pub(super) refused: Vec<Refused>,
+    /// Clocks of partitions that have ended.
+    pub(super) clocks: Vec<(u32, i64)>,
+    /// Barriers that the sources have reached.
+    pub(super) barriers: Vec<BarrierReached>,
+}
+
+impl<C> Matching<C> {
+    /// Matching by `matcher` on the worker of index `worker`.
+    pub(super) fn new(mut matcher: Matcher, shelf: Arc<dyn Shelf>, worker: usize) -> Self {
+        let unopened = UNOPENED - worker as u32;
+        matcher.move_clock(unopened, i64::MIN);
+        Matching {
+            matcher,
+            shelf,
+            waiting: VecDeque::new(),
+            switches: VecDeque::new(),
+            announced: 0,
+            clocks: Vec::new(),
+            resumed: BTreeMap::new(),
+            unopened,
         }
     }
 
-    /// Works by another book, and the crowds of its rules by slot, from now on.
-    pub fn install(&mut self, book: Arc<RuleBook>, crowds: HashMap<u32, Crowd>) {
-        self.membership.install(&book, crowds);
-        self.book = book;
+    /// Takes a signal of worker 0. On a new epoch, returns the ingest clocks if they have changed since they were last returned.
+    pub(super) fn signal(&mut self, signal: &Signal) -> Option<&[(u32, i64)]> {
+        match signal {
+            Signal::Epoch(epoch) => {
+                self.announced = *epoch;
+                return self.changed_clocks();
+            }
+            Signal::Switch { generation, at } => {
+                self.switches.push_back(Switch { at: *at, generation: *generation });
+            }
+            Signal::Start(start) => self.resumed.extend(start.clocks.iter().copied()),
+            Signal::Prepare(_)
+            | Signal::Checkpoint { .. }
+            | Signal::Correct { .. }
+            | Signal::Committed(_)
+            | Signal::Folded(_)
+            | Signal::Hold(_) => {}
+        }
+        None
     }
 
-    /// The clock of each partition seen: the highest record time read, unix ms.
-    pub fn clocks(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
-        self.clocks.iter().map(|(p, c)| (*p, *c))
+    fn changed_clocks(&mut self) -> Option<&[(u32, i64)]> {
+        let mut clocks: Vec<_> = self.matcher.clocks().collect();
+        clocks.sort_unstable();
+        let changed = clocks != self.clocks;
+        self.clocks = clocks;
+        changed.then_some(&self.clocks)
     }
 
-    /// Moves a partition's clock on, never back.
-    pub fn move_clock(&mut self, partition: u32, to: i64) -> i64 {
-        let clock = self.clocks.entry(partition).or_insert(i64::MIN);
-        *clock = (*clock).max(to);
-        *clock
+    /// Adds reads of `epoch`, to be matched after all that wait.
+    pub(super) fn wait(&mut self, epoch: u64, capabilities: C, reads: Vec<Read>) {
+        self.waiting.push_back(Waiting { epoch, capabilities, reads });
     }
 
-    /// What was counted.
-    pub fn counts(&self) -> MatchCounts {
-        self.counts
+    /// Next reads that may be matched now, with their capabilities; puts switches in force that lie before them.
+    ///
+    /// `crowds_at` returns the crowds by rule slot as of an epoch, `None` while they are not arranged up to it.
+    pub(super) fn next(
+        &mut self,
+        crowds_at: &mut dyn FnMut(u64) -> Option<HashMap<u32, Crowd>>,
+    ) -> Option<(C, Vec<Read>)> {
+        let epoch = self.waiting.front().map_or(self.announced, |waiting| waiting.epoch);
+        while let Some(Switch { at, generation }) = self.switches.front().copied().filter(|s| s.at <= epoch) {
+            let applied = self.shelf.applied(generation)?;
+            self.matcher.install(Arc::clone(&applied.book), crowds_at(at)?);
+            self.switches.pop_front();
+        }
+        self.waiting.pop_front().map(|waiting| (waiting.capabilities, waiting.reads))
     }
 
-    /// Matches a batch: routed records go to `routed`, refused ones to `refused`.
-    pub fn batch(&mut self, batch: &RawBatch, routed: &mut Routed, refused: &mut Vec<Refused>) {
-        self.counts.refused += batch.refused.len() as u64;
-        refused.extend_from_slice(&batch.refused);
-        for record in &batch.records {
-            self.counts.records += 1;
-            self.counts.bytes += u64::from(record.end - record.start);
-            if let Err(reason) = self.record(batch, record, routed) {
-                self.counts.refused += 1;
-                let bytes = batch.record(record);
-                let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).into_owned();
-                refused.push(Refused { partition: batch.partition, offset: record.offset, reason, sample });
+    /// Matches a read, by the book now in force.
+    pub(super) fn read(&mut self, read: Read, matches: &mut Matches) {
+        match read {
+            Read::Batch(batch) => self.matcher.batch(&batch, &mut matches.routed, &mut matches.refused),
+            Read::Opened(partitions) => {
+                for (partition, _) in partitions {
+                    let resumed = self.resumed.get(&partition).copied().unwrap_or(i64::MIN);
+                    self.matcher.move_clock(partition, resumed);
+                }
+                self.matcher.move_clock(self.unopened, i64::MAX);
+            }
+            Read::Idle { partitions, clock } => {
+                for partition in partitions {
+                    self.matcher.move_clock(partition, clock);
+                }
+            }
+            Read::Barrier { barrier, positions } => {
+                let unopened = self.unopened;
+                let clocks = self.matcher.clocks().filter(|(partition, _)| *partition != unopened).collect();
+                matches.barriers.push(BarrierReached { barrier, positions, clocks });
+            }
+            Read::End { partition } => {
+                let last = self.matcher.move_clock(partition, i64::MIN);
+                let clock = self.matcher.move_clock(partition, last.saturating_add(1));
+                matches.clocks.push((partition, clock));
             }
         }
     }
 
-    fn record(&mut self, batch: &RawBatch, record: &RawRecord, routed: &mut Routed) -> Result<(), String> {
-        let book = Arc::clone(&self.book);
-        let event = self.decoder.decode(&book.fields, batch.record(record)).map_err(|e| e.to_string())?;
-        let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
-        let now = self.move_clock(batch.partition, record.time.unwrap_or(event.event_time).min(read_at));
-        let mut faulted = Faulted::default();
-        book.index.find(&event, &mut self.scratch, &mut faulted);
-        self.counts.wrong_values += faulted.total();
-        self.counts.matched += self.scratch.matched.len() as u64;
-        self.group_by_key(&book, event.guid);
-        for (group, targets) in &mut self.groups {
-            if targets.is_empty() {
-                continue;
-            }
-            if key::write_key(&book.keys[*group as usize], &event, &mut self.key) {
-                let hash = key::route(book.key_seeds[*group as usize], &self.key);
-                let head = RoutedRecord::head(
-                    hash,
-                    batch.partition,
-                    record.offset,
-                    event.guid,
-                    now,
-                    event.event_time,
-                    batch.read_at,
-                    *group,
-                    targets,
-                    &self.key,
-                    event.event_id(),
-                );
-                let mut needed: Vec<Field> =
-                    targets.iter().flat_map(|t| &book.needs[*t as usize]).copied().collect();
-                needed.sort_unstable();
-                needed.dedup();
-                routed.push(&head, needed.iter().filter_map(|f| Some((*f, event.get(*f)?))));
-                self.counts.routed += 1;
-            } else {
-                self.counts.keyless += targets.len() as u64;
-            }
-            targets.clear();
-        }
-        Ok(())
-    }
-
-    /// Sorts the matched filters by their rule's `key_by`, leaving out rules whose crowd the user is not in.
-    fn group_by_key(&mut self, book: &RuleBook, guid: Option<u64>) {
-        let mut checked = (usize::MAX, false);
-        for target in &self.scratch.matched {
-            let rule = book.targets[*target as usize].rule();
-            if checked.0 != rule {
-                checked = (rule, self.membership.admits(rule, guid));
-            }
-            if !checked.1 {
-                continue;
-            }
-            let group = book.rule_key[rule];
-            match self.groups.iter_mut().find(|(g, _)| *g == group) {
-                Some((_, targets)) => targets.push(*target),
-                None => self.groups.push((group, vec![*target])),
-            }
-        }
+    /// Figures since the start.
+    pub(super) fn counts(&self) -> MatchCounts {
+        self.matcher.counts()
     }
 }
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;

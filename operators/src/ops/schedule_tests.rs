@@ -41,7 +41,20 @@ fn schedule_of(document: &str) -> Schedule<u64> {
 
 fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
     let mut batch = Routed::default();
-    let head = RoutedRecord::head(key::route(0, "1"), 0, offset, Some(1), 1, 1, 0, 0, &[0], "1", "T");
+    let head = RoutedRecord {
+        hash: key::route(0, "1"),
+        partition: 0,
+        offset,
+        guid: Some(1),
+        now: 1,
+        time: 1,
+        seen: 0,
+        key_group: 0,
+        targets: &[0],
+        key: "1",
+        event_id: "T",
+        encoded: &[],
+    };
     batch.push(&head, std::iter::empty());
     schedule.hold(epoch, epoch, batch);
 }

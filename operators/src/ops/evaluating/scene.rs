@@ -12,7 +12,7 @@ use crate::{
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
-    ops::{matching::Matcher, reload::Loaded},
+    ops::{matcher::Matcher, reload::Loaded},
     rule::{
         book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
         compile::compile,

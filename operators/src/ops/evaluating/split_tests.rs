@@ -7,7 +7,7 @@ use crate::{
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
-    ops::{Loaded, evaluating::Emitted, matching::Matcher},
+    ops::{Loaded, evaluating::Emitted, matcher::Matcher},
     rule::book::{Catalog, ChangeSet, Published, RuleChange},
     state::evicted::EvictedKey,
 };

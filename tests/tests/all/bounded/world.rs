@@ -21,7 +21,7 @@ use operators::{
         Wanted,
         evaluate::{Workings, evaluate},
         evaluating::{Evaluator, StateNames},
-        matching::Matcher,
+        matcher::Matcher,
     },
     rule::{
         book::{Applied, Catalog, ChangeSet, RuleBook, RuleChange},

@@ -1,0 +1,175 @@
+//! Match: decode an event, find the filters it matches, check crowds, and say which keys are concerned.
+//!
+//! Stateless but for the ingest clock of each partition. `now` of an event is the highest record time read so far in its
+//! partition; the record time is the log's own or, where there is none, the event's; live, each is clamped to the wall
+//! clock at which the batch was read.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::membership::Membership;
+use crate::{
+    filter::{Faulted, Scratch},
+    model::{
+        decode::Decoder,
+        field::Field,
+        key,
+        raw::{RawBatch, RawRecord, Refused},
+        routed::{Routed, RoutedRecord},
+    },
+    rule::{book::RuleBook, crowd::Crowd},
+};
+
+/// What matching has counted, all since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MatchCounts {
+    /// Records read.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Records refused.
+    pub refused: u64,
+    /// Filters matched.
+    pub matched: u64,
+    /// Routed records sent.
+    pub routed: u64,
+    /// Matches dropped because the event lacked a key field.
+    pub keyless: u64,
+    /// Comparisons and expressions that met a value of the wrong kind.
+    pub wrong_values: u64,
+}
+
+/// Decodes and matches the events of one worker.
+#[derive(Debug)]
+pub struct Matcher {
+    decoder: Decoder,
+    book: Arc<RuleBook>,
+    membership: Membership,
+    /// Whether record times are clamped to the wall clock.
+    live: bool,
+    clocks: HashMap<u32, i64>,
+    scratch: Scratch,
+    key: String,
+    groups: Vec<(u32, Vec<u32>)>,
+    counts: MatchCounts,
+}
+
+impl Matcher {
+    /// A matcher whose rules' crowds have nobody yet. `live` clamps record times to the wall clock; a replay does not.
+    pub fn new(decoder: Decoder, book: Arc<RuleBook>, live: bool) -> Self {
+        let mut membership = Membership::default();
+        membership.install(&book, HashMap::new());
+        Matcher {
+            decoder,
+            book,
+            membership,
+            live,
+            clocks: HashMap::new(),
+            scratch: Scratch::default(),
+            key: String::new(),
+            groups: Vec::new(),
+            counts: MatchCounts::default(),
+        }
+    }
+
+    /// Works by another book, and the crowds of its rules by slot, from now on.
+    pub fn install(&mut self, book: Arc<RuleBook>, crowds: HashMap<u32, Crowd>) {
+        self.membership.install(&book, crowds);
+        self.book = book;
+    }
+
+    /// The clock of each partition seen: the highest record time read, unix ms.
+    pub fn clocks(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.clocks.iter().map(|(p, c)| (*p, *c))
+    }
+
+    /// Moves a partition's clock on, never back.
+    pub fn move_clock(&mut self, partition: u32, to: i64) -> i64 {
+        let clock = self.clocks.entry(partition).or_insert(i64::MIN);
+        *clock = (*clock).max(to);
+        *clock
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> MatchCounts {
+        self.counts
+    }
+
+    /// Matches a batch: routed records go to `routed`, refused ones to `refused`.
+    pub fn batch(&mut self, batch: &RawBatch, routed: &mut Routed, refused: &mut Vec<Refused>) {
+        self.counts.refused += batch.refused.len() as u64;
+        refused.extend_from_slice(&batch.refused);
+        for record in &batch.records {
+            self.counts.records += 1;
+            self.counts.bytes += u64::from(record.end - record.start);
+            if let Err(reason) = self.record(batch, record, routed) {
+                self.counts.refused += 1;
+                let bytes = batch.record(record);
+                let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).into_owned();
+                refused.push(Refused { partition: batch.partition, offset: record.offset, reason, sample });
+            }
+        }
+    }
+
+    fn record(&mut self, batch: &RawBatch, record: &RawRecord, routed: &mut Routed) -> Result<(), String> {
+        let book = Arc::clone(&self.book);
+        let event = self.decoder.decode(&book.fields, batch.record(record)).map_err(|e| e.to_string())?;
+        let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
+        let now = self.move_clock(batch.partition, record.time.unwrap_or(event.event_time).min(read_at));
+        let mut faulted = Faulted::default();
+        book.index.find(&event, &mut self.scratch, &mut faulted);
+        self.counts.wrong_values += faulted.total();
+        self.counts.matched += self.scratch.matched.len() as u64;
+        self.group_by_key(&book, event.guid);
+        for (group, targets) in &mut self.groups {
+            if targets.is_empty() {
+                continue;
+            }
+            if key::write_key(&book.keys[*group as usize], &event, &mut self.key) {
+                let hash = key::route(book.key_seeds[*group as usize], &self.key);
+                let head = RoutedRecord {
+                    hash,
+                    partition: batch.partition,
+                    offset: record.offset,
+                    guid: event.guid,
+                    now,
+                    time: event.event_time,
+                    seen: batch.read_at,
+                    key_group: *group,
+                    targets,
+                    key: &self.key,
+                    event_id: event.event_id(),
+                    encoded: &[],
+                };
+                let mut needed: Vec<Field> =
+                    targets.iter().flat_map(|t| &book.needs[*t as usize]).copied().collect();
+                needed.sort_unstable();
+                needed.dedup();
+                routed.push(&head, needed.iter().filter_map(|f| Some((*f, event.get(*f)?))));
+                self.counts.routed += 1;
+            } else {
+                self.counts.keyless += targets.len() as u64;
+            }
+            targets.clear();
+        }
+        Ok(())
+    }
+
+    /// Sorts the matched filters by their rule's `key_by`, leaving out rules whose crowd the user is not in.
+    fn group_by_key(&mut self, book: &RuleBook, guid: Option<u64>) {
+        let mut checked = (usize::MAX, false);
+        for target in &self.scratch.matched {
+            let rule = book.targets[*target as usize].rule();
+            if checked.0 != rule {
+                checked = (rule, self.membership.admits(rule, guid));
+            }
+            if !checked.1 {
+                continue;
+            }
+            let group = book.rule_key[rule];
+            match self.groups.iter_mut().find(|(g, _)| *g == group) {
+                Some((_, targets)) => targets.push(*target),
+                None => self.groups.push((group, vec![*target])),
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use super::*;
+use crate::{
+    model::{
+        decode::Decoder,
+        raw::{RawBatch, RawRecord},
+    },
+    ops::{Start, read::SourceBarrier},
+    rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+};
+
+/// Books by generation; of version `n` of the rule in the book of generation `n`.
+struct Books(BTreeMap<u64, Arc<Applied>>);
+
+impl Shelf for Books {
+    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+        self.0.get(&generation).cloned()
+    }
+}
+
+/// Matching on worker 0, with the books of these generations: that of generation `n` routes events `n` by `ip`.
+fn matching(generations: &[u64]) -> Matching<()> {
+    let mut catalog = Catalog::default();
+    let empty = catalog.book();
+    let mut book = |generation: u64| {
+        let document = format!(
+            r#"{{"rule_id": "r", "key_by": "ip", "trigger": {{"event": {{"id": "{generation}"}}}}}}"#
+        );
+        let published = Published::first(&document, generation, 0, BTreeMap::new()).unwrap();
+        let changes = vec![RuleChange::Put(Box::new(published))];
+        (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
+    };
+    let books = Books(generations.iter().map(|generation| book(*generation)).collect());
+    Matching::new(Matcher::new(Decoder::default(), empty, false), Arc::new(books), 0)
+}
+
+/// An event of partition 3.
+fn event(event_id: &str, time: i64) -> Read {
+    let line = format!(r#"{{"ip": "10.0.0.7", "event_id": "{event_id}", "event_time": {time}}}"#);
+    let records = vec![RawRecord { offset: 0, start: 0, end: line.len() as u32, time: None }];
+    Read::Batch(RawBatch { partition: 3, bytes: line.into_bytes(), records, ..RawBatch::default() })
+}
+
+/// Matches what may be matched, with crowds arranged below `arranged`; returns how many records each of the reads routed.
+fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
+    let mut crowds_at = |epoch: u64| (epoch < arranged).then(HashMap::new);
+    let mut counts = Vec::new();
+    while let Some(((), reads)) = matching.next(&mut crowds_at) {
+        let mut matches = Matches::default();
+        reads.into_iter().for_each(|read| matching.read(read, &mut matches));
+        counts.push(matches.routed.len());
+    }
+    counts
+}
+
+#[test]
+fn each_read_is_matched_by_the_book_of_its_epoch() {
+    let mut matching = matching(&[1, 2]);
+    matching.signal(&Signal::Switch { generation: 1, at: 1 });
+    matching.signal(&Signal::Switch { generation: 2, at: 3 });
+    matching.wait(2, (), vec![event("1", 10), event("2", 10)]);
+    matching.wait(3, (), vec![event("1", 10)]);
+    matching.wait(4, (), vec![event("2", 10)]);
+    assert_eq!(routed(&mut matching, 5), [1, 0, 1]);
+}
+
+#[test]
+fn a_switch_holds_back_its_epoch_until_the_crowds_are_arranged() {
+    let mut matching = matching(&[1, 2]);
+    matching.signal(&Signal::Switch { generation: 1, at: 1 });
+    matching.signal(&Signal::Switch { generation: 2, at: 3 });
+    matching.wait(2, (), vec![event("1", 10)]);
+    matching.wait(3, (), vec![event("2", 10)]);
+    matching.wait(2, (), vec![event("1", 10)]);
+    assert_eq!(
+        routed(&mut matching, 3),
+        [1],
+        "what lies before the switch does not wait, the rest keeps its order"
+    );
+    assert_eq!(routed(&mut matching, 4), [1, 0]);
+}
+
+#[test]
+fn a_switch_waits_for_its_book() {
+    let mut matching = matching(&[]);
+    matching.signal(&Signal::Switch { generation: 1, at: 1 });
+    matching.wait(1, (), vec![event("1", 10)]);
+    assert_eq!(routed(&mut matching, 5), Vec::<usize>::new());
+}
+
+#[test]
+fn a_switch_takes_force_without_reads_once_its_epoch_is_announced() {
+    let mut matching = matching(&[1]);
+    matching.signal(&Signal::Switch { generation: 1, at: 2 });
+    let mut asked = Vec::new();
+    let mut next = |matching: &mut Matching<()>| {
+        let none = matching.next(&mut |epoch| {
+            asked.push(epoch);
+            Some(HashMap::new())
+        });
+        assert!(none.is_none());
+        asked.clone()
+    };
+    matching.signal(&Signal::Epoch(1));
+    assert_eq!(next(&mut matching), Vec::<u64>::new());
+    matching.signal(&Signal::Epoch(2));
+    assert_eq!(next(&mut matching), [2]);
+    assert_eq!(next(&mut matching), [2], "once");
+}
+
+#[test]
+fn clocks_are_given_out_once_per_epoch_if_they_changed() {
+    let mut matching = matching(&[]);
+    let unopened = (UNOPENED, i64::MIN);
+    assert_eq!(matching.signal(&Signal::Epoch(1)), Some(&[unopened][..]));
+    assert_eq!(matching.signal(&Signal::Epoch(2)), None);
+    let clocks = vec![(3, 40), (4, 50)];
+    matching.signal(&Signal::Start(Arc::new(Start { clocks, ..Start::default() })));
+    let mut matches = Matches::default();
+    matching.read(Read::Opened(vec![(3, 7), (5, 0)]), &mut matches);
+    matching.read(Read::Idle { partitions: vec![5], clock: 60 }, &mut matches);
+    let opened = [(3, 40), (5, 60), (UNOPENED, i64::MAX)];
+    assert_eq!(matching.signal(&Signal::Epoch(3)), Some(&opened[..]));
+    matching.read(Read::Idle { partitions: vec![5], clock: 10 }, &mut matches);
+    assert_eq!(matching.signal(&Signal::Epoch(4)), None, "a clock does not go back");
+}
+
+#[test]
+fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
+    let mut matching = matching(&[]);
+    let mut matches = Matches::default();
+    let barrier = |checkpoint, offset| Read::Barrier {
+        barrier: SourceBarrier::Checkpoint(checkpoint),
+        positions: vec![(3, offset)],
+    };
+    for read in [Read::Opened(vec![(3, 0)]), event("1", 10), barrier(1, 1), event("1", 20), barrier(2, 2)] {
+        matching.read(read, &mut matches);
+    }
+    let clocks: Vec<_> = matches.barriers.iter().map(|b| (b.positions.clone(), b.clocks.clone())).collect();
+    assert_eq!(clocks, [(vec![(3, 1)], vec![(3, 10)]), (vec![(3, 2)], vec![(3, 20)])]);
+}
+
+#[test]
+fn a_partition_that_has_ended_lets_timers_of_its_last_instant_run() {
+    let mut matching = matching(&[]);
+    let mut matches = Matches::default();
+    for read in [Read::Opened(vec![(3, 0)]), event("1", 10), Read::End { partition: 3 }] {
+        matching.read(read, &mut matches);
+    }
+    assert_eq!(matches.clocks, [(3, 11)]);
+}

@@ -1,0 +1,53 @@
+//! Messages from sources to `match`, and what `match` reports at a barrier.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::raw::RawBatch;
+
+/// Message of a source to `match`.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// Records of a partition.
+    Batch(RawBatch),
+    /// Partitions read from now on, beside those opened before, each with the offset where reading begins.
+    Opened(Vec<(u32, u64)>),
+    /// The partitions have no more records at present: their ingest clocks may advance to `clock`.
+    Idle {
+        /// The partitions.
+        partitions: Vec<u32>,
+        /// Ingest time, unix ms, the grace period already subtracted.
+        clock: i64,
+    },
+    /// A barrier: reads before it belong to earlier epochs, reads behind it to the barrier's epoch and later.
+    Barrier {
+        /// The checkpoint or switch.
+        barrier: SourceBarrier,
+        /// First offset not read, by partition.
+        positions: Vec<(u32, u64)>,
+    },
+    /// The partition has ended for good; timers due at its last instant may run.
+    End {
+        /// The partition.
+        partition: u32,
+    },
+}
+
+/// A barrier that every source passes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SourceBarrier {
+    /// The checkpoint of this number.
+    Checkpoint(u64),
+    /// The switch to the book of this generation.
+    Switch(u64),
+}
+
+/// Report of a worker's `match` that its sources have reached a barrier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BarrierReached {
+    /// The checkpoint or switch.
+    pub barrier: SourceBarrier,
+    /// First offset not read, by partition.
+    pub positions: Vec<(u32, u64)>,
+    /// Ingest clocks, unix ms, by partition.
+    pub clocks: Vec<(u32, i64)>,
+}
