@@ -1,0 +1,164 @@
+//! The thread that reads a worker's source.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use operators::ops::{Signal, Start, read::Read};
+use sources::{
+    SourceError,
+    events::{EventSource, Next},
+};
+use timely::scheduling::SyncActivator;
+
+use crate::threads;
+
+/// Reads between the thread and its worker; the thread blocks when there are more.
+const QUEUE: usize = 16;
+/// Time that a partition without more records is behind the wall clock, ms: records may still be on their way to it.
+const TIMER_GRACE: i64 = 2_000;
+/// Upper bound of one wait for the source, so that the thread sees when it is to stop.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// Opens a worker's source, to go on from given positions; `None` if it has nothing to read.
+pub type Open =
+    Box<dyn FnOnce(&BTreeMap<u32, u64>) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
+
+/// Positions of a durable checkpoint: first offset not in it, by partition.
+type Committed = Arc<Vec<(u32, u64)>>;
+
+/// Worker's end of the reading thread.
+///
+/// The thread opens its source when `Start` arrives, reads once the first switch is announced, and ends with its source, or
+/// when the cluster stops.
+pub(super) struct ReaderThread {
+    /// The source, until the thread is started.
+    unstarted: Option<(Open, Reader)>,
+    committed: mpsc::Sender<Committed>,
+    /// Until reading has begun.
+    begin: Option<mpsc::Sender<()>>,
+    wake: SyncActivator,
+}
+
+impl ReaderThread {
+    /// A thread still to be started; it activates `wake` after every read.
+    pub(super) fn new(
+        open: Open,
+        live: bool,
+        stopping: Arc<AtomicBool>,
+        progress: Arc<(AtomicU64, AtomicU64)>,
+        wake: SyncActivator,
+    ) -> Self {
+        let (committed, committed_from) = mpsc::channel();
+        let (begin, begin_from) = mpsc::channel();
+        let reader = Reader { live, stopping, progress, committed: committed_from, begin: begin_from };
+        ReaderThread { unstarted: Some((open, reader)), committed, begin: Some(begin), wake }
+    }
+
+    /// Takes a signal of worker 0. On `Start`, starts the thread and returns the channel of its reads.
+    pub(super) fn signal(&mut self, signal: &Signal) -> Option<mpsc::Receiver<Read>> {
+        match signal {
+            Signal::Start(start) => return self.start(start),
+            Signal::Switch { .. } => {
+                // The thread may have ended: then there is nothing to read.
+                let _ = self.begin.take().map(|begin| begin.send(()));
+            }
+            // The thread ends with its source.
+            Signal::Committed(positions) => drop(self.committed.send(Arc::clone(positions))),
+            Signal::Epoch(_)
+            | Signal::Prepare(_)
+            | Signal::Checkpoint { .. }
+            | Signal::Correct { .. }
+            | Signal::Folded(_)
+            | Signal::Hold(_) => {}
+        }
+        None
+    }
+
+    fn start(&mut self, start: &Arc<Start>) -> Option<mpsc::Receiver<Read>> {
+        let (open, reader) = self.unstarted.take()?;
+        let (start, wake) = (Arc::clone(start), self.wake.clone());
+        let (to, from) = mpsc::sync_channel(QUEUE);
+        threads::spawn("events:read", move || {
+            reader.run(open, &start, &to, &wake);
+            drop(to);
+            // The worker may be gone; then nobody waits.
+            let _ = wake.activate();
+        });
+        Some(from)
+    }
+}
+
+/// State of the reading thread.
+struct Reader {
+    live: bool,
+    stopping: Arc<AtomicBool>,
+    progress: Arc<(AtomicU64, AtomicU64)>,
+    committed: mpsc::Receiver<Committed>,
+    /// Delivers once, when reading may begin.
+    begin: mpsc::Receiver<()>,
+}
+
+fn fail(error: &SourceError) -> ! {
+    tracing::error!(%error, "a source of events failed");
+    std::process::exit(crate::exit::SOURCE_FAILED)
+}
+
+impl Reader {
+    /// Opens the source and, once it may, reads it to its end. An error ends the process: the supervisor restarts the cluster.
+    fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
+        let positions = start.positions.iter().copied().collect();
+        let read = open(&positions).and_then(|source| {
+            let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();
+            let sent = to.send(Read::Opened(opened)).is_ok();
+            match source {
+                Some(source) if sent && self.begin.recv().is_ok() => self.read(source, to, wake),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = read {
+            fail(&error);
+        }
+    }
+
+    fn read(
+        &self,
+        mut source: Box<dyn EventSource>,
+        to: &mpsc::SyncSender<Read>,
+        wake: &SyncActivator,
+    ) -> Result<(), SourceError> {
+        loop {
+            while let Ok(positions) = self.committed.try_recv() {
+                source.settled(&positions);
+            }
+            let reads = match source.next(WAIT)? {
+                Next::Batch(batch) => vec![Read::Batch(batch)],
+                Next::Opened(new) => vec![Read::Opened(new)],
+                Next::CaughtUp { partitions, at } if self.live => {
+                    vec![Read::Idle { partitions, clock: at - TIMER_GRACE }]
+                }
+                Next::CaughtUp { .. } | Next::Idle => continue,
+                Next::End => source.partitions().into_iter().map(|p| Read::End { partition: p }).collect(),
+            };
+            if let Some((done, of)) = source.progress() {
+                self.progress.0.store(done, Ordering::Relaxed);
+                self.progress.1.store(of.unwrap_or(0), Ordering::Relaxed);
+            }
+            let ended = matches!(reads.first(), Some(Read::End { .. }) | None);
+            for read in reads {
+                if to.send(read).is_err() {
+                    return Ok(());
+                }
+            }
+            if wake.activate().is_err() || ended || self.stopping.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+        }
+    }
+}
