@@ -191,13 +191,14 @@ mod tests {
                 };
                 builder.build(move |initial| {
                     let mut held = HeldEpoch::<1>::new(initial);
-                    move |_| {
+                    move |frontiers| {
                         epochs.for_each(|_, epochs| {
                             for epoch in epochs.drain(..) {
                                 held.advance(epoch);
                                 held.release_if(epoch == 0);
                             }
                         });
+                        held.release_if(Frontier::from(&frontiers[0]).has_ended());
                     }
                 });
                 (input, stream.probe().0)
