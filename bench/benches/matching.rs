@@ -6,6 +6,7 @@ use std::{hint::black_box, time::Duration};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use operators::model::{
+    ids::Offset,
     raw::{RawBatch, RawRecord},
     routed::Routed,
 };
@@ -21,7 +22,7 @@ fn batches(settings: &Settings) -> Vec<RawBatch> {
     let lines: Vec<Vec<u8>> = settings.event_lines().collect();
     let batch = |lines: &[Vec<u8>]| {
         let mut batch = RawBatch::default();
-        for (line, offset) in lines.iter().zip(0..) {
+        for (line, offset) in lines.iter().zip((0..).map(Offset)) {
             let start = batch.bytes.len() as u32;
             batch.bytes.extend_from_slice(line);
             batch.records.push(RawRecord { offset, start, end: batch.bytes.len() as u32, time: None });

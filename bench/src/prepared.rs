@@ -11,6 +11,7 @@ use operators::{
     document::spec::{self, Rule},
     model::{
         decode::Decoder,
+        ids::Offset,
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
@@ -86,7 +87,7 @@ impl Prepared {
     /// What matching sends on of these events; those that are none are left out.
     pub fn route(&self, lines: impl IntoIterator<Item = Vec<u8>>) -> Routed {
         let mut batch = RawBatch::default();
-        for (line, offset) in lines.into_iter().zip(0..) {
+        for (line, offset) in lines.into_iter().zip((0..).map(Offset)) {
             let start = batch.bytes.len() as u32;
             batch.bytes.extend_from_slice(&line);
             batch.records.push(RawRecord { offset, start, end: batch.bytes.len() as u32, time: None });

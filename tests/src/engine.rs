@@ -15,6 +15,7 @@ use operators::{
     model::{
         decode::Decoder,
         field::Fields,
+        ids::{IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Trigger,
@@ -90,7 +91,7 @@ impl Engine {
         let book = catalog.book();
         let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&book), false);
         for partition in 0..partitions {
-            matcher.move_clock(partition as u32, i64::MIN);
+            matcher.move_clock(PartitionId(partition as u32), IngestTime::MIN);
         }
         Engine {
             evaluators: (0..layout.workers).map(|_| Evaluator::new(Arc::clone(&book))).collect(),
@@ -188,7 +189,7 @@ impl Engine {
             let change = Change { name, key, text: Some(text) };
             self.evaluators[owner(hash, workers)].restore(&names, &change).unwrap();
         }
-        let clock = self.matcher.clocks().map(|(_, c)| c).min().unwrap_or(i64::MIN);
+        let clock = self.clock();
         self.evaluators.iter_mut().for_each(|e| e.restored(clock));
     }
 
@@ -225,12 +226,12 @@ impl Engine {
 
     /// Reads lines of a partition as one batch.
     pub fn events(&mut self, partition: usize, lines: &[String]) {
-        let mut batch = RawBatch { partition: partition as u32, ..RawBatch::default() };
+        let mut batch = RawBatch { partition: PartitionId(partition as u32), ..RawBatch::default() };
         for line in lines {
             let start = batch.bytes.len() as u32;
             batch.bytes.extend_from_slice(line.as_bytes());
             let end = batch.bytes.len() as u32;
-            batch.records.push(RawRecord { offset: self.offsets[partition], start, end, time: None });
+            batch.records.push(RawRecord { offset: Offset(self.offsets[partition]), start, end, time: None });
             self.offsets[partition] += 1;
         }
         let mut routed = Routed::default();
@@ -250,15 +251,20 @@ impl Engine {
 
     /// Applies the clocks as they stand: the least of all partitions.
     pub fn apply_clocks(&mut self) {
-        let clock = self.matcher.clocks().map(|(_, c)| c).min().unwrap_or(i64::MIN);
+        let clock = self.clock();
         self.advance(clock);
         self.evaluators.iter_mut().for_each(|e| e.sweep(3));
     }
 
     /// Ends all partitions: each clock stands just after its last `now`.
     pub fn end(&mut self) {
-        let clock = self.matcher.clocks().map(|(_, c)| c.saturating_add(1)).min().unwrap_or(i64::MIN);
+        let clock = self.clock().saturating_add(1);
         self.advance(clock);
+    }
+
+    /// The least clock of all partitions.
+    fn clock(&self) -> i64 {
+        self.matcher.clocks().least().map_or(i64::MIN, |(_, clock)| clock.0)
     }
 
     fn advance(&mut self, clock: i64) {

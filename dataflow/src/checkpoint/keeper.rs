@@ -16,6 +16,7 @@ use std::{
 
 use operators::rule::remembered::Remembered;
 use operators::{
+    model::ids::{Clocks, Positions},
     ops::{Correction, Start},
     rule::crowd::Crowd,
 };
@@ -52,9 +53,9 @@ pub struct Snapshot {
     /// Its number.
     pub n: u64,
     /// First offset that is not in it, by partition.
-    pub positions: Vec<(u32, u64)>,
+    pub positions: Positions,
     /// The ingest clocks, by partition.
-    pub clocks: Vec<(u32, i64)>,
+    pub clocks: Clocks,
     /// The rules in force.
     pub rules: Arc<Vec<Remembered>>,
     /// Names of state that no rule has any more.

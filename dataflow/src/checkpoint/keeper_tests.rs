@@ -94,8 +94,8 @@ impl Scene {
         let blobs = blobs.collect();
         self.keeper.commit(Snapshot {
             n,
-            positions: Vec::new(),
-            clocks: Vec::new(),
+            positions: Positions::default(),
+            clocks: Clocks::default(),
             rules: Arc::clone(&self.rules),
             dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
             corrections: None,

@@ -1,5 +1,6 @@
 //! The manifest of a checkpoint: what it consists of. JSON, so that people can look at it.
 
+use operators::model::ids::{Clocks, Positions};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::report::BlobRef;
@@ -14,9 +15,9 @@ pub(super) struct Manifest {
     /// When it was committed, unix ms by the wall clock; for people.
     pub(super) at: i64,
     /// First offset that is not in it, by partition.
-    pub(super) positions: Vec<(u32, u64)>,
+    pub(super) positions: Positions,
     /// The ingest clocks, by partition.
-    pub(super) clocks: Vec<(u32, i64)>,
+    pub(super) clocks: Clocks,
     /// The last correction by people that is in it.
     pub(super) corrections: Option<String>,
     /// The blob of the rules in force.
@@ -73,6 +74,8 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use operators::model::ids::{IngestTime, Offset, PartitionId};
+
     use super::*;
 
     #[test]
@@ -80,8 +83,8 @@ mod tests {
         let blob = BlobRef::of("ckpt:1:rules:1".into(), b"x", false);
         let manifest = Manifest {
             at: 5,
-            positions: vec![(0, 7)],
-            clocks: vec![(0, i64::MIN)],
+            positions: [(PartitionId(0), Offset(7))].into(),
+            clocks: [(PartitionId(0), IngestTime::MIN)].into(),
             corrections: Some("1-0".into()),
             rules: blob.clone(),
             blobs: vec![Listed { n: 3, blob }],

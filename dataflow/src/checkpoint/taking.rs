@@ -13,15 +13,17 @@
 //! - If triggers wait for their commit and it takes longer than [`HOLD_AFTER`], sources pause until it is made.
 
 use std::{
-    collections::BTreeMap,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use operators::ops::{
-    Signal, Start,
-    read::{BarrierReached, SourceBarrier},
+use operators::{
+    model::ids::{Clocks, Positions},
+    ops::{
+        Signal, Start,
+        read::{BarrierReached, SourceBarrier},
+    },
 };
 
 use crate::{
@@ -52,8 +54,8 @@ pub struct Checkpoints {
     next: u64,
     last: Instant,
     /// Positions and clocks of the checkpoint before.
-    positions: BTreeMap<u32, u64>,
-    clocks: BTreeMap<u32, i64>,
+    positions: Positions,
+    clocks: Clocks,
     rules: Option<Arc<Vec<Remembered>>>,
     dropped: Vec<String>,
     taking: Option<Taking>,
@@ -98,8 +100,8 @@ impl Checkpoints {
             holds_triggers,
             next,
             last: Instant::now(),
-            positions: start.positions.iter().copied().collect(),
-            clocks: start.clocks.iter().copied().collect(),
+            positions: start.positions.clone(),
+            clocks: start.clocks.clone(),
             rules: None,
             dropped: Vec::new(),
             taking: None,
@@ -127,8 +129,7 @@ impl Checkpoints {
                 taking.reached += 1;
                 self.positions.extend(positions);
                 for (partition, clock) in clocks {
-                    let known = self.clocks.entry(partition).or_insert(i64::MIN);
-                    *known = clock.max(*known);
+                    self.clocks.advance(partition, clock);
                 }
             }
             Report::Saved { n, blobs } if n == taking.n => {
@@ -191,8 +192,8 @@ impl Checkpoints {
                     taking.sent = true;
                     self.keeper.commit(Snapshot {
                         n: taking.n,
-                        positions: self.positions.iter().map(|(p, o)| (*p, *o)).collect(),
-                        clocks: self.clocks.iter().map(|(p, c)| (*p, *c)).collect(),
+                        positions: self.positions.clone(),
+                        clocks: self.clocks.clone(),
                         rules: Arc::clone(&taking.rules),
                         dropped: std::mem::take(&mut taking.dropped),
                         corrections: taking.corrections.take(),
@@ -217,9 +218,7 @@ impl Checkpoints {
                 if taking.last_one {
                     self.last_one.1 = Some(n);
                 }
-                words.push(Signal::Committed(Arc::new(
-                    self.positions.iter().map(|(p, o)| (*p, *o)).collect(),
-                )));
+                words.push(Signal::Committed(Arc::new(self.positions.clone())));
             }
         }
     }

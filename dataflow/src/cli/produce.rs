@@ -165,7 +165,7 @@ fn send(
         }
         for refused in &batch.refused {
             too_long += 1;
-            tracing::warn!(line = refused.offset + 1, "not sent: {}", refused.reason);
+            tracing::warn!(line = refused.offset.next().0, "not sent: {}", refused.reason);
         }
         if let Some((done, of)) = source.progress() {
             bar.set_length(of.unwrap_or(0));

@@ -11,6 +11,7 @@ use operators::{
     model::{
         decode::{Decoder, FieldNames},
         field::Fields,
+        ids::Offset,
         routed::Routed,
     },
     ops::{
@@ -132,7 +133,7 @@ fn play() -> BTreeMap<String, u32> {
         rate: RATE,
         start: Start::Fixed(START),
         paced: false,
-        limit: Some(EVENTS),
+        limit: Some(Offset(EVENTS)),
         ..GeneratorConfig::default()
     })
     .unwrap();
@@ -142,7 +143,7 @@ fn play() -> BTreeMap<String, u32> {
         matcher.batch(&batch, &mut routed, &mut refused);
         let mut out = Emitted::default();
         (0..routed.len()).for_each(|i| evaluator.record(&routed.get(i).unwrap(), &mut out));
-        let clock = matcher.clocks().map(|(_, clock)| clock).max().unwrap();
+        let clock = matcher.clocks().iter().map(|(_, clock)| clock).max().unwrap().0;
         evaluator.advance(clock, u64::MAX, &mut out);
         assert!(out.failures.is_empty(), "{:?}", out.failures);
         for trigger in out.triggers {

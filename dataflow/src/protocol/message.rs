@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use operators::model::ids::{Offset, PartitionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -64,7 +65,7 @@ pub struct RuleInForce {
     pub resumed: bool,
     /// First offsets that the change holds for, by partition; `None` after a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub live_cut: Option<BTreeMap<u32, u64>>,
+    pub live_cut: Option<BTreeMap<PartitionId, Offset>>,
 }
 
 /// A message that is none of [`Message`]'s.
@@ -94,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    fn in_force(resumed: bool, live_cut: Option<BTreeMap<u32, u64>>) -> Message {
+    fn in_force(resumed: bool, live_cut: Option<BTreeMap<PartitionId, Offset>>) -> Message {
         Message::Rule(RuleInForce {
             rule_id: "r".into(),
             version: 2,
@@ -110,7 +111,7 @@ mod tests {
     fn messages_are_the_json_that_they_always_were_and_read_back() {
         let stopped = || Stopped { rule_id: "r".into(), reason: "why".into() };
         let rejection = Rejection { origin: "a.json".into(), reason: "why".into() };
-        let numbers = Numbers { worker: 3, lags: [(5, 9)].into(), ..Numbers::default() };
+        let numbers = Numbers { worker: 3, lags: [(PartitionId(5), 9)].into(), ..Numbers::default() };
         for (message, text) in [
             (Message::Rejected(rejection), r#"{"rejected":{"origin":"a.json","reason":"why"}}"#),
             (Message::Quarantined(stopped()), r#"{"quarantined":{"rule_id":"r","reason":"why"}}"#),
@@ -120,7 +121,7 @@ mod tests {
                 r#"{"rule":{"rule_id":"r","version":2,"state":"live","epoch":9,"took_ms":4,"resumed":true}}"#,
             ),
             (
-                in_force(false, Some([(1, 7)].into())),
+                in_force(false, Some([(PartitionId(1), Offset(7))].into())),
                 r#"{"rule":{"rule_id":"r","version":2,"state":"live","epoch":9,"took_ms":4,"live_cut":{"1":7}}}"#,
             ),
             (Message::InForce(9), r#"{"in_force":9}"#),

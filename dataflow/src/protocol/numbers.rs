@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use operators::model::ids::{IngestTime, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use super::figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleNumbers, SinkFigures};
@@ -57,9 +58,9 @@ pub struct Numbers {
     /// How many keys were found in more than one partition, by `key_by`.
     pub split_keys: BTreeMap<String, u64>,
     /// The timers' clock, unix ms.
-    pub clock: i64,
+    pub clock: IngestTime,
     /// The partition that holds it back.
-    pub held_back_by: Option<u32>,
+    pub held_back_by: Option<PartitionId>,
     /// Generation of the rule book.
     pub generation: u64,
     /// States taken in from the checkpoint that was resumed.
@@ -73,7 +74,7 @@ pub struct Numbers {
     /// Announced epochs that are not complete in the whole cluster.
     pub epochs_behind: u64,
     /// Records that sources have not handed over, by partition.
-    pub lags: BTreeMap<u32, i64>,
+    pub lags: BTreeMap<PartitionId, i64>,
     /// Failing calls by rule (worker 0).
     pub failures: ByRule,
     /// The checkpoints (worker 0), if state is kept.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use operators::{
+    model::ids::Positions,
     ops::evaluating::RuleFailure,
     rule::{book::ChangeSet, remembered::Remembered},
 };
@@ -26,7 +27,7 @@ pub enum Effect {
         /// First epoch it holds for.
         epoch: u64,
         /// First offset that it holds for, by partition.
-        positions: Vec<(u32, u64)>,
+        positions: Positions,
         /// Rules that did not compile after all.
         rejected: Vec<(String, String)>,
     },

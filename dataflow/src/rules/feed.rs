@@ -22,7 +22,7 @@ use operators::{
         lifecycle::{Gap, RunState, Status},
         spec::{self, Rule},
     },
-    model::field::Fields,
+    model::{field::Fields, ids::Positions},
     ops::evaluating::RuleFailure,
     rule::{
         book::{ChangeSet, Published, RuleChange},
@@ -35,7 +35,7 @@ use operators::{
 use sources::{
     calculators::Calculators,
     profiles::ProfileStore,
-    rules::{Change, Offsets, RuleSource},
+    rules::{Change, RuleSource},
 };
 
 use super::{breaker::Breaker, missing::Missing, rule_log::RuleLog};
@@ -156,7 +156,6 @@ pub fn run(mut feed: Feed) {
                 Ok(Effect::InForce { epoch, positions, rejected }) => {
                     let (changed, since) = in_flight.take().unwrap_or_else(|| (Vec::new(), Instant::now()));
                     let resumed = std::mem::take(&mut resumed);
-                    let positions = positions.into_iter().collect();
                     let at = Place { epoch, positions, took: since.elapsed(), resumed };
                     in_force(&mut feed, &changed, &rejected, &at, &rules);
                 }
@@ -446,7 +445,7 @@ fn standing(outbox: &Outbox, rules: &Rules) -> Vec<Standing> {
 /// Where a change took force: the first epoch and the first offsets that it holds for; and how long that took.
 struct Place {
     epoch: u64,
-    positions: Offsets,
+    positions: Positions,
     took: Duration,
     /// Nothing changed: the rules of the checkpoint are in force again.
     resumed: bool,
@@ -472,7 +471,7 @@ fn in_force(feed: &mut Feed, changed: &[Standing], rejected: &[(String, String)]
             epoch,
             took_ms: took.as_millis() as u64,
             resumed: at.resumed,
-            live_cut: (!at.resumed).then(|| at.positions.clone()),
+            live_cut: (!at.resumed).then(|| at.positions.as_map().clone()),
         };
         feed.log.rule(change, each);
         if let Some(state) = state.filter(|_| !at.resumed)

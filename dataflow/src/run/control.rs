@@ -13,7 +13,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
     rc::Rc,
     sync::{
         Arc,
@@ -24,6 +23,7 @@ use std::{
 };
 
 use operators::{
+    model::ids::Positions,
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -74,7 +74,7 @@ struct Change {
     at: Option<u64>,
     reached: usize,
     /// First offsets behind the switch: where sources stand that are open, and where the others will begin.
-    positions: BTreeMap<u32, u64>,
+    positions: Positions,
 }
 
 struct Controlling {
@@ -211,7 +211,7 @@ impl Controlling {
                     ordered: Some((dropped, remembered)),
                     at: None,
                     reached: 0,
-                    positions: self.control.start.positions.iter().copied().collect(),
+                    positions: self.control.start.positions.clone(),
                 });
                 words.push(Signal::Prepare(Arc::new(set)));
             }
@@ -232,7 +232,7 @@ impl Controlling {
             Some(at) if self.epoch >= at && !self.probe.less_equal(&at) && change.reached == self.peers => {
                 let effect = Effect::InForce {
                     epoch: at,
-                    positions: std::mem::take(&mut change.positions).into_iter().collect(),
+                    positions: std::mem::take(&mut change.positions),
                     rejected: std::mem::take(&mut change.rejected),
                 };
                 // The feed lives as long as this process.

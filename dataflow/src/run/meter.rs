@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use operators::ops::{EvaluateGauge, evaluating::SplitKeys, matcher::MatchCounts};
+use operators::{
+    model::ids::PartitionId,
+    ops::{EvaluateGauge, evaluating::SplitKeys, matcher::MatchCounts},
+};
 
 use super::{stall::Waits, usage};
 use crate::{
@@ -21,7 +24,7 @@ use crate::{
 };
 
 /// Records that a source has not handed over yet, by partition; empty until a source that knows is open.
-pub type Lags = Arc<OnceLock<Arc<Mutex<BTreeMap<u32, i64>>>>>;
+pub type Lags = Arc<OnceLock<Arc<Mutex<BTreeMap<PartitionId, i64>>>>>;
 
 /// What a worker shows of itself.
 #[derive(Clone, Default)]

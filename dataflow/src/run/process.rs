@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::{model::decode::Decoder, ops::Bounded};
+use operators::{
+    model::{
+        decode::Decoder,
+        ids::{PartitionId, Positions},
+    },
+    ops::Bounded,
+};
 use sinks::LineOutput;
 use sources::{
     SourceError,
@@ -261,7 +266,7 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
         None => (None, operators::ops::Start::default(), Vec::new()),
     };
     if let Some(checkpoint) = start.checkpoint {
-        tracing::info!(checkpoint, generation = start.generation, rules = remembered.len(), positions = ?start.positions, "resuming");
+        tracing::info!(checkpoint, generation = start.generation, rules = remembered.len(), positions = %start.positions, "resuming");
     }
     let source: Box<dyn RuleSource> = match &job.rules {
         Rules::Folder(path) => Box::new(FolderRules::open(path)?),
@@ -319,17 +324,17 @@ fn bounded(job: &Job, threads: usize, away: &Arc<AtomicBool>) -> Option<Bounded>
 /// worker w reads the partitions p with p mod workers = w.
 fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -> Open {
     let events = events.clone();
-    Box::new(move |resume: &BTreeMap<u32, u64>| {
-        let at = |partition: u32| resume.get(&partition).copied().unwrap_or(0);
-        let lines = LineConfig { first_offset: at(0), ..LineConfig::default() };
+    Box::new(move |resume: &Positions| {
+        let at = |partition: PartitionId| resume.get(partition).unwrap_or_default();
+        let lines = LineConfig { first_offset: at(PartitionId(0)), ..LineConfig::default() };
         let source: Box<dyn EventSource> = match events {
             Events::File(path) if worker == 0 => Box::new(FileSource::open(&path, lines)?),
             Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(lines)?),
             Events::Generator(config) => Box::new(GeneratorSource::new(GeneratorConfig {
                 rate: config.rate / peers as f64,
-                partition: worker as u32,
+                partition: PartitionId(worker as u32),
                 partitions: peers as u32,
-                first_offset: at(worker as u32),
+                first_offset: at(PartitionId(worker as u32)),
                 ..config
             })?),
             Events::Kafka(config) => {

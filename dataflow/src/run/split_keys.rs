@@ -23,16 +23,16 @@ impl SplitKeyLog {
                 tracing::warn!(
                     key_by,
                     key,
-                    first,
-                    second,
+                    first = first.0,
+                    second = second.0,
                     "events of one key lie in two partitions, so they have no exact order; produce events with the user as key"
                 );
             } else {
                 tracing::info!(
                     key_by,
                     key,
-                    first,
-                    second,
+                    first = first.0,
+                    second = second.0,
                     "keys of this kind lie in several partitions, as is to be expected, so their events have no exact order"
                 );
             }
@@ -42,10 +42,18 @@ impl SplitKeyLog {
 
 #[cfg(test)]
 mod tests {
+    use operators::model::ids::PartitionId;
+
     use super::*;
 
     fn keys(key_by: &str, of_user: bool, key: &str) -> SplitKeys {
-        SplitKeys { key_by: key_by.to_owned(), of_user, count: 1, key: key.to_owned(), partitions: (4, 0) }
+        SplitKeys {
+            key_by: key_by.to_owned(),
+            of_user,
+            count: 1,
+            key: key.to_owned(),
+            partitions: (PartitionId(4), PartitionId(0)),
+        }
     }
 
     #[test]

@@ -236,6 +236,8 @@ pub fn refused(
 
 #[cfg(test)]
 mod tests {
+    use operators::model::ids::{Offset, PartitionId};
+
     use super::*;
     use crate::protocol::figures::OTHER;
 
@@ -261,7 +263,12 @@ mod tests {
         let key = "\u{1}".repeat(900_000);
         (0..LATEST).for_each(|_| gauge.trigger(&fired(0, &key)));
         let reason = "x".repeat(5 << 20);
-        gauge.refuse(&Refused { partition: 0, offset: 7, reason, sample: String::new() });
+        gauge.refuse(&Refused {
+            partition: PartitionId(0),
+            offset: Offset(7),
+            reason,
+            sample: String::new(),
+        });
         let numbers = gauge.numbers(&TriggerSinks::default());
         assert_eq!(numbers.counts.0[OTHER], 500);
         assert_eq!(numbers.by_rule().nth(1).map(|(id, _, count)| (id, count)), Some(("r00000", 13)));

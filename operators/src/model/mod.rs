@@ -5,6 +5,7 @@
 //!
 //! - `decode`: record to event
 //! - `event`, `field`, `value`: decoded events
+//! - `ids`: partitions, offsets, epochs and other numbers that identify something
 //! - `key`: keys and their routing hash
 //! - `raw`: records as sources read them
 //! - `routed`, `wire`: records between workers, and their codecs
@@ -13,6 +14,7 @@
 pub mod decode;
 pub mod event;
 pub mod field;
+pub mod ids;
 pub mod key;
 pub mod raw;
 pub mod routed;

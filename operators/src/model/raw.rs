@@ -1,10 +1,12 @@
 //! Records as sources read them, before anything is decoded.
 
+use super::ids::{Offset, PartitionId};
+
 /// A run of records of one partition, in its order.
 #[derive(Clone, Debug, Default)]
 pub struct RawBatch {
     /// The partition all records lie in.
-    pub partition: u32,
+    pub partition: PartitionId,
     /// The records' bytes, back to back.
     pub bytes: Vec<u8>,
     /// Where each record lies in `bytes`.
@@ -19,7 +21,7 @@ pub struct RawBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawRecord {
     /// Position in the partition.
-    pub offset: u64,
+    pub offset: Offset,
     /// First byte in the batch.
     pub start: u32,
     /// One past the last byte.
@@ -32,9 +34,9 @@ pub struct RawRecord {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refused {
     /// Partition of the record.
-    pub partition: u32,
+    pub partition: PartitionId,
     /// Position in the partition.
-    pub offset: u64,
+    pub offset: Offset,
     /// Why, and what would be right.
     pub reason: String,
     /// The beginning of the record, at most 512 bytes, made valid text.
@@ -43,9 +45,9 @@ pub struct Refused {
 
 impl RawBatch {
     /// The offset behind all records of the batch; `None` if it has none.
-    pub fn next_offset(&self) -> Option<u64> {
+    pub fn next_offset(&self) -> Option<Offset> {
         let last = self.records.last().map(|r| r.offset);
-        last.max(self.refused.last().map(|r| r.offset)).map(|offset| offset + 1)
+        last.max(self.refused.last().map(|r| r.offset)).map(Offset::next)
     }
 
     /// The bytes of one record.

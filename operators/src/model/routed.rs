@@ -6,7 +6,11 @@
 
 use timely::{Accountable, container::PushInto};
 
-use super::{field::Field, value::Value};
+use super::{
+    field::Field,
+    ids::{Offset, PartitionId},
+    value::Value,
+};
 
 /// A batch of routed records: one entry per record in each array but `targets` and `blob`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,9 +49,9 @@ pub struct RoutedRecord<'b> {
     /// Routing hash of the key.
     pub hash: u64,
     /// The event's partition.
-    pub partition: u32,
+    pub partition: PartitionId,
     /// The event's offset in its partition.
-    pub offset: u64,
+    pub offset: Offset,
     /// The event's guid, if it has one.
     pub guid: Option<u64>,
     /// Ingest time, unix ms.
@@ -117,12 +121,17 @@ impl Routed {
     /// Appends the record of `head` with `values`; the head's own encoded values are ignored.
     ///
     /// ```
-    /// use operators::model::{field::Field, routed::{Routed, RoutedRecord}, value::Value};
+    /// use operators::model::{
+    ///     field::Field,
+    ///     ids::{Offset, PartitionId},
+    ///     routed::{Routed, RoutedRecord},
+    ///     value::Value,
+    /// };
     ///
     /// let head = RoutedRecord {
     ///     hash: 7,
-    ///     partition: 0,
-    ///     offset: 41,
+    ///     partition: PartitionId(0),
+    ///     offset: Offset(41),
     ///     guid: Some(1001),
     ///     now: 1_766_000_000_123,
     ///     time: 1_766_000_000_100,
@@ -161,12 +170,12 @@ impl Routed {
 
     fn push_fixed(&mut self, head: &RoutedRecord<'_>) {
         self.hash.push(head.hash);
-        self.offset.push(head.offset);
+        self.offset.push(head.offset.0);
         self.guid.push(head.guid.unwrap_or(0));
         self.now.push(head.now);
         self.time.push(head.time);
         self.seen.push(head.seen);
-        self.partition.push(head.partition);
+        self.partition.push(head.partition.0);
         self.flags.push(head.key_group | if head.guid.is_some() { HAS_GUID } else { 0 });
         self.targets_end.push(self.targets.len() as u32);
         self.blob_end.push(self.blob.len() as u32);
@@ -182,8 +191,8 @@ impl Routed {
         let flags = *self.flags.get(i)?;
         Some(RoutedRecord {
             hash: *self.hash.get(i)?,
-            partition: *self.partition.get(i)?,
-            offset: *self.offset.get(i)?,
+            partition: PartitionId(*self.partition.get(i)?),
+            offset: Offset(*self.offset.get(i)?),
             guid: (flags & HAS_GUID != 0).then_some(*self.guid.get(i)?),
             now: *self.now.get(i)?,
             time: *self.time.get(i)?,

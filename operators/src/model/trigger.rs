@@ -4,13 +4,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::ids::{Offset, PartitionId};
+
 /// The event that made a rule fire; for a timer, the event that armed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// Its partition.
-    pub partition: u32,
+    pub partition: PartitionId,
     /// Its offset in the partition.
-    pub offset: u64,
+    pub offset: Offset,
     /// Its kind.
     pub event_id: String,
     /// Its own time, unix ms.

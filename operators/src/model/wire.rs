@@ -230,15 +230,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{field::Field, routed::RoutedRecord, value::Value};
+    use crate::model::{
+        field::Field,
+        ids::{Offset, PartitionId},
+        routed::RoutedRecord,
+        value::Value,
+    };
 
     fn sample(records: &[(u64, i64, String, Vec<u32>)]) -> Routed {
         let mut batch = Routed::default();
         for (hash, now, key, targets) in records {
             let head = RoutedRecord {
                 hash: *hash,
-                partition: 3,
-                offset: hash / 2,
+                partition: PartitionId(3),
+                offset: Offset(hash / 2),
                 guid: (hash % 2 == 0).then_some(*hash),
                 now: *now,
                 time: now + 1,

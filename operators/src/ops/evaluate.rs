@@ -28,7 +28,11 @@ use super::{
     schedule::{EvaluateGauge, Schedule},
     signal::{Saver, Shelf, Signal, Stored},
 };
-use crate::model::{routed::Routed, trigger::Fired};
+use crate::model::{
+    ids::{IngestTime, PartitionId},
+    routed::Routed,
+    trigger::Fired,
+};
 
 /// The streams that come out of `evaluate`.
 pub struct Evaluated<'s> {
@@ -60,7 +64,7 @@ pub struct Workings {
 pub fn evaluate<'s>(
     routed: Stream<'s, u64, Routed>,
     signals: StreamVec<'s, u64, Signal>,
-    clocks: StreamVec<'s, u64, (u32, i64)>,
+    clocks: StreamVec<'s, u64, (PartitionId, IngestTime)>,
     stored: StreamVec<'s, u64, Stored>,
     workings: Workings,
 ) -> Evaluated<'s> {

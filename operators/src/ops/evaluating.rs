@@ -507,8 +507,8 @@ fn fire(judge: &mut Judge<'_>, key: &str, why: &Why<'_>, at: i64, out: &mut Emit
         }
         Why::Timer(armed) => {
             let cause = Cause {
-                partition: armed.at.0,
-                offset: armed.at.1,
+                partition: armed.partition,
+                offset: armed.offset,
                 event_id: armed.event_id.to_string(),
                 event_time: armed.event_time,
                 condition: Some(plan.conditions[armed.condition].id.clone()),

@@ -6,7 +6,11 @@ use crate::{
     calculator::{CallError, Cell, FoldInput, Runner, outputs::Outputs},
     document::spec::Limit,
     expression::Operand,
-    model::{field::Field, value::Value},
+    model::{
+        field::Field,
+        ids::{Offset, PartitionId},
+        value::Value,
+    },
     rule::{
         book::Target,
         plan::{RulePlan, TriggerPlan},
@@ -49,8 +53,8 @@ impl EvaluateCounts {
 pub(super) struct Seen<'r> {
     pub(super) now: i64,
     pub(super) time: i64,
-    pub(super) partition: u32,
-    pub(super) offset: u64,
+    pub(super) partition: PartitionId,
+    pub(super) offset: Offset,
     pub(super) guid: Option<u64>,
     pub(super) event_id: &'r str,
     pub(super) event_time: i64,
@@ -193,7 +197,8 @@ impl Judge<'_> {
             self.keep_timer(condition, timer, |action| Armed {
                 condition,
                 deadline: 0,
-                at: (seen.partition, seen.offset),
+                partition: seen.partition,
+                offset: seen.offset,
                 event_id: seen.event_id.into(),
                 event_time: seen.event_time,
                 guid: seen.guid,

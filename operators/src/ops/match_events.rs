@@ -19,7 +19,11 @@ use super::{
     read::{BarrierReached, Read},
     signal::{Shelf, Signal},
 };
-use crate::model::{raw::Refused, routed::Routed};
+use crate::model::{
+    ids::{IngestTime, PartitionId},
+    raw::Refused,
+    routed::Routed,
+};
 
 /// The streams that come out of `match`.
 pub struct Matched<'s> {
@@ -28,7 +32,7 @@ pub struct Matched<'s> {
     /// Records that are no events.
     pub refused: StreamVec<'s, u64, Refused>,
     /// Ingest clocks of this worker's partitions, unix ms.
-    pub clocks: StreamVec<'s, u64, (u32, i64)>,
+    pub clocks: StreamVec<'s, u64, (PartitionId, IngestTime)>,
     /// Positions and clocks of this worker's sources at each barrier.
     pub barriers: StreamVec<'s, u64, BarrierReached>,
 }
@@ -54,7 +58,8 @@ pub fn match_events<'s>(
     // The arrangement runs ahead of the events, and so is not an input of the outputs.
     let (mut routed_output, routed) = kit::output_from(&mut builder, &[0, 1]);
     let (mut refused_output, refused) = kit::output_from::<Vec<Refused>>(&mut builder, &[0, 1]);
-    let (mut clocks_output, clocks) = kit::output_from::<Vec<(u32, i64)>>(&mut builder, &[0, 1]);
+    let (mut clocks_output, clocks) =
+        kit::output_from::<Vec<(PartitionId, IngestTime)>>(&mut builder, &[0, 1]);
     let (mut barriers_output, barriers) = kit::output_from::<Vec<BarrierReached>>(&mut builder, &[0, 1]);
     let mut matching = Matching::<[Capability<u64>; 4]>::new(matcher, shelf, scope.index());
     builder.build(move |initial| {
@@ -69,7 +74,7 @@ pub fn match_events<'s>(
             signals.for_each(|time, signals| {
                 for signal in signals.drain(..) {
                     if let Some(clocks) = matching.signal(&signal) {
-                        clocks_output.session(&time.retain(2)).give_iterator(clocks.iter().copied());
+                        clocks_output.session(&time.retain(2)).give_iterator(clocks.iter());
                     }
                 }
             });

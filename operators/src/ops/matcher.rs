@@ -12,6 +12,7 @@ use crate::{
     model::{
         decode::Decoder,
         field::Field,
+        ids::{Clocks, IngestTime, PartitionId},
         key,
         raw::{RawBatch, RawRecord, Refused},
         routed::{Routed, RoutedRecord},
@@ -46,7 +47,7 @@ pub struct Matcher {
     membership: Membership,
     /// Whether record times are clamped to the wall clock.
     live: bool,
-    clocks: HashMap<u32, i64>,
+    clocks: Clocks,
     scratch: Scratch,
     key: String,
     groups: Vec<(u32, Vec<u32>)>,
@@ -63,7 +64,7 @@ impl Matcher {
             book,
             membership,
             live,
-            clocks: HashMap::new(),
+            clocks: Clocks::default(),
             scratch: Scratch::default(),
             key: String::new(),
             groups: Vec::new(),
@@ -78,15 +79,13 @@ impl Matcher {
     }
 
     /// The clock of each partition seen: the highest record time read, unix ms.
-    pub fn clocks(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
-        self.clocks.iter().map(|(p, c)| (*p, *c))
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
     }
 
     /// Moves a partition's clock on, never back.
-    pub fn move_clock(&mut self, partition: u32, to: i64) -> i64 {
-        let clock = self.clocks.entry(partition).or_insert(i64::MIN);
-        *clock = (*clock).max(to);
-        *clock
+    pub fn move_clock(&mut self, partition: PartitionId, to: IngestTime) -> IngestTime {
+        self.clocks.advance(partition, to)
     }
 
     /// What was counted.
@@ -114,7 +113,8 @@ impl Matcher {
         let book = Arc::clone(&self.book);
         let event = self.decoder.decode(&book.fields, batch.record(record)).map_err(|e| e.to_string())?;
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
-        let now = self.move_clock(batch.partition, record.time.unwrap_or(event.event_time).min(read_at));
+        let time = record.time.unwrap_or(event.event_time).min(read_at);
+        let now = self.move_clock(batch.partition, IngestTime(time)).0;
         let mut faulted = Faulted::default();
         book.index.find(&event, &mut self.scratch, &mut faulted);
         self.counts.wrong_values += faulted.total();

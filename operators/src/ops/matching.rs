@@ -7,7 +7,7 @@
 //! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back all timers.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -17,7 +17,11 @@ use super::{
     signal::{Shelf, Signal},
 };
 use crate::{
-    model::{raw::Refused, routed::Routed},
+    model::{
+        ids::{Clocks, IngestTime, PartitionId},
+        raw::Refused,
+        routed::Routed,
+    },
     rule::crowd::Crowd,
 };
 
@@ -33,12 +37,12 @@ pub(super) struct Matching<C> {
     switches: VecDeque<Switch>,
     /// Last epoch announced.
     announced: u64,
-    /// Clocks as last given out, ascending by partition.
-    clocks: Vec<(u32, i64)>,
-    /// Clocks of the checkpoint that is resumed, by partition.
-    resumed: BTreeMap<u32, i64>,
+    /// Clocks as last given out.
+    clocks: Clocks,
+    /// Clocks of the checkpoint that is resumed.
+    resumed: Clocks,
     /// This worker's stand-in partition.
-    unopened: u32,
+    unopened: PartitionId,
 }
 
 /// Reads of one epoch.
@@ -63,7 +67,7 @@ pub(super) struct Matches {
     /// Records that are no events.
     pub(super) refused: Vec<Refused>,
     /// Clocks of partitions that have ended.
-    pub(super) clocks: Vec<(u32, i64)>,
+    pub(super) clocks: Vec<(PartitionId, IngestTime)>,
     /// Barriers that the sources have reached.
     pub(super) barriers: Vec<BarrierReached>,
 }
@@ -71,22 +75,22 @@ pub(super) struct Matches {
 impl<C> Matching<C> {
     /// Matching by `matcher` on the worker of index `worker`.
     pub(super) fn new(mut matcher: Matcher, shelf: Arc<dyn Shelf>, worker: usize) -> Self {
-        let unopened = UNOPENED - worker as u32;
-        matcher.move_clock(unopened, i64::MIN);
+        let unopened = PartitionId(UNOPENED - worker as u32);
+        matcher.move_clock(unopened, IngestTime::MIN);
         Matching {
             matcher,
             shelf,
             waiting: VecDeque::new(),
             switches: VecDeque::new(),
             announced: 0,
-            clocks: Vec::new(),
-            resumed: BTreeMap::new(),
+            clocks: Clocks::default(),
+            resumed: Clocks::default(),
             unopened,
         }
     }
 
     /// Takes a signal of worker 0. On a new epoch, returns the ingest clocks if they have changed since they were last returned.
-    pub(super) fn signal(&mut self, signal: &Signal) -> Option<&[(u32, i64)]> {
+    pub(super) fn signal(&mut self, signal: &Signal) -> Option<&Clocks> {
         match signal {
             Signal::Epoch(epoch) => {
                 self.announced = *epoch;
@@ -95,7 +99,7 @@ impl<C> Matching<C> {
             Signal::Switch { generation, at } => {
                 self.switches.push_back(Switch { at: *at, generation: *generation });
             }
-            Signal::Start(start) => self.resumed.extend(start.clocks.iter().copied()),
+            Signal::Start(start) => self.resumed.extend(start.clocks.iter()),
             Signal::Prepare(_)
             | Signal::Checkpoint { .. }
             | Signal::Correct { .. }
@@ -106,11 +110,11 @@ impl<C> Matching<C> {
         None
     }
 
-    fn changed_clocks(&mut self) -> Option<&[(u32, i64)]> {
-        let mut clocks: Vec<_> = self.matcher.clocks().collect();
-        clocks.sort_unstable();
-        let changed = clocks != self.clocks;
-        self.clocks = clocks;
+    fn changed_clocks(&mut self) -> Option<&Clocks> {
+        let changed = *self.matcher.clocks() != self.clocks;
+        if changed {
+            self.clocks.clone_from(self.matcher.clocks());
+        }
         changed.then_some(&self.clocks)
     }
 
@@ -141,10 +145,10 @@ impl<C> Matching<C> {
             Read::Batch(batch) => self.matcher.batch(&batch, &mut matches.routed, &mut matches.refused),
             Read::Opened(partitions) => {
                 for (partition, _) in partitions {
-                    let resumed = self.resumed.get(&partition).copied().unwrap_or(i64::MIN);
+                    let resumed = self.resumed.get(partition).unwrap_or(IngestTime::MIN);
                     self.matcher.move_clock(partition, resumed);
                 }
-                self.matcher.move_clock(self.unopened, i64::MAX);
+                self.matcher.move_clock(self.unopened, IngestTime::MAX);
             }
             Read::Idle { partitions, clock } => {
                 for partition in partitions {
@@ -153,12 +157,12 @@ impl<C> Matching<C> {
             }
             Read::Barrier { barrier, positions } => {
                 let unopened = self.unopened;
-                let clocks = self.matcher.clocks().filter(|(partition, _)| *partition != unopened).collect();
+                let clocks = self.matcher.clocks().iter().filter(|(p, _)| *p != unopened).collect();
                 matches.barriers.push(BarrierReached { barrier, positions, clocks });
             }
             Read::End { partition } => {
-                let last = self.matcher.move_clock(partition, i64::MIN);
-                let clock = self.matcher.move_clock(partition, last.saturating_add(1));
+                let last = self.matcher.move_clock(partition, IngestTime::MIN);
+                let clock = self.matcher.move_clock(partition, last.next());
                 matches.clocks.push((partition, clock));
             }
         }

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     model::{
         decode::Decoder,
+        ids::{Offset, Positions},
         raw::{RawBatch, RawRecord},
     },
     ops::{Start, read::SourceBarrier},
@@ -33,11 +36,18 @@ fn matching(generations: &[u64]) -> Matching<()> {
     Matching::new(Matcher::new(Decoder::default(), empty, false), Arc::new(books), 0)
 }
 
-/// An event of partition 3.
+const PARTITION: PartitionId = PartitionId(3);
+
+/// Opens [`PARTITION`] at its beginning.
+fn opened() -> Read {
+    Read::Opened([(PARTITION, Offset(0))].into())
+}
+
+/// An event of [`PARTITION`].
 fn event(event_id: &str, time: i64) -> Read {
     let line = format!(r#"{{"ip": "10.0.0.7", "event_id": "{event_id}", "event_time": {time}}}"#);
-    let records = vec![RawRecord { offset: 0, start: 0, end: line.len() as u32, time: None }];
-    Read::Batch(RawBatch { partition: 3, bytes: line.into_bytes(), records, ..RawBatch::default() })
+    let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: None }];
+    Read::Batch(RawBatch { partition: PARTITION, bytes: line.into_bytes(), records, ..RawBatch::default() })
 }
 
 /// Matches what may be matched, with crowds arranged below `arranged`; returns how many records each of the reads routed.
@@ -110,17 +120,21 @@ fn a_switch_takes_force_without_reads_once_its_epoch_is_announced() {
 #[test]
 fn clocks_are_given_out_once_per_epoch_if_they_changed() {
     let mut matching = matching(&[]);
-    let unopened = (UNOPENED, i64::MIN);
-    assert_eq!(matching.signal(&Signal::Epoch(1)), Some(&[unopened][..]));
+    let clocks = |pairs: &[(u32, i64)]| -> Clocks {
+        pairs.iter().map(|(partition, ms)| (PartitionId(*partition), IngestTime(*ms))).collect()
+    };
+    assert_eq!(matching.signal(&Signal::Epoch(1)), Some(&clocks(&[(UNOPENED, i64::MIN)])));
     assert_eq!(matching.signal(&Signal::Epoch(2)), None);
-    let clocks = vec![(3, 40), (4, 50)];
-    matching.signal(&Signal::Start(Arc::new(Start { clocks, ..Start::default() })));
+    let start = Start { clocks: clocks(&[(3, 40), (4, 50)]), ..Start::default() };
+    matching.signal(&Signal::Start(Arc::new(start)));
     let mut matches = Matches::default();
-    matching.read(Read::Opened(vec![(3, 7), (5, 0)]), &mut matches);
-    matching.read(Read::Idle { partitions: vec![5], clock: 60 }, &mut matches);
-    let opened = [(3, 40), (5, 60), (UNOPENED, i64::MAX)];
-    assert_eq!(matching.signal(&Signal::Epoch(3)), Some(&opened[..]));
-    matching.read(Read::Idle { partitions: vec![5], clock: 10 }, &mut matches);
+    let opened = [(PARTITION, Offset(7)), (PartitionId(5), Offset(0))].into();
+    matching.read(Read::Opened(opened), &mut matches);
+    let idle = |ms| Read::Idle { partitions: vec![PartitionId(5)], clock: IngestTime(ms) };
+    matching.read(idle(60), &mut matches);
+    let opened = clocks(&[(3, 40), (5, 60), (UNOPENED, i64::MAX)]);
+    assert_eq!(matching.signal(&Signal::Epoch(3)), Some(&opened));
+    matching.read(idle(10), &mut matches);
     assert_eq!(matching.signal(&Signal::Epoch(4)), None, "a clock does not go back");
 }
 
@@ -130,21 +144,24 @@ fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
     let mut matches = Matches::default();
     let barrier = |checkpoint, offset| Read::Barrier {
         barrier: SourceBarrier::Checkpoint(checkpoint),
-        positions: vec![(3, offset)],
+        positions: [(PARTITION, Offset(offset))].into(),
     };
-    for read in [Read::Opened(vec![(3, 0)]), event("1", 10), barrier(1, 1), event("1", 20), barrier(2, 2)] {
+    for read in [opened(), event("1", 10), barrier(1, 1), event("1", 20), barrier(2, 2)] {
         matching.read(read, &mut matches);
     }
     let clocks: Vec<_> = matches.barriers.iter().map(|b| (b.positions.clone(), b.clocks.clone())).collect();
-    assert_eq!(clocks, [(vec![(3, 1)], vec![(3, 10)]), (vec![(3, 2)], vec![(3, 20)])]);
+    let at = |offset, ms| -> (Positions, Clocks) {
+        ([(PARTITION, Offset(offset))].into(), [(PARTITION, IngestTime(ms))].into())
+    };
+    assert_eq!(clocks, [at(1, 10), at(2, 20)]);
 }
 
 #[test]
 fn a_partition_that_has_ended_lets_timers_of_its_last_instant_run() {
     let mut matching = matching(&[]);
     let mut matches = Matches::default();
-    for read in [Read::Opened(vec![(3, 0)]), event("1", 10), Read::End { partition: 3 }] {
+    for read in [opened(), event("1", 10), Read::End { partition: PARTITION }] {
         matching.read(read, &mut matches);
     }
-    assert_eq!(matches.clocks, [(3, 11)]);
+    assert_eq!(matches.clocks, [(PARTITION, IngestTime(11))]);
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::raw::RawBatch;
+use crate::model::{
+    ids::{Clocks, IngestTime, PartitionId, Positions},
+    raw::RawBatch,
+};
 
 /// Message of a source to `match`.
 #[derive(Clone, Debug)]
@@ -10,25 +13,25 @@ pub enum Read {
     /// Records of a partition.
     Batch(RawBatch),
     /// Partitions read from now on, beside those opened before, each with the offset where reading begins.
-    Opened(Vec<(u32, u64)>),
+    Opened(Positions),
     /// The partitions have no more records at present: their ingest clocks may advance to `clock`.
     Idle {
         /// The partitions.
-        partitions: Vec<u32>,
-        /// Ingest time, unix ms, the grace period already subtracted.
-        clock: i64,
+        partitions: Vec<PartitionId>,
+        /// The grace period is already subtracted.
+        clock: IngestTime,
     },
     /// A barrier: reads before it belong to earlier epochs, reads behind it to the barrier's epoch and later.
     Barrier {
         /// The checkpoint or switch.
         barrier: SourceBarrier,
         /// First offset not read, by partition.
-        positions: Vec<(u32, u64)>,
+        positions: Positions,
     },
     /// The partition has ended for good; timers due at its last instant may run.
     End {
         /// The partition.
-        partition: u32,
+        partition: PartitionId,
     },
 }
 
@@ -47,7 +50,7 @@ pub struct BarrierReached {
     /// The checkpoint or switch.
     pub barrier: SourceBarrier,
     /// First offset not read, by partition.
-    pub positions: Vec<(u32, u64)>,
-    /// Ingest clocks, unix ms, by partition.
-    pub clocks: Vec<(u32, i64)>,
+    pub positions: Positions,
+    /// Ingest clocks.
+    pub clocks: Clocks,
 }

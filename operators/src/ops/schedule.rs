@@ -29,7 +29,11 @@ use super::{
     signal::{Barrier, Correction, Part, Saver, Shelf, Signal, Start, Stored},
 };
 use crate::{
-    model::{routed::Routed, trigger::Fired},
+    model::{
+        ids::{Clocks, IngestTime, PartitionId},
+        routed::Routed,
+        trigger::Fired,
+    },
     state::delta::Change,
 };
 
@@ -55,9 +59,9 @@ pub struct EvaluateGauge {
     /// Bytes of routed records that wait.
     pub waiting_bytes: usize,
     /// The applied clock, unix ms.
-    pub clock: i64,
+    pub clock: IngestTime,
     /// The partition that holds it back.
-    pub held_back_by: Option<u32>,
+    pub held_back_by: Option<PartitionId>,
     /// Generation of the book in force.
     pub generation: u64,
     /// Epoch at which it took force.
@@ -86,8 +90,11 @@ struct Waiting<C> {
     done: usize,
 }
 
-/// Clocks told at an epoch: partition and clock.
-type Told<C> = (C, Vec<(u32, i64)>);
+/// Clocks told at an epoch.
+struct Told<C> {
+    capability: C,
+    clocks: Vec<(PartitionId, IngestTime)>,
+}
 
 /// An evaluator and what waits for it; `C` is what allows to emit at an epoch.
 pub(super) struct Schedule<C> {
@@ -95,7 +102,7 @@ pub(super) struct Schedule<C> {
     shelf: Arc<dyn Shelf>,
     waiting: VecDeque<Waiting<C>>,
     told: BTreeMap<u64, Told<C>>,
-    partitions: HashMap<u32, i64>,
+    clocks: Clocks,
     barriers: VecDeque<(u64, Barrier)>,
     announced: Option<u64>,
     saver: Box<dyn Saver>,
@@ -151,7 +158,7 @@ impl<C: Clone> Schedule<C> {
             refused: Vec::new(),
             waiting: VecDeque::new(),
             told: BTreeMap::new(),
-            partitions: HashMap::new(),
+            clocks: Clocks::default(),
             barriers: VecDeque::new(),
             announced: None,
             gauge: EvaluateGauge { restoring: true, ..EvaluateGauge::default() },
@@ -207,7 +214,7 @@ impl<C: Clone> Schedule<C> {
             let read = self.evaluator.restore_unfolded(names, &change);
             note_restored(read, &mut self.gauge, &mut self.refused);
         }
-        if late.len() > 0 || !self.evaluator.settle(start.clock(), SAVED) {
+        if late.len() > 0 || !self.evaluator.settle(start.clock().0, SAVED) {
             return false;
         }
         self.restoring = None;
@@ -232,8 +239,14 @@ impl<C: Clone> Schedule<C> {
     }
 
     /// Clocks have come.
-    pub(super) fn tell(&mut self, epoch: u64, capability: impl FnOnce() -> C, clocks: &mut Vec<(u32, i64)>) {
-        self.told.entry(epoch).or_insert_with(|| (capability(), Vec::new())).1.append(clocks);
+    pub(super) fn tell(
+        &mut self,
+        epoch: u64,
+        capability: impl FnOnce() -> C,
+        clocks: &mut Vec<(PartitionId, IngestTime)>,
+    ) {
+        let told = || Told { capability: capability(), clocks: Vec::new() };
+        self.told.entry(epoch).or_insert_with(told).clocks.append(clocks);
     }
 
     /// Does what may be done: `routed_reached(e)` says that no record before e can come any more, `all_passed(e)` that
@@ -447,20 +460,19 @@ impl<C: Clone> Schedule<C> {
             if epoch >= barrier || !all_passed(epoch) || self.waiting.iter().any(|w| w.epoch <= epoch) {
                 break;
             }
-            let (capability, clocks) = entry.get_mut();
+            let Told { capability, clocks } = entry.get_mut();
             for (partition, clock) in clocks.drain(..) {
-                let known = self.partitions.entry(partition).or_insert(i64::MIN);
-                *known = (*known).max(clock);
+                self.clocks.advance(partition, clock);
             }
-            if let Some((partition, clock)) = self.partitions.iter().min_by_key(|(_, c)| **c) {
-                (self.gauge.clock, self.gauge.held_back_by) = (*clock, Some(*partition));
+            if let Some((partition, clock)) = self.clocks.least() {
+                (self.gauge.clock, self.gauge.held_back_by) = (clock, Some(partition));
                 let mut emitted = Emitted::default();
-                let done = self.evaluator.advance(*clock, SLICE, &mut emitted);
+                let done = self.evaluator.advance(clock.0, SLICE, &mut emitted);
                 give(&*self.saver, &mut self.held, &mut emitted, capability, emit);
                 let Schedule { evaluator, reloads, .. } = self;
                 let mut due = Vec::new();
                 let room = reloads.as_ref().map_or(usize::MAX, Reloads::room);
-                let woken = evaluator.wake(*clock, room, &mut due);
+                let woken = evaluator.wake(clock.0, room, &mut due);
                 if let Some(reloads) = reloads {
                     due.into_iter()
                         .for_each(|key| reloads.wake(key, capability, |key| evaluator.wanted(key)));

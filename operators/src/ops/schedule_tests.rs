@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, iter};
 
 use super::*;
 use crate::{
-    model::{key, routed::RoutedRecord},
+    model::{ids::Offset, key, routed::RoutedRecord},
     ops::signal::NoSaver,
     rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
     state::Delta,
@@ -43,8 +43,8 @@ fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
     let mut batch = Routed::default();
     let head = RoutedRecord {
         hash: key::route(0, "1"),
-        partition: 0,
-        offset,
+        partition: PartitionId(0),
+        offset: Offset(offset),
         guid: Some(1),
         now: 1,
         time: 1,
@@ -104,14 +104,20 @@ fn clocks_wait_for_all_partitions_and_their_epoch() {
     let mut schedule = schedule();
     schedule.hear(&Signal::Switch { generation: 1, at: 1 });
     schedule.hear(&Signal::Epoch(1));
-    schedule.tell(1, || 1, &mut vec![(0, 500), (1, i64::MIN)]);
+    schedule.tell(1, || 1, &mut vec![(PartitionId(0), IngestTime(500)), (PartitionId(1), IngestTime::MIN)]);
     work(&mut schedule, 1);
     assert_eq!(schedule.gauge().held_back_by, None, "epoch 1 has not passed");
     work(&mut schedule, 2);
-    assert_eq!((schedule.gauge().clock, schedule.gauge().held_back_by), (i64::MIN, Some(1)));
-    schedule.tell(2, || 2, &mut vec![(1, 700)]);
+    assert_eq!(
+        (schedule.gauge().clock, schedule.gauge().held_back_by),
+        (IngestTime::MIN, Some(PartitionId(1)))
+    );
+    schedule.tell(2, || 2, &mut vec![(PartitionId(1), IngestTime(700))]);
     work(&mut schedule, 3);
-    assert_eq!((schedule.gauge().clock, schedule.gauge().held_back_by), (500, Some(0)));
+    assert_eq!(
+        (schedule.gauge().clock, schedule.gauge().held_back_by),
+        (IngestTime(500), Some(PartitionId(0)))
+    );
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::trigger::Fired,
+    model::{
+        ids::{Clocks, IngestTime, Positions},
+        trigger::Fired,
+    },
     rule::book::{Applied, ChangeSet},
     state::Delta,
 };
@@ -45,7 +48,7 @@ pub enum Signal {
         at: u64,
     },
     /// A checkpoint with these positions is durable.
-    Committed(Arc<Vec<(u32, u64)>>),
+    Committed(Arc<Positions>),
     /// Checkpoints up to this one are part of the readable state.
     Folded(u64),
     /// Whether sources are to pause.
@@ -58,9 +61,9 @@ pub struct Start {
     /// The generation of this run, among all that kept state in the same place; 0 where none is kept.
     pub generation: u64,
     /// First offset not read yet, by partition.
-    pub positions: Vec<(u32, u64)>,
+    pub positions: Positions,
     /// The ingest clocks, by partition.
-    pub clocks: Vec<(u32, i64)>,
+    pub clocks: Clocks,
     /// The number of the checkpoint that is resumed, if one is.
     pub checkpoint: Option<u64>,
     /// Names of stored state.
@@ -71,8 +74,8 @@ pub struct Start {
 
 impl Start {
     /// The least clock: that of the timers.
-    pub fn clock(&self) -> i64 {
-        self.clocks.iter().map(|(_, clock)| *clock).min().unwrap_or(i64::MIN)
+    pub fn clock(&self) -> IngestTime {
+        self.clocks.least().map_or(IngestTime::MIN, |(_, clock)| clock)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Armed, Extra, RuleState, text};
 use crate::{
     model::{
         field::{Field, Fields, TOP_LEVEL},
+        ids::{Offset, PartitionId},
         value::Value,
     },
     rule::{
@@ -43,8 +44,8 @@ struct Timer {
     condition: String,
     since: u64,
     deadline: i64,
-    partition: u32,
-    offset: u64,
+    partition: PartitionId,
+    offset: Offset,
     event_id: String,
     event_time: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,8 +78,8 @@ fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
             condition: condition.clone(),
             since,
             deadline: armed.deadline,
-            partition: armed.at.0,
-            offset: armed.at.1,
+            partition: armed.partition,
+            offset: armed.offset,
             event_id: armed.event_id.to_string(),
             event_time: armed.event_time,
             guid: armed.guid,
@@ -140,7 +141,8 @@ fn place(state: &mut RuleState, plan: &RulePlan, fields: &Fields, entry: Entry) 
         Some(Armed {
             condition,
             deadline: timer.deadline,
-            at: (timer.partition, timer.offset),
+            partition: timer.partition,
+            offset: timer.offset,
             event_id: timer.event_id.into(),
             event_time: timer.event_time,
             guid: timer.guid,

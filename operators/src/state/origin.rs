@@ -1,17 +1,19 @@
 //! Which partition a key's records come from, as far as is known.
 
+use crate::model::ids::PartitionId;
+
 /// No partition yet, one, or several. Takes the room of a partition's number, as there is one for every key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin(u32);
+pub struct Origin(PartitionId);
 
 impl Origin {
     /// There was no record yet. Partitions are numbered far below this and the next.
-    pub const UNKNOWN: Origin = Origin(u32::MAX);
+    pub const UNKNOWN: Origin = Origin(PartitionId(u32::MAX));
     /// There were records of several partitions.
-    pub const SEVERAL: Origin = Origin(u32::MAX - 1);
+    pub const SEVERAL: Origin = Origin(PartitionId(u32::MAX - 1));
 
     /// A record comes from a partition. If that is the second one, gives the first: so at most once.
-    pub fn see(&mut self, partition: u32) -> Option<u32> {
+    pub fn see(&mut self, partition: PartitionId) -> Option<PartitionId> {
         match *self {
             Origin::SEVERAL => None,
             Origin::UNKNOWN => {
@@ -41,7 +43,7 @@ mod tests {
     fn the_second_partition_is_told_of_once() {
         let mut origin = Origin::default();
         assert_eq!(
-            [4, 4, 0, 4, 7, 0].map(|partition| origin.see(partition)),
+            [4, 4, 0, 4, 7, 0].map(|partition| origin.see(PartitionId(partition)).map(|first| first.0)),
             [None, None, Some(4), None, None, None]
         );
         assert_eq!(origin, Origin::SEVERAL);

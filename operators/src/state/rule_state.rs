@@ -4,7 +4,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     calculator::Cell,
-    model::{field::Field, value::Value},
+    model::{
+        field::Field,
+        ids::{Offset, PartitionId},
+        value::Value,
+    },
     rule::{lineage::Layout, plan::RulePlan},
 };
 
@@ -54,15 +58,17 @@ pub struct Armed {
     pub condition: usize,
     /// When it is due, unix ms.
     pub deadline: i64,
-    /// The event that set it: partition and offset,
-    pub at: (u32, u64),
-    /// its id,
+    /// Partition of the event that set it.
+    pub partition: PartitionId,
+    /// Offset of that event.
+    pub offset: Offset,
+    /// Id of that event.
     pub event_id: Box<str>,
-    /// its own time,
+    /// Own time of that event, unix ms.
     pub event_time: i64,
-    /// its user,
+    /// User of that event.
     pub guid: Option<u64>,
-    /// and the values that the action reads.
+    /// Values of that event that the action reads.
     pub values: Vec<(Field, Value<'static>)>,
 }
 

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::Positions;
+
 use super::{EventSource, LineConfig, Next, lines::Lines};
 use crate::SourceError;
 
@@ -38,8 +40,8 @@ impl FileSource {
 }
 
 impl EventSource for FileSource {
-    fn positions(&self) -> Vec<(u32, u64)> {
-        vec![self.lines.position()]
+    fn positions(&self) -> Positions {
+        self.lines.positions()
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
@@ -61,6 +63,8 @@ impl EventSource for FileSource {
 mod tests {
     use std::fs;
 
+    use operators::model::ids::{Offset, PartitionId};
+
     use super::*;
 
     const WAIT: Duration = Duration::from_secs(5);
@@ -71,12 +75,13 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         fs::write(&path, "{\"a\":1}\r\n\n{\"b\":2}").unwrap();
         let mut source =
-            FileSource::open(&path, LineConfig { partition: 7, ..LineConfig::default() }).unwrap();
+            FileSource::open(&path, LineConfig { partition: PartitionId(7), ..LineConfig::default() })
+                .unwrap();
         assert_eq!(source.progress(), Some((0, Some(17))));
         let mut lines = Vec::new();
         while let Next::Batch(batch) = source.next(WAIT).unwrap() {
-            assert_eq!(batch.partition, 7);
-            lines.extend(batch.records.iter().map(|r| (r.offset, batch.record(r).to_vec())));
+            assert_eq!(batch.partition, PartitionId(7));
+            lines.extend(batch.records.iter().map(|r| (r.offset.0, batch.record(r).to_vec())));
         }
         assert_eq!(lines, [(0, b"{\"a\":1}".to_vec()), (2, b"{\"b\":2}".to_vec())]);
         assert_eq!(source.progress(), Some((17, Some(17))));
@@ -87,11 +92,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         fs::write(&path, (0..200_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>()).unwrap();
-        let config = LineConfig { first_offset: 199_999, ..LineConfig::default() };
+        let config = LineConfig { first_offset: Offset(199_999), ..LineConfig::default() };
         let mut source = FileSource::open(&path, config).unwrap();
         assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::Idle));
         let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
-        assert_eq!(batch.records[0].offset, 199_999);
+        assert_eq!(batch.records[0].offset, Offset(199_999));
         assert_eq!(batch.record(&batch.records[0]), b"{\"n\":199999}");
         assert!(matches!(source.next(WAIT).unwrap(), Next::End));
     }

@@ -7,7 +7,10 @@
 use std::io::{ErrorKind, Read};
 
 use memchr::memchr;
-use operators::model::raw::{RawBatch, RawRecord, Refused};
+use operators::model::{
+    ids::{Offset, PartitionId, Positions},
+    raw::{RawBatch, RawRecord, Refused},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_BATCH_BYTES, MAX_RECORD_BYTES, MAX_RECORDS, Next, wall_us};
@@ -23,9 +26,9 @@ const MAX_SETTING: usize = 1 << 30;
 #[serde(default, deny_unknown_fields)]
 pub struct LineConfig {
     /// The partition the records are said to lie in.
-    pub partition: u32,
+    pub partition: PartitionId,
     /// Lines below this offset (line number from 0) are passed over: the resume point.
-    pub first_offset: u64,
+    pub first_offset: Offset,
     /// Most records in a batch.
     pub max_records: usize,
     /// A batch this long is handed over.
@@ -37,8 +40,8 @@ pub struct LineConfig {
 impl Default for LineConfig {
     fn default() -> Self {
         LineConfig {
-            partition: 0,
-            first_offset: 0,
+            partition: PartitionId(0),
+            first_offset: Offset(0),
             max_records: MAX_RECORDS,
             max_batch_bytes: MAX_BATCH_BYTES,
             max_record_bytes: MAX_RECORD_BYTES,
@@ -77,7 +80,7 @@ pub(super) struct Lines<R> {
     /// Bytes read from the input.
     read: u64,
     /// Number of the line at `start`.
-    offset: u64,
+    offset: Offset,
     /// The line at `start` began long ago and is too long.
     long: Option<Long>,
     ended: bool,
@@ -113,7 +116,7 @@ impl<R: Read> Lines<R> {
             scanned: 0,
             end: 0,
             read: 0,
-            offset: 0,
+            offset: Offset(0),
             long: None,
             ended: false,
         })
@@ -126,8 +129,8 @@ impl<R: Read> Lines<R> {
     }
 
     /// The partition the records are said to lie in, and the first offset not read.
-    pub(super) fn position(&self) -> (u32, u64) {
-        (self.config.partition, self.offset.max(self.config.first_offset))
+    pub(super) fn positions(&self) -> Positions {
+        Positions::from([(self.config.partition, self.offset.max(self.config.first_offset))])
     }
 
     /// Bytes taken so far.
@@ -168,7 +171,7 @@ impl<R: Read> Lines<R> {
     /// Takes the line at `start`, which ends before `stop`.
     fn take(&mut self, stop: usize, batch: &mut RawBatch) {
         let offset = self.offset;
-        self.offset += 1;
+        self.offset = offset.next();
         let rest = &self.buffer[self.start..stop];
         let long = self.long.take().map(|mut long| {
             long.extend(rest);
@@ -192,13 +195,13 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    fn refuse(&self, offset: u64, length: u64, head: &[u8]) -> Refused {
+    fn refuse(&self, offset: Offset, length: u64, head: &[u8]) -> Refused {
         Refused {
             partition: self.config.partition,
             offset,
             reason: format!(
                 "line {} has {length} bytes, more than the {} of `max_record_bytes`; shorten it where it is produced, or raise the limit",
-                offset + 1,
+                offset.next(),
                 self.config.max_record_bytes
             ),
             sample: sample(head),

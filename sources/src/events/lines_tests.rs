@@ -36,11 +36,11 @@ fn read_all(mut lines: Lines<impl Read>) -> Taken {
                 assert!(batch.records.len() + batch.refused.len() <= lines.config.max_records);
                 assert!(batch.bytes.len() < lines.config.max_batch_bytes + lines.config.max_record_bytes);
                 assert!(batch.read_at > 0);
-                records.extend(batch.records.iter().map(|r| (r.offset, batch.record(r).to_vec())));
+                records.extend(batch.records.iter().map(|r| (r.offset.0, batch.record(r).to_vec())));
                 for refusal in batch.refused {
                     assert!(refusal.sample.len() <= SAMPLE);
                     let length = refusal.reason.split(" has ").nth(1).unwrap().split(' ').next().unwrap();
-                    refused.push((refusal.offset, length.parse().unwrap()));
+                    refused.push((refusal.offset.0, length.parse().unwrap()));
                 }
             }
             Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
@@ -94,7 +94,13 @@ proptest! {
         max_batch_bytes in prop_oneof![1usize..50, Just(8192usize)],
         first_offset in prop_oneof![3 => Just(0u64), 1 => 0u64..20],
     ) {
-        let config = LineConfig { partition: 3, first_offset, max_records, max_batch_bytes, max_record_bytes };
+        let config = LineConfig {
+            partition: PartitionId(3),
+            first_offset: Offset(first_offset),
+            max_records,
+            max_batch_bytes,
+            max_record_bytes,
+        };
         let lines = Lines::new(Chunks { data: &data, sizes, turn: 0 }, "test".into(), config).unwrap();
         prop_assert_eq!(read_all(lines), naive(&data, max_record_bytes, first_offset));
     }

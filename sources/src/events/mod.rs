@@ -15,7 +15,10 @@ pub use file::FileSource;
 pub use generator::{GeneratorConfig, GeneratorSource, Start};
 pub use kafka::{KafkaConfig, KafkaError, KafkaSource};
 pub use lines::LineConfig;
-use operators::model::raw::RawBatch;
+use operators::model::{
+    ids::{PartitionId, Positions},
+    raw::RawBatch,
+};
 pub use stdin::StreamSource;
 
 use crate::SourceError;
@@ -23,11 +26,11 @@ use crate::SourceError;
 /// Something that yields events.
 pub trait EventSource: Send {
     /// The partitions it reads, each with the first offset not handed over; more may be [`Next::Opened`] later.
-    fn positions(&self) -> Vec<(u32, u64)>;
+    fn positions(&self) -> Positions;
 
     /// The partitions it reads.
-    fn partitions(&self) -> Vec<u32> {
-        self.positions().into_iter().map(|(partition, _)| partition).collect()
+    fn partitions(&self) -> Vec<PartitionId> {
+        self.positions().partitions().collect()
     }
 
     /// What comes next, after about `wait` at the latest. A `wait` of zero never sleeps.
@@ -38,8 +41,8 @@ pub trait EventSource: Send {
     /// When the system underneath can no longer be read; never because of what a record holds.
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
 
-    /// A checkpoint with these positions (partition, first offset not in it) is durable: what keeps track of consumers may be told.
-    fn settled(&mut self, positions: &[(u32, u64)]) {
+    /// A checkpoint with these positions is durable: what keeps track of consumers may be told.
+    fn settled(&mut self, positions: &Positions) {
         let _ = positions;
     }
 
@@ -57,12 +60,12 @@ pub enum Next {
     /// Nothing yet, and these partitions held nothing more at that instant: their clocks may follow.
     CaughtUp {
         /// The partitions.
-        partitions: Vec<u32>,
+        partitions: Vec<PartitionId>,
         /// When that was asked, unix ms by the wall clock.
         at: i64,
     },
     /// These partitions are read too from now on, each from this offset.
-    Opened(Vec<(u32, u64)>),
+    Opened(Positions),
     /// Nothing ever again.
     End,
 }

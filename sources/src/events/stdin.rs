@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use operators::model::raw::RawBatch;
+use operators::model::{ids::Positions, raw::RawBatch};
 
 use super::{EventSource, LineConfig, Next, lines::Lines, wall_ms};
 use crate::SourceError;
@@ -26,7 +26,7 @@ const READ_AHEAD: usize = 16;
 #[derive(Debug)]
 pub struct StreamSource {
     name: String,
-    position: (u32, u64),
+    positions: Positions,
     said: Receiver<Said>,
     done: u64,
     ended: bool,
@@ -61,7 +61,7 @@ impl StreamSource {
         config: LineConfig,
     ) -> Result<Self, SourceError> {
         let lines = Lines::new(input, name.to_owned(), config)?.continuing();
-        let position = lines.position();
+        let positions = lines.positions();
         let (say, said) = sync_channel(READ_AHEAD);
         thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &say)).map_err(
             |error| SourceError::Thread {
@@ -69,7 +69,7 @@ impl StreamSource {
                 what: format!("could not be started ({error})"),
             },
         )?;
-        Ok(StreamSource { name: name.to_owned(), position, said, done: 0, ended: false })
+        Ok(StreamSource { name: name.to_owned(), positions, said, done: 0, ended: false })
     }
 }
 
@@ -89,8 +89,8 @@ fn read(mut lines: Lines<impl Read>, say: &SyncSender<Said>) {
 }
 
 impl EventSource for StreamSource {
-    fn positions(&self) -> Vec<(u32, u64)> {
-        vec![self.position]
+    fn positions(&self) -> Positions {
+        self.positions.clone()
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
@@ -106,7 +106,7 @@ impl EventSource for StreamSource {
         match said {
             Ok(Said::Batch(batch, done)) => {
                 self.done = done;
-                self.position.1 = batch.next_offset().unwrap_or(self.position.1);
+                self.positions.extend(batch.next_offset().map(|next| (batch.partition, next)));
                 Ok(Next::Batch(batch))
             }
             Err(false) => Ok(Next::CaughtUp { partitions: self.partitions(), at: asked }),
@@ -151,7 +151,10 @@ mod tests {
         writer.write_all(b":2}").unwrap();
         drop(writer);
         let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
-        assert_eq!((batch.records[0].offset, batch.record(&batch.records[0])), (1, b"{\"b\":2}".as_slice()));
+        assert_eq!(
+            (batch.records[0].offset.0, batch.record(&batch.records[0])),
+            (1, b"{\"b\":2}".as_slice())
+        );
         for _ in 0..2 {
             assert!(matches!(source.next(WAIT).unwrap(), Next::End));
         }

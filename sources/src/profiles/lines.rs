@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use operators::{document::spec, filter::profile::Query, model::raw::RawBatch};
+use operators::{
+    document::spec,
+    filter::profile::Query,
+    model::{ids::Offset, raw::RawBatch},
+};
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value};
 
@@ -71,9 +75,9 @@ impl Selection {
 
 /// Offers the profiles of a batch to every selection; records and refused lines are checked in the order of the file.
 fn select_batch(path: &Path, batch: &RawBatch, selections: &mut [Selection]) -> Result<(), SourceError> {
-    let broken = |offset: u64, reason: String| SourceError::Profile {
+    let broken = |offset: Offset, reason: String| SourceError::Profile {
         path: path.to_owned(),
-        line: offset + 1,
+        line: offset.next().0,
         reason,
     };
     let mut refused = batch.refused.iter().peekable();

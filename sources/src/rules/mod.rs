@@ -26,14 +26,12 @@ pub use mysql::{MysqlConfig, MysqlRules, MysqlStore, migrate as migrate_mysql};
 pub use sqlite::{SqliteRules, SqliteStore, Version};
 pub use store::{Published, RuleStore, StoredRule};
 
-use std::collections::BTreeMap;
-
-use operators::document::lifecycle::{Gap, RunState, Status};
+use operators::{
+    document::lifecycle::{Gap, RunState, Status},
+    model::ids::Positions,
+};
 
 use crate::SourceError;
-
-/// Offsets by partition.
-pub type Offsets = BTreeMap<u32, u64>;
 
 /// Something that yields rule documents.
 pub trait RuleSource: Send {
@@ -67,15 +65,15 @@ pub trait RuleSource: Send {
     ///
     /// # Errors
     /// If the store cannot be written.
-    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Offsets) -> Result<(), SourceError> {
+    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Positions) -> Result<(), SourceError> {
         let _ = (rule_id, version, cut);
         Ok(())
     }
 }
 
 /// As they are stored: `{"PARTITION": OFFSET, ..}`.
-fn offsets_json(offsets: &Offsets) -> String {
-    serde_json::json!(offsets).to_string()
+fn offsets_json(offsets: &Positions) -> String {
+    serde_json::json!(offsets.as_map()).to_string()
 }
 
 /// One rule's change.

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use operators::{ops::Part, state::Delta};
+use operators::{
+    model::ids::{Clocks, Positions},
+    ops::Part,
+    state::Delta,
+};
 use serde_json::json;
 use sinks::checkpoint::SqliteCheckpoints;
 use tempfile::TempDir;
@@ -47,8 +51,8 @@ impl Scene {
         let rules = BlobRef::of("ckpt:1:1:rules:0".into(), json.as_bytes(), false);
         let manifest = Manifest {
             at: 0,
-            positions: Vec::new(),
-            clocks: Vec::new(),
+            positions: Positions::default(),
+            clocks: Clocks::default(),
             corrections: None,
             rules,
             blobs: Vec::new(),

@@ -222,7 +222,8 @@ fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read
     let broken = Told { origin: b.origin.clone(), rule_id: None, change: unreadable };
     feed.source = Box::new(Says([vec![a, broken], vec![], vec![b]].into()));
     let feed = thread::spawn(move || run(feed));
-    let in_force = || effects.send(Effect::InForce { epoch: 1, positions: Vec::new(), rejected: Vec::new() });
+    let in_force =
+        || effects.send(Effect::InForce { epoch: 1, positions: Positions::default(), rejected: Vec::new() });
     assert_eq!(ordered.recv().unwrap().set.changes.len(), 3, "as the checkpoint has them");
     in_force().unwrap();
     let removed = ordered.recv().unwrap();

@@ -7,13 +7,16 @@
 //! - Bytes sent in epochs that are not complete are bounded by `read_ahead` and one [`SLICE`].
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::mpsc::{self, TryRecvError},
 };
 
-use operators::ops::{
-    Signal,
-    read::{Read, SourceBarrier},
+use operators::{
+    model::ids::Positions,
+    ops::{
+        Signal,
+        read::{Read, SourceBarrier},
+    },
 };
 
 /// Least record bytes sent in one activation before the worker lets other operators run.
@@ -23,7 +26,7 @@ const SLICE: usize = 1 << 20;
 pub(super) struct Intake {
     source: Source,
     /// First offset not sent, by partition.
-    positions: BTreeMap<u32, u64>,
+    positions: Positions,
     /// Barriers announced and not sent, with their epochs.
     barriers: VecDeque<(u64, SourceBarrier)>,
     under_way: UnderWay,
@@ -77,7 +80,7 @@ impl Intake {
     pub(super) fn new(read_ahead: usize) -> Self {
         Intake {
             source: Source::Waiting,
-            positions: BTreeMap::new(),
+            positions: Positions::default(),
             barriers: VecDeque::new(),
             under_way: UnderWay { read_ahead, epochs: VecDeque::new() },
             begin: None,
@@ -145,8 +148,7 @@ impl Intake {
     fn send_barriers(&mut self, epoch: u64, reads: &mut Vec<Read>) {
         while let Some((_, barrier)) = self.barriers.front().copied().filter(|(at, _)| *at <= epoch) {
             self.barriers.pop_front();
-            let positions = self.positions.iter().map(|(partition, offset)| (*partition, *offset)).collect();
-            reads.push(Read::Barrier { barrier, positions });
+            reads.push(Read::Barrier { barrier, positions: self.positions.clone() });
         }
     }
 
@@ -180,7 +182,7 @@ impl Intake {
                 self.positions.extend(batch.next_offset().map(|next| (batch.partition, next)));
             }
             Read::Opened(partitions) => {
-                self.positions.extend(partitions.iter().copied());
+                self.positions.extend(partitions.iter());
                 self.source = match std::mem::replace(&mut self.source, Source::Waiting) {
                     Source::Opening(reads) => Source::Open(reads),
                     source => source,

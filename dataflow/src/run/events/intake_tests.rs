@@ -1,4 +1,7 @@
-use operators::model::raw::{RawBatch, RawRecord};
+use operators::model::{
+    ids::{Offset, PartitionId},
+    raw::{RawBatch, RawRecord},
+};
 
 use super::*;
 
@@ -11,10 +14,17 @@ fn intake(read_ahead: usize) -> (Intake, mpsc::Sender<Read>) {
     (intake, to)
 }
 
-/// A record of `bytes` bytes in partition 3.
+const PARTITION: PartitionId = PartitionId(3);
+
+/// Opens [`PARTITION`] at this offset.
+fn opened(offset: u64) -> Read {
+    Read::Opened([(PARTITION, Offset(offset))].into())
+}
+
+/// A record of `bytes` bytes in [`PARTITION`].
 fn batch(offset: u64, bytes: usize) -> Read {
-    let records = vec![RawRecord { offset, start: 0, end: bytes as u32, time: None }];
-    Read::Batch(RawBatch { partition: 3, bytes: vec![b'x'; bytes], records, ..RawBatch::default() })
+    let records = vec![RawRecord { offset: Offset(offset), start: 0, end: bytes as u32, time: None }];
+    Read::Batch(RawBatch { partition: PARTITION, bytes: vec![b'x'; bytes], records, ..RawBatch::default() })
 }
 
 /// Short forms of the reads of a turn at `epoch`, of which all epochs below `complete` are complete.
@@ -22,8 +32,8 @@ fn sent(intake: &mut Intake, epoch: u64, complete: u64) -> (Vec<String>, NextTur
     let turn = intake.turn(epoch, |e| e < complete);
     let short = |read: &Read| match read {
         Read::Batch(batch) => format!("batch {}", batch.records[0].offset),
-        Read::Opened(partitions) => format!("opened {partitions:?}"),
-        Read::Barrier { barrier, positions } => format!("{barrier:?} {positions:?}"),
+        Read::Opened(partitions) => format!("opened {partitions}"),
+        Read::Barrier { barrier, positions } => format!("{barrier:?} {positions}"),
         Read::Idle { .. } => "idle".to_owned(),
         Read::End { partition } => format!("end {partition}"),
     };
@@ -34,7 +44,7 @@ fn sent(intake: &mut Intake, epoch: u64, complete: u64) -> (Vec<String>, NextTur
 fn a_barrier_waits_for_the_source_and_has_the_positions_before_it() {
     let (mut intake, to) = intake(100);
     assert_eq!(sent(&mut intake, 1, 0).0, Vec::<String>::new(), "the source is not open");
-    to.send(Read::Opened(vec![(3, 7)])).unwrap();
+    to.send(opened(7)).unwrap();
     to.send(batch(7, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 7)]", "Switch(1) [(3, 7)]", "batch 7"]);
     intake.signal(&Signal::Checkpoint { n: 4, at: 3 });
@@ -49,7 +59,7 @@ fn nothing_is_read_before_the_first_switch_or_during_a_pause() {
     let (to, from) = mpsc::channel();
     let mut intake = Intake::new(100);
     intake.start(from);
-    to.send(Read::Opened(vec![(3, 0)])).unwrap();
+    to.send(opened(0)).unwrap();
     to.send(batch(0, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 0)]"]);
     intake.signal(&Signal::Switch { generation: 1, at: 3 });
@@ -63,7 +73,7 @@ fn nothing_is_read_before_the_first_switch_or_during_a_pause() {
 #[test]
 fn reading_waits_while_too_many_bytes_are_under_way() {
     let (mut intake, to) = intake(10);
-    to.send(Read::Opened(vec![(3, 0)])).unwrap();
+    to.send(opened(0)).unwrap();
     to.send(batch(0, 10)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).1, NextTurn::Woken);
     to.send(batch(1, 1)).unwrap();
@@ -74,7 +84,7 @@ fn reading_waits_while_too_many_bytes_are_under_way() {
 #[test]
 fn much_is_sent_in_slices() {
     let (mut intake, to) = intake(usize::MAX);
-    to.send(Read::Opened(vec![(3, 0)])).unwrap();
+    to.send(opened(0)).unwrap();
     (0..3).for_each(|offset| to.send(batch(offset, SLICE / 2)).unwrap());
     assert_eq!(sent(&mut intake, 1, 0).1, NextTurn::AtOnce);
     assert_eq!(sent(&mut intake, 1, 0), (vec!["batch 2".to_owned()], NextTurn::Woken));
@@ -83,8 +93,8 @@ fn much_is_sent_in_slices() {
 #[test]
 fn the_end_of_the_source_is_reported_once_behind_all_reads() {
     let (mut intake, to) = intake(100);
-    to.send(Read::Opened(vec![(3, 0)])).unwrap();
-    to.send(Read::End { partition: 3 }).unwrap();
+    to.send(opened(0)).unwrap();
+    to.send(Read::End { partition: PARTITION }).unwrap();
     let turn = intake.turn(1, |_| false);
     assert_eq!((turn.reads.len(), turn.ended), (3, false), "opened, switch, end");
     drop(to);
@@ -97,7 +107,7 @@ fn a_source_with_nothing_to_read_ends_once_the_first_switch_is_in_force() {
     let mut intake = Intake::new(100);
     let (to, from) = mpsc::channel();
     intake.start(from);
-    to.send(Read::Opened(Vec::new())).unwrap();
+    to.send(Read::Opened(Positions::default())).unwrap();
     drop(to);
     assert!(!intake.turn(1, |_| false).ended);
     intake.signal(&Signal::Switch { generation: 1, at: 2 });

@@ -1,7 +1,6 @@
 //! The thread that reads a worker's source.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use operators::ops::{Signal, Start, read::Read};
+use operators::{
+    model::ids::{IngestTime, Positions},
+    ops::{Signal, Start, read::Read},
+};
 use sources::{
     SourceError,
     events::{EventSource, Next},
@@ -27,11 +29,10 @@ const TIMER_GRACE: i64 = 2_000;
 const WAIT: Duration = Duration::from_millis(50);
 
 /// Opens a worker's source, to go on from given positions; `None` if it has nothing to read.
-pub type Open =
-    Box<dyn FnOnce(&BTreeMap<u32, u64>) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
+pub type Open = Box<dyn FnOnce(&Positions) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
 
-/// Positions of a durable checkpoint: first offset not in it, by partition.
-type Committed = Arc<Vec<(u32, u64)>>;
+/// Positions of a durable checkpoint.
+type Committed = Arc<Positions>;
 
 /// Worker's end of the reading thread.
 ///
@@ -113,8 +114,7 @@ fn fail(error: &SourceError) -> ! {
 impl Reader {
     /// Opens the source and, once it may, reads it to its end. An error ends the process: the supervisor restarts the cluster.
     fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
-        let positions = start.positions.iter().copied().collect();
-        let read = open(&positions).and_then(|source| {
+        let read = open(&start.positions).and_then(|source| {
             let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();
             let sent = to.send(Read::Opened(opened)).is_ok();
             match source {
@@ -141,7 +141,7 @@ impl Reader {
                 Next::Batch(batch) => vec![Read::Batch(batch)],
                 Next::Opened(new) => vec![Read::Opened(new)],
                 Next::CaughtUp { partitions, at } if self.live => {
-                    vec![Read::Idle { partitions, clock: at - TIMER_GRACE }]
+                    vec![Read::Idle { partitions, clock: IngestTime(at - TIMER_GRACE) }]
                 }
                 Next::CaughtUp { .. } | Next::Idle => continue,
                 Next::End => source.partitions().into_iter().map(|p| Read::End { partition: p }).collect(),

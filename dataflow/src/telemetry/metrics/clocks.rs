@@ -5,6 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use operators::model::ids::PartitionId;
+
 use super::{
     super::{
         board::Standing,
@@ -26,13 +28,13 @@ pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let held = || {
         let all = standing.processes.iter();
-        all.filter_map(|(number, told)| Some((*number, told.numbers.held_back_by?, told.numbers.clock)))
+        all.filter_map(|(number, told)| Some((*number, told.numbers.held_back_by?, told.numbers.clock.0)))
     };
     // A partition of which nothing is known yet has a clock before all time, and holds timers back since the start.
     let started = standing.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let lag = |clock: i64| now - if clock > 0 { clock as f64 / 1_000.0 } else { started };
     page.gauge(CLOCK_LAG, held().map(|(number, _, clock)| (process(number), lag(clock).max(0.0))))?;
-    let partition = |(number, partition, _): (usize, u32, i64)| {
+    let partition = |(number, partition, _): (usize, PartitionId, i64)| {
         (vec![("process", number.to_string()), ("partition", partition.to_string())], 1_u64)
     };
     page.gauge(HELD_BACK, held().map(partition))

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use operators::model::ids::{IngestTime, PartitionId};
+
 use super::*;
 use crate::{
     protocol::{
@@ -36,7 +38,7 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
         records: 7,
         cpu_seconds: 1.5,
         epochs_behind: 3,
-        lags: [(5, 9)].into(),
+        lags: [(PartitionId(5), 9)].into(),
         split_keys: [("ip".to_owned(), 6)].into(),
         sink: Some(sink),
         checkpoint: Some(CheckpointNumbers { number: 12, took_ms: 250, ..CheckpointNumbers::default() }),
@@ -85,7 +87,11 @@ fn every_family_is_there_before_anything_was_told() {
 
 #[test]
 fn a_clock_that_nothing_is_known_of_has_no_lag_of_decades() {
-    let numbers = |clock| Numbers { held_back_by: Some(3), clock, ..Numbers::default() };
+    let numbers = |clock| Numbers {
+        held_back_by: Some(PartitionId(3)),
+        clock: IngestTime(clock),
+        ..Numbers::default()
+    };
     let page_of = |clock| page(numbers(clock));
     let page = page_of(i64::MIN);
     let lag = page.lines().find_map(|l| l.strip_prefix("strateye_timer_clock_lag_seconds{process=\"0\"} "));

@@ -14,7 +14,11 @@ use hashbrown::HashMap;
 use super::Evaluator;
 use crate::{
     calculator::Cell,
-    model::{field::Fields, key},
+    model::{
+        field::Fields,
+        ids::{Offset, PartitionId},
+        key,
+    },
     rule::{
         book::RuleBook,
         lineage::{RULE_LEVEL, state_name},
@@ -369,7 +373,8 @@ fn by_hand(condition: usize, now: i64) -> Armed {
     Armed {
         condition,
         deadline: 0,
-        at: (0, 0),
+        partition: PartitionId::default(),
+        offset: Offset::default(),
         event_id: "state set".into(),
         event_time: now,
         guid: None,

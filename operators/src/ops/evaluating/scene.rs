@@ -8,6 +8,7 @@ use crate::{
     model::{
         decode::Decoder,
         field::Fields,
+        ids::Offset,
         key,
         raw::{RawBatch, RawRecord},
         routed::Routed,
@@ -83,7 +84,7 @@ pub(super) fn hash(evaluator: &Evaluator, key: &str) -> u64 {
 pub(super) fn send(evaluator: &mut Evaluator, key: &str, event_id: &str, now: i64) -> Emitted {
     let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
     let line = format!(r#"{{"ip": "{key}", "event_id": "{event_id}", "event_time": {now}}}"#);
-    let records = vec![RawRecord { offset: 0, start: 0, end: line.len() as u32, time: None }];
+    let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: None }];
     let batch = RawBatch { bytes: line.into_bytes(), records, ..RawBatch::default() };
     let mut routed = Routed::default();
     matcher.batch(&batch, &mut routed, &mut Vec::new());

@@ -9,7 +9,10 @@
 use std::collections::BTreeMap;
 
 use super::Evaluator;
-use crate::{model::routed::RoutedRecord, rule::book::RuleBook};
+use crate::{
+    model::{ids::PartitionId, routed::RoutedRecord},
+    rule::book::RuleBook,
+};
 
 /// Keys of one `key_by` that had records of more than one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct SplitKeys {
     /// The first of them.
     pub key: String,
     /// The partition that this came from first, and the next one.
-    pub partitions: (u32, u32),
+    pub partitions: (PartitionId, PartitionId),
 }
 
 /// All such keys, by their group.
@@ -36,7 +39,7 @@ pub(super) struct Split {
 
 impl Split {
     /// A key is found in a second partition, that of `record`.
-    pub(super) fn note(&mut self, book: &RuleBook, record: &RoutedRecord<'_>, first: u32) {
+    pub(super) fn note(&mut self, book: &RuleBook, record: &RoutedRecord<'_>, first: PartitionId) {
         let Some(fields) = book.keys.get(record.key_group as usize) else { return };
         let keys = self.of_group.entry(record.key_group).or_insert_with(|| SplitKeys {
             key_by: fields.names(&book.fields),

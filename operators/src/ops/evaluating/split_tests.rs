@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     model::{
         decode::Decoder,
+        ids::Offset,
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
@@ -35,8 +36,13 @@ fn evaluator() -> Evaluator {
 fn event(evaluator: &mut Evaluator, partition: u32, guid: u64, ip: &str) {
     let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
     let line = format!(r#"{{"guid": {guid}, "ip": "{ip}", "event_id": "A", "event_time": 10}}"#);
-    let records = vec![RawRecord { offset: 0, start: 0, end: line.len() as u32, time: None }];
-    let batch = RawBatch { partition, bytes: line.into_bytes(), records, ..RawBatch::default() };
+    let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: None }];
+    let batch = RawBatch {
+        partition: PartitionId(partition),
+        bytes: line.into_bytes(),
+        records,
+        ..RawBatch::default()
+    };
     let mut routed = Routed::default();
     matcher.batch(&batch, &mut routed, &mut Vec::new());
     assert_eq!(routed.len(), 2, "one for the user, one for the address");
@@ -84,7 +90,7 @@ fn a_key_of_two_partitions_counts_once_and_the_first_is_named() {
         of_user: false,
         count: 1,
         key: "x".to_owned(),
-        partitions: (4, 0),
+        partitions: (PartitionId(4), PartitionId(0)),
     };
     assert_eq!(evaluator.take_split(), Some(vec![ip.clone()]));
     event(&mut evaluator, 7, 3, "x");
@@ -95,7 +101,7 @@ fn a_key_of_two_partitions_counts_once_and_the_first_is_named() {
         of_user: true,
         count: 2,
         key: "3".to_owned(),
-        partitions: (0, 7),
+        partitions: (PartitionId(0), PartitionId(7)),
     };
     assert_eq!(evaluator.take_split(), Some(vec![guid, SplitKeys { count: 2, ..ip }]));
     event(&mut evaluator, 1, 3, "x");

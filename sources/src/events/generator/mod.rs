@@ -18,7 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::raw::{RawBatch, RawRecord};
+use operators::model::{
+    ids::{Offset, PartitionId, Positions},
+    raw::{RawBatch, RawRecord},
+};
 pub use people::{write_profile, write_profiles};
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +43,7 @@ pub struct GeneratorConfig {
     /// Events per second of this partition.
     pub rate: f64,
     /// This partition.
-    pub partition: u32,
+    pub partition: PartitionId,
     /// All partitions.
     pub partitions: u32,
     /// What the schedule counts from.
@@ -48,9 +51,9 @@ pub struct GeneratorConfig {
     /// Whether events are held back until they are due. If not, they come as fast as they are taken.
     pub paced: bool,
     /// Events below this offset are passed over: the resume point.
-    pub first_offset: u64,
+    pub first_offset: Offset,
     /// The load ends before this offset.
-    pub limit: Option<u64>,
+    pub limit: Option<Offset>,
     /// Most records in a batch.
     pub max_records: usize,
 }
@@ -73,11 +76,11 @@ impl Default for GeneratorConfig {
             seed: 1,
             users: 100_000,
             rate: 1000.0,
-            partition: 0,
+            partition: PartitionId(0),
             partitions: 1,
             start: Start::Now,
             paced: true,
-            first_offset: 0,
+            first_offset: Offset(0),
             limit: None,
             max_records: MAX_RECORDS,
         }
@@ -90,7 +93,7 @@ impl GeneratorConfig {
         if !(self.rate.is_finite() && (1e-3..=1e9).contains(&self.rate)) {
             return refuse("rate", format!("is {}; write events per second, 0.001 to 1e9", self.rate));
         }
-        if self.partition >= self.partitions {
+        if self.partition.0 >= self.partitions {
             let (partition, partitions) = (self.partition, self.partitions);
             return refuse(
                 "partition",
@@ -124,7 +127,7 @@ pub struct GeneratorSource {
     origin: Instant,
     head_start: Duration,
     interval_us: f64,
-    offset: u64,
+    offset: Offset,
     bytes: u64,
 }
 
@@ -142,21 +145,21 @@ impl GeneratorSource {
             Start::Fixed(ms) => (ms, 0),
         };
         Ok(GeneratorSource {
-            load: Load::new(config.seed, config.users, config.partition, config.partitions),
+            load: Load::new(config.seed, config.users, config.partition.0, config.partitions),
             started_at,
             started_at_us: now.saturating_sub(head_start),
             origin: Instant::now(),
             head_start: Duration::from_micros(head_start),
             interval_us: 1e6 / config.rate,
-            offset: 0,
+            offset: Offset(0),
             bytes: 0,
             config,
         })
     }
 
     /// When an event is due, µs after the schedule began.
-    fn due(&self, offset: u64) -> u64 {
-        (offset as f64 * self.interval_us) as u64
+    fn due(&self, offset: Offset) -> u64 {
+        (offset.0 as f64 * self.interval_us) as u64
     }
 
     /// Where the schedule stands.
@@ -167,7 +170,7 @@ impl GeneratorSource {
     fn emit(&mut self, out: &mut Vec<u8>) {
         let now = self.due(self.offset) / 1000;
         self.load.event(out, now, self.started_at.saturating_add(now));
-        self.offset += 1;
+        self.offset = self.offset.next();
     }
 
     /// Passes over what lies before the resume point; false if there was not time enough.
@@ -176,7 +179,7 @@ impl GeneratorSource {
         while self.offset < self.config.first_offset {
             self.emit(&mut out);
             out.clear();
-            if self.offset.is_multiple_of(4096) && Instant::now() >= deadline {
+            if self.offset.0.is_multiple_of(4096) && Instant::now() >= deadline {
                 break;
             }
         }
@@ -185,7 +188,7 @@ impl GeneratorSource {
 
     /// Everything that is due before `until` µs of the schedule, up to a batch.
     fn batch(&mut self, until: u64) -> RawBatch {
-        let limit = self.config.limit.unwrap_or(u64::MAX);
+        let limit = self.config.limit.unwrap_or(Offset(u64::MAX));
         let mut batch = RawBatch { partition: self.config.partition, ..RawBatch::default() };
         let mut bytes = Vec::new();
         while batch.records.len() < self.config.max_records
@@ -210,8 +213,8 @@ impl GeneratorSource {
 }
 
 impl EventSource for GeneratorSource {
-    fn positions(&self) -> Vec<(u32, u64)> {
-        vec![(self.config.partition, self.offset.max(self.config.first_offset))]
+    fn positions(&self) -> Positions {
+        Positions::from([(self.config.partition, self.offset.max(self.config.first_offset))])
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {

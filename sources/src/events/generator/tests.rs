@@ -13,7 +13,7 @@ fn unpaced(rate: f64) -> GeneratorConfig {
         seed: 7,
         users: 9_001,
         rate,
-        partition: 2,
+        partition: PartitionId(2),
         partitions: 3,
         start: Start::Fixed(START),
         paced: false,
@@ -25,7 +25,7 @@ fn lines(config: GeneratorConfig) -> Vec<(u64, Vec<u8>)> {
     let mut source = GeneratorSource::new(config).unwrap();
     let mut lines = Vec::new();
     while let Next::Batch(batch) = source.next(Duration::from_secs(60)).unwrap() {
-        lines.extend(batch.records.iter().map(|r| (r.offset, batch.record(r).to_vec())));
+        lines.extend(batch.records.iter().map(|r| (r.offset.0, batch.record(r).to_vec())));
     }
     lines
 }
@@ -36,20 +36,23 @@ fn events(config: GeneratorConfig) -> Vec<Value> {
 
 #[test]
 fn the_same_settings_give_the_same_bytes_whatever_the_batches_and_the_resume_point() {
-    let whole = lines(GeneratorConfig { limit: Some(20_000), ..unpaced(1000.0) });
+    let whole = lines(GeneratorConfig { limit: Some(Offset(20_000)), ..unpaced(1000.0) });
     assert_eq!(whole.len(), 20_000);
     assert!(whole.iter().enumerate().all(|(at, (offset, _))| at as u64 == *offset));
-    let small = GeneratorConfig { limit: Some(20_000), max_records: 7, ..unpaced(1000.0) };
+    let small = GeneratorConfig { limit: Some(Offset(20_000)), max_records: 7, ..unpaced(1000.0) };
     assert_eq!(lines(small), whole);
-    let resumed = GeneratorConfig { limit: Some(20_000), first_offset: 12_345, ..unpaced(1000.0) };
+    let resumed =
+        GeneratorConfig { limit: Some(Offset(20_000)), first_offset: Offset(12_345), ..unpaced(1000.0) };
     assert_eq!(lines(resumed), whole[12_345..]);
-    let other = GeneratorConfig { limit: Some(20_000), seed: 8, ..unpaced(1000.0) };
+    let other = GeneratorConfig { limit: Some(Offset(20_000)), seed: 8, ..unpaced(1000.0) };
     assert_ne!(lines(other), whole);
 }
 
 #[test]
 fn events_are_of_the_partition_and_stamped_by_the_schedule() {
-    for (at, event) in events(GeneratorConfig { limit: Some(30_000), ..unpaced(500.0) }).iter().enumerate() {
+    for (at, event) in
+        events(GeneratorConfig { limit: Some(Offset(30_000)), ..unpaced(500.0) }).iter().enumerate()
+    {
         assert_eq!(event["event_time"], START + at as u64 * 2);
         assert!(
             event["device_id"].as_str().unwrap().len() == 16 && event["session_id"].is_string(),
@@ -69,7 +72,12 @@ fn events_are_of_the_partition_and_stamped_by_the_schedule() {
 #[test]
 fn every_user_lies_in_exactly_one_partition() {
     let guids = (0..3).flat_map(|partition| {
-        let config = GeneratorConfig { users: 10, partition, limit: Some(3_000), ..unpaced(10.0) };
+        let config = GeneratorConfig {
+            users: 10,
+            partition: PartitionId(partition),
+            limit: Some(Offset(3_000)),
+            ..unpaced(10.0)
+        };
         let guids: BTreeSet<u64> = events(config).iter().filter_map(|e| e["guid"].as_u64()).collect();
         guids.into_iter().collect::<Vec<_>>()
     });
@@ -80,7 +88,7 @@ fn every_user_lies_in_exactly_one_partition() {
 
 #[test]
 fn within_a_minute_journeys_complete() {
-    let events = events(GeneratorConfig { limit: Some(240_000), ..unpaced(1000.0) });
+    let events = events(GeneratorConfig { limit: Some(Offset(240_000)), ..unpaced(1000.0) });
     let mut kinds = BTreeMap::<&str, u32>::new();
     let (mut favorites, mut ordered, mut paid) = (BTreeMap::new(), BTreeMap::new(), 0);
     let (mut failed, mut searched_after_ten) = (BTreeMap::<&str, u32>::new(), 0);
@@ -142,7 +150,7 @@ fn what_is_not_due_is_held_back() {
 fn settings_out_of_range_are_refused() {
     for (config, setting) in [
         (GeneratorConfig { rate: 0.0, ..GeneratorConfig::default() }, "rate"),
-        (GeneratorConfig { partition: 1, ..GeneratorConfig::default() }, "partition"),
+        (GeneratorConfig { partition: PartitionId(1), ..GeneratorConfig::default() }, "partition"),
         (GeneratorConfig { users: 0, ..GeneratorConfig::default() }, "users"),
         (GeneratorConfig { max_records: 0, ..GeneratorConfig::default() }, "max_records"),
     ] {

@@ -1,6 +1,9 @@
 //! Messages of one partition becoming a batch.
 
-use operators::model::raw::{RawBatch, RawRecord, Refused};
+use operators::model::{
+    ids::{Offset, PartitionId},
+    raw::{RawBatch, RawRecord, Refused},
+};
 use rdkafka::message::Message;
 
 use super::client::partition_of;
@@ -15,7 +18,7 @@ use crate::events::{
 pub(super) struct Gathering {
     batch: RawBatch,
     /// The first offset not taken; a tombstone moves it as a record does.
-    next: u64,
+    next: Offset,
     taken: usize,
     max_record_bytes: usize,
 }
@@ -24,15 +27,15 @@ impl Gathering {
     /// Begins with a message.
     pub(super) fn begin(message: &impl Message, max_record_bytes: usize) -> Self {
         let batch = RawBatch { partition: partition_of(message), ..RawBatch::default() };
-        let mut gathering = Gathering { batch, next: 0, taken: 0, max_record_bytes };
+        let mut gathering = Gathering { batch, next: Offset(0), taken: 0, max_record_bytes };
         gathering.take(message);
         gathering
     }
 
     /// Takes a further message of the same partition.
     pub(super) fn take(&mut self, message: &impl Message) {
-        let offset = u64::try_from(message.offset()).unwrap_or_default();
-        self.next = offset + 1;
+        let offset = Offset(u64::try_from(message.offset()).unwrap_or_default());
+        self.next = offset.next();
         self.taken += 1;
         let Some(payload) = message.payload() else { return };
         if payload.len() > self.max_record_bytes {
@@ -45,7 +48,7 @@ impl Gathering {
         self.batch.records.push(RawRecord { offset, start, end: position(&self.batch), time });
     }
 
-    fn refuse(&self, offset: u64, payload: &[u8]) -> Refused {
+    fn refuse(&self, offset: Offset, payload: &[u8]) -> Refused {
         Refused {
             partition: self.batch.partition,
             offset,
@@ -58,12 +61,12 @@ impl Gathering {
         }
     }
 
-    pub(super) fn partition(&self) -> u32 {
+    pub(super) fn partition(&self) -> PartitionId {
         self.batch.partition
     }
 
     /// The first offset not taken.
-    pub(super) fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> Offset {
         self.next
     }
 
@@ -102,11 +105,11 @@ mod tests {
         gathering.take(&message(9, Some(b"far too long")));
         gathering.take(&message(10, Some(b"")));
         gathering.take(&message(12, None));
-        assert_eq!((gathering.partition(), gathering.next()), (3, 13));
+        assert_eq!((gathering.partition(), gathering.next()), (PartitionId(3), Offset(13)));
         let batch = gathering.finish().unwrap();
-        let records: Vec<_> = batch.records.iter().map(|r| (r.offset, r.time, batch.record(r))).collect();
+        let records: Vec<_> = batch.records.iter().map(|r| (r.offset.0, r.time, batch.record(r))).collect();
         assert_eq!(records, [(6, Some(1006), b"one".as_slice()), (10, Some(1010), b"")]);
-        assert_eq!((batch.refused[0].offset, batch.refused[0].sample.as_str()), (9, "far too long"));
+        assert_eq!((batch.refused[0].offset.0, batch.refused[0].sample.as_str()), (9, "far too long"));
         assert!(batch.refused[0].reason.contains("12 bytes"), "{}", batch.refused[0].reason);
     }
 

@@ -1,7 +1,6 @@
 //! The client as this source uses it: its log, its commits, and questions about offsets.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use operators::model::ids::{Offset, PartitionId, Positions};
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    ClientContext, Offset as ClientOffset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode},
@@ -95,26 +95,26 @@ impl CountError {
 }
 
 /// Asks the leaders of all these partitions at once for the oldest offset (`Beginning`), the one behind the newest that
-/// may be read (`End`), or the first one of a time (`Offset`, unix ms). Where there is none of that time, it is left out.
+/// may be read (`End`), or the first one of a time (`Offset`, unix ms). ClientOffset there is none of that time, it is left out.
 pub(super) fn offsets(
     client: &Client,
     topic: &str,
-    partitions: &[u32],
-    what: Offset,
+    partitions: &[PartitionId],
+    what: ClientOffset,
     wait: Duration,
-) -> KafkaResult<BTreeMap<u32, u64>> {
+) -> KafkaResult<Positions> {
     if partitions.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Positions::default());
     }
     let list = assignment(topic, partitions.iter().map(|partition| (*partition, what)))?;
     let answer = client.offsets_for_times(list, wait)?;
-    let mut offsets = BTreeMap::new();
+    let mut offsets = Positions::default();
     for element in answer.elements() {
         element.error()?;
-        if let (Ok(partition), Offset::Offset(offset)) =
+        if let (Ok(partition), ClientOffset::Offset(offset)) =
             (u32::try_from(element.partition()), element.offset())
         {
-            offsets.insert(partition, u64::try_from(offset).unwrap_or_default());
+            offsets.insert(PartitionId(partition), Offset(u64::try_from(offset).unwrap_or_default()));
         }
     }
     Ok(offsets)
@@ -123,7 +123,7 @@ pub(super) fn offsets(
 /// A list of the topic's partitions with an offset each.
 pub(super) fn assignment(
     topic: &str,
-    offsets: impl IntoIterator<Item = (u32, Offset)>,
+    offsets: impl IntoIterator<Item = (PartitionId, ClientOffset)>,
 ) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in offsets {
@@ -133,16 +133,16 @@ pub(super) fn assignment(
 }
 
 /// A position as the client writes it.
-pub(super) fn exactly(position: u64) -> Offset {
-    Offset::Offset(i64::try_from(position).unwrap_or(i64::MAX))
+pub(super) fn exactly(position: Offset) -> ClientOffset {
+    ClientOffset::Offset(i64::try_from(position.0).unwrap_or(i64::MAX))
 }
 
 /// A partition as the client writes it.
-fn number(partition: u32) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
+fn number(partition: PartitionId) -> i32 {
+    i32::try_from(partition.0).unwrap_or(i32::MAX)
 }
 
 /// The partition a message lies in.
-pub(super) fn partition_of(message: &impl Message) -> u32 {
-    u32::try_from(message.partition()).unwrap_or_default()
+pub(super) fn partition_of(message: &impl Message) -> PartitionId {
+    PartitionId(u32::try_from(message.partition()).unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! What keeps events from being read from Kafka, and what to do about it.
 
+use operators::model::ids::{Offset, PartitionId};
 use rdkafka::error::KafkaError as ClientError;
 
 /// Why the source can't be opened, or has ended. An outage is none of these: the source waits for its end.
@@ -51,11 +52,11 @@ pub enum KafkaError {
         /// The topic.
         topic: String,
         /// The partition.
-        partition: u32,
+        partition: PartitionId,
         /// The position.
-        position: u64,
+        position: Offset,
         /// The last partition there is.
-        last: u32,
+        last: PartitionId,
     },
     /// The position lies before the oldest record or behind the newest.
     #[error(
@@ -66,13 +67,13 @@ pub enum KafkaError {
         /// The topic.
         topic: String,
         /// The partition.
-        partition: u32,
+        partition: PartitionId,
         /// The first offset not read.
-        position: u64,
+        position: Offset,
         /// The first offset there is.
-        earliest: u64,
+        earliest: Offset,
         /// The offset behind the last one there is.
-        end: u64,
+        end: Offset,
     },
     /// The client can't go on.
     #[error(

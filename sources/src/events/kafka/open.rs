@@ -1,13 +1,13 @@
 //! Which partitions a worker reads, and from where.
 
 use std::{
-    collections::BTreeMap,
     thread,
     time::{Duration, Instant},
 };
 
+use operators::model::ids::{Offset, PartitionId, Positions};
 use rdkafka::{
-    Offset,
+    Offset as ClientOffset,
     error::{KafkaResult, RDKafkaErrorCode},
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Share {
     /// All partitions of the topic.
     pub(super) count: u32,
     /// The worker's partitions, and the first offset to be read in each.
-    pub(super) positions: BTreeMap<u32, u64>,
+    pub(super) positions: Positions,
 }
 
 /// Finds out what a worker reads.
@@ -38,44 +38,45 @@ pub(super) fn share(
     client: &Client,
     worker: u32,
     workers: u32,
-    resume: &BTreeMap<u32, u64>,
+    resume: &Positions,
 ) -> Result<Share, KafkaError> {
     let topic = &config.topic;
     let count = client::count_partitions(client, topic, ANSWER).map_err(|e| e.at(&config.brokers, topic))?;
-    let mine = |partition: &u32| partition % workers == worker;
-    if let Some((&partition, &position)) = resume.range(count..).find(|(partition, _)| mine(partition)) {
-        return Err(KafkaError::NoPartition { topic: topic.clone(), partition, position, last: count - 1 });
+    let mine = |partition: &PartitionId| partition.worker(workers) == worker;
+    if let Some((partition, position)) = resume.iter().find(|(p, _)| p.0 >= count && mine(p)) {
+        let (topic, last) = (topic.clone(), PartitionId(count - 1));
+        return Err(KafkaError::NoPartition { topic, partition, position, last });
     }
-    let partitions: Vec<u32> = (0..count).filter(mine).collect();
-    let new: Vec<u32> = partitions.iter().copied().filter(|p| !resume.contains_key(p)).collect();
+    let partitions: Vec<PartitionId> = (0..count).map(PartitionId).filter(mine).collect();
+    let new: Vec<PartitionId> = partitions.iter().copied().filter(|p| !resume.contains(*p)).collect();
     let starts = starts(config, client, &new, !resume.is_empty())?;
-    let mut positions = BTreeMap::new();
+    let mut positions = Positions::default();
     for partition in partitions {
-        let start = starts.get(&partition).copied().unwrap_or_default();
-        positions.insert(partition, resume.get(&partition).copied().unwrap_or(start));
+        let start = starts.get(partition).unwrap_or_default();
+        positions.insert(partition, resume.get(partition).unwrap_or(start));
     }
-    let resumed: Vec<u32> = positions.keys().copied().filter(|p| resume.contains_key(p)).collect();
+    let resumed: Vec<PartitionId> = positions.partitions().filter(|p| resume.contains(*p)).collect();
     for lost in lost(config, client, &resumed, &positions)? {
         positions.insert(lost.partition, lost.or_fail(config)?);
     }
     Ok(Share { count, positions })
 }
 
-/// Where partitions without a position begin. If others are resumed, what has come into these meanwhile counts too.
+/// ClientOffset partitions without a position begin. If others are resumed, what has come into these meanwhile counts too.
 fn starts(
     config: &KafkaConfig,
     client: &Client,
-    partitions: &[u32],
+    partitions: &[PartitionId],
     resumed: bool,
-) -> Result<BTreeMap<u32, u64>, KafkaError> {
+) -> Result<Positions, KafkaError> {
     let ask = |what| ask(config, client, partitions, what);
     match config.start {
-        StartAt::Earliest => ask(Offset::Beginning),
-        StartAt::Latest if resumed => ask(Offset::Beginning),
-        StartAt::Latest => ask(Offset::End),
+        StartAt::Earliest => ask(ClientOffset::Beginning),
+        StartAt::Latest if resumed => ask(ClientOffset::Beginning),
+        StartAt::Latest => ask(ClientOffset::End),
         StartAt::Timestamp(time) => {
-            let mut starts = ask(Offset::End)?;
-            starts.extend(ask(Offset::Offset(time.max(0)))?);
+            let mut starts = ask(ClientOffset::End)?;
+            starts.extend(ask(ClientOffset::Offset(time.max(0)))?);
             Ok(starts)
         }
     }
@@ -84,9 +85,9 @@ fn starts(
 fn ask(
     config: &KafkaConfig,
     client: &Client,
-    partitions: &[u32],
-    what: Offset,
-) -> Result<BTreeMap<u32, u64>, KafkaError> {
+    partitions: &[PartitionId],
+    what: ClientOffset,
+) -> Result<Positions, KafkaError> {
     patiently(config, || client::offsets(client, &config.topic, partitions, what, ANSWER))
 }
 
@@ -109,15 +110,15 @@ fn patiently<T>(config: &KafkaConfig, ask: impl Fn() -> KafkaResult<T>) -> Resul
 
 /// A position outside its partition.
 pub(super) struct Lost {
-    pub(super) partition: u32,
-    position: u64,
-    earliest: u64,
-    end: u64,
+    pub(super) partition: PartitionId,
+    position: Offset,
+    earliest: Offset,
+    end: Offset,
 }
 
 impl Lost {
-    /// Where to go on, if the settings allow that.
-    pub(super) fn or_fail(self, config: &KafkaConfig) -> Result<u64, KafkaError> {
+    /// ClientOffset to go on, if the settings allow that.
+    pub(super) fn or_fail(self, config: &KafkaConfig) -> Result<Offset, KafkaError> {
         let Lost { partition, position, earliest, end } = self;
         let lost = KafkaError::Lost { topic: config.topic.clone(), partition, position, earliest, end };
         match config.on_lost {
@@ -134,8 +135,8 @@ impl Lost {
 fn lost(
     config: &KafkaConfig,
     client: &Client,
-    partitions: &[u32],
-    positions: &BTreeMap<u32, u64>,
+    partitions: &[PartitionId],
+    positions: &Positions,
 ) -> Result<Vec<Lost>, KafkaError> {
     let begun = Instant::now();
     loop {
@@ -152,17 +153,17 @@ fn lost(
 pub(super) fn outside(
     config: &KafkaConfig,
     client: &Client,
-    partitions: &[u32],
-    positions: &BTreeMap<u32, u64>,
+    partitions: &[PartitionId],
+    positions: &Positions,
     wait: Duration,
 ) -> KafkaResult<Vec<Lost>> {
-    let earliest = client::offsets(client, &config.topic, partitions, Offset::Beginning, wait)?;
-    let ends = client::offsets(client, &config.topic, partitions, Offset::End, wait)?;
-    let lost = partitions.iter().filter_map(|partition| {
+    let earliest = client::offsets(client, &config.topic, partitions, ClientOffset::Beginning, wait)?;
+    let ends = client::offsets(client, &config.topic, partitions, ClientOffset::End, wait)?;
+    let lost = partitions.iter().copied().filter_map(|partition| {
         let (position, earliest, end) =
-            (*positions.get(partition)?, *earliest.get(partition)?, *ends.get(partition)?);
+            (positions.get(partition)?, earliest.get(partition)?, ends.get(partition)?);
         let outside = !(earliest..=end).contains(&position);
-        outside.then_some(Lost { partition: *partition, position, earliest, end })
+        outside.then_some(Lost { partition, position, earliest, end })
     });
     Ok(lost.collect())
 }

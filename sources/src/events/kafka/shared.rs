@@ -6,11 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::{Offset, PartitionId, Positions};
+
 /// How far a partition has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reached {
     /// The first offset that has not been handed over.
-    pub(super) position: u64,
+    pub(super) position: Offset,
     /// When something was handed over last.
     pub(super) moved: Instant,
 }
@@ -21,17 +23,17 @@ pub(super) struct Ends {
     /// When it was asked, unix ms.
     pub(super) at: i64,
     /// Partitions that have been quiet, and the least position that leaves nothing to be read before their end.
-    pub(super) ends: BTreeMap<u32, u64>,
+    pub(super) ends: Positions,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    reached: BTreeMap<u32, Reached>,
+    reached: BTreeMap<PartitionId, Reached>,
     /// Times that the reader found nothing to read.
     idle: u64,
     ends: Option<Ends>,
     /// New partitions, and where they begin.
-    opened: Vec<(u32, u64)>,
+    opened: Positions,
     stopped: bool,
 }
 
@@ -41,16 +43,16 @@ pub(super) struct Shared {
     state: Mutex<State>,
     stop: Condvar,
     /// Records behind, by partition.
-    pub(super) lags: Arc<Mutex<BTreeMap<u32, i64>>>,
+    pub(super) lags: Arc<Mutex<BTreeMap<PartitionId, i64>>>,
 }
 
 /// What the watcher has found.
 #[derive(Debug)]
 pub(super) enum News {
     /// Partitions to be read too, and from where.
-    Opened(Vec<(u32, u64)>),
+    Opened(Positions),
     /// These partitions held nothing more at that time, unix ms.
-    CaughtUp(Vec<u32>, i64),
+    CaughtUp(Vec<PartitionId>, i64),
 }
 
 impl Shared {
@@ -60,12 +62,12 @@ impl Shared {
     }
 
     /// The partition is read from there on.
-    pub(super) fn begin(&self, partition: u32, position: u64) {
+    pub(super) fn begin(&self, partition: PartitionId, position: Offset) {
         self.state().reached.insert(partition, Reached { position, moved: Instant::now() });
     }
 
     /// Everything of the partition before `position` has been handed over.
-    pub(super) fn reach(&self, partition: u32, position: u64) {
+    pub(super) fn reach(&self, partition: PartitionId, position: Offset) {
         self.begin(partition, position);
     }
 
@@ -75,18 +77,23 @@ impl Shared {
     }
 
     /// All partitions that are read and how far they have come, and how often the reader found nothing.
-    pub(super) fn reached(&self) -> (BTreeMap<u32, Reached>, u64) {
+    pub(super) fn reached(&self) -> (BTreeMap<PartitionId, Reached>, u64) {
         let state = self.state();
         (state.reached.clone(), state.idle)
     }
 
+    /// How far all partitions have come.
+    pub(super) fn positions(&self) -> Positions {
+        self.state().reached.iter().map(|(partition, reached)| (*partition, reached.position)).collect()
+    }
+
     /// How far one partition has come.
-    pub(super) fn position(&self, partition: u32) -> Option<u64> {
+    pub(super) fn position(&self, partition: PartitionId) -> Option<Offset> {
         self.state().reached.get(&partition).map(|reached| reached.position)
     }
 
     /// Tells of new partitions.
-    pub(super) fn open(&self, partitions: impl IntoIterator<Item = (u32, u64)>) {
+    pub(super) fn open(&self, partitions: Positions) {
         self.state().opened.extend(partitions);
     }
 
@@ -102,10 +109,10 @@ impl Shared {
             return Some(News::Opened(std::mem::take(&mut state.opened)));
         }
         let Ends { at, ends } = state.ends.take()?;
-        let at_end = |(partition, end): (u32, u64)| {
+        let at_end = |(partition, end): (PartitionId, Offset)| {
             state.reached.get(&partition).is_some_and(|r| r.position >= end).then_some(partition)
         };
-        let partitions: Vec<u32> = ends.into_iter().filter_map(at_end).collect();
+        let partitions: Vec<PartitionId> = ends.into_iter().filter_map(at_end).collect();
         (!partitions.is_empty()).then_some(News::CaughtUp(partitions, at))
     }
 
@@ -126,26 +133,30 @@ impl Shared {
 mod tests {
     use super::*;
 
+    fn positions<const N: usize>(pairs: [(u32, u64); N]) -> Positions {
+        pairs.into_iter().map(|(partition, offset)| (PartitionId(partition), Offset(offset))).collect()
+    }
+
     #[test]
     fn only_partitions_that_have_reached_the_end_are_caught_up() {
         let shared = Shared::default();
-        shared.begin(0, 10);
-        shared.begin(1, 10);
-        shared.ends(Ends { at: 77, ends: [(0, 10), (1, 11), (2, 0)].into() });
+        shared.begin(PartitionId(0), Offset(10));
+        shared.begin(PartitionId(1), Offset(10));
+        shared.ends(Ends { at: 77, ends: positions([(0, 10), (1, 11), (2, 0)]) });
         let Some(News::CaughtUp(partitions, 77)) = shared.news() else { panic!("nothing said") };
-        assert_eq!(partitions, [0]);
+        assert_eq!(partitions, [PartitionId(0)]);
         assert!(shared.news().is_none(), "said once");
-        shared.ends(Ends { at: 78, ends: [(1, 11)].into() });
+        shared.ends(Ends { at: 78, ends: positions([(1, 11)]) });
         assert!(shared.news().is_none());
     }
 
     #[test]
     fn new_partitions_come_first() {
         let shared = Shared::default();
-        shared.ends(Ends { at: 1, ends: [(0, 0)].into() });
-        shared.begin(0, 0);
-        shared.open([(3, 0)]);
-        assert!(matches!(shared.news(), Some(News::Opened(opened)) if opened == [(3, 0)]));
+        shared.ends(Ends { at: 1, ends: positions([(0, 0)]) });
+        shared.begin(PartitionId(0), Offset(0));
+        shared.open(positions([(3, 0)]));
+        assert!(matches!(shared.news(), Some(News::Opened(opened)) if opened == positions([(3, 0)])));
         assert!(matches!(shared.news(), Some(News::CaughtUp(..))));
     }
 }

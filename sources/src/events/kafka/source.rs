@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::raw::RawBatch;
+use operators::model::{
+    ids::{Offset, PartitionId, Positions},
+    raw::RawBatch,
+};
 use rdkafka::{
     config::ClientConfig,
     consumer::{CommitMode, Consumer},
@@ -51,7 +54,7 @@ pub struct KafkaSource {
     lost: Option<Instant>,
     said: Option<(RDKafkaErrorCode, Instant)>,
     /// To be committed to the group.
-    unsettled: BTreeMap<u32, u64>,
+    unsettled: Positions,
     committing: Arc<AtomicBool>,
     committed: Option<Instant>,
     bytes: u64,
@@ -69,7 +72,7 @@ impl KafkaSource {
         config: KafkaConfig,
         worker: u32,
         workers: u32,
-        resume: &BTreeMap<u32, u64>,
+        resume: &Positions,
     ) -> Result<Self, SourceError> {
         config.validate()?;
         if worker >= workers {
@@ -87,14 +90,14 @@ impl KafkaSource {
             carry: None,
             lost: None,
             said: None,
-            unsettled: BTreeMap::new(),
+            unsettled: Positions::default(),
             committing,
             committed: None,
             bytes: 0,
             ended: false,
             config,
         };
-        source.assign(share.positions)?;
+        source.assign(&share.positions)?;
         let KafkaConfig { brokers, topic, .. } = source.config.clone();
         let watch = Watch { client: watching, brokers, topic, worker, workers, count: share.count, shared };
         watch.start().map_err(|error| SourceError::Thread {
@@ -104,43 +107,31 @@ impl KafkaSource {
         Ok(source)
     }
 
-    /// The first offset not handed over yet, of every partition that is read: at the opening where it begins. Tombstones
-    /// count as handed over.
-    pub fn positions(&self) -> BTreeMap<u32, u64> {
-        self.shared
-            .reached()
-            .0
-            .into_iter()
-            .map(|(partition, reached)| (partition, reached.position))
-            .collect()
-    }
-
     /// Records that had not been handed over when the ends were last asked for (twice a second), by partition; one that was
     /// not asked about yet is missing. The same figures keep being written to what this hands out, for another thread to read.
-    pub fn lags(&self) -> Arc<Mutex<BTreeMap<u32, i64>>> {
+    pub fn lags(&self) -> Arc<Mutex<BTreeMap<PartitionId, i64>>> {
         Arc::clone(&self.shared.lags)
     }
 
     /// Reads these partitions too.
-    fn assign(&self, positions: impl IntoIterator<Item = (u32, u64)>) -> Result<(), KafkaError> {
-        let positions: Vec<(u32, u64)> = positions.into_iter().collect();
+    fn assign(&self, positions: &Positions) -> Result<(), KafkaError> {
         if positions.is_empty() {
             return Ok(());
         }
-        let offsets = positions.iter().map(|(partition, position)| (*partition, exactly(*position)));
+        let offsets = positions.iter().map(|(partition, position)| (partition, exactly(position)));
         assignment(&self.config.topic, offsets)
             .and_then(|list| self.consumer.incremental_assign(&list))
             .map_err(|error| self.fatal(&error))?;
-        for (partition, position) in positions {
+        for (partition, position) in positions.iter() {
             self.shared.begin(partition, position);
         }
         Ok(())
     }
 
     /// Reads these partitions no more.
-    fn unassign(&self, partitions: &[u32]) -> Result<(), KafkaError> {
+    fn unassign(&self, partitions: &[PartitionId]) -> Result<(), KafkaError> {
         // Where they are unassigned makes no difference.
-        assignment(&self.config.topic, partitions.iter().map(|partition| (*partition, exactly(0))))
+        assignment(&self.config.topic, partitions.iter().map(|partition| (*partition, exactly(Offset(0)))))
             .and_then(|list| self.consumer.incremental_unassign(&list))
             .map_err(|error| self.fatal(&error))
     }
@@ -178,7 +169,7 @@ impl KafkaSource {
             None => None,
             Some(News::CaughtUp(partitions, at)) => Some(Next::CaughtUp { partitions, at }),
             Some(News::Opened(new)) => {
-                self.assign(new.iter().copied())?;
+                self.assign(&new)?;
                 Some(Next::Opened(new))
             }
         })
@@ -251,7 +242,7 @@ impl KafkaSource {
     /// The client has stopped to read a partition because its position is out of range, and does not say which.
     fn find_lost(&mut self) -> Result<(), KafkaError> {
         let mut positions = self.positions();
-        let partitions: Vec<u32> = positions.keys().copied().collect();
+        let partitions: Vec<PartitionId> = positions.partitions().collect();
         let Ok(lost) = open::outside(&self.config, &self.consumer, &partitions, &positions, ANSWER) else {
             self.lost = Some(Instant::now() + ASK_AGAIN);
             return Ok(());
@@ -266,7 +257,7 @@ impl KafkaSource {
         }
         // All of them, so that none stays unread, whichever the client meant.
         self.unassign(&partitions)?;
-        self.assign(positions)
+        self.assign(&positions)
     }
 
     /// Commits what is settled, one commit at a time.
@@ -295,8 +286,9 @@ fn whole_millis(wait: Duration) -> Duration {
 }
 
 impl EventSource for KafkaSource {
-    fn positions(&self) -> Vec<(u32, u64)> {
-        KafkaSource::positions(self).into_iter().collect()
+    /// Tombstones count as handed over.
+    fn positions(&self) -> Positions {
+        self.shared.positions()
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
@@ -308,9 +300,9 @@ impl EventSource for KafkaSource {
         Ok(next?)
     }
 
-    fn settled(&mut self, positions: &[(u32, u64)]) {
+    fn settled(&mut self, positions: &Positions) {
         let mine = positions.iter().filter(|(partition, _)| self.shared.position(*partition).is_some());
-        self.unsettled.extend(mine.copied());
+        self.unsettled.extend(mine);
         self.commit();
     }
 

@@ -11,7 +11,7 @@
 //! the [`Prober`] reads from there; if the end comes before any record, that stretch is known to hold nothing, and is
 //! not asked about again.
 //!
-//! Where a question fails, nothing is said. Nor is the first answer after that used: its question may have been put
+//! ClientOffset a question fails, nothing is said. Nor is the first answer after that used: its question may have been put
 //! while the brokers were away.
 
 use std::{
@@ -21,11 +21,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{Offset, error::KafkaResult};
+use operators::model::ids::{Offset, PartitionId, Positions};
+use rdkafka::{Offset as ClientOffset, error::KafkaResult};
 
 use super::{
     client::{self, Client},
-    probe::Prober,
+    probe::{Prober, Stretch},
     shared::{Ends, Reached, Shared},
 };
 use crate::events::wall_ms;
@@ -83,36 +84,29 @@ impl Watch {
         }
         let at = wall_ms();
         let (reached, idle) = self.shared.reached();
-        let partitions: Vec<u32> = reached.keys().copied().collect();
-        let mut ends = client::offsets(&self.client, &self.topic, &partitions, Offset::End, ANSWER)?;
+        let partitions: Vec<PartitionId> = reached.keys().copied().collect();
+        let mut ends = client::offsets(&self.client, &self.topic, &partitions, ClientOffset::End, ANSWER)?;
         let quiet = quiet(&reached);
         self.look(memory, &mut ends, &quiet, idle);
         self.tell(&ends, &reached);
         if memory.away.is_none() {
-            ends.retain(|partition, _| quiet.contains_key(partition));
+            let ends = ends.into_iter().filter(|(partition, _)| quiet.contains(*partition)).collect();
             self.shared.ends(Ends { at, ends });
         }
         Ok(())
     }
 
     /// Lowers ends behind which nothing but markers lie, and begins to look where that is not known.
-    fn look(
-        &self,
-        memory: &mut Memory,
-        ends: &mut BTreeMap<u32, u64>,
-        quiet: &BTreeMap<u32, u64>,
-        idle: u64,
-    ) {
+    fn look(&self, memory: &mut Memory, ends: &mut Positions, quiet: &Positions, idle: u64) {
         memory.prober.gather(&self.client, &self.topic);
-        for (partition, end) in ends.iter_mut() {
-            memory.prober.lower(*partition, end);
-        }
+        *ends = ends.iter().map(|(p, end)| (p, memory.prober.lower(p, end))).collect();
         // A reader that has not come to the end of its queue has records to hand over; no need to look.
         if std::mem::replace(&mut memory.idle, idle) == idle {
             return;
         }
-        let short = |(partition, position): (&u32, &u64)| {
-            ends.get(partition).filter(|end| *position < **end).map(|end| (*partition, *position, *end))
+        let short = |(partition, from): (PartitionId, Offset)| {
+            let end = ends.get(partition).filter(|end| from < *end)?;
+            Some(Stretch { partition, from, end })
         };
         memory.prober.look(&self.client, &self.topic, quiet.iter().filter_map(short).collect());
     }
@@ -125,9 +119,9 @@ impl Watch {
             // A topic that is not there, or may no longer be read: reading says so.
             Err(_) => return Ok(()),
         };
-        let new: Vec<u32> =
-            (self.count..count).filter(|partition| partition % self.workers == self.worker).collect();
-        let begin = client::offsets(&self.client, &self.topic, &new, Offset::Beginning, ANSWER)?;
+        let mine = |partition: &PartitionId| partition.worker(self.workers) == self.worker;
+        let new: Vec<PartitionId> = (self.count..count).map(PartitionId).filter(mine).collect();
+        let begin = client::offsets(&self.client, &self.topic, &new, ClientOffset::Beginning, ANSWER)?;
         // All or, at the next look, none of them: a new partition may have no leader yet.
         if begin.len() == new.len() {
             self.count = count.max(self.count);
@@ -137,11 +131,11 @@ impl Watch {
     }
 
     /// Publishes how many records each partition is behind.
-    fn tell(&self, ends: &BTreeMap<u32, u64>, reached: &BTreeMap<u32, Reached>) {
+    fn tell(&self, ends: &Positions, reached: &BTreeMap<PartitionId, Reached>) {
         let mut lags = self.shared.lags.lock().unwrap_or_else(PoisonError::into_inner);
-        for (partition, end) in ends {
-            let position = reached.get(partition).map_or(0, |r| r.position);
-            lags.insert(*partition, i64::try_from(end.saturating_sub(position)).unwrap_or(i64::MAX));
+        for (partition, end) in ends.iter() {
+            let position = reached.get(&partition).map_or(Offset(0), |r| r.position);
+            lags.insert(partition, i64::try_from(end.records_from(position)).unwrap_or(i64::MAX));
         }
     }
 
@@ -164,7 +158,7 @@ impl Watch {
 }
 
 /// The positions of partitions that have handed over nothing for a while.
-fn quiet(reached: &BTreeMap<u32, Reached>) -> BTreeMap<u32, u64> {
+fn quiet(reached: &BTreeMap<PartitionId, Reached>) -> Positions {
     let quiet = reached.iter().filter(|(_, reached)| reached.moved.elapsed() >= QUIET);
     quiet.map(|(partition, reached)| (*partition, reached.position)).collect()
 }

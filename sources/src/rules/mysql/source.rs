@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::document::lifecycle::RunState;
+use operators::{document::lifecycle::RunState, model::ids::Positions};
 use tokio::{
     runtime::Builder,
     sync::mpsc::{Receiver, channel, error::TryRecvError},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     SourceError,
-    rules::{Offsets, RuleChange, RuleSource, offsets_json},
+    rules::{RuleChange, RuleSource, offsets_json},
 };
 
 /// Transactions read ahead of the polls.
@@ -154,7 +154,7 @@ impl RuleSource for MysqlRules {
         self.statuses.write((rule_id.to_owned(), version), RuleStatus::now(state, detail))
     }
 
-    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Offsets) -> Result<(), SourceError> {
+    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Positions) -> Result<(), SourceError> {
         self.cuts.write(rule_id.to_owned(), LiveCut { version, offsets: offsets_json(cut) })
     }
 }

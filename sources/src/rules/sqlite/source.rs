@@ -12,13 +12,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use operators::document::lifecycle::{Gap, RunState, Status};
+use operators::{
+    document::lifecycle::{Gap, RunState, Status},
+    model::ids::Positions,
+};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
 
 use super::{failed, open, shown};
 use crate::{
     SourceError,
-    rules::{Change, MAX_DOCUMENT, Offsets, RuleChange, RuleSource, document, offsets_json},
+    rules::{Change, MAX_DOCUMENT, RuleChange, RuleSource, document, offsets_json},
 };
 
 /// Changes kept in the log.
@@ -194,7 +197,7 @@ impl RuleSource for SqliteRules {
         Ok(())
     }
 
-    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Offsets) -> Result<(), SourceError> {
+    fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Positions) -> Result<(), SourceError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
         // A row that has gone on to another version meanwhile gets that one's cut.
         self.connection

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs};
 
-use operators::document::lifecycle::{Gap, RunState, Status};
+use operators::{
+    document::lifecycle::{Gap, RunState, Status},
+    model::ids::{Offset, PartitionId},
+};
 use proptest::prelude::*;
 use rusqlite::params;
 
@@ -307,16 +310,18 @@ fn where_a_rule_took_force_is_written_and_is_no_change() {
     store.publish(&document("a", "1"), "").unwrap();
     assert_eq!(source.poll().unwrap().len(), 1);
     let updated = store.show("a").unwrap().updated;
-    source.write_live_cut("a", 1, &[(0, 3), (11, 5)].into()).unwrap();
+    source
+        .write_live_cut("a", 1, &[(PartitionId(0), Offset(3)), (PartitionId(11), Offset(5))].into())
+        .unwrap();
     assert_eq!(cut().as_deref(), Some(r#"{"0":3,"11":5}"#));
     assert_eq!(store.show("a").unwrap().updated, updated, "nobody changed the rule");
     assert!(source.poll().unwrap().is_empty());
     assert_eq!(SqliteRules::open(&path).unwrap().poll().unwrap().len(), 1);
     // The next version has not taken force anywhere yet, and a late word on the one before does not change that.
     store.publish(&document("a", "2"), "").unwrap();
-    source.write_live_cut("a", 1, &[(0, 4)].into()).unwrap();
+    source.write_live_cut("a", 1, &[(PartitionId(0), Offset(4))].into()).unwrap();
     assert_eq!(cut(), None);
-    source.write_live_cut("a", 2, &[(0, 9)].into()).unwrap();
+    source.write_live_cut("a", 2, &[(PartitionId(0), Offset(9))].into()).unwrap();
     assert_eq!(cut().as_deref(), Some(r#"{"0":9}"#));
     assert_eq!(source.poll().unwrap().len(), 1);
     assert!(source.poll().unwrap().is_empty());

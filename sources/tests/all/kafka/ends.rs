@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use strateye_sources::events::KafkaSource;
+use operators::model::ids::PartitionId;
+use strateye_sources::events::{EventSource, KafkaSource};
 
-use super::scene::{Heard, Writer, eventually, no_lag, now, open, topic};
+use super::scene::{Heard, Writer, eventually, no_lag, now, open, position_of, topic};
 
 #[test]
 fn idle_partitions_are_caught_up_again_and_again() {
@@ -17,7 +18,7 @@ fn idle_partitions_are_caught_up_again_and_again() {
     let since = now();
     heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, since)));
     assert!(heard.caught_up.iter().all(|(_, at)| *at <= now()));
-    assert_eq!(*source.lags().lock().unwrap(), [(0, 0), (1, 0), (2, 0)].into());
+    assert_eq!(*source.lags().lock().unwrap(), [0, 1, 2].map(|partition| (PartitionId(partition), 0)).into());
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn nothing_is_caught_up_while_records_wait() {
     // By the next time the ends are asked for, the partition has been quiet for long.
     let since = now();
     let waiting = 5000 - heard.count() as i64;
-    eventually("the lag is known", || lags.lock().unwrap().get(&0) == Some(&waiting));
+    eventually("the lag is known", || lags.lock().unwrap().get(&PartitionId(0)) == Some(&waiting));
     eventually("a while passes", || now() > since + 2500);
     while heard.count() < 5000 {
         heard.listen(&mut source);
@@ -53,7 +54,7 @@ fn markers_of_transactions_and_aborted_records_leave_nothing_to_read() {
     heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, 0)));
     assert_eq!(heard.numbers(0), (0..5).collect::<Vec<_>>());
     assert_eq!(heard.numbers(1), Vec::<u64>::new());
-    assert_eq!((source.positions()[&0], source.positions()[&1]), (5, 0), "markers are not handed over");
+    assert_eq!((position_of(&source, 0), position_of(&source, 1)), (5, 0), "markers are not handed over");
     no_lag(&source, 3);
 
     writer.transaction(0, 8..10, true);

@@ -1,11 +1,12 @@
 //! Positions that the topic no longer has, or never had.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use operators::model::ids::{PartitionId, Positions};
 use rdkafka::{Offset, TopicPartitionList};
 use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafka::OnLost};
 
-use super::scene::{Heard, Writer, administer, eventually, topic};
+use super::scene::{self, Heard, Writer, administer, eventually, position_of, topic};
 
 /// Removes the records before `offset` from the first `partitions`.
 fn remove_before(config: &KafkaConfig, partitions: i32, offset: i64) {
@@ -25,7 +26,7 @@ fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record(
     Writer::new(&config).numbers(0, 0..100);
     remove_before(&config, 1, 50);
     let opened = |config: &KafkaConfig, positions: [(u32, u64); 1]| {
-        KafkaSource::open(config.clone(), 0, 1, &positions.into())
+        KafkaSource::open(config.clone(), 0, 1, &scene::positions(positions))
     };
     let error = opened(&config, [(0, 10)]).err().unwrap().to_string();
     for part in ["`lost` partition 0", "position 10 is lost", "50 to before 100", "retention", "`on_lost`"] {
@@ -36,7 +37,7 @@ fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record(
     let error = opened(&config, [(2, 0)]).err().unwrap().to_string();
     assert!(error.contains("partitions 0 to 1"), "{error}");
     for (position, begin) in [(50, 50), (100, 100)] {
-        assert_eq!(opened(&config, [(0, position)]).unwrap().positions()[&0], begin);
+        assert_eq!(position_of(&opened(&config, [(0, position)]).unwrap(), 0), begin);
     }
     let config = KafkaConfig { on_lost: OnLost::Earliest, ..config };
     for position in [10, 101] {
@@ -57,7 +58,7 @@ fn overtaken(name: &str, lost: i32, on_lost: OnLost) -> KafkaSource {
         writer.queue(1, None, Some(&format!("{n:01000}")));
     }
     writer.flush();
-    let mut source = KafkaSource::open(config.clone(), 0, 1, &BTreeMap::new()).unwrap();
+    let mut source = KafkaSource::open(config.clone(), 0, 1, &Positions::default()).unwrap();
     eventually("reading has begun", || {
         matches!(source.next(Duration::from_millis(50)).unwrap(), Next::Batch(_))
     });
@@ -77,11 +78,11 @@ fn a_reader_that_the_retention_overtakes_fails_behind_the_last_record_it_had() {
             true
         }
     });
-    let position = source.positions()[&0];
+    let position = position_of(&source, 0);
     assert!((0..15_000).contains(&position));
     assert!(error.contains(&format!("partition 0: position {position} is lost")), "{error}");
     assert!(error.contains("15000 to before 20000"), "{error}");
-    assert!(source.positions()[&1] < 15_000, "it does not wait for the other partition's backlog");
+    assert!(position_of(&source, 1) < 15_000, "it does not wait for the other partition's backlog");
     assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::End));
 }
 
@@ -93,7 +94,7 @@ fn a_reader_that_the_retention_overtakes_may_go_on_at_the_oldest_record() {
         let mut heard = Heard::default();
         heard.until(&mut source, |heard| (0..2).all(|partition| heard.is_caught_up(partition, 0)));
         for partition in 0..2 {
-            let mut expected = begun[&partition];
+            let mut expected = begun.get(PartitionId(partition)).unwrap().0;
             for (offset, _) in &heard.records[&partition] {
                 if *offset != expected {
                     assert!((*offset, expected < 15_000) == (15_000, true), "{expected} {offset}");

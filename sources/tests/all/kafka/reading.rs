@@ -1,10 +1,8 @@
 //! Which records are read, from where, and what is told of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
+use operators::model::ids::{PartitionId, Positions};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::NewPartitions,
@@ -12,21 +10,27 @@ use rdkafka::{
 };
 use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafka::StartAt};
 
-use super::scene::{BROKER, DEADLINE, Heard, Writer, administer, config, eventually, open, topic};
+use super::scene::{
+    BROKER, DEADLINE, Heard, Writer, administer, config, eventually, open, position_of, positions, topic,
+};
 
 #[test]
 fn workers_share_the_partitions_without_overlap() {
     let config = topic("shared", 7);
     for workers in [1, 3, 9] {
-        let share = |worker| KafkaSource::open(config.clone(), worker, workers, &BTreeMap::new()).unwrap();
-        let shares: Vec<Vec<u32>> = (0..workers).map(|worker| share(worker).partitions()).collect();
+        let share =
+            |worker| KafkaSource::open(config.clone(), worker, workers, &Positions::default()).unwrap();
+        let shares: Vec<Vec<PartitionId>> = (0..workers).map(|worker| share(worker).partitions()).collect();
         for (worker, share) in shares.iter().enumerate() {
-            assert!(share.iter().all(|partition| *partition as usize % shares.len() == worker));
+            assert!(share.iter().all(|partition| partition.0 as usize % shares.len() == worker));
         }
-        let all: Vec<u32> = shares.concat();
-        assert_eq!((all.len(), all.into_iter().collect::<BTreeSet<_>>()), (7, (0..7).collect()));
+        let all: Vec<PartitionId> = shares.concat();
+        assert_eq!(
+            (all.len(), all.into_iter().collect::<BTreeSet<_>>()),
+            (7, (0..7).map(PartitionId).collect())
+        );
     }
-    let error = KafkaSource::open(config, 3, 3, &BTreeMap::new()).err().unwrap();
+    let error = KafkaSource::open(config, 3, 3, &Positions::default()).err().unwrap();
     assert!(error.to_string().contains("`worker`"), "{error}");
 }
 
@@ -40,12 +44,12 @@ fn every_record_comes_once_in_order_and_a_resume_goes_on_behind_the_last() {
     let mut source = open(&config);
     let mut heard = Heard::default();
     heard.until(&mut source, |heard| heard.count() >= 4000);
-    let positions = source.positions();
+    let read = source.positions();
     drop(source);
     for (partition, records) in &heard.records {
-        assert_eq!(positions[partition], records.last().unwrap().0 + 1);
+        assert_eq!(read.get(PartitionId(*partition)).unwrap().0, records.last().unwrap().0 + 1);
     }
-    let mut source = KafkaSource::open(config, 0, 1, &positions).unwrap();
+    let mut source = KafkaSource::open(config, 0, 1, &read).unwrap();
     heard.until(&mut source, |heard| heard.count() >= 15_000);
     heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, 0)));
     for partition in 0..3 {
@@ -71,14 +75,14 @@ fn records_carry_their_own_time_long_ones_are_refused_and_tombstones_passed_over
     let (mut times, mut refused) = (Vec::new(), Vec::new());
     eventually("all of them", || {
         if let Next::Batch(batch) = source.next(Duration::from_millis(50)).unwrap() {
-            times.extend(batch.records.iter().map(|r| (r.offset, r.time, batch.record(r).to_vec())));
+            times.extend(batch.records.iter().map(|r| (r.offset.0, r.time, batch.record(r).to_vec())));
             refused.extend(batch.refused);
         }
-        source.positions()[&0] == 5
+        position_of(&source, 0) == 5
     });
     let time = |n: i64| Some(1_766_000_000_000 + n);
     assert_eq!(times, [(0, time(1), b"one".to_vec()), (3, time(4), b"two".to_vec())]);
-    assert_eq!((refused[0].offset, refused[0].partition, refused.len()), (2, 0, 1));
+    assert_eq!((refused[0].offset.0, refused[0].partition.0, refused.len()), (2, 0, 1));
     let mut heard = Heard::default();
     heard.until(&mut source, |heard| heard.is_caught_up(0, 0));
 }
@@ -93,28 +97,28 @@ fn a_partition_without_a_position_begins_as_the_settings_say() {
     writer.flush();
     let begin = |start| {
         let config = KafkaConfig { start, ..config.clone() };
-        KafkaSource::open(config, 0, 1, &BTreeMap::new()).unwrap().positions()
+        KafkaSource::open(config, 0, 1, &Positions::default()).unwrap().positions()
     };
-    assert_eq!(begin(StartAt::Earliest), [(0, 0), (1, 0)].into());
-    assert_eq!(begin(StartAt::Latest), [(0, 100), (1, 0)].into());
-    assert_eq!(begin(StartAt::Timestamp(1_766_000_000_495)), [(0, 50), (1, 0)].into());
-    assert_eq!(begin(StartAt::Timestamp(1_766_000_000_500)), [(0, 50), (1, 0)].into());
-    assert_eq!(begin(StartAt::Timestamp(1_866_000_000_000)), [(0, 100), (1, 0)].into());
+    assert_eq!(begin(StartAt::Earliest), positions([(0, 0), (1, 0)]));
+    assert_eq!(begin(StartAt::Latest), positions([(0, 100), (1, 0)]));
+    assert_eq!(begin(StartAt::Timestamp(1_766_000_000_495)), positions([(0, 50), (1, 0)]));
+    assert_eq!(begin(StartAt::Timestamp(1_766_000_000_500)), positions([(0, 50), (1, 0)]));
+    assert_eq!(begin(StartAt::Timestamp(1_866_000_000_000)), positions([(0, 100), (1, 0)]));
     // Another worker's position says so too: this is no first start.
     writer.numbers(1, 0..10);
-    assert_eq!(begin(StartAt::Latest), [(0, 100), (1, 10)].into());
-    for (worker, positions) in [(0, [(0, 7)].into()), (1, [(1, 0)].into())] {
+    assert_eq!(begin(StartAt::Latest), positions([(0, 100), (1, 10)]));
+    for (worker, begin) in [(0, positions([(0, 7)])), (1, positions([(1, 0)]))] {
         let resumed = KafkaConfig { start: StartAt::Latest, ..config.clone() };
-        let source = KafkaSource::open(resumed, worker, 2, &[(0, 7)].into()).unwrap();
-        assert_eq!(source.positions(), positions);
+        let source = KafkaSource::open(resumed, worker, 2, &positions([(0, 7)])).unwrap();
+        assert_eq!(source.positions(), begin);
     }
 }
 
 #[test]
 fn new_partitions_are_read_from_their_beginning_by_the_worker_they_belong_to() {
     let config = KafkaConfig { start: StartAt::Latest, ..topic("grown", 2) };
-    let mut source = KafkaSource::open(config.clone(), 1, 2, &BTreeMap::new()).unwrap();
-    assert_eq!(source.partitions(), [1]);
+    let mut source = KafkaSource::open(config.clone(), 1, 2, &Positions::default()).unwrap();
+    assert_eq!(source.partitions(), [PartitionId(1)]);
     administer(&config, async |admin, options| {
         let results = admin.create_partitions(&[NewPartitions::new("grown", 6)], options).await.unwrap();
         results.into_iter().for_each(|result| drop(result.unwrap()));
@@ -130,7 +134,7 @@ fn new_partitions_are_read_from_their_beginning_by_the_worker_they_belong_to() {
     let mut heard = Heard::default();
     heard.until(&mut source, |heard| heard.count() >= 30);
     heard.until(&mut source, |heard| [1, 3, 5].iter().all(|partition| heard.is_caught_up(*partition, 0)));
-    assert_eq!(heard.opened, [(3, 0), (5, 0)]);
+    assert_eq!(heard.opened, positions([(3, 0), (5, 0)]));
     for partition in [1, 3, 5] {
         assert_eq!(heard.numbers(partition), (0..10).collect::<Vec<_>>());
     }
@@ -141,11 +145,11 @@ fn new_partitions_are_read_from_their_beginning_by_the_worker_they_belong_to() {
 fn what_is_settled_is_committed_to_the_group() {
     let config = topic("settled", 3);
     Writer::new(&config).numbers(0, 0..20);
-    let mut source = KafkaSource::open(config.clone(), 0, 2, &BTreeMap::new()).unwrap();
+    let mut source = KafkaSource::open(config.clone(), 0, 2, &Positions::default()).unwrap();
     let mut heard = Heard::default();
     heard.until(&mut source, |heard| heard.count() == 20);
-    source.settled(&[(0, 11), (1, 5), (2, 0)]);
-    source.settled(&[(0, 17)]);
+    source.settled(&positions([(0, 11), (1, 5), (2, 0)]));
+    source.settled(&positions([(0, 17)]));
     let group: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &config.brokers)
         .set("group.id", &config.group)
@@ -165,7 +169,7 @@ fn what_is_settled_is_committed_to_the_group() {
 
 #[test]
 fn a_topic_that_is_not_there_and_brokers_that_are_not_are_named() {
-    let opened = |config| KafkaSource::open(config, 0, 1, &BTreeMap::new()).err().unwrap().to_string();
+    let opened = |config| KafkaSource::open(config, 0, 1, &Positions::default()).err().unwrap().to_string();
     let error = opened(config(&BROKER, "nowhere"));
     assert!(error.contains("`nowhere` does not exist") && error.contains("create it"), "{error}");
     // Bound, but never accepting Kafka's protocol: the port is nobody else's meanwhile.
@@ -179,7 +183,7 @@ fn a_topic_that_is_not_there_and_brokers_that_are_not_are_named() {
 fn options_reach_the_client() {
     let mut config = topic("optional", 1);
     config.options.insert("fetch.wait.max.ms".to_owned(), "many".to_owned());
-    let error = KafkaSource::open(config.clone(), 0, 1, &BTreeMap::new()).err().unwrap().to_string();
+    let error = KafkaSource::open(config.clone(), 0, 1, &Positions::default()).err().unwrap().to_string();
     assert!(error.contains("options.fetch.wait.max.ms"), "{error}");
     config.options.insert("fetch.wait.max.ms".to_owned(), "100".to_owned());
     config.options.insert("isolation.level".to_owned(), "read_uncommitted".to_owned());

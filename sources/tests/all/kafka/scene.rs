@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use operators::model::ids::{Offset, PartitionId, Positions};
 use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
@@ -36,9 +37,19 @@ pub(crate) fn config(kafka: &Kafka, topic: &str) -> KafkaConfig {
     }
 }
 
+/// Positions of these partitions and offsets.
+pub(crate) fn positions<const N: usize>(pairs: [(u32, u64); N]) -> Positions {
+    pairs.into_iter().map(|(partition, offset)| (PartitionId(partition), Offset(offset))).collect()
+}
+
+/// The first offset of a partition that the source has not handed over.
+pub(crate) fn position_of(source: &KafkaSource, partition: u32) -> u64 {
+    source.positions().get(PartitionId(partition)).unwrap().0
+}
+
 /// The only worker's source, from the beginning.
 pub(crate) fn open(config: &KafkaConfig) -> KafkaSource {
-    KafkaSource::open(config.clone(), 0, 1, &BTreeMap::new()).unwrap()
+    KafkaSource::open(config.clone(), 0, 1, &Positions::default()).unwrap()
 }
 
 pub(crate) fn now() -> i64 {
@@ -111,7 +122,7 @@ pub(crate) struct Heard {
     /// Offset and payload, by partition.
     pub(crate) records: BTreeMap<u32, Vec<(u64, String)>>,
     pub(crate) refused: Vec<u64>,
-    pub(crate) opened: Vec<(u32, u64)>,
+    pub(crate) opened: Positions,
     /// Partition, and when it was said to hold nothing more.
     pub(crate) caught_up: Vec<(u32, i64)>,
 }
@@ -135,13 +146,13 @@ impl Heard {
                 );
                 assert!(batch.read_at > 0);
                 let text = |r| String::from_utf8(batch.record(r).to_vec()).unwrap();
-                let records = batch.records.iter().map(|r| (r.offset, text(r)));
-                self.records.entry(batch.partition).or_default().extend(records);
-                self.refused.extend(batch.refused.iter().map(|refused| refused.offset));
+                let records = batch.records.iter().map(|r| (r.offset.0, text(r)));
+                self.records.entry(batch.partition.0).or_default().extend(records);
+                self.refused.extend(batch.refused.iter().map(|refused| refused.offset.0));
             }
             Next::Idle => {}
             Next::CaughtUp { partitions, at } => {
-                self.caught_up.extend(partitions.into_iter().map(|partition| (partition, at)));
+                self.caught_up.extend(partitions.into_iter().map(|partition| (partition.0, at)));
             }
             Next::Opened(partitions) => self.opened.extend(partitions),
             Next::End => panic!("a topic has no end"),
@@ -184,7 +195,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// Waits until no partition, of so many, is behind: lags are of when the ends were last asked for, which may be before the last records were
 /// read.
 pub(crate) fn no_lag(source: &KafkaSource, partitions: u32) {
-    let none: BTreeMap<u32, i64> = (0..partitions).map(|partition| (partition, 0)).collect();
+    let none: BTreeMap<_, i64> = (0..partitions).map(|partition| (PartitionId(partition), 0)).collect();
     eventually("no partition is behind", || *source.lags().lock().unwrap() == none);
 }
 

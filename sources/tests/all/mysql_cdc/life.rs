@@ -2,7 +2,10 @@
 
 use std::thread;
 
-use operators::document::lifecycle::{Gap, RunState, Status};
+use operators::{
+    document::lifecycle::{Gap, RunState, Status},
+    model::ids::{Offset, PartitionId},
+};
 use serde_json::Value;
 use strateye_sources::rules::{Change, MysqlStore, RuleSource, RuleStore, migrate_mysql};
 use strateye_tests::services::Mysql;
@@ -185,7 +188,8 @@ fn live_cut(sql: &mut Sql, rule: &str) -> Cut {
 }
 
 fn write_cut(follower: &mut Follower, rule: &str, version: u64, offset: u64) -> Cut {
-    follower.source.write_live_cut(rule, version, &[(0, offset), (11, 5)].into()).unwrap();
+    let cut = [(PartitionId(0), Offset(offset)), (PartitionId(11), Offset(5))].into();
+    follower.source.write_live_cut(rule, version, &cut).unwrap();
     Some(format!(r#"{{"0":{offset},"11":5}}"#))
 }
 

@@ -12,6 +12,7 @@ use std::{
 use operators::{
     model::{
         decode::Decoder,
+        ids::{IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Fired,
@@ -164,7 +165,7 @@ struct Running {
     worker: Worker,
     signals: InputHandle<u64, CapacityContainerBuilder<Vec<Signal>>>,
     routed: InputHandle<u64, CapacityContainerBuilder<Routed>>,
-    clocks: InputHandle<u64, CapacityContainerBuilder<Vec<(u32, i64)>>>,
+    clocks: InputHandle<u64, CapacityContainerBuilder<Vec<(PartitionId, IngestTime)>>>,
     epoch: u64,
     taking: Option<u64>,
     folded: u64,
@@ -197,7 +198,7 @@ impl World {
         let catalog = Catalog::default();
         let mut matcher = Matcher::new(Decoder::default(), catalog.book(), false);
         for partition in 0..partitions {
-            matcher.move_clock(partition as u32, i64::MIN);
+            matcher.move_clock(PartitionId(partition as u32), IngestTime::MIN);
         }
         World {
             bound,
@@ -238,7 +239,7 @@ impl World {
         let (signals, routed, clocks, mut stored) = worker.dataflow::<u64, _, _>(|scope| {
             let (signals, signal_stream) = scope.new_input::<Vec<Signal>>();
             let (routed, routed_stream) = scope.new_input::<Routed>();
-            let (clocks, clock_stream) = scope.new_input::<Vec<(u32, i64)>>();
+            let (clocks, clock_stream) = scope.new_input::<Vec<(PartitionId, IngestTime)>>();
             let (stored, stored_stream) = scope.new_input::<Vec<Stored>>();
             let out = evaluate(routed_stream, signal_stream, clock_stream, stored_stream, workings);
             out.fired
@@ -246,7 +247,7 @@ impl World {
             (signals, routed, clocks, stored)
         });
         let kept = self.kept.borrow();
-        let clocks_then: Vec<_> = self.matcher.clocks().collect();
+        let clocks_then = self.matcher.clocks().clone();
         let start =
             Start { clocks: clocks_then, checkpoint: Some(kept.last).filter(|n| *n > 0), ..Start::default() };
         let item = |order: u64, (name, key): &At, text: Option<&String>| {
@@ -401,12 +402,12 @@ impl World {
 
     /// Reads lines of a partition.
     pub(crate) fn events(&mut self, partition: usize, lines: &[String]) {
-        let mut batch = RawBatch { partition: partition as u32, ..RawBatch::default() };
+        let mut batch = RawBatch { partition: PartitionId(partition as u32), ..RawBatch::default() };
         for line in lines {
             let start = batch.bytes.len() as u32;
             batch.bytes.extend_from_slice(line.as_bytes());
             let end = batch.bytes.len() as u32;
-            batch.records.push(RawRecord { offset: self.offsets[partition], start, end, time: None });
+            batch.records.push(RawRecord { offset: Offset(self.offsets[partition]), start, end, time: None });
             self.offsets[partition] += 1;
         }
         let mut routed = Routed::default();
@@ -423,8 +424,8 @@ impl World {
     /// Tells the clocks, each so much further than it stands.
     fn tell(&mut self, further: i64) {
         let Some(running) = &mut self.running else { return };
-        for (partition, clock) in self.matcher.clocks() {
-            running.clocks.send((partition, clock.saturating_add(further)));
+        for (partition, clock) in self.matcher.clocks().iter() {
+            running.clocks.send((partition, IngestTime(clock.0.saturating_add(further))));
         }
         running.clocks.flush();
     }
