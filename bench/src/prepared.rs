@@ -11,7 +11,7 @@ use operators::{
     document::spec::{self, Rule},
     model::{
         decode::Decoder,
-        ids::Offset,
+        ids::{BookGeneration, Offset},
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
@@ -46,7 +46,7 @@ impl Prepared {
             .into_iter()
             .map(|(name, text)| published(&text, publish).map_err(|reason| Error::Rule { name, reason }))
             .collect::<Result<_, _>>()?;
-        let applied = Catalog::default().apply(&ChangeSet { generation: 1, changes });
+        let applied = Catalog::default().apply(&ChangeSet { generation: BookGeneration(1), changes });
         if let Some((name, faults)) = applied.rejected.into_iter().next() {
             return Err(Error::Rule { name, reason: faults.to_string() });
         }

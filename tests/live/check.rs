@@ -8,7 +8,10 @@ use std::{
 };
 
 use operators::{
-    model::trigger::{Cause, Trigger},
+    model::{
+        ids::BookGeneration,
+        trigger::{Cause, Trigger},
+    },
     ops::evaluating::{Evaluator, StateNames},
     rule::{
         book::{Catalog, ChangeSet, Published, RuleChange},
@@ -221,7 +224,7 @@ pub(crate) fn figures(engine: &Engine, rules: &[Json], at: i64) -> BTreeMap<Stat
         let lineage = lineage(rule["rule_id"].as_str().unwrap(), &first.lineage);
         RuleChange::Put(Box::new(Published { lineage, ..first }))
     };
-    let set = ChangeSet { generation: 1, changes: rules.iter().map(published).collect() };
+    let set = ChangeSet { generation: BookGeneration(1), changes: rules.iter().map(published).collect() };
     let book = Arc::clone(&catalog.apply(&set).book);
     let names = StateNames::of(&book);
     let mut evaluator = Evaluator::new(book);

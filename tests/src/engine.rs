@@ -15,7 +15,7 @@ use operators::{
     model::{
         decode::Decoder,
         field::Fields,
-        ids::{IngestTime, Offset, PartitionId},
+        ids::{BookGeneration, IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Trigger,
@@ -71,7 +71,7 @@ impl Default for Layout {
 pub struct Engine {
     layout: Layout,
     catalog: Catalog,
-    generation: u64,
+    generation: BookGeneration,
     published: BTreeMap<String, Published>,
     /// Of rules that were retired.
     lineages: BTreeMap<String, Lineage>,
@@ -97,7 +97,7 @@ impl Engine {
             evaluators: (0..layout.workers).map(|_| Evaluator::new(Arc::clone(&book))).collect(),
             layout,
             catalog,
-            generation: 0,
+            generation: BookGeneration::default(),
             published: BTreeMap::new(),
             lineages: BTreeMap::new(),
             crowds: HashMap::new(),
@@ -194,7 +194,7 @@ impl Engine {
     }
 
     fn apply(&mut self, changes: Vec<RuleChange>) {
-        self.generation += 1;
+        self.generation = self.generation.next();
         for change in &changes {
             match change {
                 RuleChange::Put(published) => {

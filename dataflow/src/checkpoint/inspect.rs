@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use operators::rule::remembered::Remembered;
 use operators::{
-    model::key,
+    model::{ids::BookGeneration, key},
     ops::{Correction, evaluating::route_correction},
     rule::{
         book::{Applied, Catalog, ChangeSet, Published, RuleChange},
@@ -233,7 +233,8 @@ impl Inspector {
             known: either(in_force().map(|published| published.rule_id.as_str()), "none"),
         })?;
         let change = RuleChange::Put(Box::new(published.clone()));
-        let book = Catalog::default().apply(&ChangeSet { generation: 1, changes: vec![change] });
+        let book =
+            Catalog::default().apply(&ChangeSet { generation: BookGeneration(1), changes: vec![change] });
         if let Some((_, reason)) = book.rejected.first() {
             return Err(InspectError::Refused(format!("rule `{rule_id}` of the checkpoint: {reason}")));
         }

@@ -11,7 +11,7 @@ use operators::{
     model::{
         decode::{Decoder, FieldNames},
         field::Fields,
-        ids::Offset,
+        ids::{BookGeneration, Offset},
         routed::Routed,
     },
     ops::{
@@ -119,7 +119,7 @@ fn play() -> BTreeMap<String, u32> {
     }));
     let changes = documents.map(|(id, document)| published(&id, 1, &document)).collect();
     let mut catalog = Catalog::default();
-    let applied = catalog.apply(&ChangeSet { generation: 1, changes });
+    let applied = catalog.apply(&ChangeSet { generation: BookGeneration(1), changes });
     assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
     let crowds: HashMap<u32, Crowd> =
         applied.crowds.into_iter().filter_map(|c| Some((c.slot, c.after?))).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use operators::model::ids::{IngestTime, PartitionId};
+use operators::model::ids::{BookGeneration, IngestTime, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use super::figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleNumbers, SinkFigures};
@@ -62,7 +62,7 @@ pub struct Numbers {
     /// The partition that holds it back.
     pub held_back_by: Option<PartitionId>,
     /// Generation of the rule book.
-    pub generation: u64,
+    pub generation: BookGeneration,
     /// States taken in from the checkpoint that was resumed.
     pub restored: u64,
     /// Stored states that could not be read.

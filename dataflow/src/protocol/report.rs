@@ -1,6 +1,9 @@
 //! What workers tell worker 0, through the dataflow.
 
-use operators::ops::{evaluating::RuleFailure, read::BarrierReached};
+use operators::{
+    model::ids::BookGeneration,
+    ops::{evaluating::RuleFailure, read::BarrierReached},
+};
 use serde::{Deserialize, Serialize};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,7 +14,7 @@ pub enum Report {
     /// The book of that generation is made here.
     Ready {
         /// Its generation.
-        generation: u64,
+        generation: BookGeneration,
         /// Rules that did not compile, with the reason.
         rejected: Vec<(String, String)>,
     },

@@ -10,6 +10,7 @@ use std::{
 };
 
 use operators::{
+    model::ids::BookGeneration,
     ops::Shelf,
     rule::book::{Applied, Catalog, ChangeSet},
 };
@@ -26,8 +27,8 @@ pub struct Books {
 
 #[derive(Default)]
 struct Shared {
-    asked: u64,
-    made: BTreeMap<u64, Arc<Applied>>,
+    asked: BookGeneration,
+    made: BTreeMap<BookGeneration, Arc<Applied>>,
     wake: Vec<SyncActivator>,
 }
 
@@ -74,7 +75,7 @@ impl Books {
 }
 
 impl Shelf for Books {
-    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+    fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>> {
         lock(&self.shared).made.get(&generation).cloned()
     }
 }

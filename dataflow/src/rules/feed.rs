@@ -22,7 +22,10 @@ use operators::{
         lifecycle::{Gap, RunState, Status},
         spec::{self, Rule},
     },
-    model::{field::Fields, ids::Positions},
+    model::{
+        field::Fields,
+        ids::{BookGeneration, Positions},
+    },
     ops::evaluating::RuleFailure,
     rule::{
         book::{ChangeSet, Published, RuleChange},
@@ -118,13 +121,13 @@ pub fn run(mut feed: Feed) {
         let published = Box::new(known.rule.published.clone());
         outbox.changes.insert(published.rule_id.clone(), RuleChange::Put(published));
     }
-    let mut generation = 0;
+    let mut generation = BookGeneration::default();
     let mut in_flight: Option<(Vec<Standing>, Instant)> = None;
     let mut resumed = false;
     let mut since = Instant::now();
     let mut polled = false;
     if !outbox.changes.is_empty() {
-        generation = 1;
+        generation = generation.next();
         resumed = true;
         in_flight = Some((standing(&outbox, &rules), since));
         if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
@@ -143,8 +146,11 @@ pub fn run(mut feed: Feed) {
             }
             Err(error) => feed.log.warn(&format!("rules can't be read: {error}")),
         }
-        if in_flight.is_none() && polled && (generation == 0 || !outbox.changes.is_empty()) {
-            generation += 1;
+        if in_flight.is_none()
+            && polled
+            && (generation == BookGeneration::default() || !outbox.changes.is_empty())
+        {
+            generation = generation.next();
             in_flight = Some((standing(&outbox, &rules), since));
             if feed.changes.send(ordered(generation, &mut outbox, &rules)).is_err() {
                 return;
@@ -169,7 +175,7 @@ pub fn run(mut feed: Feed) {
 }
 
 /// The changes so far as one set, with all that has to be remembered once it is in force.
-fn ordered(generation: u64, outbox: &mut Outbox, rules: &Rules) -> Ordered {
+fn ordered(generation: BookGeneration, outbox: &mut Outbox, rules: &Rules) -> Ordered {
     let Outbox { changes, dropped } = std::mem::take(outbox);
     let mut remembered: Vec<Remembered> = rules.values().map(|known| known.rule.clone()).collect();
     remembered.sort_by(|a, b| a.published.rule_id.cmp(&b.published.rule_id));

@@ -23,7 +23,7 @@ use std::{
 };
 
 use operators::{
-    model::ids::Positions,
+    model::ids::{BookGeneration, Positions},
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -67,7 +67,7 @@ pub type Mailbox = Rc<RefCell<Vec<Report>>>;
 
 /// A change on its way into force.
 struct Change {
-    generation: u64,
+    generation: BookGeneration,
     ready: usize,
     rejected: Vec<(String, String)>,
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,

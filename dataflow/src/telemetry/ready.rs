@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use operators::model::ids::BookGeneration;
+
 use super::board::Standing;
 use crate::protocol::numbers::Numbers;
 
@@ -22,7 +24,7 @@ impl Standing {
                 faults.push(format!("process {process} has told nothing for {} s", silent.as_secs()));
             }
             let Numbers { restoring, generation, .. } = told.numbers;
-            if generation == 0 {
+            if generation == BookGeneration::default() {
                 faults.push(format!("process {process} has no rules in force yet"));
             } else if restoring {
                 faults.push(format!("process {process} is still taking in stored state"));
@@ -72,7 +74,7 @@ mod tests {
             age_ms: 9_000,
             ..CheckpointNumbers::default()
         });
-        Numbers { worker, generation: 1, checkpoint, ..Numbers::default() }
+        Numbers { worker, generation: BookGeneration(1), checkpoint, ..Numbers::default() }
     }
 
     fn has(faults: &[String], part: &str) -> bool {
@@ -84,7 +86,7 @@ mod tests {
         let (mut standing, now) = (standing(), Instant::now());
         assert!(has(&standing.faults(now), "process 1 has not joined"));
         standing.take(numbers(0), now);
-        standing.take(Numbers { generation: 0, restoring: true, ..numbers(1) }, now);
+        standing.take(Numbers { generation: BookGeneration(0), restoring: true, ..numbers(1) }, now);
         assert_eq!(standing.faults(now), ["process 1 has no rules in force yet"]);
         standing.take(Numbers { restoring: true, ..numbers(1) }, now);
         assert_eq!(standing.faults(now), ["process 1 is still taking in stored state"]);

@@ -33,6 +33,8 @@ ids! {
     Offset(u64);
     /// A moment on the ingest clock, unix ms.
     IngestTime(i64);
+    /// Number of a rule book: of the change set that made it. 0 is the empty book.
+    BookGeneration(u64);
 }
 
 impl PartitionId {
@@ -51,6 +53,13 @@ impl Offset {
     /// Number of offsets from `earlier` to before this one; 0 if that lies behind it.
     pub fn records_from(self, earlier: Offset) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl BookGeneration {
+    /// The generation of the next book.
+    pub fn next(self) -> Self {
+        BookGeneration(self.0 + 1)
     }
 }
 

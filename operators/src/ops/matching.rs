@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{
-        ids::{Clocks, IngestTime, PartitionId},
+        ids::{BookGeneration, Clocks, IngestTime, PartitionId},
         raw::Refused,
         routed::Routed,
     },
@@ -56,7 +56,7 @@ struct Waiting<C> {
 #[derive(Clone, Copy)]
 struct Switch {
     at: u64,
-    generation: u64,
+    generation: BookGeneration,
 }
 
 /// What matching has made of reads.

@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Books by generation; of version `n` of the rule in the book of generation `n`.
-struct Books(BTreeMap<u64, Arc<Applied>>);
+struct Books(BTreeMap<BookGeneration, Arc<Applied>>);
 
 impl Shelf for Books {
-    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+    fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>> {
         self.0.get(&generation).cloned()
     }
 }
@@ -30,6 +30,7 @@ fn matching(generations: &[u64]) -> Matching<()> {
         );
         let published = Published::first(&document, generation, 0, BTreeMap::new()).unwrap();
         let changes = vec![RuleChange::Put(Box::new(published))];
+        let generation = BookGeneration(generation);
         (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
     };
     let books = Books(generations.iter().map(|generation| book(*generation)).collect());
@@ -65,8 +66,8 @@ fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
 #[test]
 fn each_read_is_matched_by_the_book_of_its_epoch() {
     let mut matching = matching(&[1, 2]);
-    matching.signal(&Signal::Switch { generation: 1, at: 1 });
-    matching.signal(&Signal::Switch { generation: 2, at: 3 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
     matching.wait(2, (), vec![event("1", 10), event("2", 10)]);
     matching.wait(3, (), vec![event("1", 10)]);
     matching.wait(4, (), vec![event("2", 10)]);
@@ -76,8 +77,8 @@ fn each_read_is_matched_by_the_book_of_its_epoch() {
 #[test]
 fn a_switch_holds_back_its_epoch_until_the_crowds_are_arranged() {
     let mut matching = matching(&[1, 2]);
-    matching.signal(&Signal::Switch { generation: 1, at: 1 });
-    matching.signal(&Signal::Switch { generation: 2, at: 3 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
     matching.wait(2, (), vec![event("1", 10)]);
     matching.wait(3, (), vec![event("2", 10)]);
     matching.wait(2, (), vec![event("1", 10)]);
@@ -92,7 +93,7 @@ fn a_switch_holds_back_its_epoch_until_the_crowds_are_arranged() {
 #[test]
 fn a_switch_waits_for_its_book() {
     let mut matching = matching(&[]);
-    matching.signal(&Signal::Switch { generation: 1, at: 1 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     matching.wait(1, (), vec![event("1", 10)]);
     assert_eq!(routed(&mut matching, 5), Vec::<usize>::new());
 }
@@ -100,7 +101,7 @@ fn a_switch_waits_for_its_book() {
 #[test]
 fn a_switch_takes_force_without_reads_once_its_epoch_is_announced() {
     let mut matching = matching(&[1]);
-    matching.signal(&Signal::Switch { generation: 1, at: 2 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 2 });
     let mut asked = Vec::new();
     let mut next = |matching: &mut Matching<()>| {
         let none = matching.next(&mut |epoch| {

@@ -108,7 +108,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rule::book::{Catalog, ChangeSet, Published, RuleChange};
+    use crate::{
+        model::ids::BookGeneration,
+        rule::book::{Catalog, ChangeSet, Published, RuleChange},
+    };
 
     /// A book of so many rules; every third one has no crowd, and the crowd of the last one is not given.
     fn book(rules: usize) -> Arc<RuleBook> {
@@ -118,7 +121,9 @@ mod tests {
             let crowd = (i % 3 != 0).then(|| Crowd::new([1].into_iter().collect()));
             RuleChange::Put(Box::new(Published { crowd, ..first }))
         });
-        Catalog::default().apply(&ChangeSet { generation: 1, changes: changes.collect() }).book
+        Catalog::default()
+            .apply(&ChangeSet { generation: BookGeneration(1), changes: changes.collect() })
+            .book
     }
 
     fn crowds(book: &RuleBook, salt: u64) -> HashMap<u32, Crowd> {

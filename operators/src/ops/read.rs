@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ids::{Clocks, IngestTime, PartitionId, Positions},
+    ids::{BookGeneration, Clocks, IngestTime, PartitionId, Positions},
     raw::RawBatch,
 };
 
@@ -41,7 +41,7 @@ pub enum SourceBarrier {
     /// The checkpoint of this number.
     Checkpoint(u64),
     /// The switch to the book of this generation.
-    Switch(u64),
+    Switch(BookGeneration),
 }
 
 /// Report of a worker's `match` that its sources have reached a barrier.

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     model::{
-        ids::{Clocks, IngestTime, PartitionId},
+        ids::{BookGeneration, Clocks, IngestTime, PartitionId},
         routed::Routed,
         trigger::Fired,
     },
@@ -63,7 +63,7 @@ pub struct EvaluateGauge {
     /// The partition that holds it back.
     pub held_back_by: Option<PartitionId>,
     /// Generation of the book in force.
-    pub generation: u64,
+    pub generation: BookGeneration,
     /// Epoch at which it took force.
     pub since_epoch: u64,
     /// States taken in from the last checkpoint.

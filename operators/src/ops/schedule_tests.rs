@@ -10,10 +10,10 @@ use crate::{
     state::Delta,
 };
 
-struct Books(BTreeMap<u64, Arc<Applied>>);
+struct Books(BTreeMap<BookGeneration, Arc<Applied>>);
 
 impl Shelf for Books {
-    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+    fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>> {
         self.0.get(&generation).cloned()
     }
 }
@@ -30,6 +30,7 @@ fn schedule_of(document: &str) -> Schedule<u64> {
     let mut set = |generation: u64| {
         let published = Published::first(document, generation, 0, BTreeMap::new()).unwrap();
         let changes = vec![RuleChange::Put(Box::new(published))];
+        let generation = BookGeneration(generation);
         (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
     };
     let books = [set(1), set(2)].into_iter().collect();
@@ -75,10 +76,10 @@ fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
 #[test]
 fn a_switch_is_a_barrier_for_its_epoch_and_later() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     assert_eq!(work(&mut schedule, 1), []);
-    schedule.hear(&Signal::Switch { generation: 2, at: 3 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(2), at: 3 });
     schedule.hear(&Signal::Epoch(2));
     schedule.hear(&Signal::Epoch(3));
     record(&mut schedule, 3, 10);
@@ -91,7 +92,7 @@ fn a_switch_is_a_barrier_for_its_epoch_and_later() {
 #[test]
 fn a_record_waits_for_its_own_epoch_to_be_announced() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     record(&mut schedule, 2, 10);
     assert_eq!(work(&mut schedule, 2), []);
@@ -102,7 +103,7 @@ fn a_record_waits_for_its_own_epoch_to_be_announced() {
 #[test]
 fn clocks_wait_for_all_partitions_and_their_epoch() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     schedule.tell(1, || 1, &mut vec![(PartitionId(0), IngestTime(500)), (PartitionId(1), IngestTime::MIN)]);
     work(&mut schedule, 1);
@@ -123,7 +124,7 @@ fn clocks_wait_for_all_partitions_and_their_epoch() {
 #[test]
 fn long_work_is_done_in_slices() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     (0..3 * SLICE).for_each(|offset| record(&mut schedule, 1, offset));
     let mut calls = 1;
@@ -137,7 +138,7 @@ fn long_work_is_done_in_slices() {
 fn where_no_state_is_kept_nothing_is_noted_for_it() {
     let mut schedule =
         schedule_of(r#"{"rule_id": "r", "limit": {"times": 1}, "trigger": {"event": {"id": "T"}}}"#);
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
     assert_eq!(work(&mut schedule, 1), [(10, 1)]);
@@ -164,7 +165,7 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     let notes = Notes::default();
     let taken = std::rc::Rc::clone(&notes.0);
     schedule.saver = Box::new(notes);
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
     schedule.hear(&Signal::Checkpoint { n: 1, at: 3 });
@@ -191,7 +192,7 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
 #[test]
 fn nothing_is_evaluated_before_stored_state_is_taken_in() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
     let fired = |schedule: &mut Schedule<u64>, all_stored| {
@@ -206,16 +207,16 @@ fn nothing_is_evaluated_before_stored_state_is_taken_in() {
 #[test]
 fn a_second_switch_waits_until_stored_state_is_taken_in() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
-    schedule.hear(&Signal::Switch { generation: 2, at: 3 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(2), at: 3 });
     schedule.hear(&Signal::Epoch(2));
     schedule.hear(&Signal::Epoch(3));
     let mut work = |all_stored| {
         schedule.work(&|_| true, &|_| false, all_stored, &mut |_, _, _| {});
         schedule.gauge().generation
     };
-    assert_eq!((work(false), work(true)), (1, 2));
+    assert_eq!((work(false), work(true)), (BookGeneration(1), BookGeneration(2)));
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn much_stored_state_is_taken_in_in_slices() {
         keys.for_each(|key| states.push(name, &key.to_string(), Some(text)));
         iter::once(Stored { to: 0, order, states })
     };
-    schedule.hear(&Signal::Switch { generation: 1, at: 1 });
+    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     work_once(&mut schedule, false);
     // Half of it folded, half of it not.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        ids::{Clocks, IngestTime, Positions},
+        ids::{BookGeneration, Clocks, IngestTime, Positions},
         trigger::Fired,
     },
     rule::book::{Applied, ChangeSet},
@@ -27,7 +27,7 @@ pub enum Signal {
     /// Records of epoch `at` and later are read by the book of `generation`.
     Switch {
         /// The book's generation.
-        generation: u64,
+        generation: BookGeneration,
         /// First epoch that it holds for.
         at: u64,
     },
@@ -149,7 +149,7 @@ impl Saver for NoSaver {
 /// Where a process keeps the books it has made, until all its workers have switched.
 pub trait Shelf {
     /// What the change set of that generation led to, once it is made.
-    fn applied(&self, generation: u64) -> Option<Arc<Applied>>;
+    fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>>;
 }
 
 /// Something that happens between two epochs on all workers.
@@ -158,7 +158,7 @@ pub(super) enum Barrier {
     /// The book changes.
     Switch {
         /// To the one of this generation.
-        generation: u64,
+        generation: BookGeneration,
     },
     /// State is saved.
     Checkpoint {

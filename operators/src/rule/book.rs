@@ -22,6 +22,7 @@ use crate::{
     filter::{Filter, Index},
     model::{
         field::{Field, Fields},
+        ids::BookGeneration,
         key::{self, KeyFields},
     },
 };
@@ -30,7 +31,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChangeSet {
     /// The catalog's generation after this change; each is one more than the last.
-    pub generation: u64,
+    pub generation: BookGeneration,
     /// The changes, at most one per rule.
     pub changes: Vec<RuleChange>,
 }
@@ -149,7 +150,7 @@ impl Target {
 #[derive(Debug)]
 pub struct RuleBook {
     /// Which change set made it; 0 is the empty book.
-    pub generation: u64,
+    pub generation: BookGeneration,
     /// The rules, ascending by id.
     pub rules: Vec<Arc<RulePlan>>,
     /// Whether a rule has a crowd, by position.
@@ -212,7 +213,7 @@ struct Entry {
 /// Makes books from change sets. Names, slots and keys only ever get more, so that books of neighbouring epochs agree.
 #[derive(Default)]
 pub struct Catalog {
-    generation: u64,
+    generation: BookGeneration,
     fields: Fields,
     slots: HashMap<String, u32>,
     keys: Vec<KeyFields>,
@@ -351,7 +352,10 @@ mod tests {
         };
         let mut catalog = Catalog::default();
         let mut apply = |published: Published| {
-            let set = ChangeSet { generation: 1, changes: vec![RuleChange::Put(Box::new(published))] };
+            let set = ChangeSet {
+                generation: BookGeneration(1),
+                changes: vec![RuleChange::Put(Box::new(published))],
+            };
             Arc::clone(&catalog.apply(&set).book.rules[0])
         };
         let first = apply(put(1, 0));

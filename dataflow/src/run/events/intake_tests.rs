@@ -1,5 +1,5 @@
 use operators::model::{
-    ids::{Offset, PartitionId},
+    ids::{BookGeneration, Offset, PartitionId},
     raw::{RawBatch, RawRecord},
 };
 
@@ -10,7 +10,7 @@ fn intake(read_ahead: usize) -> (Intake, mpsc::Sender<Read>) {
     let mut intake = Intake::new(read_ahead);
     let (to, from) = mpsc::channel();
     intake.start(from);
-    intake.signal(&Signal::Switch { generation: 1, at: 1 });
+    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     (intake, to)
 }
 
@@ -33,6 +33,9 @@ fn sent(intake: &mut Intake, epoch: u64, complete: u64) -> (Vec<String>, NextTur
     let short = |read: &Read| match read {
         Read::Batch(batch) => format!("batch {}", batch.records[0].offset),
         Read::Opened(partitions) => format!("opened {partitions}"),
+        Read::Barrier { barrier: SourceBarrier::Switch(generation), positions } => {
+            format!("Switch({generation}) {positions}")
+        }
         Read::Barrier { barrier, positions } => format!("{barrier:?} {positions}"),
         Read::Idle { .. } => "idle".to_owned(),
         Read::End { partition } => format!("end {partition}"),
@@ -62,7 +65,7 @@ fn nothing_is_read_before_the_first_switch_or_during_a_pause() {
     to.send(opened(0)).unwrap();
     to.send(batch(0, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 0)]"]);
-    intake.signal(&Signal::Switch { generation: 1, at: 3 });
+    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: 3 });
     assert_eq!(sent(&mut intake, 2, 0).0, Vec::<String>::new());
     intake.signal(&Signal::Hold(true));
     assert_eq!(sent(&mut intake, 3, 0).0, ["Switch(1) [(3, 0)]"]);
@@ -110,6 +113,6 @@ fn a_source_with_nothing_to_read_ends_once_the_first_switch_is_in_force() {
     to.send(Read::Opened(Positions::default())).unwrap();
     drop(to);
     assert!(!intake.turn(1, |_| false).ended);
-    intake.signal(&Signal::Switch { generation: 1, at: 2 });
+    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: 2 });
     assert!(intake.turn(2, |_| false).ended);
 }

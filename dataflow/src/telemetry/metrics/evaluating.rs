@@ -53,7 +53,7 @@ pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
             .map(|(key_by, keys)| (vec![("process", number.to_string()), ("key_by", key_by.clone())], *keys))
     });
     page.counter(SPLIT, split)?;
-    page.gauge(BOOK, each(standing, |n| n.generation))?;
+    page.gauge(BOOK, each(standing, |n| n.generation.0))?;
     page.gauge(RESTORED, each(standing, |n| n.restored))?;
     page.gauge(UNREADABLE, each(standing, |n| n.unreadable))?;
     page.gauge(RESTORING, each(standing, |n| u64::from(n.restoring)))

@@ -8,7 +8,7 @@ use crate::{
     model::{
         decode::Decoder,
         field::Fields,
-        ids::Offset,
+        ids::{BookGeneration, Offset},
         key,
         raw::{RawBatch, RawRecord},
         routed::Routed,
@@ -46,7 +46,8 @@ pub(super) fn edited(former: &Published, document: &str) -> Published {
 
 /// The book in which a rule is as published.
 pub(super) fn put(catalog: &mut Catalog, published: Published) -> Arc<RuleBook> {
-    let set = ChangeSet { generation: 1, changes: vec![RuleChange::Put(Box::new(published))] };
+    let set =
+        ChangeSet { generation: BookGeneration(1), changes: vec![RuleChange::Put(Box::new(published))] };
     let applied = catalog.apply(&set);
     assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
     applied.book

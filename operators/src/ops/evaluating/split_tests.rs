@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     model::{
         decode::Decoder,
-        ids::Offset,
+        ids::{BookGeneration, Offset},
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
@@ -23,7 +23,8 @@ fn evaluator() -> Evaluator {
         RuleChange::Put(Box::new(Published::first(&document, 1, 0, BTreeMap::new()).unwrap()))
     };
     let mut catalog = Catalog::default();
-    let applied = catalog.apply(&ChangeSet { generation: 1, changes: vec![put("guid"), put("ip")] });
+    let applied =
+        catalog.apply(&ChangeSet { generation: BookGeneration(1), changes: vec![put("guid"), put("ip")] });
     assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
     let mut evaluator = Evaluator::new(Catalog::default().book());
     evaluator.bound(0);

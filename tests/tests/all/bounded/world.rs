@@ -12,7 +12,7 @@ use std::{
 use operators::{
     model::{
         decode::Decoder,
-        ids::{IngestTime, Offset, PartitionId},
+        ids::{BookGeneration, IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Fired,
@@ -152,10 +152,10 @@ impl Loader for Reads {
 }
 
 #[derive(Default)]
-struct Books(std::sync::Mutex<HashMap<u64, Arc<Applied>>>);
+struct Books(std::sync::Mutex<HashMap<BookGeneration, Arc<Applied>>>);
 
 impl Shelf for Books {
-    fn applied(&self, generation: u64) -> Option<Arc<Applied>> {
+    fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>> {
         self.0.lock().unwrap().get(&generation).cloned()
     }
 }
@@ -179,7 +179,7 @@ pub(crate) struct World {
     asked: Rc<RefCell<Asked>>,
     books: Arc<Books>,
     catalog: Catalog,
-    generation: u64,
+    generation: BookGeneration,
     crowds: HashMap<u32, Crowd>,
     matcher: Matcher,
     offsets: Vec<u64>,
@@ -207,7 +207,7 @@ impl World {
             asked: Rc::default(),
             books: Arc::default(),
             catalog,
-            generation: 0,
+            generation: BookGeneration::default(),
             crowds: HashMap::new(),
             matcher,
             offsets: vec![0; partitions],
@@ -274,7 +274,7 @@ impl World {
                 running.worker.step();
             }
         }
-        if self.generation > 0 {
+        if self.generation > BookGeneration::default() {
             running.signals.send(Signal::Switch { generation: self.generation, at: 1 });
         }
         stored.close();
@@ -354,7 +354,7 @@ impl World {
 
     /// Puts changes of rules in force.
     pub(crate) fn apply(&mut self, changes: Vec<RuleChange>) {
-        self.generation += 1;
+        self.generation = self.generation.next();
         let applied = self.catalog.apply(&ChangeSet { generation: self.generation, changes });
         assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
         for change in &applied.crowds {
