@@ -1,4 +1,4 @@
-//! The engine's own parts driven by hand, without timely: a matcher, an evaluator per worker, batches cut
+//! The engine's own parts driven by hand, without timely: the register, a matcher, an evaluator per worker, batches cut
 //! and clocks applied where the caller says. What comes out is compared with the reference.
 //!
 //! Every timer that fires is checked on the way: never before the clock of all partitions, or its own key's next event,
@@ -10,12 +10,15 @@ use std::{
 };
 
 use operators::{
-    document::spec::{self, Rule},
+    document::{
+        lifecycle::{Gap, Status},
+        put::Put,
+        spec::{self, Rule},
+    },
     filter::profile,
     model::{
         decode::Decoder,
-        field::Fields,
-        ids::{BookGeneration, IngestTime, Offset, PartitionId},
+        ids::{IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Trigger,
@@ -27,10 +30,10 @@ use operators::{
         route::owner,
     },
     rule::{
-        book::{Applied, Catalog, ChangeSet, Published, RuleChange},
-        compile::compile,
-        crowd::{Crowd, Departed},
-        lineage::Lineage,
+        book::{Applied, Catalog},
+        compiler::Compiler,
+        crowd::Crowd,
+        register::{Listing, Next, Prepared, Register},
     },
     state::delta::Change,
 };
@@ -67,14 +70,14 @@ impl Default for Layout {
     }
 }
 
-/// Catalog, matchers and evaluators.
+/// Register, catalog, matcher and evaluators.
 pub struct Engine {
     layout: Layout,
+    register: Register,
+    compiler: Compiler,
+    /// Rules as a store would have them, by id.
+    stored: BTreeMap<String, Put>,
     catalog: Catalog,
-    generation: BookGeneration,
-    published: BTreeMap<String, Published>,
-    /// Of rules that were retired.
-    lineages: BTreeMap<String, Lineage>,
     crowds: HashMap<u32, Crowd>,
     matcher: Matcher,
     evaluators: Vec<Evaluator>,
@@ -87,7 +90,8 @@ pub struct Engine {
 impl Engine {
     /// An engine without rules that reads so many partitions.
     pub fn new(layout: Layout, partitions: usize) -> Self {
-        let catalog = Catalog::default();
+        let compiler = Compiler::default();
+        let catalog = Catalog::new(compiler.clone());
         let book = catalog.book();
         let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&book), false);
         for partition in 0..partitions {
@@ -96,10 +100,10 @@ impl Engine {
         Engine {
             evaluators: (0..layout.workers).map(|_| Evaluator::new(Arc::clone(&book))).collect(),
             layout,
+            register: Register::new(u64::MAX),
+            compiler,
+            stored: BTreeMap::new(),
             catalog,
-            generation: BookGeneration::default(),
-            published: BTreeMap::new(),
-            lineages: BTreeMap::new(),
             crowds: HashMap::new(),
             matcher,
             offsets: vec![0; partitions],
@@ -108,51 +112,53 @@ impl Engine {
         }
     }
 
-    /// Puts rules in force, as published at `at`; a rule that is there already is edited then.
+    /// Puts documents in force, as published at `at`; a rule that is there already is edited then, and stays paused if it is.
     pub fn put(&mut self, rules: &[Json], version: u64, at: i64, profiles: &[Json]) {
-        let change = |rule: &Json| {
-            let mut document = rule.clone();
-            document.as_object_mut().unwrap().remove("crowd");
-            let first = Published::first(&document.to_string(), version, at, BTreeMap::new()).unwrap();
-            let crowd = crowd(rule, profiles);
-            RuleChange::Put(Box::new(self.follow(Published { crowd, ..first }, at)))
-        };
-        let changes: Vec<_> = rules.iter().map(change).collect();
-        self.apply(changes);
+        for rule in rules {
+            let rule_id = rule["rule_id"].as_str().unwrap().to_owned();
+            let status = if self.pause_of(&rule_id).is_some() { Status::Paused } else { Status::Online };
+            let put =
+                Put { rule_id, document: rule.to_string(), status, version: Some(version), gap: Gap::Replay };
+            if let Next::Prepare { publish } = self.register.receive(&put, Listing::Later) {
+                let document = Rule::parse(&put.document).unwrap();
+                let (crowd, publish) = (crowd(rule, profiles), publish.unwrap_or(at));
+                let prepared =
+                    Prepared::compile(&document, crowd, BTreeMap::new(), publish, &self.compiler).unwrap();
+                self.register.publish(&put, prepared, at).unwrap();
+            }
+            self.stored.insert(put.rule_id.clone(), put);
+        }
+        self.apply();
     }
 
-    /// What a put leads to, whatever there was of the rule before.
-    fn follow(&self, put: Published, at: i64) -> Published {
-        let plan = |publish: i64| {
-            let spec = Arc::new(Rule::parse(&put.document).unwrap());
-            compile(spec, publish, &mut Fields::default(), &BTreeMap::new()).unwrap()
-        };
-        let Some(live) = self.published.get(&put.rule_id) else {
-            let retired = self.lineages.get(&put.rule_id);
-            let lineage = retired.map_or_else(|| put.lineage.clone(), |l| l.anew(&plan(at), put.version));
-            return Published { lineage, ..put };
-        };
-        let (before, after) = (live.crowd.as_ref(), put.crowd.as_ref());
-        let departed = match before == after {
-            true => live.departed.clone(),
-            false => Departed::after(&live.departed, before, after, at),
-        };
-        let edited = live.document != put.document || before != after;
-        let lineage = live.next_lineage(&plan(live.publish), put.version, edited);
-        let (publish, pause, skipped) = (live.publish, live.pause, live.skipped.clone());
-        Published { publish, pause, skipped, departed, lineage, ..put }
+    /// Pauses a rule that is in force.
+    pub fn pause(&mut self, rule_id: &str) {
+        self.set_status(rule_id, Status::Paused, Gap::Replay);
     }
 
-    /// Changes a rule that is in force.
-    pub fn change(&mut self, rule_id: &str, change: impl FnOnce(&mut Published)) {
-        let mut published = self.published[rule_id].clone();
-        change(&mut published);
-        self.apply(vec![RuleChange::Put(Box::new(published))]);
+    /// Resumes a paused rule.
+    pub fn resume(&mut self, rule_id: &str, gap: Gap) {
+        self.set_status(rule_id, Status::Online, gap);
+    }
+
+    /// The pause that a rule is in.
+    pub fn pause_of(&self, rule_id: &str) -> Option<u64> {
+        self.register.rule(rule_id)?.published.pause
+    }
+
+    fn set_status(&mut self, rule_id: &str, status: Status, gap: Gap) {
+        let put = self.stored.get_mut(rule_id).unwrap();
+        (put.status, put.gap) = (status, gap);
+        assert_eq!(self.register.receive(put, Listing::Later), Next::Done, "it needs no preparation");
+        assert_eq!(self.pause_of(rule_id).is_some(), status == Status::Paused);
+        self.apply();
     }
 
     /// Retires a rule.
-    pub fn remove(&mut self, rule_id: &str) {
-        self.apply(vec![RuleChange::Remove { rule_id: rule_id.to_owned() }]);
+    pub fn retire(&mut self, rule_id: &str) {
+        self.stored.remove(rule_id);
+        self.register.retire(rule_id);
+        self.apply();
     }
 
     /// Corrects a condition's state of a key, as people may.
@@ -193,22 +199,12 @@ impl Engine {
         self.evaluators.iter_mut().for_each(|e| e.restored(clock));
     }
 
-    fn apply(&mut self, changes: Vec<RuleChange>) {
-        self.generation = self.generation.next();
-        for change in &changes {
-            match change {
-                RuleChange::Put(published) => {
-                    self.published.insert(published.rule_id.clone(), (**published).clone());
-                }
-                RuleChange::Remove { rule_id } => {
-                    let gone = self.published.remove(rule_id);
-                    self.lineages.extend(gone.map(|gone| (gone.rule_id, gone.lineage)));
-                }
-            }
-        }
-        let Applied { book, crowds, rejected } =
-            self.catalog.apply(&ChangeSet { generation: self.generation, changes });
+    /// Puts the pending changes of the register in force.
+    fn apply(&mut self) {
+        let ordered = self.register.order().expect("something changed");
+        let Applied { book, crowds, rejected } = self.catalog.apply(&ordered.set);
         assert!(rejected.is_empty(), "{rejected:?}");
+        self.register.in_force();
         for change in crowds {
             match change.after {
                 Some(crowd) => self.crowds.insert(change.slot, crowd),

@@ -22,7 +22,7 @@ use sources::{
 };
 
 use super::CliError;
-use crate::{rules::feed::scripts, run::job::Rules};
+use crate::{rules::preparation::scripts, run::job::Rules};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RuleCommand {

@@ -1,25 +1,8 @@
-//! Between the rules feed and `control`: change sets, and what becomes of them.
+//! From `control` to the rules feed: effects of change sets, and of rules in force.
 
-use std::sync::Arc;
+use operators::{model::ids::Positions, ops::evaluating::RuleFailure};
 
-use operators::{
-    model::ids::Positions,
-    ops::evaluating::RuleFailure,
-    rule::{book::ChangeSet, remembered::Remembered},
-};
-
-/// A change set on its way to control.
-#[derive(Clone, Debug)]
-pub struct Ordered {
-    /// The changes.
-    pub set: ChangeSet,
-    /// Names of state that is no rule's any more once they are in force.
-    pub dropped: Vec<String>,
-    /// All rules then.
-    pub remembered: Arc<Vec<Remembered>>,
-}
-
-/// What control tells the rules feed.
+/// An effect that the rules feed has to know.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// A change set is in force on all workers.
@@ -33,6 +16,6 @@ pub enum Effect {
     },
     /// Calls of a rule failed.
     Failed(RuleFailure),
-    /// Rules fired, so often.
+    /// Triggers of rules since the last such message, by rule id.
     Fired(Vec<(String, u64)>),
 }

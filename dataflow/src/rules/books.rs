@@ -1,8 +1,11 @@
 //! The books of a process, made off the worker threads.
 //!
-//! The first worker of a process to hear of a change set hands it to one thread, which applies it to the catalog. A
-//! book stays until the one after the next is made; by then every worker has long switched, because worker 0 prepares a
-//! change only after the one before is in force everywhere.
+//! The first worker of a process that receives a change set hands it to one thread, which applies it to the catalog. A
+//! book stays until the one after the next is made; by then every worker has switched, because worker 0 prepares a change
+//! only after the one before is in force everywhere.
+//!
+//! In process 0 the rules of a change set are compiled already, by the thread that prepares documents; the
+//! [compiler](operators::rule::compiler) of the process hands them over.
 
 use std::{
     collections::BTreeMap,
@@ -12,13 +15,16 @@ use std::{
 use operators::{
     model::ids::BookGeneration,
     ops::Shelf,
-    rule::book::{Applied, Catalog, ChangeSet},
+    rule::{
+        book::{Applied, Catalog, ChangeSet},
+        compiler::Compiler,
+    },
 };
 use timely::scheduling::SyncActivator;
 
 use crate::threads;
 
-/// Books made and being made; one per process.
+/// The books of a process, made and being made.
 #[derive(Clone)]
 pub struct Books {
     shared: Arc<Mutex<Shared>>,
@@ -37,13 +43,13 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 impl Books {
-    /// Starts the thread that makes books.
-    pub fn start() -> Self {
+    /// Starts the thread that makes books, of rules compiled by the process's `compiler`.
+    pub fn start(compiler: Compiler) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (work, asked) = mpsc::sync_channel::<Arc<ChangeSet>>(4);
         let books = Arc::clone(&shared);
         threads::spawn("rules:build", move || {
-            let mut catalog = Catalog::default();
+            let mut catalog = Catalog::new(compiler);
             for set in asked {
                 let applied = Arc::new(catalog.apply(&set));
                 let mut shared = lock(&books);
@@ -60,7 +66,8 @@ impl Books {
         Books { shared, work }
     }
 
-    /// Has a book made, unless another worker asked before; `wake` is called when it is.
+    /// Requests the book of a change set, unless another worker did before; `wake` is activated once it is made. Blocks while
+    /// four requests wait.
     pub fn prepare(&self, set: &Arc<ChangeSet>, wake: SyncActivator) {
         let mut shared = lock(&self.shared);
         shared.wake.push(wake);

@@ -1,7 +1,7 @@
-//! The breaker: a rule that suddenly fires many times what it used to is stopped before it has cost a fortune.
+//! The breaker: stops a rule whose rate of triggers suddenly is many times its usual one.
 //!
-//! Counted in minutes. A rule's usual rate is the mean of its last sixty whole minutes; a minute with more than `times`
-//! that, and more than `at_least`, trips it. A rule without ten minutes of past is judged by `at_most` alone.
+//! Triggers are counted per minute. A rule's usual rate is the mean of its last sixty whole minutes; a minute with more than
+//! `times` that, and more than `at_least`, trips the breaker. For a rule without ten whole minutes only `at_most` counts.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,11 +14,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 const REMEMBERED: usize = 60;
 const ENOUGH: usize = 10;
 
-/// When a rule fires too much.
+/// Limits of the rate at which a rule may fire.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// So many times its usual rate.
+    /// Multiple of its usual rate.
     pub times: f64,
     /// Fewer triggers a minute than this never trip it.
     pub at_least: u64,
@@ -32,28 +32,33 @@ impl Default for BreakerConfig {
     }
 }
 
-/// Counts triggers by rule.
+/// Counts of triggers by rule.
 #[derive(Debug)]
 pub struct Breaker {
     config: BreakerConfig,
     rules: HashMap<String, Past>,
 }
 
+/// Triggers of one rule.
 #[derive(Debug)]
 struct Past {
+    /// Start of the current minute.
     minute: Instant,
+    /// Triggers in the current minute.
     count: u64,
+    /// Whether the breaker has tripped in the current minute.
     tripped: bool,
+    /// Triggers of the last whole minutes, oldest first.
     minutes: VecDeque<u64>,
 }
 
 impl Breaker {
-    /// A breaker that has seen nothing.
+    /// A breaker without counts.
     pub fn new(config: BreakerConfig) -> Self {
         Breaker { config, rules: HashMap::new() }
     }
 
-    /// A rule fired so often; gives the reason if that trips the breaker, once a minute.
+    /// Counts triggers of a rule; returns the reason if that trips the breaker, at most once a minute.
     pub fn count(&mut self, rule_id: &str, count: u64, now: Instant) -> Option<String> {
         let BreakerConfig { times, at_least, at_most } = self.config;
         let past = self.rules.entry(rule_id.to_owned()).or_insert_with(|| Past {

@@ -1,29 +1,29 @@
-//! Rules of the checkpoint that the source of rules has not been seen to have.
+//! Rules of the checkpoint that the source of rules has not listed.
 //!
-//! They are gone once everything that the source has can be read. A document that can't be, and of which it is not known whose it is,
-//! may be anybody's: until it is mended or gone, all of them stay in force.
+//! They are retired once every document of the source can be read. A document that cannot be read, and does not say whose it
+//! is, may be any rule's: until it is mended or gone, all of them stay in force.
 
 use std::collections::BTreeSet;
 
 use sources::rules::{Change, RuleChange};
 
-/// What is missing, and what may be it.
+/// Rules that are missing, and documents that may be theirs.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
-    /// Rules that no document was seen of.
+    /// Rules of which no document was listed.
     unseen: BTreeSet<String>,
-    /// Where the documents of nobody knows whom lie.
+    /// Origins of unreadable documents whose rule is not known.
     unknown: BTreeSet<String>,
 }
 
 impl Missing {
-    /// Nothing was seen yet of these rules.
+    /// Rules none of whose documents was listed yet.
     pub(super) fn new(rules: impl Iterator<Item = String>) -> Self {
         Missing { unseen: rules.collect(), unknown: BTreeSet::new() }
     }
 
-    /// Takes in what the source said; gives the rules that are gone, once that can be told.
-    pub(super) fn hear(&mut self, changes: &[RuleChange]) -> BTreeSet<String> {
+    /// Receives changes of the source; returns the rules that are gone, each once, as soon as that is certain.
+    pub(super) fn receive(&mut self, changes: &[RuleChange]) -> BTreeSet<String> {
         let before = self.unknown.clone();
         for RuleChange { origin, rule_id, change } in changes {
             if let Some(rule_id) = rule_id {
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    fn told(origin: &str, rule_id: Option<&str>, change: Change) -> RuleChange {
+    fn change(origin: &str, rule_id: Option<&str>, change: Change) -> RuleChange {
         RuleChange { origin: origin.to_owned(), rule_id: rule_id.map(str::to_owned), change }
     }
 
@@ -74,17 +74,17 @@ mod tests {
     fn what_was_not_seen_is_gone_once_everything_can_be_read() {
         let mut missing = missing();
         let first =
-            [told("1", Some("a"), put()), told("2", None, unreadable()), told("3", None, unreadable())];
-        assert!(missing.hear(&first).is_empty());
-        assert!(missing.hear(&[]).is_empty());
-        assert!(missing.hear(&[told("2", Some("b"), put())]).is_empty(), "mended, and b's");
-        assert_eq!(missing.hear(&[told("3", None, Change::Remove)]), ["c".to_owned()].into(), "deleted");
-        assert!(missing.hear(&[]).is_empty(), "told once");
+            [change("1", Some("a"), put()), change("2", None, unreadable()), change("3", None, unreadable())];
+        assert!(missing.receive(&first).is_empty());
+        assert!(missing.receive(&[]).is_empty());
+        assert!(missing.receive(&[change("2", Some("b"), put())]).is_empty(), "mended, and b's");
+        assert_eq!(missing.receive(&[change("3", None, Change::Remove)]), ["c".to_owned()].into(), "deleted");
+        assert!(missing.receive(&[]).is_empty(), "returned once");
     }
 
     #[test]
     fn an_unreadable_document_of_a_known_rule_holds_nothing_up() {
-        let first = [told("1", Some("a"), unreadable()), told("2", Some("b"), put())];
-        assert_eq!(missing().hear(&first), ["c".to_owned()].into());
+        let first = [change("1", Some("a"), unreadable()), change("2", Some("b"), put())];
+        assert_eq!(missing().receive(&first), ["c".to_owned()].into());
     }
 }

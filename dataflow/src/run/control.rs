@@ -28,7 +28,7 @@ use operators::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
     },
-    rule::remembered::Remembered,
+    rule::{register::Ordered, remembered::Remembered},
 };
 use timely::{
     container::CapacityContainerBuilder,
@@ -41,7 +41,8 @@ use timely::{
 use crate::{
     checkpoint::taking::{Checkpoints, Delivery},
     protocol::report::Report,
-    protocol::rules::{Effect, Ordered},
+    protocol::rules::Effect,
+    rules::inbox::EffectSender,
 };
 
 /// What control works with; there is one, on worker 0.
@@ -51,7 +52,7 @@ pub struct Control {
     /// Change sets to be put in force.
     pub changes: mpsc::Receiver<Ordered>,
     /// Where to say what became of them.
-    pub effects: mpsc::Sender<Effect>,
+    pub effects: EffectSender,
     /// Takes checkpoints.
     pub checkpoints: Option<Checkpoints>,
     /// Delivers triggers.
@@ -171,8 +172,7 @@ impl Controlling {
                 _,
             ) => {}
             (Report::Ended, _) => self.ended.0 += 1,
-            // The feed lives as long as this process.
-            (Report::Failed(failure), _) => drop(self.control.effects.send(Effect::Failed(failure))),
+            (Report::Failed(failure), _) => self.control.effects.send(Effect::Failed(failure)),
             (report @ (Report::BarrierReached(_) | Report::Saved { .. }), _) => {
                 if let Some(checkpoints) = &mut self.control.checkpoints {
                     checkpoints.hear(report);
@@ -235,8 +235,7 @@ impl Controlling {
                     positions: std::mem::take(&mut change.positions),
                     rejected: std::mem::take(&mut change.rejected),
                 };
-                // The feed lives as long as this process.
-                let _ = self.control.effects.send(effect);
+                self.control.effects.send(effect);
                 self.change = None;
             }
             _ => {}

@@ -18,6 +18,10 @@ use operators::{
         ids::{PartitionId, Positions},
     },
     ops::Bounded,
+    rule::{
+        compiler::Compiler,
+        register::{Ordered, Register},
+    },
 };
 use sinks::LineOutput;
 use sources::{
@@ -49,16 +53,13 @@ use crate::{
     },
     cluster::{self, ClusterError, Membership},
     exit::{SINK_FAILED, STATE_LOST, STATE_UNUSABLE},
-    protocol::{
-        figures::RuleBoard,
-        message::Message,
-        rules::{Effect, Ordered},
-        time::Time,
-    },
+    protocol::{figures::RuleBoard, message::Message, time::Time},
     rules::{
         books::Books,
         breaker::Breaker,
         feed::{self, Feed},
+        inbox::{self, EffectSender},
+        preparation::Preparer,
         rule_log::RuleLog,
     },
     telemetry::messenger::Messenger,
@@ -97,9 +98,10 @@ pub struct Surroundings {
 /// If it can't take part in the cluster or open what it reads and writes.
 pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<(), ProcessError> {
     job.codec.choose();
-    let books = Books::start();
+    let compiler = Compiler::default();
+    let books = Books::start(compiler.clone());
     let (first, feed) = if membership.process == 0 {
-        let (first, feed) = begin(job, around)?;
+        let (first, feed) = begin(job, around, compiler)?;
         (Some(first), Some(feed))
     } else {
         (None, None)
@@ -223,7 +225,7 @@ struct First {
     start: Arc<operators::ops::Start>,
     keeper: Option<Keeper>,
     changes: mpsc::Receiver<Ordered>,
-    effects: mpsc::Sender<Effect>,
+    effects: EffectSender,
     rules: RuleBoard,
 }
 
@@ -251,7 +253,11 @@ impl First {
 }
 
 /// Takes the ownership of the state, and starts the rules feed.
-fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<()>), ProcessError> {
+fn begin(
+    job: &Job,
+    around: &Surroundings,
+    compiler: Compiler,
+) -> Result<(First, thread::JoinHandle<()>), ProcessError> {
     let publisher = || {
         let topics = sink(CommittedTopics::open(&job.triggers, &job.name))?;
         let store = state(job.state.open())?;
@@ -274,18 +280,21 @@ fn begin(job: &Job, around: &Surroundings) -> Result<(First, thread::JoinHandle<
         Rules::Mysql(url) => Box::new(MysqlRules::open(&MysqlConfig::new(url.as_str()))?),
     };
     let (change_to, changes) = mpsc::sync_channel(1);
-    let (effects, effects_from) = mpsc::channel();
+    let (effects, inbox) = inbox::inbox();
     let rules = RuleBoard::default();
+    let profiles = job.profiles.clone().map(LineProfiles::new);
     let feed = Feed {
         source,
-        calculators: Calculators::new(job.calculators.clone()),
-        profiles: job.profiles.clone().map(|path| Box::new(LineProfiles::new(path)) as Box<dyn ProfileStore>),
-        time: job.time,
-        error_budget: job.error_budget,
+        register: Register::from_remembered(remembered, job.error_budget),
+        preparer: Preparer {
+            calculators: Calculators::new(job.calculators.clone()),
+            profiles: profiles.map(|profiles| Box::new(profiles) as Box<dyn ProfileStore>),
+            compiler,
+            time: job.time,
+        },
         breaker: Breaker::new(job.breaker),
-        remembered,
         changes: change_to,
-        effects: effects_from,
+        inbox,
         log: RuleLog { messenger: around.messenger.clone(), rules: rules.clone() },
     };
     let feed = threads::spawn("rules:feed", move || feed::run(feed));

@@ -7,7 +7,6 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
-    sync::mpsc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,11 +23,14 @@ use timely::{
 };
 
 use super::destinations::{TriggerSinks, fail, written};
-use crate::protocol::{
-    figures::{ByRule, LatencyBuckets, NAMED},
-    numbers::{Latency, SinkNumbers},
-    rules::Effect,
-    text::{REASON, cut},
+use crate::{
+    protocol::{
+        figures::{ByRule, LatencyBuckets, NAMED},
+        numbers::{Latency, SinkNumbers},
+        rules::Effect,
+        text::{REASON, cut},
+    },
+    rules::inbox::EffectSender,
 };
 
 /// How long a full sink is left alone.
@@ -151,7 +153,7 @@ struct Waiting {
 pub fn triggers(
     fired: StreamVec<'_, u64, Fired>,
     sinks: Rc<TriggerSinks>,
-    effects: Option<mpsc::Sender<Effect>>,
+    effects: Option<EffectSender>,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
 ) {
@@ -188,8 +190,7 @@ pub fn triggers(
                     activator.activate_after(FULL);
                 }
                 if let (Some(effects), false) = (&effects, counts.is_empty()) {
-                    // The feed lives as long as this process.
-                    let _ = effects.send(Effect::Fired(counts.into_iter().collect()));
+                    effects.send(Effect::Fired(counts.into_iter().collect()));
                 }
             }
         })

@@ -1,4 +1,4 @@
-//! What is wrong with a rule, where, and what to write instead.
+//! Faults of a rule document: where, what is wrong, and what to write instead.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Fault {
     /// Path in the document, such as `conditions[1].event.where[0].op`; empty for the document itself.
     pub path: String,
-    /// What is wrong and what to write instead.
+    /// The fault, and what to write instead.
     pub message: String,
 }
 

@@ -1,18 +1,18 @@
-//! The life of a rule: what people want of it, and how the engine takes it.
+//! The life of a rule: the status that people give it, and the state in which the engine has it.
 
-/// What a rule is meant to do.
+/// The status that people give a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Run.
+    /// It is to run.
     Online,
-    /// Keep its state, and wait.
+    /// It is to keep its state, and wait.
     Paused,
-    /// Be dropped.
+    /// It is to be dropped, with its state.
     Retired,
 }
 
 impl Status {
-    /// As it is stored.
+    /// Its name in stores.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Online => "online",
@@ -22,7 +22,7 @@ impl Status {
     }
 }
 
-/// What becomes of the events that came while a rule was paused, when it goes online again.
+/// Treatment of the events that came during a pause, once the rule goes online again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Gap {
     /// They count as if the rule had not been paused; none of them fires.
@@ -33,7 +33,7 @@ pub enum Gap {
 }
 
 impl Gap {
-    /// As it is stored.
+    /// Its name in stores.
     pub fn as_str(self) -> &'static str {
         match self {
             Gap::Replay => "replay",
@@ -47,7 +47,7 @@ impl Gap {
     }
 }
 
-/// How the engine takes a rule.
+/// The state in which the engine has a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
     /// It is valid, and being installed.
@@ -65,7 +65,7 @@ pub enum RunState {
 }
 
 impl RunState {
-    /// As it is stored.
+    /// Its name in stores.
     pub fn as_str(self) -> &'static str {
         match self {
             RunState::Accepted => "accepted",

@@ -1,15 +1,19 @@
-//! What a person writes: the rule document, and the life of a rule.
+//! The rule document that a person writes, and the life of a rule.
 //!
 //! The ground floor of this crate: nothing here knows how a rule is compiled or run.
 //!
 //! - [`spec`]: the document, field by field
+//! - [`rule_id`]: which texts are rule ids
 //! - [`predicate`]: conditions on an event's properties and on profiles
 //! - [`span`]: durations and instants
-//! - [`lifecycle`]: online, paused, retired; and what the engine makes of it
-//! - [`fault`]: what is wrong with a document, where, and what to write instead
+//! - [`lifecycle`]: the status of a rule, as people and as the engine set it
+//! - [`put`]: a document as a store of rules has it
+//! - [`fault`]: faults of a document: where, what is wrong, what to write instead
 
 pub mod fault;
 pub mod lifecycle;
 pub mod predicate;
+pub mod put;
+pub mod rule_id;
 pub mod span;
 pub mod spec;

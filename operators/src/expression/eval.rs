@@ -46,6 +46,20 @@ impl Node {
         }
     }
 
+    /// Calls `change` with every slot in the tree.
+    pub(super) fn for_each_slot(&mut self, change: &mut dyn FnMut(&mut usize)) {
+        match self {
+            Node::Slot(slot) => change(slot),
+            Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Text(_) => {}
+            Node::And(parts) | Node::Or(parts) => parts.iter_mut().for_each(|p| p.for_each_slot(change)),
+            Node::Not(part) | Node::Negate(part) | Node::Call(_, part) => part.for_each_slot(change),
+            Node::Math(_, parts) | Node::Compare(_, parts) | Node::Call2(_, parts) => {
+                parts.iter_mut().for_each(|p| p.for_each_slot(change));
+            }
+            Node::If(parts) => parts.iter_mut().for_each(|p| p.for_each_slot(change)),
+        }
+    }
+
     pub(super) fn eval<'a, 'v: 'a>(
         &'a self,
         slots: &mut dyn FnMut(usize) -> Operand<'v>,

@@ -130,6 +130,16 @@ impl Expression {
         self.slots.iter().copied()
     }
 
+    /// The same expression over other slots: `slot` gives the new number of each.
+    #[must_use]
+    pub fn with_slots(&self, slot: impl Fn(usize) -> usize) -> Expression {
+        let mut root = self.root.clone();
+        root.for_each_slot(&mut |old| *old = slot(*old));
+        let mut slots: Box<[usize]> = self.slots.iter().map(|old| slot(*old)).collect();
+        slots.sort_unstable();
+        Expression { root, slots }
+    }
+
     /// Evaluates the expression. Slots are read only as needed, from left to right.
     ///
     /// # Errors

@@ -44,7 +44,10 @@ pub use self::index::{Index, Scratch};
 use self::predicate::Predicate;
 use crate::{
     document::{fault::Fault, spec},
-    model::{event::Event, field::Fields},
+    model::{
+        event::Event,
+        field::{Field, Fields},
+    },
 };
 
 /// A compiled filter. It refers to properties by their positions in the `Fields` it was compiled with.
@@ -103,6 +106,16 @@ impl Filter {
     /// The first fault, with its path relative to the filter: `where[0].value`.
     pub fn compile(spec: &spec::Filter, fields: &mut Fields) -> Result<Filter, Fault> {
         compile::filter(spec, fields)
+    }
+
+    /// The same filter with other field positions: `positions` gives the new one of each field.
+    #[must_use]
+    pub fn renumbered(&self, positions: &[Field]) -> Filter {
+        let conjunct = |c: &Conjunct| Conjunct {
+            predicate: Arc::new(c.predicate.renumbered(positions)),
+            spelling: Arc::clone(&c.spelling),
+        };
+        Filter { ids: Arc::clone(&self.ids), conjuncts: self.conjuncts.iter().map(conjunct).collect() }
     }
 
     /// Whether the event has one of the ids and satisfies all predicates.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A condition on one event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Predicate {
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
@@ -85,7 +85,7 @@ impl TextPosition {
 }
 
 /// The list of `in`: true where [`Literal::equals`] is for one of its literals, by hash instead of a loop.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct OneOf {
     pub(super) literals: Vec<Literal>,
     numbers: HashSet<Number>,
@@ -194,6 +194,30 @@ impl Predicate {
                 evaluation.ask(*field, |value, buffer| Ok(regex.is_match(spelled(value, buffer))))
             }
             Predicate::Expr(expression) => expr(expression, evaluation),
+        }
+    }
+
+    /// The same predicate with other field positions: `positions` gives the new one of each field.
+    pub(super) fn renumbered(&self, positions: &[Field]) -> Predicate {
+        let at = |field: &Field| positions[field.index()];
+        let each = |parts: &[Predicate]| parts.iter().map(|part| part.renumbered(positions)).collect();
+        match self {
+            Predicate::All(parts) => Predicate::All(each(parts)),
+            Predicate::Any(parts) => Predicate::Any(each(parts)),
+            Predicate::Not(part) => Predicate::Not(Box::new(part.renumbered(positions))),
+            Predicate::Exists(field, wanted) => Predicate::Exists(at(field), *wanted),
+            Predicate::Equal(field, literal) => Predicate::Equal(at(field), literal.clone()),
+            Predicate::Differs(field, literal) => Predicate::Differs(at(field), literal.clone()),
+            Predicate::Ordered(field, order, literal) => {
+                Predicate::Ordered(at(field), *order, literal.clone())
+            }
+            Predicate::Between(field, ends) => Predicate::Between(at(field), ends.clone()),
+            Predicate::OneOf(field, list) => Predicate::OneOf(at(field), list.clone()),
+            Predicate::Text(field, place, needle) => Predicate::Text(at(field), *place, needle.clone()),
+            Predicate::Regex(field, regex) => Predicate::Regex(at(field), regex.clone()),
+            Predicate::Expr(expression) => {
+                Predicate::Expr(expression.with_slots(|slot| positions[slot].index()))
+            }
         }
     }
 

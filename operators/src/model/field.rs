@@ -68,6 +68,14 @@ impl Fields {
         field
     }
 
+    /// Adds the properties of `other`, in the order of their positions; gives the position here of each field of
+    /// `other`, by its position there.
+    pub fn adopt(&mut self, other: &Fields) -> Vec<Field> {
+        let top = (0..TOP_LEVEL.len() as u16).map(Field);
+        let properties = other.names[TOP_LEVEL.len()..].iter().map(|name| self.intern_property(name));
+        top.chain(properties).collect()
+    }
+
     /// The property of that name, if a rule reads it.
     pub fn property(&self, name: &str) -> Option<Field> {
         self.properties.get(name).copied()
@@ -92,5 +100,26 @@ impl Fields {
     /// Always false: the top-level fields are always present.
     pub fn is_empty(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adopted_fields_keep_their_order_and_what_is_there_keeps_its_position() {
+        let (mut book, mut rule) = (Fields::default(), Fields::default());
+        for name in ["a", "b"] {
+            book.intern(name);
+        }
+        // A property may be called like a top-level field.
+        let mut named: Vec<Field> = ["c", "b", "d"].iter().map(|name| rule.intern(name)).collect();
+        named.push(rule.intern_property("ip"));
+        let positions = book.adopt(&rule);
+        let adopted: Vec<u16> = named.iter().map(|field| positions[field.index()].0).collect();
+        assert_eq!(adopted, [8, 7, 9, 10]);
+        assert_eq!(positions[Field::IP.index()], Field::IP);
+        assert_eq!(book.property("ip"), Some(Field(10)));
     }
 }

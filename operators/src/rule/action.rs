@@ -65,6 +65,24 @@ impl Action {
         }
     }
 
+    /// The same action with other field positions: `positions` gives the new one of each field.
+    #[must_use]
+    pub fn renumbered(&self, positions: &[Field]) -> Action {
+        let part = |part: &Part| match part {
+            Part::Text(text) => Part::Text(text.clone()),
+            Part::Field(field) => Part::Field(positions[field.index()]),
+        };
+        match self {
+            Action::Plain(json) => Action::Plain(json.clone()),
+            Action::Template(parts) => Action::Template(parts.iter().map(part).collect()),
+            Action::List(items) => Action::List(items.iter().map(|i| i.renumbered(positions)).collect()),
+            Action::Object(entries) => {
+                let entry = |(name, action): &(String, Action)| (name.clone(), action.renumbered(positions));
+                Action::Object(entries.iter().map(entry).collect())
+            }
+        }
+    }
+
     /// The action for one cause.
     pub fn render<'v>(&self, value: &impl Fn(Field) -> Option<&'v Value<'v>>) -> Json {
         match self {

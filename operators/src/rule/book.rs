@@ -1,7 +1,8 @@
 //! All rules of one instant, and the catalog that makes one book after another.
 //!
-//! Every process applies the same change sets in the same order, so slots, field positions and filter numbers are the
-//! same in all of them, and a routed record means the same to the worker that sends it and to the one that reads it.
+//! **Invariant**: every process applies the same change sets in the same order, so slots, field positions and filter
+//! numbers are the same in all of them, and a routed record means the same to its sender and its receiver. What a process
+//! has compiled before does not matter, see [`compiler`](super::compiler).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     compile::compile,
+    compiler::{CompiledRule, Compiler, CompilerInput},
     crowd::{Crowd, Departed},
     lineage::Lineage,
     plan::{RulePlan, TriggerPlan},
-    scripts::ScriptStore,
 };
 use crate::{
     document::{fault::Faults, spec::Rule},
@@ -36,12 +37,12 @@ pub struct ChangeSet {
     pub changes: Vec<RuleChange>,
 }
 
-/// What becomes of a rule.
+/// A change of one rule in the book.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RuleChange {
-    /// It is published, edited, paused or resumed.
+    /// The rule is in the book as given: published, edited, paused or resumed.
     Put(Box<Published>),
-    /// It is retired or quarantined: its state is dropped.
+    /// The rule is not in the book: retired or quarantined. Its state is dropped.
     Remove {
         /// The rule.
         rule_id: String,
@@ -58,7 +59,7 @@ impl RuleChange {
     }
 }
 
-/// A rule as all processes are told of it.
+/// A rule in force, as it is sent to all processes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Published {
     /// The rule's id.
@@ -67,15 +68,15 @@ pub struct Published {
     pub version: u64,
     /// The document as JSON, its crowd left out.
     pub document: String,
-    /// Its crowd, worked out.
+    /// Members of its crowd; `None`: it is for everybody.
     pub crowd: Option<Crowd>,
-    /// The instant it was first published, unix ms; kept by edits.
+    /// The instant it was first published, unix ms; edits keep it.
     pub publish: i64,
-    /// Which of its pauses it is in, from 1.
+    /// Number of the pause it is in, from 1; `None`: it is online.
     pub pause: Option<u64>,
     /// Pauses whose events do not count.
     pub skipped: BTreeSet<u64>,
-    /// Where its state began.
+    /// The versions at which its states began.
     pub lineage: Lineage,
     /// People who left its crowd.
     pub departed: Vec<Departed>,
@@ -109,6 +110,15 @@ impl Published {
         })
     }
 
+    /// The input from which every process compiles it.
+    pub fn compiler_input(&self) -> CompilerInput {
+        CompilerInput {
+            document: self.document.clone(),
+            publish: self.publish,
+            scripts: self.scripts.clone(),
+        }
+    }
+
     /// The lineage of the version that is to follow while this one is in force, see [`Lineage::next`].
     pub fn next_lineage(&self, plan: &RulePlan, version: u64, edited: bool) -> Lineage {
         let mut next = self.lineage.next(plan, version, edited);
@@ -118,7 +128,7 @@ impl Published {
     }
 }
 
-/// What a filter stands for.
+/// The part of a rule that a filter of the index belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A step of a condition (0 without steps).
@@ -163,10 +173,10 @@ pub struct RuleBook {
     pub key_seeds: Vec<u64>,
     /// Which `key_by` a rule has, by position.
     pub rule_key: Vec<u32>,
-    /// What each filter of the index stands for. Of one rule: its conditions in their order, each one's steps from the last to
-    /// the first, then its trigger; this is the order in which an event is folded.
+    /// The part that each filter of the index belongs to. Of one rule: its conditions in their order, the steps of each
+    /// from the last to the first, then its trigger. An event is folded in this order.
     pub targets: Vec<Target>,
-    /// Which values `evaluate` needs when a filter matched.
+    /// Values that `evaluate` needs when a filter matches, by filter.
     pub needs: Vec<Vec<Field>>,
     /// Finds the filters that an event matches.
     pub index: Index,
@@ -191,7 +201,7 @@ pub struct CrowdChange {
     pub after: Option<Crowd>,
 }
 
-/// What a change set led to.
+/// The result of a change set.
 #[derive(Debug)]
 pub struct Applied {
     /// The new book.
@@ -204,15 +214,16 @@ pub struct Applied {
 
 struct Entry {
     plan: Arc<RulePlan>,
-    document: String,
-    /// The stored calculators that it was compiled with.
-    scripts: BTreeMap<String, String>,
+    /// Held so that the compiler of this process need not compile it again.
+    _compiled: Arc<CompiledRule>,
     crowd: Option<Crowd>,
 }
 
-/// Makes books from change sets. Names, slots and keys only ever get more, so that books of neighbouring epochs agree.
+/// Makes books from change sets. Field positions, slots and keys are only ever added, so that the books of neighbouring
+/// epochs agree on them.
 #[derive(Default)]
 pub struct Catalog {
+    compiler: Compiler,
     generation: BookGeneration,
     fields: Fields,
     slots: HashMap<String, u32>,
@@ -221,6 +232,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// An empty catalog that compiles with `compiler`. The default has a compiler of its own.
+    pub fn new(compiler: Compiler) -> Self {
+        Catalog { compiler, ..Catalog::default() }
+    }
+
     /// The book before the first change set.
     pub fn book(&self) -> Arc<RuleBook> {
         let rules: Vec<Arc<RulePlan>> = self.rules.values().map(|e| Arc::clone(&e.plan)).collect();
@@ -263,7 +279,7 @@ impl Catalog {
         })
     }
 
-    /// Applies a change set. What does not compile is left as it was.
+    /// Applies a change set. A rule that does not compile is left as it was.
     pub fn apply(&mut self, set: &ChangeSet) -> Applied {
         self.generation = set.generation;
         let mut crowds = Vec::new();
@@ -294,25 +310,8 @@ impl Catalog {
     }
 
     fn put(&mut self, published: &Published) -> Result<(), Faults> {
-        let former = self.rules.get(&published.rule_id);
-        let unchanged = former.filter(|f| {
-            f.document == published.document
-                && f.scripts == published.scripts
-                && f.plan.publish
-                    == f.plan.spec.active.from.map_or(published.publish, |t| t.0.max(published.publish))
-        });
-        let mut plan = match unchanged {
-            Some(entry) => (*entry.plan).clone(),
-            None => {
-                let spec: Rule = Rule::parse(&published.document)?;
-                compile(
-                    Arc::new(spec),
-                    published.publish,
-                    &mut self.fields,
-                    &published.scripts as &dyn ScriptStore,
-                )?
-            }
-        };
+        let compiled = self.compiler.compile(published.compiler_input())?;
+        let mut plan = compiled.plan_in(&mut self.fields);
         plan.version = published.version;
         plan.pause = published.pause;
         plan.skipped.clone_from(&published.skipped);
@@ -323,12 +322,7 @@ impl Catalog {
         if !self.keys.contains(&plan.key) {
             self.keys.push(plan.key.clone());
         }
-        let entry = Entry {
-            plan: Arc::new(plan),
-            document: published.document.clone(),
-            scripts: published.scripts.clone(),
-            crowd: published.crowd.clone(),
-        };
+        let entry = Entry { plan: Arc::new(plan), _compiled: compiled, crowd: published.crowd.clone() };
         self.rules.insert(published.rule_id.clone(), entry);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! From document to plan. Everything that would keep a rule from running is found here, all of it at once.
+//! Compiles a document into a plan. Everything that would keep a rule from running is found here, all faults at once.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,6 +15,7 @@ use crate::{
     calculator::Program,
     document::{
         fault::{Fault, Faults},
+        rule_id::is_rule_id,
         spec::{self, Rule, Trigger, Window},
     },
     expression::Expression,
@@ -430,14 +431,6 @@ fn position<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
         items.push(item);
         items.len() - 1
     })
-}
-
-/// Whether a text may be a rule's id.
-pub fn is_rule_id(id: &str) -> bool {
-    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (1..=64).contains(&id.len())
-        && id.bytes().all(|b| lower(b) || b == b'_' || b == b'-')
-        && id.bytes().next().is_some_and(lower)
 }
 
 fn is_condition_id(id: &str) -> bool {

@@ -11,7 +11,7 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A crowd: a shared bitmap, told from others by its digest, so that comparing and merging copies a pointer.
+/// A crowd: a shared bitmap of guids. Crowds are compared by their digests, and a clone copies a pointer.
 #[derive(Clone, Debug)]
 pub struct Crowd {
     digest: u128,
@@ -52,7 +52,7 @@ impl Crowd {
         Crowd::from_portable(&bytes)
     }
 
-    /// What tells it from other crowds, in hexadecimal.
+    /// Digest of its members, in hexadecimal.
     pub fn digest(&self) -> String {
         format!("{:032x}", self.digest)
     }
@@ -113,37 +113,38 @@ impl<'de> Deserialize<'de> for Crowd {
     }
 }
 
-/// State of people who left a crowd is kept for so long (ms), in case they come back.
+/// Time for which the state of people who left a crowd is kept, in case they come back, ms.
 pub const KEPT_AFTER_LEAVING: i64 = 7 * 24 * 3_600_000;
 
-/// Departures older than [`KEPT_AFTER_LEAVING`] that are told apart, at most.
+/// Most departures older than [`KEPT_AFTER_LEAVING`] that are kept apart.
 const MOST_OVER: usize = 64;
 
-/// People who left a crowd together, and what they left is or will be dropped.
+/// People who left a crowd together, and whose state is or will be dropped.
 ///
-/// Once the seven days are over, people are remembered as long as the rule has its state, since a key that is out of memory may have
-/// theirs still: those who are outside in one bitmap, those who came back too late by when they had left.
+/// Once the seven days are over, people are remembered as long as the rule has its state, since a key that is out of memory
+/// may still have theirs: those who are outside in one bitmap, those who came back too late by the instant they had left.
 ///
-/// **Limit**: of the latter only so many departures are told apart. Who came back too late, and was not touched through 64 later ones,
-/// may find the state of before if the key was out of memory all the while.
+/// **Limit**: of the latter at most 64 departures are kept apart. A user who came back too late, and was not touched through
+/// 64 later ones, may find the state of before if the key was out of memory all the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
-    /// When, unix ms. Of people who are still outside it may be later than it was, but for the seven days being over.
+    /// The instant, unix ms. Of people who are still outside it may be later than the real one, as long as the seven days are
+    /// over.
     pub at: i64,
-    /// Who.
+    /// The people.
     pub guids: Crowd,
 }
 
 impl Departed {
-    /// Whether state last touched then is to be dropped by now, if it is of one of these people. What was touched after the seven
-    /// days is of somebody who came back.
+    /// Whether the state of one of these people, last touched at `touched`, is to be dropped by `now`. State that was touched
+    /// after the seven days is of somebody who came back.
     pub fn is_over(&self, touched: i64, now: i64) -> bool {
         let until = self.at.saturating_add(KEPT_AFTER_LEAVING);
         now >= until && touched < until
     }
 
-    /// What remains to be remembered when a crowd changes at `now`: who left now, who left before and did not come back, and who came
-    /// back when it was too late. Without a crowd everybody is back.
+    /// The departures to be remembered when a crowd changes at `now`: who left now, who left before and did not come back, and
+    /// who came back when it was too late. Without a crowd everybody is back.
     pub fn after(
         former: &[Departed],
         before: Option<&Crowd>,
@@ -165,7 +166,7 @@ impl Departed {
     }
 }
 
-/// What remains of departures that are over: `outside` gives those who have been outside ever since.
+/// The departures to be remembered of those that are over; `outside` gives those who have been outside ever since.
 fn after_all(
     mut over: Vec<&Departed>,
     outside: impl Fn(&RoaringTreemap) -> RoaringTreemap,

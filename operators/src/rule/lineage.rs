@@ -19,8 +19,8 @@ pub struct Lineage {
     pub edited: u64,
     /// When the rule-level state began: limits, edge, timers.
     pub rule: u64,
-    /// Whether there has been any, as states may have it since: then it is written on with each, so that it never says of a key that it
-    /// was touched last when it was not.
+    /// Whether there has been any, as states may have it since: then it is written on with each, so that it never has an
+    /// outdated time of a key's last touch.
     #[serde(default)]
     pub rule_level: bool,
     /// `key_by`; another one makes all state another's.
@@ -49,7 +49,7 @@ pub struct Layout {
     pub conditions: Vec<(Identity, Range<usize>)>,
 }
 
-/// What makes a condition's state its own: condition id, hash of what folds it, and the version at which it began.
+/// Identity of a condition's state: hash of the condition and its fold, and the version at which the state began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// Hash of id, calculator, filters, window, key and params.

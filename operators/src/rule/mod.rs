@@ -4,9 +4,11 @@
 pub mod action;
 pub mod book;
 pub mod compile;
+pub mod compiler;
 pub mod crowd;
 pub mod lineage;
 mod params;
 pub mod plan;
+pub mod register;
 pub mod remembered;
 pub mod scripts;

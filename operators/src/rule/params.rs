@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What a program is compiled of.
+/// The input of a program's compilation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Resolved {
     /// The script's text.
@@ -81,7 +81,7 @@ pub(super) fn is_builtin(calculator: &Calculator) -> bool {
     matches!(calculator, Calculator::Named(name) if builtin::find(name).is_some())
 }
 
-/// Whether `value` counts completions, as far as can be told from the calculator.
+/// Whether `value` counts completions; of a script of the user's own it is assumed.
 pub(super) fn counts(calculator: &Calculator) -> bool {
     match calculator {
         Calculator::Named(name) => builtin::find(name).is_none_or(|b| b.counts),

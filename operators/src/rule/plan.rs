@@ -20,7 +20,7 @@ use crate::{
 pub struct RulePlan {
     /// The document.
     pub spec: Arc<Rule>,
-    /// Which publish of the rule this is, from 1.
+    /// Its version, from 1.
     pub version: u64,
     /// The rule's own number in the catalog, the same for all its versions.
     pub slot: u32,
@@ -28,14 +28,14 @@ pub struct RulePlan {
     pub publish: i64,
     /// When the document last changed, see [`Lineage`].
     pub edited: u64,
-    /// Which of the rule's pauses it is in. A paused rule goes on folding and fires nothing.
+    /// Number of the pause it is in. A paused rule goes on folding and fires nothing.
     pub pause: Option<u64>,
     /// Pauses whose events do not count: state goes on as it stood when they began.
     pub skipped: BTreeSet<u64>,
     /// People who left the crowd.
     pub departed: Vec<Departed>,
-    /// Whether there is rule-level state beside the conditions': what a firing, an edge, a timer, a pause or `ttl` leaves, and when
-    /// people were last seen, if some have left. Once a version has it, the later ones do.
+    /// Whether there is rule-level state beside that of the conditions: what a firing, an edge, a timer, a pause or `ttl`
+    /// leaves, and when people were last seen, if some have left. Once a version has it, the later ones do.
     pub rule_level: bool,
     /// `key_by`, as the trigger shows it.
     pub key: KeyFields,
@@ -43,9 +43,9 @@ pub struct RulePlan {
     pub conditions: Vec<ConditionPlan>,
     /// `when`; `None`: all conditions met.
     pub when: Option<When>,
-    /// What makes it fire.
+    /// The cause of its triggers.
     pub trigger: TriggerPlan,
-    /// What to send.
+    /// Content of its triggers.
     pub action: Action,
     /// The properties its action reads.
     pub action_fields: Vec<Field>,
@@ -53,7 +53,7 @@ pub struct RulePlan {
     pub initial: Arc<[Cell]>,
     /// Whether some figure changes by time alone.
     pub slides: bool,
-    /// What tells this version's state from other versions'.
+    /// Distinguishes the state of this version from that of others.
     pub layout: Arc<Layout>,
 }
 
@@ -64,7 +64,7 @@ pub struct ConditionPlan {
     pub id: String,
     /// Its calculator.
     pub program: Arc<Program>,
-    /// What the calculator reads, in the order of its inputs.
+    /// Fields that the calculator reads, in the order of its inputs.
     pub inputs: Vec<Field>,
     /// Its event, or its steps.
     pub filters: Vec<Filter>,
@@ -122,7 +122,7 @@ pub struct When {
     pub slots: Vec<(usize, Option<String>)>,
 }
 
-/// What makes a rule fire.
+/// The cause of a rule's triggers.
 #[derive(Clone, Debug)]
 pub enum TriggerPlan {
     /// Such an event.
@@ -134,6 +134,31 @@ pub enum TriggerPlan {
 }
 
 impl RulePlan {
+    /// The same plan with other field positions: `positions` gives the new one of each field.
+    #[must_use]
+    pub fn renumbered(&self, positions: &[Field]) -> RulePlan {
+        let at = |field: &Field| positions[field.index()];
+        let condition = |c: &ConditionPlan| ConditionPlan {
+            inputs: c.inputs.iter().map(at).collect(),
+            filters: c.filters.iter().map(|f| f.renumbered(positions)).collect(),
+            ..c.clone()
+        };
+        let trigger = match &self.trigger {
+            TriggerPlan::Event(filter) => TriggerPlan::Event(filter.renumbered(positions)),
+            other => other.clone(),
+        };
+        let mut action_fields: Vec<Field> = self.action_fields.iter().map(at).collect();
+        action_fields.sort_unstable();
+        RulePlan {
+            key: KeyFields(self.key.0.iter().map(at).collect()),
+            conditions: self.conditions.iter().map(condition).collect(),
+            trigger,
+            action: self.action.renumbered(positions),
+            action_fields,
+            ..self.clone()
+        }
+    }
+
     /// The rule's id.
     pub fn id(&self) -> &str {
         &self.spec.rule_id

@@ -1,32 +1,50 @@
-//! What is known of each rule, and what a restart must know of it again.
+//! A rule as the register keeps it, and as every checkpoint stores it.
 //!
-//! It is part of every checkpoint: after a restart the very rules that made the state are in force before the source of rules is
-//! read, and whatever it says differently is then a change like any other.
+//! After a restart the very rules that made the state are in force before the source of rules is read; what the source
+//! has otherwise is then a change like any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::Published;
+use crate::document::lifecycle::RunState;
 
-/// A rule as the feed knows it. Of one that is retired or quarantined its numbers are remembered, so that none of them is used twice.
+/// A rule with all that a restart needs to go on with it.
+///
+/// Of a rule that is out of force (retired or quarantined) only the numbers are kept, so that none is used twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remembered {
-    /// The rule as it is in force; of another one the id, the version, the publish and the lineage that it had last.
+    /// The rule as it is in force. Out of force: its id, and its last version, publish instant and lineage.
     pub published: Published,
     /// The document as the source gave it, its crowd included; empty once retired.
     pub document: String,
     /// Whether it is in force.
     pub in_force: bool,
-    /// Why it was stopped, if it was for its own faults.
+    /// Why it was quarantined, if it is.
     pub quarantined: Option<String>,
     /// Why the breaker paused it, if it did.
     pub broken: Option<String>,
-    /// How many pauses it has had.
+    /// Number of pauses it has had, the current one included.
     pub pauses: u64,
 }
 
 impl Remembered {
-    /// Lets go of all that only a rule in force needs: its crowds may be large, and it may never come back.
-    pub fn forget(&mut self) {
+    /// How the engine takes it; `None` once it is retired.
+    pub fn state(&self) -> Option<RunState> {
+        match self {
+            Remembered { quarantined: Some(_), .. } => Some(RunState::Quarantined),
+            Remembered { in_force: false, .. } => None,
+            Remembered { published: Published { pause: Some(_), .. }, .. } => Some(RunState::Paused),
+            _ => Some(RunState::Live),
+        }
+    }
+
+    /// The instant it was first published, unix ms; `None` once it is retired, as the next publish is then its first.
+    pub fn publish(&self) -> Option<i64> {
+        (!self.document.is_empty()).then_some(self.published.publish)
+    }
+
+    /// Takes it out of force. Only its numbers are kept: its crowds may be large, and it may never come back.
+    pub(super) fn put_out_of_force(&mut self) {
         let Published { rule_id, version, publish, lineage, .. } = self.published.clone();
         self.published = Published {
             rule_id,
@@ -40,6 +58,6 @@ impl Remembered {
             departed: Vec::new(),
             scripts: BTreeMap::new(),
         };
-        (self.broken, self.pauses) = (None, 0);
+        (self.in_force, self.quarantined, self.broken, self.pauses) = (false, None, None, 0);
     }
 }

@@ -1,5 +1,6 @@
 //! The little that is looked at in a rule document: its id.
 
+use operators::document::rule_id::is_rule_id;
 use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -20,15 +21,6 @@ pub(super) fn rule_id(document: &str) -> Result<String, String> {
             head.rule_id
         ))
     }
-}
-
-/// `[a-z0-9][a-z0-9_-]{0,63}`: also safe as a file's name.
-pub(super) fn is_rule_id(text: &str) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    bytes.len() <= 64
-        && bytes.first().is_some_and(plain)
-        && bytes.iter().all(|b| plain(b) || matches!(b, b'-' | b'_'))
 }
 
 /// Tells one document from another.
@@ -54,11 +46,5 @@ mod tests {
         ] {
             assert!(rule_id(document).is_err_and(|reason| reason.contains("write ")), "{document}");
         }
-        assert!(
-            is_rule_id(&"a".repeat(64))
-                && !is_rule_id(&"a".repeat(65))
-                && !is_rule_id("-a")
-                && !is_rule_id("A")
-        );
     }
 }

@@ -1,77 +1,148 @@
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::VecDeque, fs, thread};
+use std::{fs, thread};
 
+use operators::{
+    document::lifecycle::{Gap, RunState, Status},
+    model::ids::Positions,
+    ops::evaluating::RuleFailure,
+    rule::{
+        book::{Catalog, Published, RuleChange as BookChange},
+        compiler::Compiler,
+        crowd::Crowd,
+        remembered::Remembered,
+    },
+};
+use roaring::RoaringTreemap;
 use serde_json::{Value as Json, json};
 use sources::{
     SourceError,
-    profiles::LineProfiles,
-    rules::{Change, RuleChange as Told},
+    calculators::Calculators,
+    profiles::{LineProfiles, ProfileStore},
 };
 use tempfile::TempDir;
 
 use super::*;
-use crate::{protocol::figures::RuleBoard, rules::breaker::BreakerConfig, telemetry::messenger::Messenger};
+use crate::{
+    protocol::figures::RuleBoard,
+    rules::{
+        breaker::BreakerConfig,
+        inbox::{EffectSender, inbox},
+    },
+    telemetry::messenger::Messenger,
+};
 
-/// A source that says this at one poll after the other, and then nothing more.
-#[derive(Default)]
-struct Says(VecDeque<Vec<Told>>);
+/// A source with the changes that a test sends, one batch a poll.
+struct Sent(mpsc::Receiver<Vec<RuleChange>>);
 
-impl RuleSource for Says {
-    fn poll(&mut self) -> Result<Vec<Told>, SourceError> {
-        Ok(self.0.pop_front().unwrap_or_default())
+impl RuleSource for Sent {
+    fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
+        Ok(self.0.try_recv().unwrap_or_default())
     }
 }
 
-/// A feed with profiles and calculators in a folder.
+/// Profiles whose selection blocks until the test lets it end; everybody asked for is user 1.
+struct Blocking {
+    entered: mpsc::Sender<()>,
+    release: mpsc::Receiver<()>,
+}
+
+impl ProfileStore for Blocking {
+    fn select(
+        &mut self,
+        queries: &[operators::document::spec::Query],
+    ) -> Result<Vec<RoaringTreemap>, SourceError> {
+        self.entered.send(()).unwrap();
+        // A test that ends does not wait for it.
+        let _ = self.release.recv();
+        Ok(vec![[1].into_iter().collect(); queries.len()])
+    }
+}
+
+/// The ends of a feed's channels, and its parts.
+struct Ends {
+    changes: mpsc::Sender<Vec<RuleChange>>,
+    ordered: mpsc::Receiver<Ordered>,
+    effects: EffectSender,
+    compiler: Compiler,
+}
+
+fn parts(calculators: Calculators, profiles: Option<Box<dyn ProfileStore>>) -> (Feed, Ends) {
+    let (changes, source) = mpsc::channel();
+    let (to_control, ordered) = mpsc::sync_channel(1);
+    let (effects, inbox) = inbox();
+    let compiler = Compiler::default();
+    let time = Time::Replay { publish_at: 1_000 };
+    let feed = Feed {
+        source: Box::new(Sent(source)),
+        register: Register::new(0),
+        preparer: Preparer { calculators, profiles, compiler: compiler.clone(), time },
+        breaker: Breaker::new(BreakerConfig::default()),
+        changes: to_control,
+        inbox,
+        log: RuleLog { messenger: Messenger::default(), rules: RuleBoard::default() },
+    };
+    (feed, Ends { changes, ordered, effects, compiler })
+}
+
+/// A feed driven step by step, with profiles and calculators in a folder.
 struct Scene {
     folder: TempDir,
-    feed: Feed,
-    rules: Rules,
-    ordered: mpsc::Receiver<Ordered>,
-    effects: mpsc::Sender<Effect>,
+    feed: RulesFeed,
+    ends: Ends,
 }
 
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (changes, ordered) = mpsc::sync_channel(1);
-        let (to_feed, effects) = mpsc::channel();
-        let feed = Feed {
-            source: Box::new(Says::default()),
-            calculators: Calculators::new(Some(folder.path().to_owned())),
-            profiles: Some(Box::new(LineProfiles::new(folder.path().join("profiles.jsonl")))),
-            time: Time::Replay { publish_at: 1_000 },
-            error_budget: 0,
-            breaker: Breaker::new(BreakerConfig::default()),
-            remembered: Vec::new(),
-            changes,
-            effects,
-            log: RuleLog { messenger: Messenger::default(), rules: RuleBoard::default() },
-        };
-        Scene { folder, feed, rules: Rules::new(), ordered, effects: to_feed }
+        let profiles = LineProfiles::new(folder.path().join("profiles.jsonl"));
+        let calculators = Calculators::new(Some(folder.path().to_owned()));
+        let (parts, ends) = parts(calculators, Some(Box::new(profiles)));
+        let mut feed = RulesFeed::start(parts);
+        feed.listing = Listing::Later;
+        Scene { folder, feed, ends }
     }
 
     fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
-    /// The changes that a put leads to.
-    fn put(&mut self, document: &Json, status: Status, gap: Gap) -> Vec<RuleChange> {
-        let mut outbox = Outbox::default();
-        take_in(&mut self.feed, vec![put(document, status, gap)], false, &mut self.rules, &mut outbox);
-        outbox.changes.into_values().collect()
+    /// The changes that a put leads to, once it is prepared.
+    fn put(&mut self, document: &Json, status: Status, gap: Gap) -> Vec<BookChange> {
+        self.feed.receive(vec![put(document, status, gap)]);
+        while !self.feed.preparation.is_idle() {
+            let Input::Prepared(outcomes) = self.feed.inbox.wait() else { panic!("an effect") };
+            self.feed.prepared(outcomes);
+        }
+        self.changes()
+    }
+
+    fn changes(&mut self) -> Vec<BookChange> {
+        if !self.feed.register.has_changes() {
+            return Vec::new();
+        }
+        self.feed.order();
+        self.feed.effect(in_force_at(1));
+        self.ends.ordered.try_recv().unwrap().set.changes
     }
 
     fn refused(&self) -> u64 {
         self.feed.log.rules.take_update().map_or(0, |numbers| numbers.rejections)
     }
+
+    fn rule(&self) -> &Remembered {
+        self.feed.register.rule("r").unwrap()
+    }
 }
 
-fn put(document: &Json, status: Status, gap: Gap) -> Told {
+fn in_force_at(epoch: u64) -> Effect {
+    Effect::InForce { epoch, positions: Positions::default(), rejected: Vec::new() }
+}
+
+fn put(document: &Json, status: Status, gap: Gap) -> RuleChange {
     let rule_id = document["rule_id"].as_str().map(str::to_owned);
     let change = Change::Put { document: document.to_string(), status, version: None, gap };
-    Told { origin: format!("the file of {}", document["rule_id"]), rule_id, change }
+    RuleChange { origin: format!("the file of {}", document["rule_id"]), rule_id, change }
 }
 
 /// A rule that needs nothing.
@@ -80,9 +151,9 @@ fn plain(rule_id: &str) -> Json {
 }
 
 /// The only change, which is a rule.
-fn only(changes: Vec<RuleChange>) -> Published {
+fn only(changes: Vec<BookChange>) -> Published {
     match <[_; 1]>::try_from(changes) {
-        Ok([RuleChange::Put(published)]) => *published,
+        Ok([BookChange::Put(published)]) => *published,
         other => panic!("{other:?}"),
     }
 }
@@ -142,49 +213,26 @@ fn a_refused_document_pauses_the_rule_in_force_and_does_not_resume_it() {
 }
 
 /// Quarantines a rule that is in force.
-fn quarantine(scene: &mut Scene, rule_id: &str) -> Vec<RuleChange> {
-    let mut outbox = Outbox::default();
+fn quarantine(scene: &mut Scene, rule_id: &str) -> Vec<BookChange> {
     let failure = RuleFailure { rule_id: rule_id.into(), count: 1, message: "it failed".into() };
-    failed(&mut scene.feed, &failure, &mut scene.rules, &mut outbox);
-    outbox.changes.into_values().collect()
+    scene.feed.effect(Effect::Failed(failure));
+    scene.changes()
 }
 
 #[test]
 fn a_quarantined_rule_that_is_retired_is_not_shown_as_quarantined() {
     let mut scene = Scene::new();
     scene.put(&plain("r"), Status::Online, Gap::Replay);
-    let removed = [RuleChange::Remove { rule_id: "r".into() }];
+    let removed = [BookChange::Remove { rule_id: "r".into() }];
     assert_eq!(quarantine(&mut scene, "r"), removed);
-    assert_eq!(scene.rules["r"].state(), Some(RunState::Quarantined));
+    assert_eq!(scene.rule().state(), Some(RunState::Quarantined));
     assert_eq!(
         scene.put(&plain("r"), Status::Retired, Gap::Replay),
         removed,
-        "so that it is told how all rules stand"
+        "so that how all rules stand is recorded"
     );
-    assert_eq!(scene.rules["r"].state(), None);
+    assert_eq!(scene.rule().state(), None);
     assert_eq!(scene.put(&plain("r"), Status::Retired, Gap::Replay), []);
-}
-
-#[test]
-fn what_was_stopped_for_its_faults_stays_so_over_a_restart_though_its_row_lags_behind() {
-    let mut scene = Scene::new();
-    scene.put(&plain("r"), Status::Online, Gap::Replay);
-    let mut edited = plain("r");
-    edited["name"] = "edited".into();
-    assert_eq!(only(scene.put(&edited, Status::Online, Gap::Replay)).version, 2);
-    quarantine(&mut scene, "r");
-    let mut first_said = |its_version: Option<u64>| {
-        let (mut told, mut outbox) = (put(&edited, Status::Online, Gap::Replay), Outbox::default());
-        if let Change::Put { version, .. } = &mut told.change {
-            *version = its_version;
-        }
-        take_in(&mut scene.feed, vec![told], true, &mut scene.rules, &mut outbox);
-        outbox.changes.into_values().collect::<Vec<_>>()
-    };
-    for version in [None, Some(1), Some(2)] {
-        assert_eq!(first_said(version), [], "{version:?}");
-    }
-    assert_eq!(only(first_said(Some(3))).version, 3, "it was published again");
 }
 
 #[test]
@@ -199,7 +247,7 @@ fn of_a_rule_out_of_force_only_its_numbers_are_remembered() {
         let before = only(scene.put(&edited, Status::Paused, Gap::Replay));
         assert_eq!((before.version, before.departed.len(), before.scripts.len()), (2, 1, 1));
         stop(&mut scene);
-        let remembered = scene.rules["r"].rule.clone();
+        let remembered = scene.rule().clone();
         let (json, crowds) = crate::checkpoint::rules::to_json(std::slice::from_ref(&remembered));
         assert!(crowds.is_empty() && !json.contains("on_event"), "{json}");
         let Published { version, publish, lineage, .. } = remembered.published;
@@ -214,20 +262,125 @@ fn of_a_rule_out_of_force_only_its_numbers_are_remembered() {
 fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read() {
     let mut scene = Scene::new();
     ["a", "b", "gone"].iter().for_each(|id| drop(scene.put(&plain(id), Status::Online, Gap::Replay)));
-    let Scene { mut feed, rules, ordered, effects, .. } = scene;
-    feed.remembered = rules.into_values().map(|known| known.rule).collect();
+    let remembered =
+        ["a", "b", "gone"].iter().map(|id| scene.feed.register.rule(id).unwrap().clone()).collect();
+    let (feed, ends) = parts(Calculators::default(), None);
+    let feed = Feed { register: Register::from_remembered(remembered, 0), ..feed };
     let a = put(&plain("a"), Status::Online, Gap::Replay);
     let b = put(&plain("b"), Status::Online, Gap::Replay);
     let unreadable = Change::Unreadable { reason: "it breaks off".into() };
-    let broken = Told { origin: b.origin.clone(), rule_id: None, change: unreadable };
-    feed.source = Box::new(Says([vec![a, broken], vec![], vec![b]].into()));
+    let broken = RuleChange { origin: b.origin.clone(), rule_id: None, change: unreadable };
+    [vec![a, broken], vec![], vec![b]].into_iter().for_each(|changes| ends.changes.send(changes).unwrap());
     let feed = thread::spawn(move || run(feed));
-    let in_force =
-        || effects.send(Effect::InForce { epoch: 1, positions: Positions::default(), rejected: Vec::new() });
-    assert_eq!(ordered.recv().unwrap().set.changes.len(), 3, "as the checkpoint has them");
-    in_force().unwrap();
-    let removed = ordered.recv().unwrap();
-    assert_eq!(removed.set.changes, [RuleChange::Remove { rule_id: "gone".into() }]);
-    drop(effects);
+    assert_eq!(ends.ordered.recv().unwrap().set.changes.len(), 3, "as the checkpoint has them");
+    ends.effects.send(in_force_at(1));
+    let removed = ends.ordered.recv().unwrap();
+    assert_eq!(removed.set.changes, [BookChange::Remove { rule_id: "gone".into() }]);
+    drop(ends.effects);
     feed.join().unwrap();
+}
+
+/// A feed on its thread in which `a`, `b` and `r` are in force, of which `r` has a crowd by query; and what selects it next
+/// blocks.
+fn blocked() -> (Ends, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let ((entered, enters), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let profiles = Blocking { entered, release: released };
+    let (feed, ends) = parts(Calculators::default(), Some(Box::new(profiles)));
+    thread::spawn(move || run(feed));
+    let online = |rule: &Json| put(rule, Status::Online, Gap::Replay);
+    ends.changes.send(vec![online(&plain("a")), online(&plain("b")), online(&queried("first"))]).unwrap();
+    enters.recv().unwrap();
+    release.send(()).unwrap();
+    assert_eq!(ends.ordered.recv().unwrap().set.changes.len(), 3, "the first set has the whole listing");
+    ends.effects.send(in_force_at(1));
+    ends.changes.send(vec![online(&queried("second"))]).unwrap();
+    enters.recv().unwrap();
+    (ends, enters, release)
+}
+
+/// The rule `r` with a crowd by query.
+fn queried(name: &str) -> Json {
+    let mut rule = plain("r");
+    (rule["name"], rule["crowd"]) =
+        (name.into(), json!({"profile": {"tag": "level", "op": ">=", "value": 3}}));
+    rule
+}
+
+/// Pauses of the rules in a change set, by id.
+fn pauses(ordered: &Ordered) -> Vec<(&str, Option<u64>)> {
+    let pauses = ordered.set.changes.iter().map(|change| match change {
+        BookChange::Put(published) => (published.rule_id.as_str(), published.pause),
+        other => panic!("{other:?}"),
+    });
+    pauses.collect()
+}
+
+#[test]
+fn a_pause_a_resume_and_a_retirement_pass_by_while_profiles_are_read() {
+    let (ends, _enters, release) = blocked();
+    let changed = |rule_id: &str, status| ends.changes.send(vec![put(&plain(rule_id), status, Gap::Replay)]);
+    changed("a", Status::Paused).unwrap();
+    let ordered = ends.ordered.recv().unwrap();
+    assert_eq!(pauses(&ordered), [("a", Some(1))]);
+    ends.effects.send(in_force_at(2));
+    changed("a", Status::Online).unwrap();
+    assert_eq!(pauses(&ends.ordered.recv().unwrap()), [("a", None)]);
+    ends.effects.send(in_force_at(3));
+    changed("b", Status::Retired).unwrap();
+    let removed = ends.ordered.recv().unwrap().set.changes;
+    assert_eq!(removed, [BookChange::Remove { rule_id: "b".into() }]);
+    ends.effects.send(in_force_at(4));
+    release.send(()).unwrap();
+    assert_eq!(only(ends.ordered.recv().unwrap().set.changes).version, 2, "and then the edit");
+}
+
+#[test]
+fn the_emergency_stop_holds_while_profiles_are_read_and_over_the_edit_that_read_them() {
+    let (ends, enters, release) = blocked();
+    // All rows are paused, that of the edit too: its document is not in force.
+    let paused = |rule: &Json| put(rule, Status::Paused, Gap::Replay);
+    ends.changes.send(vec![paused(&plain("a")), paused(&plain("b")), paused(&queried("second"))]).unwrap();
+    let ordered = ends.ordered.recv().unwrap();
+    assert_eq!(pauses(&ordered), [("a", Some(1)), ("b", Some(1)), ("r", Some(1))]);
+    ends.effects.send(in_force_at(2));
+    release.send(()).unwrap();
+    // The edit that was being prepared would be online; the pause supersedes it and prepares its own.
+    enters.recv().unwrap();
+    release.send(()).unwrap();
+    let edited = only(ends.ordered.recv().unwrap().set.changes);
+    assert_eq!((edited.version, edited.pause), (2, Some(1)), "the same pause");
+}
+
+#[test]
+fn the_first_set_waits_for_the_crowds_of_the_first_listing() {
+    let ((entered, enters), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let (feed, ends) = parts(Calculators::default(), Some(Box::new(Blocking { entered, release: released })));
+    let mut feed = RulesFeed::start(feed);
+    let online = |rule: &Json| put(rule, Status::Online, Gap::Replay);
+    feed.receive(vec![online(&plain("a")), online(&queried("first"))]);
+    enters.recv().unwrap();
+    feed.order_when_due();
+    assert!(ends.ordered.try_recv().is_err());
+    release.send(()).unwrap();
+    let Input::Prepared(outcomes) = feed.inbox.wait() else { panic!("an effect") };
+    feed.prepared(outcomes);
+    feed.order_when_due();
+    assert_eq!(ends.ordered.try_recv().unwrap().set.changes.len(), 2);
+}
+
+#[test]
+fn a_rule_is_compiled_once_in_the_process_that_refuses_and_puts_it_in_the_book() {
+    let (mut scene, _) = in_force();
+    let mut catalog = Catalog::new(scene.ends.compiler.clone());
+    let mut edited = rule();
+    edited["name"] = "edited".into();
+    let before = scene.ends.compiler.compilations();
+    scene.feed.receive(vec![put(&edited, Status::Online, Gap::Replay)]);
+    let Input::Prepared(outcomes) = scene.feed.inbox.wait() else { panic!("an effect") };
+    scene.feed.prepared(outcomes);
+    scene.feed.order();
+    let applied = catalog.apply(&scene.ends.ordered.try_recv().unwrap().set);
+    scene.feed.effect(in_force_at(1));
+    assert_eq!((applied.rejected.len(), applied.book.rules.len()), (0, 1));
+    assert_eq!(scene.ends.compiler.compilations() - before, 1);
 }

@@ -1,8 +1,9 @@
 //! People who leave a crowd, come back, and enter.
 
+use operators::document::lifecycle::Gap;
 use serde_json::{Value as Json, json};
 
-use super::scene::{Gap, KEPT, Scene, counting, each_way};
+use super::scene::{KEPT, Scene, counting, each_way};
 
 fn for_users(users: &[u64]) -> Json {
     let mut rule = counting();

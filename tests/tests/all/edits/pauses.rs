@@ -1,8 +1,9 @@
 //! Pauses, replayed and skipped: counts, limits, edges, idle keys, corrections, resets, edits.
 
+use operators::document::lifecycle::Gap;
 use serde_json::json;
 
-use super::scene::{GAPS, Gap, Scene, Way, counting, each_way};
+use super::scene::{GAPS, Scene, Way, counting, each_way};
 
 #[test]
 fn events_of_a_pause_count_if_it_is_replayed_and_else_do_not() {

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use operators::document::lifecycle::Gap;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Just;
 use proptest::test_runner::TestCaseError;
@@ -22,8 +23,6 @@ use strateye_tests::{
     random::{BASE, RandomCase, Shape, case},
     reference::{self, Options, Step},
 };
-
-use super::scene::Gap;
 
 /// What happens to state between two events.
 #[derive(Clone, Copy, Debug)]
@@ -103,13 +102,10 @@ impl Run {
         self.engine.apply_clocks();
     }
 
-    /// All rules pause, or are resumed.
-    fn change(&mut self, rules: &[Json], pause: Option<u64>, skipped: &[u64]) {
+    /// Every rule pauses, or is resumed.
+    fn change(&mut self, rules: &[Json], change: impl Fn(&mut Engine, &str)) {
         for rule in rules {
-            self.engine.change(rule["rule_id"].as_str().unwrap(), |published| {
-                published.pause = pause;
-                published.skipped.extend(skipped);
-            });
+            change(&mut self.engine, rule["rule_id"].as_str().unwrap());
             self.meanwhile();
         }
     }
@@ -145,10 +141,10 @@ fn check(
     let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
     run.events(before);
     let fired_before = run.engine.triggers.len();
-    run.change(&rules, Some(1), &[]);
+    run.change(&rules, Engine::pause);
     run.events(during);
     prop_assert_eq!(run.engine.triggers.len(), fired_before, "fired in the pause");
-    run.change(&rules, None, if gap == Gap::Skip { &[1] } else { &[] });
+    run.change(&rules, |engine, rule_id| engine.resume(rule_id, gap));
     run.events(after);
     run.engine.end();
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use operators::{model::trigger::Trigger, rule::crowd::KEPT_AFTER_LEAVING};
+use operators::{document::lifecycle::Gap, model::trigger::Trigger, rule::crowd::KEPT_AFTER_LEAVING};
 use serde_json::{Value as Json, json};
 use strateye_tests::{
     engine::{Engine, Layout},
@@ -32,13 +32,6 @@ pub(crate) enum Way {
 /// All of them.
 pub(crate) const WAYS: [Way; 6] =
     [Way::Plain, Way::Swept, Way::Saved, Way::SavedWhenEdited, Way::SavedAndSwept, Way::Restarted];
-
-/// What becomes of the events of a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gap {
-    Replay,
-    Skip,
-}
 
 /// Both.
 pub(crate) const GAPS: [Gap; 2] = [Gap::Replay, Gap::Skip];
@@ -153,17 +146,14 @@ impl Scene {
 
     pub(crate) fn pause(&mut self) {
         self.pauses += 1;
-        let pause = self.pauses;
-        self.engine.change("r", |published| published.pause = Some(pause));
+        self.engine.pause("r");
+        assert_eq!(self.engine.pause_of("r"), Some(self.pauses));
         self.edited();
     }
 
     pub(crate) fn resume(&mut self, gap: Gap) {
-        let pause = self.pauses;
-        self.engine.change("r", |published| {
-            assert_eq!(published.pause.take(), Some(pause));
-            published.skipped.extend((gap == Gap::Skip).then_some(pause));
-        });
+        assert_eq!(self.engine.pause_of("r"), Some(self.pauses));
+        self.engine.resume("r", gap);
         self.edited();
     }
 
@@ -188,7 +178,9 @@ impl Scene {
     }
 
     pub(crate) fn retire(&mut self) {
-        self.engine.remove("r");
+        self.engine.retire("r");
+        // The next life of the rule has pauses of its own.
+        self.pauses = 0;
         self.edited();
     }
 

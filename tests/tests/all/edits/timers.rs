@@ -1,9 +1,10 @@
 //! Timers over pauses and edits: armed and due before, in and after them. Unless said otherwise nobody is touched when they are
 //! due: the clock alone runs them.
 
+use operators::document::lifecycle::Gap;
 use serde_json::{Value as Json, json};
 
-use super::scene::{GAPS, Gap, counting, each_way};
+use super::scene::{GAPS, counting, each_way};
 
 /// Fires when no `B` follows an `A` within a minute; any `C` touches the key.
 fn unpaid() -> Json {

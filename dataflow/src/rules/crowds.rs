@@ -1,0 +1,118 @@
+//! Crowds: the members of the crowds that documents describe.
+
+use std::vec;
+
+use operators::{
+    document::{
+        fault::Faults,
+        spec::{self, Rule},
+    },
+    filter::profile,
+    rule::crowd::Crowd,
+};
+use roaring::RoaringTreemap;
+use sources::profiles::ProfileStore;
+
+/// The crowd of each document, in their order; `None` for a rule that is for everybody and for a document that is refused.
+/// All profile queries are answered from one reading of the store, which blocks until that is complete.
+///
+/// Errors are those of one document each: a list or query that cannot be used. Without a store, or if it cannot be read, every
+/// document with a query is refused.
+pub(super) fn select(
+    documents: &[Result<Rule, Faults>],
+    profiles: Option<&mut (dyn ProfileStore + 'static)>,
+) -> Vec<Result<Option<Crowd>, Faults>> {
+    let described = |document: &Result<Rule, Faults>| document.as_ref().ok()?.crowd.clone();
+    let described: Vec<Option<spec::Crowd>> = documents.iter().map(described).collect();
+    let mut selected = Selected::new(&described, profiles);
+    described.into_iter().map(|crowd| crowd.map(|crowd| members(crowd, &mut selected)).transpose()).collect()
+}
+
+/// Answers of the profile store, in the order of the queries.
+struct Selected(Result<vec::IntoIter<RoaringTreemap>, String>);
+
+impl Selected {
+    fn new(described: &[Option<spec::Crowd>], profiles: Option<&mut (dyn ProfileStore + 'static)>) -> Self {
+        let query = |crowd: &Option<spec::Crowd>| match crowd {
+            Some(spec::Crowd::Profile(query)) => Some(query.clone()),
+            _ => None,
+        };
+        let queries: Vec<_> = described.iter().filter_map(query).collect();
+        let answers = match profiles {
+            _ if queries.is_empty() => Ok(Vec::new()),
+            None => Err("a crowd query needs profiles: pass --profiles FILE.jsonl".to_owned()),
+            Some(profiles) => profiles.select(&queries).map_err(|error| error.to_string()),
+        };
+        Selected(answers.map(Vec::into_iter))
+    }
+
+    /// The answer to the next query.
+    fn next(&mut self) -> Result<RoaringTreemap, String> {
+        match &mut self.0 {
+            Ok(answers) => Ok(answers.next().unwrap_or_default()),
+            Err(message) => Err(message.clone()),
+        }
+    }
+}
+
+fn members(crowd: spec::Crowd, selected: &mut Selected) -> Result<Crowd, Faults> {
+    match crowd {
+        spec::Crowd::Guids(guids) => Ok(Crowd::new(guids.into_iter().collect())),
+        spec::Crowd::Bitmap(text) => Crowd::from_base64(&text).map_err(|e| Faults::one("crowd.bitmap", e)),
+        spec::Crowd::Profile(query) => {
+            let answer = selected.next().map_err(|message| Faults::one("crowd.profile", message));
+            profile::check(&query).map_err(|fault| {
+                let path = if fault.path.is_empty() { String::new() } else { format!(".{}", fault.path) };
+                Faults::one(format!("crowd.profile{path}"), fault.message)
+            })?;
+            Ok(Crowd::new(answer?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::{Value as Json, json};
+    use sources::profiles::LineProfiles;
+
+    use super::*;
+
+    fn document(crowd: &Json) -> Result<Rule, Faults> {
+        let rule = json!({"rule_id": "r", "crowd": crowd, "trigger": {"event": {"id": "T"}}});
+        Rule::parse(&rule.to_string())
+    }
+
+    fn query(least: i64) -> Json {
+        json!({"profile": {"tag": "level", "op": ">=", "value": least}})
+    }
+
+    #[test]
+    fn each_document_has_the_answer_to_its_own_query() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("profiles.jsonl");
+        fs::write(&path, "{\"guid\": 1, \"level\": 3}\n{\"guid\": 2, \"level\": 5}\n").unwrap();
+        let mut profiles = LineProfiles::new(path);
+        let unordered = json!({"profile": {"tag": "level", "op": ">=", "value": true}});
+        let documents = [
+            document(&query(4)),
+            Err(Faults::one("", "no document")),
+            document(&json!({"guids": [7, 8]})),
+            document(&unordered),
+            document(&Json::Null),
+            document(&query(3)),
+            document(&json!({"bitmap": "no bitmap"})),
+        ];
+        let crowds = select(&documents, Some(&mut profiles));
+        let sizes: Vec<_> =
+            crowds.iter().map(|c| c.as_ref().ok().map(|c| c.as_ref().map(Crowd::len))).collect();
+        let some = |size| Some(Some(size));
+        assert_eq!(sizes, [some(1), Some(None), some(2), None, Some(None), some(2), None]);
+        let fault = |i: usize| crowds[i].as_ref().unwrap_err().0[0].path.clone();
+        assert!(fault(3).starts_with("crowd.profile") && fault(6) == "crowd.bitmap");
+        let without = select(&documents, None);
+        assert!(without[0].as_ref().unwrap_err().to_string().contains("pass --profiles"));
+        assert!(without[2].is_ok());
+    }
+}

@@ -1,0 +1,41 @@
+//! A document with all that had to be found out about it before it can be published.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    document::{fault::Faults, spec::Rule},
+    rule::{
+        compiler::{CompiledRule, Compiler, CompilerInput},
+        crowd::Crowd,
+    },
+};
+
+/// A document that compiles, and its crowd.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The rule, compiled for the instant at which it is first published.
+    pub compiled: Arc<CompiledRule>,
+    /// Its members, if it has a crowd.
+    pub crowd: Option<Crowd>,
+}
+
+impl Prepared {
+    /// Compiles `rule` as first published at `publish` (unix ms), with the stored calculators it names. `crowd` are the
+    /// members of the crowd that the document describes.
+    ///
+    /// # Errors
+    /// Every fault of the document, each with its path.
+    pub fn compile(
+        rule: &Rule,
+        crowd: Option<Crowd>,
+        scripts: BTreeMap<String, String>,
+        publish: i64,
+        compiler: &Compiler,
+    ) -> Result<Self, Faults> {
+        let plain = Rule { crowd: None, ..rule.clone() };
+        // What was parsed serializes again.
+        let document = serde_json::to_string(&plain).unwrap_or_default();
+        let compiled = compiler.compile(CompilerInput { document, publish, scripts })?;
+        Ok(Prepared { compiled, crowd })
+    }
+}
