@@ -8,20 +8,21 @@
 //! | [`produce`] | events, for loads and trials | a topic |
 //! | [`checkpoint`] | running state, which is read back here too | Redis, an SQLite file |
 //!
+//! A sink of triggers implements [`TriggerSink`]; its contract is in [`trigger_sink`].
+//!
 //! **Architecture invariant**: a sink knows nothing of rules; it is handed finished lines and texts.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod lines;
-
-pub use lines::{LineOutput, LineSink, SinkError};
-
 pub mod checkpoint;
-
 pub mod kafka;
-mod outgoing;
+pub mod lines;
 pub mod produce;
 mod progress;
+mod trigger;
+pub mod trigger_sink;
 pub mod webhook;
 
-pub use outgoing::{Outgoing, Sent};
+pub use lines::{LineError, LineOutput, LineSink, LineWriter};
+pub use trigger::Trigger;
+pub use trigger_sink::{Sent, SinkStats, TriggerSink, TriggerSinkError};

@@ -35,13 +35,13 @@ use operators::rule::remembered::Remembered;
 /// Triggers that wait for their commit may wait this long before sources pause.
 const HOLD_AFTER: Duration = Duration::from_secs(10);
 
-/// How far sinks have come.
+/// Progress of the sinks of triggers.
 pub trait Delivery {
-    /// What has been handed to them so far.
-    fn handed(&self) -> Vec<u64>;
+    /// Number of triggers that each sink has accepted so far.
+    fn accepted(&self) -> Vec<u64>;
 
-    /// Whether all of that is delivered, or given up with a record of it.
-    fn has_settled(&self, handed: &[u64]) -> bool;
+    /// Whether each sink has acknowledged as many triggers.
+    fn has_acknowledged(&self, accepted: &[u64]) -> bool;
 }
 
 /// Takes checkpoints.
@@ -186,9 +186,9 @@ impl Checkpoints {
             }
             (Some(taking), _) if !taking.sent && taking.reached == peers && taking.saved == peers => {
                 if taking.fired.is_none() && passed(taking.at) {
-                    taking.fired = Some(self.delivery.handed());
+                    taking.fired = Some(self.delivery.accepted());
                 }
-                if taking.fired.as_ref().is_some_and(|fired| self.delivery.has_settled(fired)) {
+                if taking.fired.as_ref().is_some_and(|fired| self.delivery.has_acknowledged(fired)) {
                     taking.sent = true;
                     self.keeper.commit(Snapshot {
                         n: taking.n,

@@ -11,9 +11,12 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use sinks::webhook::{
-    WebhookConfig, WebhookSink,
-    dead_letters::{self, DeadLetter, DeadLetterError, Replayed},
+use sinks::{
+    TriggerSink as _,
+    webhook::{
+        WebhookConfig, WebhookSink,
+        dead_letters::{self, DeadLetter, DeadLetterError, Replayed},
+    },
 };
 
 use super::{CliError, options};
@@ -122,7 +125,7 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
             dead_letters::replay(file, sink)
         });
         while ended.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
-            bar.set_position(sink.settled());
+            bar.set_position(sink.acknowledged());
         }
         bar.finish_and_clear();
         replay.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

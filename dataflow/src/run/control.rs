@@ -193,8 +193,9 @@ impl Controlling {
             // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
             let last = *self.ended.1.get_or_insert(self.epoch);
             let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
-            let settled = || self.control.delivery.has_settled(&self.control.delivery.handed());
-            if !self.probe.less_equal(&last) && self.change.is_none() && saved && settled() {
+            let delivery = &self.control.delivery;
+            let acknowledged = || delivery.has_acknowledged(&delivery.accepted());
+            if !self.probe.less_equal(&last) && self.change.is_none() && saved && acknowledged() {
                 return true;
             }
         }

@@ -21,7 +21,7 @@ use operators::{
     },
     rule::book::Catalog,
 };
-use sinks::LineSink;
+use sinks::LineWriter;
 use timely::{
     container::CapacityContainerBuilder,
     dataflow::{
@@ -76,7 +76,7 @@ pub struct Parts {
     /// Where triggers go (worker 0 only; elsewhere nothing arrives).
     pub triggers: Rc<TriggerSinks>,
     /// Where refused records go (worker 0 only).
-    pub dead_letters: LineSink,
+    pub dead_letters: LineWriter,
 }
 
 /// Builds a worker's graph; the probe tells which epochs are complete everywhere.

@@ -1,22 +1,22 @@
-//! Where triggers go: one or several sinks, each for all channels or for some.
+//! The sinks of triggers that a job names, each for all channels or for some.
 //!
-//! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does, as whoever is
-//! called would act.
+//! - [`TriggerSinks`]: sinks that triggers leave by at once, on worker 0
+//! - [`CommittedTopics`]: topics whose triggers wait for their checkpoint, published by the checkpoint's publisher
 //!
-//! A trigger that is too large for its topic is left out and told in the log: it would be as large whenever it was sent again.
-//! Triggers that wait for their checkpoint are left out with it if they are as large as one that the topic did not take.
+//! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does, as its
+//! receiver would act.
+//!
+//! A trigger that is too large for its topic is left out and logged: it would be as large whenever it was sent again.
+//! Of triggers that wait for their checkpoint, all that are as large as one that the topic refused are left out with it.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+use std::collections::BTreeMap;
 
 use operators::model::trigger::Fired;
 use serde::{Deserialize, Serialize};
 use sinks::{
-    LineOutput, LineSink, Outgoing, Sent, SinkError,
-    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaStats, KafkaTransactions},
-    webhook::{WebhookConfig, WebhookError, WebhookSink, WebhookStats},
+    LineOutput, LineSink, Sent, SinkStats, Trigger, TriggerSink, TriggerSinkError,
+    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaTransactions},
+    webhook::{WebhookConfig, WebhookSink},
 };
 
 use crate::{
@@ -24,10 +24,10 @@ use crate::{
     protocol::figures::SinkFigures,
 };
 
-/// A sink, and what it is for.
+/// A sink and the triggers that it takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Destination {
-    /// The channels whose triggers it takes; none: all triggers.
+    /// Channels whose triggers the sink takes; empty for all triggers.
     #[serde(default)]
     pub channels: Vec<String>,
     /// The sink.
@@ -47,7 +47,7 @@ pub enum To {
 }
 
 impl Destination {
-    /// A sink for everything.
+    /// A sink that takes all triggers.
     pub fn all(to: To) -> Self {
         Destination { channels: Vec::new(), to }
     }
@@ -57,199 +57,148 @@ impl Destination {
             && !(fired.held_out && matches!(self.to, To::Webhook(_)))
     }
 
-    /// Whether triggers wait for their checkpoint.
+    /// Whether the sink's triggers wait for their checkpoint.
     pub fn is_committed(&self) -> bool {
         matches!(&self.to, To::Kafka(config) if config.delivery == When::Committed)
     }
 }
 
-/// Why triggers can't leave.
-#[derive(Debug, thiserror::Error)]
-pub enum TriggerError {
-    /// Lines.
-    #[error(transparent)]
-    Lines(#[from] SinkError),
-    /// A topic.
-    #[error(transparent)]
-    Kafka(#[from] KafkaSinkError),
-    /// A webhook.
-    #[error(transparent)]
-    Webhook(#[from] WebhookError),
-}
-
-/// A sink that fails ends the process; the supervisor decides what follows.
-pub(super) fn written<T, E: Into<TriggerError>>(result: Result<T, E>) -> T {
+/// Unwraps a sink's result. A sink that fails ends the process; the supervisor decides what follows.
+pub(super) fn written<T, E: Into<TriggerSinkError>>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| fail(&error.into()))
 }
 
-pub(super) fn fail(error: &TriggerError) -> ! {
-    let gone = matches!(error, TriggerError::Lines(SinkError::ReaderGone));
+pub(super) fn fail(error: &TriggerSinkError) -> ! {
+    let gone = matches!(error, TriggerSinkError::ReaderGone);
     tracing::error!(%error, "a sink failed");
     std::process::exit(if gone { crate::exit::READER_GONE } else { crate::exit::SINK_FAILED })
 }
 
-enum Open {
-    /// And how many were written.
-    Lines(RefCell<LineSink>, Cell<u64>),
-    /// And how many were left out.
-    Kafka(KafkaSink, Cell<u64>),
-    Webhook(WebhookSink),
-    /// Published with checkpoints, not from here.
-    Committed,
+/// A destination and its open sink; none if its triggers are published with checkpoints.
+struct OpenSink {
+    destination: Destination,
+    sink: Option<Box<dyn TriggerSink>>,
 }
 
-/// Open sinks; on worker 0.
+impl OpenSink {
+    fn new(destination: &Destination) -> Result<Self, TriggerSinkError> {
+        let sink: Option<Box<dyn TriggerSink>> = match &destination.to {
+            _ if destination.is_committed() => None,
+            To::Lines(output) => Some(Box::new(LineSink::open(output)?)),
+            To::Kafka(config) => Some(Box::new(KafkaSink::start(config)?)),
+            To::Webhook(config) => Some(Box::new(WebhookSink::start(config)?)),
+        };
+        Ok(OpenSink { destination: destination.clone(), sink })
+    }
+
+    /// The sink, if it takes this trigger.
+    fn sink_for(&self, fired: &Fired) -> Option<&dyn TriggerSink> {
+        self.sink.as_deref().filter(|_| self.destination.takes(fired))
+    }
+
+    fn figures(&self, index: usize) -> SinkFigures {
+        let kind = self.sink.as_ref().map_or("committed", |sink| sink.kind());
+        let stats = self.sink.as_ref().map(|sink| sink.stats()).unwrap_or_default();
+        let SinkStats { queued, delivered, retried, dead, failed } = stats;
+        SinkFigures { sink: format!("{index}-{kind}"), queued, delivered, retried, dead, failed }
+    }
+}
+
+/// The open sinks, in the order of their destinations; on worker 0.
 #[derive(Default)]
-pub struct TriggerSinks(Vec<(Destination, Open)>);
+pub struct TriggerSinks(Vec<OpenSink>);
 
 impl TriggerSinks {
-    /// Opens sinks.
+    /// Opens the sinks of all destinations.
     ///
     /// # Errors
     /// If one can't be opened.
-    pub fn open(destinations: &[Destination]) -> Result<Self, TriggerError> {
-        let open = |destination: &Destination| {
-            let open = match &destination.to {
-                _ if destination.is_committed() => Open::Committed,
-                To::Lines(output) => Open::Lines(RefCell::new(output.open()?), Cell::new(0)),
-                To::Kafka(config) => Open::Kafka(KafkaSink::start(config)?, Cell::new(0)),
-                To::Webhook(config) => Open::Webhook(WebhookSink::start(config)?),
-            };
-            Ok((destination.clone(), open))
-        };
-        destinations.iter().map(open).collect::<Result<Vec<_>, _>>().map(TriggerSinks)
+    pub fn open(destinations: &[Destination]) -> Result<Self, TriggerSinkError> {
+        destinations.iter().map(OpenSink::new).collect::<Result<_, _>>().map(TriggerSinks)
     }
 
-    /// Hands a trigger to the sinks that are for it, from the given one on. Gives the one that is full, to be asked again.
+    /// Offers a trigger to the sinks that take it, from index `from` on. Returns the index of the first that is full; the
+    /// caller offers the trigger again from there on.
     ///
     /// # Errors
-    /// If a sink fails for good.
-    pub fn send(&self, fired: &Fired, from: usize) -> Result<Option<usize>, TriggerError> {
-        for (i, (destination, open)) in self.0.iter().enumerate().skip(from) {
-            if !destination.takes(fired) {
-                continue;
-            }
-            let sent = match open {
-                Open::Lines(lines, count) => {
-                    let mut lines = lines.borrow_mut();
-                    if !lines.has_room() {
-                        return Ok(Some(i));
-                    }
-                    lines.line(&fired.line)?;
-                    count.set(count.get() + 1);
-                    continue;
+    /// If a sink has failed for good.
+    pub fn send(&self, fired: &Fired, from: usize) -> Result<Option<usize>, TriggerSinkError> {
+        let mut built = None;
+        for (index, open) in self.0.iter().enumerate().skip(from) {
+            let Some(sink) = open.sink_for(fired) else { continue };
+            match sink.send(built.get_or_insert_with(|| trigger(fired)))? {
+                Sent::Accepted(_) => {}
+                Sent::Full => return Ok(Some(index)),
+                Sent::Refused(error) => {
+                    tracing::error!(error, rule_id = fired.rule_id, "a trigger is left out");
                 }
-                Open::Committed => continue,
-                Open::Kafka(kafka, left_out) => match kafka.send(outgoing(fired)) {
-                    Err(error @ KafkaSinkError::TooLarge { .. }) => {
-                        tracing::error!(%error, rule_id = fired.rule_id, "a trigger is left out");
-                        left_out.set(left_out.get() + 1);
-                        continue;
-                    }
-                    sent => sent?,
-                },
-                Open::Webhook(webhook) => webhook.send(outgoing(fired)),
-            };
-            if matches!(sent, Sent::Full(_)) {
-                return Ok(Some(i));
             }
         }
         Ok(None)
     }
 
-    /// Hands lines on to the system; whether it takes them all.
+    /// Hands buffered triggers on without blocking, and returns whether no sink has any left.
     ///
     /// # Errors
-    /// If they can't be written.
-    pub fn flush(&self) -> Result<bool, TriggerError> {
-        let mut all = true;
-        for (_, open) in &self.0 {
-            if let Open::Lines(lines, _) = open {
-                all &= lines.borrow_mut().flush()?;
-            }
-        }
-        Ok(all)
+    /// If a sink has failed for good.
+    pub fn flush(&self) -> Result<bool, TriggerSinkError> {
+        self.sinks().try_fold(true, |all, sink| Ok(sink.flush()? && all))
     }
 
-    /// Whether all sinks go on; they may fail after they were handed a trigger.
+    /// Checks whether all sinks can go on; they may fail long after they have accepted a trigger.
     ///
     /// # Errors
     /// If one has failed for good.
-    pub fn check(&self) -> Result<(), TriggerError> {
-        self.0.iter().try_for_each(|(_, open)| match open {
-            Open::Kafka(kafka, _) => Ok(kafka.check()?),
-            Open::Lines(..) | Open::Webhook(_) | Open::Committed => Ok(()),
-        })
+    pub fn check(&self) -> Result<(), TriggerSinkError> {
+        self.sinks().try_for_each(TriggerSink::check)
     }
 
-    /// What the sinks show of themselves. What waits for checkpoints is counted with those. Ends the process if one has failed.
+    /// Figures of all sinks. Triggers that wait for their checkpoint are counted there. Ends the process if a sink has
+    /// failed.
     pub fn figures(&self) -> Vec<SinkFigures> {
         written(self.check());
-        let figures = |(i, (_, open)): (usize, &(Destination, Open))| {
-            let (kind, figures) = match open {
-                Open::Lines(_, count) => {
-                    ("lines", SinkFigures { delivered: count.get(), ..SinkFigures::default() })
-                }
-                Open::Kafka(kafka, left_out) => {
-                    let KafkaStats { queued, delivered, failed } = kafka.stats();
-                    let failed = failed + left_out.get();
-                    ("kafka", SinkFigures { queued, delivered, failed, ..SinkFigures::default() })
-                }
-                Open::Webhook(webhook) => {
-                    let WebhookStats { queued, delivered, retried, dead } = webhook.stats();
-                    ("webhook", SinkFigures { queued, delivered, retried, dead, ..SinkFigures::default() })
-                }
-                Open::Committed => ("committed", SinkFigures::default()),
-            };
-            SinkFigures { sink: format!("{i}-{kind}"), ..figures }
-        };
-        self.0.iter().enumerate().map(figures).collect()
+        self.0.iter().enumerate().map(|(index, open)| open.figures(index)).collect()
+    }
+
+    fn sinks(&self) -> impl Iterator<Item = &dyn TriggerSink> {
+        self.0.iter().filter_map(|open| open.sink.as_deref())
     }
 }
 
 impl Delivery for TriggerSinks {
-    fn handed(&self) -> Vec<u64> {
-        let accepted = |(_, open): &(Destination, Open)| match open {
-            Open::Kafka(kafka, _) => kafka.accepted(),
-            Open::Webhook(webhook) => webhook.accepted(),
-            Open::Lines(..) | Open::Committed => 0,
-        };
-        self.0.iter().map(accepted).collect()
+    fn accepted(&self) -> Vec<u64> {
+        self.sinks().map(TriggerSink::accepted).collect()
     }
 
-    /// Ends the process if a sink has failed: what it was handed would never be settled.
-    fn has_settled(&self, handed: &[u64]) -> bool {
+    /// Ends the process if a sink has failed: it would never acknowledge what it has accepted.
+    fn has_acknowledged(&self, accepted: &[u64]) -> bool {
         written(self.check());
-        self.0.iter().zip(handed).all(|((_, open), handed)| match open {
-            Open::Kafka(kafka, _) => kafka.settled() >= *handed,
-            Open::Webhook(webhook) => webhook.settled() >= *handed,
-            Open::Lines(lines, _) => lines.borrow().is_flushed(),
-            Open::Committed => true,
-        })
+        self.sinks().zip(accepted).all(|(sink, accepted)| sink.acknowledged() >= *accepted)
     }
 }
 
-fn outgoing(fired: &Fired) -> Outgoing {
-    Outgoing { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone() }
+fn trigger(fired: &Fired) -> Trigger {
+    Trigger { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone() }
 }
 
-/// Leaves out what is as large as one that is too large; gives how many that are.
-fn leave_out(batch: &mut Vec<Outgoing>, large: &Outgoing) -> usize {
-    let size = |outgoing: &Outgoing| outgoing.id.len() + outgoing.key.len() + outgoing.line.len();
+/// Removes all triggers that are at least as large as `large`, and returns their number.
+fn leave_out(batch: &mut Vec<Trigger>, large: &Trigger) -> usize {
+    let size = |trigger: &Trigger| trigger.id.len() + trigger.key.len() + trigger.line.len();
     let before = batch.len();
-    batch.retain(|outgoing| size(outgoing) < size(large));
+    batch.retain(|trigger| size(trigger) < size(large));
     before - batch.len()
 }
 
-/// Topics whose triggers wait for their checkpoints.
+/// Topics whose triggers wait for their checkpoint.
 pub struct CommittedTopics(Vec<(Destination, KafkaTransactions)>);
 
 impl CommittedTopics {
-    /// Opens the producers; `owner` names them over all restarts. `None` if there are none.
+    /// Opens the producers; their transactional ids begin with `owner`, which stays the same over all restarts. `None` if
+    /// no destination waits for checkpoints.
     ///
     /// # Errors
     /// If one can't be opened.
-    pub fn open(destinations: &[Destination], owner: &str) -> Result<Option<Self>, TriggerError> {
+    pub fn open(destinations: &[Destination], owner: &str) -> Result<Option<Self>, TriggerSinkError> {
         let mut topics = Vec::new();
         for (id, destination, config) in transactional(destinations, owner) {
             topics.push((destination.clone(), KafkaTransactions::open(config, &id)?));
@@ -258,8 +207,9 @@ impl CommittedTopics {
     }
 }
 
-/// The sinks whose triggers wait for their checkpoints, each with its transactional id: by its topic, and its place among those of the
-/// same topic. So other sinks may come and go, and what was published stays known.
+/// The destinations whose triggers wait for their checkpoint, each with its transactional id: the topic, and the index
+/// among the destinations of the same topic. So other sinks may be added or removed, and the number that was published
+/// last is still found.
 fn transactional<'d>(
     destinations: &'d [Destination],
     owner: &str,
@@ -297,10 +247,10 @@ impl Transactions for CommittedTopics {
             if topic.last_published().map_err(|e| e.to_string())?.is_some_and(|last| last >= n) {
                 continue;
             }
-            let mut batch: Vec<Outgoing> =
-                fired.iter().filter(|f| destination.takes(f)).map(outgoing).collect();
+            let mut batch: Vec<Trigger> =
+                fired.iter().filter(|f| destination.takes(f)).map(trigger).collect();
             while let Err(error) = topic.publish(n, &batch) {
-                let KafkaSinkError::TooLarge { outgoing: large } = &error else {
+                let KafkaSinkError::TooLarge { trigger: large } = &error else {
                     return Err(error.to_string());
                 };
                 tracing::error!(%error, left_out = leave_out(&mut batch, large), "triggers are left out");
@@ -335,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn transactional_ids_outlive_changes_of_other_sinks() {
+    fn transactional_ids_do_not_depend_on_other_sinks() {
         let to = |topic: &str, delivery| {
             Destination::all(To::Kafka(KafkaSinkConfig { delivery, ..KafkaSinkConfig::new("a:1", topic) }))
         };
@@ -350,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_refuses_a_trigger_shows_before_the_next() {
+    fn a_topic_that_refuses_a_trigger_fails_the_check_before_the_next() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("triggers", 1, 1).unwrap();
         let config = KafkaSinkConfig::new(cluster.bootstrap_servers(), "triggers");
@@ -363,7 +313,7 @@ mod tests {
             }
         };
         sinks.send(&fired(1), 0).unwrap();
-        wait(&|| sinks.has_settled(&sinks.handed()));
+        wait(&|| sinks.has_acknowledged(&sinks.accepted()));
         let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
         sinks.send(&fired(2), 0).unwrap();

@@ -12,7 +12,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use operators::model::{raw::Refused, trigger::Fired};
-use sinks::LineSink;
+use sinks::LineWriter;
 use timely::{
     container::CapacityContainerBuilder,
     dataflow::{
@@ -204,7 +204,7 @@ fn send(sinks: &TriggerSinks, fired: &Fired, from: usize) -> Option<usize> {
 /// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet holds the frontier back.
 pub fn refused(
     refused: StreamVec<'_, u64, Refused>,
-    mut out: LineSink,
+    mut out: LineWriter,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
 ) {

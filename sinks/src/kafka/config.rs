@@ -158,8 +158,8 @@ impl KafkaSinkConfig {
         client
     }
 
-    /// The client that sends every record by itself, as [`immediate`](Self::immediate) else.
-    pub(super) fn alone(&self) -> ClientConfig {
+    /// The client that sends every record in a batch of its own, otherwise as [`immediate`](Self::immediate).
+    pub(super) fn single(&self) -> ClientConfig {
         let mut client = self.immediate();
         client.set("batch.num.messages", "1");
         client

@@ -1,9 +1,6 @@
-//! What librdkafka's threads tell: acknowledgements, errors, log lines.
+//! Callbacks of librdkafka's threads: acknowledgements, errors, log lines.
 
-use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use rdkafka::{
     ClientContext, Message,
@@ -14,85 +11,66 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use crate::{outgoing::Outgoing, progress::Progress};
+use crate::{progress::Progress, trigger::Trigger};
 
-/// How much of a key is shown in the log.
+/// Characters of a key that are logged.
 const SHOWN: usize = 100;
 
-/// The state of an immediate producer.
+/// Counts of a sink that produces at once.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct Counts {
     pub(super) progress: Progress,
     pub(super) delivered: u64,
+    /// Records refused for a reason that fails the sink; their numbers are never acknowledged.
     pub(super) failed: u64,
-    /// Records that are settled because no broker would ever take them.
+    /// Triggers that no broker will ever take. Those that had a number count as acknowledged.
     pub(super) left_out: u64,
-    /// Records that are sent again by themselves and not yet answered.
-    pub(super) alone: u64,
-    /// The first record that was refused for good.
+    /// Records that are being sent again in batches of their own.
+    pub(super) singles: u64,
+    /// Reason of the first record that was refused for good.
     pub(super) failure: Option<RDKafkaErrorCode>,
 }
 
-/// The state, for all clients of one sink.
+/// The counts, shared by the sink and the callbacks of its clients.
 #[derive(Default)]
-pub(super) struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+pub(super) struct Ledger(Mutex<Counts>);
 
-/// A record that was refused as too large, perhaps for its company.
-pub(super) struct Refused {
+/// A record that was refused as too large, perhaps for the size of its batch.
+pub(super) struct Oversized {
     /// Its sequence number.
     pub(super) number: u64,
-    pub(super) outgoing: Outgoing,
+    pub(super) trigger: Trigger,
 }
 
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Ledger {
+    pub(super) fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a record that was refused for good.
+    /// Fails the sink.
     pub(super) fn fail(&self, code: RDKafkaErrorCode) {
-        let mut state = self.state();
-        state.failed += 1;
-        state.failure.get_or_insert(code);
-        self.changed.notify_all();
-    }
-
-    /// Whether `condition` came true in time.
-    pub(super) fn wait_for(&self, longest: Duration, condition: impl Fn(&State) -> bool) -> bool {
-        let started = Instant::now();
-        let mut state = self.state();
-        loop {
-            if condition(&state) {
-                return true;
-            }
-            let left = longest.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let mut counts = self.counts();
+        counts.failed += 1;
+        counts.failure.get_or_insert(code);
     }
 }
 
-/// Counts acknowledgements by sequence number.
+/// Enters acknowledgements into the ledger, by sequence number.
 pub(super) struct Acknowledgements {
-    shared: Arc<Shared>,
-    /// Where records go that were refused as too large; none: they are left out.
-    alone: Option<mpsc::Sender<Refused>>,
+    ledger: Arc<Ledger>,
+    /// Takes records refused as too large; without it they are left out.
+    oversized: Option<mpsc::Sender<Oversized>>,
 }
 
 impl Acknowledgements {
-    /// Of the client that sends records first.
-    pub(super) fn first(shared: &Arc<Shared>, alone: mpsc::Sender<Refused>) -> Self {
-        Acknowledgements { shared: Arc::clone(shared), alone: Some(alone) }
+    /// For the client that sends a record for the first time.
+    pub(super) fn first(ledger: &Arc<Ledger>, oversized: mpsc::Sender<Oversized>) -> Self {
+        Acknowledgements { ledger: Arc::clone(ledger), oversized: Some(oversized) }
     }
 
-    /// Of the one that sends them by themselves.
-    pub(super) fn last(shared: &Arc<Shared>) -> Self {
-        Acknowledgements { shared: Arc::clone(shared), alone: None }
+    /// For the client that sends it again in a batch of its own.
+    pub(super) fn last(ledger: &Arc<Ledger>) -> Self {
+        Acknowledgements { ledger: Arc::clone(ledger), oversized: None }
     }
 }
 
@@ -112,22 +90,21 @@ impl ProducerContext for Acknowledgements {
 
     fn delivery(&self, result: &DeliveryResult<'_>, sequence: usize) {
         let number = sequence as u64;
-        let (code, is_last) = (failure(result), self.alone.is_none());
-        let mut state = self.shared.state();
-        match (code, result, &self.alone) {
+        let mut counts = self.ledger.counts();
+        match (failure(result), result, &self.oversized) {
             (None, ..) => {
-                state.delivered += 1;
-                state.progress.settle(number);
+                counts.delivered += 1;
+                counts.progress.acknowledge(number);
             }
-            (Some(RDKafkaErrorCode::MessageSizeTooLarge), Err((_, message)), Some(alone)) => {
-                state.alone += 1;
-                // If nobody takes it, the sink ends.
-                let _ = alone.send(Refused { number, outgoing: outgoing(message) });
+            (Some(RDKafkaErrorCode::MessageSizeTooLarge), Err((_, message)), Some(oversized)) => {
+                counts.singles += 1;
+                // The receiver ends only with the sink.
+                let _ = oversized.send(Oversized { number, trigger: trigger(message) });
             }
             (Some(RDKafkaErrorCode::MessageSizeTooLarge), Err((_, message)), None) => {
-                state.left_out += 1;
-                state.progress.settle(number);
-                let Outgoing { id, key, line } = outgoing(message);
+                counts.left_out += 1;
+                counts.progress.acknowledge(number);
+                let Trigger { id, key, line } = trigger(message);
                 tracing::error!(
                     topic = message.topic(),
                     trigger = id,
@@ -137,48 +114,47 @@ impl ProducerContext for Acknowledgements {
                 );
             }
             (Some(code), ..) => {
-                state.failed += 1;
-                state.failure.get_or_insert(code);
+                counts.failed += 1;
+                counts.failure.get_or_insert(code);
             }
         }
-        if is_last {
-            state.alone = state.alone.saturating_sub(1);
+        if self.oversized.is_none() {
+            counts.singles = counts.singles.saturating_sub(1);
         }
-        self.shared.changed.notify_all();
     }
 }
 
-/// The trigger that a record was made of.
-fn outgoing(message: &BorrowedMessage<'_>) -> Outgoing {
+/// Reads a record back into the trigger that it was made from.
+fn trigger(message: &BorrowedMessage<'_>) -> Trigger {
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let headers = message.headers().filter(|headers| headers.count() > 0);
-    Outgoing {
+    Trigger {
         id: text(headers.and_then(|headers| headers.get(0).value)),
         key: text(message.key()),
         line: text(message.payload()),
     }
 }
 
-/// Why records of a transaction failed.
+/// Failed records of a transaction.
 #[derive(Default)]
 pub(super) struct Failed {
-    /// The first failure.
+    /// Reason of the first failure.
     pub(super) code: Option<RDKafkaErrorCode>,
-    /// Which were refused as too large, by their place in the batch.
+    /// Records refused as too large, by their index in the batch.
     pub(super) large: Vec<usize>,
 }
 
-/// Keeps why records of the transaction failed.
+/// Collects the failed records of a transaction.
 #[derive(Default)]
 pub(super) struct Failures(Mutex<Failed>);
 
 impl Failures {
-    /// Whether there was one since the last call of [`take`](Self::take).
+    /// Whether a record has failed since the last call of [`take`](Self::take).
     pub(super) fn is_any(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).code.is_some()
     }
 
-    /// The failures since the last call.
+    /// Takes the failures since the last call.
     pub(super) fn take(&self) -> Failed {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -195,20 +171,20 @@ impl ClientContext for Failures {
 }
 
 impl ProducerContext for Failures {
-    /// The place in the batch.
+    /// The index in the batch.
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
         let Some(code) = failure(result) else { return };
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failed.code.get_or_insert(code);
         if code == RDKafkaErrorCode::MessageSizeTooLarge {
-            failed.large.push(place);
+            failed.large.push(index);
         }
     }
 }
 
-/// For the client that only reads the last published number.
+/// Context of the client that only reads the last published number.
 pub(super) struct Quiet;
 
 impl ClientContext for Quiet {
@@ -223,7 +199,7 @@ impl ClientContext for Quiet {
 
 impl rdkafka::consumer::ConsumerContext for Quiet {}
 
-/// Why a record failed. What was purged was given up by this side, in an abort or at the end, and is no failure.
+/// Reason why a record failed. A purged record is none: this side gave it up, in an abort or at the end.
 fn failure(result: &DeliveryResult<'_>) -> Option<RDKafkaErrorCode> {
     let (error, _) = result.as_ref().err()?;
     let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
@@ -242,7 +218,7 @@ fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     }
 }
 
-/// Most of these pass by themselves: the client goes on trying.
+/// Logs an error of the client. Most pass by themselves: the client tries again.
 fn log_error(error: &KafkaError, reason: &str) {
     tracing::warn!(%error, reason, "kafka");
 }

@@ -1,12 +1,12 @@
-//! Why triggers can't be given to Kafka.
+//! Errors of the Kafka sinks.
 
 use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::outgoing::Outgoing;
+use crate::{trigger::Trigger, trigger_sink::TriggerSinkError};
 
-/// Why triggers can't be given to Kafka. No message holds a value of `options`.
+/// The reason why triggers can't be produced. No message holds a value of `options`.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaSinkError {
     /// A field of the configuration can't be used.
@@ -20,16 +20,16 @@ pub enum KafkaSinkError {
     /// The client can't be made.
     #[error("kafka sink: the client can't be made: {0}; look at brokers and options")]
     Client(String),
-    /// A trigger is larger than a record may be, for this client or for the topic; it was not sent, here it is again.
+    /// A trigger is larger than a record may be, for this client or for the topic; it was not sent.
     #[error(
         "kafka sink: trigger {} has {} bytes, more than a record may have; make the rule's action smaller, or raise \
          message.max.bytes in options and on the brokers, and the topic's max.message.bytes",
-        outgoing.id,
-        outgoing.line.len()
+        trigger.id,
+        trigger.line.len()
     )]
     TooLarge {
         /// The trigger.
-        outgoing: Box<Outgoing>,
+        trigger: Box<Trigger>,
     },
     /// The brokers refuse a record for good.
     #[error("kafka sink: topic {topic} takes no record: {reason}")]
@@ -82,7 +82,13 @@ pub enum KafkaSinkError {
     Reopen,
 }
 
-/// What the brokers will not change their mind about, and what to do; `None` for errors that may pass.
+impl From<KafkaSinkError> for TriggerSinkError {
+    fn from(error: KafkaSinkError) -> Self {
+        TriggerSinkError::failed(error)
+    }
+}
+
+/// The remedy for an error that no repetition mends; `None` for errors that may pass.
 pub(super) fn permanent(code: RDKafkaErrorCode) -> Option<&'static str> {
     Some(match code {
         RDKafkaErrorCode::UnknownTopic

@@ -1,24 +1,30 @@
 //! Triggers as records of a Kafka topic.
 //!
+//! - `sink`: [`KafkaSink`], triggers that leave at once
+//! - `single`: records that were refused in a batch, sent again one by one
+//! - `transactions`, `attempt`: [`KafkaTransactions`], triggers that leave with their checkpoint
+//! - `context`: callbacks of librdkafka's threads: acknowledgements, errors, log lines
+//! - `config`, `error`: settings, and why triggers can't be produced
+//!
 //! Record: the key is the trigger's key, the value its line, the header `trigger_id` its id. Partitions are chosen as
 //! the Java client chooses them (murmur2 of the key), so triggers of one key are in order.
 //!
 //! | delivery | by | promise |
 //! | --- | --- | --- |
-//! | `immediate` | [`KafkaSink`] | at least once: leaves at once; what is above [`KafkaSink::settled`] at a crash is sent again by the caller |
+//! | `immediate` | [`KafkaSink`] | at least once: leaves at once; the caller sends again after a crash what is not acknowledged |
 //! | `committed` | [`KafkaTransactions`] | exactly once for consumers with `isolation.level=read_committed`: triggers wait for their checkpoint and leave in one transaction with its number |
 
-mod alone;
 mod attempt;
 mod config;
 mod context;
 mod error;
+mod single;
 mod sink;
 mod transactions;
 
 pub use config::{Delivery, KafkaSinkConfig};
 pub use error::KafkaSinkError;
-pub use sink::{KafkaSink, KafkaStats};
+pub use sink::KafkaSink;
 pub use transactions::KafkaTransactions;
 
 use rdkafka::{
@@ -27,17 +33,13 @@ use rdkafka::{
     util::IntoOpaque,
 };
 
-use crate::outgoing::Outgoing;
+use crate::trigger::Trigger;
 
-/// The record of a trigger.
-fn record<'a, D: IntoOpaque>(
-    topic: &'a str,
-    outgoing: &'a Outgoing,
-    opaque: D,
-) -> BaseRecord<'a, str, str, D> {
-    let id = Header { key: "trigger_id", value: Some(outgoing.id.as_str()) };
+/// Makes the record of a trigger.
+fn record<'a, D: IntoOpaque>(topic: &'a str, trigger: &'a Trigger, opaque: D) -> BaseRecord<'a, str, str, D> {
+    let id = Header { key: "trigger_id", value: Some(trigger.id.as_str()) };
     BaseRecord::with_opaque_to(topic, opaque)
-        .key(outgoing.key.as_str())
-        .payload(outgoing.line.as_str())
+        .key(trigger.key.as_str())
+        .payload(trigger.line.as_str())
         .headers(OwnedHeaders::new_with_capacity(1).insert(id))
 }

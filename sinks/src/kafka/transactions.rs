@@ -35,7 +35,7 @@ use super::{
     error::{KafkaSinkError, permanent},
     record,
 };
-use crate::outgoing::Outgoing;
+use crate::trigger::Trigger;
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -134,7 +134,7 @@ impl KafkaTransactions {
     /// [`Refused`](KafkaSinkError::Refused): nothing was published, and another call may follow.
     /// [`Fenced`](KafkaSinkError::Fenced): another process publishes, this one has to stop. All others: open the
     /// transactions again, and publish again if `last_published` is below the number.
-    pub fn publish(&mut self, number: u64, batch: &[Outgoing]) -> Result<(), KafkaSinkError> {
+    pub fn publish(&mut self, number: u64, batch: &[Trigger]) -> Result<(), KafkaSinkError> {
         if !self.certain {
             return Err(KafkaSinkError::Reopen);
         }
@@ -182,14 +182,14 @@ impl KafkaTransactions {
     ///
     /// # Errors
     /// If it was one record: the topic does not take it.
-    fn divide(&mut self, batch: &[Outgoing], refused: &[usize]) -> Result<(), KafkaSinkError> {
-        let refused: Vec<&Outgoing> = refused.iter().filter_map(|place| batch.get(*place)).collect();
-        if let [outgoing] = refused[..] {
+    fn divide(&mut self, batch: &[Trigger], refused: &[usize]) -> Result<(), KafkaSinkError> {
+        let refused: Vec<&Trigger> = refused.iter().filter_map(|place| batch.get(*place)).collect();
+        if let [trigger] = refused[..] {
             // The others are not too large because of this one.
             self.together = None;
-            return Err(KafkaSinkError::TooLarge { outgoing: Box::new(outgoing.clone()) });
+            return Err(KafkaSinkError::TooLarge { trigger: Box::new(trigger.clone()) });
         }
-        let bytes = refused.into_iter().map(Outgoing::bytes).sum::<usize>();
+        let bytes = refused.into_iter().map(Trigger::bytes).sum::<usize>();
         self.together = Some(self.together.map_or(bytes, |before| before.min(bytes)) / 2);
         Ok(())
     }
@@ -208,18 +208,18 @@ impl KafkaTransactions {
     }
 
     /// One transaction, from its beginning to its commit.
-    fn transact(&self, number: u64, batch: &[Outgoing], deadline: &Deadline) -> Result<(), Failure> {
+    fn transact(&self, number: u64, batch: &[Trigger], deadline: &Deadline) -> Result<(), Failure> {
         // What is left of an aborted attempt.
         let _ = self.producer.context().take();
         self.again(deadline, "beginning", Producer::begin_transaction)?;
         let mut together = 0;
-        for (place, outgoing) in batch.iter().enumerate() {
-            if self.together.is_some_and(|most| together > 0 && together + outgoing.bytes() > most) {
+        for (place, trigger) in batch.iter().enumerate() {
+            if self.together.is_some_and(|most| together > 0 && together + trigger.bytes() > most) {
                 self.part(deadline)?;
                 together = 0;
             }
-            self.enqueue(place, outgoing, deadline)?;
-            together += outgoing.bytes();
+            self.enqueue(place, trigger, deadline)?;
+            together += trigger.bytes();
         }
         self.record_number(number, deadline)?;
         match self.again(deadline, "committing", |producer| producer.commit_transaction(SLICE)) {
@@ -261,9 +261,9 @@ impl KafkaTransactions {
     }
 
     /// Queues one trigger, waiting for room.
-    fn enqueue(&self, place: usize, outgoing: &Outgoing, deadline: &Deadline) -> Result<(), Failure> {
+    fn enqueue(&self, place: usize, trigger: &Trigger, deadline: &Deadline) -> Result<(), Failure> {
         loop {
-            let Err((error, _)) = self.producer.send(record(&self.topic, outgoing, place)) else {
+            let Err((error, _)) = self.producer.send(record(&self.topic, trigger, place)) else {
                 return Ok(());
             };
             match error.rdkafka_error_code() {
@@ -272,8 +272,8 @@ impl KafkaTransactions {
                 }
                 Some(RDKafkaErrorCode::QueueFull) => self.producer.poll(FULL),
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                    let outgoing = Box::new(outgoing.clone());
-                    return Err(Failure::Never(KafkaSinkError::TooLarge { outgoing }));
+                    let trigger = Box::new(trigger.clone());
+                    return Err(Failure::Never(KafkaSinkError::TooLarge { trigger }));
                 }
                 // The transaction has failed meanwhile; the abort tells whether the client has, too.
                 code => return Err(Failure::Abort { last: error.to_string(), code }),

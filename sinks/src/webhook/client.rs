@@ -1,4 +1,4 @@
-//! One attempt: the request, its signature, and what the answer means.
+//! One attempt at a delivery: the request, its signature, and the meaning of the answer.
 
 use std::{
     error::Error,
@@ -21,30 +21,30 @@ use super::{
     config::{Method, WebhookConfig},
     error::WebhookError,
 };
-use crate::outgoing::Outgoing;
+use crate::trigger::Trigger;
 
-/// An answer's body is read no further: enough to use the connection again after any reasonable answer.
-const READ_AT_MOST: u64 = 64 << 10;
-/// So much of an answer's body is kept as the reason of a dead letter.
+/// Upper bound of bytes read of an answer's body: enough to use the connection again after any reasonable answer.
+const READ_LIMIT: u64 = 64 << 10;
+/// Bytes of an answer's body that are kept in the reason of a dead letter.
 const QUOTED: usize = 200;
 
-/// What became of one attempt.
+/// Outcome of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// The receiver has it.
+    /// The receiver has taken the trigger.
     Delivered,
-    /// The receiver will never take it.
+    /// The receiver will never take the trigger.
     Refused(Failure),
-    /// Worth another attempt, not before `after` if the receiver said so.
+    /// Another attempt may succeed; `after` is the least wait that the receiver asked for.
     Failed { failure: Failure, after: Option<Duration> },
 }
 
-/// Why an attempt failed.
+/// Reason why an attempt failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     /// Fit for logs.
     pub(super) reason: String,
-    /// What the receiver said; for the dead-letter file only, as receivers may quote what they were sent.
+    /// Beginning of the answer's body; for the dead-letter file only, as receivers may quote what they were sent.
     pub(super) answer: String,
 }
 
@@ -94,9 +94,9 @@ impl WebhookClient {
         })
     }
 
-    /// Tries once; returns after twice the timeout at the latest.
-    pub(super) fn attempt(&self, outgoing: &Outgoing) -> Attempt {
-        let Ok(id) = HeaderValue::from_bytes(outgoing.id.as_bytes()) else {
+    /// Tries once; blocks for twice the timeout at most.
+    pub(super) fn attempt(&self, trigger: &Trigger) -> Attempt {
+        let Ok(id) = HeaderValue::from_bytes(trigger.id.as_bytes()) else {
             return Attempt::Refused(failure("the trigger's id can't be sent as a header"));
         };
         let mut request = self
@@ -104,17 +104,17 @@ impl WebhookClient {
             .request(self.method.clone(), self.url.clone())
             .headers(self.headers.clone())
             .header("X-Strateye-Trigger", id)
-            .body(outgoing.line.clone());
+            .body(trigger.line.clone());
         if let Some(signer) = &self.signer {
-            request = request.header("X-Strateye-Signature", signature(signer, now_ms(), &outgoing.line));
+            request = request.header("X-Strateye-Signature", signature(signer, now_ms(), &trigger.line));
         }
         match request.send() {
-            Ok(response) => self.judge(response),
+            Ok(response) => self.assess(response),
             Err(error) => Attempt::Failed { failure: failure(plain(error)), after: None },
         }
     }
 
-    fn judge(&self, mut response: Response) -> Attempt {
+    fn assess(&self, mut response: Response) -> Attempt {
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
         let after = after.and_then(|text| retry_after(text, now_ms()));
@@ -141,8 +141,8 @@ impl WebhookClient {
     fn drain(&self, response: &mut Response) -> String {
         let started = Instant::now();
         let (mut buffer, mut quoted, mut read) = ([0; 4096], Vec::new(), 0);
-        while read < READ_AT_MOST && started.elapsed() < self.timeout {
-            // The status is known by now; a body that breaks off changes nothing.
+        while read < READ_LIMIT && started.elapsed() < self.timeout {
+            // The status alone decides; a body that breaks off changes nothing.
             let Ok(length @ 1..) = response.read(&mut buffer) else { break };
             read += length as u64;
             let room = QUOTED.saturating_sub(quoted.len()).min(length);
@@ -152,7 +152,7 @@ impl WebhookClient {
     }
 }
 
-/// A receiver on this machine is reached directly, whatever proxy the environment names.
+/// Whether the receiver is on this machine: it is then reached directly, whatever proxy the environment names.
 fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();

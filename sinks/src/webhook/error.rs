@@ -1,10 +1,11 @@
-//! Why a webhook sink can't start.
+//! Errors of the webhook sink.
 
 use std::io;
 
 use super::dead_letters::DeadLetterError;
+use crate::trigger_sink::TriggerSinkError;
 
-/// Why a webhook sink can't start. No message holds a secret or a password.
+/// The reason why a webhook sink can't start. No message holds a secret or a password.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// A field of the configuration can't be used.
@@ -33,5 +34,11 @@ pub enum WebhookError {
 impl WebhookError {
     pub(super) fn config(field: &'static str, reason: impl Into<String>) -> Self {
         WebhookError::Config { field, reason: reason.into() }
+    }
+}
+
+impl From<WebhookError> for TriggerSinkError {
+    fn from(error: WebhookError) -> Self {
+        TriggerSinkError::failed(error)
     }
 }

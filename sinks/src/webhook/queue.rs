@@ -1,7 +1,7 @@
-//! Triggers between `send` and their delivery: bounded by number and bytes, in lanes, one a delivery thread.
+//! The queue between `send` and the delivery threads: bounded by number and bytes, with one lane per delivery thread.
 //!
-//! **Invariants**: a key always takes the same lane, so its order is kept; whatever is accepted counts against the
-//! bounds until it is settled, also while it is under way.
+//! **Invariants**: triggers of one key share a lane, so their order is kept; an accepted trigger counts against the
+//! bounds until it is acknowledged, also while its request is under way.
 
 use std::{
     collections::VecDeque,
@@ -12,48 +12,38 @@ use std::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    outgoing::{Outgoing, Sent},
     progress::Progress,
+    trigger::Trigger,
+    trigger_sink::{Sent, SinkStats},
 };
 
-/// Figures of a webhook sink since its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WebhookStats {
-    /// Triggers accepted and not yet settled.
-    pub queued: u64,
-    /// Triggers delivered.
-    pub delivered: u64,
-    /// Attempts after a first one.
-    pub retried: u64,
-    /// Triggers written to the dead-letter file.
-    pub dead: u64,
-}
-
-/// A trigger in a lane.
+/// A queued trigger and its sequence number.
 #[derive(Debug)]
 pub(super) struct Job {
-    sequence: u64,
-    pub(super) outgoing: Outgoing,
+    number: u64,
+    pub(super) trigger: Trigger,
 }
 
-/// How a trigger left the queue.
+/// The way a trigger left the queue.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Settled {
+pub(super) enum Outcome {
     Delivered,
     Dead,
 }
 
 pub(super) struct Queue {
-    state: Mutex<State>,
-    /// Wakes the delivery threads, one a lane.
+    state: Mutex<QueueState>,
+    /// Wakes the delivery threads, one per lane.
     lanes: Vec<Condvar>,
-    /// Wakes those who wait for room or for numbers to be settled.
-    settled: Condvar,
-    most: usize,
-    most_bytes: usize,
+    /// Wakes threads that wait for room or for an acknowledgement.
+    acknowledged: Condvar,
+    /// Upper bound of open triggers.
+    limit: usize,
+    /// Upper bound of their bytes.
+    limit_bytes: usize,
 }
 
-struct State {
+struct QueueState {
     lanes: Vec<VecDeque<Job>>,
     progress: Progress,
     bytes: usize,
@@ -64,8 +54,8 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(lanes: usize, most: usize, most_bytes: usize) -> Self {
-        let state = State {
+    pub(super) fn new(lanes: usize, limit: usize, limit_bytes: usize) -> Self {
+        let state = QueueState {
             lanes: (0..lanes).map(|_| VecDeque::new()).collect(),
             progress: Progress::default(),
             bytes: 0,
@@ -77,36 +67,37 @@ impl Queue {
         Queue {
             state: Mutex::new(state),
             lanes: (0..lanes).map(|_| Condvar::new()).collect(),
-            settled: Condvar::new(),
-            most,
-            most_bytes,
+            acknowledged: Condvar::new(),
+            limit,
+            limit_bytes,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_room(&self, state: &State, bytes: usize) -> bool {
+    fn has_room(&self, state: &QueueState, bytes: usize) -> bool {
         let open = state.progress.open();
-        // A trigger larger than the bound would otherwise wait for ever.
-        open == 0 || (open < self.most as u64 && state.bytes + bytes <= self.most_bytes)
+        // Without the first case a trigger larger than the bound would wait for ever.
+        open == 0 || (open < self.limit as u64 && state.bytes + bytes <= self.limit_bytes)
     }
 
-    pub(super) fn push(&self, outgoing: Outgoing) -> Sent {
+    /// Queues a trigger unless there is no room for it.
+    pub(super) fn push(&self, trigger: &Trigger) -> Sent {
         let mut state = self.state();
-        if !self.has_room(&state, outgoing.bytes()) {
-            return Sent::Full(outgoing);
+        if !self.has_room(&state, trigger.bytes()) {
+            return Sent::Full;
         }
-        let lane = (xxh3_64(outgoing.key.as_bytes()) % self.lanes.len() as u64) as usize;
-        let sequence = state.progress.accept();
-        state.bytes += outgoing.bytes();
-        state.lanes[lane].push_back(Job { sequence, outgoing });
+        let lane = (xxh3_64(trigger.key.as_bytes()) % self.lanes.len() as u64) as usize;
+        let number = state.progress.accept();
+        state.bytes += trigger.bytes();
+        state.lanes[lane].push_back(Job { number, trigger: trigger.clone() });
         self.lanes[lane].notify_one();
-        Sent::Accepted(sequence)
+        Sent::Accepted(number)
     }
 
-    /// The next trigger of a lane, waited for; `None` once the queue is stopped.
+    /// Takes the next trigger of a lane, blocking until there is one; `None` once the queue is stopped.
     pub(super) fn take(&self, lane: usize) -> Option<Job> {
         let mut state = self.state();
         loop {
@@ -120,7 +111,7 @@ impl Queue {
         }
     }
 
-    /// Lets a lane's thread wait; `false` once the queue is stopped.
+    /// Blocks a lane's thread for `wait`, or until the queue is stopped; `false` if it is stopped.
     pub(super) fn pause(&self, lane: usize, wait: Duration) -> bool {
         let (state, _) = self.lanes[lane]
             .wait_timeout_while(self.state(), wait, |state| !state.stopped)
@@ -132,19 +123,20 @@ impl Queue {
         self.state().retried += 1;
     }
 
-    pub(super) fn settle(&self, job: &Job, how: Settled) {
+    /// Acknowledges a trigger and makes its room free.
+    pub(super) fn acknowledge(&self, job: &Job, outcome: Outcome) {
         let mut state = self.state();
-        match how {
-            Settled::Delivered => state.delivered += 1,
-            Settled::Dead => state.dead += 1,
+        match outcome {
+            Outcome::Delivered => state.delivered += 1,
+            Outcome::Dead => state.dead += 1,
         }
-        state.bytes -= job.outgoing.bytes();
-        state.progress.settle(job.sequence);
-        self.settled.notify_all();
+        state.bytes -= job.trigger.bytes();
+        state.progress.acknowledge(job.number);
+        self.acknowledged.notify_all();
     }
 
-    /// Whether `condition` came true in time.
-    fn wait_for(&self, longest: Duration, condition: impl Fn(&State) -> bool) -> bool {
+    /// Blocks until `condition` holds, for `longest` at most, and returns whether it holds.
+    fn wait_for(&self, longest: Duration, condition: impl Fn(&QueueState) -> bool) -> bool {
         let started = Instant::now();
         let mut state = self.state();
         loop {
@@ -155,37 +147,40 @@ impl Queue {
             if left.is_zero() {
                 return false;
             }
-            state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.acknowledged.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    pub(super) fn wait_settled(&self, sequence: u64, longest: Duration) -> bool {
-        self.wait_for(longest, |state| state.progress.settled() >= sequence)
+    /// Blocks until all numbers up to `number` are acknowledged, for `longest` at most; returns whether they are.
+    pub(super) fn wait_acknowledged(&self, number: u64, longest: Duration) -> bool {
+        self.wait_for(longest, |state| state.progress.acknowledged() >= number)
     }
 
-    pub(super) fn wait_room(&self, bytes: usize, longest: Duration) -> bool {
-        self.wait_for(longest, |state| self.has_room(state, bytes))
+    /// Blocks until `trigger` would be accepted, for `longest` at most; returns whether it would be.
+    pub(super) fn wait_room(&self, trigger: &Trigger, longest: Duration) -> bool {
+        self.wait_for(longest, |state| self.has_room(state, trigger.bytes()))
     }
 
     pub(super) fn accepted(&self) -> u64 {
         self.state().progress.accepted()
     }
 
-    pub(super) fn settled(&self) -> u64 {
-        self.state().progress.settled()
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.state().progress.acknowledged()
     }
 
-    pub(super) fn stats(&self) -> WebhookStats {
+    pub(super) fn stats(&self) -> SinkStats {
         let state = self.state();
-        WebhookStats {
+        SinkStats {
             queued: state.progress.open(),
             delivered: state.delivered,
             retried: state.retried,
             dead: state.dead,
+            failed: 0,
         }
     }
 
-    /// Lets all delivery threads end after the request they are at.
+    /// Ends all delivery threads, each after its current request.
     pub(super) fn stop(&self) {
         self.state().stopped = true;
         self.lanes.iter().for_each(Condvar::notify_all);
@@ -196,41 +191,41 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn outgoing(key: &str, line: &str) -> Outgoing {
-        Outgoing { id: String::new(), key: key.to_owned(), line: line.to_owned() }
+    fn trigger(key: &str, line: &str) -> Trigger {
+        Trigger { id: String::new(), key: key.to_owned(), line: line.to_owned() }
     }
 
     #[test]
-    fn the_queue_is_bounded_by_number_until_settled() {
+    fn the_queue_is_bounded_by_number_until_acknowledged() {
         let queue = Queue::new(1, 2, 1000);
-        assert_eq!(queue.push(outgoing("a", "1")), Sent::Accepted(1));
-        assert_eq!(queue.push(outgoing("a", "2")), Sent::Accepted(2));
+        assert_eq!(queue.push(&trigger("a", "1")), Sent::Accepted(1));
+        assert_eq!(queue.push(&trigger("a", "2")), Sent::Accepted(2));
         let job = queue.take(0).unwrap();
-        assert_eq!(queue.push(outgoing("a", "3")), Sent::Full(outgoing("a", "3")));
-        assert!(!queue.wait_room(1, Duration::ZERO));
-        queue.settle(&job, Settled::Delivered);
-        assert!(queue.wait_room(1, Duration::ZERO));
-        assert_eq!(queue.push(outgoing("a", "3")), Sent::Accepted(3));
-        let expected = WebhookStats { queued: 2, delivered: 1, retried: 0, dead: 0 };
-        assert_eq!((queue.stats(), queue.settled(), queue.accepted()), (expected, 1, 3));
+        assert_eq!(queue.push(&trigger("a", "3")), Sent::Full);
+        assert!(!queue.wait_room(&trigger("", "1"), Duration::ZERO));
+        queue.acknowledge(&job, Outcome::Delivered);
+        assert!(queue.wait_room(&trigger("", "1"), Duration::ZERO));
+        assert_eq!(queue.push(&trigger("a", "3")), Sent::Accepted(3));
+        let expected = SinkStats { queued: 2, delivered: 1, ..SinkStats::default() };
+        assert_eq!((queue.stats(), queue.acknowledged(), queue.accepted()), (expected, 1, 3));
     }
 
     #[test]
     fn the_queue_is_bounded_by_bytes_but_takes_a_single_giant() {
         let queue = Queue::new(1, 100, 10);
-        assert_eq!(queue.push(outgoing("k", &"x".repeat(50))), Sent::Accepted(1));
-        assert!(matches!(queue.push(outgoing("k", "x")), Sent::Full(_)));
+        assert_eq!(queue.push(&trigger("k", &"x".repeat(50))), Sent::Accepted(1));
+        assert!(matches!(queue.push(&trigger("k", "x")), Sent::Full));
         let job = queue.take(0).unwrap();
-        queue.settle(&job, Settled::Dead);
-        assert_eq!(queue.push(outgoing("k", "1234")), Sent::Accepted(2));
-        assert_eq!(queue.push(outgoing("k", "1234")), Sent::Accepted(3));
-        assert!(matches!(queue.push(outgoing("k", "")), Sent::Full(_)));
+        queue.acknowledge(&job, Outcome::Dead);
+        assert_eq!(queue.push(&trigger("k", "1234")), Sent::Accepted(2));
+        assert_eq!(queue.push(&trigger("k", "1234")), Sent::Accepted(3));
+        assert!(matches!(queue.push(&trigger("k", "")), Sent::Full));
     }
 
     #[test]
     fn a_stopped_queue_lets_its_threads_go() {
         let queue = Queue::new(2, 10, 1000);
-        let _ = queue.push(outgoing("a", "1"));
+        let _ = queue.push(&trigger("a", "1"));
         queue.stop();
         assert!(queue.take(0).is_none() && queue.take(1).is_none());
         assert!(!queue.pause(0, Duration::from_secs(3600)));

@@ -1,4 +1,4 @@
-//! The sink: its queue, its delivery threads, and the life of a trigger in them.
+//! The sink: its queue, its delivery threads, and the way of a trigger through them.
 
 use std::{
     sync::{
@@ -15,28 +15,34 @@ use super::{
     config::WebhookConfig,
     dead_letters::{DeadLetter, DeadLetterFile},
     error::WebhookError,
-    queue::{Job, Queue, Settled, WebhookStats},
+    queue::{Job, Outcome, Queue},
 };
-use crate::outgoing::{Outgoing, Sent};
+use crate::{
+    trigger::Trigger,
+    trigger_sink::{Sent, SinkStats, TriggerSink, TriggerSinkError},
+};
 
-/// A dead letter that can't be written is tried again so often.
+/// Pause between two attempts at writing a dead letter.
 const DEAD_LETTER_RETRY: Duration = Duration::from_secs(1);
 
-/// Posts triggers. Dropping it stops it: requests under way are ended, what is still queued is left unsettled.
+/// Posts triggers from delivery threads.
+///
+/// Dropping it finishes the requests under way and leaves the rest of the queue unacknowledged. It never fails for good:
+/// a receiver that is away fills the dead letters, not the queue.
 pub struct WebhookSink {
-    shared: Arc<Shared>,
+    delivery: Arc<Delivery>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the delivery threads share.
-struct Shared {
+/// State shared by the sink and its delivery threads.
+struct Delivery {
     queue: Queue,
     client: WebhookClient,
     dead_letters: DeadLetterFile,
     backoff: Backoff,
     attempts: u32,
     url: String,
-    /// Whether the last attempt failed, so that a receiver that is away is logged once and not once a trigger.
+    /// Whether the last attempt failed: a receiver that is away is logged once, not once per trigger.
     failing: AtomicBool,
 }
 
@@ -49,7 +55,7 @@ impl WebhookSink {
         config.validate()?;
         let dead_letters = DeadLetterFile::new(&config.dead_letters);
         dead_letters.check()?;
-        let shared = Arc::new(Shared {
+        let delivery = Arc::new(Delivery {
             queue: Queue::new(config.concurrency, config.queue, config.queue_bytes),
             client: WebhookClient::new(config)?,
             dead_letters,
@@ -61,88 +67,82 @@ impl WebhookSink {
             url: config.shown_url(),
             failing: AtomicBool::new(false),
         });
-        // Made first, so that threads already started are stopped when a later one can't be.
-        let mut sink = WebhookSink { shared, threads: Vec::with_capacity(config.concurrency) };
+        // Made first, so that the threads already started are stopped if a later one can't be.
+        let mut sink = WebhookSink { delivery, threads: Vec::with_capacity(config.concurrency) };
         for lane in 0..config.concurrency {
-            let shared = Arc::clone(&sink.shared);
+            let delivery = Arc::clone(&sink.delivery);
             let thread = thread::Builder::new()
                 .name(format!("webhook-{lane}"))
-                .spawn(move || shared.deliver_all(lane))
+                .spawn(move || delivery.deliver_all(lane))
                 .map_err(WebhookError::Thread)?;
             sink.threads.push(thread);
         }
         Ok(sink)
     }
 
-    /// Queues a trigger; never waits. A full queue hands it back: the caller holds its input back and sends it again,
-    /// before any later one, once [`WebhookSink::wait_room`] says so.
-    pub fn send(&self, outgoing: Outgoing) -> Sent {
-        self.shared.queue.push(outgoing)
+    /// Blocks until `trigger` would be accepted, for `longest` at most; returns whether it would be.
+    pub(super) fn wait_room(&self, trigger: &Trigger, longest: Duration) -> bool {
+        self.delivery.queue.wait_room(trigger, longest)
     }
 
-    /// Waits until a trigger of this size would be accepted; `false` if it takes longer than `longest`.
-    #[must_use]
-    pub fn wait_room(&self, outgoing: &Outgoing, longest: Duration) -> bool {
-        self.shared.queue.wait_room(outgoing.bytes(), longest)
+    /// Blocks until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they are.
+    pub(super) fn wait_acknowledged(&self, number: u64, longest: Duration) -> bool {
+        self.delivery.queue.wait_acknowledged(number, longest)
     }
 
-    /// The last sequence number given, 0 before the first.
-    #[must_use]
-    pub fn accepted(&self) -> u64 {
-        self.shared.queue.accepted()
+    /// Queues a trigger. Unlike with other sinks this cannot fail.
+    pub(super) fn offer(&self, trigger: &Trigger) -> Sent {
+        self.delivery.queue.push(trigger)
+    }
+}
+
+impl TriggerSink for WebhookSink {
+    fn kind(&self) -> &'static str {
+        "webhook"
     }
 
-    /// All triggers up to this sequence number are delivered, or lie synced in the dead-letter file: the offsets behind
-    /// them may be committed.
-    #[must_use]
-    pub fn settled(&self) -> u64 {
-        self.shared.queue.settled()
+    fn send(&self, trigger: &Trigger) -> Result<Sent, TriggerSinkError> {
+        Ok(self.offer(trigger))
     }
 
-    /// Waits until everything up to `sequence` is settled; `false` if it takes longer than `longest`.
-    #[must_use]
-    pub fn wait_settled(&self, sequence: u64, longest: Duration) -> bool {
-        self.shared.queue.wait_settled(sequence, longest)
+    fn accepted(&self) -> u64 {
+        self.delivery.queue.accepted()
     }
 
-    /// Waits until everything accepted so far is settled; `false` if it takes longer than `longest`.
-    #[must_use]
-    pub fn flush(&self, longest: Duration) -> bool {
-        self.wait_settled(self.accepted(), longest)
+    fn acknowledged(&self) -> u64 {
+        self.delivery.queue.acknowledged()
     }
 
-    /// Figures since the start.
-    #[must_use]
-    pub fn stats(&self) -> WebhookStats {
-        self.shared.queue.stats()
+    fn stats(&self) -> SinkStats {
+        self.delivery.queue.stats()
     }
 }
 
 impl Drop for WebhookSink {
     fn drop(&mut self) {
-        self.shared.queue.stop();
+        self.delivery.queue.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!(url = self.shared.url, "a delivery thread panicked");
+                tracing::error!(url = self.delivery.url, "a delivery thread panicked");
             }
         }
     }
 }
 
-impl Shared {
+impl Delivery {
     fn deliver_all(&self, lane: usize) {
         while let Some(job) = self.queue.take(lane) {
             self.deliver(lane, &job);
         }
     }
 
-    /// Tries one trigger until it is settled or the sink is stopped.
+    /// Tries one trigger until it is delivered or dead, or the sink is stopped.
     fn deliver(&self, lane: usize, job: &Job) {
         for attempt in 1u32.. {
-            let (failure, after) = match self.client.attempt(&job.outgoing) {
+            let (failure, after) = match self.client.attempt(&job.trigger) {
                 Attempt::Delivered => {
                     self.log_recovery();
-                    return self.queue.settle(job, Settled::Delivered);
+                    return self.queue.acknowledge(job, Outcome::Delivered);
                 }
                 Attempt::Refused(failure) => return self.bury(lane, job, attempt, failure),
                 Attempt::Failed { failure, after } => (failure, after),
@@ -158,11 +158,11 @@ impl Shared {
         }
     }
 
-    /// Writes a dead letter; it is settled only once it is on disk, however long that takes.
+    /// Writes a dead letter. The trigger is acknowledged only once the letter is synced, however long that takes.
     fn bury(&self, lane: usize, job: &Job, attempts: u32, failure: Failure) {
         let Failure { reason, answer } = failure;
         tracing::warn!(
-            trigger = job.outgoing.id,
+            trigger = job.trigger.id,
             url = self.url,
             attempts,
             reason,
@@ -173,15 +173,15 @@ impl Shared {
             url: self.url.clone(),
             attempts,
             last_error: if answer.is_empty() { reason } else { format!("{reason}: {answer}") },
-            trigger: job.outgoing.clone(),
+            trigger: job.trigger.clone(),
         };
         while let Err(error) = self.dead_letters.append(&letter) {
-            tracing::error!(trigger = job.outgoing.id, %error, "a dead letter can't be written; it is tried again");
+            tracing::error!(trigger = job.trigger.id, %error, "a dead letter can't be written; it is tried again");
             if !self.queue.pause(lane, DEAD_LETTER_RETRY) {
                 return;
             }
         }
-        self.queue.settle(job, Settled::Dead);
+        self.queue.acknowledge(job, Outcome::Dead);
     }
 
     fn log_failure(&self, failure: &Failure) {

@@ -16,23 +16,25 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 use strateye_sinks::{
-    Outgoing, Sent,
+    Sent, Trigger, TriggerSink as _, TriggerSinkError,
     kafka::{KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaTransactions},
 };
 use strateye_tests::services::Kafka;
+
+use crate::wait;
 
 const LONG: Duration = Duration::from_secs(60);
 
 /// For the tests that leave the broker running.
 static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 
-fn outgoing(number: u64) -> Outgoing {
+fn trigger(number: u64) -> Trigger {
     let key = (number % 5).to_string();
-    Outgoing { id: format!("t-{number}"), line: format!("{{\"键\":{key},\"n\":{number}}}"), key }
+    Trigger { id: format!("t-{number}"), line: format!("{{\"键\":{key},\"n\":{number}}}"), key }
 }
 
-fn outgoings(numbers: std::ops::Range<u64>) -> Vec<Outgoing> {
-    numbers.map(outgoing).collect()
+fn triggers(numbers: std::ops::Range<u64>) -> Vec<Trigger> {
+    numbers.map(trigger).collect()
 }
 
 fn config(broker: &Kafka, topic: &str) -> KafkaSinkConfig {
@@ -40,7 +42,7 @@ fn config(broker: &Kafka, topic: &str) -> KafkaSinkConfig {
 }
 
 /// All triggers of a topic as a consumer sees them now, in the order of their partitions.
-fn consumed(broker: &Kafka, topic: &str) -> Vec<Outgoing> {
+pub(crate) fn consumed(broker: &Kafka, topic: &str) -> Vec<Trigger> {
     let consumer: BaseConsumer = broker
         .client()
         .set("group.id", "reads")
@@ -56,7 +58,7 @@ fn consumed(broker: &Kafka, topic: &str) -> Vec<Outgoing> {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&assignment).unwrap();
-    let (mut ended, mut found) = (BTreeSet::new(), BTreeMap::<i32, Vec<Outgoing>>::new());
+    let (mut ended, mut found) = (BTreeSet::new(), BTreeMap::<i32, Vec<Trigger>>::new());
     let end = Instant::now() + LONG;
     while ended.len() < partitions.len() {
         assert!(Instant::now() < end, "the end of {topic} was not reached");
@@ -65,7 +67,7 @@ fn consumed(broker: &Kafka, topic: &str) -> Vec<Outgoing> {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 let header = message.headers().unwrap().get(0);
                 assert_eq!(header.key, "trigger_id");
-                found.entry(message.partition()).or_default().push(Outgoing {
+                found.entry(message.partition()).or_default().push(Trigger {
                     id: text(header.value.unwrap()),
                     key: text(message.key().unwrap()),
                     line: text(message.payload().unwrap()),
@@ -80,42 +82,44 @@ fn consumed(broker: &Kafka, topic: &str) -> Vec<Outgoing> {
 }
 
 /// Each trigger once, and those of a key in order.
-fn assert_exactly(found: &[Outgoing], expected: &[Outgoing]) {
-    let by_key = |all: &[Outgoing]| {
-        let mut keys = BTreeMap::<String, Vec<Outgoing>>::new();
-        for outgoing in all {
-            keys.entry(outgoing.key.clone()).or_default().push(outgoing.clone());
+fn assert_exactly(found: &[Trigger], expected: &[Trigger]) {
+    let by_key = |all: &[Trigger]| {
+        let mut keys = BTreeMap::<String, Vec<Trigger>>::new();
+        for trigger in all {
+            keys.entry(trigger.key.clone()).or_default().push(trigger.clone());
         }
         keys
     };
     assert_eq!(by_key(found), by_key(expected));
 }
 
-/// Sends, waiting for room where there is none; how often there was none.
-fn send_all(sink: &KafkaSink, all: &[Outgoing]) -> usize {
-    let mut full = 0;
-    for outgoing in all {
-        let mut outgoing = outgoing.clone();
-        while let Sent::Full(returned) = sink.send(outgoing).unwrap() {
-            full += 1;
-            assert!(sink.wait_room(LONG));
-            outgoing = returned;
-        }
-    }
-    full
+/// Sends, waiting for room where there is none; returns how often there was none.
+fn send_all(sink: &KafkaSink, all: &[Trigger]) -> usize {
+    all.iter().map(|trigger| wait::send(sink, trigger, LONG).unwrap()).sum()
+}
+
+/// Waits until everything accepted so far is acknowledged; returns whether it is in time.
+fn all_acknowledged(sink: &KafkaSink, longest: Duration) -> Result<bool, TriggerSinkError> {
+    wait::all_acknowledged(sink, longest)
+}
+
+/// The Kafka error inside.
+fn kafka_error(error: &TriggerSinkError) -> &KafkaSinkError {
+    let TriggerSinkError::Failed(error) = error else { panic!("{error:?}") };
+    error.downcast_ref().unwrap()
 }
 
 #[test]
 fn triggers_arrive_under_their_key_with_their_id() {
     BROKER.topic("immediate", 3);
     let sink = KafkaSink::start(&config(&BROKER, "immediate")).unwrap();
-    assert_eq!((sink.accepted(), sink.settled()), (0, 0));
-    send_all(&sink, &outgoings(0..1000));
+    assert_eq!((sink.accepted(), sink.acknowledged()), (0, 0));
+    send_all(&sink, &triggers(0..1000));
     assert_eq!(sink.accepted(), 1000);
-    assert!(sink.flush(LONG).unwrap());
+    assert!(all_acknowledged(&sink, LONG).unwrap());
     let stats = sink.stats();
-    assert_eq!((sink.settled(), stats.delivered, stats.queued, stats.failed), (1000, 1000, 0, 0));
-    assert_exactly(&consumed(&BROKER, "immediate"), &outgoings(0..1000));
+    assert_eq!((sink.acknowledged(), stats.delivered, stats.queued, stats.failed), (1000, 1000, 0, 0));
+    assert_exactly(&consumed(&BROKER, "immediate"), &triggers(0..1000));
 }
 
 #[test]
@@ -123,17 +127,17 @@ fn a_broker_that_is_killed_costs_no_trigger_and_doubles_none() {
     let broker = Kafka::start();
     broker.topic("restarted", 3);
     let sink = KafkaSink::start(&config(&broker, "restarted")).unwrap();
-    send_all(&sink, &outgoings(0..50_000));
+    send_all(&sink, &triggers(0..50_000));
     // It dies with records in every stage, and is away for the later ones.
-    assert!(sink.wait_settled(1_000, LONG).unwrap());
+    assert!(wait::acknowledged(&sink, 1_000, LONG).unwrap());
     broker.kill();
-    send_all(&sink, &outgoings(50_000..60_000));
+    send_all(&sink, &triggers(50_000..60_000));
     assert_eq!(sink.accepted(), 60_000);
-    assert!(sink.settled() <= 50_000);
+    assert!(sink.acknowledged() <= 50_000);
     broker.restart();
-    assert!(sink.flush(LONG).unwrap());
+    assert!(all_acknowledged(&sink, LONG).unwrap());
     assert_eq!(sink.stats().delivered, 60_000);
-    assert_exactly(&consumed(&broker, "restarted"), &outgoings(0..60_000));
+    assert_exactly(&consumed(&broker, "restarted"), &triggers(0..60_000));
 }
 
 #[test]
@@ -145,17 +149,17 @@ fn a_full_queue_hands_the_trigger_back_until_the_broker_is_there_again() {
     let sink = KafkaSink::start(&config).unwrap();
     broker.kill();
     for number in 0..10 {
-        assert_eq!(sink.send(outgoing(number)).unwrap(), Sent::Accepted(number + 1));
+        assert_eq!(sink.send(&trigger(number)).unwrap(), Sent::Accepted(number + 1));
     }
-    assert_eq!(sink.send(outgoing(10)).unwrap(), Sent::Full(outgoing(10)));
-    assert!(!sink.wait_room(Duration::from_millis(100)));
-    assert!(!sink.flush(Duration::ZERO).unwrap());
-    assert_eq!((sink.accepted(), sink.settled(), sink.stats().queued), (10, 0, 10));
+    assert_eq!(sink.send(&trigger(10)).unwrap(), Sent::Full);
+    assert!(wait::send(&sink, &trigger(10), Duration::from_millis(100)).is_none());
+    assert!(!all_acknowledged(&sink, Duration::ZERO).unwrap());
+    assert_eq!((sink.accepted(), sink.acknowledged(), sink.stats().queued), (10, 0, 10));
     broker.restart();
-    assert!(sink.wait_room(LONG));
-    assert!(send_all(&sink, &outgoings(10..200)) > 0);
-    assert!(sink.flush(LONG).unwrap());
-    assert_exactly(&consumed(&broker, "full"), &outgoings(0..200));
+    assert!(wait::send(&sink, &trigger(10), LONG).is_some());
+    assert!(send_all(&sink, &triggers(11..200)) > 0);
+    assert!(all_acknowledged(&sink, LONG).unwrap());
+    assert_exactly(&consumed(&broker, "full"), &triggers(0..200));
 }
 
 #[test]
@@ -163,40 +167,44 @@ fn a_topic_that_is_not_there_fails_the_sink_with_the_remedy() {
     let mut config = config(&BROKER, "nowhere");
     config.options.insert("topic.metadata.propagation.max.ms".to_owned(), "500".to_owned());
     let sink = KafkaSink::start(&config).unwrap();
-    assert_eq!(sink.send(outgoing(1)).unwrap(), Sent::Accepted(1));
-    let error = sink.flush(LONG).unwrap_err().to_string();
+    assert_eq!(sink.send(&trigger(1)).unwrap(), Sent::Accepted(1));
+    let error = all_acknowledged(&sink, LONG).unwrap_err().to_string();
     assert_eq!(sink.check().unwrap_err().to_string(), error);
     assert!(error.contains("nowhere") && error.contains("create it"), "{error}");
-    assert!(matches!(sink.send(outgoing(2)), Err(KafkaSinkError::Refused { .. })));
-    assert_eq!((sink.accepted(), sink.settled(), sink.stats().failed), (1, 0, 1));
+    let refused = sink.send(&trigger(2)).unwrap_err();
+    assert!(matches!(kafka_error(&refused), KafkaSinkError::Refused { .. }), "{refused}");
+    assert_eq!((sink.accepted(), sink.acknowledged(), sink.stats().failed), (1, 0, 1));
 }
 
 #[test]
-fn a_trigger_that_is_too_large_comes_back_and_the_sink_goes_on() {
+fn a_trigger_that_is_too_large_is_refused_and_the_sink_goes_on() {
     BROKER.topic("large", 1);
     let sink = KafkaSink::start(&config(&BROKER, "large")).unwrap();
-    let large = Outgoing { line: "x".repeat(2_000_000), ..outgoing(1) };
-    let error = sink.send(large.clone()).unwrap_err();
-    assert!(error.to_string().contains("t-1 has 2000000 bytes"), "{error}");
-    assert!(matches!(error, KafkaSinkError::TooLarge { outgoing } if *outgoing == large));
-    assert_eq!(sink.send(outgoing(2)).unwrap(), Sent::Accepted(1));
-    assert!(sink.flush(LONG).unwrap());
+    let large = Trigger { line: "x".repeat(2_000_000), ..trigger(1) };
+    let refused = sink.send(&large).unwrap();
+    assert!(
+        matches!(&refused, Sent::Refused(reason) if reason.contains("t-1 has 2000000 bytes")),
+        "{refused:?}"
+    );
+    assert_eq!((sink.accepted(), sink.stats().failed), (0, 1));
+    assert_eq!(sink.send(&trigger(2)).unwrap(), Sent::Accepted(1));
+    assert!(all_acknowledged(&sink, LONG).unwrap());
 
     BROKER.topic("large-committed", 1);
     let mut transactions = KafkaTransactions::open(&config(&BROKER, "large-committed"), "large").unwrap();
-    let error = transactions.publish(1, &[outgoing(1), large]).unwrap_err();
+    let error = transactions.publish(1, &[trigger(1), large]).unwrap_err();
     assert!(matches!(error, KafkaSinkError::TooLarge { .. }), "{error}");
     assert_eq!(transactions.last_published().unwrap(), None);
-    transactions.publish(1, &[outgoing(3)]).unwrap();
+    transactions.publish(1, &[trigger(3)]).unwrap();
     assert_eq!(transactions.last_published().unwrap(), Some(1));
-    assert_exactly(&consumed(&BROKER, "large-committed"), &[outgoing(3)]);
+    assert_exactly(&consumed(&BROKER, "large-committed"), &[trigger(3)]);
 }
 
 #[test]
-fn what_a_topic_takes_in_no_batch_is_left_out_and_its_company_arrives() {
+fn a_record_that_is_too_large_by_itself_is_left_out_and_the_rest_of_its_batch_arrives() {
     let broker = Kafka::start_with(&["message.max.bytes=4000"]);
-    let large = Outgoing { line: "x".repeat(6000), ..outgoing(7) };
-    let (others, mut all) = (outgoings(100..600), outgoings(100..600));
+    let large = Trigger { line: "x".repeat(6000), ..trigger(7) };
+    let (others, mut all) = (triggers(100..600), triggers(100..600));
     all.insert(20, large.clone());
     all.insert(400, large.clone());
 
@@ -206,12 +214,12 @@ fn what_a_topic_takes_in_no_batch_is_left_out_and_its_company_arrives() {
     config.options.insert("linger.ms".to_owned(), "500".to_owned());
     let sink = KafkaSink::start(&config).unwrap();
     send_all(&sink, &all);
-    assert!(sink.flush(LONG).unwrap());
+    assert!(all_acknowledged(&sink, LONG).unwrap());
     let stats = sink.stats();
-    assert_eq!((sink.settled(), stats.delivered, stats.queued, stats.failed), (502, 500, 0, 2));
+    assert_eq!((sink.acknowledged(), stats.delivered, stats.queued, stats.failed), (502, 500, 0, 2));
     sink.check().unwrap();
-    // Records that went alone may be behind others of their key.
-    let ids = |all: &[Outgoing]| all.iter().map(|outgoing| outgoing.id.clone()).collect::<BTreeSet<_>>();
+    // Records that were sent again one by one may be behind others of their key.
+    let ids = |all: &[Trigger]| all.iter().map(|trigger| trigger.id.clone()).collect::<BTreeSet<_>>();
     let found = consumed(&broker, "limited");
     assert_eq!((found.len(), ids(&found)), (500, ids(&others)));
 
@@ -221,17 +229,17 @@ fn what_a_topic_takes_in_no_batch_is_left_out_and_its_company_arrives() {
     for left in [2, 1] {
         let error = transactions.publish(1, &all).unwrap_err();
         assert!(
-            matches!(&error, KafkaSinkError::TooLarge { outgoing } if **outgoing == large),
+            matches!(&error, KafkaSinkError::TooLarge { trigger } if **trigger == large),
             "{left}: {error}"
         );
-        let at = all.iter().position(|outgoing| *outgoing == large).unwrap();
+        let at = all.iter().position(|trigger| *trigger == large).unwrap();
         all.remove(at);
     }
     assert_eq!(transactions.last_published().unwrap(), None);
     transactions.publish(1, &all).unwrap();
     assert_eq!(transactions.last_published().unwrap(), Some(1));
-    transactions.publish(2, &outgoings(600..1100)).unwrap();
-    assert_exactly(&consumed(&broker, "limited-committed"), &outgoings(100..1100));
+    transactions.publish(2, &triggers(600..1100)).unwrap();
+    assert_exactly(&consumed(&broker, "limited-committed"), &triggers(100..1100));
 }
 
 #[test]
@@ -242,33 +250,33 @@ fn batches_are_published_with_their_number() {
     config.queue = 100;
     let mut transactions = KafkaTransactions::open(&config, "committed").unwrap();
     assert_eq!(transactions.last_published().unwrap(), None);
-    transactions.publish(0, &outgoings(0..10)).unwrap();
+    transactions.publish(0, &triggers(0..10)).unwrap();
     assert_eq!(transactions.last_published().unwrap(), Some(0));
     transactions.publish(1, &[]).unwrap();
-    transactions.publish(7, &outgoings(10..3000)).unwrap();
-    let error = transactions.publish(7, &outgoings(10..3000)).unwrap_err();
+    transactions.publish(7, &triggers(10..3000)).unwrap();
+    let error = transactions.publish(7, &triggers(10..3000)).unwrap_err();
     assert!(matches!(error, KafkaSinkError::Behind { number: 7, last: 7, .. }), "{error}");
     assert!(transactions.publish(u64::MAX, &[]).unwrap_err().to_string().contains("can be stored"));
     drop(transactions);
 
     let mut again = KafkaTransactions::open(&config, "committed").unwrap();
     assert_eq!(again.last_published().unwrap(), Some(7));
-    again.publish(8, &outgoings(3000..3010)).unwrap();
+    again.publish(8, &triggers(3000..3010)).unwrap();
     assert_eq!(again.last_published().unwrap(), Some(8));
-    assert_exactly(&consumed(&BROKER, "committed"), &outgoings(0..3010));
+    assert_exactly(&consumed(&BROKER, "committed"), &triggers(0..3010));
     let other = KafkaTransactions::open(&config, "another").unwrap();
     assert_eq!(other.last_published().unwrap(), None);
 }
 
 /// A process that gets as far into the transaction of a batch as `until` says, and is then gone.
-fn crash_within(broker: &Kafka, topic: &str, id: &str, number: u64, batch: &[Outgoing], until: u8) {
+fn crash_within(broker: &Kafka, topic: &str, id: &str, number: u64, batch: &[Trigger], until: u8) {
     let producer: ThreadedProducer<DefaultProducerContext> =
         broker.client().set("transactional.id", id).create().unwrap();
     producer.init_transactions(LONG).unwrap();
     producer.begin_transaction().unwrap();
     if until >= 1 {
-        for outgoing in batch {
-            let record = BaseRecord::to(topic).key(&outgoing.key).payload(&outgoing.line);
+        for trigger in batch {
+            let record = BaseRecord::to(topic).key(&trigger.key).payload(&trigger.line);
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(LONG).unwrap();
@@ -289,7 +297,7 @@ fn a_crash_inside_a_transaction_leaves_no_trace_and_the_batch_is_published_again
     BROKER.topic("crashed", 3);
     for until in 0..3u8 {
         let number = u64::from(until);
-        let batch = outgoings(number * 100..(number + 1) * 100);
+        let batch = triggers(number * 100..(number + 1) * 100);
         crash_within(&BROKER, "crashed", "crashed", number, &batch, until);
         let mut transactions = KafkaTransactions::open(&config(&BROKER, "crashed"), "crashed").unwrap();
         assert_eq!(
@@ -303,7 +311,7 @@ fn a_crash_inside_a_transaction_leaves_no_trace_and_the_batch_is_published_again
         let transactions = KafkaTransactions::open(&config(&BROKER, "crashed"), "crashed").unwrap();
         assert_eq!(transactions.last_published().unwrap(), Some(number));
     }
-    assert_exactly(&consumed(&BROKER, "crashed"), &outgoings(0..300));
+    assert_exactly(&consumed(&BROKER, "crashed"), &triggers(0..300));
 }
 
 #[test]
@@ -311,15 +319,15 @@ fn the_older_of_two_publishers_is_locked_out() {
     BROKER.topic("fenced", 1);
     let config = config(&BROKER, "fenced");
     let mut older = KafkaTransactions::open(&config, "one").unwrap();
-    older.publish(1, &outgoings(0..10)).unwrap();
+    older.publish(1, &triggers(0..10)).unwrap();
     let mut newer = KafkaTransactions::open(&config, "one").unwrap();
     assert_eq!(newer.last_published().unwrap(), Some(1));
-    let error = older.publish(2, &outgoings(10..20)).unwrap_err();
+    let error = older.publish(2, &triggers(10..20)).unwrap_err();
     assert!(matches!(error, KafkaSinkError::Fenced { .. }), "{error:?}");
     assert!(error.to_string().contains("another process has opened the transactional id \"one\""), "{error}");
-    assert!(matches!(older.publish(2, &outgoings(10..20)), Err(KafkaSinkError::Reopen)));
-    newer.publish(2, &outgoings(10..20)).unwrap();
-    assert_exactly(&consumed(&BROKER, "fenced"), &outgoings(0..20));
+    assert!(matches!(older.publish(2, &triggers(10..20)), Err(KafkaSinkError::Reopen)));
+    newer.publish(2, &triggers(10..20)).unwrap();
+    assert_exactly(&consumed(&BROKER, "fenced"), &triggers(0..20));
 }
 
 #[test]
@@ -327,13 +335,13 @@ fn a_topic_that_is_not_there_refuses_a_batch_with_the_remedy() {
     let mut config = config(&BROKER, "nowhere-committed");
     config.options.insert("topic.metadata.propagation.max.ms".to_owned(), "500".to_owned());
     let mut transactions = KafkaTransactions::open(&config, "nowhere").unwrap();
-    let error = transactions.publish(1, &outgoings(0..3)).unwrap_err();
+    let error = transactions.publish(1, &triggers(0..3)).unwrap_err();
     assert!(matches!(error, KafkaSinkError::Refused { .. }), "{error:?}");
     BROKER.topic("nowhere-committed", 1);
     let mut transactions = KafkaTransactions::open(&config, "nowhere").unwrap();
     assert_eq!(transactions.last_published().unwrap(), None);
-    transactions.publish(1, &outgoings(0..3)).unwrap();
-    assert_exactly(&consumed(&BROKER, "nowhere-committed"), &outgoings(0..3));
+    transactions.publish(1, &triggers(0..3)).unwrap();
+    assert_exactly(&consumed(&BROKER, "nowhere-committed"), &triggers(0..3));
 }
 
 #[test]
@@ -344,7 +352,7 @@ fn a_broker_that_is_killed_during_publishing_is_waited_for() {
     let (publishing, published) = std::sync::mpsc::channel();
     let publisher = thread::spawn(move || {
         for number in 0..60 {
-            transactions.publish(number, &outgoings(number * 200..(number + 1) * 200)).unwrap();
+            transactions.publish(number, &triggers(number * 200..(number + 1) * 200)).unwrap();
             publishing.send(number).unwrap();
         }
         transactions.last_published().unwrap()
@@ -355,7 +363,7 @@ fn a_broker_that_is_killed_during_publishing_is_waited_for() {
         broker.restart();
     }
     assert_eq!(publisher.join().unwrap(), Some(59));
-    assert_exactly(&consumed(&broker, "waited"), &outgoings(0..60 * 200));
+    assert_exactly(&consumed(&broker, "waited"), &triggers(0..60 * 200));
 }
 
 #[test]
@@ -368,9 +376,9 @@ fn a_coordinator_that_is_away_does_not_hold_the_publisher_for_ever() {
     let mut config = KafkaSinkConfig::new(cluster.bootstrap_servers(), "stuck");
     config.publish_timeout_ms = 1000;
     let mut transactions = KafkaTransactions::open(&config, "stuck").unwrap();
-    transactions.publish(1, &outgoings(0..3)).unwrap();
+    transactions.publish(1, &triggers(0..3)).unwrap();
     cluster.broker_down(2).unwrap();
-    let error = transactions.publish(2, &outgoings(3..6)).unwrap_err();
+    let error = transactions.publish(2, &triggers(3..6)).unwrap_err();
     assert!(matches!(error, KafkaSinkError::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().contains("the group's coordinator does not answer"), "{error}");
     assert!(matches!(transactions.publish(2, &[]), Err(KafkaSinkError::Reopen)));
@@ -379,7 +387,7 @@ fn a_coordinator_that_is_away_does_not_hold_the_publisher_for_ever() {
     config.publish_timeout_ms = 60_000;
     let mut transactions = KafkaTransactions::open(&config, "stuck").unwrap();
     // The mock cluster forgets numbers, so this is as far as it goes.
-    transactions.publish(3, &outgoings(6..9)).unwrap();
+    transactions.publish(3, &triggers(6..9)).unwrap();
 }
 
 #[test]
@@ -403,7 +411,7 @@ fn whatever_is_in_doubt_after_an_error_is_settled_by_opening_again() {
         let publisher = thread::spawn(move || {
             for number in from..40 {
                 publishing.send(number).unwrap();
-                if let Err(error) = transactions.publish(number, &outgoings(number * 300..(number + 1) * 300))
+                if let Err(error) = transactions.publish(number, &triggers(number * 300..(number + 1) * 300))
                 {
                     return Err((number, error));
                 }
@@ -424,5 +432,5 @@ fn whatever_is_in_doubt_after_an_error_is_settled_by_opening_again() {
         }
     }
     assert_eq!(errors, 3);
-    assert_exactly(&consumed(&broker, "doubt"), &outgoings(0..40 * 300));
+    assert_exactly(&consumed(&broker, "doubt"), &triggers(0..40 * 300));
 }

@@ -7,4 +7,6 @@
 mod checkpoints;
 mod kafka;
 mod receiver;
+mod trigger_sinks;
+mod wait;
 mod webhook;

@@ -1,4 +1,4 @@
-//! A small HTTP receiver that answers as it is told and remembers what it was sent.
+//! A small HTTP receiver that answers by a script and records its requests.
 
 use std::{
     collections::HashMap,

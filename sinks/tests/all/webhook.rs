@@ -9,15 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::receiver::{Receiver, Reply, status};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use strateye_sinks::{
-    Outgoing, Sent,
+    Sent, Trigger, TriggerSink as _,
     webhook::{
         WebhookConfig, WebhookSink,
         dead_letters::{self, DeadLetterError, Replayed},
     },
+};
+
+use crate::{
+    receiver::{Receiver, Reply, status},
+    wait,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -29,19 +33,24 @@ fn config(url: &str, folder: &Path) -> WebhookConfig {
     config
 }
 
-fn outgoing(id: &str, key: &str) -> Outgoing {
-    Outgoing {
+fn trigger(id: &str, key: &str) -> Trigger {
+    Trigger {
         id: id.to_owned(),
         key: key.to_owned(),
         line: format!("{{\"trigger_id\":\"{id}\",\"键\":{key}}}"),
     }
 }
 
-fn send(sink: &WebhookSink, outgoing: Outgoing) -> u64 {
-    match sink.send(outgoing) {
-        Sent::Accepted(sequence) => sequence,
-        Sent::Full(outgoing) => panic!("no room for {outgoing:?}"),
+fn send(sink: &WebhookSink, trigger: &Trigger) -> u64 {
+    match sink.send(trigger).unwrap() {
+        Sent::Accepted(number) => number,
+        other => panic!("{other:?} for {trigger:?}"),
     }
+}
+
+/// Waits until everything accepted so far is acknowledged; returns whether it is in time.
+fn all_acknowledged(sink: &WebhookSink, longest: Duration) -> bool {
+    wait::all_acknowledged(sink, longest).unwrap()
 }
 
 #[test]
@@ -52,14 +61,14 @@ fn a_trigger_arrives_with_its_headers_and_a_signature_others_can_check() {
     config.secret = Some("shared".to_owned());
     config.headers.insert("Authorization".to_owned(), "Bearer token".to_owned());
     let sink = WebhookSink::start(&config).unwrap();
-    assert_eq!((sink.accepted(), sink.settled()), (0, 0));
-    assert_eq!(send(&sink, outgoing("t-1", "7")), 1);
-    assert!(sink.flush(LONG));
-    assert_eq!((sink.accepted(), sink.settled(), sink.stats().delivered), (1, 1, 1));
+    assert_eq!((sink.accepted(), sink.acknowledged()), (0, 0));
+    assert_eq!(send(&sink, &trigger("t-1", "7")), 1);
+    assert!(all_acknowledged(&sink, LONG));
+    assert_eq!((sink.accepted(), sink.acknowledged(), sink.stats().delivered), (1, 1, 1));
 
     let request = &receiver.requests()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/hook"));
-    assert_eq!(request.body, outgoing("t-1", "7").line);
+    assert_eq!(request.body, trigger("t-1", "7").line);
     assert_eq!(request.id(), "t-1");
     assert_eq!(request.headers["authorization"], "Bearer token");
     assert_eq!(request.headers["content-type"], "application/json");
@@ -86,10 +95,10 @@ fn triggers_of_a_key_arrive_in_order_although_some_are_retried() {
     let sink = WebhookSink::start(&config(&receiver.url(), folder.path())).unwrap();
     for number in 0..30 {
         for key in 0..10 {
-            send(&sink, outgoing(&format!("{key}-{number}"), &key.to_string()));
+            send(&sink, &trigger(&format!("{key}-{number}"), &key.to_string()));
         }
     }
-    assert!(sink.flush(LONG));
+    assert!(all_acknowledged(&sink, LONG));
     let mut arrived: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for request in receiver.requests() {
         let (key, number) = request.id().split_once('-').unwrap();
@@ -122,9 +131,9 @@ fn what_is_worth_another_attempt_gets_one() {
     let sink = WebhookSink::start(&config).unwrap();
     let ids = ["408", "425", "429", "500", "502", "503", "504", "301", "closed", "hung"];
     for id in ids {
-        send(&sink, outgoing(id, id));
+        send(&sink, &trigger(id, id));
     }
-    assert!(sink.flush(LONG));
+    assert!(all_acknowledged(&sink, LONG));
     let stats = sink.stats();
     assert_eq!((stats.delivered, stats.dead), (10, 0));
     for id in ids {
@@ -140,8 +149,8 @@ fn an_answer_counts_although_its_body_never_ends() {
     let mut config = config(&receiver.url(), folder.path());
     config.timeout_ms = 3_000;
     let sink = WebhookSink::start(&config).unwrap();
-    send(&sink, outgoing("t", "1"));
-    assert!(sink.flush(LONG));
+    send(&sink, &trigger("t", "1"));
+    assert!(all_acknowledged(&sink, LONG));
     assert_eq!((sink.stats().delivered, receiver.requests().len()), (1, 1));
 }
 
@@ -153,9 +162,9 @@ fn connections_are_used_again() {
     config.concurrency = 1;
     let sink = WebhookSink::start(&config).unwrap();
     for number in 0..50 {
-        send(&sink, outgoing(&number.to_string(), "1"));
+        send(&sink, &trigger(&number.to_string(), "1"));
     }
-    assert!(sink.flush(LONG));
+    assert!(all_acknowledged(&sink, LONG));
     let ports: BTreeSet<_> = receiver.requests().iter().map(|request| request.peer).collect();
     assert_eq!((receiver.requests().len(), ports.len()), (50, 1));
 }
@@ -170,10 +179,10 @@ fn retry_after_is_honoured_up_to_the_longest_backoff() {
     let mut config = config(&receiver.url(), folder.path());
     config.longest_backoff_ms = 1500;
     let sink = WebhookSink::start(&config).unwrap();
-    let asked_much = outgoing("3600", "a");
-    send(&sink, asked_much);
-    send(&sink, outgoing("1", "b"));
-    assert!(sink.flush(LONG));
+    let asked_much = trigger("3600", "a");
+    send(&sink, &asked_much);
+    send(&sink, &trigger("1", "b"));
+    assert!(all_acknowledged(&sink, LONG));
     for (id, least) in [("3600", 1500), ("1", 1000)] {
         let requests: Vec<_> = receiver.requests().into_iter().filter(|r| r.id() == id).collect();
         let waited = requests[1].at - requests[0].at;
@@ -192,11 +201,11 @@ fn a_refused_trigger_goes_to_the_dead_letters_at_once_and_passes_the_rest() {
     let config = config(&receiver.url().replace("http://", "http://user:word@"), folder.path());
     let sink = WebhookSink::start(&config).unwrap();
     for id in ["good-1", "bad", "good-2"] {
-        send(&sink, outgoing(id, "1"));
+        send(&sink, &trigger(id, "1"));
     }
     // An id that is no header can't be sent at all.
-    send(&sink, outgoing("line\nbreak", "1"));
-    assert!(sink.flush(LONG));
+    send(&sink, &trigger("line\nbreak", "1"));
+    assert!(all_acknowledged(&sink, LONG));
     let ids: Vec<_> = receiver.requests().iter().map(|r| r.id().to_owned()).collect();
     assert_eq!(ids, ["good-1", "bad", "good-2"]);
     assert!(receiver.requests()[0].headers["authorization"].starts_with("Basic "));
@@ -206,9 +215,9 @@ fn a_refused_trigger_goes_to_the_dead_letters_at_once_and_passes_the_rest() {
         "{text}"
     );
     let listing = dead_letters::list(&config.dead_letters).unwrap();
-    assert_eq!((listing.letters.len(), listing.unreadable, sink.settled()), (2, 0, 4));
+    assert_eq!((listing.letters.len(), listing.unreadable, sink.acknowledged()), (2, 0, 4));
     let letter = &listing.letters[0];
-    assert_eq!((letter.attempts, &letter.trigger), (1, &outgoing("bad", "1")));
+    assert_eq!((letter.attempts, &letter.trigger), (1, &trigger("bad", "1")));
     assert_eq!(letter.url, receiver.url());
     assert!(letter.last_error.contains("422") && letter.last_error.contains("no such coupon"), "{letter:?}");
 }
@@ -222,8 +231,8 @@ fn attempts_end_in_the_dead_letters() {
     let mut config = config(&url, folder.path());
     config.attempts = 3;
     let sink = WebhookSink::start(&config).unwrap();
-    send(&sink, outgoing("t", "1"));
-    assert!(sink.flush(LONG));
+    send(&sink, &trigger("t", "1"));
+    assert!(all_acknowledged(&sink, LONG));
     let letters = dead_letters::list(&config.dead_letters).unwrap().letters;
     assert_eq!((letters.len(), letters[0].attempts, sink.stats().retried), (1, 3, 2));
     let error = &letters[0].last_error;
@@ -239,17 +248,17 @@ fn a_full_queue_hands_the_trigger_back_and_holds_progress() {
     config.timeout_ms = 60_000;
     let sink = WebhookSink::start(&config).unwrap();
     for number in 0..3 {
-        send(&sink, outgoing(&number.to_string(), "1"));
+        send(&sink, &trigger(&number.to_string(), "1"));
     }
     receiver.wait(1);
-    let next = outgoing("next", "1");
-    assert_eq!(sink.send(next.clone()), Sent::Full(next.clone()));
-    assert!(!sink.wait_room(&next, Duration::ZERO) && !sink.flush(Duration::ZERO));
-    assert_eq!((sink.accepted(), sink.settled(), sink.stats().queued), (3, 0, 3));
+    let next = trigger("next", "1");
+    assert_eq!(sink.send(&next).unwrap(), Sent::Full);
+    assert!(wait::send(&sink, &next, Duration::ZERO).is_none() && !all_acknowledged(&sink, Duration::ZERO));
+    assert_eq!((sink.accepted(), sink.acknowledged(), sink.stats().queued), (3, 0, 3));
     receiver.open();
-    assert!(sink.wait_room(&next, LONG));
-    assert_eq!(send(&sink, next), 4);
-    assert!(sink.wait_settled(4, LONG));
+    assert!(wait::send(&sink, &next, LONG).is_some());
+    assert_eq!(sink.accepted(), 4);
+    assert!(wait::acknowledged(&sink, 4, LONG).unwrap());
     assert_eq!(receiver.requests().len(), 4);
 }
 
@@ -262,31 +271,31 @@ fn a_key_that_hangs_does_not_hold_another_threads_keys() {
     config.timeout_ms = 60_000;
     config.concurrency = 2;
     let sink = WebhookSink::start(&config).unwrap();
-    send(&sink, outgoing("slow", "slow"));
+    send(&sink, &trigger("slow", "slow"));
     let keys = 32;
     for key in 0..keys {
-        send(&sink, outgoing(&key.to_string(), &key.to_string()));
+        send(&sink, &trigger(&key.to_string(), &key.to_string()));
     }
     // Some of these share the thread that hangs, most likely about half; the others arrive.
     receiver.wait(5);
-    assert_eq!(sink.settled(), 0, "a number behind an open one must not count");
+    assert_eq!(sink.acknowledged(), 0, "a number behind an open one must not count");
     receiver.open();
-    assert!(sink.flush(LONG));
-    assert_eq!(sink.settled(), keys + 1);
+    assert!(all_acknowledged(&sink, LONG));
+    assert_eq!(sink.acknowledged(), keys + 1);
 }
 
 #[test]
-fn dropping_the_sink_ends_waits_and_leaves_the_rest_unsettled() {
+fn dropping_the_sink_ends_waits_and_leaves_the_rest_unacknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| status(503));
     let mut config = config(&receiver.url(), folder.path());
     config.first_backoff_ms = 3_600_000;
     config.longest_backoff_ms = 3_600_000;
     let sink = WebhookSink::start(&config).unwrap();
-    send(&sink, outgoing("t", "1"));
+    send(&sink, &trigger("t", "1"));
     receiver.wait(1);
     let started = Instant::now();
-    assert_eq!(sink.settled(), 0);
+    assert_eq!(sink.acknowledged(), 0);
     drop(sink);
     assert!(started.elapsed() < LONG);
     assert_eq!(dead_letters::list(&config.dead_letters).unwrap(), Default::default());
@@ -306,12 +315,11 @@ fn a_replay_delivers_and_what_fails_again_is_dead_again() {
     config.queue = 4;
     let path = config.dead_letters.clone();
     let sink = WebhookSink::start(&config).unwrap();
-    let all: Vec<_> = (0..20).map(|n| outgoing(&format!("t-{n}"), &(n % 3).to_string())).collect();
+    let all: Vec<_> = (0..20).map(|n| trigger(&format!("t-{n}"), &(n % 3).to_string())).collect();
     for trigger in &all {
-        assert!(sink.wait_room(trigger, LONG));
-        send(&sink, trigger.clone());
+        assert!(wait::send(&sink, trigger, LONG).is_some());
     }
-    assert!(sink.flush(LONG));
+    assert!(all_acknowledged(&sink, LONG));
     assert_eq!(dead_letters::list(&path).unwrap().letters.len(), 20);
 
     healed.store(true, Ordering::SeqCst);
@@ -325,7 +333,7 @@ fn a_replay_delivers_and_what_fails_again_is_dead_again() {
     let second: Vec<_> =
         receiver.requests().into_iter().skip(20).map(|r| (r.id().to_owned(), r.body)).collect();
     for key in 0..3 {
-        let of_key = |trigger: &&Outgoing| trigger.key == key.to_string();
+        let of_key = |trigger: &&Trigger| trigger.key == key.to_string();
         let expected: Vec<_> = all.iter().filter(of_key).map(|t| t.id.clone()).collect();
         let bodies: BTreeMap<_, _> =
             all.iter().filter(of_key).map(|t| (t.id.clone(), t.line.clone())).collect();
@@ -344,8 +352,8 @@ fn a_replay_broken_off_and_torn_lines_lose_no_letter() {
     let path = config_refusing.dead_letters.clone();
     let bury = |id: &str| {
         let sink = WebhookSink::start(&config_refusing).unwrap();
-        send(&sink, outgoing(id, "1"));
-        assert!(sink.flush(LONG));
+        send(&sink, &trigger(id, "1"));
+        assert!(all_acknowledged(&sink, LONG));
     };
     bury("first");
     // As a process leaves it that ends in the middle of a replay.
@@ -381,15 +389,15 @@ fn only_one_replay_runs_and_new_dead_letters_go_on_meanwhile() {
     config.timeout_ms = 60_000;
     let path = config.dead_letters.clone();
     let sink = WebhookSink::start(&config).unwrap();
-    send(&sink, outgoing("old", "1"));
-    assert!(sink.flush(LONG));
+    send(&sink, &trigger("old", "1"));
+    assert!(all_acknowledged(&sink, LONG));
     std::thread::scope(|scope| {
         let replaying = scope.spawn(|| dead_letters::replay(&path, &sink));
         receiver.wait(2);
         let other = WebhookSink::start(&config).unwrap();
         assert!(matches!(dead_letters::replay(&path, &other), Err(DeadLetterError::Busy { .. })));
-        send(&other, outgoing("new", "1"));
-        assert!(other.flush(LONG));
+        send(&other, &trigger("new", "1"));
+        assert!(all_acknowledged(&other, LONG));
         let ids: Vec<_> =
             dead_letters::list(&path).unwrap().letters.into_iter().map(|letter| letter.trigger.id).collect();
         assert_eq!(ids, ["old", "new"]);
@@ -401,19 +409,19 @@ fn only_one_replay_runs_and_new_dead_letters_go_on_meanwhile() {
 }
 
 #[test]
-fn a_dead_letter_that_cannot_be_written_stays_unsettled_until_it_can() {
+fn a_dead_letter_that_cannot_be_written_stays_unacknowledged_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| status(400));
     let config = config(&receiver.url(), folder.path());
     let sink = WebhookSink::start(&config).unwrap();
     // A folder where the file should be.
     fs::create_dir(&config.dead_letters).unwrap();
-    send(&sink, outgoing("t", "1"));
+    send(&sink, &trigger("t", "1"));
     receiver.wait(1);
-    assert!(!sink.flush(Duration::from_millis(50)));
-    assert_eq!((sink.settled(), sink.stats().dead), (0, 0));
+    assert!(!all_acknowledged(&sink, Duration::from_millis(50)));
+    assert_eq!((sink.acknowledged(), sink.stats().dead), (0, 0));
     fs::remove_dir(&config.dead_letters).unwrap();
-    assert!(sink.flush(LONG));
+    assert!(all_acknowledged(&sink, LONG));
     assert_eq!(dead_letters::list(&config.dead_letters).unwrap().letters.len(), 1);
 }
 

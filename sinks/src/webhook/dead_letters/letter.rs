@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::outgoing::Outgoing;
+use crate::trigger::Trigger;
 
 /// A trigger that could not be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct DeadLetter {
     /// Why the last attempt failed.
     pub last_error: String,
     /// The trigger.
-    pub trigger: Outgoing,
+    pub trigger: Trigger,
 }
 
 /// A letter as it lies in the file.
@@ -57,7 +57,7 @@ impl DeadLetter {
             url: line.url,
             attempts: line.attempts,
             last_error: line.last_error,
-            trigger: Outgoing { id: line.id, key: line.key, line: text },
+            trigger: Trigger { id: line.id, key: line.key, line: text },
         })
     }
 }
@@ -84,7 +84,7 @@ mod tests {
             url: "http://127.0.0.1/hook".to_owned(),
             attempts: 8,
             last_error: "the receiver answered 500: \"no\"\n".to_owned(),
-            trigger: Outgoing { id: "t-1".to_owned(), key: "1001".to_owned(), line: line.to_owned() },
+            trigger: Trigger { id: "t-1".to_owned(), key: "1001".to_owned(), line: line.to_owned() },
         }
     }
 

@@ -1,34 +1,31 @@
-//! Dead letters on their way again.
+//! Sends dead letters again.
 //!
 //! **Invariant**: a letter leaves the disk only after it was delivered, or lies in the sink's dead-letter file again; so a
-//! replay broken off anywhere loses none, and the next one sends what was left (some of it for the second time).
+//! replay that ends anywhere loses none, and the next one sends the rest (some of it for the second time).
 
 use std::{fs, path::Path, time::Duration};
 
 use super::{DeadLetter, DeadLetterError, DeadLetterFile, file::read_lines};
-use crate::{
-    outgoing::{Outgoing, Sent},
-    webhook::WebhookSink,
-};
+use crate::{trigger::Trigger, trigger_sink::Sent, webhook::WebhookSink};
 
-/// How long one wait lasts before the condition is looked at again.
+/// Longest single wait; waits are repeated until their condition holds.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What a replay did.
+/// Counts of one replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Letters sent and settled: delivered, or dead again.
+    /// Letters sent and acknowledged: delivered, or dead again.
     pub sent: u64,
-    /// Lines that are no letters; they lie in `NAME.unreadable` now.
+    /// Lines that are no letters; they are moved to `NAME.unreadable`.
     pub unreadable: u64,
 }
 
-/// Sends all letters of the file `path` again and waits until every one is settled. The file is moved aside first, so
-/// that letters which fail again land in a new one.
+/// Sends all letters of the file `path` again and blocks until every one is acknowledged. The file is moved aside first,
+/// so that letters which fail again are written to a new one.
 ///
 /// # Errors
-/// If another replay is at it, or a file can't be read, moved or removed. What was not settled by then is sent by the
-/// next replay.
+/// If another replay of the file is running, or a file can't be read, moved or removed. The next replay sends what was
+/// not acknowledged by then.
 pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
     let file = DeadLetterFile::new(path);
     let _only = file.lock_replay()?;
@@ -39,7 +36,7 @@ pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterErr
         read_lines(&part, &mut |line| {
             match DeadLetter::parse(line) {
                 Some(letter) => {
-                    last = send(sink, letter.trigger);
+                    last = send(sink, &letter.trigger);
                     done.sent += 1;
                 }
                 None => {
@@ -49,21 +46,18 @@ pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterErr
             }
             Ok(())
         })?;
-        while !sink.wait_settled(last, WAIT) {}
+        while !sink.wait_acknowledged(last, WAIT) {}
         fs::remove_file(&part).map_err(DeadLetterError::file(&part, "removed"))?;
     }
     Ok(done)
 }
 
-fn send(sink: &WebhookSink, mut outgoing: Outgoing) -> u64 {
+/// Sends one letter, waiting for room as long as it takes: the sink acknowledges everything in the end.
+fn send(sink: &WebhookSink, trigger: &Trigger) -> u64 {
     loop {
-        match sink.send(outgoing) {
-            Sent::Accepted(sequence) => return sequence,
-            Sent::Full(returned) => {
-                // However long it takes: the sink settles everything in the end.
-                let _ = sink.wait_room(&returned, WAIT);
-                outgoing = returned;
-            }
+        if let Sent::Accepted(number) = sink.offer(trigger) {
+            return number;
         }
+        let _ = sink.wait_room(trigger, WAIT);
     }
 }

@@ -1,0 +1,63 @@
+//! Waits for sinks of triggers, which never wait themselves.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use strateye_sinks::{Sent, Trigger, TriggerSink, TriggerSinkError};
+
+/// Between two looks at a condition.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Waits until `condition` holds, for `longest` at most; returns whether it holds.
+fn until(longest: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + longest;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Waits until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they are, or the error
+/// of a sink that has failed.
+pub(crate) fn acknowledged(
+    sink: &dyn TriggerSink,
+    number: u64,
+    longest: Duration,
+) -> Result<bool, TriggerSinkError> {
+    let reached = || sink.acknowledged() >= number;
+    until(longest, || reached() || sink.flush().is_err() || sink.check().is_err());
+    if reached() {
+        return Ok(true);
+    }
+    sink.flush()?;
+    sink.check()?;
+    Ok(false)
+}
+
+/// Waits until everything accepted so far is acknowledged, like [`acknowledged`].
+pub(crate) fn all_acknowledged(sink: &dyn TriggerSink, longest: Duration) -> Result<bool, TriggerSinkError> {
+    acknowledged(sink, sink.accepted(), longest)
+}
+
+/// Offers a trigger until the sink accepts it, for `longest` at most; returns how often the sink was full, or `None` if
+/// it was full to the end.
+pub(crate) fn send(sink: &dyn TriggerSink, trigger: &Trigger, longest: Duration) -> Option<usize> {
+    let mut full = 0;
+    let accepted = until(longest, || match sink.send(trigger).unwrap() {
+        Sent::Accepted(_) => true,
+        Sent::Full => {
+            full += 1;
+            sink.flush().unwrap();
+            false
+        }
+        Sent::Refused(reason) => panic!("{reason}"),
+    });
+    accepted.then_some(full)
+}
