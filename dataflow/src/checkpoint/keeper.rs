@@ -208,7 +208,7 @@ fn open_on(
     let (folding, folder) = Folder::start(to_fold, generation);
     let Resumed { start, remembered, manifest, crowds } = resumed;
     let gauge = Arc::new(Mutex::new(KeeperGauge {
-        committed: start.checkpoint.unwrap_or(0),
+        committed: start.checkpoint.unwrap_or_default().0,
         opened: Some(Instant::now()),
         published: publisher.as_ref().map(Publisher::published),
         ..KeeperGauge::default()
@@ -217,11 +217,12 @@ fn open_on(
     let (done_to, done) = mpsc::channel();
     let (corrections_to, corrections) = mpsc::sync_channel(4);
     let corrected = manifest.as_ref().and_then(|m| m.corrections.clone());
-    let first = start.checkpoint.max(publisher.as_ref().map(Publisher::highest)).unwrap_or(0) + 1;
+    let last = start.checkpoint.map(|n| n.0);
+    let first = last.max(publisher.as_ref().map(Publisher::highest)).unwrap_or(0) + 1;
     let mut keeping = Keeping {
         store,
         generation,
-        last: start.checkpoint,
+        last,
         unlisted: garbage,
         listed: VecDeque::new(),
         handed: 0,

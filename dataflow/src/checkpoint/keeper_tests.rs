@@ -1,6 +1,11 @@
 //! The keeper on a store in memory.
 
-use operators::{model::trigger::Fired, ops::Part, rule::book::Published, state::Delta};
+use operators::{
+    model::{ids::CheckpointNumber, trigger::Fired},
+    ops::Part,
+    rule::book::Published,
+    state::Delta,
+};
 use sinks::checkpoint::{Fault, MAX_BLOB, MemoryCheckpoints};
 
 use super::*;
@@ -291,7 +296,7 @@ fn a_store_that_is_away_at_the_start_is_waited_for() {
         Ok(Some(Box::new(store)))
     };
     let opened = open_on(&connect, "a", || None).unwrap().unwrap();
-    assert_eq!((opened.start.checkpoint, tries.get()), (Some(1), 5));
+    assert_eq!((opened.start.checkpoint, tries.get()), (Some(CheckpointNumber(1)), 5));
 }
 
 #[test]

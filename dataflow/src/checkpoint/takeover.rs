@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::rule::remembered::Remembered;
-use operators::{ops::Start, rule::crowd::Crowd};
+use operators::{
+    model::ids::{CheckpointNumber, OwnerGeneration},
+    ops::Start,
+    rule::{crowd::Crowd, remembered::Remembered},
+};
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{
@@ -50,7 +53,7 @@ impl Owned {
         if let Some(committed) = &taken.committed {
             resumed.read(&mut *store, &committed.manifest, committed.n)?;
         }
-        resumed.start.generation = taken.generation;
+        resumed.start.generation = OwnerGeneration(taken.generation);
         let garbage = garbage(&mut *store, resumed.manifest.as_ref(), &resumed.crowds)?;
         Ok(Some(Owned { store, to_fold, generation: taken.generation, resumed, garbage }))
     }
@@ -99,10 +102,10 @@ impl Resumed {
             .map_err(|e| unread.unwrap_or_else(|| format(&manifest.rules.name, e)))?;
         let in_force = self.remembered.iter().filter(|r| r.in_force);
         self.start = Start {
-            generation: 0,
+            generation: OwnerGeneration::default(),
             positions: manifest.positions.clone(),
             clocks: manifest.clocks.clone(),
-            checkpoint: Some(n),
+            checkpoint: Some(CheckpointNumber(n)),
             states: in_force.flat_map(|r| r.published.lineage.names(&r.published.rule_id)).collect(),
             blobs: manifest.blobs.iter().filter(|l| !l.blob.triggers).map(|l| l.blob.name.clone()).collect(),
         };

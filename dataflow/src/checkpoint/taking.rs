@@ -19,7 +19,7 @@ use std::{
 };
 
 use operators::{
-    model::ids::{Clocks, Positions},
+    model::ids::{CheckpointNumber, Clocks, Positions},
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -27,7 +27,7 @@ use operators::{
 };
 
 use crate::{
-    checkpoint::{Done, Keeper, Snapshot},
+    checkpoint::{Keeper, Snapshot},
     protocol::report::{BlobRef, Report},
 };
 use operators::rule::remembered::Remembered;
@@ -51,7 +51,7 @@ pub struct Checkpoints {
     delivery: Rc<dyn Delivery>,
     /// Whether triggers wait for their commit.
     holds_triggers: bool,
-    next: u64,
+    next: CheckpointNumber,
     last: Instant,
     /// Positions and clocks of the checkpoint before.
     positions: Positions,
@@ -61,14 +61,21 @@ pub struct Checkpoints {
     taking: Option<Taking>,
     holding: bool,
     /// What workers were told last of how far checkpoints are folded.
-    folded: u64,
-    /// After all sources have ended: whether the checkpoint that follows is begun, and its number when it is committed.
-    last_one: (bool, Option<u64>),
+    folded: CheckpointNumber,
+    last_one: LastOne,
+}
+
+/// The checkpoint that follows the end of all sources.
+#[derive(Default)]
+struct LastOne {
+    begun: bool,
+    /// Its number, once it is committed.
+    committed: Option<CheckpointNumber>,
 }
 
 /// A checkpoint being taken.
 struct Taking {
-    n: u64,
+    n: CheckpointNumber,
     at: u64,
     asked: Instant,
     reached: usize,
@@ -92,7 +99,7 @@ impl Checkpoints {
         delivery: Rc<dyn Delivery>,
         holds_triggers: bool,
     ) -> Self {
-        let next = keeper.first();
+        let next = CheckpointNumber(keeper.first());
         Checkpoints {
             keeper,
             every,
@@ -106,8 +113,8 @@ impl Checkpoints {
             dropped: Vec::new(),
             taking: None,
             holding: false,
-            folded: 0,
-            last_one: (false, None),
+            folded: CheckpointNumber::default(),
+            last_one: LastOne::default(),
         }
     }
 
@@ -142,7 +149,7 @@ impl Checkpoints {
 
     /// Whether the checkpoint after the end of all sources is made, and triggers that wait for checkpoints have left.
     pub fn all_saved(&self) -> bool {
-        self.last_one.1.is_some_and(|n| self.keeper.has_published(n))
+        self.last_one.committed.is_some_and(|n| self.keeper.has_published(n.0))
     }
 
     /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an epoch is complete.
@@ -156,18 +163,18 @@ impl Checkpoints {
     ) {
         self.done(words);
         self.correct(at, words);
-        let folded = self.keeper.folded();
+        let folded = CheckpointNumber(self.keeper.folded());
         if folded > self.folded {
             self.folded = folded;
             words.push(Signal::Folded(folded));
         }
-        let due = self.last.elapsed() >= self.every || (ended && !self.last_one.0);
+        let due = self.last.elapsed() >= self.every || (ended && !self.last_one.begun);
         match (&mut self.taking, &self.rules) {
             (None, Some(rules)) if due => {
                 let n = self.next;
-                self.next += 1;
+                self.next = n.next();
                 self.last = Instant::now();
-                self.last_one.0 |= ended;
+                self.last_one.begun |= ended;
                 self.taking = Some(Taking {
                     n,
                     at,
@@ -191,7 +198,7 @@ impl Checkpoints {
                 if taking.fired.as_ref().is_some_and(|fired| self.delivery.has_acknowledged(fired)) {
                     taking.sent = true;
                     self.keeper.commit(Snapshot {
-                        n: taking.n,
+                        n: taking.n.0,
                         positions: self.positions.clone(),
                         clocks: self.clocks.clone(),
                         rules: Arc::clone(&taking.rules),
@@ -213,10 +220,11 @@ impl Checkpoints {
 
     /// Takes in what the keeper has done.
     fn done(&mut self, words: &mut Vec<Signal>) {
-        while let Some(Done { n }) = self.keeper.done() {
+        while let Some(done) = self.keeper.done() {
+            let n = CheckpointNumber(done.n);
             if let Some(taking) = self.taking.take_if(|taking| taking.n == n) {
                 if taking.last_one {
-                    self.last_one.1 = Some(n);
+                    self.last_one.committed = Some(n);
                 }
                 words.push(Signal::Committed(Arc::new(self.positions.clone())));
             }

@@ -9,9 +9,12 @@ use std::sync::{
     mpsc,
 };
 
-use operators::ops::{
-    Part, Saver, Signal,
-    kit::{self, Frontier, HeldEpoch},
+use operators::{
+    model::ids::CheckpointNumber,
+    ops::{
+        Part, Saver, Signal,
+        kit::{self, Frontier, HeldEpoch},
+    },
 };
 use sinks::checkpoint::CheckpointStore;
 use timely::{
@@ -27,7 +30,7 @@ use crate::{
 
 /// Takes a worker's parts; `evaluate` has it.
 pub struct Writer {
-    parts: mpsc::Sender<(u64, Part)>,
+    parts: mpsc::Sender<(CheckpointNumber, Part)>,
     holds_triggers: bool,
 }
 
@@ -39,7 +42,7 @@ pub struct Written {
 struct Shared {
     /// The engine's generation, as soon as it is known.
     generation: AtomicU64,
-    done: Mutex<Vec<(u64, Vec<BlobRef>)>>,
+    done: Mutex<Vec<(CheckpointNumber, Vec<BlobRef>)>>,
     wake: Mutex<Option<SyncActivator>>,
 }
 
@@ -59,7 +62,7 @@ pub fn start(store: Box<dyn CheckpointStore>, worker: usize, holds_triggers: boo
 fn write(
     mut store: Box<dyn CheckpointStore>,
     worker: usize,
-    parts: &mpsc::Receiver<(u64, Part)>,
+    parts: &mpsc::Receiver<(CheckpointNumber, Part)>,
     shared: &Shared,
 ) {
     let mut blobs: Vec<BlobRef> = Vec::new();
@@ -87,7 +90,7 @@ impl Saver for Writer {
         self.holds_triggers
     }
 
-    fn save(&self, n: u64, part: Part) {
+    fn save(&self, n: CheckpointNumber, part: Part) {
         // The thread lives as long as the process.
         let _ = self.parts.send((n, part));
     }
@@ -115,7 +118,7 @@ pub fn reports<'s>(
                     match (signal, &written) {
                         (Signal::Epoch(epoch), _) => held.advance(epoch),
                         (Signal::Start(start), Some(Written { shared })) => {
-                            shared.generation.store(start.generation, Ordering::SeqCst);
+                            shared.generation.store(start.generation.0, Ordering::SeqCst);
                         }
                         _ => {}
                     }
@@ -159,8 +162,8 @@ mod tests {
         let held: Vec<Fired> = (0..600).map(fired).collect();
         let mut store = MemoryCheckpoints::new();
         let (writer, written) = start(Box::new(store.clone()), 0, true);
-        writer.save(1, Part::Triggers(held.clone()));
-        writer.save(1, Part::End);
+        writer.save(CheckpointNumber(1), Part::Triggers(held.clone()));
+        writer.save(CheckpointNumber(1), Part::End);
         let until = Instant::now() + Duration::from_secs(60);
         let done = loop {
             if let Some(done) = written.shared.done.lock().unwrap().pop() {
@@ -169,7 +172,7 @@ mod tests {
             assert!(Instant::now() < until);
             std::thread::yield_now();
         };
-        let (1, [blob]) = (done.0, &done.1[..]) else { panic!("{done:?}") };
+        let (CheckpointNumber(1), [blob]) = (done.0, &done.1[..]) else { panic!("{done:?}") };
         assert!(blob.bytes > MAX_BLOB as u64, "{}", blob.bytes);
         assert!(blob::triggers(&listed(&mut store, blob).unwrap()).unwrap() == held);
         assert_eq!(store.blobs().unwrap(), pieces::of(blob).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! What workers tell worker 0, through the dataflow.
 
 use operators::{
-    model::ids::BookGeneration,
+    model::ids::{BookGeneration, CheckpointNumber},
     ops::{evaluating::RuleFailure, read::BarrierReached},
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub enum Report {
     /// This worker's part of a checkpoint is written.
     Saved {
         /// The checkpoint.
-        n: u64,
+        n: CheckpointNumber,
         /// What it consists of.
         blobs: Vec<BlobRef>,
     },

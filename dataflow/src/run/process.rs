@@ -272,7 +272,7 @@ fn begin(
         None => (None, operators::ops::Start::default(), Vec::new()),
     };
     if let Some(checkpoint) = start.checkpoint {
-        tracing::info!(checkpoint, generation = start.generation, rules = remembered.len(), positions = %start.positions, "resuming");
+        tracing::info!(checkpoint = checkpoint.0, generation = start.generation.0, rules = remembered.len(), positions = %start.positions, "resuming");
     }
     let source: Box<dyn RuleSource> = match &job.rules {
         Rules::Folder(path) => Box::new(FolderRules::open(path)?),

@@ -33,6 +33,10 @@ ids! {
     Offset(u64);
     /// A moment on the ingest clock, unix ms.
     IngestTime(i64);
+    /// Number of a checkpoint; ascends over all runs. 0 is before the first.
+    CheckpointNumber(u64);
+    /// Number of the engine that owns the state, by which an earlier owner is fenced; 0 where no state is kept.
+    OwnerGeneration(u64);
     /// Number of a rule book: of the change set that made it. 0 is the empty book.
     BookGeneration(u64);
 }
@@ -53,6 +57,13 @@ impl Offset {
     /// Number of offsets from `earlier` to before this one; 0 if that lies behind it.
     pub fn records_from(self, earlier: Offset) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl CheckpointNumber {
+    /// The number of the next checkpoint.
+    pub fn next(self) -> Self {
+        CheckpointNumber(self.0 + 1)
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     model::{
         decode::Decoder,
-        ids::{Offset, Positions},
+        ids::{CheckpointNumber, Offset, Positions},
         raw::{RawBatch, RawRecord},
     },
     ops::{Start, read::SourceBarrier},
@@ -144,7 +144,7 @@ fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
     let mut matching = matching(&[]);
     let mut matches = Matches::default();
     let barrier = |checkpoint, offset| Read::Barrier {
-        barrier: SourceBarrier::Checkpoint(checkpoint),
+        barrier: SourceBarrier::Checkpoint(CheckpointNumber(checkpoint)),
         positions: [(PARTITION, Offset(offset))].into(),
     };
     for read in [opened(), event("1", 10), barrier(1, 1), event("1", 20), barrier(2, 2)] {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ids::{BookGeneration, Clocks, IngestTime, PartitionId, Positions},
+    ids::{BookGeneration, CheckpointNumber, Clocks, IngestTime, PartitionId, Positions},
     raw::RawBatch,
 };
 
@@ -39,7 +39,7 @@ pub enum Read {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceBarrier {
     /// The checkpoint of this number.
-    Checkpoint(u64),
+    Checkpoint(CheckpointNumber),
     /// The switch to the book of this generation.
     Switch(BookGeneration),
 }

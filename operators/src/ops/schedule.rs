@@ -177,7 +177,7 @@ impl<C: Clone> Schedule<C> {
             (Signal::Epoch(epoch), _) => self.announced = Some(*epoch),
             (Signal::Start(start), Some(restoring)) => {
                 restoring.start = Some(Arc::clone(start));
-                self.evaluator.resume(start.checkpoint.unwrap_or(0));
+                self.evaluator.resume(start.checkpoint.unwrap_or_default());
             }
             (Signal::Folded(n), _) => self.evaluator.folded(*n),
             _ => self.barriers.extend(word.barrier()),

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, iter};
 
 use super::*;
 use crate::{
-    model::{ids::Offset, key, routed::RoutedRecord},
+    model::{
+        ids::{CheckpointNumber, Offset},
+        key,
+        routed::RoutedRecord,
+    },
     ops::signal::NoSaver,
     rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
     state::Delta,
@@ -147,14 +151,14 @@ fn where_no_state_is_kept_nothing_is_noted_for_it() {
 
 /// Notes what it is given.
 #[derive(Default)]
-struct Notes(std::rc::Rc<std::cell::RefCell<Vec<(u64, Part)>>>);
+struct Notes(std::rc::Rc<std::cell::RefCell<Vec<(CheckpointNumber, Part)>>>);
 
 impl Saver for Notes {
     fn holds_triggers(&self) -> bool {
         true
     }
 
-    fn save(&self, n: u64, part: Part) {
+    fn save(&self, n: CheckpointNumber, part: Part) {
         self.0.borrow_mut().push((n, part));
     }
 }
@@ -168,7 +172,7 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.hear(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
-    schedule.hear(&Signal::Checkpoint { n: 1, at: 3 });
+    schedule.hear(&Signal::Checkpoint { n: CheckpointNumber(1), at: 3 });
     schedule.hear(&Signal::Epoch(2));
     schedule.hear(&Signal::Epoch(3));
     record(&mut schedule, 3, 11);
@@ -180,9 +184,9 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
         Part::Triggers(held) => held.iter().map(|f| f.line.contains("\"offset\":11")).collect(),
         Part::State(_) | Part::End => Vec::new(),
     };
-    let parts: Vec<(u64, Vec<bool>)> = taken.borrow().iter().map(|(n, part)| (*n, offsets(part))).collect();
+    let parts: Vec<(u64, Vec<bool>)> = taken.borrow().iter().map(|(n, part)| (n.0, offsets(part))).collect();
     assert_eq!(parts, [(1, vec![false, false]), (1, vec![])]);
-    schedule.hear(&Signal::Checkpoint { n: 2, at: 4 });
+    schedule.hear(&Signal::Checkpoint { n: CheckpointNumber(2), at: 4 });
     schedule.hear(&Signal::Epoch(4));
     work(&mut schedule, 4);
     assert_eq!(taken.borrow().len(), 4);

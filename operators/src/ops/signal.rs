@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        ids::{BookGeneration, Clocks, IngestTime, Positions},
+        ids::{BookGeneration, CheckpointNumber, Clocks, IngestTime, OwnerGeneration, Positions},
         trigger::Fired,
     },
     rule::book::{Applied, ChangeSet},
@@ -36,7 +36,7 @@ pub enum Signal {
     /// State and positions as they stand before records of epoch `at` are checkpoint `n`.
     Checkpoint {
         /// Its number.
-        n: u64,
+        n: CheckpointNumber,
         /// First epoch that is not in it.
         at: u64,
     },
@@ -50,7 +50,7 @@ pub enum Signal {
     /// A checkpoint with these positions is durable.
     Committed(Arc<Positions>),
     /// Checkpoints up to this one are part of the readable state.
-    Folded(u64),
+    Folded(CheckpointNumber),
     /// Whether sources are to pause.
     Hold(bool),
 }
@@ -59,13 +59,13 @@ pub enum Signal {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The generation of this run, among all that kept state in the same place; 0 where none is kept.
-    pub generation: u64,
+    pub generation: OwnerGeneration,
     /// First offset not read yet, by partition.
     pub positions: Positions,
     /// The ingest clocks, by partition.
     pub clocks: Clocks,
     /// The number of the checkpoint that is resumed, if one is.
-    pub checkpoint: Option<u64>,
+    pub checkpoint: Option<CheckpointNumber>,
     /// Names of stored state.
     pub states: Vec<String>,
     /// Blobs with changes of state that may not be part of it yet, in their order.
@@ -116,7 +116,7 @@ pub trait Saver {
     fn holds_triggers(&self) -> bool;
 
     /// A part of checkpoint `n`. The last one is [`Part::End`].
-    fn save(&self, n: u64, part: Part);
+    fn save(&self, n: CheckpointNumber, part: Part);
 }
 
 /// A part of a worker's checkpoint.
@@ -143,7 +143,7 @@ impl Saver for NoSaver {
         false
     }
 
-    fn save(&self, _n: u64, _part: Part) {}
+    fn save(&self, _n: CheckpointNumber, _part: Part) {}
 }
 
 /// Where a process keeps the books it has made, until all its workers have switched.
@@ -163,7 +163,7 @@ pub(super) enum Barrier {
     /// State is saved.
     Checkpoint {
         /// As part of this checkpoint.
-        n: u64,
+        n: CheckpointNumber,
     },
     /// State is corrected.
     Correct(Arc<Vec<Correction>>),

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use hashbrown::HashTable;
 
 use super::{Origin, RuleState, weight};
+use crate::model::ids::CheckpointNumber;
 
 /// Where a key lies in a [`Store`]. May come to mean another key once its own was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +30,7 @@ pub struct KeyBlock {
     pub last_now: i64,
     next_deadline: i64,
     /// The checkpoint that has the latest change, or will have it; 0 if that lies before the start, `u64::MAX` if there was none.
-    pub changed_in: u64,
+    pub changed_in: CheckpointNumber,
     /// The partition that its records come from.
     pub origin: Origin,
     /// Whether the place is a key's.
@@ -96,7 +97,7 @@ impl Store {
             key: key.into(),
             last_now: i64::MIN,
             next_deadline: i64::MAX,
-            changed_in: u64::MAX,
+            changed_in: CheckpointNumber(u64::MAX),
             origin: Origin::UNKNOWN,
             used: true,
             recent: false,

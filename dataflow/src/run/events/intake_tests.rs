@@ -1,5 +1,5 @@
 use operators::model::{
-    ids::{BookGeneration, Offset, PartitionId},
+    ids::{BookGeneration, CheckpointNumber, Offset, PartitionId},
     raw::{RawBatch, RawRecord},
 };
 
@@ -36,7 +36,9 @@ fn sent(intake: &mut Intake, epoch: u64, complete: u64) -> (Vec<String>, NextTur
         Read::Barrier { barrier: SourceBarrier::Switch(generation), positions } => {
             format!("Switch({generation}) {positions}")
         }
-        Read::Barrier { barrier, positions } => format!("{barrier:?} {positions}"),
+        Read::Barrier { barrier: SourceBarrier::Checkpoint(n), positions } => {
+            format!("Checkpoint({n}) {positions}")
+        }
         Read::Idle { .. } => "idle".to_owned(),
         Read::End { partition } => format!("end {partition}"),
     };
@@ -50,7 +52,7 @@ fn a_barrier_waits_for_the_source_and_has_the_positions_before_it() {
     to.send(opened(7)).unwrap();
     to.send(batch(7, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 7)]", "Switch(1) [(3, 7)]", "batch 7"]);
-    intake.signal(&Signal::Checkpoint { n: 4, at: 3 });
+    intake.signal(&Signal::Checkpoint { n: CheckpointNumber(4), at: 3 });
     to.send(batch(8, 1)).unwrap();
     assert_eq!(sent(&mut intake, 2, 0).0, ["batch 8"], "it lies in an epoch below the barrier");
     to.send(batch(9, 1)).unwrap();

@@ -28,7 +28,7 @@ use super::{
     saving::{find, read},
 };
 use crate::{
-    model::key,
+    model::{ids::CheckpointNumber, key},
     ops::reload::{Loaded, NamedText, Wanted},
     rule::book::RuleBook,
     state::{
@@ -49,10 +49,10 @@ pub(super) struct Memory {
     /// Texts of blobs that may not be folded yet, of keys that left.
     unfolded: HashMap<(u32, Box<str>), Vec<NamedText>>,
     /// The checkpoint that was resumed, and its clock.
-    resumed: u64,
+    resumed: CheckpointNumber,
     clock: Option<i64>,
     /// Checkpoints up to this one are folded.
-    folded: u64,
+    folded: CheckpointNumber,
     /// Places the hand passed in vain since anything could have changed that.
     in_vain: usize,
     reloads: u64,
@@ -102,13 +102,13 @@ impl Evaluator {
     }
 
     /// Goes on from checkpoint `n`.
-    pub fn resume(&mut self, n: u64) {
+    pub fn resume(&mut self, n: CheckpointNumber) {
         self.memory.resumed = n;
         self.saved(n);
     }
 
     /// Checkpoints up to checkpoint `n` are folded.
-    pub fn folded(&mut self, n: u64) {
+    pub fn folded(&mut self, n: CheckpointNumber) {
         if n > self.memory.folded {
             (self.memory.folded, self.memory.in_vain) = (n, 0);
         }
@@ -214,7 +214,8 @@ impl Evaluator {
         self.settle_restored(id, if touched == i64::MIN { self.clock } else { touched });
         let block = self.store.block_mut(id);
         (block.last_now, block.origin, block.recent) = (block.last_now.max(last_now), origin, true);
-        block.changed_in = if loaded.wanted.unfolded.is_empty() { 0 } else { self.memory.resumed };
+        let folded = loaded.wanted.unfolded.is_empty();
+        block.changed_in = if folded { CheckpointNumber::default() } else { self.memory.resumed };
         (self.memory.in_vain, self.memory.reloads) = (0, self.memory.reloads + 1);
         id
     }

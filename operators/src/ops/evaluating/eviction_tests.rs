@@ -18,13 +18,13 @@ fn nothing_leaves_before_it_is_folded() {
     assert_eq!(evicted(&mut evaluator), 0, "it is not saved");
     save(&mut evaluator, 5, &mut stored);
     assert_eq!(evicted(&mut evaluator), 0, "it is saved and not folded");
-    evaluator.folded(3);
+    evaluator.folded(CheckpointNumber(3));
     assert_eq!(evicted(&mut evaluator), 0, "the checkpoint before is folded");
     event(&mut evaluator, "1", 20);
-    evaluator.folded(5);
+    evaluator.folded(CheckpointNumber(5));
     assert_eq!(evicted(&mut evaluator), 0, "it has changed since");
     save(&mut evaluator, 9, &mut stored);
-    evaluator.folded(9);
+    evaluator.folded(CheckpointNumber(9));
     assert_eq!(evicted(&mut evaluator), 1);
     assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, 0));
 }
@@ -34,12 +34,12 @@ fn what_was_used_lately_stays_for_another_round() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
     (0..8).for_each(|key| event(&mut evaluator, &key.to_string(), 10));
     save(&mut evaluator, 1, &mut stored);
-    evaluator.folded(1);
+    evaluator.folded(CheckpointNumber(1));
     evaluator.evict(8);
     assert_eq!(evaluator.keys(), 8, "all were used");
     event(&mut evaluator, "3", 20);
     save(&mut evaluator, 2, &mut stored);
-    evaluator.folded(2);
+    evaluator.folded(CheckpointNumber(2));
     evaluator.evict(8);
     let three = hash(&evaluator, "3");
     assert_eq!((evaluator.keys(), evaluator.is_evicted(three, 0, "3")), (1, false));
@@ -52,7 +52,7 @@ fn a_key_comes_back_as_it_left_with_its_timer_and_its_now() {
     event(&mut evaluator, "1", 60);
     let before = evaluator.outputs(60);
     save(&mut evaluator, 1, &mut stored);
-    evaluator.folded(1);
+    evaluator.folded(CheckpointNumber(1));
     evaluator.evict(100);
     let mut due = Vec::new();
     assert!(evaluator.advance(150, 10, &mut Emitted::default()) && evaluator.wake(150, 10, &mut due));
@@ -81,7 +81,7 @@ fn bytes_are_what_is_there() {
     let weighed: usize =
         evaluator.store.blocks().map(|b| b.rules.iter().map(|s| s.weight as usize).sum::<usize>()).sum();
     assert!(weighed > 0 && weighed < full);
-    evaluator.folded(3);
+    evaluator.folded(CheckpointNumber(3));
     evaluator.evict(1_000);
     assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, empty));
 }

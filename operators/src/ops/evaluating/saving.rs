@@ -16,7 +16,7 @@ use crate::{
     calculator::Cell,
     model::{
         field::Fields,
-        ids::{Offset, PartitionId},
+        ids::{CheckpointNumber, Offset, PartitionId},
         key,
     },
     rule::{
@@ -41,7 +41,7 @@ pub(super) struct Unsaved {
     /// States that are there no more.
     removed: Vec<Removed>,
     /// A number that the next checkpoint has at least, and the last one had not yet.
-    pub(super) next: u64,
+    pub(super) next: CheckpointNumber,
     /// Whether nobody will ask.
     unasked: bool,
 }
@@ -194,8 +194,8 @@ impl Evaluator {
     }
 
     /// Checkpoint `n` has all that changed until now.
-    pub fn saved(&mut self, n: u64) {
-        self.unsaved.next = n + 1;
+    pub fn saved(&mut self, n: CheckpointNumber) {
+        self.unsaved.next = n.next();
     }
 
     /// Takes in a stored state. States that no rule has any more are passed over.
@@ -217,7 +217,7 @@ impl Evaluator {
         let read = read(&mut state, plan, part.1, &book.fields, stored);
         state.stored = true;
         self.store.put(id, state);
-        self.store.block_mut(id).changed_in = 0;
+        self.store.block_mut(id).changed_in = CheckpointNumber::default();
         read
     }
 

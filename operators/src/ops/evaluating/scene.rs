@@ -8,7 +8,7 @@ use crate::{
     model::{
         decode::Decoder,
         field::Fields,
-        ids::{BookGeneration, Offset},
+        ids::{BookGeneration, CheckpointNumber, Offset},
         key,
         raw::{RawBatch, RawRecord},
         routed::Routed,
@@ -73,7 +73,7 @@ pub(super) fn evaluator_by(catalog: &mut Catalog, published: Published) -> Evalu
     let mut evaluator = Evaluator::new(catalog.book());
     evaluator.bound(0);
     evaluator.install(put(catalog, published));
-    evaluator.resume(0);
+    evaluator.resume(CheckpointNumber(0));
     evaluator
 }
 
@@ -112,7 +112,7 @@ pub(super) fn save(evaluator: &mut Evaluator, n: u64, stored: &mut Hashes) {
             }
         }
     }
-    evaluator.saved(n);
+    evaluator.saved(CheckpointNumber(n));
 }
 
 /// Reads a key back.

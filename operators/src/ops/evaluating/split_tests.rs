@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     model::{
         decode::Decoder,
-        ids::{BookGeneration, Offset},
+        ids::{BookGeneration, CheckpointNumber, Offset},
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
@@ -29,7 +29,7 @@ fn evaluator() -> Evaluator {
     let mut evaluator = Evaluator::new(Catalog::default().book());
     evaluator.bound(0);
     evaluator.install(applied.book);
-    evaluator.resume(0);
+    evaluator.resume(CheckpointNumber(0));
     evaluator
 }
 
@@ -64,8 +64,8 @@ fn leave_and_return(evaluator: &mut Evaluator, n: u64) {
         .changes()
         .map(|c| ((c.name.to_owned(), c.key.to_owned()), c.text.unwrap().to_owned()))
         .collect();
-    evaluator.saved(n);
-    evaluator.folded(n);
+    evaluator.saved(CheckpointNumber(n));
+    evaluator.folded(CheckpointNumber(n));
     evaluator.evict(100);
     assert_eq!(evaluator.keys(), 0);
     for key in keys {

@@ -6,7 +6,7 @@ use super::{
     Emitted,
     scene::{edited, evaluator, evaluator_by, event, load, published, put, save, send},
 };
-use crate::rule::book::Catalog;
+use crate::{model::ids::CheckpointNumber, rule::book::Catalog};
 
 #[test]
 fn a_key_has_one_timer_filed_however_often_it_is_touched() {
@@ -33,7 +33,7 @@ fn a_key_that_leaves_memory_takes_its_timer_along() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
     event(&mut evaluator, "1", 10);
     save(&mut evaluator, 1, &mut stored);
-    evaluator.folded(1);
+    evaluator.folded(CheckpointNumber(1));
     for _ in 0..20 {
         evaluator.evict(100);
         assert_eq!((evaluator.keys(), evaluator.store.timers()), (0, 0));
@@ -57,7 +57,7 @@ fn the_instant_of_publish_brings_keys_back_where_an_edit_moves_it_to() {
         let mut evaluator = evaluator_by(&mut catalog, first.clone());
         event(&mut evaluator, "1", 10);
         save(&mut evaluator, 1, &mut stored);
-        evaluator.folded(1);
+        evaluator.folded(CheckpointNumber(1));
         evaluator.evict(100);
         assert_eq!(evaluator.memory().evicted, 1);
         evaluator.install(put(&mut catalog, edited(&first, &live_at(to))));

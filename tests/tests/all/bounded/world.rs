@@ -12,7 +12,7 @@ use std::{
 use operators::{
     model::{
         decode::Decoder,
-        ids::{BookGeneration, IngestTime, Offset, PartitionId},
+        ids::{BookGeneration, CheckpointNumber, IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
         trigger::Fired,
@@ -70,14 +70,14 @@ impl Decisions {
 struct Kept {
     hashes: BTreeMap<At, String>,
     /// Committed and not folded, oldest first.
-    unfolded: VecDeque<(u64, Changes)>,
+    unfolded: VecDeque<(CheckpointNumber, Changes)>,
     /// Of the checkpoint being taken.
     taking: Changes,
-    last: u64,
+    last: CheckpointNumber,
 }
 
 impl Kept {
-    fn fold(&mut self) -> Option<u64> {
+    fn fold(&mut self) -> Option<CheckpointNumber> {
         let (n, changes) = self.unfolded.pop_front()?;
         for (at, text) in changes {
             match text {
@@ -104,7 +104,7 @@ impl Saver for Writes {
         false
     }
 
-    fn save(&self, n: u64, part: Part) {
+    fn save(&self, n: CheckpointNumber, part: Part) {
         let mut kept = self.0.borrow_mut();
         match part {
             Part::State(delta) => {
@@ -167,8 +167,8 @@ struct Running {
     routed: InputHandle<u64, CapacityContainerBuilder<Routed>>,
     clocks: InputHandle<u64, CapacityContainerBuilder<Vec<(PartitionId, IngestTime)>>>,
     epoch: u64,
-    taking: Option<u64>,
-    folded: u64,
+    taking: Option<CheckpointNumber>,
+    folded: CheckpointNumber,
 }
 
 /// An engine of one worker, and what outlives its processes.
@@ -183,7 +183,7 @@ pub(crate) struct World {
     crowds: HashMap<u32, Crowd>,
     matcher: Matcher,
     offsets: Vec<u64>,
-    next_checkpoint: u64,
+    next_checkpoint: CheckpointNumber,
     running: Option<Running>,
     gauge: Rc<Cell<EvaluateGauge>>,
     fired: Rc<RefCell<Vec<Json>>>,
@@ -211,7 +211,7 @@ impl World {
             crowds: HashMap::new(),
             matcher,
             offsets: vec![0; partitions],
-            next_checkpoint: 1,
+            next_checkpoint: CheckpointNumber(1),
             running: None,
             gauge: Rc::default(),
             fired: Rc::default(),
@@ -248,8 +248,11 @@ impl World {
         });
         let kept = self.kept.borrow();
         let clocks_then = self.matcher.clocks().clone();
-        let start =
-            Start { clocks: clocks_then, checkpoint: Some(kept.last).filter(|n| *n > 0), ..Start::default() };
+        let start = Start {
+            clocks: clocks_then,
+            checkpoint: Some(kept.last).filter(|n| *n > CheckpointNumber::default()),
+            ..Start::default()
+        };
         let item = |order: u64, (name, key): &At, text: Option<&String>| {
             let mut states = Delta::default();
             let name = states.name(name.clone());
@@ -263,7 +266,15 @@ impl World {
             items.extend(last.into_iter().map(|(at, text)| item(order as u64 + 1, at, text.as_ref())));
         }
         drop(kept);
-        let mut running = Running { worker, signals, routed, clocks, epoch: 0, taking: None, folded: 0 };
+        let mut running = Running {
+            worker,
+            signals,
+            routed,
+            clocks,
+            epoch: 0,
+            taking: None,
+            folded: CheckpointNumber::default(),
+        };
         running.signals.send(Signal::Start(Arc::new(start)));
         // In any order.
         while !items.is_empty() {
@@ -325,7 +336,7 @@ impl World {
         let Some(running) = self.running.as_mut().filter(|r| r.taking.is_none()) else { return };
         let (n, at) = (self.next_checkpoint, running.epoch + 2);
         // Numbers ascend, not more.
-        self.next_checkpoint += 1 + self.decisions.below(2) as u64;
+        self.next_checkpoint.0 += 1 + self.decisions.below(2) as u64;
         running.taking = Some(n);
         running.signals.send(Signal::Checkpoint { n, at });
     }
