@@ -1,8 +1,9 @@
-//! Events from a JSONL file: one JSON object a line, one partition, offset = line number from 0.
+//! Events from a JSONL file: one JSON object per line, one partition, offset = line number from 0.
 //!
-//! Empty lines are numbered and passed over, `\r\n` counts as a line's end, and so does the end of the file. Lines
-//! longer than `max_record_bytes` are refused; whether a line is JSON is the decoder's business. What is appended
-//! after the end was reached is not read.
+//! Empty lines are numbered and skipped. `\r\n` ends a line, and so does the end of the file. Lines longer
+//! than `max_record_bytes` are refused; whether a line is JSON is left to the decoder.
+//!
+//! Limit: what is appended after the end was reached is not read.
 
 use std::{
     fs::File,
@@ -15,7 +16,7 @@ use operators::model::ids::Positions;
 use super::{EventSource, LineConfig, Next, lines::Lines};
 use crate::SourceError;
 
-/// Reads a JSONL file to its end.
+/// Source that reads a JSONL file to its end.
 #[derive(Debug)]
 pub struct FileSource {
     lines: Lines<File>,
@@ -23,10 +24,10 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens the file.
+    /// Opens a file; `config.first_offset` is the resume point.
     ///
     /// # Errors
-    /// If it cannot be opened or is a folder, or a setting is out of range.
+    /// If the file cannot be opened or is a folder, or a setting is out of range.
     pub fn open(path: &Path, config: LineConfig) -> Result<Self, SourceError> {
         let failed = |source| SourceError::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
@@ -70,7 +71,7 @@ mod tests {
     const WAIT: Duration = Duration::from_secs(5);
 
     #[test]
-    fn reads_to_the_end_and_tells_how_far() {
+    fn reads_to_the_end_and_reports_progress() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         fs::write(&path, "{\"a\":1}\r\n\n{\"b\":2}").unwrap();
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn resumes_at_an_offset_without_blocking_on_what_lies_before() {
+    fn resumes_at_an_offset_within_the_given_wait() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         fs::write(&path, (0..200_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>()).unwrap();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_is_named() {
+    fn an_error_names_the_file_that_cannot_be_opened() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().join("none.jsonl"), folder.path().to_owned()] {
             let error = FileSource::open(&path, LineConfig::default()).unwrap_err().to_string();

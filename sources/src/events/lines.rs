@@ -1,8 +1,8 @@
-//! Bytes in, batches of lines out: what the file and the stream source share.
+//! Splitting of bytes into batches of lines, shared by the file and the stream source.
 //!
-//! One read fills the buffer, its lines are cut out with `memchr` and copied into a batch, the unfinished rest moves
-//! to the front. A line longer than `max_record_bytes` is never held: past that length only its length is counted and
-//! its first 512 bytes are kept, for the refusal.
+//! One read fills the buffer; its lines are found with `memchr` and copied into a batch, and the unfinished
+//! rest moves to the front. A line longer than `max_record_bytes` is never held in memory: beyond that length
+//! only its length is counted, and its first 512 bytes are kept for the refusal.
 
 use std::io::{ErrorKind, Read};
 
@@ -21,19 +21,19 @@ const SAMPLE: usize = 512;
 /// Largest `max_record_bytes` and `max_batch_bytes`: positions in a batch are 32 bits wide.
 const MAX_SETTING: usize = 1 << 30;
 
-/// How lines become records.
+/// Settings of a line-based source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LineConfig {
-    /// The partition the records are said to lie in.
+    /// Partition of all its records.
     pub partition: PartitionId,
-    /// Lines below this offset (line number from 0) are passed over: the resume point.
+    /// Resume point: lines below this offset (line number from 0) are skipped.
     pub first_offset: Offset,
     /// Most records in a batch.
     pub max_records: usize,
-    /// A batch this long is handed over.
+    /// Bytes from which on a batch is full.
     pub max_batch_bytes: usize,
-    /// Longer lines are refused.
+    /// Bytes of the longest record; longer lines are refused.
     pub max_record_bytes: usize,
 }
 
@@ -66,35 +66,35 @@ impl LineConfig {
     }
 }
 
-/// Reads lines as records.
+/// Reader that splits an input into lines.
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     input: R,
     name: String,
     config: LineConfig,
-    /// Always initialised; `start..end` is what has been read and not been taken, `start..scanned` has no newline.
+    /// Always initialised. `start..end` is read and not yet consumed; `start..scanned` contains no newline.
     buffer: Vec<u8>,
     start: usize,
     scanned: usize,
     end: usize,
     /// Bytes read from the input.
     read: u64,
-    /// Number of the line at `start`.
+    /// Offset of the line at `start`.
     offset: Offset,
-    /// The line at `start` began long ago and is too long.
-    long: Option<Long>,
+    /// Set while the line at `start` is longer than is held in memory.
+    long: Option<OverlongLine>,
     ended: bool,
 }
 
-/// What is kept of a line that is too long.
+/// Head and length of a line that is too long.
 #[derive(Debug)]
-struct Long {
+struct OverlongLine {
     head: Vec<u8>,
     length: u64,
     last: u8,
 }
 
-impl Long {
+impl OverlongLine {
     fn extend(&mut self, bytes: &[u8]) {
         let room = SAMPLE.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..room]);
@@ -122,23 +122,23 @@ impl<R: Read> Lines<R> {
         })
     }
 
-    /// Numbers what comes from the first offset on, where the lines before it can't be had again.
+    /// Starts numbering at the first offset, for an input whose earlier lines cannot be read again.
     pub(super) fn continuing(mut self) -> Self {
         self.offset = self.config.first_offset;
         self
     }
 
-    /// The partition the records are said to lie in, and the first offset not read.
+    /// First offset not read, of the only partition.
     pub(super) fn positions(&self) -> Positions {
         Positions::from([(self.config.partition, self.offset.max(self.config.first_offset))])
     }
 
-    /// Bytes taken so far.
+    /// Bytes consumed so far.
     pub(super) fn done(&self) -> u64 {
         self.read - (self.end - self.start) as u64
     }
 
-    /// At most one read; `Idle` if it completed no record.
+    /// Performs at most one read. `Idle` if no record was completed.
     pub(super) fn step(&mut self) -> Result<Next, SourceError> {
         let mut batch = RawBatch { partition: self.config.partition, ..RawBatch::default() };
         self.cut(&mut batch);
@@ -153,7 +153,7 @@ impl<R: Read> Lines<R> {
         Ok(if self.ended { Next::End } else { Next::Idle })
     }
 
-    /// Takes complete lines out of the buffer until the batch is full.
+    /// Moves complete lines from the buffer into the batch until it is full.
     fn cut(&mut self, batch: &mut RawBatch) {
         let LineConfig { max_records, max_batch_bytes, .. } = self.config;
         while batch.records.len() + batch.refused.len() < max_records && batch.bytes.len() < max_batch_bytes {
@@ -168,7 +168,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Takes the line at `start`, which ends before `stop`.
+    /// Consumes the line at `start`, which ends before `stop`.
     fn take(&mut self, stop: usize, batch: &mut RawBatch) {
         let offset = self.offset;
         self.offset = offset.next();
@@ -208,7 +208,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads once; at the end of the input takes what stands behind the last newline.
+    /// Reads once; at the end of the input, consumes what follows the last newline.
     fn fill(&mut self, batch: &mut RawBatch) -> Result<(), SourceError> {
         self.make_room();
         let count = loop {
@@ -233,12 +233,13 @@ impl<R: Read> Lines<R> {
         Ok(())
     }
 
-    /// Moves the unfinished line to the front, or lets go of it if it is too long; then there is room behind it.
+    /// Moves the unfinished line to the front of the buffer, or reduces it to its length and head if it is
+    /// too long. Afterwards there is room behind it.
     fn make_room(&mut self) {
         let unfinished = self.start..self.end;
         // One byte more than allowed may still be the `\r` of a line that is not too long.
         if self.long.is_none() && unfinished.len() > self.config.max_record_bytes + 1 {
-            self.long = Some(Long { head: Vec::new(), length: 0, last: 0 });
+            self.long = Some(OverlongLine { head: Vec::new(), length: 0, last: 0 });
         }
         if let Some(long) = &mut self.long {
             long.extend(&self.buffer[unfinished]);
@@ -259,12 +260,12 @@ fn is_empty(batch: &RawBatch) -> bool {
     batch.records.is_empty() && batch.refused.is_empty()
 }
 
-/// Where the next byte of the batch goes; the settings keep it far below 2^32.
+/// Position in the batch at which the next byte is written; the settings keep it far below 2^32.
 pub(super) fn position(batch: &RawBatch) -> u32 {
     u32::try_from(batch.bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// The beginning as valid text of at most [`SAMPLE`] bytes.
+/// The beginning of a record as valid text of at most [`SAMPLE`] bytes.
 pub(super) fn sample(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE)]).into_owned();
     let mut stop = text.len().min(SAMPLE);

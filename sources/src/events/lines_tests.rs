@@ -1,4 +1,4 @@
-//! Lines against a naive split, for any chunking.
+//! Property tests: lines equal a naive split, for any chunking.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Hands out the data in chunks of the given sizes, over and over.
+/// Reader that returns the data in chunks of the given sizes, repeated cyclically.
 struct Chunks<'a> {
     data: &'a [u8],
     sizes: Vec<usize>,

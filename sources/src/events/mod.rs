@@ -1,7 +1,20 @@
 //! Sources of events: raw records in batches, each batch from one partition, in its order.
 //!
-//! A batch is small (1024 records or about 256 KiB) so that the first record in it does not wait for the last. Nothing
-//! is decoded here: a record is the bytes of one JSON object, valid or not.
+//! Data flow: a source is read by a thread of its own ([`EventSource::next`]), its batches go to the worker
+//! that owns the source, and positions of durable checkpoints come back ([`EventSource::commit`]). Nothing is
+//! decoded here: a record is the bytes of one JSON object, valid or not.
+//!
+//! **Invariants**: a batch is never empty; offsets ascend within a partition; what was returned before is
+//! never returned again, unless the source is opened anew at an earlier position.
+//!
+//! Limits: a batch is small (1,024 records or about 256 KiB), so that its first record does not wait for its
+//! last.
+//!
+//! - `file`: a JSONL file
+//! - `stdin`: standard input, or any stream
+//! - `lines`: splitting into lines, shared by both
+//! - `kafka`: a Kafka topic
+//! - `generator`: a generated load
 
 pub mod file;
 pub mod generator;
@@ -23,66 +36,82 @@ pub use stdin::StreamSource;
 
 use crate::SourceError;
 
-/// Something that yields events.
+/// A source of events. It is owned and read by one thread.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use strateye_sources::events::{EventSource, LineConfig, Next, StreamSource};
+///
+/// let input: &[u8] = b"{\"event_id\": \"search\", \"event_time\": 1}\n";
+/// let mut source = StreamSource::new("example", input, LineConfig::default())?;
+/// if let Next::Batch(batch) = source.next(Duration::from_secs(60))? {
+///     assert_eq!((batch.records.len(), source.positions()), (1, vec![(0, 1)]));
+/// }
+/// # Ok::<(), strateye_sources::SourceError>(())
+/// ```
 pub trait EventSource: Send {
-    /// The partitions it reads, each with the first offset not handed over; more may be [`Next::Opened`] later.
+    /// Partitions of this source, each with the first offset not yet returned; [`Next::Opened`] adds further
+    /// ones.
     fn positions(&self) -> Positions;
 
-    /// The partitions it reads.
+    /// Partitions of this source.
     fn partitions(&self) -> Vec<PartitionId> {
         self.positions().partitions().collect()
     }
 
-    /// What comes next, after about `wait` at the latest. A `wait` of zero never sleeps.
+    /// Returns the next message. Blocks for about `wait` at most; a `wait` of zero does not block.
     ///
-    /// After `End` every further call says `End`; after an error the source is done.
+    /// After `End` every further call returns `End`; after an error the source has ended.
     ///
     /// # Errors
-    /// When the system underneath can no longer be read; never because of what a record holds.
+    /// If the underlying system can no longer be read; never because of a record's content.
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
 
-    /// A checkpoint with these positions is durable: what keeps track of consumers may be told.
-    fn settled(&mut self, positions: &Positions) {
+    /// Reports that a checkpoint with these positions (per partition, the first offset not in it) is durable.
+    /// A source with a consumer group commits them as its offsets; others ignore it.
+    fn commit(&mut self, positions: &Positions) {
         let _ = positions;
     }
 
-    /// Bytes taken so far, and of how many, if that is known.
+    /// Bytes read so far, and in total if that is known.
     fn progress(&self) -> Option<(u64, Option<u64>)>;
 }
 
-/// What a source has to say.
+/// Message of a source to its reader.
 #[derive(Clone, Debug)]
 pub enum Next {
-    /// Records, refused ones among them; never empty.
+    /// Records, among them refused ones; never empty.
     Batch(RawBatch),
-    /// Nothing yet; ask again.
+    /// Nothing has arrived within the wait.
     Idle,
-    /// Nothing yet, and these partitions held nothing more at that instant: their clocks may follow.
+    /// Nothing has arrived, and at that instant these partitions held nothing more: their ingest clocks may
+    /// advance.
     CaughtUp {
         /// The partitions.
         partitions: Vec<PartitionId>,
-        /// When that was asked, unix ms by the wall clock.
+        /// Instant at which the ends were requested, unix ms by the wall clock.
         at: i64,
     },
-    /// These partitions are read too from now on, each from this offset.
+    /// These partitions are read from now on too, each from this offset.
     Opened(Positions),
-    /// Nothing ever again.
+    /// The source has ended.
     End,
 }
 
-/// Records in a batch, unless configured otherwise.
+/// Default of the most records in a batch.
 pub const MAX_RECORDS: usize = 1024;
-/// Bytes in a batch, unless configured otherwise; one record may reach beyond.
+/// Default of the bytes from which on a batch is full; one record may exceed it.
 pub const MAX_BATCH_BYTES: usize = 256 << 10;
-/// Bytes in a record, unless configured otherwise.
+/// Default of the bytes of the longest record.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// The wall clock, unix ms.
+/// Wall clock, unix ms.
 fn wall_ms() -> i64 {
     (wall_us() / 1000) as i64
 }
 
-/// The wall clock, unix µs.
+/// Wall clock, unix µs.
 fn wall_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

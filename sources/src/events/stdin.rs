@@ -1,11 +1,12 @@
-//! Events from stdin, or from anything that blocks while it is read.
+//! Events from standard input, or from any stream whose reads block.
 //!
-//! Lines are records as in a file. Reading happens in a thread of its own, at most [`READ_AHEAD`] batches ahead, so
-//! that `next` can say so while the producer is silent. Whatever one read yields is handed on at once.
+//! Lines are records as in a file. A thread of its own reads, at most [`READ_AHEAD`] batches ahead, so that
+//! `next` returns in time while the producer is silent. What one read yields is passed on at once.
 //!
-//! A stream can't be read twice: resumed, it goes on with the line that comes next, under the offset that comes next.
+//! A stream can't be read twice: when resumed, it continues with the next line of the stream under the next
+//! offset.
 //!
-//! **Limit**: dropping the source does not end a read that blocks; its thread goes when that read returns.
+//! **Limit**: dropping the source does not interrupt a blocked read; the thread ends when that read returns.
 
 use std::{
     io::Read,
@@ -19,31 +20,31 @@ use operators::model::{ids::Positions, raw::RawBatch};
 use super::{EventSource, LineConfig, Next, lines::Lines, wall_ms};
 use crate::SourceError;
 
-/// Batches read ahead.
+/// Most batches that are read ahead.
 const READ_AHEAD: usize = 16;
 
-/// Reads a stream to its end.
+/// Source that reads a stream to its end.
 #[derive(Debug)]
 pub struct StreamSource {
     name: String,
     positions: Positions,
-    said: Receiver<Said>,
+    receiver: Receiver<ReaderMessage>,
     done: u64,
     ended: bool,
 }
 
-/// What the reading thread says.
-enum Said {
-    /// A batch, and the bytes taken up to its end.
+/// Message of the reading thread to the source.
+enum ReaderMessage {
+    /// A batch, and the bytes consumed up to its end.
     Batch(RawBatch, u64),
     /// The stream has ended.
     End,
-    /// It cannot be read further.
+    /// The stream can be read no further.
     Failed(SourceError),
 }
 
 impl StreamSource {
-    /// Reads the process's stdin.
+    /// Reads the process's standard input.
     ///
     /// # Errors
     /// If the thread cannot be started or a setting is out of range.
@@ -51,7 +52,7 @@ impl StreamSource {
         StreamSource::new("stdin", std::io::stdin(), config)
     }
 
-    /// Reads any stream; `name` is for messages.
+    /// Reads any stream; `name` appears in messages and in the thread's name.
     ///
     /// # Errors
     /// If the thread cannot be started or a setting is out of range.
@@ -62,27 +63,27 @@ impl StreamSource {
     ) -> Result<Self, SourceError> {
         let lines = Lines::new(input, name.to_owned(), config)?.continuing();
         let positions = lines.positions();
-        let (say, said) = sync_channel(READ_AHEAD);
-        thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &say)).map_err(
+        let (sender, receiver) = sync_channel(READ_AHEAD);
+        thread::Builder::new().name(format!("read {name}")).spawn(move || read(lines, &sender)).map_err(
             |error| SourceError::Thread {
                 name: name.to_owned(),
                 what: format!("could not be started ({error})"),
             },
         )?;
-        Ok(StreamSource { name: name.to_owned(), positions, said, done: 0, ended: false })
+        Ok(StreamSource { name: name.to_owned(), positions, receiver, done: 0, ended: false })
     }
 }
 
-fn read(mut lines: Lines<impl Read>, say: &SyncSender<Said>) {
+fn read(mut lines: Lines<impl Read>, sender: &SyncSender<ReaderMessage>) {
     loop {
-        let said = match lines.step() {
+        let message = match lines.step() {
             Ok(Next::Idle | Next::CaughtUp { .. } | Next::Opened(_)) => continue,
-            Ok(Next::Batch(batch)) => Said::Batch(batch, lines.done()),
-            Ok(Next::End) => Said::End,
-            Err(error) => Said::Failed(error),
+            Ok(Next::Batch(batch)) => ReaderMessage::Batch(batch, lines.done()),
+            Ok(Next::End) => ReaderMessage::End,
+            Err(error) => ReaderMessage::Failed(error),
         };
-        let last = !matches!(said, Said::Batch(..));
-        if say.send(said).is_err() || last {
+        let last = !matches!(message, ReaderMessage::Batch(..));
+        if sender.send(message).is_err() || last {
             return;
         }
     }
@@ -98,23 +99,23 @@ impl EventSource for StreamSource {
             return Ok(Next::End);
         }
         let asked = wall_ms();
-        let said = if wait.is_zero() {
-            self.said.try_recv().map_err(|error| error == TryRecvError::Disconnected)
+        let message = if wait.is_zero() {
+            self.receiver.try_recv().map_err(|error| error == TryRecvError::Disconnected)
         } else {
-            self.said.recv_timeout(wait).map_err(|error| error == RecvTimeoutError::Disconnected)
+            self.receiver.recv_timeout(wait).map_err(|error| error == RecvTimeoutError::Disconnected)
         };
-        match said {
-            Ok(Said::Batch(batch, done)) => {
+        match message {
+            Ok(ReaderMessage::Batch(batch, done)) => {
                 self.done = done;
                 self.positions.extend(batch.next_offset().map(|next| (batch.partition, next)));
                 Ok(Next::Batch(batch))
             }
             Err(false) => Ok(Next::CaughtUp { partitions: self.partitions(), at: asked }),
-            Ok(Said::End) => {
+            Ok(ReaderMessage::End) => {
                 self.ended = true;
                 Ok(Next::End)
             }
-            Ok(Said::Failed(error)) => {
+            Ok(ReaderMessage::Failed(error)) => {
                 self.ended = true;
                 Err(error)
             }
@@ -139,7 +140,7 @@ mod tests {
     const WAIT: Duration = Duration::from_secs(10);
 
     #[test]
-    fn says_idle_while_the_producer_is_silent_and_end_when_it_hangs_up() {
+    fn reports_caught_up_while_the_producer_is_silent_and_end_when_it_closes() {
         let (reader, mut writer) = io::pipe().unwrap();
         let mut source = StreamSource::new("pipe", reader, LineConfig::default()).unwrap();
         assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::CaughtUp { .. }));
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_fails_says_so_once() {
+    fn a_failed_read_is_reported_once() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

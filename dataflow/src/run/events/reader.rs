@@ -135,7 +135,7 @@ impl Reader {
     ) -> Result<(), SourceError> {
         loop {
             while let Ok(positions) = self.committed.try_recv() {
-                source.settled(&positions);
+                source.commit(&positions);
             }
             let reads = match source.next(WAIT)? {
                 Next::Batch(batch) => vec![Read::Batch(batch)],

@@ -1,9 +1,9 @@
-//! What the shop sells, its pages, and what people search for.
+//! Content of the generated shop: articles, pages, coupons, channels.
 
-/// An article.
+/// An article of the shop.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
-    /// `KEYWORD REST`: the part before the first space is what people search for.
+    /// `KEYWORD REST`; users search for the part before the first space.
     pub(super) name: &'static str,
     /// Its category.
     pub(super) cate: &'static str,
@@ -13,7 +13,7 @@ pub(super) struct Item {
     pub(super) on_sale: bool,
 }
 
-/// A category: its name and its articles as (name, price in halves, on sale).
+/// A category: its name, and its articles as (name, price in halves, on sale).
 type Category = (&'static str, &'static [(&'static str, u32, bool)]);
 
 /// Categories; a user's interests are two of them.
@@ -120,7 +120,7 @@ pub(super) const CATEGORIES: [Category; 10] = [
     ),
 ];
 
-/// Pages with their titles; `p05` and `p10` are campaigns.
+/// Pages as (id, title); `p05` and `p10` are campaigns.
 pub(super) const PAGES: [(&str, &str); 20] = [
     ("p01", "首页"),
     ("p02", "今日推荐"),
@@ -144,27 +144,27 @@ pub(super) const PAGES: [(&str, &str); 20] = [
     ("p20", "火锅美食节"),
 ];
 
-/// Coupons: code and worth in halves.
+/// Coupons as (code, value in halves).
 pub(super) const COUPONS: [(&str, u32); 4] = [("299-20", 40), ("99-5", 10), ("599-60", 120), ("new-10", 20)];
 
-/// Where things are shared.
+/// Targets of shares.
 pub(super) const TARGETS: [&str; 4] = ["wechat", "moments", "weibo", "qq"];
 
-/// How orders are paid.
+/// Payment methods.
 pub(super) const METHODS: [&str; 3] = ["wechat_pay", "alipay", "card"];
 
-/// Channels, by session.
+/// Channels; chosen by session.
 pub(super) const CHANNELS: [&str; 4] = ["app", "mini", "h5", "web"];
 
-/// Operating systems, by device.
+/// Operating systems; chosen by device.
 pub(super) const SYSTEMS: [&str; 4] = ["android-14", "ios-17.4", "harmony-4", "windows-11"];
 
-/// Every article, and where each category begins.
+/// All articles, ordered by category.
 #[derive(Debug)]
 pub(super) struct Catalogue {
     /// All articles, category by category.
     pub(super) items: Vec<Item>,
-    /// First article of each category, and one past the last of all.
+    /// Position of the first article of each category, and one past the last article of all.
     starts: Vec<u32>,
 }
 
@@ -184,14 +184,14 @@ impl Catalogue {
         Catalogue { items, starts }
     }
 
-    /// The articles of a category, as first and number.
+    /// Position of a category's first article, and the number of its articles.
     pub(super) fn category(&self, category: usize) -> (u32, u32) {
         (self.starts[category], self.starts[category + 1] - self.starts[category])
     }
 }
 
 impl Item {
-    /// What one searches for to find it.
+    /// The search term that finds it.
     pub(super) fn keyword(&self) -> &'static str {
         self.name.split_once(' ').map_or(self.name, |(keyword, _)| keyword)
     }

@@ -1,4 +1,4 @@
-//! What users do one after the other: small scripts whose next step lies a moment ahead.
+//! Journeys: scripts of successive steps of one user, each step a moment after the one before.
 //!
 //! | journey | steps | share of starts |
 //! | --- | --- | --- |
@@ -12,7 +12,7 @@
 
 use super::{random::Random, write::Kind};
 
-/// Which script.
+/// Kind of a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Script {
     Browse,
@@ -27,22 +27,22 @@ pub(super) enum Script {
 /// A user in the middle of a script.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Journey {
-    /// Which script.
+    /// Kind of the journey.
     pub(super) script: Script,
     /// Number of the user within the partition.
     pub(super) user: u32,
-    /// The article it is about.
+    /// Position of the article it is about.
     pub(super) item: u16,
-    /// How many of it.
+    /// Quantity ordered.
     pub(super) quantity: u8,
     step: u8,
-    /// Repetitions left: of the main step, and of the one after it.
+    /// Repetitions left, of the main step and of the one after it.
     left: [u8; 2],
     /// Number of the order, or of the attack.
     pub(super) number: u64,
 }
 
-/// Steps that several scripts share.
+/// Steps common to several scripts.
 const ORDER: u8 = 100;
 const PAY: u8 = 101;
 const AFTER: u8 = 102;
@@ -72,7 +72,7 @@ impl Journey {
         Journey { script, user, item, quantity, step: 0, left, number }
     }
 
-    /// The event of this step, and after how many ms the next one follows.
+    /// Performs a step: its event, and the ms until the next step; `None` ends the journey.
     pub(super) fn advance(&mut self, random: &mut Random) -> (Kind, Option<u32>) {
         match self.step {
             ORDER => return (Kind::Order, self.pay_later(random)),
@@ -99,7 +99,7 @@ impl Journey {
         }
     }
 
-    /// Six of seven orders are paid, most of them soon.
+    /// Pays 85 of 100 orders, most of them soon.
     fn pay_later(&mut self, random: &mut Random) -> Option<u32> {
         self.step = PAY;
         match random.below(100) {
@@ -191,31 +191,38 @@ impl Journey {
     }
 }
 
-/// Slots of the wheel, and how long one lasts: together the longest pause.
+/// Number of slots of the wheel.
 const SLOTS: usize = 4096;
+/// Length of a slot, ms; all slots together are the longest pause.
 const SLOT_MS: u64 = 50;
 
-/// Journeys by when they go on: a timing wheel, so that a step costs the same however many are under way.
+/// Journeys by the time of their next step. A timing wheel: a step costs the same however many journeys are
+/// under way.
 #[derive(Debug)]
-pub(super) struct Wheel {
+pub(super) struct TimingWheel {
     slots: Vec<Vec<Journey>>,
-    /// Slots up to here have been emptied into `due`.
+    /// Slots before this one have been emptied into `due`.
     at: u64,
     due: std::collections::VecDeque<Journey>,
     waiting: usize,
 }
 
-impl Wheel {
-    pub(super) fn new() -> Wheel {
-        Wheel { slots: vec![Vec::new(); SLOTS], at: 0, due: std::collections::VecDeque::new(), waiting: 0 }
+impl TimingWheel {
+    pub(super) fn new() -> TimingWheel {
+        TimingWheel {
+            slots: vec![Vec::new(); SLOTS],
+            at: 0,
+            due: std::collections::VecDeque::new(),
+            waiting: 0,
+        }
     }
 
-    /// Journeys under way.
+    /// Number of journeys under way.
     pub(super) fn len(&self) -> usize {
         self.waiting + self.due.len()
     }
 
-    /// A journey that has a step to do at `now`, ms since the start.
+    /// A journey whose next step is due at `now`, ms since the start.
     pub(super) fn next(&mut self, now: u64) -> Option<Journey> {
         let slot = now / SLOT_MS;
         if self.waiting == 0 {
@@ -230,7 +237,7 @@ impl Wheel {
         self.due.pop_front()
     }
 
-    /// Puts a journey aside until `pause` ms after `now`.
+    /// Schedules a journey for `pause` ms after `now`.
     pub(super) fn put(&mut self, journey: Journey, now: u64, pause: u32) {
         let ahead = (u64::from(pause) / SLOT_MS).clamp(1, SLOTS as u64 - 1);
         let slot = now / SLOT_MS + ahead;

@@ -1,24 +1,24 @@
-//! The load itself: event after event, each a pure function of the settings and its number.
+//! The load: a sequence of events, each a pure function of the settings and its number.
 //!
-//! A journey whose next step is due goes first; otherwise something happens by itself (the background), and one time in
-//! eight a new journey starts instead. So journeys take about half of all events at any rate, and start only as fast as
-//! they are worked off.
+//! A journey whose next step is due goes first; otherwise a background event happens, and one time in eight a
+//! new journey starts instead. So journeys take about half of all events at any rate, and start only as fast
+//! as they complete.
 
 use super::{
     catalogue::Catalogue,
-    journey::{Journey, Script, Wheel},
+    journey::{Journey, Script, TimingWheel},
     people::interests,
     random::{Random, scale},
-    write::{Kind, What, Who, Writer},
+    write::{Activity, Actor, EventWriter, Kind},
 };
 
-/// Most journeys under way in a partition; bounds memory where time stands still (unpaced).
+/// Most journeys under way in a partition; bounds memory if time stands still (unpaced).
 const MAX_JOURNEYS: usize = 1 << 17;
 
-/// The first articles of the catalogue, 重庆民宿, are what people admire most.
+/// Number of articles at the start of the catalogue, 重庆民宿, that are admired most.
 const FAVOURITES: u32 = 3;
 
-/// Background events and their shares, in percent.
+/// Background events and their shares in percent.
 const BACKGROUND: [(Kind, usize); 14] = [
     (Kind::PageView, 28),
     (Kind::ItemView, 20),
@@ -36,32 +36,32 @@ const BACKGROUND: [(Kind, usize); 14] = [
     (Kind::Unfavorite, 1),
 ];
 
-/// Events of the users of one partition.
+/// Event generator for the users of one partition.
 #[derive(Debug)]
 pub(super) struct Load {
-    writer: Writer,
+    writer: EventWriter,
     random: Random,
-    wheel: Wheel,
-    /// Number of the current session of each user.
+    wheel: TimingWheel,
+    /// Number of the current session, by user.
     sessions: Vec<u32>,
     background: Vec<Kind>,
     partition: u32,
     partitions: u32,
-    /// Journeys started.
+    /// Number of journeys started.
     journeys: u64,
 }
 
 impl Load {
-    /// `users` is the number of users over all partitions.
+    /// Creates the load of one partition; `users` is the number of users over all partitions.
     pub(super) fn new(seed: u64, users: u64, partition: u32, partitions: u32) -> Load {
         let count = (0..)
             .map_while(|number| (guid(number, partition, partitions) <= users).then_some(number))
             .count();
         let background = BACKGROUND.iter().flat_map(|&(kind, share)| vec![kind; share]).collect();
         Load {
-            writer: Writer::new(Catalogue::new()),
+            writer: EventWriter::new(Catalogue::new()),
             random: Random::new(seed, u64::from(partition)),
-            wheel: Wheel::new(),
+            wheel: TimingWheel::new(),
             sessions: vec![1; count],
             background,
             partition,
@@ -70,7 +70,7 @@ impl Load {
         }
     }
 
-    /// Appends the event of the moment `now` (ms since the start) that is stamped `time`.
+    /// Appends the event of the moment `now` (ms since the start), with `time` as its event time.
     pub(super) fn event(&mut self, out: &mut Vec<u8>, now: u64, time: u64) {
         if let Some(journey) = self.wheel.next(now) {
             self.step(out, journey, now, time);
@@ -84,45 +84,50 @@ impl Load {
             self.sessions[user as usize] += 1;
             self.step(out, journey, now, time);
         } else {
-            self.happen(out, time);
+            self.background_event(out, time);
         }
     }
 
     fn step(&mut self, out: &mut Vec<u8>, mut journey: Journey, now: u64, time: u64) {
         let (kind, pause) = journey.advance(&mut self.random);
         let attack = journey.script == Script::Attack;
-        let who = Who {
+        let actor = Actor {
             anonymous: kind == Kind::LoginFailed,
             attack: attack.then_some(journey.number * u64::from(self.partitions) + u64::from(self.partition)),
-            ..self.who(journey.user)
+            ..self.actor(journey.user)
         };
         let order = (self.partition, journey.number);
-        let what =
-            What { kind, item: journey.item, quantity: journey.quantity, order, bits: self.random.next() };
-        self.writer.event(out, &who, &what, time);
+        let activity = Activity {
+            kind,
+            item: journey.item,
+            quantity: journey.quantity,
+            order,
+            bits: self.random.next(),
+        };
+        self.writer.event(out, &actor, &activity, time);
         if let Some(pause) = pause {
             self.wheel.put(journey, now, pause);
         }
     }
 
-    fn happen(&mut self, out: &mut Vec<u8>, time: u64) {
+    fn background_event(&mut self, out: &mut Vec<u8>, time: u64) {
         let (user, item) = self.pick();
         let kind = self.background[self.random.below(self.background.len() as u32) as usize];
         if kind == Kind::Login {
             self.sessions[user as usize] += 1;
         }
-        let who = self.who(user);
+        let actor = self.actor(user);
         let bits = self.random.next();
-        let what = What { kind, item, quantity: 1, order: (self.partition, bits >> 32), bits };
-        self.writer.event(out, &who, &what, time);
+        let activity = Activity { kind, item, quantity: 1, order: (self.partition, bits >> 32), bits };
+        self.writer.event(out, &actor, &activity, time);
     }
 
-    fn who(&self, user: u32) -> Who {
+    fn actor(&self, user: u32) -> Actor {
         let guid = guid(u64::from(user), self.partition, self.partitions);
-        Who { guid, session: self.sessions[user as usize], anonymous: false, attack: None }
+        Actor { guid, session: self.sessions[user as usize], anonymous: false, attack: None }
     }
 
-    /// A user, the busy ones more often, and an article, mostly of the user's interests.
+    /// Picks a user, busy ones more often, and an article, mostly one of the user's interests.
     fn pick(&mut self) -> (u32, u16) {
         let bits = self.random.next();
         let user = scale((bits >> 32) as u32, scale(bits as u32, self.sessions.len() as u32) + 1);
@@ -137,7 +142,7 @@ impl Load {
     }
 }
 
-/// The guid of a partition's user: guids are 1, 2, 3.. and lie in partition guid mod partitions.
+/// Guid of a partition's user: guids are 1, 2, 3.. and lie in partition guid mod partitions.
 fn guid(user: u64, partition: u32, partitions: u32) -> u64 {
     let first = if partition == 0 { partitions } else { partition };
     u64::from(first) + user * u64::from(partitions)

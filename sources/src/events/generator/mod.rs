@@ -1,10 +1,20 @@
-//! A realistic load without any service: users who browse, favourite, order, forget to pay and mistype passwords.
+//! A realistic load that needs no service: users who browse, favourite, order, forget to pay and mistype
+//! passwords.
 //!
-//! The load is open: event i of a partition is due at start + i / rate, whether or not anybody keeps up. A source that
-//! is behind emits what is due at once, stamped with the time it was due. Events are a function of
-//! the settings and their number only: the same seed and start give the same bytes, whatever the batches.
+//! The load is open: event i of a partition is due at start + i / rate, whether or not the reader keeps up. A
+//! source that is behind emits at once what is due, stamped with the time it was due.
 //!
-//! [`write_profiles`] gives the profiles of the same users.
+//! **Invariant**: events are a function of the settings and their number only: the same seed and start give
+//! the same bytes, however they are batched.
+//!
+//! [`write_profiles`] writes the profiles of the same users.
+//!
+//! - `catalogue`: articles, pages, coupons
+//! - `people`: users and their profiles
+//! - `journey`: scripts of users, and the wheel that schedules them
+//! - `load`: the sequence of events
+//! - `write`: events as JSON
+//! - `random`: the random numbers
 
 mod catalogue;
 mod journey;
@@ -29,44 +39,46 @@ use self::load::Load;
 use super::{EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, lines::position, wall_ms, wall_us};
 use crate::SourceError;
 
-/// Least pause: a batch for each event would cost more than the event.
-const GRAIN: Duration = Duration::from_millis(2);
+/// Shortest sleep: a batch for each event would cost more than the event.
+const LEAST_SLEEP: Duration = Duration::from_millis(2);
 
-/// What is generated.
+/// Settings of a generated load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeneratorConfig {
-    /// Another seed, another load.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// Users over all partitions; guids are 1 to `users`, and lie in partition guid mod `partitions`.
+    /// Number of users over all partitions; guids are 1 to `users`, and lie in partition guid mod
+    /// `partitions`.
     pub users: u64,
-    /// Events per second of this partition.
+    /// Events per second of this partition, 0.001 to 1e9.
     pub rate: f64,
     /// This partition.
     pub partition: PartitionId,
-    /// All partitions.
+    /// Number of partitions.
     pub partitions: u32,
-    /// What the schedule counts from.
+    /// Origin of the schedule.
     pub start: Start,
-    /// Whether events are held back until they are due. If not, they come as fast as they are taken.
+    /// Whether events are held back until they are due. If not, they come as fast as they are read.
     pub paced: bool,
-    /// Events below this offset are passed over: the resume point.
+    /// Resume point: events below this offset are skipped.
     pub first_offset: Offset,
-    /// The load ends before this offset.
+    /// Offset before which the load ends; `None`: never.
     pub limit: Option<Offset>,
     /// Most records in a batch.
     pub max_records: usize,
 }
 
-/// What the schedule counts from; event times are unix ms.
+/// Origin of the schedule; event times are unix ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// The moment the source is made.
+    /// The moment the source is created.
     Now,
-    /// An earlier moment of the same clock: a source that was interrupted goes on where its schedule stands by now.
+    /// An earlier moment of the same clock: a source that was interrupted continues where its schedule stands
+    /// by now.
     Since(u64),
-    /// Events are stamped from this moment on, and due from the moment the source is made.
+    /// Event times count from this moment, but events are due from the moment the source is created.
     Fixed(u64),
 }
 
@@ -114,16 +126,16 @@ impl GeneratorConfig {
     }
 }
 
-/// Generates the events of one partition.
+/// Source of the generated events of one partition.
 #[derive(Debug)]
 pub struct GeneratorSource {
     config: GeneratorConfig,
     load: Load,
-    /// Events are stamped from here, unix ms.
+    /// Event time of the schedule's origin, unix ms.
     started_at: u64,
-    /// The wall clock at which the schedule began, unix µs.
+    /// Wall clock at the schedule's origin, unix µs.
     started_at_us: u64,
-    /// The schedule's zero on the monotonic clock, and how far before it the schedule began.
+    /// Creation of the source on the monotonic clock, and how long before it the schedule began.
     origin: Instant,
     head_start: Duration,
     interval_us: f64,
@@ -132,7 +144,7 @@ pub struct GeneratorSource {
 }
 
 impl GeneratorSource {
-    /// Starts the schedule.
+    /// Creates the source and starts its schedule.
     ///
     /// # Errors
     /// If a setting is out of range.
@@ -157,12 +169,12 @@ impl GeneratorSource {
         })
     }
 
-    /// When an event is due, µs after the schedule began.
+    /// Time at which an event is due, µs after the schedule's origin.
     fn due(&self, offset: Offset) -> u64 {
         (offset.0 as f64 * self.interval_us) as u64
     }
 
-    /// Where the schedule stands.
+    /// Time since the schedule's origin.
     fn now(&self) -> Duration {
         self.origin.elapsed() + self.head_start
     }
@@ -173,7 +185,7 @@ impl GeneratorSource {
         self.offset = self.offset.next();
     }
 
-    /// Passes over what lies before the resume point; false if there was not time enough.
+    /// Skips what lies before the resume point; false if the deadline came first.
     fn resume(&mut self, deadline: Instant) -> bool {
         let mut out = Vec::new();
         while self.offset < self.config.first_offset {
@@ -186,7 +198,7 @@ impl GeneratorSource {
         self.offset >= self.config.first_offset
     }
 
-    /// Everything that is due before `until` µs of the schedule, up to a batch.
+    /// Everything that is due before `until`, µs of the schedule, up to a batch.
     fn batch(&mut self, until: u64) -> RawBatch {
         let limit = self.config.limit.unwrap_or(Offset(u64::MAX));
         let mut batch = RawBatch { partition: self.config.partition, ..RawBatch::default() };
@@ -204,7 +216,8 @@ impl GeneratorSource {
         }
         self.bytes += batch.bytes.len() as u64;
         batch.read_at = match (self.config.paced, batch.records.first()) {
-            // What was due earlier counts as read then: a source that fell behind does not hide it.
+            // Activity was due earlier counts as read then: a source that fell behind does not hide it from
+            // latencies.
             (true, Some(first)) => self.started_at_us.saturating_add(self.due(first.offset)),
             _ => wall_us(),
         };
@@ -231,8 +244,8 @@ impl EventSource for GeneratorSource {
         let asked = wall_ms();
         let ahead = Duration::from_micros(self.due(self.offset)).saturating_sub(self.now());
         if !ahead.is_zero() {
-            // Pacing is what this source is for: nothing is due before.
-            thread::sleep(ahead.max(GRAIN).min(deadline.saturating_duration_since(Instant::now())));
+            // Pacing is the purpose of this source: nothing is due before.
+            thread::sleep(ahead.max(LEAST_SLEEP).min(deadline.saturating_duration_since(Instant::now())));
         }
         let now = self.now().as_micros() as u64;
         if self.due(self.offset) > now {

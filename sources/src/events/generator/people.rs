@@ -1,4 +1,4 @@
-//! Who the users are: a pure function of their guid, so that profiles and events agree without sharing anything.
+//! Users as a pure function of their guid, so that profiles and events agree without shared state.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ const KINDS: [&str; 4] = ["促销热爱型", "品质追求型", "理性比较型
 const GRADES: [&str; 4] = ["A", "B", "C", "D"];
 const CITIES: [&str; 8] = ["重庆", "成都", "北京", "上海", "广州", "深圳", "杭州", "武汉"];
 const ROLES: [&str; 3] = ["上班族", "学生", "自由职业"];
-/// Interest words per category, in the order of [`CATEGORIES`].
+/// Interest words by category, in the order of [`CATEGORIES`].
 const WORDS: [&[&str]; CATEGORIES.len()] = [
     &["重庆民宿", "周末短途"],
     &["商务酒店"],
@@ -25,7 +25,7 @@ const WORDS: [&[&str]; CATEGORIES.len()] = [
     &["特价机票"],
 ];
 
-/// The two categories a user looks at most.
+/// The two categories that a user visits most.
 pub(super) fn interests(guid: u64) -> [usize; 2] {
     let bits = mix(guid.wrapping_mul(2).wrapping_add(1));
     let count = CATEGORIES.len() as u32;
@@ -34,13 +34,13 @@ pub(super) fn interests(guid: u64) -> [usize; 2] {
     [first as usize, second as usize]
 }
 
-/// Appends the user's profile as one line of JSON, newline included.
+/// Writes a user's profile as one line of JSON, newline included.
 ///
-/// Tags: `consume_level` (1 to 5), `interest` (list of words), `shopper_type`, `grade` (A to D), `role` (list, 宝妈 for
-/// one in eight), `city`, `age`, `vip`, `register_date`.
+/// Tags: `consume_level` (1 to 5), `interest` (list of words), `shopper_type`, `grade` (A to D), `role`
+/// (list, with 宝妈 for one in eight), `city`, `age`, `vip`, `register_date`.
 ///
 /// # Errors
-/// When `out` does not take it.
+/// If writing to `out` fails.
 pub fn write_profile(guid: u64, out: &mut impl Write) -> io::Result<()> {
     let bits = mix(guid ^ 0x5eed_0f9e_0b1e_0001);
     let pick = |turn: u32, bound: u32| scale(mix(bits.wrapping_add(u64::from(turn))) as u32, bound);
@@ -64,10 +64,10 @@ pub fn write_profile(guid: u64, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// The profiles of users `1..=users`, one a line: what `profiles` reads and the generator's events fit to.
+/// Writes the profiles of users `1..=users`, one per line, in the format that `profiles` reads.
 ///
 /// # Errors
-/// When `out` does not take them.
+/// If writing to `out` fails.
 pub fn write_profiles(users: u64, out: &mut impl Write) -> io::Result<()> {
     (1..=users).try_for_each(|guid| write_profile(guid, out))
 }

@@ -1,10 +1,10 @@
 //! SplitMix64: small, fast, and the same numbers on every machine and in every release.
 
-/// A deterministic stream of numbers.
+/// A deterministic stream of random numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
-/// Scatters a number over all 64 bits.
+/// Scrambles a number over all 64 bits.
 pub(super) const fn mix(number: u64) -> u64 {
     let z = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -36,7 +36,7 @@ impl Random {
         low + self.below(high - low + 1)
     }
 
-    /// True `percent` times in a hundred.
+    /// True in `percent` of a hundred cases.
     pub(super) fn chance(&mut self, percent: u32) -> bool {
         self.below(100) < percent
     }

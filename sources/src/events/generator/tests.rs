@@ -1,4 +1,4 @@
-//! What the generator promises: the same bytes, valid events, whole journeys, an open schedule.
+//! Tests of the generator's guarantees: the same bytes, valid events, complete journeys, an open schedule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,7 +126,7 @@ fn within_a_minute_journeys_complete() {
 }
 
 #[test]
-fn the_schedule_goes_on_while_nobody_takes() {
+fn the_schedule_advances_while_nobody_reads() {
     let config = GeneratorConfig { rate: 10_000.0, ..GeneratorConfig::default() };
     let since = wall_us() / 1000 - 60_000;
     let mut source = GeneratorSource::new(GeneratorConfig { start: Start::Since(since), ..config }).unwrap();
@@ -138,7 +138,7 @@ fn the_schedule_goes_on_while_nobody_takes() {
 }
 
 #[test]
-fn what_is_not_due_is_held_back() {
+fn events_that_are_not_due_are_held_back() {
     let mut source =
         GeneratorSource::new(GeneratorConfig { rate: 0.01, ..GeneratorConfig::default() }).unwrap();
     assert!(matches!(source.next(Duration::ZERO).unwrap(), Next::Batch(batch) if batch.records.len() == 1));

@@ -5,7 +5,7 @@ use super::{
     random::{mix, scale},
 };
 
-/// What happens; the name is the event id.
+/// Kind of an event; its name is the event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     PageView,
@@ -59,39 +59,39 @@ impl Kind {
     }
 }
 
-/// Who does it, and from where.
+/// User of an event, and where it comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Who {
+pub(super) struct Actor {
     pub(super) guid: u64,
     pub(super) session: u32,
-    /// The event does not say who (a failed login).
+    /// Whether the event omits the user (a failed login).
     pub(super) anonymous: bool,
-    /// The number of the attack, if it is one.
+    /// Number of the attack, if the event belongs to one.
     pub(super) attack: Option<u64>,
 }
 
-/// What it is about; each kind uses what concerns it.
+/// Content of an event; each kind uses the fields that concern it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct What {
+pub(super) struct Activity {
     pub(super) kind: Kind,
     pub(super) item: u16,
     pub(super) quantity: u8,
     /// Partition and number of the order.
     pub(super) order: (u32, u64),
-    /// For everything that is merely random.
+    /// Random bits for everything else.
     pub(super) bits: u64,
 }
 
 /// Writes events.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct EventWriter {
     catalogue: Catalogue,
     /// `,"item":..` to `,"price":..` of each article.
     items: Vec<Vec<u8>>,
 }
 
-impl Writer {
-    pub(super) fn new(catalogue: Catalogue) -> Writer {
+impl EventWriter {
+    pub(super) fn new(catalogue: Catalogue) -> EventWriter {
         let items = catalogue.items.iter().enumerate().map(|(number, item)| {
             let mut text = format!(
                 ",\"item\":\"{}\",\"item_id\":\"i{:04}\",\"cate\":\"{}\",\"on_sale\":{},\"price\":",
@@ -104,7 +104,7 @@ impl Writer {
             put_halves(&mut text, u64::from(item.halves));
             text
         });
-        Writer { items: items.collect(), catalogue }
+        EventWriter { items: items.collect(), catalogue }
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
@@ -112,41 +112,41 @@ impl Writer {
     }
 
     /// Appends one event, without a newline.
-    pub(super) fn event(&self, out: &mut Vec<u8>, who: &Who, what: &What, time: u64) {
+    pub(super) fn event(&self, out: &mut Vec<u8>, actor: &Actor, activity: &Activity, time: u64) {
         out.reserve(640);
-        let device = match who.attack {
-            Some(attack) => mix(attack ^ 0xbad_dead),
-            // One user in five has two devices.
-            None => {
-                mix(who.guid ^ if who.guid.is_multiple_of(5) && who.session % 4 == 3 { 0xd2 } else { 0xd1 })
-            }
-        };
+        let device =
+            match actor.attack {
+                Some(attack) => mix(attack ^ 0xbad_dead),
+                // One user in five has two devices.
+                None => mix(actor.guid
+                    ^ if actor.guid.is_multiple_of(5) && actor.session % 4 == 3 { 0xd2 } else { 0xd1 }),
+            };
         out.extend_from_slice(b"{");
-        if !who.anonymous {
+        if !actor.anonymous {
             out.extend_from_slice(b"\"guid\":");
-            put_number(out, who.guid);
+            put_number(out, actor.guid);
             out.extend_from_slice(b",");
         }
         out.extend_from_slice(b"\"device_id\":\"");
         put_hex(out, device);
         out.extend_from_slice(b"\",\"ip\":\"");
-        put_ip(out, who);
+        put_ip(out, actor);
         out.extend_from_slice(b"\",\"session_id\":\"s");
-        put_number(out, who.attack.unwrap_or(who.guid));
+        put_number(out, actor.attack.unwrap_or(actor.guid));
         out.extend_from_slice(b"-");
-        put_number(out, u64::from(who.session));
-        put_text(out, "\",\"event_id\":\"", what.kind.id(), "\",\"event_time\":");
+        put_number(out, u64::from(actor.session));
+        put_text(out, "\",\"event_id\":\"", activity.kind.id(), "\",\"event_time\":");
         put_number(out, time);
-        put_text(out, ",\"properties\":{\"channel\":\"", CHANNELS[(who.session & 3) as usize], "\"");
+        put_text(out, ",\"properties\":{\"channel\":\"", CHANNELS[(actor.session & 3) as usize], "\"");
         put_text(out, ",\"os\":\"", SYSTEMS[(device & 3) as usize], "\"");
-        self.properties(out, who, what);
+        self.properties(out, actor, activity);
         out.extend_from_slice(b"}}");
     }
 
-    fn properties(&self, out: &mut Vec<u8>, who: &Who, what: &What) {
-        let random = |turn: u32, bound: u32| scale((what.bits >> turn) as u32, bound);
+    fn properties(&self, out: &mut Vec<u8>, actor: &Actor, activity: &Activity) {
+        let random = |turn: u32, bound: u32| scale((activity.bits >> turn) as u32, bound);
         let pick = |turn: u32, bound: usize| random(turn, bound as u32) as usize;
-        match what.kind {
+        match activity.kind {
             Kind::PageView => {
                 put_page(out, pick(0, PAGES.len()));
                 put_text(out, ",\"refer\":\"", PAGES[pick(16, PAGES.len())].0, "\"");
@@ -159,45 +159,45 @@ impl Writer {
                 put_text(
                     out,
                     ",\"keyword\":\"",
-                    self.catalogue.items[usize::from(what.item)].keyword(),
+                    self.catalogue.items[usize::from(activity.item)].keyword(),
                     "\"",
                 );
                 put_field(out, ",\"results\":", u64::from(random(0, 500)));
             }
             Kind::ItemView => {
-                self.put_item(out, what);
+                self.put_item(out, activity);
                 put_field(out, ",\"dur\":", u64::from(1 + random(0, 180)));
             }
-            Kind::Favorite | Kind::Unfavorite | Kind::Like => self.put_item(out, what),
+            Kind::Favorite | Kind::Unfavorite | Kind::Like => self.put_item(out, activity),
             Kind::Share => {
-                self.put_item(out, what);
+                self.put_item(out, activity);
                 put_text(out, ",\"target\":\"", TARGETS[pick(0, TARGETS.len())], "\"");
             }
             Kind::Comment => {
-                self.put_item(out, what);
+                self.put_item(out, activity);
                 put_field(out, ",\"score\":", u64::from(1 + random(0, 5).max(random(24, 5))));
             }
-            Kind::AddCart | Kind::DelCart => self.put_amount(out, what),
+            Kind::AddCart | Kind::DelCart => self.put_amount(out, activity),
             Kind::Order | Kind::Refund => {
-                put_order(out, what.order);
-                self.put_amount(out, what);
+                put_order(out, activity.order);
+                self.put_amount(out, activity);
             }
             Kind::Pay => {
-                put_order(out, what.order);
-                self.put_amount(out, what);
+                put_order(out, activity.order);
+                self.put_amount(out, activity);
                 put_text(out, ",\"method\":\"", METHODS[pick(0, METHODS.len())], "\"");
             }
             Kind::CouponGet | Kind::CouponUse => {
-                let (coupon, halves) = COUPONS[(mix(what.order.1) & 3) as usize];
+                let (coupon, halves) = COUPONS[(mix(activity.order.1) & 3) as usize];
                 put_text(out, ",\"coupon\":\"", coupon, "\",\"amt\":");
                 put_halves(out, u64::from(halves));
-                if what.kind == Kind::CouponUse {
-                    put_order(out, what.order);
+                if activity.kind == Kind::CouponUse {
+                    put_order(out, activity.order);
                 }
             }
             Kind::Login => put_text(out, ",\"method\":\"", ["password", "sms"][pick(0, 2)], "\""),
             Kind::LoginFailed => {
-                put_field(out, ",\"reason\":\"wrong_password\",\"account\":\"u", who.guid);
+                put_field(out, ",\"reason\":\"wrong_password\",\"account\":\"u", actor.guid);
                 out.extend_from_slice(b"\"");
             }
             Kind::Logout => put_field(out, ",\"dur\":", u64::from(10 + random(0, 1800))),
@@ -208,17 +208,17 @@ impl Writer {
         }
     }
 
-    fn put_item(&self, out: &mut Vec<u8>, what: &What) {
-        out.extend_from_slice(&self.items[usize::from(what.item)]);
+    fn put_item(&self, out: &mut Vec<u8>, activity: &Activity) {
+        out.extend_from_slice(&self.items[usize::from(activity.item)]);
     }
 
-    fn put_amount(&self, out: &mut Vec<u8>, what: &What) {
-        self.put_item(out, what);
-        put_field(out, ",\"qty\":", u64::from(what.quantity));
+    fn put_amount(&self, out: &mut Vec<u8>, activity: &Activity) {
+        self.put_item(out, activity);
+        put_field(out, ",\"qty\":", u64::from(activity.quantity));
         out.extend_from_slice(b",\"amt\":");
         put_halves(
             out,
-            u64::from(self.catalogue.items[usize::from(what.item)].halves) * u64::from(what.quantity),
+            u64::from(self.catalogue.items[usize::from(activity.item)].halves) * u64::from(activity.quantity),
         );
     }
 }
@@ -273,13 +273,14 @@ fn put_hex(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&digits);
 }
 
-/// At home three neighbours share an address, on the road (one session in five) thousands do, an attack has its own.
-fn put_ip(out: &mut Vec<u8>, who: &Who) {
-    let home = who.guid / 3;
-    let road = mix(who.guid ^ u64::from(who.session));
-    let parts = match who.attack {
+/// Three neighbours share a home address, thousands share one on the road (one session in five), an attack
+/// has its own.
+fn put_ip(out: &mut Vec<u8>, actor: &Actor) {
+    let home = actor.guid / 3;
+    let road = mix(actor.guid ^ u64::from(actor.session));
+    let parts = match actor.attack {
         Some(attack) => [45, mix(attack) & 255, (mix(attack) >> 8) & 255, 1 + (mix(attack) >> 16) % 254],
-        None if who.session % 5 == 4 => [100, 64 + (road & 15), (road >> 8) & 3, 1 + (road >> 16) % 254],
+        None if actor.session % 5 == 4 => [100, 64 + (road & 15), (road >> 8) & 3, 1 + (road >> 16) % 254],
         None => [10, (home / 65_024) & 255, (home / 254) & 255, 1 + home % 254],
     };
     for (turn, part) in parts.into_iter().enumerate() {

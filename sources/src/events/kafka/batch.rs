@@ -1,4 +1,4 @@
-//! Messages of one partition becoming a batch.
+//! Messages of one Kafka partition, collected into a batch.
 
 use operators::model::{
     ids::{Offset, PartitionId},
@@ -13,26 +13,26 @@ use crate::events::{
     wall_us,
 };
 
-/// A batch in the making.
+/// A batch under construction.
 #[derive(Debug)]
-pub(super) struct Gathering {
+pub(super) struct BatchBuilder {
     batch: RawBatch,
-    /// The first offset not taken; a tombstone moves it as a record does.
+    /// The first offset not consumed; a tombstone advances it as a record does.
     next: Offset,
     taken: usize,
     max_record_bytes: usize,
 }
 
-impl Gathering {
-    /// Begins with a message.
+impl BatchBuilder {
+    /// Starts a batch with a message.
     pub(super) fn begin(message: &impl Message, max_record_bytes: usize) -> Self {
         let batch = RawBatch { partition: partition_of(message), ..RawBatch::default() };
-        let mut gathering = Gathering { batch, next: Offset(0), taken: 0, max_record_bytes };
-        gathering.take(message);
-        gathering
+        let mut builder = BatchBuilder { batch, next: Offset(0), taken: 0, max_record_bytes };
+        builder.take(message);
+        builder
     }
 
-    /// Takes a further message of the same partition.
+    /// Adds a further message of the same partition.
     pub(super) fn take(&mut self, message: &impl Message) {
         let offset = Offset(u64::try_from(message.offset()).unwrap_or_default());
         self.next = offset.next();
@@ -65,12 +65,12 @@ impl Gathering {
         self.batch.partition
     }
 
-    /// The first offset not taken.
+    /// The first offset not consumed.
     pub(super) fn next(&self) -> Offset {
         self.next
     }
 
-    /// Nothing but tombstones.
+    /// Whether only tombstones were added.
     pub(super) fn is_empty(&self) -> bool {
         self.batch.records.is_empty() && self.batch.refused.is_empty()
     }
@@ -79,7 +79,7 @@ impl Gathering {
         self.taken >= MAX_RECORDS || self.batch.bytes.len() >= MAX_BATCH_BYTES
     }
 
-    /// The batch, if there is anything in it.
+    /// The finished batch; `None` if only tombstones were added.
     pub(super) fn finish(mut self) -> Option<RawBatch> {
         self.batch.read_at = wall_us();
         (!self.is_empty()).then_some(self.batch)
@@ -98,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn records_keep_their_offsets_and_times_and_tombstones_only_move_on() {
-        let mut gathering = Gathering::begin(&message(5, None), 8);
+    fn records_keep_offset_and_time_and_tombstones_only_advance_the_position() {
+        let mut gathering = BatchBuilder::begin(&message(5, None), 8);
         assert!(gathering.is_empty());
         gathering.take(&message(6, Some(b"one")));
         gathering.take(&message(9, Some(b"far too long")));
@@ -114,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_by_records_tombstones_and_bytes() {
-        let mut gathering = Gathering::begin(&message(0, None), MAX_BATCH_BYTES);
+    fn a_batch_is_full_by_records_tombstones_or_bytes() {
+        let mut gathering = BatchBuilder::begin(&message(0, None), MAX_BATCH_BYTES);
         (1..1023).for_each(|offset| gathering.take(&message(offset, None)));
         assert!(!gathering.is_full());
         gathering.take(&message(1023, None));
         assert!(gathering.is_full() && gathering.finish().is_none());
-        assert!(Gathering::begin(&message(0, Some(&[b'x'; MAX_BATCH_BYTES])), MAX_BATCH_BYTES).is_full());
+        assert!(BatchBuilder::begin(&message(0, Some(&[b'x'; MAX_BATCH_BYTES])), MAX_BATCH_BYTES).is_full());
     }
 }

@@ -1,4 +1,4 @@
-//! The client as this source uses it: its log, its commits, and questions about offsets.
+//! The Kafka client as this source uses it: logging, commits, and queries for offsets.
 
 use std::{
     sync::{
@@ -19,19 +19,19 @@ use rdkafka::{
 
 use super::KafkaError;
 
-/// A consumer of this source.
+/// Consumer client of this source.
 pub(super) type Client = BaseConsumer<Context>;
 
-/// What the client calls back.
+/// Callbacks of the client.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    /// A commit is under way.
+    /// Whether a commit is in progress.
     pub(super) committing: Arc<AtomicBool>,
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // An outage fills this log with a line for every attempt; what matters of it is said once, elsewhere.
+        // During an outage the client logs a line per attempt; the source logs the outage once itself.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(target: "librdkafka", facility, "{message}");
@@ -40,7 +40,7 @@ impl ClientContext for Context {
         }
     }
 
-    /// Errors come from `poll` too.
+    /// Errors are also returned by `poll`.
     fn error(&self, _: ClientError, _: &str) {}
 }
 
@@ -55,7 +55,7 @@ impl ConsumerContext for Context {
     }
 }
 
-/// The number of partitions, asked of a broker.
+/// Queries a broker for the topic's number of partitions. Blocks for `wait` at most.
 pub(super) fn count_partitions(client: &Client, topic: &str, wait: Duration) -> Result<u32, CountError> {
     let metadata = client.fetch_metadata(Some(topic), wait).map_err(CountError::Unreachable)?;
     let topic = metadata.topics().iter().find(|t| t.name() == topic).ok_or(CountError::NoTopic)?;
@@ -72,7 +72,7 @@ pub(super) fn count_partitions(client: &Client, topic: &str, wait: Duration) -> 
     }
 }
 
-/// Why partitions can't be counted.
+/// Error of counting partitions.
 #[derive(Debug)]
 pub(super) enum CountError {
     Unreachable(ClientError),
@@ -94,8 +94,9 @@ impl CountError {
     }
 }
 
-/// Asks the leaders of all these partitions at once for the oldest offset (`Beginning`), the one behind the newest that
-/// may be read (`End`), or the first one of a time (`Offset`, unix ms). ClientOffset there is none of that time, it is left out.
+/// Queries the leaders of all these partitions at once for the oldest offset (`Beginning`), the offset behind
+/// the newest readable record (`End`), or the first offset from a time on (`Offset`, unix ms; partitions
+/// without one are left out). Blocks for `wait` at most per request.
 pub(super) fn offsets(
     client: &Client,
     topic: &str,
@@ -120,29 +121,29 @@ pub(super) fn offsets(
     Ok(offsets)
 }
 
-/// A list of the topic's partitions with an offset each.
+/// List of the topic's partitions with an offset for each.
 pub(super) fn assignment(
     topic: &str,
     offsets: impl IntoIterator<Item = (PartitionId, ClientOffset)>,
 ) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in offsets {
-        list.add_partition_offset(topic, number(partition), offset)?;
+        list.add_partition_offset(topic, native_partition(partition), offset)?;
     }
     Ok(list)
 }
 
-/// A position as the client writes it.
-pub(super) fn exactly(position: Offset) -> ClientOffset {
+/// An offset in the client's type.
+pub(super) fn exact_offset(position: Offset) -> ClientOffset {
     ClientOffset::Offset(i64::try_from(position.0).unwrap_or(i64::MAX))
 }
 
-/// A partition as the client writes it.
-fn number(partition: PartitionId) -> i32 {
+/// A partition's number in the client's type.
+fn native_partition(partition: PartitionId) -> i32 {
     i32::try_from(partition.0).unwrap_or(i32::MAX)
 }
 
-/// The partition a message lies in.
+/// Partition of a message.
 pub(super) fn partition_of(message: &impl Message) -> PartitionId {
     PartitionId(u32::try_from(message.partition()).unwrap_or_default())
 }

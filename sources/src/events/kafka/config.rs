@@ -1,4 +1,4 @@
-//! Where events are read in Kafka, and how.
+//! Settings of a Kafka source, and the client options derived from them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::KafkaError;
 use crate::events::MAX_RECORD_BYTES;
 
-/// Options of the client that the source sets itself, and what to do instead.
+/// Client options that the source sets itself, and what to write instead.
 const OWN_OPTIONS: [(&str, &str); 15] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
@@ -27,52 +27,52 @@ const OWN_OPTIONS: [(&str, &str); 15] = [
     ("log.queue", "leave it out: the client's log is part of this process's log"),
 ];
 
-/// Bounds of `max_prefetch_bytes`; the upper one is the client's own.
+/// Range of `max_prefetch_bytes`; the upper bound is the client's own.
 const PREFETCH: std::ops::RangeInclusive<usize> = 1 << 20..=1 << 30;
-/// Most bytes of one answer of a broker, unless the options say otherwise; the prefetch may be overshot by it.
+/// Most bytes of one fetch response, unless the options say otherwise; the prefetch may be exceeded by it.
 const MAX_FETCH: usize = 16 << 20;
 
-/// A topic of events.
+/// Settings of a topic of events.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
-    /// Some of the brokers, `HOST:PORT,HOST:PORT`.
+    /// Bootstrap brokers, `HOST:PORT,HOST:PORT`.
     pub brokers: String,
-    /// The topic; it has to exist.
+    /// The topic; it must exist.
     pub topic: String,
-    /// The consumer group whose offsets show how far checkpoints have come. Nothing is resumed from them, and
-    /// partitions are not shared out by it.
+    /// Consumer group to which the positions of checkpoints are committed, for lag tools. Nothing is resumed
+    /// from it, and it assigns no partitions.
     #[serde(default = "default_group")]
     pub group: String,
-    /// Where a partition begins that has no position to resume from.
+    /// Where a partition without a position to resume from begins.
     #[serde(default)]
     pub start: StartAt,
-    /// What to do when the position to resume from is no longer, or not yet, in the partition.
+    /// What to do if the position to resume from is no longer, or not yet, in the partition.
     #[serde(default)]
     pub on_lost: OnLost,
-    /// Bytes fetched ahead of what is taken, 1 MiB to 1 GiB; one answer of a broker (16 MiB) may come on top.
+    /// Bytes that are fetched ahead, 1 MiB to 1 GiB; one fetch response (16 MiB) may come on top.
     #[serde(default = "default_prefetch")]
     pub max_prefetch_bytes: usize,
-    /// Longer records are refused.
+    /// Bytes of the longest record; longer ones are refused.
     #[serde(default = "default_record")]
     pub max_record_bytes: usize,
     /// Further options of librdkafka: `security.protocol`, `sasl.mechanism`, `ssl.ca.location` and the like.
-    /// `isolation.level` is `read_committed` unless it stands here.
+    /// `isolation.level` is `read_committed` unless given here.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
 }
 
-/// Where reading begins.
+/// Where reading of a partition begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartAt {
-    /// At the oldest record there is.
+    /// At the oldest record.
     Earliest,
-    /// Behind the newest record there is when the source is opened. Where other partitions have positions to resume
-    /// from, at the oldest one: this partition came later, or no checkpoint had it yet.
+    /// Behind the newest record at the time the source is opened. If other partitions have positions to
+    /// resume from, at the oldest record instead: the partition is newer than the last checkpoint.
     #[default]
     Latest,
-    /// At the first record whose own time is this one or later, unix ms; if there is none, as `Latest`.
+    /// At the first record whose own time is at least this, unix ms; if there is none, as `Latest`.
     Timestamp(i64),
 }
 
@@ -80,10 +80,10 @@ pub enum StartAt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLost {
-    /// The source fails, and says from where to where records are missing.
+    /// The source fails; the error names the range of missing records.
     #[default]
     Fail,
-    /// Reading goes on at the oldest record there is, with a warning.
+    /// Reading continues at the oldest record, with a warning.
     Earliest,
 }
 
@@ -99,7 +99,7 @@ fn default_record() -> usize {
     MAX_RECORD_BYTES
 }
 
-/// Without the values of the options: passwords are among them.
+/// Without the options' values, which may be passwords.
 impl fmt::Debug for KafkaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaConfig")
@@ -116,7 +116,7 @@ impl fmt::Debug for KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// This topic of these brokers, everything else as it is by default.
+    /// Settings for this topic of these brokers; everything else has its default.
     pub fn new(brokers: &str, topic: &str) -> Self {
         KafkaConfig {
             brokers: brokers.to_owned(),
@@ -130,10 +130,10 @@ impl KafkaConfig {
         }
     }
 
-    /// Checks every field without touching the network. Options are checked when the client is made.
+    /// Checks every field without network access. Options are checked when the client is created.
     ///
     /// # Errors
-    /// [`KafkaError::Setting`] names the first field that can't be used and what to write instead.
+    /// [`KafkaError::Setting`] names the first invalid field and what to write instead.
     pub fn validate(&self) -> Result<(), KafkaError> {
         let wrong =
             |setting: &str, reason: String| Err(KafkaError::Setting { setting: setting.to_owned(), reason });
@@ -155,14 +155,14 @@ impl KafkaConfig {
         })
     }
 
-    /// The same configuration, fit to be shown: without the values of the options.
+    /// The same settings without the values of the options, fit to be shown.
     #[must_use]
     pub fn redacted(&self) -> Self {
         let options = self.options.keys().map(|name| (name.clone(), "***".to_owned())).collect();
         KafkaConfig { options, ..self.clone() }
     }
 
-    /// What the consumer of events and the one that watches have in common.
+    /// Client options common to the reading and the watching consumer.
     fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client.set_log_level(RDKafkaLogLevel::Info);
@@ -184,14 +184,14 @@ impl KafkaConfig {
         client
     }
 
-    /// The consumer that reads the events.
+    /// Client options of the consumer that reads the events.
     pub(super) fn reader(&self) -> ClientConfig {
         let mut client = self.client();
         client.set("queued.max.messages.kbytes", (self.max_prefetch_bytes >> 10).to_string());
         client
     }
 
-    /// The consumer that asks where partitions end. It fetches next to nothing.
+    /// Client options of the consumer that queries for ends. It fetches next to nothing.
     pub(super) fn watcher(&self) -> ClientConfig {
         let mut client = self.client();
         client
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_break_the_source_is_refused_by_name() {
+    fn invalid_settings_are_refused_by_name() {
         for (name, _) in OWN_OPTIONS {
             let mut config = KafkaConfig::new("localhost:9092", "events");
             config.options.insert(name.to_owned(), "x".to_owned());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_and_every_way_to_start_can_be_written() {
+    fn defaults_and_every_start_can_be_written() {
         let config: KafkaConfig =
             serde_json::from_str(r#"{"brokers": "localhost:9092", "topic": "events"}"#).unwrap();
         assert_eq!(config, KafkaConfig::new("localhost:9092", "events"));

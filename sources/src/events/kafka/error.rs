@@ -1,47 +1,47 @@
-//! What keeps events from being read from Kafka, and what to do about it.
+//! Errors of reading from Kafka, with remedies.
 
 use operators::model::ids::{Offset, PartitionId};
 use rdkafka::error::KafkaError as ClientError;
 
-/// Why the source can't be opened, or has ended. An outage is none of these: the source waits for its end.
+/// Why the source can't be opened, or has ended. An outage is no error: the source waits until it is over.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
-    /// A setting that can't be used.
+    /// A setting is invalid.
     #[error("kafka: `{setting}` {reason}")]
     Setting {
         /// Its name.
         setting: String,
-        /// Why, and what would be right.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
-    /// No broker could be asked.
+    /// No broker answered.
     #[error(
         "no Kafka broker at {brokers} gives an answer: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
     )]
     Unreachable {
-        /// Those that were tried.
+        /// The brokers tried.
         brokers: String,
-        /// What the client says.
+        /// Error of the client.
         reason: String,
     },
-    /// There is no such topic.
+    /// The topic does not exist.
     #[error(
         "topic `{topic}` does not exist at {brokers}; create it (`kafka-topics.sh --create --topic {topic} --partitions N ..`) or name another one in `topic`"
     )]
     NoTopic {
         /// The topic.
         topic: String,
-        /// Where it was looked for.
+        /// The brokers asked.
         brokers: String,
     },
-    /// The topic is there, but can't be read.
+    /// The topic exists, but can't be read.
     #[error(
         "topic `{topic}` can't be read: {reason}; check that the user of `options` may describe and read it, and that its partitions have leaders"
     )]
     Refused {
         /// The topic.
         topic: String,
-        /// What the brokers say.
+        /// Error of the brokers.
         reason: String,
     },
     /// A position was given for a partition that does not exist.
@@ -55,7 +55,7 @@ pub enum KafkaError {
         partition: PartitionId,
         /// The position.
         position: Offset,
-        /// The last partition there is.
+        /// The topic's last partition.
         last: PartitionId,
     },
     /// The position lies before the oldest record or behind the newest.
@@ -70,25 +70,25 @@ pub enum KafkaError {
         partition: PartitionId,
         /// The first offset not read.
         position: Offset,
-        /// The first offset there is.
+        /// The oldest offset in the partition.
         earliest: Offset,
-        /// The offset behind the last one there is.
+        /// The offset behind the newest record.
         end: Offset,
     },
-    /// The client can't go on.
+    /// The client can't continue.
     #[error(
         "reading topic `{topic}` has ended for good: {reason}; start again, and report it if it happens again"
     )]
     Fatal {
         /// The topic.
         topic: String,
-        /// What the client says.
+        /// Error of the client.
         reason: String,
     },
 }
 
 impl KafkaError {
-    /// A client that could not be made; never shows an option's value.
+    /// Error of creating a client; never shows an option's value.
     pub(super) fn client(error: ClientError) -> Self {
         let (setting, reason) = match error {
             ClientError::ClientConfig(_, reason, name, _) => {

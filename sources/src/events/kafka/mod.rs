@@ -1,24 +1,29 @@
 //! Events from a Kafka topic.
 //!
-//! Each worker reads the partitions p with p mod workers = its own number, by manual assignment: no consumer group
-//! shares them out, and a restart resumes from the checkpoint's positions, never from the group's offsets. Those are
+//! Worker w of n reads the partitions p with p mod n = w, by manual assignment: no consumer group distributes
+//! them, and a restart resumes from the checkpoint's positions, never from the group's offsets. Those are
 //! committed behind the checkpoints, for tools that show the lag.
 //!
-//! | file | is |
+//! Data flow: the reading thread polls the client and builds batches; a watching thread queries the brokers
+//! for ends and new partitions, and passes its findings to the reading thread.
+//!
+//! | file | content |
 //! | --- | --- |
-//! | `config` | the settings, and the client's options made of them |
-//! | `open` | which partitions, from where |
+//! | `config` | settings, and the client options derived from them |
+//! | `open` | choice of the partitions and their first positions |
 //! | `source`, `batch` | reading |
-//! | `watch`, `probe` | the thread that asks for ends and new partitions |
-//! | `shared` | what both threads tell each other |
-//! | `client` | the log, commits and questions of the client |
+//! | `watch`, `probe` | the thread that queries for ends and new partitions |
+//! | `shared` | state shared by the two threads |
+//! | `client` | logging, commits and queries of the client |
 //!
-//! **Invariants**: a batch holds records of one partition in its order. `CaughtUp` is said only when everything before an
-//! end, asked for at `at`, has been returned by `next`; when the brokers can't be asked, nothing is said. An outage is
-//! waited for; the source ends only when the client can't go on or a position is lost.
+//! **Invariants**: a batch holds records of one partition in its order. `CaughtUp` is returned only if
+//! everything before an end, queried at `at`, has been returned by `next`; while the brokers do not answer,
+//! it is not returned. An outage is waited for; the source ends only if the client can't continue or a
+//! position is lost.
 //!
-//! **Limits**: a position that stands before nothing but transaction markers, all of which the retention has removed,
-//! looks like lost records. A topic that is deleted and made anew while it is read is noticed only by its offsets.
+//! **Limits**: a position followed only by transaction markers, all of which retention has removed, looks
+//! like lost records. A topic that is deleted and created again while it is read is noticed only by its
+//! offsets.
 
 mod batch;
 mod client;

@@ -1,4 +1,4 @@
-//! Which partitions a worker reads, and from where.
+//! Choice of the partitions that a worker reads, and of their first positions.
 
 use std::{
     thread,
@@ -18,30 +18,32 @@ use super::{
 };
 
 /// Longest wait for an answer while the source is opened.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long an end before the position is not believed: a broker that has just started may not know its end yet.
-const SETTLE: Duration = Duration::from_secs(3);
-/// Between two attempts.
-const AGAIN: Duration = Duration::from_millis(100);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an end that lies before the position is distrusted: a broker that has just started may not know
+/// the end yet.
+const END_SETTLE_TIME: Duration = Duration::from_secs(3);
+/// Pause between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The partitions of one worker.
-pub(super) struct Share {
-    /// All partitions of the topic.
+/// Partitions of one worker.
+pub(super) struct WorkerPartitions {
+    /// Number of partitions of the topic.
     pub(super) count: u32,
-    /// The worker's partitions, and the first offset to be read in each.
+    /// The worker's partitions, each with the first offset to read.
     pub(super) positions: Positions,
 }
 
-/// Finds out what a worker reads.
-pub(super) fn share(
+/// Determines the partitions of a worker. Blocks until the brokers have answered or the timeout has passed.
+pub(super) fn worker_partitions(
     config: &KafkaConfig,
     client: &Client,
     worker: u32,
     workers: u32,
     resume: &Positions,
-) -> Result<Share, KafkaError> {
+) -> Result<WorkerPartitions, KafkaError> {
     let topic = &config.topic;
-    let count = client::count_partitions(client, topic, ANSWER).map_err(|e| e.at(&config.brokers, topic))?;
+    let count =
+        client::count_partitions(client, topic, ANSWER_TIMEOUT).map_err(|e| e.at(&config.brokers, topic))?;
     let mine = |partition: &PartitionId| partition.worker(workers) == worker;
     if let Some((partition, position)) = resume.iter().find(|(p, _)| p.0 >= count && mine(p)) {
         let (topic, last) = (topic.clone(), PartitionId(count - 1));
@@ -59,10 +61,11 @@ pub(super) fn share(
     for lost in lost(config, client, &resumed, &positions)? {
         positions.insert(lost.partition, lost.or_fail(config)?);
     }
-    Ok(Share { count, positions })
+    Ok(WorkerPartitions { count, positions })
 }
 
-/// ClientOffset partitions without a position begin. If others are resumed, what has come into these meanwhile counts too.
+/// First positions of partitions without a position to resume from. If others are resumed, these begin at
+/// their oldest record, so that what has arrived meanwhile is read.
 fn starts(
     config: &KafkaConfig,
     client: &Client,
@@ -88,11 +91,17 @@ fn ask(
     partitions: &[PartitionId],
     what: ClientOffset,
 ) -> Result<Positions, KafkaError> {
-    patiently(config, || client::offsets(client, &config.topic, partitions, what, ANSWER))
+    retry_while_unavailable(config, || {
+        client::offsets(client, &config.topic, partitions, what, ANSWER_TIMEOUT)
+    })
 }
 
-/// Asks again for a while where there is no answer: a partition may be on its way to another broker, or just be made.
-fn patiently<T>(config: &KafkaConfig, ask: impl Fn() -> KafkaResult<T>) -> Result<T, KafkaError> {
+/// Retries `ask` while it fails, for [`ANSWER_TIMEOUT`]: a partition may be moving to another broker, or be
+/// in creation. Blocks the calling thread. A denied authorization fails at once.
+fn retry_while_unavailable<T>(
+    config: &KafkaConfig,
+    ask: impl Fn() -> KafkaResult<T>,
+) -> Result<T, KafkaError> {
     let begun = Instant::now();
     loop {
         let error = match ask() {
@@ -100,26 +109,26 @@ fn patiently<T>(config: &KafkaConfig, ask: impl Fn() -> KafkaResult<T>) -> Resul
             Err(error) => error,
         };
         let denied = error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
-        if denied || begun.elapsed() >= ANSWER {
+        if denied || begun.elapsed() >= ANSWER_TIMEOUT {
             return Err(KafkaError::Refused { topic: config.topic.clone(), reason: error.to_string() });
         }
-        // Nobody tells when the broker is ready.
-        thread::sleep(AGAIN);
+        // The brokers send no notification when they are ready.
+        thread::sleep(RETRY_INTERVAL);
     }
 }
 
-/// A position outside its partition.
-pub(super) struct Lost {
+/// A position that lies outside its partition.
+pub(super) struct LostPosition {
     pub(super) partition: PartitionId,
     position: Offset,
     earliest: Offset,
     end: Offset,
 }
 
-impl Lost {
-    /// ClientOffset to go on, if the settings allow that.
+impl LostPosition {
+    /// The position at which to continue if `on_lost` allows that, else the error.
     pub(super) fn or_fail(self, config: &KafkaConfig) -> Result<Offset, KafkaError> {
-        let Lost { partition, position, earliest, end } = self;
+        let LostPosition { partition, position, earliest, end } = self;
         let lost = KafkaError::Lost { topic: config.topic.clone(), partition, position, earliest, end };
         match config.on_lost {
             OnLost::Fail => Err(lost),
@@ -131,39 +140,42 @@ impl Lost {
     }
 }
 
-/// Those of `partitions` whose position lies outside.
+/// Positions of `partitions` that lie outside; blocks for up to [`END_SETTLE_TIME`] if one lies behind its
+/// end.
 fn lost(
     config: &KafkaConfig,
     client: &Client,
     partitions: &[PartitionId],
     positions: &Positions,
-) -> Result<Vec<Lost>, KafkaError> {
+) -> Result<Vec<LostPosition>, KafkaError> {
     let begun = Instant::now();
     loop {
-        let lost = patiently(config, || outside(config, client, partitions, positions, ANSWER))?;
-        if lost.iter().all(|lost| lost.position < lost.earliest) || begun.elapsed() >= SETTLE {
+        let lost = retry_while_unavailable(config, || {
+            outside(config, client, partitions, positions, ANSWER_TIMEOUT)
+        })?;
+        if lost.iter().all(|lost| lost.position < lost.earliest) || begun.elapsed() >= END_SETTLE_TIME {
             return Ok(lost);
         }
-        // Nobody tells when the broker is ready.
-        thread::sleep(AGAIN);
+        // The brokers send no notification when they are ready.
+        thread::sleep(RETRY_INTERVAL);
     }
 }
 
-/// Asks once which positions lie outside their partitions.
+/// Queries once for the positions that lie outside their partitions.
 pub(super) fn outside(
     config: &KafkaConfig,
     client: &Client,
     partitions: &[PartitionId],
     positions: &Positions,
     wait: Duration,
-) -> KafkaResult<Vec<Lost>> {
+) -> KafkaResult<Vec<LostPosition>> {
     let earliest = client::offsets(client, &config.topic, partitions, ClientOffset::Beginning, wait)?;
     let ends = client::offsets(client, &config.topic, partitions, ClientOffset::End, wait)?;
     let lost = partitions.iter().copied().filter_map(|partition| {
         let (position, earliest, end) =
             (positions.get(partition)?, earliest.get(partition)?, ends.get(partition)?);
         let outside = !(earliest..=end).contains(&position);
-        outside.then_some(Lost { partition, position, earliest, end })
+        outside.then_some(LostPosition { partition, position, earliest, end })
     });
     Ok(lost.collect())
 }

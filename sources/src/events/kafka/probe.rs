@@ -1,4 +1,4 @@
-//! Finds out whether a stretch of a partition holds any record at all.
+//! Probes whether a range of a partition holds any record.
 
 use std::{
     collections::BTreeMap,
@@ -11,39 +11,43 @@ use rdkafka::{
     error::{KafkaError as ClientError, KafkaResult},
 };
 
-use super::client::{Client, assignment, exactly, partition_of};
+use super::client::{Client, assignment, exact_offset, partition_of};
 
-/// Longest look at one partition; the client itself may take a second to begin.
-const LOOK: Duration = Duration::from_secs(10);
-/// Longest time that is spent in one round, and most messages that are taken.
-const ROUND: (Duration, usize) = (Duration::from_millis(100), 1000);
+/// Longest probe of one partition; the client itself may take a second to begin.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time spent in one round.
+const ROUND_TIME: Duration = Duration::from_millis(100);
+/// Most messages consumed in one round.
+const ROUND_MESSAGES: usize = 1000;
 
-/// Knows stretches without a record: of each partition the last one found.
+/// Ranges without a record: the last one found in each partition, and the probes in progress.
 #[derive(Debug, Default)]
 pub(super) struct Prober {
-    /// From the first offset to before the second.
+    /// First offset, and offset behind the last, of an empty range by partition.
     empty: BTreeMap<PartitionId, (Offset, Offset)>,
-    looking: BTreeMap<PartitionId, Look>,
+    probes: BTreeMap<PartitionId, Probe>,
 }
 
-/// A part of a partition, to be looked at for records: from the first offset to before `end`.
+/// Range of a partition to probe for records: from the first offset to before `end`.
+///
+/// **Invariant**: `end` is an end of the partition known by now, so the end that is found cannot lie before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stretch {
+pub(super) struct OffsetRange {
     pub(super) partition: PartitionId,
     pub(super) from: Offset,
     pub(super) end: Offset,
 }
 
-/// A look under way.
+/// A probe in progress.
 #[derive(Debug)]
-struct Look {
+struct Probe {
     from: Offset,
     end: Offset,
     begun: Instant,
 }
 
 impl Prober {
-    /// Moves an end that lies in a known empty stretch to that stretch's beginning.
+    /// Moves an end that lies in a known empty range to the beginning of that range.
     pub(super) fn lower(&self, partition: PartitionId, end: Offset) -> Offset {
         match self.empty.get(&partition) {
             Some((from, to)) if (from..=to).contains(&&end) => *from,
@@ -51,34 +55,33 @@ impl Prober {
         }
     }
 
-    /// Begins to read each partition from its first offset on, to see whether a record or the end comes first; those
-    /// that are being looked at already are left alone. The second offset is where the partition is known to end by now,
-    /// so that the end that comes is never before it.
-    pub(super) fn look(&mut self, client: &Client, topic: &str, stretches: Vec<Stretch>) {
-        let new: Vec<_> =
-            stretches.into_iter().filter(|s| !self.looking.contains_key(&s.partition)).collect();
+    /// Starts to read each partition at its first offset, to see whether a record or the end comes first;
+    /// partitions with a probe in progress are left out.
+    pub(super) fn start(&mut self, client: &Client, topic: &str, ranges: Vec<OffsetRange>) {
+        let new: Vec<_> = ranges.into_iter().filter(|r| !self.probes.contains_key(&r.partition)).collect();
         if new.is_empty() {
             return;
         }
-        let result = assignment(topic, new.iter().map(|s| (s.partition, exactly(s.from))))
+        let result = assignment(topic, new.iter().map(|r| (r.partition, exact_offset(r.from))))
             .and_then(|list| client.incremental_assign(&list));
         if let Err(error) = result {
-            tracing::debug!(topic, "no look at the ends: {error}");
+            tracing::debug!(topic, "no probe of the ends: {error}");
             return;
         }
         let begun = Instant::now();
-        let look = |Stretch { partition, from, end }| (partition, Look { from, end, begun });
-        self.looking.extend(new.into_iter().map(look));
+        let probe = |OffsetRange { partition, from, end }| (partition, Probe { from, end, begun });
+        self.probes.extend(new.into_iter().map(probe));
     }
 
-    /// Takes what has come; errors of connections come this way too. Returns soon if nothing is being looked at.
+    /// Consumes what the client has received, connection errors included, and finishes probes. Blocks for
+    /// [`ROUND_TIME`] at most, and not at all without a probe in progress.
     pub(super) fn gather(&mut self, client: &Client, topic: &str) {
         let begun = Instant::now();
-        for _ in 0..ROUND.1 {
-            let left = if self.looking.is_empty() {
+        for _ in 0..ROUND_MESSAGES {
+            let left = if self.probes.is_empty() {
                 Duration::ZERO
             } else {
-                ROUND.0.saturating_sub(begun.elapsed())
+                ROUND_TIME.saturating_sub(begun.elapsed())
             };
             let (partition, empty) = match client.poll(left) {
                 Some(Ok(message)) => (partition_of(&message), false),
@@ -88,23 +91,23 @@ impl Prober {
                 Some(Err(_)) => continue,
                 None => break,
             };
-            if let Some(look) = self.looking.remove(&partition) {
+            if let Some(probe) = self.probes.remove(&partition) {
                 if empty {
-                    self.empty.insert(partition, (look.from, look.end));
+                    self.empty.insert(partition, (probe.from, probe.end));
                 }
                 self.leave(client, topic, partition);
             }
         }
         let old: Vec<PartitionId> =
-            self.looking.iter().filter(|(_, l)| l.begun.elapsed() >= LOOK).map(|(p, _)| *p).collect();
+            self.probes.iter().filter(|(_, p)| p.begun.elapsed() >= PROBE_TIMEOUT).map(|(p, _)| *p).collect();
         for partition in old {
-            self.looking.remove(&partition);
+            self.probes.remove(&partition);
             self.leave(client, topic, partition);
         }
     }
 
     fn leave(&self, client: &Client, topic: &str, partition: PartitionId) {
-        let result: KafkaResult<()> = assignment(topic, [(partition, exactly(Offset(0)))])
+        let result: KafkaResult<()> = assignment(topic, [(partition, exact_offset(Offset(0)))])
             .and_then(|list| client.incremental_unassign(&list));
         if let Err(error) = result {
             tracing::debug!(topic, partition = partition.0, "{error}");
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_inside_an_empty_stretch_move_to_its_beginning() {
+    fn ends_inside_an_empty_range_move_to_its_beginning() {
         let prober =
             Prober { empty: [(PartitionId(1), (Offset(10), Offset(12)))].into(), ..Prober::default() };
         let lowered = |partition, end| prober.lower(PartitionId(partition), Offset(end)).0;

@@ -1,4 +1,6 @@
-//! What the reading thread and the watching thread tell each other. Nobody holds the lock while asking a broker.
+//! State shared by the reading and the watching thread.
+//!
+//! **Invariant**: the lock is never held while a broker is queried.
 
 use std::{
     collections::BTreeMap,
@@ -8,115 +10,115 @@ use std::{
 
 use operators::model::ids::{Offset, PartitionId, Positions};
 
-/// How far a partition has come.
+/// Progress of the reading of one partition.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reached {
-    /// The first offset that has not been handed over.
+    /// The first offset that has not been returned yet.
     pub(super) position: Offset,
-    /// When something was handed over last.
+    /// Instant at which something was last returned.
     pub(super) moved: Instant,
 }
 
-/// The answer to a question for ends.
+/// Answer to a query for ends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ends {
-    /// When it was asked, unix ms.
+    /// Instant of the query, unix ms.
     pub(super) at: i64,
-    /// Partitions that have been quiet, and the least position that leaves nothing to be read before their end.
+    /// Quiet partitions, each with the least position behind which nothing remains to be read before its end.
     pub(super) ends: Positions,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PartitionState {
     reached: BTreeMap<PartitionId, Reached>,
-    /// Times that the reader found nothing to read.
+    /// Number of times that the reader found nothing to read.
     idle: u64,
     ends: Option<Ends>,
-    /// New partitions, and where they begin.
+    /// New partitions, each with its first position.
     opened: Positions,
     stopped: bool,
 }
 
-/// Shared by both threads.
+/// Positions, ends and new partitions, shared by the two threads.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
-    state: Mutex<State>,
+pub(super) struct PartitionBoard {
+    state: Mutex<PartitionState>,
     stop: Condvar,
-    /// Records behind, by partition.
+    /// Lag in records, by partition.
     pub(super) lags: Arc<Mutex<BTreeMap<PartitionId, i64>>>,
 }
 
-/// What the watcher has found.
+/// A finding of the watching thread.
 #[derive(Debug)]
-pub(super) enum News {
-    /// Partitions to be read too, and from where.
+pub(super) enum Finding {
+    /// New partitions, each with its first position.
     Opened(Positions),
-    /// These partitions held nothing more at that time, unix ms.
+    /// Partitions that held nothing more at that time, unix ms.
     CaughtUp(Vec<PartitionId>, i64),
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here is ever left half done.
+impl PartitionBoard {
+    fn state(&self) -> MutexGuard<'_, PartitionState> {
+        // No update is ever left half done, so a poisoned lock is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The partition is read from there on.
+    /// Records that the partition is read from `position` on.
     pub(super) fn begin(&self, partition: PartitionId, position: Offset) {
         self.state().reached.insert(partition, Reached { position, moved: Instant::now() });
     }
 
-    /// Everything of the partition before `position` has been handed over.
+    /// Records that everything of the partition before `position` has been returned.
     pub(super) fn reach(&self, partition: PartitionId, position: Offset) {
         self.begin(partition, position);
     }
 
-    /// There was nothing to read.
+    /// Counts that there was nothing to read.
     pub(super) fn found_nothing(&self) {
         self.state().idle += 1;
     }
 
-    /// All partitions that are read and how far they have come, and how often the reader found nothing.
+    /// Progress of all partitions that are read, and how often the reader found nothing.
     pub(super) fn reached(&self) -> (BTreeMap<PartitionId, Reached>, u64) {
         let state = self.state();
         (state.reached.clone(), state.idle)
     }
 
-    /// How far all partitions have come.
+    /// The first offset not returned yet, by partition.
     pub(super) fn positions(&self) -> Positions {
         self.state().reached.iter().map(|(partition, reached)| (*partition, reached.position)).collect()
     }
 
-    /// How far one partition has come.
+    /// The first offset of one partition that has not been returned yet; `None` if it is not read.
     pub(super) fn position(&self, partition: PartitionId) -> Option<Offset> {
         self.state().reached.get(&partition).map(|reached| reached.position)
     }
 
-    /// Tells of new partitions.
+    /// Publishes new partitions.
     pub(super) fn open(&self, partitions: Positions) {
         self.state().opened.extend(partitions);
     }
 
-    /// Tells where partitions end; an older answer nobody has taken is forgotten.
+    /// Publishes ends; an older answer that was not consumed is replaced.
     pub(super) fn ends(&self, ends: Ends) {
         self.state().ends = Some(ends);
     }
 
-    /// What there is to tell, partitions to be opened first.
-    pub(super) fn news(&self) -> Option<News> {
+    /// Takes the next finding, new partitions first.
+    pub(super) fn take_finding(&self) -> Option<Finding> {
         let mut state = self.state();
         if !state.opened.is_empty() {
-            return Some(News::Opened(std::mem::take(&mut state.opened)));
+            return Some(Finding::Opened(std::mem::take(&mut state.opened)));
         }
         let Ends { at, ends } = state.ends.take()?;
         let at_end = |(partition, end): (PartitionId, Offset)| {
             state.reached.get(&partition).is_some_and(|r| r.position >= end).then_some(partition)
         };
         let partitions: Vec<PartitionId> = ends.into_iter().filter_map(at_end).collect();
-        (!partitions.is_empty()).then_some(News::CaughtUp(partitions, at))
+        (!partitions.is_empty()).then_some(Finding::CaughtUp(partitions, at))
     }
 
-    /// Waits; false once it is time to stop.
+    /// Blocks for `pause`, or until the source is dropped; false in the latter case.
     pub(super) fn pause(&self, pause: Duration) -> bool {
         let waited = self.stop.wait_timeout_while(self.state(), pause, |state| !state.stopped);
         !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
@@ -139,24 +141,26 @@ mod tests {
 
     #[test]
     fn only_partitions_that_have_reached_the_end_are_caught_up() {
-        let shared = Shared::default();
+        let shared = PartitionBoard::default();
         shared.begin(PartitionId(0), Offset(10));
         shared.begin(PartitionId(1), Offset(10));
         shared.ends(Ends { at: 77, ends: positions([(0, 10), (1, 11), (2, 0)]) });
-        let Some(News::CaughtUp(partitions, 77)) = shared.news() else { panic!("nothing said") };
+        let Some(Finding::CaughtUp(partitions, 77)) = shared.take_finding() else { panic!("nothing said") };
         assert_eq!(partitions, [PartitionId(0)]);
-        assert!(shared.news().is_none(), "said once");
+        assert!(shared.take_finding().is_none(), "said once");
         shared.ends(Ends { at: 78, ends: positions([(1, 11)]) });
-        assert!(shared.news().is_none());
+        assert!(shared.take_finding().is_none());
     }
 
     #[test]
     fn new_partitions_come_first() {
-        let shared = Shared::default();
+        let shared = PartitionBoard::default();
         shared.ends(Ends { at: 1, ends: positions([(0, 0)]) });
         shared.begin(PartitionId(0), Offset(0));
         shared.open(positions([(3, 0)]));
-        assert!(matches!(shared.news(), Some(News::Opened(opened)) if opened == positions([(3, 0)])));
-        assert!(matches!(shared.news(), Some(News::CaughtUp(..))));
+        assert!(
+            matches!(shared.take_finding(), Some(Finding::Opened(opened)) if opened == positions([(3, 0)]))
+        );
+        assert!(matches!(shared.take_finding(), Some(Finding::CaughtUp(..))));
     }
 }

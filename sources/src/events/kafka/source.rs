@@ -1,4 +1,4 @@
-//! The source itself: reads what the client has fetched, and passes on what the watcher has found.
+//! The Kafka source: returns what the client has fetched and what the watching thread has found.
 
 use std::{
     collections::BTreeMap,
@@ -21,40 +21,40 @@ use rdkafka::{
 
 use super::{
     KafkaConfig, KafkaError,
-    batch::Gathering,
-    client::{Client, Context, assignment, exactly, partition_of},
+    batch::BatchBuilder,
+    client::{Client, Context, assignment, exact_offset, partition_of},
     open,
-    shared::{News, Shared},
-    watch::Watch,
+    shared::{Finding, PartitionBoard},
+    watch::Watcher,
 };
 use crate::{
     SourceError,
     events::{EventSource, MAX_RECORDS, Next},
 };
 
-/// Longest time for which `next` does not look for news.
-const SLICE: Duration = Duration::from_millis(20);
-/// A commit without an answer no longer keeps the next one back after that.
-const COMMIT: Duration = Duration::from_secs(30);
-/// The same error is said again after that.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
+/// Longest poll of the client, after which findings are looked for again.
+const POLL_SLICE: Duration = Duration::from_millis(20);
+/// Time after which a commit without an answer no longer holds back the next one.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time after which the same error is logged again.
+const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Longest wait for an answer about lost positions.
-const ANSWER: Duration = Duration::from_secs(5);
-/// When there was none, they are asked again after that.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before that query is repeated if there was no answer.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads a worker's partitions of a topic.
+/// Source that reads a worker's partitions of a topic.
 pub struct KafkaSource {
     config: KafkaConfig,
     consumer: Client,
-    shared: Arc<Shared>,
-    /// Began with the message that ended the batch before.
-    carry: Option<Gathering>,
-    /// When the brokers are to be asked which position is lost. That one is, the client says only once.
+    board: Arc<PartitionBoard>,
+    /// Batch begun with the message that ended the batch before.
+    carry: Option<BatchBuilder>,
+    /// When to query the brokers for lost positions. The client reports only once that there is one.
     lost: Option<Instant>,
-    said: Option<(RDKafkaErrorCode, Instant)>,
-    /// To be committed to the group.
-    unsettled: Positions,
+    logged: Option<(RDKafkaErrorCode, Instant)>,
+    /// Offsets still to be committed to the group.
+    uncommitted: Positions,
     committing: Arc<AtomicBool>,
     committed: Option<Instant>,
     bytes: u64,
@@ -62,12 +62,13 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Opens the partitions p with p mod `workers` = `worker`. A partition begins at its position in `resume`, the first
-    /// offset not read; positions of other workers' partitions are passed over.
+    /// Opens the partitions p with p mod `workers` = `worker`. A partition begins at its position in
+    /// `resume`, the first offset not read; positions of other workers' partitions are ignored. Blocks while
+    /// the brokers are queried.
     ///
     /// # Errors
-    /// If a setting can't be used, no broker answers, the topic does not exist or may not be read, or a position is not
-    /// in its partition.
+    /// If a setting is invalid, no broker answers, the topic does not exist or may not be read, or a position
+    /// is not in its partition.
     pub fn open(
         config: KafkaConfig,
         worker: u32,
@@ -80,60 +81,63 @@ impl KafkaSource {
             return Err(SourceError::Setting { setting: "worker", reason });
         }
         let watching = client(&config.watcher(), Context::default())?;
-        let share = open::share(&config, &watching, worker, workers, resume)?;
+        let mine = open::worker_partitions(&config, &watching, worker, workers, resume)?;
         let committing = Arc::new(AtomicBool::new(false));
         let consumer = client(&config.reader(), Context { committing: Arc::clone(&committing) })?;
-        let shared = Arc::new(Shared::default());
+        let board = Arc::new(PartitionBoard::default());
         let source = KafkaSource {
             consumer,
-            shared: Arc::clone(&shared),
+            board: Arc::clone(&board),
             carry: None,
             lost: None,
-            said: None,
-            unsettled: Positions::default(),
+            logged: None,
+            uncommitted: Positions::default(),
             committing,
             committed: None,
             bytes: 0,
             ended: false,
             config,
         };
-        source.assign(&share.positions)?;
+        source.assign(&mine.positions)?;
         let KafkaConfig { brokers, topic, .. } = source.config.clone();
-        let watch = Watch { client: watching, brokers, topic, worker, workers, count: share.count, shared };
-        watch.start().map_err(|error| SourceError::Thread {
+        let watcher = Watcher { client: watching, brokers, topic, worker, workers, count: mine.count, board };
+        watcher.start().map_err(|error| SourceError::Thread {
             name: source.config.topic.clone(),
             what: format!("could not be started ({error})"),
         })?;
         Ok(source)
     }
 
-    /// Records that had not been handed over when the ends were last asked for (twice a second), by partition; one that was
-    /// not asked about yet is missing. The same figures keep being written to what this hands out, for another thread to read.
+    /// Lag by partition: records not returned when the ends were last queried (twice a second); a partition
+    /// that was not queried yet is missing. The watching thread keeps the map up to date.
     pub fn lags(&self) -> Arc<Mutex<BTreeMap<PartitionId, i64>>> {
-        Arc::clone(&self.shared.lags)
+        Arc::clone(&self.board.lags)
     }
 
-    /// Reads these partitions too.
+    /// Starts reading these partitions.
     fn assign(&self, positions: &Positions) -> Result<(), KafkaError> {
         if positions.is_empty() {
             return Ok(());
         }
-        let offsets = positions.iter().map(|(partition, position)| (partition, exactly(position)));
+        let offsets = positions.iter().map(|(partition, position)| (partition, exact_offset(position)));
         assignment(&self.config.topic, offsets)
             .and_then(|list| self.consumer.incremental_assign(&list))
             .map_err(|error| self.fatal(&error))?;
         for (partition, position) in positions.iter() {
-            self.shared.begin(partition, position);
+            self.board.begin(partition, position);
         }
         Ok(())
     }
 
-    /// Reads these partitions no more.
+    /// Stops reading these partitions.
     fn unassign(&self, partitions: &[PartitionId]) -> Result<(), KafkaError> {
-        // Where they are unassigned makes no difference.
-        assignment(&self.config.topic, partitions.iter().map(|partition| (*partition, exactly(Offset(0)))))
-            .and_then(|list| self.consumer.incremental_unassign(&list))
-            .map_err(|error| self.fatal(&error))
+        // The offset does not matter when unassigning.
+        assignment(
+            &self.config.topic,
+            partitions.iter().map(|partition| (*partition, exact_offset(Offset(0)))),
+        )
+        .and_then(|list| self.consumer.incremental_unassign(&list))
+        .map_err(|error| self.fatal(&error))
     }
 
     fn fatal(&self, error: &ClientError) -> KafkaError {
@@ -142,20 +146,20 @@ impl KafkaSource {
 
     fn step(&mut self, wait: Duration) -> Result<Next, KafkaError> {
         let begun = Instant::now();
-        self.commit();
+        self.commit_pending();
         loop {
-            if let Some(next) = self.news()? {
+            if let Some(next) = self.finding()? {
                 return Ok(next);
             }
             if self.lost.is_some_and(|ask| ask <= Instant::now()) {
-                // Positions are true once what was taken is handed over.
+                // Positions are correct only after the carried batch has been returned.
                 if let Some(batch) = self.carry.take().and_then(|carry| self.hand_over(carry)) {
                     return Ok(Next::Batch(batch));
                 }
                 self.find_lost()?;
             }
             let left = wait.saturating_sub(begun.elapsed());
-            if let Some(batch) = self.gather(whole_millis(left).min(SLICE))? {
+            if let Some(batch) = self.gather(whole_millis(left).min(POLL_SLICE))? {
                 return Ok(Next::Batch(batch));
             }
             if begun.elapsed() >= wait {
@@ -164,23 +168,23 @@ impl KafkaSource {
         }
     }
 
-    fn news(&mut self) -> Result<Option<Next>, KafkaError> {
-        Ok(match self.shared.news() {
+    fn finding(&mut self) -> Result<Option<Next>, KafkaError> {
+        Ok(match self.board.take_finding() {
             None => None,
-            Some(News::CaughtUp(partitions, at)) => Some(Next::CaughtUp { partitions, at }),
-            Some(News::Opened(new)) => {
+            Some(Finding::CaughtUp(partitions, at)) => Some(Next::CaughtUp { partitions, at }),
+            Some(Finding::Opened(new)) => {
                 self.assign(&new)?;
                 Some(Next::Opened(new))
             }
         })
     }
 
-    /// What has been fetched of one partition, up to a batch; waits only for the first message.
+    /// Collects fetched messages of one partition, up to a batch; blocks only for the first message.
     fn gather(&mut self, wait: Duration) -> Result<Option<RawBatch>, KafkaError> {
-        let mut gathering = self.carry.take();
+        let mut builder = self.carry.take();
         let limit = self.config.max_record_bytes;
         for _ in 0..MAX_RECORDS {
-            let wait = if gathering.is_none() { wait } else { Duration::ZERO };
+            let wait = if builder.is_none() { wait } else { Duration::ZERO };
             let message = match self.consumer.poll(wait) {
                 Some(Ok(message)) => message,
                 Some(Err(trouble)) => {
@@ -188,63 +192,66 @@ impl KafkaSource {
                     break;
                 }
                 None => {
-                    self.shared.found_nothing();
+                    self.board.found_nothing();
                     break;
                 }
             };
-            match &mut gathering {
-                None => gathering = Some(Gathering::begin(&message, limit)),
+            match &mut builder {
+                None => builder = Some(BatchBuilder::begin(&message, limit)),
                 Some(same) if same.partition() == partition_of(&message) => same.take(&message),
                 Some(_) => {
-                    self.carry = Some(Gathering::begin(&message, limit));
+                    self.carry = Some(BatchBuilder::begin(&message, limit));
                     break;
                 }
             }
-            if gathering.as_ref().is_some_and(Gathering::is_full) {
+            if builder.as_ref().is_some_and(BatchBuilder::is_full) {
                 break;
             }
         }
-        Ok(gathering.and_then(|gathered| self.hand_over(gathered)))
+        Ok(builder.and_then(|built| self.hand_over(built)))
     }
 
-    fn hand_over(&mut self, gathered: Gathering) -> Option<RawBatch> {
-        self.shared.reach(gathered.partition(), gathered.next());
-        let batch = gathered.finish()?;
+    fn hand_over(&mut self, built: BatchBuilder) -> Option<RawBatch> {
+        self.board.reach(built.partition(), built.next());
+        let batch = built.finish()?;
         self.bytes += batch.bytes.len() as u64;
         Some(batch)
     }
 
-    /// Lost positions and fatal errors count; everything else the client gets over by itself.
+    /// Handles an error of the client: lost positions and fatal errors count, the client recovers from all
+    /// others.
     fn note(&mut self, trouble: &ClientError) -> Result<(), KafkaError> {
         match trouble {
             ClientError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
                 self.lost = Some(Instant::now());
             }
             ClientError::MessageConsumptionFatal(_) => return Err(self.fatal(trouble)),
-            ClientError::MessageConsumption(code) => self.say(*code, trouble),
+            ClientError::MessageConsumption(code) => self.log(*code, trouble),
             _ => {}
         }
         Ok(())
     }
 
-    /// The watcher tells of outages; other errors are said here, the same one once a minute.
-    fn say(&mut self, code: RDKafkaErrorCode, trouble: &ClientError) {
+    /// Logs an error, the same one at most once a minute. Outages are logged by the watching thread.
+    fn log(&mut self, code: RDKafkaErrorCode, trouble: &ClientError) {
         use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
         let topic = &self.config.topic;
         if matches!(code, AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve) {
             tracing::debug!(%topic, "{trouble}");
-        } else if self.said.is_none_or(|(said, at)| said != code || at.elapsed() >= SAY_AGAIN) {
+        } else if self.logged.is_none_or(|(last, at)| last != code || at.elapsed() >= LOG_AGAIN_AFTER) {
             tracing::warn!(%topic, "{trouble}; the Kafka client tries again");
-            self.said = Some((code, Instant::now()));
+            self.logged = Some((code, Instant::now()));
         }
     }
 
-    /// The client has stopped to read a partition because its position is out of range, and does not say which.
+    /// Finds the partition that the client has stopped to read because its position is out of range; the
+    /// client does not report which.
     fn find_lost(&mut self) -> Result<(), KafkaError> {
         let mut positions = self.positions();
         let partitions: Vec<PartitionId> = positions.partitions().collect();
-        let Ok(lost) = open::outside(&self.config, &self.consumer, &partitions, &positions, ANSWER) else {
-            self.lost = Some(Instant::now() + ASK_AGAIN);
+        let Ok(lost) = open::outside(&self.config, &self.consumer, &partitions, &positions, ANSWER_TIMEOUT)
+        else {
+            self.lost = Some(Instant::now() + RETRY_INTERVAL);
             return Ok(());
         };
         self.lost = None;
@@ -255,20 +262,20 @@ impl KafkaSource {
         for lost in lost {
             positions.insert(lost.partition, lost.or_fail(&self.config)?);
         }
-        // All of them, so that none stays unread, whichever the client meant.
+        // All partitions, so that none stays unread, whichever the client meant.
         self.unassign(&partitions)?;
         self.assign(&positions)
     }
 
-    /// Commits what is settled, one commit at a time.
-    fn commit(&mut self) {
+    /// Commits the offsets of durable checkpoints, one commit at a time.
+    fn commit_pending(&mut self) {
         let waiting = self.committing.load(Ordering::Acquire)
-            && self.committed.is_some_and(|committed| committed.elapsed() < COMMIT);
-        if self.unsettled.is_empty() || waiting {
+            && self.committed.is_some_and(|committed| committed.elapsed() < COMMIT_TIMEOUT);
+        if self.uncommitted.is_empty() || waiting {
             return;
         }
-        let positions = std::mem::take(&mut self.unsettled);
-        let offsets = positions.into_iter().map(|(partition, position)| (partition, exactly(position)));
+        let positions = std::mem::take(&mut self.uncommitted);
+        let offsets = positions.into_iter().map(|(partition, position)| (partition, exact_offset(position)));
         self.committing.store(true, Ordering::Release);
         self.committed = Some(Instant::now());
         let result = assignment(&self.config.topic, offsets)
@@ -280,15 +287,16 @@ impl KafkaSource {
     }
 }
 
-/// The same or a little more: a client waits for whole milliseconds, and what is left it spends asking again and again.
+/// Rounds up to whole milliseconds: the client waits for whole ones, and would spend the rest asking again
+/// and again.
 fn whole_millis(wait: Duration) -> Duration {
     Duration::from_millis(wait.as_micros().div_ceil(1_000) as u64)
 }
 
 impl EventSource for KafkaSource {
-    /// Tombstones count as handed over.
+    /// Tombstones count as returned.
     fn positions(&self) -> Positions {
-        self.shared.positions()
+        self.board.positions()
     }
 
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError> {
@@ -300,10 +308,10 @@ impl EventSource for KafkaSource {
         Ok(next?)
     }
 
-    fn settled(&mut self, positions: &Positions) {
-        let mine = positions.iter().filter(|(partition, _)| self.shared.position(*partition).is_some());
-        self.unsettled.extend(mine);
-        self.commit();
+    fn commit(&mut self, positions: &Positions) {
+        let mine = positions.iter().filter(|(partition, _)| self.board.position(*partition).is_some());
+        self.uncommitted.extend(mine);
+        self.commit_pending();
     }
 
     fn progress(&self) -> Option<(u64, Option<u64>)> {
@@ -313,7 +321,7 @@ impl EventSource for KafkaSource {
 
 impl Drop for KafkaSource {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.board.stop();
     }
 }
 

@@ -148,8 +148,8 @@ fn what_is_settled_is_committed_to_the_group() {
     let mut source = KafkaSource::open(config.clone(), 0, 2, &Positions::default()).unwrap();
     let mut heard = Heard::default();
     heard.until(&mut source, |heard| heard.count() == 20);
-    source.settled(&positions([(0, 11), (1, 5), (2, 0)]));
-    source.settled(&positions([(0, 17)]));
+    source.commit(&positions([(0, 11), (1, 5), (2, 0)]));
+    source.commit(&positions([(0, 17)]));
     let group: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &config.brokers)
         .set("group.id", &config.group)
