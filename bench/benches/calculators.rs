@@ -1,4 +1,5 @@
-//! One call of each built-in calculator: folding an event, and giving the outputs; without a window, and sliding.
+//! Micro-bench of one call of each built-in calculator: folding an event, and computing the outputs; without
+//! a window, and sliding.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, time::Duration};
@@ -16,7 +17,7 @@ use strateye_bench::workload::{draw::Draw, events::START};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
-/// Events in turn, so that windows slide and sequences complete.
+/// Number of distinct inputs, used in turn, so that windows slide and sequences complete.
 const CALLS: usize = 4096;
 
 fn params(builtin: &Builtin) -> Map<String, Json> {
@@ -30,7 +31,7 @@ fn params(builtin: &Builtin) -> Map<String, Json> {
     builtin.params.iter().map(|(name, param)| ((*name).to_owned(), value(param))).collect()
 }
 
-/// What is folded: half a minute apart, a step at random, one of a hundred amounts.
+/// Inputs half a minute apart, of a random step, each with one of a hundred amounts.
 fn inputs(steps: usize) -> Vec<(FoldInput, Value<'static>)> {
     let mut draw = Draw::new(1, 0);
     let input = |i: usize| {

@@ -1,6 +1,7 @@
-//! Evaluating one routed record: a rule of four conditions, all of which fold the event, for one of ten thousand users.
+//! Micro-bench of evaluating one routed record: a rule of four conditions, all of which fold the event, for
+//! one of ten thousand users.
 //!
-//! `fold`: the event is not the rule's trigger. `judge`: it is, so `when` is worked out besides; it never holds.
+//! `fold`: the event is not the rule's trigger. `judge`: it is, so `when` is evaluated too; it never holds.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use strateye_bench::{
 
 const SETTINGS: Settings = Settings { events: 20_000, users: 10_000, rules: 1, seed: 1 };
 
-/// A rule over payments, fired by an event of this kind.
+/// A rule over payments, triggered by an event of kind `trigger`.
 fn rule(trigger: &str) -> Prepared {
     let pay = json!({"id": "pay"});
     let document = json!({
@@ -32,7 +33,7 @@ fn rule(trigger: &str) -> Prepared {
     Prepared::compile([("four".to_owned(), document.to_string())], START).unwrap()
 }
 
-/// The workload's events, all turned into payments of one amount.
+/// The workload's events, all converted to payments of one amount.
 fn payments() -> impl Iterator<Item = Vec<u8>> {
     SETTINGS.event_lines().map(|line| {
         let mut event: serde_json::Value = serde_json::from_slice(&line).unwrap();

@@ -1,7 +1,9 @@
-//! Finding the filters that an event matches: the index against a loop over all filters, by how many there are.
+//! Micro-bench of finding the filters that an event matches: the index against a loop over all filters, by
+//! their number.
 //!
-//! Filters over ten kinds of events: 55 % want a page, channel or category equal (some of them bound `dur` too), 15 % a text contained, 5 % a
-//! regular expression, 20 % a number in bounds, 5 % nothing.
+//! Filters over ten kinds of events: 55 % compare a page, channel or category for equality (some of them
+//! bound `dur` too), 15 % look for a text, 5 % match a regular expression, 20 % bound a number, 5 % have no
+//! predicate.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, time::Duration};

@@ -1,5 +1,6 @@
-//! Matching whole events: decode, find filters, check crowds, make routed records. The workload's rules, a part of which are for a crowd,
-//! by how many users the events are of: with many, what bitmaps say of each is in no cache.
+//! Micro-bench of matching whole events: decoding, finding filters, checking crowds, building routed records.
+//! The rules are the workload's, some of them with a crowd; the parameter is the number of users, because
+//! with many users the crowds' bitmaps are in no cache.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, time::Duration};
@@ -15,7 +16,7 @@ use strateye_bench::{
     workload::{Settings, events::START},
 };
 
-/// Events of a batch.
+/// Events per batch.
 const BATCH: usize = 512;
 
 fn batches(settings: &Settings) -> Vec<RawBatch> {

@@ -1,4 +1,5 @@
-//! Decoding one event: everything but the top-level fields stepped over, and with the properties that rules read.
+//! Micro-bench of decoding one event: with everything but the top-level fields skipped, and with the
+//! properties that rules read.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, time::Duration};

@@ -1,5 +1,5 @@
-//! Bringing 512 routed records to their keys' owners: filling a batch, both wire codecs, and the exchange pact among
-//! twelve workers.
+//! Micro-bench of moving 512 routed records to their keys' owners: filling a batch, both wire codecs, and the
+//! exchange pact among twelve workers.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, time::Duration};
@@ -25,7 +25,7 @@ const RECORDS: usize = 512;
 const WORKERS: usize = 12;
 const SETTINGS: Settings = Settings { events: 20_000, users: 10_000, rules: 50, seed: 1 };
 
-/// A peer that looks at what it gets and gives the memory back, as a network channel does.
+/// A receiver that reads what it gets and returns the memory, as a network channel does.
 struct Peer;
 
 impl Push<Message<u64, Routed>> for Peer {
@@ -34,7 +34,7 @@ impl Push<Message<u64, Routed>> for Peer {
     }
 }
 
-/// Records as the workload's rules have them made.
+/// Records as the workload's rules produce them.
 fn batch() -> Routed {
     let rules = Prepared::compile(SETTINGS.rule_documents(), START).unwrap();
     let all = rules.route(SETTINGS.event_lines());

@@ -1,24 +1,24 @@
-//! Why a measurement could not be made, and what to do about it.
+//! Errors of a measurement, with remedies.
 
 use std::{io, path::PathBuf};
 
-/// What went wrong.
+/// Error of a measurement.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line asks for something that can't be.
+    /// The command line is invalid.
     #[error("{0}")]
     Usage(String),
     /// A file or folder can't be used.
     #[error("can't {action} {path}: {source}", path = path.display())]
     File {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A rule of the workload is none.
+    /// A rule of the workload is invalid.
     #[error("rule {name} is no rule: {reason}; make the workload anew with `strateye-bench workload`")]
     Rule {
         /// Its file or id.
@@ -26,7 +26,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// Events that are none.
+    /// An event of the workload is invalid.
     #[error("{path} line {line}: {reason}; make the workload anew with `strateye-bench workload`", path = path.display())]
     Event {
         /// The file.
@@ -36,21 +36,21 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// The engine could not be run, or did not say what it should.
+    /// The engine could not be run, or did not print the figures expected of it.
     #[error("`{command}`: {reason}")]
     Engine {
-        /// What was run.
+        /// The command.
         command: String,
         /// What went wrong.
         reason: String,
     },
-    /// Two runs over the same events fired differently.
+    /// Two runs over the same events fired different triggers.
     #[error("the triggers differ:\n{0}")]
     Different(String),
 }
 
 impl Error {
-    /// What the process exits with: 2 for bad usage, 1 for a failure.
+    /// Exit code of the process: 2 for bad usage, 1 for a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
@@ -58,7 +58,7 @@ impl Error {
         }
     }
 
-    /// To be used as `map_err(Error::file("read", path))`.
+    /// For use as `map_err(Error::file("read", path))`.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         move |source| Error::File { action, path, source }

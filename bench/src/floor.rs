@@ -1,7 +1,8 @@
-//! The floor: what any engine pays that reads these events, in these lines.
+//! The floor: what every engine pays that reads these events in these lines.
 //!
-//! One thread reads the file and decodes every line, taking the properties that the rules ask for, and does nothing
-//! with it. The engine's cost is told as a multiple of this, so that figures of different machines can be compared.
+//! One thread reads the file and decodes every line with the properties that the rules read, and does nothing
+//! else. The engine's cost is given as a multiple of this, so that figures of different machines can be
+//! compared.
 
 use std::{
     fs::File,
@@ -16,35 +17,35 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::Error;
 
-/// What reading and decoding took.
+/// Cost of reading and decoding a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Floor {
     /// Lines decoded.
     pub events: u64,
-    /// Their bytes, line breaks left out.
+    /// Bytes read, without line breaks.
     pub bytes: u64,
-    /// Time on the wall clock.
+    /// Wall-clock time.
     pub elapsed: Duration,
-    /// Time on the processor.
+    /// CPU time.
     pub cpu: Duration,
 }
 
 impl Floor {
-    /// Events per second of wall clock.
+    /// Events per second of wall-clock time.
     pub fn events_per_second(&self) -> f64 {
         self.events as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// Processor time per event, µs.
+    /// CPU time per event, µs.
     pub fn cpu_micros_per_event(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.events as f64
     }
 }
 
-/// Reads and decodes every line of a file, once.
+/// Reads and decodes every line of a file once.
 ///
 /// # Errors
-/// If the file can't be read, is empty, or holds a line that is no event.
+/// If the file can't be read, is empty, or contains a line that is no event.
 pub fn floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
     let file = File::open(events).map_err(Error::file("open", events))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
@@ -74,7 +75,7 @@ pub fn floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
     Ok(Floor { events: count, bytes, elapsed, cpu })
 }
 
-/// Processor time this thread has had.
+/// CPU time of the calling thread.
 fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))

@@ -1,16 +1,16 @@
 //! What strateye costs: a workload that is the same everywhere, and harnesses that run it.
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
 //! | [`workload`] | events and rules, a function of four numbers |
 //! | [`prepared`] | a workload's rules, compiled in this process |
-//! | [`floor`](mod@floor) | the least that any engine pays: reading and decoding |
+//! | [`floor`](mod@floor) | the minimum cost of any engine: reading and decoding |
 //! | [`harness`] | the `strateye` binary on a workload, end to end |
 //!
-//! The micro-benches in `benches/` take their events and rules from here too.
+//! The micro-benches in `benches/` use the same events and rules.
 //!
-//! **Architecture invariant**: nothing here is linked into the engine, and the harness knows the engine by its command
-//! line only, so what it measures is what users run.
+//! **Invariant**: nothing here is linked into the engine, and the harness uses the engine by its command line
+//! only, so it measures what users run.
 
 pub mod error;
 pub mod floor;

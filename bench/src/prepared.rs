@@ -1,4 +1,5 @@
-//! A workload's rules, compiled in this process: for the floor, the micro-benches and the workload's own tests.
+//! A workload's rules, compiled in this process: for the floor, the micro-benches and the workload's own
+//! tests.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,20 +25,20 @@ use operators::{
 
 use crate::Error;
 
-/// Rules as workers have them.
+/// Compiled rules as a worker holds them.
 #[derive(Debug)]
 pub struct Prepared {
     /// The rule book.
     pub book: Arc<RuleBook>,
-    /// The rules' crowds, by slot.
+    /// Crowds of the rules, by slot.
     pub crowds: HashMap<u32, Crowd>,
 }
 
 impl Prepared {
-    /// Compiles documents, given with the names they are spoken of, as published at an instant (unix ms).
+    /// Compiles documents, given with their names, as published at an instant (unix ms).
     ///
     /// # Errors
-    /// If one of them does not compile.
+    /// If a document does not compile.
     pub fn compile(
         documents: impl IntoIterator<Item = (String, String)>,
         publish: i64,
@@ -58,7 +59,7 @@ impl Prepared {
     /// Compiles the `*.json` documents of a folder.
     ///
     /// # Errors
-    /// If the folder can't be read, holds no document, or one that does not compile.
+    /// If the folder can't be read, contains no document, or one that does not compile.
     pub fn of_folder(folder: &Path, publish: i64) -> Result<Prepared, Error> {
         let mut documents = BTreeMap::new();
         for entry in fs::read_dir(folder).map_err(Error::file("read", folder))? {
@@ -84,7 +85,7 @@ impl Prepared {
         matcher
     }
 
-    /// What matching sends on of these events; those that are none are left out.
+    /// Routed records of these events; lines that are no events are left out.
     pub fn route(&self, lines: impl IntoIterator<Item = Vec<u8>>) -> Routed {
         let mut batch = RawBatch::default();
         for (line, offset) in lines.into_iter().zip((0..).map(Offset)) {
@@ -98,7 +99,7 @@ impl Prepared {
     }
 }
 
-/// A document as the engine's processes are told of it: its crowd apart.
+/// A document in the form the engine's processes receive it: its crowd separate.
 fn published(text: &str, publish: i64) -> Result<RuleChange, String> {
     let mut rule = Rule::parse(text).map_err(|faults| faults.to_string())?;
     let crowd = match rule.crowd.take() {

@@ -11,59 +11,59 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Error, workload::Folder};
 
-/// Names another binary than the one beside this one.
+/// Environment variable that names another binary than the one beside this program.
 pub const VARIABLE: &str = "STRATEYE";
-/// So many of its last lines are shown where the engine failed.
+/// Number of its last lines shown if the engine failed.
 const SHOWN: usize = 20;
 
-/// What `strateye replay --json` prints.
+/// Figures of `strateye replay --json`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Replayed {
     /// Events read.
     pub events: u64,
     /// Events per second, from the first read to the last trigger.
     pub events_per_second: f64,
-    /// Processor time, user and system, of all processes.
+    /// CPU time, user and system, of all processes.
     pub cpu_seconds: f64,
     /// Triggers written.
     pub triggers: u64,
-    /// The processes' peak memory, summed.
+    /// Peak memory of the processes, summed.
     pub peak_memory_bytes: u64,
 }
 
-/// What `strateye demo --plain --json` prints.
+/// Figures of `strateye demo --plain --json`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Demonstrated {
-    /// Events per second that were evaluated.
+    /// Events evaluated per second.
     pub events_per_second: f64,
-    /// Processors kept busy on average.
+    /// Processors busy on average.
     pub cpu_cores: f64,
-    /// From reading an event to its trigger; none if nothing fired.
+    /// From reading an event to its trigger; `None` if nothing fired.
     pub latency_ms: Option<Latency>,
 }
 
 /// Percentiles of a latency, ms.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Latency {
-    /// Half are faster.
+    /// 50th percentile.
     pub p50: f64,
-    /// All but one in a hundred are faster.
+    /// 99th percentile.
     pub p99: f64,
 }
 
-/// The `strateye` binary.
+/// The `strateye` binary under test.
 #[derive(Clone, Debug)]
 pub struct Engine {
     path: PathBuf,
 }
 
 impl Engine {
-    /// Where it lies.
+    /// Path of the binary.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The binary that the environment names, or else the one beside this program.
+    /// Finds the binary that the environment names, or else the one beside this program.
     ///
     /// # Errors
     /// If there is none.
@@ -83,7 +83,7 @@ impl Engine {
         )))
     }
 
-    /// Replays a workload, writing what fires to `triggers`.
+    /// Replays a workload; triggers are written to `triggers`.
     ///
     /// # Errors
     /// If the engine fails or does not print its figures.
@@ -102,7 +102,7 @@ impl Engine {
         ])
     }
 
-    /// Runs the engine on its own generator at so many events per second, for a time written as in `20s`.
+    /// Runs the engine on its own generator at a rate in events per second, for a time written as in `20s`.
     ///
     /// # Errors
     /// If the engine fails or does not print its figures.
@@ -120,7 +120,7 @@ impl Engine {
         ])
     }
 
-    /// Runs a command that prints one JSON object; what it says besides is shown if it fails.
+    /// Runs a command that prints one JSON object; its other output is shown if it fails.
     fn json<T: DeserializeOwned>(&self, arguments: &[OsString]) -> Result<T, Error> {
         let spelled: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
         let failed = |reason: String| Error::Engine {

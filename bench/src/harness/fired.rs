@@ -1,6 +1,6 @@
-//! What a replay fired, to be compared with another.
+//! Triggers of a replay, to be compared with those of another.
 //!
-//! The order in which triggers are written is not promised; which ones, and with which values, is.
+//! The order in which triggers are written is not guaranteed; which ones, and with which values, is.
 
 use std::{
     cmp::Ordering,
@@ -11,7 +11,7 @@ use std::{
 
 use crate::Error;
 
-/// So many lines of each side are shown where two differ.
+/// Lines of each side that are shown if two runs differ.
 const SHOWN: usize = 3;
 
 /// The triggers of one run, sorted.
@@ -21,7 +21,7 @@ pub struct Fired {
 }
 
 impl Fired {
-    /// Reads a file of triggers, one a line.
+    /// Reads a file of triggers, one per line.
     ///
     /// # Errors
     /// If the file can't be read.
@@ -36,7 +36,7 @@ impl Fired {
         Fired { lines }
     }
 
-    /// How many triggers.
+    /// Number of triggers.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
@@ -46,7 +46,8 @@ impl Fired {
         self.lines.is_empty()
     }
 
-    /// How the other differs, in words; `None` if it does not. One that stands twice here must stand twice there.
+    /// Description of the differences; `None` if there are none. A trigger that occurs twice here must occur
+    /// twice there.
     pub fn difference(&self, other: &Fired) -> Option<String> {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         let (mut mine, mut theirs) = (self.lines.iter().peekable(), other.lines.iter().peekable());

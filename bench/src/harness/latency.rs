@@ -1,4 +1,4 @@
-//! How long an event takes to fire a rule, at a rate that does not wait for the engine.
+//! Latency from an event to its trigger, at a rate that does not wait for the engine.
 
 use super::{
     Engine,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Error;
 
-/// Measures one run per number of processes; `progress` is told what is under way.
+/// Measures one run per number of processes; `progress` is called with the name of each.
 ///
 /// # Errors
 /// If a run fails.

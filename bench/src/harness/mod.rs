@@ -1,7 +1,8 @@
-//! The harness: runs the `strateye` binary as users do, and says what it cost.
+//! The harness: runs the `strateye` binary as users do, and measures its cost.
 //!
-//! [`throughput`] replays a workload as fast as it goes and compares what fired with every number of processes;
-//! [`latency`] feeds events at a given rate, whether or not the engine keeps up (open loop).
+//! [`throughput`] replays a workload as fast as possible and compares the triggers of all numbers of
+//! processes; [`latency`] feeds events at a given rate, whether or not the engine keeps up (open loop);
+//! `services` runs the engine between real services.
 
 pub mod engine;
 pub mod fired;

@@ -1,4 +1,4 @@
-//! Tables as Markdown writes them, and numbers as people read them.
+//! Tables in Markdown, and numbers as people read them.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of these columns.
+    /// An empty table with these columns.
     pub fn new(columns: &[&str]) -> Table {
         Table { rows: vec![columns.iter().map(|c| (*c).to_owned()).collect()] }
     }
 
-    /// Adds a row.
+    /// Appends a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with separated thousands.
 pub fn whole(number: f64) -> String {
     let digits = format!("{:.0}", number.max(0.0));
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! How fast a workload replays, at what cost, and whether the same fires with any number of processes.
+//! Speed and cost of replaying a workload, and whether the same triggers fire with any number of processes.
 
 use tempfile::TempDir;
 
@@ -15,10 +15,10 @@ use crate::{
     workload::Folder,
 };
 
-/// Measures the floor and one replay per number of processes; `progress` is told what is under way.
+/// Measures the floor and one replay per number of processes; `progress` is called with the name of each.
 ///
 /// # Errors
-/// If a replay fails, loses events, or fires differently from the first one.
+/// If a replay fails, loses events, or fires other triggers than the first one.
 pub fn measure(
     engine: &Engine,
     workload: &Folder,
@@ -57,7 +57,7 @@ pub fn measure(
     Ok(table)
 }
 
-/// What the engine says it did must be what there was to do, and what it wrote.
+/// Checks the engine's figures against the work there was and the triggers it wrote.
 fn check(processes: usize, replayed: &Replayed, fired: &Fired, floor: &Floor) -> Result<(), Error> {
     let wrong = |reason: String| {
         Err(Error::Engine { command: format!("strateye replay --processes {processes}"), reason })

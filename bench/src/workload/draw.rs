@@ -1,7 +1,7 @@
-//! Drawing at random: even, weighted, without repeats.
+//! Random draws: uniform, weighted, without repeats.
 //!
-//! All draws are ChaCha's bits under integer arithmetic, and weights are whole numbers, so that a seed gives the same
-//! workload on every machine and in every release.
+//! All draws are ChaCha's bits under integer arithmetic, and weights are whole numbers, so that a seed gives
+//! the same workload on every machine and in every release.
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -13,29 +13,29 @@ use rand_chacha::{
 pub struct Draw(ChaCha8Rng);
 
 impl Draw {
-    /// One of the many independent streams of a seed.
+    /// One of the independent streams of a seed.
     pub fn new(seed: u64, stream: u64) -> Draw {
         let mut bits = ChaCha8Rng::seed_from_u64(seed);
         bits.set_stream(stream);
         Draw(bits)
     }
 
-    /// Evenly from `0..bound`; 0 if there is nothing to choose from.
+    /// Uniform in `0..bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.0.next_u64()) * bound as u128) >> 64) as usize
     }
 
-    /// True so many times in a hundred.
+    /// True in `percent` of a hundred cases.
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of these, evenly; there must be some.
+    /// One of `items`, uniformly; there must be some.
     pub fn pick<'i, T>(&mut self, items: &'i [T]) -> &'i T {
         &items[self.below(items.len())]
     }
 
-    /// So many of these without repeats, in random order.
+    /// `count` of `items` without repeats, in random order.
     pub fn sample<'i, T>(&mut self, items: &'i [T], count: usize) -> Vec<&'i T> {
         let mut rest: Vec<&T> = items.iter().collect();
         self.shuffle(&mut rest);
@@ -43,7 +43,7 @@ impl Draw {
         rest
     }
 
-    /// Puts these in random order.
+    /// Shuffles `items`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -54,12 +54,12 @@ impl Draw {
 /// Weights of the numbers from 0 on.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// The sum of the weights so far, for each number.
+    /// Cumulative weight of each number.
     sums: Vec<u64>,
 }
 
 impl Weights {
-    /// These weights; one of them at least must be above zero.
+    /// From a list of weights, at least one of which must be positive.
     pub fn new(weights: impl IntoIterator<Item = u64>) -> Weights {
         let mut sum = 0;
         let add = |weight: u64| {
@@ -76,19 +76,19 @@ impl Weights {
         Weights::new((0..count).map(|i| weight(i) as u64))
     }
 
-    /// One of the numbers.
+    /// Draws one of the numbers by weight.
     pub fn draw(&self, draw: &mut Draw) -> usize {
         let at = draw.below(self.total() as usize) as u64;
         self.sums.partition_point(|sum| *sum <= at)
     }
 
-    /// The number at which so large a share of all weight lies before it.
+    /// The number before which the given share of all weight lies.
     pub fn quantile(&self, share: f64) -> usize {
         let at = self.total() as f64 * share;
         self.sums.partition_point(|sum| *sum as f64 <= at).min(self.sums.len().saturating_sub(1))
     }
 
-    /// How much of all weight the numbers for which `wanted` holds have.
+    /// Share of all weight of the numbers for which `wanted` holds.
     pub fn share(&self, wanted: impl Fn(usize) -> bool) -> f64 {
         let weight = |i: usize| self.sums[i] - if i == 0 { 0 } else { self.sums[i - 1] };
         let sum: u64 = (0..self.sums.len()).filter(|i| wanted(*i)).map(weight).sum();
@@ -100,7 +100,7 @@ impl Weights {
     }
 }
 
-/// Scatters a number over all 64 bits.
+/// Scrambles a number over all 64 bits.
 pub fn scatter(number: u64) -> u64 {
     let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

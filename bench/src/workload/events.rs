@@ -1,6 +1,6 @@
-//! The events, one JSON object a line.
+//! The events of a workload, one JSON object per line.
 //!
-//! About 225 bytes each; the times never go back and lie 20 ms apart on average.
+//! About 225 bytes each; their times ascend, 20 ms apart on average.
 
 use std::io::Write as _;
 
@@ -16,12 +16,12 @@ use super::{
 
 /// Time of the first event, unix ms.
 pub const START: i64 = 1_760_000_000_000;
-/// Time between two events is below this (ms), and half of it on average.
+/// Upper bound of the time between two events (ms), twice its average.
 const STEP: usize = 41;
 /// Average time between two events, ms.
 pub const MEAN_STEP: f64 = (STEP - 1) as f64 / 2.0;
 
-/// Writes one event after another, without end. The first `n` are the same however many are asked for.
+/// Endless writer of events. The first `n` are the same however many are written.
 #[derive(Debug)]
 pub struct Events {
     users: Users,
@@ -64,7 +64,7 @@ impl Events {
     }
 }
 
-/// The properties that not all kinds of events have.
+/// Appends the properties that only some kinds of events have.
 fn write_particulars(kind: &EventType, draw: &mut Draw, out: &mut Vec<u8>) {
     if kind.carries == Carries::Keyword {
         let _ = write!(out, r#","keyword":"{}""#, KEYWORDS[FREQUENCIES.keywords.draw(draw)]);

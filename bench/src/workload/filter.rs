@@ -1,4 +1,4 @@
-//! Filters of a workload's rules, and how many events they let through.
+//! Filters of a workload's rules, and the share of events that match them.
 
 use serde_json::{Value as Json, json};
 
@@ -7,27 +7,27 @@ use super::{
     vocabulary::{CATEGORIES, CHANNELS, Carries, EventType, FREQUENCIES, HALVES, KEYWORDS, page},
 };
 
-/// A filter, and what thresholds over it are reckoned from.
+/// A filter, and the figures from which thresholds over it are derived.
 #[derive(Debug)]
 pub struct Filter {
-    /// What kind of event it is about.
+    /// Kind of the events.
     pub kind: &'static EventType,
-    /// What must hold of its properties, as the rule document writes it.
+    /// Predicates on their properties, as in the rule document.
     pub predicates: Vec<Json>,
-    /// The share of all events that match.
+    /// Share of all events that match.
     pub share: f64,
-    /// The mean amount of those that match; 0 without amounts.
+    /// Mean amount of the events that match; 0 without amounts.
     pub amount: f64,
 }
 
 impl Filter {
-    /// All events of a kind.
+    /// Filter of all events of a kind.
     pub fn all(kind: &'static EventType) -> Filter {
         let amount = if kind.has_amount() { mean_from(0) } else { 0.0 };
         Filter { kind, predicates: Vec::new(), share: kind.share(), amount }
     }
 
-    /// Some events of a kind.
+    /// Filter of some events of a kind.
     pub fn some(kind: &'static EventType, draw: &mut Draw) -> Filter {
         let filter = Filter::all(kind);
         match kind.carries {
@@ -57,7 +57,7 @@ impl Filter {
         self.and("keyword", op, json!(word), FREQUENCIES.keywords.share(matches))
     }
 
-    /// Amounts from the n-th smallest on.
+    /// Restricts to amounts from the n-th smallest on.
     fn amount_from(self, least: usize) -> Filter {
         let share = (HALVES.len() - least) as f64 / HALVES.len() as f64;
         let mut filter = self.and("amt", ">=", json!(HALVES[least] as f64 / 2.0), share);
@@ -71,7 +71,7 @@ impl Filter {
         self.and("cate", "in", json!(wanted), share)
     }
 
-    /// On one of so many pages, counted from the most frequent but some.
+    /// Restricts to `count` pages, starting with the `from`-th most frequent.
     pub fn pages(self, from: usize, count: usize) -> Filter {
         let pages: Vec<String> = (from..from + count).map(page).collect();
         let share = FREQUENCIES.pages.share(|number| (from..from + count).contains(&number));
@@ -93,7 +93,7 @@ impl Filter {
         self
     }
 
-    /// As the rule document writes it.
+    /// The filter as in the rule document.
     pub fn document(&self) -> Json {
         if self.predicates.is_empty() {
             return json!({"id": self.kind.id});
@@ -102,7 +102,7 @@ impl Filter {
     }
 }
 
-/// The mean of the amounts from the n-th smallest on.
+/// Mean of the amounts from the n-th smallest on.
 fn mean_from(least: usize) -> f64 {
     let halves = &HALVES[least..];
     halves.iter().sum::<u64>() as f64 / 2.0 / halves.len() as f64

@@ -1,8 +1,8 @@
 //! The workload: events and rules as a function of four numbers.
 //!
-//! The same [`Settings`] give the same bytes, on every machine. Shops' events ([`events`]) by users of very different
-//! activity ([`users`]), and rules over them ([`rules`]) whose thresholds follow the size of the workload, so that
-//! they fire at a sensible rate. `README.md` beside this crate lists the fields.
+//! The same [`Settings`] give the same bytes on every machine: events of a shop ([`events`]) by users of very
+//! different activity ([`users`]), and rules over them ([`rules`]) whose thresholds follow the size of the
+//! workload, so that they fire at a sensible rate. The crate's `README.md` lists the fields.
 
 pub mod draw;
 pub mod events;
@@ -21,25 +21,25 @@ use std::{
 use self::{draw::Draw, events::Events, rules::Rules, users::Users};
 use crate::Error;
 
-/// More users than there are addresses for would break the shape of the workload.
-const MOST_USERS: u64 = 10_000_000;
-/// Ids of rules have five digits.
-const MOST_RULES: u64 = 100_000;
+/// Most users; there are no more addresses without changing the shape of the workload.
+const MAX_USERS: u64 = 10_000_000;
+/// Most rules; their ids have five digits.
+const MAX_RULES: u64 = 100_000;
 
-/// What a workload is a function of.
+/// Parameters of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many events.
+    /// Number of events.
     pub events: u64,
-    /// How many users.
+    /// Number of users.
     pub users: u64,
-    /// How many rules.
+    /// Number of rules.
     pub rules: u64,
-    /// Another seed, another workload.
+    /// Seed of all draws.
     pub seed: u64,
 }
 
-/// What is drawn; each from bits of its own, so that nothing shifts when something else is drawn differently.
+/// Streams of draws; each is independent, so that a change of one shifts no other.
 #[derive(Clone, Copy, Debug)]
 enum Stream {
     Users,
@@ -48,10 +48,10 @@ enum Stream {
 }
 
 impl Settings {
-    /// Says whether such a workload can be.
+    /// Checks that such a workload is possible.
     ///
     /// # Errors
-    /// If there are none or too many of something.
+    /// If a number is zero or too large.
     pub fn check(&self) -> Result<(), Error> {
         let fits = |name: &str, number: u64, most: u64| match number {
             0 => Err(Error::Usage(format!("--{name} is 0; write 1 to {most}"))),
@@ -59,8 +59,8 @@ impl Settings {
             _ => Ok(()),
         };
         fits("events", self.events, u64::from(u32::MAX))?;
-        fits("users", self.users, MOST_USERS)?;
-        fits("rules", self.rules, MOST_RULES)
+        fits("users", self.users, MAX_USERS)?;
+        fits("rules", self.rules, MAX_RULES)
     }
 
     /// The events, one JSON object each.
@@ -95,17 +95,17 @@ impl Settings {
     }
 }
 
-/// Where a workload's parts lie in its folder.
+/// Paths of a workload's parts in its folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    /// The events, one JSON object a line.
+    /// File of events, one JSON object per line.
     pub events: PathBuf,
-    /// A folder of rule documents.
+    /// Folder of rule documents.
     pub rules: PathBuf,
 }
 
 impl Folder {
-    /// The parts of the workload in `folder`.
+    /// Paths of the workload in `folder`.
     pub fn of(folder: &Path) -> Folder {
         Folder { events: folder.join("events.jsonl"), rules: folder.join("rules") }
     }
@@ -113,7 +113,7 @@ impl Folder {
     /// Writes a workload.
     ///
     /// # Errors
-    /// If the settings can't be, files can't be written, or rules of another workload lie there.
+    /// If the settings are invalid, files can't be written, or rules of another workload lie there.
     pub fn write(&self, settings: &Settings) -> Result<(), Error> {
         settings.check()?;
         fs::create_dir_all(&self.rules).map_err(Error::file("make", &self.rules))?;
@@ -134,7 +134,7 @@ impl Folder {
         file.flush().map_err(failed)
     }
 
-    /// Rules that would stay behind would be run together with this workload's.
+    /// Refuses a folder with other rules, which would be run together with this workload's.
     fn refuse_other_rules(&self, settings: &Settings) -> Result<(), Error> {
         let ours: BTreeSet<String> = (0..settings.rules).map(|n| format!("{}.json", Rules::id(n))).collect();
         for entry in fs::read_dir(&self.rules).map_err(Error::file("read", &self.rules))? {

@@ -1,6 +1,6 @@
 //! The rules: four conditions each, a rather specific trigger event, a tenth of the users.
 //!
-//! Thresholds are reckoned from what a fairly active user does in the whole workload, so that rules come to fire
+//! Thresholds are derived from what a fairly active user does in the whole workload, so that rules fire
 //! whatever the number of events and users: a hundred of them on about one per cent of the events.
 
 use serde_json::{Value as Json, json};
@@ -13,12 +13,12 @@ use super::{
     vocabulary::{Carries, EVENT_TYPES, EventType, FREQUENT, HALVES},
 };
 
-/// One rule in so many is keyed by ip, the others by guid.
+/// One rule in this many is keyed by ip, the others by guid.
 const IP_EVERY: u64 = 12;
-/// One user in so many belongs to a rule's crowd.
+/// One user in this many belongs to a rule's crowd.
 const CROWD: u64 = 10;
 
-/// How conditions are combined.
+/// Combinations of the conditions.
 const WHENS: [&str; 5] = [
     "c0 && (c1 || c2) && c3",
     "c0 && c1 && c2 && c3",
@@ -37,11 +37,11 @@ enum Kind {
     Range,
 }
 
-/// Makes rule documents. A rule does not depend on how many there are.
+/// Generator of rule documents. A rule does not depend on the number of rules.
 #[derive(Debug)]
 pub struct Rules {
     settings: Settings,
-    /// Events of a fairly active user.
+    /// Number of events of a fairly active user.
     active: f64,
 }
 
@@ -52,12 +52,12 @@ impl Rules {
         Rules { settings: *settings, active }
     }
 
-    /// A rule's id.
+    /// Id of a rule.
     pub fn id(number: u64) -> String {
         format!("r{number:05}")
     }
 
-    /// A rule's document.
+    /// Document of a rule.
     pub fn document(&self, number: u64) -> Json {
         let mut draw = self.settings.draw(Stream::Rule(number));
         let draw = &mut draw;
@@ -85,7 +85,7 @@ impl Rules {
         })
     }
 
-    /// A condition that a fairly active user comes to meet, or one half or twice as active.
+    /// A condition that is met by a fairly active user, or by one half or twice as active.
     fn condition(&self, id: &str, kind: Kind, draw: &mut Draw) -> Json {
         let effort = *draw.pick(&[0.5, 1.0, 2.0]);
         match kind {
@@ -118,7 +118,7 @@ impl Rules {
         }
     }
 
-    /// B soon after A; soon is the time in which a fairly active user does B once.
+    /// B within the time in which a fairly active user does B once after A.
     fn gap(&self, id: &str, steps: &[&EventType], effort: f64) -> Json {
         let rarer = steps.iter().map(|s| s.share()).fold(1.0, f64::min);
         let length = self.settings.events as f64 * MEAN_STEP;

@@ -1,4 +1,4 @@
-//! What there is to click on, search for and pay.
+//! Vocabulary of the events: kinds, pages, keywords, items, prices.
 
 use std::sync::LazyLock;
 
@@ -9,16 +9,16 @@ use super::draw::Weights;
 pub struct EventType {
     /// Its id.
     pub id: &'static str,
-    /// How many of 1000 events are of this kind.
+    /// Share of all events, per mille.
     pub per_mille: u64,
-    /// What its properties hold besides those that all have.
+    /// Properties besides those that all events have.
     pub carries: Carries,
 }
 
-/// Properties that some kinds of events have.
+/// Properties that only some kinds of events have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carries {
-    /// None of these.
+    /// None.
     Nothing,
     /// `keyword`
     Keyword,
@@ -41,7 +41,7 @@ impl EventType {
         matches!(self.carries, Carries::Amount | Carries::ItemAndAmount)
     }
 
-    /// Its share of all events.
+    /// Share of all events.
     pub fn share(&self) -> f64 {
         self.per_mille as f64 / 1000.0
     }
@@ -51,7 +51,7 @@ const fn kind(id: &'static str, per_mille: u64, carries: Carries) -> EventType {
     EventType { id, per_mille, carries }
 }
 
-/// All kinds of events, the frequent ones first.
+/// All kinds of events, frequent ones first.
 pub const EVENT_TYPES: [EventType; 20] = [
     kind("page_view", 220, Carries::Nothing),
     kind("item_click", 140, Carries::Item),
@@ -75,10 +75,10 @@ pub const EVENT_TYPES: [EventType; 20] = [
     kind("refund", 4, Carries::ItemAndAmount),
 ];
 
-/// Kinds that conditions and triggers are mostly about.
+/// The kinds that most conditions and triggers use.
 pub const FREQUENT: &[EventType] = EVENT_TYPES.split_at(8).0;
 
-/// What is searched for, the frequent words first.
+/// Search keywords, frequent ones first.
 pub const KEYWORDS: [&str; 24] = [
     "重庆民宿",
     "重庆火锅",
@@ -109,26 +109,26 @@ pub const KEYWORDS: [&str; 24] = [
 /// Categories of items; item `i` is of category `i` mod 8.
 pub const CATEGORIES: [&str; 8] = ["hotel", "homestay", "flight", "train", "ticket", "food", "car", "visa"];
 
-/// Where the user is.
+/// Channels.
 pub const CHANNELS: [&str; 4] = ["app", "web", "mini", "h5"];
 
-/// On what.
+/// Operating systems.
 pub const SYSTEMS: [&str; 4] = ["android-14", "ios-17.4", "harmony-4", "windows-11"];
 
-/// What things cost, in halves of a yuan: sums of halves are exact in a double, in whatever order they are added.
+/// Prices in halves of a yuan: sums of halves are exact in a double, in whatever order they are added.
 pub const HALVES: [u64; 24] = [
     4, 10, 19, 38, 40, 59, 78, 99, 120, 158, 199, 238, 299, 360, 399, 478, 600, 799, 998, 1199, 1598, 1999,
     2798, 3999,
 ];
 
-/// How many pages there are.
+/// Number of pages.
 pub const PAGES: usize = 60;
-/// How many items there are.
+/// Number of items.
 pub const ITEMS: usize = 2000;
-/// Durations lie below this.
+/// Upper bound of durations.
 pub const LONGEST_DURATION: usize = 1000;
 
-/// How often what occurs.
+/// Frequency distributions of the vocabulary.
 #[derive(Debug)]
 pub struct Frequencies {
     /// Of [`EVENT_TYPES`].
@@ -141,7 +141,7 @@ pub struct Frequencies {
     pub items: Weights,
 }
 
-/// How often what occurs.
+/// The distributions of every workload.
 pub static FREQUENCIES: LazyLock<Frequencies> = LazyLock::new(|| Frequencies {
     event_types: Weights::new(EVENT_TYPES.iter().map(|t| t.per_mille)),
     keywords: Weights::zipf(KEYWORDS.len(), 0.7, 0.0),
@@ -149,7 +149,7 @@ pub static FREQUENCIES: LazyLock<Frequencies> = LazyLock::new(|| Frequencies {
     items: Weights::zipf(ITEMS, 0.9, 4.0),
 });
 
-/// A page's id.
+/// Id of a page.
 pub fn page(number: usize) -> String {
     format!("page_{number:03}")
 }

@@ -1,4 +1,4 @@
-//! The `strateye-bench` command against a stub of the engine: what it prints, and with what it exits.
+//! Tests of the `strateye-bench` command against a stub of the engine: output and exit codes.
 
 use std::process::{Command, Output};
 

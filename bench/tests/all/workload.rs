@@ -1,4 +1,5 @@
-//! The workload is the same everywhere, has the shape its description promises, and its rules fire.
+//! Tests that the workload is the same everywhere, has the shape it is documented to have, and that its rules
+//! fire.
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
@@ -29,8 +30,8 @@ fn the_same_numbers_give_the_same_bytes() {
     assert!(first.0 != other.0 && first.1 != other.1);
 }
 
-/// Figures of different days can be compared only while this holds. Who changes the workload knowingly writes the new
-/// number here, and measures anew.
+/// Figures of different days can be compared only while this holds. A deliberate change of the workload
+/// writes the new number here, and measures anew.
 #[test]
 fn the_workload_is_what_it_always_was() {
     let (events, rules) = written(SMALL);

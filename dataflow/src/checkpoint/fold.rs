@@ -103,7 +103,7 @@ impl Folder {
             reach("drop:after");
         }
         reach("fold:done");
-        let mark = self.keep_on(n, "folding", |store, generation| store.mark_folded(generation, n));
+        let mark = self.keep_on(n, "folding", |store, generation| store.mark_compacted(generation, n));
         reach("fold:marked");
         if mark >= n {
             self.through = n;
@@ -141,7 +141,7 @@ impl Folder {
             hashes.chunks(HASHES).try_for_each(|portion| {
                 let begun = Instant::now();
                 reach("fold:before");
-                store.fold_many(generation, portion)?;
+                store.apply_many(generation, portion)?;
                 reach("fold:after");
                 rest.after(begun.elapsed());
                 Ok(())

@@ -136,13 +136,13 @@ impl Scene {
 
     /// Waits until the mark of folds is that.
     fn await_mark(&mut self, n: u64) {
-        self.await_that(|scene| scene.store.mark() == n);
+        self.await_that(|scene| scene.store.compacted_up_to() == n);
     }
 
     fn await_that(&self, so: impl Fn(&Self) -> bool) {
         let until = Instant::now() + WITHIN;
         while !so(self) {
-            assert!(Instant::now() < until, "{:?}, mark {}", self.gauge(), self.store.mark());
+            assert!(Instant::now() < until, "{:?}, mark {}", self.gauge(), self.store.compacted_up_to());
             std::thread::yield_now();
         }
     }
@@ -199,11 +199,11 @@ fn folds_that_the_store_loses_are_made_again() {
     let mut scene = Scene::on(MemoryCheckpoints::new());
     scene.commit(1, &[("r:a:1", "one")], &[]);
     scene.await_mark(1);
-    let before = scene.store.folds();
+    let before = scene.store.compacted_state();
     scene.commit(2, &[("r:a:1", "two")], &[]);
     scene.await_mark(2);
     // The commit before them is there, so that nothing refuses the next.
-    scene.store.lose_folds_since(&before);
+    scene.store.lose_compacted_since(&before);
     for n in 3..=6 {
         scene.commit(n, &[("r:b:1", "other")], &[]);
         let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.n).collect();

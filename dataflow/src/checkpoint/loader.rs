@@ -141,9 +141,9 @@ mod tests {
     fn every_key_comes_back_with_what_it_has() {
         let mut store = MemoryCheckpoints::default();
         let generation = store.take("test", Duration::from_secs(60)).unwrap().generation;
-        store.fold(generation, "r:a:1", &[("1", Some("x")), ("2", Some("y"))]).unwrap();
-        store.fold(generation, "r:b:1", &[("2", Some("z"))]).unwrap();
-        store.fold(generation, "s:c:1", &[("1", Some("other"))]).unwrap();
+        store.apply(generation, "r:a:1", &[("1", Some("x")), ("2", Some("y"))]).unwrap();
+        store.apply(generation, "r:b:1", &[("2", Some("z"))]).unwrap();
+        store.apply(generation, "s:c:1", &[("1", Some("other"))]).unwrap();
         let away = Arc::new(AtomicBool::new(false));
         let loader = start(Box::new(store), Arc::clone(&away));
         let (r, s): (Arc<[String]>, Arc<[String]>) =

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     checkpoint::State,
     cluster::Restart,
-    demo::{Act, What, rules, story},
+    demo::{Act, StoryChange, rules, story},
     run::job::Events,
 };
 
@@ -134,13 +134,13 @@ impl Demo {
 
 /// Does to the rules what the act says, as a person would: by the store.
 fn play(store: &mut FolderStore, act: &Act) -> Result<(), CliError> {
-    match &act.what {
-        What::Publish(_, document) | What::Edit(_, document) => {
+    match &act.change {
+        StoryChange::Publish(_, document) | StoryChange::Edit(_, document) => {
             store.publish(&document.to_string(), "demo").map(drop)
         }
-        What::Pause(rule) => store.pause(rule),
-        What::Resume(rule) => store.resume(rule, Gap::Replay),
-        What::Retire(rule) => store.retire(rule),
+        StoryChange::Pause(rule) => store.pause(rule),
+        StoryChange::Resume(rule) => store.resume(rule, Gap::Replay),
+        StoryChange::Retire(rule) => store.retire(rule),
     }
     .map_err(CliError::failed)
 }

@@ -1,11 +1,12 @@
 //! The listening side of forming: one thread, non-blocking sockets, a bounded set of unfinished handshakes.
 //!
 //! Invariants:
-//! - No connection can make this thread wait: every read and write is non-blocking, and an unfinished handshake is
-//!   dropped at its deadline, when the set is full (the oldest first), or at the first byte that is not ours.
+//! - No connection can make this thread wait: every read and write is non-blocking, and an unfinished
+//!   handshake is dropped at its deadline, when the set is full (the oldest first), or at the first byte that
+//!   is not ours.
 //! - A connection counts only after its proof was checked.
-//! - Of several authentic connections of one process the one with the highest attempt number is kept, because the
-//!   dialer has given up the others.
+//! - Of several authentic connections of one process the one with the highest attempt number is kept, because
+//!   the dialer has given up the others.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -21,16 +22,17 @@ use super::handshake::{Answering, PROOF_BYTES};
 use super::membership::Membership;
 use super::socket::{Listener, Socket};
 
-/// Unfinished handshakes beyond these push out the oldest.
-const MOST_PENDING: usize = 128;
-/// Connections taken from the backlog between two looks at the unfinished handshakes.
-const MOST_ACCEPTS: usize = 64;
-/// How soon this thread notices that it is to stop.
-const LOOK_AROUND: Duration = Duration::from_millis(50);
-/// Strangers reported as warnings; later ones only at debug level.
+/// Most unfinished handshakes; a further one displaces the oldest.
+const MAX_PENDING: usize = 128;
+/// Most connections accepted from the backlog between two rounds over the unfinished handshakes.
+const MAX_ACCEPTS: usize = 64;
+/// Longest time until this thread notices `stop`.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// Number of strangers logged as warnings; later ones only at debug level.
 const STRANGERS_REPORTED: u32 = 5;
 
-/// Accepts until every process of higher number has come, or `stop` is set.
+/// Accepts connections until every process of higher number has connected, or `stop` is set. Blocks the
+/// calling thread.
 pub(super) fn accept_peers(
     me: &Arc<Membership>,
     listener: &Listener,
@@ -98,12 +100,13 @@ impl Acceptor {
         }
     }
 
-    /// Sleeps until something can be read, a deadline passes, or it is time to look around.
+    /// Blocks until something can be read, a deadline passes, or `stop` must be checked. Returns readiness of
+    /// the listener and of each pending handshake.
     fn wait(&self, listener: &Listener) -> (bool, Vec<bool>) {
         let now = Instant::now();
         let listener_rests = self.listener_rests_until > now;
         let first = self.pending.iter().map(|pending| pending.deadline.saturating_duration_since(now)).min();
-        let timeout = first.unwrap_or(LOOK_AROUND).min(LOOK_AROUND);
+        let timeout = first.unwrap_or(STOP_CHECK_INTERVAL).min(STOP_CHECK_INTERVAL);
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(timeout.subsec_nanos()) };
         let listening = if listener_rests { PollFlags::empty() } else { PollFlags::IN };
         let listener = listener.as_fd();
@@ -118,19 +121,20 @@ impl Acceptor {
     }
 
     fn take_connections(&mut self, listener: &Listener) {
-        for _ in 0..MOST_ACCEPTS {
+        for _ in 0..MAX_ACCEPTS {
             match listener.accept() {
                 Ok(socket) => self.pending.push(Pending::new(socket)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    // For example out of file descriptors: trying again at once would only burn the processor.
+                    // For example out of file descriptors: trying again at once would only burn the
+                    // processor.
                     tracing::warn!(%error, "cannot accept a connection");
-                    self.listener_rests_until = Instant::now() + LOOK_AROUND;
+                    self.listener_rests_until = Instant::now() + STOP_CHECK_INTERVAL;
                     break;
                 }
             }
         }
-        let too_many = self.pending.len().saturating_sub(MOST_PENDING);
+        let too_many = self.pending.len().saturating_sub(MAX_PENDING);
         self.pending.drain(..too_many);
     }
 
@@ -179,7 +183,7 @@ impl Pending {
         Self { socket, deadline, buffer: [0; HELLO_BYTES], filled: 0, answering: None }
     }
 
-    /// Reads what is there and answers what is complete.
+    /// Reads what has arrived and answers each complete message.
     fn advance(&mut self, me: &Membership) -> Result<Progress, Refusal> {
         loop {
             let wanted = if self.answering.is_none() { HELLO_BYTES } else { PROOF_BYTES };

@@ -1,4 +1,4 @@
-//! Where the processes of a cluster find each other.
+//! Addresses of the processes of a cluster.
 //!
 //! A hosts file names one process per line, in the order of the process numbers:
 //!
@@ -9,14 +9,15 @@
 //! [fd00::3]:2101
 //! ```
 //!
-//! A process binds its own line and dials those of lower number, so each machine's copy may write its own line as
-//! `0.0.0.0:2101`. On one machine the processes meet at Unix sockets in a directory that only their owner can enter.
+//! A process binds its own line and dials those of lower number, so each machine's copy may write its own
+//! line as `0.0.0.0:2101`. On one machine the processes meet at Unix sockets in a directory that only their
+//! owner can enter.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Unix socket paths end at 107 bytes on Linux, at 103 elsewhere.
-const LONGEST_SOCKET_PATH: usize = 103;
+/// Longest path of a Unix socket, bytes: 107 on Linux, 103 elsewhere.
+const MAX_SOCKET_PATH: usize = 103;
 
 /// The `host:port` of every process, by process number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +51,13 @@ impl Hosts {
         if hosts.is_empty() { Err(AddressError::Empty) } else { Ok(Self(hosts)) }
     }
 
-    /// How many processes there are.
+    /// Number of processes.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The address of one process.
+    /// Address of a process, `host:port`.
     #[must_use]
     pub fn get(&self, process: usize) -> Option<&str> {
         self.0.get(process).map(String::as_str)
@@ -72,8 +73,8 @@ fn is_host_and_port(entry: &str) -> bool {
         && port.parse::<u16>().is_ok_and(|number| number != 0)
 }
 
-/// The socket of `process` in `directory`. The generation is in its name, so a leftover of an earlier generation can
-/// neither be dialled nor be in the way.
+/// Path of the socket of `process` in `directory`. It contains the generation, so a leftover of an earlier
+/// generation can neither be dialled nor be in the way.
 pub(super) fn socket_path(
     directory: &Path,
     process: usize,
@@ -82,17 +83,17 @@ pub(super) fn socket_path(
     checked_socket_path(directory.join(format!("g{generation}-p{process}.sock")))
 }
 
-/// The socket at which the supervisor listens in `directory`.
+/// Path of the supervisor's control socket in `directory`.
 pub(super) fn control_path(directory: &Path) -> Result<PathBuf, AddressError> {
     checked_socket_path(directory.join("control.sock"))
 }
 
 fn checked_socket_path(path: PathBuf) -> Result<PathBuf, AddressError> {
     let bytes = path.as_os_str().len();
-    if bytes > LONGEST_SOCKET_PATH { Err(AddressError::PathTooLong { path, bytes }) } else { Ok(path) }
+    if bytes > MAX_SOCKET_PATH { Err(AddressError::PathTooLong { path, bytes }) } else { Ok(path) }
 }
 
-/// Refuses a directory that anybody but its owner, this user, can enter.
+/// Refuses a directory that users other than its owner, this user, can enter.
 pub(super) fn check_private(directory: &Path) -> Result<(), AddressError> {
     let metadata = std::fs::metadata(directory)
         .map_err(|source| AddressError::Unreadable { path: directory.to_owned(), source })?;
@@ -104,15 +105,15 @@ pub(super) fn check_private(directory: &Path) -> Result<(), AddressError> {
     Ok(())
 }
 
-/// Why the addresses of a cluster are not usable.
+/// Why the addresses of a cluster can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// A file or folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// A line is not `host:port`.
@@ -122,31 +123,31 @@ pub enum AddressError {
     Malformed {
         /// The line, from 1.
         line: usize,
-        /// What stands there.
+        /// The entry.
         entry: String,
     },
-    /// Two processes have one address.
+    /// Two processes have the same address.
     #[error("hosts file, line {line}: `{entry}` stands there twice; each process needs its own host:port")]
     Twice {
         /// The second line, from 1.
         line: usize,
-        /// What stands there.
+        /// The entry.
         entry: String,
     },
-    /// No process is named.
+    /// The file names no process.
     #[error(
         "the hosts file names no process; write one host:port per line, in the order of the process numbers"
     )]
     Empty,
-    /// The path does not fit a socket address.
-    #[error("the socket path {} has {bytes} bytes, more than {LONGEST_SOCKET_PATH}; use a run folder with a shorter path", path.display())]
+    /// The path is too long for a socket address.
+    #[error("the socket path {} has {bytes} bytes, more than {MAX_SOCKET_PATH}; use a run folder with a shorter path", path.display())]
     PathTooLong {
         /// The path.
         path: PathBuf,
-        /// Its length.
+        /// Its length, bytes.
         bytes: usize,
     },
-    /// Others may enter the directory.
+    /// Other users may enter the directory.
     #[error("the run folder {} (mode {mode:o}) must be a folder of this user that nobody else can enter; run `chmod 700` on it or choose another", path.display())]
     NotPrivate {
         /// The folder.

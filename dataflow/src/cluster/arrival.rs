@@ -1,4 +1,5 @@
-//! What the threads that form a cluster share: what they report, when they stop, how long they may take.
+//! Types shared by the threads that form a cluster: their reports, the stop flag, the deadline of a
+//! handshake.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,20 +7,20 @@ use std::time::Duration;
 use super::claim::{Mismatch, Nonce};
 use super::socket::Socket;
 
-/// How long one handshake may take. Generous: a busy machine starts a dozen processes at once.
+/// Timeout of one handshake. Generous: a busy machine starts a dozen processes at once.
 pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the accepting and dialling threads report.
+/// Report of an accepting or dialling thread.
 pub(super) enum Arrival {
     /// An authenticated peer.
     Connected { process: usize, attempt: u64, socket: Socket },
-    /// An authentic process that does not fit.
+    /// An authentic process whose claim differs.
     Mismatch { process: usize, mismatch: Mismatch },
-    /// A dial that failed, for now.
+    /// A dial that failed and will be repeated.
     Absent { process: usize, reason: String },
 }
 
-/// A flag that can be waited for.
+/// A flag that threads can wait for.
 #[derive(Default)]
 pub(super) struct Stop {
     flag: Mutex<bool>,
@@ -27,18 +28,18 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Whether it is set.
+    /// Whether the flag is set.
     pub(super) fn is_set(&self) -> bool {
         *self.flag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets it, and ends all waiting.
+    /// Sets the flag and wakes all waiting threads.
     pub(super) fn set(&self) {
         *self.flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    /// Waits at most `pause` for it; true when it is set.
+    /// Blocks until the flag is set, for at most `pause`; returns whether it is set.
     pub(super) fn wait(&self, pause: Duration) -> bool {
         let flag = self.flag.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(flag, pause, |set| !*set);
@@ -46,7 +47,7 @@ impl Stop {
     }
 }
 
-/// A number nobody has used before.
+/// A number that has not been used before.
 pub(super) fn fresh_nonce() -> Nonce {
     rand::random()
 }

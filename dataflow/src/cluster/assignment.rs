@@ -1,5 +1,5 @@
-//! What a child learns from its supervisor at its start: by environment, and the secret by a file that only this user
-//! can read.
+//! What a child receives from its supervisor at its start: assignment by environment variables, and the
+//! secret by a file that only this user can read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use super::secret::{Secret, SecretError};
 
 const FORM_WITHIN: Duration = Duration::from_secs(30);
 
-/// What the supervisor gave this process to do.
+/// The task of a child process, as assigned by the supervisor.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// This process, from 0.
     pub process: usize,
-    /// How many processes there are.
+    /// Number of processes.
     pub processes: usize,
-    /// The generation of this start.
+    /// Generation of this start.
     pub generation: u64,
-    /// The run directory: sockets and secret.
+    /// The run directory, with sockets and secret.
     pub directory: PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl Assignment {
         }))
     }
 
-    /// The membership in a cluster of Unix sockets in the run directory, with the supervisor's secret.
+    /// The membership in a cluster over Unix sockets in the run directory, with the supervisor's secret.
     pub fn membership(&self, threads: usize, build: u64) -> Result<Membership, AssignmentError> {
         Ok(Membership {
             process: self.process,
@@ -66,20 +66,20 @@ fn number<T: std::str::FromStr>(name: &'static str) -> Result<T, AssignmentError
     value.parse().map_err(|_| AssignmentError::Environment { name, value })
 }
 
-/// Why a process does not know its place.
+/// Why an assignment can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AssignmentError {
-    /// The environment is not one that a supervisor makes.
+    /// A variable has a value that no supervisor sets.
     #[error(
         "{name} is `{value}`, which no supervisor sets; start clusters with `strateye run`, or unset STRATEYE_*"
     )]
     Environment {
-        /// Which variable.
+        /// Name of the variable.
         name: &'static str,
         /// Its value.
         value: String,
     },
-    /// The secret is not usable.
+    /// The secret can't be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }

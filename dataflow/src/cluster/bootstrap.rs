@@ -1,15 +1,16 @@
 //! Forms the full mesh of sockets that timely runs on.
 //!
 //! Process `i` listens for every `j > i` and dials every `j < i`; each pair proves to each other by the
-//! [handshake](super::handshake) that they belong together. When all are connected the listener closes: nobody joins a
-//! running cluster.
+//! [handshake](super::handshake) that they belong together. When all are connected the listener closes:
+//! nobody joins a running cluster.
 //!
 //! Invariants:
-//! - [`connect`] returns within `form_within` (plus a few milliseconds), whatever others do: silent clients, HTTP
-//!   requests, port scans and garbage cost a slot in a bounded set and nothing else.
+//! - [`connect`] returns within `form_within` (plus a few milliseconds), whatever others do: silent clients,
+//!   HTTP requests, port scans and garbage cost a slot in a bounded set and nothing else.
 //! - It returns sockets of authenticated peers with an equal claim only, blocking and without timeouts.
-//! - An authentic peer that can never fit (another build, size, order, or a *newer* generation) ends forming at once on
-//!   both sides, with an error that names the difference. A leftover of an older generation is waited out.
+//! - An authentic peer that can never fit (another build, size, order, or a *newer* generation) ends forming
+//!   at once on both sides, with an error that names the difference. A leftover of an older generation is
+//!   waited out.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ mod error;
 
 pub use error::{BootstrapError, Missing};
 
-/// How long an address may be taken, by a predecessor that is still on its way out.
+/// How long an address may be in use by a predecessor that is about to end.
 const BIND_WITHIN: Duration = Duration::from_secs(3);
 const BIND_PAUSE: Duration = Duration::from_millis(50);
 
@@ -87,7 +88,7 @@ fn bind(membership: &Membership, end: Instant) -> Result<Listener, BootstrapErro
         match Listener::bind(membership) {
             Ok(listener) => return Ok(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < end => {
-                // The system tells nobody when an address becomes free.
+                // The system sends no notification when an address becomes free.
                 thread::sleep(BIND_PAUSE);
             }
             Err(source) => {
@@ -111,7 +112,7 @@ fn spawn_acceptor(
     thread::Builder::new().name("cluster:accept".into()).spawn(work).map_err(BootstrapError::Thread)
 }
 
-/// Not joined: it ends by itself soon after `stop`, but the name resolution of the system has its own deadlines.
+/// Not joined: the thread ends soon after `stop`, but the system's name resolution has its own deadlines.
 fn spawn_dialer(
     me: &Arc<Membership>,
     process: usize,
@@ -130,7 +131,7 @@ fn spawn_dialer(
     }
 }
 
-/// The slots of the other processes, as they fill.
+/// Sockets of the other processes, filled as they connect.
 struct Forming<'a> {
     me: &'a Membership,
     slots: Vec<Option<(u64, Socket)>>,

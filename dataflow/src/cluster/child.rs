@@ -1,13 +1,15 @@
-//! A child's side of the control socket.
+//! The child's side of the control socket.
 //!
-//! The worker loop increments a counter at every turn. A thread sends a heartbeat when the counter has moved since the
-//! last one, so a worker loop that hangs shows as silence, just as a stopped process does. Another thread obeys orders.
+//! The worker loop increments a counter at every iteration. A thread sends a heartbeat if the counter has
+//! changed since the last one, so a worker loop that hangs shows as silence, just as a stopped process does.
+//! Another thread receives orders.
 //!
 //! Invariants:
-//! - [`ChildLink::send`] never blocks: messages wait in a bounded queue, and a full one is an error the caller sees.
-//! - A message that is too long for the socket is left out, and the log says so: the link goes on.
-//! - When the supervisor is gone the process exits with [`SUPERVISOR_LOST`](super::SUPERVISOR_LOST): no child is
-//!   orphaned. On Linux the kernel makes sure of it even for a child that is stopped.
+//! - [`ChildLink::send`] never blocks: messages wait in a bounded queue, and a full one is an error the
+//!   caller sees.
+//! - A message that is too long for the socket is dropped and logged; the link continues.
+//! - When the supervisor is gone the process exits with [`SUPERVISOR_LOST`](super::SUPERVISOR_LOST): no child
+//!   is orphaned. On Linux the kernel ensures this even for a stopped child.
 //! - Dropping the link first sends what is queued.
 
 use std::io::{self, BufReader, Write};
@@ -45,10 +47,10 @@ pub struct ChildLink {
 }
 
 impl ChildLink {
-    /// Connects, and begins to send heartbeats whenever `ticks` moves and to pass orders to `on_order`.
+    /// Connects, starts to send heartbeats whenever `ticks` changes, and passes orders to `on_order`.
     ///
-    /// `on_order` runs in a thread of the link; it must not block, and must not panic. Call this from a process that a
-    /// supervisor started, and only there: the process will die with its parent.
+    /// `on_order` runs in a thread of the link; it must neither block nor panic. Only for a process that a
+    /// supervisor started: the process will be killed when its parent ends.
     pub fn connect(
         assignment: &Assignment,
         ticks: Arc<AtomicU64>,
@@ -66,7 +68,7 @@ impl ChildLink {
         })
     }
 
-    /// Connects; `on_lost` runs when the supervisor has gone.
+    /// Connects; `on_lost` runs when the supervisor is gone.
     fn connect_with(
         assignment: &Assignment,
         ticks: Arc<AtomicU64>,
@@ -82,26 +84,26 @@ impl ChildLink {
         let (read, write, stream) = connect().map_err(ChildError::Connect)?;
         let (outgoing, queue) = sync_channel(QUEUE);
         let (stopping, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let mut writer = Writer::new(assignment, write, ticks, Arc::clone(&closed));
+        let mut writer = ReportWriter::new(assignment, write, ticks, Arc::clone(&closed));
         writer.report(Body::Hello { pid: std::process::id() }).map_err(ChildError::Connect)?;
         let writer = spawn("control:write", move || writer.run(&queue))?;
-        let reader = Reader { stopping: Arc::clone(&stopping), closed: Arc::clone(&closed) };
+        let reader = OrderReader { stopping: Arc::clone(&stopping), closed: Arc::clone(&closed) };
         spawn("control:read", move || reader.run(read, on_order, on_lost))?;
         Ok(Self { outgoing, stopping, closed, stream, writer: Some(writer) })
     }
 
-    /// Becomes true when the supervisor orders to stop, just before `on_order` hears of it.
+    /// Flag that is set when the supervisor orders a stop, just before `on_order` is called with it.
     #[must_use]
     pub fn stopping(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stopping)
     }
 
-    /// Sends a message to the supervisor's program. Never blocks.
+    /// Queues a message to the supervisor's program. Never blocks.
     pub fn send(&self, message: Value) -> Result<(), ChildError> {
         self.sender().send(message)
     }
 
-    /// Something to send messages with from other threads.
+    /// A sender of messages for other threads.
     #[must_use]
     pub fn sender(&self) -> MessageSender {
         MessageSender(self.outgoing.clone())
@@ -119,7 +121,7 @@ impl Drop for ChildLink {
     }
 }
 
-/// Sends messages to the supervisor's program.
+/// Sender of messages to the supervisor's program.
 #[derive(Clone)]
 pub struct MessageSender(SyncSender<Outgoing>);
 
@@ -137,7 +139,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread::Builder::new().name(name.to_owned()).spawn(work).map_err(ChildError::Connect)
 }
 
-struct Writer {
+struct ReportWriter {
     process: usize,
     generation: u64,
     stream: UnixStream,
@@ -146,7 +148,7 @@ struct Writer {
     closed: Arc<AtomicBool>,
 }
 
-impl Writer {
+impl ReportWriter {
     fn new(
         assignment: &Assignment,
         stream: UnixStream,
@@ -173,14 +175,14 @@ impl Writer {
                 Ok(())
             };
             if let Err(error) = written.and(beaten) {
-                // The reading thread sees the same end and acts on it.
+                // The reading thread sees the same end and handles it.
                 tracing::debug!(%error, "cannot write to the supervisor");
                 return;
             }
         }
     }
 
-    /// Silence, if the worker loop has not turned since the last heartbeat.
+    /// Sends a heartbeat, unless the worker loop has made no iteration since the last one.
     fn heartbeat(&mut self) -> io::Result<()> {
         let ticks = self.ticks.load(Ordering::Relaxed);
         if self.ticks_sent == ticks {
@@ -204,7 +206,8 @@ impl Writer {
             match self.stream.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                // A supervisor that is only stopped goes on reading later; until then messages queue, and overflow.
+                // A supervisor that is only stopped reads again later; until then messages queue up, and
+                // overflow.
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock && !self.closed.load(Ordering::SeqCst) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -215,12 +218,12 @@ impl Writer {
     }
 }
 
-struct Reader {
+struct OrderReader {
     stopping: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
 }
 
-impl Reader {
+impl OrderReader {
     fn run(self, stream: UnixStream, mut on_order: impl FnMut(Order), on_lost: impl FnOnce()) {
         let (mut reader, mut line) = (BufReader::new(stream), Vec::new());
         loop {
@@ -244,19 +247,19 @@ impl Reader {
     }
 }
 
-/// Why a child is not under its supervisor's control.
+/// Errors of the link to the supervisor.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
-    /// The run directory is not usable.
+    /// The run directory can't be used.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The supervisor does not answer.
     #[error("cannot reach the supervisor: {0}; it is probably gone, start the cluster again")]
     Connect(#[source] io::Error),
-    /// Messages are made faster than the supervisor reads them.
+    /// Messages are produced faster than the supervisor reads them.
     #[error("{QUEUE} messages to the supervisor are waiting; send fewer, or try again later")]
     QueueFull,
-    /// The supervisor has gone.
+    /// The supervisor is gone.
     #[error("the supervisor is gone")]
     Lost,
 }

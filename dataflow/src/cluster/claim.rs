@@ -1,20 +1,20 @@
-//! What a process says of itself in a [handshake](super::handshake): its encoding, and what must be equal.
+//! The claim of a process in a [handshake](super::handshake): its encoding, and the comparison of two claims.
 //!
-//! A hello is 84 bytes: magic (8), version (4), from, to, processes, threads (4 each), generation, build, attempt
-//! (8 each), nonce (32), big-endian.
+//! A hello is 84 bytes: magic (8), version (4), from, to, processes, threads (4 each), generation, build,
+//! attempt (8 each), nonce (32), big-endian.
 
 use super::membership::Membership;
 
 /// Bytes of a hello.
 pub(super) const HELLO_BYTES: usize = 84;
-/// What every hello begins with.
+/// First bytes of every hello.
 pub(super) const MAGIC: [u8; 8] = *b"strateye";
 
 const VERSION: u32 = 1;
 /// A number used once.
 pub(super) type Nonce = [u8; 32];
 
-/// What one side says of itself.
+/// Claim of one side: its identity, and what must be equal on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) from: u32,
@@ -27,7 +27,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// What this process says to process `to`.
+    /// Claim of this process towards process `to`.
     pub(super) fn new(me: &Membership, to: u32, attempt: u64) -> Self {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
@@ -81,7 +81,7 @@ impl Claim {
         })
     }
 
-    /// Compares an authenticated claim with one's own.
+    /// Compares an authenticated claim with this process's own.
     pub(super) fn compare(&self, theirs: &Claim) -> Result<(), Mismatch> {
         let unequal = |what, mine: u64, theirs: u64| Err(Mismatch::Unequal { what, mine, theirs });
         if self.build != theirs.build {
@@ -108,7 +108,7 @@ impl Claim {
     }
 }
 
-/// Why a connection is not from a peer.
+/// Why a connection is not one of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error("it does not speak this protocol; another program uses the address")]
@@ -121,10 +121,10 @@ pub(super) enum HandshakeError {
     Mismatch(#[from] Mismatch),
 }
 
-/// A process that knows the secret and nevertheless cannot be in this cluster.
+/// Difference to a process that knows the secret and nevertheless can't be in this cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// Another build.
+    /// It runs another build.
     #[error(
         "it runs build {theirs:016x} and this process {mine:016x}; run one build with one configuration everywhere"
     )]
@@ -134,32 +134,32 @@ pub enum Mismatch {
         /// The peer's fingerprint.
         theirs: u64,
     },
-    /// Another shape of the cluster.
+    /// It was started for a cluster of another shape.
     #[error("it was told of {theirs} {what} and this process of {mine}; make them equal")]
     Unequal {
-        /// Which number.
+        /// Name of the number that differs.
         what: &'static str,
         /// This process's number.
         mine: u64,
         /// The peer's number.
         theirs: u64,
     },
-    /// Process numbers that do not fit each other.
+    /// The process numbers do not match.
     #[error(
         "it is process {from} and takes this one for process {to}, but this is process {me} and met it as process \
          {expected}; give every process its own number and all the same order of addresses"
     )]
     Order {
-        /// The number the peer has.
+        /// Number of the peer.
         from: u32,
-        /// The number it takes this process for.
+        /// Number the peer expects this process to have.
         to: u32,
-        /// The number this process expected of it.
+        /// Number this process expected the peer to have.
         expected: u32,
-        /// The number of this process.
+        /// Number of this process.
         me: u32,
     },
-    /// Another incarnation of the cluster.
+    /// It belongs to another incarnation of the cluster.
     #[error("it belongs to generation {theirs} and this process to generation {mine}")]
     Generation {
         /// This process's generation.
@@ -170,7 +170,7 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    /// Whether waiting cannot help: only a leftover of an *older* generation goes away by itself.
+    /// Whether waiting can't help: only a leftover of an *older* generation disappears by itself.
     #[must_use]
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::Generation { mine, theirs } if theirs < mine)

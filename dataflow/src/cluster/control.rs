@@ -1,4 +1,4 @@
-//! The control socket's language: one JSON object per line, in both directions.
+//! Protocol of the control socket: one JSON object per line, in both directions.
 //!
 //! ```text
 //! child → supervisor   {"process":0,"generation":3,"body":{"hello":{"pid":4711}}}          first, once
@@ -8,7 +8,8 @@
 //!                      {"message":{…}}
 //! ```
 //!
-//! Neither side sends a line longer than [`LONGEST_LINE`]; reading one, or one that does not parse, ends the connection.
+//! Limit: neither side sends a line longer than [`MAX_LINE`]; reading a longer one, or one that does not
+//! parse, ends the connection.
 
 use std::io::{self, BufRead, Read};
 
@@ -16,21 +17,21 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Bytes, the end of the line included. No honest line comes near it.
-pub(super) const LONGEST_LINE: usize = 4 << 20;
+/// Longest line, bytes, its end included. No regular line comes near it.
+pub(super) const MAX_LINE: usize = 4 << 20;
 
-/// Environment of a child: the run directory.
+/// Environment variable of a child: the run directory.
 pub(super) const RUN_DIRECTORY: &str = "STRATEYE_RUN_DIRECTORY";
-/// Environment of a child: its number.
+/// Environment variable of a child: its process number.
 pub(super) const PROCESS: &str = "STRATEYE_PROCESS";
-/// Environment of a child: how many processes there are.
+/// Environment variable of a child: the number of processes.
 pub(super) const PROCESSES: &str = "STRATEYE_PROCESSES";
-/// Environment of a child: its generation.
+/// Environment variable of a child: its generation.
 pub(super) const GENERATION: &str = "STRATEYE_GENERATION";
-/// The secret's file in the run directory.
+/// Name of the secret's file in the run directory.
 pub(super) const SECRET_FILE: &str = "secret";
 
-/// What a child says.
+/// Message of a child to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
     pub(super) process: usize,
@@ -38,7 +39,7 @@ pub(super) struct Report {
     pub(super) body: Body,
 }
 
-/// The kinds of report.
+/// Content of a report.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Body {
@@ -47,42 +48,42 @@ pub(super) enum Body {
     Message(Value),
 }
 
-/// What the supervisor tells a child.
+/// Message of the supervisor to a child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// End now, in good order.
+    /// Stop in good order.
     Stop,
-    /// Whatever the program at the supervisor's side sends.
+    /// A message of the supervisor's program.
     Message(Value),
 }
 
-/// One line, ready to write.
+/// Encodes a value as one line.
 ///
 /// # Errors
-/// If it is longer than the other side reads.
+/// If the line is longer than [`MAX_LINE`].
 pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
-    if line.len() > LONGEST_LINE {
-        let what = format!("a line of {} bytes, and at most {LONGEST_LINE} are read", line.len());
+    if line.len() > MAX_LINE {
+        let what = format!("a line of {} bytes, and at most {MAX_LINE} are read", line.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     Ok(line)
 }
 
-/// The next line, or `None` at a clean end.
+/// Reads the next line; `None` at a clean end of the stream.
 pub(super) fn read<T: DeserializeOwned>(
     reader: &mut impl BufRead,
     line: &mut Vec<u8>,
 ) -> io::Result<Option<T>> {
     line.clear();
-    let longest = LONGEST_LINE as u64;
+    let longest = MAX_LINE as u64;
     if reader.by_ref().take(longest).read_until(b'\n', line)? == 0 {
         return Ok(None);
     }
     if line.last() != Some(&b'\n') {
-        let what = if line.len() >= LONGEST_LINE { "the line is too long" } else { "the line breaks off" };
+        let what = if line.len() >= MAX_LINE { "the line is too long" } else { "the line breaks off" };
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(Some(serde_json::from_slice(line)?))
@@ -95,7 +96,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_language_is_what_the_header_says() {
+    fn the_protocol_is_as_documented() {
         let report = |body| encode(&Report { process: 0, generation: 3, body }).unwrap();
         let text = |line: Vec<u8>| String::from_utf8(line).unwrap();
         assert_eq!(
@@ -109,20 +110,19 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_is_read_and_a_longer_one_is_not_made() {
+    fn the_longest_line_is_read_and_a_longer_one_is_not_encoded() {
         let line = |letters: usize| encode(&Order::Message("x".repeat(letters).into()));
         let around = line(0).unwrap().len();
-        let longest = line(LONGEST_LINE - around).unwrap();
+        let longest = line(MAX_LINE - around).unwrap();
         assert!(read::<Order>(&mut longest.as_slice(), &mut Vec::new()).unwrap().is_some());
-        assert!(line(LONGEST_LINE - around + 1).is_err());
+        assert!(line(MAX_LINE - around + 1).is_err());
     }
 
     #[test]
     fn endless_broken_and_foreign_lines_are_errors() {
         let read = |bytes: &[u8]| read::<Order>(&mut io::BufReader::new(bytes), &mut Vec::new());
         assert!(read(b"").unwrap().is_none());
-        for bytes in
-            [b"\"stop\"".as_slice(), b"GET / HTTP/1.1\r\n", b"\xff\xfe\n", &vec![b' '; LONGEST_LINE + 1]]
+        for bytes in [b"\"stop\"".as_slice(), b"GET / HTTP/1.1\r\n", b"\xff\xfe\n", &vec![b' '; MAX_LINE + 1]]
         {
             assert!(read(bytes).is_err());
         }

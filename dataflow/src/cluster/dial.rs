@@ -1,7 +1,8 @@
 //! The dialling side of forming: one thread per process of lower number, blocking sockets with deadlines.
 //!
-//! A dial is tried again, after 10 ms at first and 100 ms at last, until it succeeds, forming stops, or the peer proves
-//! that waiting cannot help. Whoever listens at the address and is not the peer is only a reason to try again.
+//! A dial is repeated, after 10 ms at first and 100 ms at last, until it succeeds, forming stops, or the peer
+//! proves that waiting can't help. A listener at the address that is not the peer is only a reason to dial
+//! again.
 
 use std::io;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl From<Mismatch> for DialError {
     }
 }
 
-/// Dials `process` until it is connected, `stop` is set or `end` passes.
+/// Dials `process` until it is connected, `stop` is set or `end` has passed. Blocks the calling thread.
 pub(super) fn dial_peer(
     me: &Arc<Membership>,
     process: usize,
@@ -81,7 +82,7 @@ fn dial_once(me: &Membership, process: usize, attempt: u64, end: Instant) -> Res
     Ok(socket.hand_over()?)
 }
 
-/// Attempts grow within a process and, as far as the clock is right, over its restarts.
+/// Number of the next attempt: ascends within a process and, as far as the clock is right, over its restarts.
 fn next_attempt(last: u64) -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX).max(last.saturating_add(1))

@@ -1,7 +1,8 @@
-//! How a process of a cluster ends when it must: one clear line and an exit code that says why.
+//! Exit of a process that can't continue: one log line, and an exit code that gives the reason.
 //!
-//! timely cannot recover inside a process. When a peer dies its socket threads panic, then its workers do; joining them
-//! panics again. So the *first* panic ends the process at once, before it spreads, and the supervisor restarts all.
+//! timely cannot recover inside a process. When a peer dies its socket threads panic, then its workers do;
+//! joining them panics again. So the *first* panic ends the process at once, before it spreads, and the
+//! supervisor restarts all.
 
 use std::panic::{self, PanicHookInfo};
 use std::process;
@@ -10,28 +11,28 @@ use std::thread;
 
 use crate::panics::Panic;
 
-/// Exit code: something panicked in this process.
+/// Exit code: a thread of this process panicked.
 pub const PANICKED: i32 = 80;
-/// Exit code: another process of the cluster went away. Never the cause, always a consequence.
+/// Exit code: another process of the cluster was lost. Never the cause, always a consequence.
 pub const PEER_LOST: i32 = 81;
-/// Exit code: the supervisor went away, so nobody would stop or restart this process.
+/// Exit code: the supervisor was lost, so nothing would stop or restart this process.
 pub const SUPERVISOR_LOST: i32 = 82;
 
-/// Exit code: something is wrong that a restart does not mend. The supervisor gives up at once.
+/// Exit code: an error that a restart does not repair. The supervisor gives up at once.
 pub const FINAL: i32 = 87;
-/// Exit code: options or configuration were refused; as final.
+/// Exit code: options or configuration were refused; treated like [`FINAL`].
 const REFUSED: i32 = 2;
 
-/// Whether a restart could help after a process ended so.
+/// Whether a restart can't help after a process ended with this code.
 pub(super) fn is_final(code: Option<i32>) -> bool {
     matches!(code, Some(FINAL | REFUSED))
 }
 
-/// timely keeps this prefix for programs that, like this one, look for it.
+/// Prefix of timely's panic message when a peer is lost; timely keeps it for programs that match it.
 const TIMELY_PEER_LOST: &str = "timely communication error";
 
-/// Makes any panic in any thread end the process with `code`, or with [`PEER_LOST`] if timely lost a peer; except one that is
-/// [contained](sources::contained), which the hook that was there before tells.
+/// Makes a panic in any thread end the process with `code`, or with [`PEER_LOST`] if timely lost a peer. A
+/// [contained](sources::contained) panic goes to the previous hook instead.
 pub fn install_panic_exit(code: i32) {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -46,7 +47,7 @@ pub fn install_panic_exit(code: i32) {
 fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
     static ENDING: AtomicBool = AtomicBool::new(false);
     if ENDING.swap(true, Ordering::SeqCst) {
-        // The first panic is ending the process; what follows from it is noise.
+        // The first panic is ending the process; all later ones follow from it.
         loop {
             thread::park();
         }
@@ -61,7 +62,7 @@ fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
     process::exit(code)
 }
 
-/// What an exit code of a child says.
+/// Meaning of a child's exit code, for messages.
 #[must_use]
 pub(super) fn describe(code: i32) -> &'static str {
     match code {

@@ -1,4 +1,5 @@
-//! How two processes prove to each other that they belong to one cluster: pure functions over byte arrays.
+//! The handshake by which two processes prove that they belong to one cluster: pure functions over byte
+//! arrays.
 //!
 //! ```text
 //! dialer                                         listener
@@ -8,18 +9,20 @@
 //!           ◄── HMAC(secret, "accept", hello_d, hello_l)
 //! ```
 //!
-//! A claim says who speaks, whom it takes the other for, the numbers of processes and threads, generation, build
-//! fingerprint and (the dialer's) attempt number. All integers are big-endian.
+//! A claim contains the sender's process number and the one it expects of the receiver, the numbers of
+//! processes and threads, generation, build fingerprint and (the dialer's) attempt number. All integers are
+//! big-endian.
 //!
 //! Invariants:
-//! - Every proof covers both hellos, hence both nonces, both process numbers and all that must be equal; a recorded
-//!   transcript proves nothing again.
-//! - Every proof is labelled with the role of its maker, so none can be reflected to it.
-//! - Proofs are compared in constant time, *before* a claim is believed: a stranger cannot make anyone see a mismatch.
-//!   Once both proofs are exchanged, both sides see a mismatch and can name it.
-//! - Messages have fixed lengths, so nothing here allocates on what a stranger says.
+//! - Every proof covers both hellos, hence both nonces, both process numbers and all that must be equal; a
+//!   recorded transcript proves nothing again.
+//! - Every proof is labelled with the role of its sender, so none can be reflected to it.
+//! - Proofs are compared in constant time, *before* a claim is trusted: a stranger cannot make a process
+//!   report a mismatch. Once both proofs are exchanged, both sides see a mismatch and can name it.
+//! - Messages have fixed lengths, so nothing here allocates by a stranger's input.
 //!
-//! Limit: this authenticates peers, not the bytes after it. Where others can alter traffic, put the cluster in a tunnel.
+//! Limit: this authenticates peers, not the bytes after it. Where others can alter traffic, put the cluster
+//! in a tunnel.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -29,9 +32,9 @@ use super::claim::{Claim, HELLO_BYTES, HandshakeError, Mismatch, Nonce};
 use super::membership::Membership;
 use super::secret::Secret;
 
-/// Bytes of a proof.
+/// Length of a proof, bytes.
 pub(super) const PROOF_BYTES: usize = 32;
-/// Bytes of the listener's answer: its hello and its proof.
+/// Length of the listener's answer, bytes: its hello and its proof.
 pub(super) const ANSWER_BYTES: usize = HELLO_BYTES + PROOF_BYTES;
 const LISTENER: &[u8; 16] = b"strateye listen.";
 const DIALER: &[u8; 16] = b"strateye dialer.";
@@ -40,7 +43,7 @@ const ACCEPT: &[u8; 16] = b"strateye accept.";
 /// A MAC over a transcript.
 pub(super) type Proof = [u8; PROOF_BYTES];
 
-/// Both hellos: what all proofs of one handshake cover.
+/// Both hellos, which all proofs of one handshake cover.
 #[derive(Clone)]
 struct Transcript {
     dialer: [u8; HELLO_BYTES],
@@ -73,7 +76,7 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    /// Reads the dialer's hello and makes the answer to it.
+    /// Decodes the dialer's hello and makes the answer.
     pub(super) fn new(
         me: &Membership,
         hello: &[u8; HELLO_BYTES],
@@ -89,12 +92,12 @@ impl Answering {
         Ok((Self { transcript, mine, theirs }, answer))
     }
 
-    /// The number the dialer gives itself.
+    /// Process number in the dialer's claim.
     pub(super) fn claimed_process(&self) -> usize {
         usize::try_from(self.theirs.from).unwrap_or(usize::MAX)
     }
 
-    /// Checks the dialer's proof, then its claim; returns the claim and what to send to accept it.
+    /// Checks the dialer's proof, then its claim. Returns the claim and the proof of acceptance to send.
     pub(super) fn check(&self, secret: &Secret, proof: &Proof) -> Result<(Claim, Proof), HandshakeError> {
         self.transcript.check(secret, DIALER, proof)?;
         self.mine.compare(&self.theirs)?;
@@ -113,7 +116,7 @@ pub(super) struct Dialing {
 }
 
 impl Dialing {
-    /// Begins; send [`hello`](Self::hello).
+    /// Starts a handshake; [`hello`](Self::hello) is to be sent.
     pub(super) fn new(me: &Membership, to: u32, attempt: u64, nonce: &Nonce) -> Self {
         let mine = Claim::new(me, to, attempt);
         Self { hello: mine.encode(nonce), mine }
@@ -124,8 +127,8 @@ impl Dialing {
         &self.hello
     }
 
-    /// Checks the listener's proof. The proof to send in return is there even if the claims differ, so that the
-    /// listener sees the mismatch too.
+    /// Checks the listener's proof. The proof to send in return is made even if the claims differ, so that
+    /// the listener sees the mismatch too.
     pub(super) fn prove(
         self,
         secret: &Secret,
@@ -145,9 +148,9 @@ impl Dialing {
 
 /// The dialer's side once it has seen the listener's proof.
 pub(super) struct Proving {
-    /// To send, whatever the verdict.
+    /// Proof to send, whatever the verdict.
     pub(super) proof: Proof,
-    /// Whether the claims agree.
+    /// Result of comparing the claims.
     pub(super) verdict: Result<(), Mismatch>,
     transcript: Transcript,
 }

@@ -1,9 +1,9 @@
-//! A connection of a formed cluster, as timely uses it: one thread reads it, another one writes to it.
+//! A connection of a formed cluster as timely uses it: one thread reads it, another one writes to it.
 //!
-//! A thread that waits in a read of a Unix socket is woken each time the peer has taken in what this end wrote, only to
-//! wait again: readers and writers of a socket wait in one queue of the kernel, and only a poll says what it waits for
-//! (`unix_write_space` and `sock_poll_wait` in Linux). So a reader polls before it reads. Between many processes on one
-//! machine, that halves how often readers are woken.
+//! A thread that waits in a read of a Unix socket is woken each time the peer has consumed what this end
+//! wrote, only to wait again: readers and writers of a socket wait in one queue of the kernel, and only a
+//! poll names the condition it waits for (`unix_write_space` and `sock_poll_wait` in Linux). So a reader
+//! polls before it reads. Between many processes on one machine, this halves how often readers are woken.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    /// What the system says of a thread, given as PID/task/TID.
+    /// A field of `/proc/PID/task/TID/status`; `thread` is PID/task/TID.
     fn status(thread: &str, field: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
         let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_sleeps_through_what_its_own_end_writes() {
+    fn a_reader_is_not_woken_by_its_own_ends_writes() {
         const WRITTEN: u64 = 100;
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let mut writer = Link(Socket::Unix(ours));

@@ -1,4 +1,4 @@
-//! Which process of which cluster this is, and how it reaches the others.
+//! Identity of a process in its cluster, and how it reaches the others.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,43 +6,44 @@ use std::time::Duration;
 use super::address::{AddressError, Hosts, check_private, socket_path};
 use super::secret::Secret;
 
-/// More processes than anybody forms a full mesh of.
-const MOST_PROCESSES: usize = 1024;
+/// Most processes of a cluster; more than a full mesh is good for.
+const MAX_PROCESSES: usize = 1024;
 
-/// One process's place in a cluster. All processes must agree on everything but `process`; the handshake checks it.
+/// The place of one process in a cluster. All processes must agree on everything but `process`; the handshake
+/// verifies it.
 #[derive(Clone, Debug)]
 pub struct Membership {
     /// This process, from 0.
     pub process: usize,
-    /// How many processes there are.
+    /// Number of processes.
     pub processes: usize,
-    /// Worker threads in each process.
+    /// Number of worker threads in each process.
     pub threads: usize,
-    /// Which incarnation of the cluster this is. A restart raises it, so that leftovers cannot join.
+    /// Incarnation of the cluster. A restart increments it, so that leftovers can't join.
     pub generation: u64,
-    /// A fingerprint of the build and of whatever else must be equal everywhere, such as wire layouts.
+    /// Fingerprint of the build and of whatever else must be equal everywhere, such as wire layouts.
     pub build: u64,
-    /// What proves that a peer belongs to the cluster.
+    /// Secret by which a peer proves that it belongs to the cluster.
     pub secret: Secret,
-    /// How to reach the others.
+    /// Transport between the processes.
     pub transport: Transport,
-    /// How long forming may take.
+    /// Timeout of forming.
     pub form_within: Duration,
 }
 
-/// How processes reach each other.
+/// Transport between processes.
 #[derive(Clone, Debug)]
 pub enum Transport {
-    /// Unix sockets in this directory (mode 0700): all processes on one machine.
+    /// Unix sockets in this directory (mode 0700); all processes run on one machine.
     Unix(PathBuf),
-    /// TCP: each process binds its own entry and dials those of lower number.
+    /// TCP; each process binds its own entry and dials those of lower number.
     Tcp(Hosts),
 }
 
 impl Membership {
     /// Refuses a membership that no cluster can have.
     pub fn validate(&self) -> Result<(), MembershipError> {
-        if self.processes == 0 || self.processes > MOST_PROCESSES {
+        if self.processes == 0 || self.processes > MAX_PROCESSES {
             return Err(MembershipError::Processes { processes: self.processes });
         }
         if self.process >= self.processes {
@@ -62,7 +63,7 @@ impl Membership {
         Ok(())
     }
 
-    /// Where `process` listens, for people to read.
+    /// Address at which `process` listens, for people to read.
     pub(super) fn address_of(&self, process: usize) -> String {
         match &self.transport {
             Transport::Unix(directory) => socket_path(directory, process, self.generation)
@@ -72,24 +73,24 @@ impl Membership {
     }
 }
 
-/// Why a membership is not one.
+/// Why a membership is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
-    /// A number of processes nobody can form.
-    #[error("{processes} processes cannot form a cluster; choose 1 to {MOST_PROCESSES}")]
+    /// The number of processes is out of range.
+    #[error("{processes} processes cannot form a cluster; choose 1 to {MAX_PROCESSES}")]
     Processes {
         /// How many were asked for.
         processes: usize,
     },
-    /// The process is not among the processes.
+    /// The process number is not below the number of processes.
     #[error("process {process} of {processes}: processes count from 0, choose 0 to {}", processes - 1)]
     Process {
-        /// Which.
+        /// The process number.
         process: usize,
-        /// Of how many.
+        /// The number of processes.
         processes: usize,
     },
-    /// A number of threads nobody can run.
+    /// The number of threads is out of range.
     #[error("{threads} worker threads per process; choose at least 1, about as many as there are cores")]
     Threads {
         /// How many were asked for.
@@ -98,12 +99,12 @@ pub enum MembershipError {
     /// The hosts file names another number of processes.
     #[error("the hosts file names {hosts} processes and the cluster has {processes}; make them equal")]
     Hosts {
-        /// Lines in the hosts file.
+        /// Processes in the hosts file.
         hosts: usize,
-        /// Processes asked for.
+        /// Processes of the cluster.
         processes: usize,
     },
-    /// An address is not usable.
+    /// An address can't be used.
     #[error(transparent)]
     Address(#[from] AddressError),
 }

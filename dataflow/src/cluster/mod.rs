@@ -8,17 +8,17 @@
 //! └────────────┘                   └─────────────────────────────────┘
 //! ```
 //!
-//! | file | one idea |
+//! | file | content |
 //! | --- | --- |
-//! | `membership`, `address`, `secret` | which process of which cluster this is, and where the others are |
-//! | `claim`, `handshake` | how two processes prove that they belong together (pure) |
-//! | `socket`, `arrival`, `accept`, `dial`, `bootstrap` | how all of them connect, whatever strangers do |
-//! | `timely_cluster`, `link`, `exit` | timely on those sockets; how a process ends when a peer is lost |
+//! | `membership`, `address`, `secret` | identity of a process in its cluster, and the addresses of the others |
+//! | `claim`, `handshake` | proof that two processes belong together (pure) |
+//! | `socket`, `arrival`, `accept`, `dial`, `bootstrap` | connecting all processes, whatever strangers do |
+//! | `timely_cluster`, `link`, `exit` | timely on those sockets; the end of a process whose peer is lost |
 //! | `supervisor/` | starts, watches, restarts and stops the processes |
-//! | `run_directory`, `control`, `assignment`, `child` | what supervisor and child say to each other |
+//! | `run_directory`, `control`, `assignment`, `child` | communication between supervisor and child |
 //!
-//! **Architecture invariants.** timely's own listener is never opened. Nobody joins a running cluster. A process never
-//! outlives its cluster, nor a cluster its supervisor. Nothing here knows what the cluster computes.
+//! **Invariants**: timely's own listener is never opened. No process joins a running cluster. A process never
+//! outlives its cluster, nor a cluster its supervisor. Nothing here depends on what the cluster computes.
 //!
 //! The supervising program:
 //!

@@ -1,4 +1,5 @@
-//! The private directory of one supervised cluster: the secret and all sockets. It goes when the supervisor goes.
+//! The private directory of one supervised cluster: the secret and all sockets. It is removed with the
+//! supervisor.
 
 use std::fs::Permissions;
 use std::io;
@@ -18,7 +19,7 @@ pub(super) struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Creates one in `parent`, or where the system keeps such things.
+    /// Creates one in `parent`, or in the default place.
     pub(super) fn create(parent: Option<&Path>) -> Result<Self, RunDirectoryError> {
         let parent = parent.map_or_else(default_parent, Path::to_owned);
         let directory = tempfile::Builder::new()
@@ -33,7 +34,7 @@ impl RunDirectory {
         Ok(Self { directory })
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub(super) fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -47,21 +48,21 @@ fn default_parent() -> PathBuf {
         .unwrap_or_else(std::env::temp_dir)
 }
 
-/// Why there is no run directory.
+/// Why a run directory can't be created.
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirectoryError {
-    /// It cannot be created.
+    /// The directory can't be created.
     #[error("cannot create a run folder in {}: {source}; set TMPDIR to a folder this user can write", parent.display())]
     Create {
-        /// Where.
+        /// The parent directory.
         parent: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// It cannot hold sockets.
+    /// Its path can't hold sockets.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// It cannot hold the secret.
+    /// The secret can't be written.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }

@@ -1,8 +1,8 @@
 //! The secret that the processes of one cluster share.
 //!
-//! It never crosses a wire and never appears in a log: it only keys the HMAC of the [handshake](super::handshake).
-//! Whatever text a user keeps in a file is hashed to a fixed-size key, so any text of at least 16 bytes will do;
-//! [`Secret::create_file`] makes a good one.
+//! It never crosses a wire and never appears in a log: it only keys the HMAC of the
+//! [handshake](super::handshake). Whatever text a user keeps in a file is hashed to a fixed-size key, so any
+//! text of at least 16 bytes will do; [`Secret::create_file`] makes a good one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -13,12 +13,12 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 
-/// A shorter secret is refused.
+/// Shortest secret, bytes.
 const MINIMUM_BYTES: usize = 16;
-/// A longer file is refused: it is certainly not a secret.
+/// Longest file, bytes; a longer one is certainly not a secret.
 const MAXIMUM_BYTES: u64 = 4096;
 
-/// What every process of one cluster knows and nobody else does.
+/// Secret of one cluster, known to all its processes and nobody else.
 #[derive(Clone)]
 pub struct Secret {
     key: [u8; 32],
@@ -30,7 +30,7 @@ impl Secret {
         Self::from_text(&random_text()?)
     }
 
-    /// The secret that `text` stands for; surrounding white space does not count.
+    /// The secret derived from `text`; surrounding white space is ignored.
     pub fn from_text(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         if text.len() < MINIMUM_BYTES {
@@ -85,24 +85,24 @@ fn random_text() -> Result<String, SecretError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Why there is no secret.
+/// Why a secret can't be used or made.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The text is too short to be one.
+    /// The text is too short.
     #[error(
         "the cluster secret has {bytes} bytes; write at least {MINIMUM_BYTES}, e.g. `openssl rand -hex 32`"
     )]
     TooShort {
-        /// How many bytes it has.
+        /// Its length, bytes.
         bytes: usize,
     },
-    /// The file is too long to hold one.
+    /// The file is too long.
     #[error("{} is too long for a secret; it must hold one line of text", path.display())]
     TooLong {
         /// The file.
         path: PathBuf,
     },
-    /// Others may read the file.
+    /// Other users may read the file.
     #[error("others may read the secret file {} (mode {mode:o}); run `chmod 600` on it", path.display())]
     Readable {
         /// The file.
@@ -110,23 +110,23 @@ pub enum SecretError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file cannot be read.
+    /// The file can't be read.
     #[error("cannot read the secret file {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The file cannot be created.
+    /// The file can't be created.
     #[error("cannot create the secret file {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The operating system gives no randomness.
+    /// The operating system provides no randomness.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(String),
 }

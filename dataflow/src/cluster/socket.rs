@@ -1,7 +1,8 @@
 //! One type for both kinds of socket, with the deadlines that a handshake needs.
 //!
-//! Invariant: no call here blocks longer than the time it is given. (Connecting to a Unix socket can block only while
-//! the listener's backlog is full, which takes another process of the same user inside the private directory.)
+//! Invariant: no call here blocks longer than the time it is given. (Connecting to a Unix socket can block
+//! only while the listener's backlog is full, which takes another process of the same user inside the private
+//! directory.)
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
@@ -13,11 +14,11 @@ use std::time::{Duration, Instant};
 use super::address::socket_path;
 use super::membership::{Membership, Transport};
 
-/// A silent TCP peer is asked whether it still lives after this long, then as often.
+/// Idle time after which a TCP peer is probed, and the interval of further probes.
 const KEEPALIVE: Duration = Duration::from_secs(5);
-/// How many unanswered questions end the connection.
+/// Number of unanswered probes that ends the connection.
 const KEEPALIVE_PROBES: u32 = 3;
-/// Sent data that stays unacknowledged this long ends the connection.
+/// Time after which unacknowledged data ends the connection, ms.
 const UNACKNOWLEDGED_MILLIS: u32 = 20_000;
 
 /// A connection to another process.
@@ -39,7 +40,7 @@ macro_rules! either {
 }
 
 impl Socket {
-    /// Connects to where `process` listens, once.
+    /// Connects once to the address of `process`.
     pub(super) fn dial(membership: &Membership, process: usize, timeout: Duration) -> io::Result<Self> {
         match &membership.transport {
             Transport::Unix(directory) => {
@@ -54,7 +55,7 @@ impl Socket {
         }
     }
 
-    /// Reads exactly `buffer`, or fails at `end`, however slowly bytes drip in.
+    /// Fills `buffer`, or fails at `end`, however slowly bytes arrive.
     pub(super) fn read_exact_until(&mut self, mut buffer: &mut [u8], end: Instant) -> io::Result<()> {
         while !buffer.is_empty() {
             self.set_timeouts(Some(time_left(end)?))?;
@@ -88,17 +89,17 @@ impl Socket {
         }
     }
 
-    /// Whether calls return at once where they would wait.
+    /// Makes calls return at once, or block.
     pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         either!(self, stream => stream.set_nonblocking(nonblocking))
     }
 
-    /// Ends one direction, or both.
+    /// Shuts down one direction, or both.
     pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         either!(self, stream => stream.shutdown(how))
     }
 
-    /// Small messages leave at once.
+    /// Turns off Nagle's algorithm: small messages are sent at once.
     pub(super) fn set_no_delay(&self) -> io::Result<()> {
         match self {
             Socket::Tcp(stream) => stream.set_nodelay(true),
@@ -106,7 +107,7 @@ impl Socket {
         }
     }
 
-    /// Makes an authenticated socket what timely expects: blocking, without timeouts; and lets the kernel notice a
+    /// Prepares an authenticated socket for timely: blocking, without timeouts; and lets the kernel detect a
     /// partition.
     pub(super) fn hand_over(self) -> io::Result<Self> {
         self.set_nonblocking(false)?;
@@ -130,7 +131,7 @@ fn dial_tcp(host: &str, timeout: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in host.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, timeout) {
-            // A dial to a local port that nobody listens at can, by simultaneous open, reach itself.
+            // A dial to a local port at which nothing listens can, by simultaneous open, connect to itself.
             Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
                 last = io::ErrorKind::ConnectionRefused.into();
             }
@@ -141,7 +142,7 @@ fn dial_tcp(host: &str, timeout: Duration) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Best effort: not every system knows every option, and none is needed to work.
+/// Sets the liveness options. Best effort: not every system has every option, and none is required.
 fn watch_for_partition(stream: &TcpStream) {
     use rustix::net::sockopt;
     let mut results = vec![sockopt::set_socket_keepalive(stream, true)];
@@ -186,7 +187,7 @@ impl AsFd for Socket {
     }
 }
 
-/// Where this process awaits those of higher number. Non-blocking; dropping it removes a Unix socket's file.
+/// Listener for processes of higher number. Non-blocking; dropping it removes the file of a Unix socket.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -212,13 +213,13 @@ impl Listener {
         }
     }
 
-    /// Uses a listener that is already bound.
+    /// Wraps a listener that is already bound.
     pub(super) fn from_tcp(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self::Tcp(listener))
     }
 
-    /// The next connection, non-blocking too; `WouldBlock` when there is none.
+    /// Accepts a connection, non-blocking too; `WouldBlock` if there is none.
     pub(super) fn accept(&self) -> io::Result<Socket> {
         let socket = match self {
             Self::Tcp(listener) => Socket::Tcp(listener.accept()?.0),

@@ -1,16 +1,17 @@
-//! Starts the processes of a cluster on this machine, watches them, and restarts all when one fails.
+//! Starts the processes of a cluster on this machine, watches them, and restarts all of them if one fails.
 //!
-//! timely cannot replace a process, so the unit of failure is the cluster: when a child dies, or its worker loop stands
-//! still, the rest are killed, the generation is raised and all start again. What they do at their start (restore the
-//! last checkpoint) is theirs to know.
+//! timely can't replace a process, so the unit of failure is the cluster: if a child dies, or its worker loop
+//! stops, the others are killed, the generation is incremented and all are started again. What they do at
+//! their start (restoring the last checkpoint) is up to them.
 //!
 //! Invariants:
 //! - At most one generation has living processes; the next starts only when all of the last are reaped.
-//! - No process outlives the supervisor: not when it stops, fails, is dropped, or is killed itself (children then see
-//!   the control socket close and exit).
+//! - No process outlives the supervisor: not when it stops, fails, is dropped, or is killed itself (children
+//!   then see the control socket close and exit).
 //! - Waiting is done in blocking calls: the inbox with a deadline, one thread per child and per connection.
 //! - The secret is in a 0600 file of a 0700 directory, never in an argument, the environment or a log.
-//! - Child exit code 0 means "finished": all finished is [`Outcome::Finished`]; others get `finish_within` to follow.
+//! - A child's exit code 0 means "finished": if all finish it is [`Outcome::Finished`]; the others get
+//!   `finish_within` to follow the first.
 //! - [`Supervisor::stop`] takes at most `stop_within` plus the time the kernel needs to end killed processes.
 
 use std::path::{Path, PathBuf};
@@ -42,31 +43,31 @@ pub use report::{Event, Exit, ExitKind, Outcome, SupervisorError};
 
 const INBOX: usize = 1024;
 
-/// How a cluster is supervised.
+/// Settings of a supervised cluster.
 #[derive(Clone, Debug)]
 pub struct SupervisorConfig {
-    /// How many processes.
+    /// Number of processes.
     pub processes: usize,
-    /// The generation of the first start; every restart adds one.
+    /// Generation of the first start; every restart adds one.
     pub first_generation: u64,
-    /// A process is hung when its worker loop has not turned for this long.
+    /// Time without an iteration of its worker loop after which a process counts as hung.
     pub hang_after: Duration,
-    /// How long after its start the first heartbeat may come.
+    /// Time from a process's start to its first heartbeat, at most.
     pub start_within: Duration,
-    /// How long processes have to end when told to stop, before they are killed.
+    /// Time that processes have to end after an order to stop, before they are killed.
     pub stop_within: Duration,
-    /// How long after the first process has finished the others may go on.
+    /// Time that the others have to finish after the first process has finished.
     pub finish_within: Duration,
-    /// Whether failures restart the cluster.
+    /// Policy of restarts after failures.
     pub restart: Restart,
-    /// How many events wait for a program that does not take them; more are dropped and counted.
+    /// Capacity of the channel of events; further events are dropped and counted.
     pub events: usize,
-    /// Where to make the run directory; by default the user's runtime directory, or the one for temporary files.
+    /// Parent of the run directory; by default the user's runtime directory, or the one for temporary files.
     pub parent: Option<PathBuf>,
 }
 
 impl SupervisorConfig {
-    /// The defaults for a cluster of `processes`.
+    /// The default settings for a cluster of `processes`.
     #[must_use]
     pub fn new(processes: usize) -> Self {
         Self {
@@ -91,10 +92,10 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the cluster. `command` makes the command of a process, given its number and generation; the supervisor
-    /// adds the environment that [`Assignment::from_env`](super::Assignment::from_env) reads.
+    /// Starts the cluster. `command` returns the command of a process, given its number and generation; the
+    /// supervisor adds the environment that [`Assignment::from_env`](super::Assignment::from_env) reads.
     ///
-    /// The events may be ignored, but should be taken: see [`SupervisorConfig::events`].
+    /// The events may be ignored, but should be received: see [`SupervisorConfig::events`].
     pub fn start(
         config: SupervisorConfig,
         command: impl FnMut(usize, u64) -> Command + Send + 'static,
@@ -122,7 +123,7 @@ impl Supervisor {
         Ok((Self { handle, directory: path, thread: Some(thread) }, receiver))
     }
 
-    /// What other threads steer the cluster with, such as one that handles signals.
+    /// A handle by which other threads control the cluster, such as one that handles signals.
     #[must_use]
     pub fn handle(&self) -> SupervisorHandle {
         self.handle.clone()
@@ -134,13 +135,14 @@ impl Supervisor {
         &self.directory
     }
 
-    /// Stops the cluster: the order to stop first, SIGKILL for what is left after `stop_within`.
+    /// Stops the cluster: an order to stop first, SIGKILL for what is left after `stop_within`. Blocks until
+    /// all processes have ended.
     pub fn stop(self) -> Result<Outcome, SupervisorError> {
         let _ = self.handle.request_stop();
         self.wait()
     }
 
-    /// Waits for the cluster to finish, to be stopped through a handle, or to fail for good.
+    /// Blocks until the cluster has finished, was stopped through a handle, or failed for good.
     pub fn wait(mut self) -> Result<Outcome, SupervisorError> {
         self.join()
     }
@@ -160,7 +162,7 @@ impl Drop for Supervisor {
     }
 }
 
-/// Steers a supervised cluster from anywhere.
+/// Handle that controls a supervised cluster from any thread.
 #[derive(Clone)]
 pub struct SupervisorHandle {
     inputs: SyncSender<Input>,
@@ -168,17 +170,17 @@ pub struct SupervisorHandle {
 }
 
 impl SupervisorHandle {
-    /// Sends a message to the process, or to all; those not connected at the moment do not get it.
+    /// Sends a message to the process, or to all; those not connected at the moment do not receive it.
     pub fn send(&self, to: Option<usize>, message: Value) -> Result<(), SupervisorError> {
         self.inputs.send(Input::Send { to, message }).map_err(|_| SupervisorError::Gone)
     }
 
-    /// Begins to stop the cluster, and returns at once.
+    /// Starts to stop the cluster; returns at once.
     pub fn request_stop(&self) -> Result<(), SupervisorError> {
         self.inputs.send(Input::Stop).map_err(|_| SupervisorError::Gone)
     }
 
-    /// Events that were dropped because nobody took them.
+    /// Number of events that were dropped because they were not received in time.
     #[must_use]
     pub fn dropped_events(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

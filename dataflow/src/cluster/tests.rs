@@ -1,4 +1,4 @@
-//! Whole clusters of real processes: this test program, started again.
+//! Tests with whole clusters of real processes: this test program, started again.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -19,7 +19,7 @@ use super::*;
 
 const ROLE: &str = "STRATEYE_TEST_ROLE";
 
-/// This program, started again as a `role`.
+/// This program, started again with `role`.
 fn again(role: &str) -> Command {
     let (_, module) = module_path!().split_once("::").unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -28,7 +28,7 @@ fn again(role: &str) -> Command {
     command
 }
 
-/// Not a test of its own: what a process that [`again`] started does.
+/// Not a test of its own: the main function of a process that [`again`] started.
 #[test]
 fn entry() {
     match std::env::var(ROLE).as_deref() {
@@ -47,7 +47,7 @@ fn entry() {
     }
 }
 
-/// A member of a timely cluster. It reports what it receives from all workers, and obeys.
+/// A member of a timely cluster. It reports what it receives from all workers, and follows orders.
 fn worker() {
     install_panic_exit(PANICKED);
     let assignment = Assignment::from_env().unwrap().unwrap();
@@ -118,7 +118,7 @@ impl Cluster {
         Self { supervisor, events }
     }
 
-    /// Waits until all processes have met and beaten; returns their process ids.
+    /// Waits until all processes have connected and sent a heartbeat; returns their process ids.
     fn await_running(&self, generation: u64) -> Vec<i32> {
         let (mut pids, mut running) = (vec![0; 3], false);
         while pids.contains(&0) || !running {

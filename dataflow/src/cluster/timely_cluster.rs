@@ -1,7 +1,7 @@
 //! Runs timely on the sockets of the [bootstrap](super::bootstrap).
 //!
-//! timely's own listener is never used: it authenticates nobody, and a silent client can hold it up for ever. Alone, a
-//! process uses timely's channels between threads, or none at all with one thread.
+//! timely's own listener is never used: it authenticates nobody, and a silent client can block it for ever. A
+//! process that is alone uses timely's channels between threads, or none at all with one thread.
 
 use std::any::Any;
 
@@ -17,8 +17,8 @@ use super::membership::Membership;
 
 /// Forms the cluster, then runs `work` in every worker thread of this process.
 ///
-/// Returns once the workers have started. Dropping or joining the guards waits for them, and panics if one of them did;
-/// [`install_panic_exit`](super::install_panic_exit) ends the process before it comes to that.
+/// Returns once the workers have started. Dropping or joining the guards waits for them, and panics if one of
+/// them did; [`install_panic_exit`](super::install_panic_exit) ends the process before that happens.
 pub fn execute<T, F>(
     membership: &Membership,
     worker_config: WorkerConfig,
@@ -55,16 +55,16 @@ fn together(membership: &Membership) -> Result<Allocators, ClusterError> {
     Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
 }
 
-/// Why timely does not run.
+/// Why timely can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The processes did not connect.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
-    /// The sockets cannot be used.
+    /// The sockets can't be used.
     #[error("cannot start the threads of the cluster's sockets: {0}")]
     Sockets(#[source] std::io::Error),
-    /// timely refuses.
+    /// timely can't start.
     #[error("timely does not start: {0}")]
     Timely(String),
 }
@@ -81,7 +81,8 @@ mod tests {
     use super::*;
     use crate::cluster::bootstrap::testing::unix_memberships;
 
-    /// Every worker sends 0..100 by value to all workers; returns what all workers of all processes received.
+    /// Every worker sends 0..100 by value to all workers; returns the sum of what all workers of all
+    /// processes received.
     fn exchanged_sum(processes: usize, threads: usize) -> u64 {
         let directory = tempfile::tempdir().unwrap();
         let (sender, receiver) = channel();

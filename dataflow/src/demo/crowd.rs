@@ -1,22 +1,22 @@
-//! Crowds as a profile store would hand them over: bitmaps of about three users in ten, the same on every machine.
+//! Crowds of the demo: bitmaps of about three users in ten, the same on every machine.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use roaring::RoaringTreemap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Whom a rule of the demo is for. Guids are 1 to the number of users.
+/// Audience of a rule of the demo. Guids are 1 to the number of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// Everybody, known or not: risk rules, whose events often lack a guid.
+    /// Everybody, with or without a guid: risk rules, whose events often lack one.
     Everybody,
     /// The first three users in ten, among them the busiest: a run in the bitmap.
     Busy,
-    /// Three users in ten by a hash of rule and guid: what a query over many tags looks like.
+    /// Three users in ten by a hash of rule and guid, like the result of a query over many tags.
     Scattered,
 }
 
 impl Audience {
-    /// The members among so many users, as a portable 64-bit roaring bitmap in base64.
+    /// The members among `users` users, as a portable 64-bit roaring bitmap in base64; `None` for everybody.
     pub(super) fn bitmap(self, rule_id: &str, users: u64) -> Option<String> {
         let members: RoaringTreemap = match self {
             Audience::Everybody => return None,
@@ -33,7 +33,7 @@ impl Audience {
     }
 }
 
-/// A number for a guid in which neighbours have nothing in common (the last step of `SplitMix64`).
+/// Hash of a guid that scatters neighbours (the last step of `SplitMix64`).
 const fn scatter(seed: u64, guid: u64) -> u64 {
     let z = seed.wrapping_add(guid.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

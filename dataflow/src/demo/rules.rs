@@ -1,7 +1,7 @@
 //! The fifty rules of the demo.
 //!
-//! A document is a file under `rules/`, written as a marketer would publish it; only the crowd is added here, since a
-//! bitmap of 300,000 users is nothing to read.
+//! A document is a file under `rules/`, written as a marketer would publish it; only the crowd is added here,
+//! because a bitmap of 300,000 users is not readable.
 
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ const RULES: [(Audience, &str, &str); 50] = [
     rule!(Everybody, "sms-login-tip"),
 ];
 
-/// The rules as (rule id, document), with crowds of about three in ten of `users`.
+/// Pairs of rule id and document, with crowds of about three in ten of `users`.
 ///
 /// Takes a moment per million users: each crowd is a bitmap of its own.
 pub fn rules(users: u64) -> Vec<(String, Value)> {

@@ -1,93 +1,93 @@
-//! The storyline: what the marketing and the risk team do to the rules while events flow.
+//! The story: what the marketing and the risk team do to the rules while events flow.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Something that happens to the rules.
+/// A change of the rules at one instant of the story.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// When, counted from the moment the rules went live.
+    /// Time since the rules went live.
     pub at: Duration,
-    /// What a spectator is told, in Chinese and in short English.
+    /// Explanation for spectators, in Chinese and in short English.
     pub about: &'static str,
-    /// What is done.
-    pub what: What,
+    /// The change.
+    pub change: StoryChange,
 }
 
-/// What is done to a rule.
+/// A change of one rule.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// A new rule goes live: its id and document.
+pub enum StoryChange {
+    /// Publishes a new rule: its id and document.
     Publish(&'static str, Value),
-    /// A rule gets another document under the same id.
+    /// Publishes another document under the id of an existing rule.
     Edit(&'static str, Value),
-    /// A rule stops firing, and goes on folding.
+    /// Pauses a rule: it goes on folding and does not fire.
     Pause(&'static str),
-    /// It fires again.
+    /// Resumes a rule.
     Resume(&'static str),
-    /// It is taken out and its state dropped.
+    /// Retires a rule and drops its state.
     Retire(&'static str),
 }
 
-impl What {
-    /// The rule concerned.
+impl StoryChange {
+    /// Id of the rule concerned.
     pub fn rule_id(&self) -> &'static str {
         match self {
-            What::Publish(id, _)
-            | What::Edit(id, _)
-            | What::Pause(id)
-            | What::Resume(id)
-            | What::Retire(id) => id,
+            StoryChange::Publish(id, _)
+            | StoryChange::Edit(id, _)
+            | StoryChange::Pause(id)
+            | StoryChange::Resume(id)
+            | StoryChange::Retire(id) => id,
         }
     }
 }
 
-/// The double-eleven raid, published and edited by the story.
+/// The double-eleven promotion, published and edited by the story.
 const RAID: &str = "double11-raid";
-/// The tightened watch on wrong passwords.
+/// The tightened rule against wrong passwords.
 const WATCH: &str = "double11-login-watch";
-/// A noisy rule of the fifty, paused for a while.
+/// A rule of the fifty that fires too often, paused for a while.
 const NOISY: &str = "page-p05-vs-p10";
-/// A rule of the fifty that has served its time.
+/// A rule of the fifty that is no longer needed.
 const SPENT: &str = "like-no-buy";
 
-/// The acts, in the order they happen; all within the first 50 s.
+/// The acts in order of time; all within the first 50 s.
 pub fn story() -> Vec<Act> {
-    let act = |at, about, what| Act { at: Duration::from_secs(at), about, what };
+    let act = |at, about, change| Act { at: Duration::from_secs(at), about, change };
     vec![
         act(
             8,
             "运营发布新规则「双十一突击·大额加购送券」，门槛 5000 元 (new rule goes live, no restart)",
-            What::Publish(RAID, raid("双十一突击·大额加购送券", 5000)),
+            StoryChange::Publish(RAID, raid("双十一突击·大额加购送券", 5000)),
         ),
         act(
             16,
             "触发偏少，门槛降到 2000 元，已累计的金额保留 (threshold lowered, running sums kept)",
-            What::Edit(RAID, raid("双十一突击·大额加购送券（门槛 2000）", 2000)),
+            StoryChange::Edit(RAID, raid("双十一突击·大额加购送券（门槛 2000）", 2000)),
         ),
-        act(22, "弹窗过于频繁，暂停「活动页偏好」 (noisy rule paused)", What::Pause(NOISY)),
+        act(22, "弹窗过于频繁，暂停「活动页偏好」 (noisy rule paused)", StoryChange::Pause(NOISY)),
         act(
             27,
             "风控发布「大促登录值守」：同一 IP 十秒内连错 24 次 (risk rule published)",
-            What::Publish(WATCH, watch("大促登录值守·临时封禁", 24)),
+            StoryChange::Publish(WATCH, watch("大促登录值守·临时封禁", 24)),
         ),
-        act(32, "「活动页偏好」恢复，从暂停处接着算 (paused rule resumed)", What::Resume(NOISY)),
+        act(32, "「活动页偏好」恢复，从暂停处接着算 (paused rule resumed)", StoryChange::Resume(NOISY)),
         act(
             38,
             "下线「点赞两款不下单」，状态随之清除 (rule retired, its state dropped)",
-            What::Retire(SPENT),
+            StoryChange::Retire(SPENT),
         ),
         act(
             43,
             "撞库升温，值守阈值收紧到 16 次 (risk threshold tightened)",
-            What::Edit(WATCH, watch("大促登录值守·临时封禁（收紧）", 16)),
+            StoryChange::Edit(WATCH, watch("大促登录值守·临时封禁（收紧）", 16)),
         ),
-        act(49, "突击活动结束，规则下线 (raid over, rule retired)", What::Retire(RAID)),
+        act(49, "突击活动结束，规则下线 (raid over, rule retired)", StoryChange::Retire(RAID)),
     ]
 }
 
-/// Carts worth a sum, by people who also looked, before they order.
+/// Fires on carts worth `sum`, of users who also viewed items and have not ordered.
 fn raid(name: &str, sum: u32) -> Value {
     json!({
         "rule_id": RAID,
@@ -105,7 +105,7 @@ fn raid(name: &str, sum: u32) -> Value {
     })
 }
 
-/// So many wrong passwords from one ip within ten seconds.
+/// Fires on `fails` wrong passwords from one ip within ten seconds.
 fn watch(name: &str, fails: u32) -> Value {
     json!({
         "rule_id": WATCH,

@@ -1,4 +1,5 @@
-//! The demo's rules are rules, its story can be played, and over the generator's load nearly all of them fire.
+//! Tests of the demo: its rules compile, its story can be played, and nearly all rules fire over the
+//! generator's load.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,7 +35,7 @@ const RATE: f64 = 12_000.0;
 const EVENTS: u64 = 400_000;
 const USERS: u64 = 1_000_000;
 
-/// The document's rule, which compiles.
+/// Parses and compiles a document's rule.
 fn checked(document: &Value) -> Rule {
     let rule = Rule::parse(&document.to_string()).unwrap_or_else(|e| panic!("{e}"));
     compile(Arc::new(rule.clone()), START as i64, &mut Fields::default(), &())
@@ -90,27 +91,27 @@ fn the_story_can_be_played() {
     assert!(acts.is_sorted_by_key(|a| a.at) && acts.iter().all(|a| a.at <= Duration::from_secs(50)));
     let mut live: BTreeMap<String, bool> = rules(10).into_iter().map(|(id, _)| (id, true)).collect();
     for act in &acts {
-        let id = act.what.rule_id();
-        match &act.what {
-            What::Publish(_, document) => {
+        let id = act.change.rule_id();
+        match &act.change {
+            StoryChange::Publish(_, document) => {
                 assert_eq!(checked(document).rule_id, id);
                 assert_eq!(live.insert(id.to_owned(), true), None);
             }
-            What::Edit(_, document) => {
+            StoryChange::Edit(_, document) => {
                 assert_eq!(checked(document).rule_id, id);
                 assert_eq!(live.get(id), Some(&true));
             }
-            What::Pause(_) => assert_eq!(live.insert(id.to_owned(), false), Some(true)),
-            What::Resume(_) => assert_eq!(live.insert(id.to_owned(), true), Some(false)),
-            What::Retire(_) => assert!(live.remove(id).is_some()),
+            StoryChange::Pause(_) => assert_eq!(live.insert(id.to_owned(), false), Some(true)),
+            StoryChange::Resume(_) => assert_eq!(live.insert(id.to_owned(), true), Some(false)),
+            StoryChange::Retire(_) => assert!(live.remove(id).is_some()),
         }
     }
 }
 
-/// Triggers by rule, over the generator's load; story rules count under `ID-SECOND`.
+/// Number of triggers by rule over the generator's load; rules of the story count under `ID-SECOND`.
 fn play() -> BTreeMap<String, u32> {
-    let documents = rules(USERS).into_iter().chain(story().into_iter().filter_map(|act| match act.what {
-        What::Publish(id, mut document) | What::Edit(id, mut document) => {
+    let documents = rules(USERS).into_iter().chain(story().into_iter().filter_map(|act| match act.change {
+        StoryChange::Publish(id, mut document) | StoryChange::Edit(id, mut document) => {
             let id = format!("{id}-{}", act.at.as_secs());
             document["rule_id"] = id.as_str().into();
             Some((id, document))

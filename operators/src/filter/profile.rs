@@ -30,7 +30,8 @@ use crate::{
 /// ```
 /// use strateye_operators::filter::profile::Query;
 ///
-/// let query = Query::compile(&serde_json::from_str(r#"{"tag": "consume_level", "op": ">=", "value": 3}"#)?)?;
+/// let document = r#"{"tag": "consume_level", "op": ">=", "value": 3}"#;
+/// let query = Query::compile(&serde_json::from_str(document)?).map_err(|fault| fault.to_string())?;
 /// let profile = serde_json::json!({"consume_level": 5});
 /// assert!(query.holds(profile.as_object().ok_or("no object")?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,33 +1,34 @@
-//! What keeps a checkpoint store from doing what was asked, and what to do about it.
+//! Errors of checkpoint stores, with remedies.
 
 use std::path::PathBuf;
 
-/// Why a checkpoint store can't do what was asked.
+/// Error of a call to a checkpoint store.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// Another owner's lease lives.
+    /// Another owner's lease is valid.
     #[error(
         "another engine, {owner}, works under {place} and holds it for another {for_ms} ms; stop it, or choose another prefix or file"
     )]
     Owned {
         /// The prefix or file.
         place: String,
-        /// Who holds it.
+        /// The owner.
         owner: String,
-        /// For how long, in milliseconds, if it does not prolong its lease.
+        /// Remaining time of its lease, ms.
         for_ms: u64,
     },
-    /// The ownership, or a hash, has passed on. Whoever gets this must stop writing.
+    /// The ownership, or a hash, belongs to another generation. Whoever receives this must stop writing.
     #[error(
         "generation {generation} does not own the checkpoints any more, the latest is generation {by}; this engine must stop, the other one goes on"
     )]
     Fenced {
         /// The generation that was refused.
         generation: u64,
-        /// The latest one given out, or the one that changed the hash. It is the refused one itself after a release.
+        /// The latest generation given out, or the one that changed the hash last. After a release it is the
+        /// refused one itself.
         by: u64,
     },
-    /// The owner commits something that does not come after its last commit.
+    /// The owner commits a checkpoint that does not follow its last one.
     #[error(
         "checkpoint {n} can't be committed after checkpoint {last}; restart the engine, it goes on from checkpoint {last}"
     )]
@@ -37,10 +38,11 @@ pub enum CheckpointError {
         /// The number of the last commit.
         last: u64,
     },
-    /// The store can't be reached or does not answer in time. Whether the call took effect is not known; it is worth trying again.
+    /// The store can't be reached or does not answer in time. Whether the call took effect is unknown; it
+    /// should be retried.
     #[error("the checkpoint store can't be used now: {0}; check that it runs and can be reached")]
     Unavailable(String),
-    /// The server is not fit to keep checkpoints.
+    /// The server is unfit to keep checkpoints.
     #[error("{place} can't keep checkpoints: {reason}")]
     BadServer {
         /// The server.
@@ -48,17 +50,17 @@ pub enum CheckpointError {
         /// Why, and what to configure.
         reason: String,
     },
-    /// What is written in the configuration, or as a name, can't be.
+    /// A setting or a name is invalid.
     #[error("{name} can't be {value:?}: {reason}")]
     Invalid {
-        /// What it is.
+        /// What the value is for.
         name: &'static str,
-        /// What was given.
+        /// The value.
         value: String,
-        /// Why not, and what to write instead.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
-    /// Something else than strateye's own data was found.
+    /// Data that strateye does not write was found.
     #[error("{place} does not hold what strateye writes: {reason}")]
     Format {
         /// The key, file or row.
@@ -66,17 +68,17 @@ pub enum CheckpointError {
         /// What was found, and what to do.
         reason: String,
     },
-    /// More than fits.
+    /// A value exceeds its limit.
     #[error("{what} is too large: {size}, at most {most} fits; write it in smaller parts")]
     TooLarge {
-        /// What it is.
+        /// What is too large.
         what: String,
         /// Its size or value.
         size: u64,
         /// The limit.
         most: u64,
     },
-    /// The SQLite file is of a later release.
+    /// The SQLite file was written by a later release.
     #[error(
         "{} has checkpoints of schema {found}, this release knows {known}; use a later release, or another file", path.display()
     )]
@@ -85,7 +87,7 @@ pub enum CheckpointError {
         path: PathBuf,
         /// Its schema version.
         found: i64,
-        /// The last one known.
+        /// The latest version this release knows.
         known: i64,
     },
     /// SQLite refused a statement.
@@ -93,13 +95,13 @@ pub enum CheckpointError {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Error of SQLite.
         source: rusqlite::Error,
     },
 }
 
 impl CheckpointError {
-    /// Whether the same call may succeed later without anybody's help.
+    /// Whether a retry of the same call may succeed without intervention.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, CheckpointError::Unavailable(_))

@@ -1,29 +1,48 @@
-//! Where running state is kept: the few primitives that the checkpoint protocol is made of.
+//! Stores of running state: the primitives that the checkpoint protocol is built from.
 //!
-//! | store | is | for |
+//! | store | medium | use |
 //! | --- | --- | --- |
 //! | [`SqliteCheckpoints`] | an SQLite file | the embedded default |
 //! | [`RedisCheckpoints`] | a Redis server or Redis Cluster | several machines, state that people look at |
 //! | [`MemoryCheckpoints`] | memory, shared by clones | tests |
 //!
-//! A store holds four things: **blobs** (what changed since the last checkpoint, written before it is committed), the
-//! one **committed** record that says which blobs count, **hashes** (readable state, into which committed blobs are
-//! folded later) with a **mark** of how far they are folded, and a stream of **edits** by people.
+//! A store holds four things: **blobs** (deltas since the last checkpoint, written before it is committed),
+//! the one **committed** record, whose manifest lists the blobs that count, **hashes** (readable state, to
+//! which committed blobs are applied by the compactor) with the number of the checkpoint they are **compacted
+//! up to**, and a stream of **edits** by people.
 //!
-//! **Invariants** that every store keeps:
-//! - There is at most one owner at a time, and a generation is given out once. Whoever lost the ownership is told
-//!   [`CheckpointError::Fenced`] by [`renew`](CheckpointStore::renew) and [`commit`](CheckpointStore::commit), and changes nothing.
+//! **Invariants** of every store:
+//! - There is at most one owner at a time, and a generation is given out once. A former owner gets
+//!   [`CheckpointError::Fenced`] from [`renew`](CheckpointStore::renew) and
+//!   [`commit`](CheckpointStore::commit), which then change nothing.
 //! - A commit is atomic and durable, and may be repeated for the same generation and number.
-//! - A hash remembers the generation that changed it last; an earlier one is fenced off. What a hash remembers goes with it when it
+//! - A hash keeps the generation that changed it last and refuses an earlier one. This is lost when the hash
 //!   is dropped.
-//! - A mark stands behind all folds that it speaks of: whoever finds it finds them, where one log has everything. A store that may have
-//!   lost a fold since its handle's last mark takes no mark, and says how far it is.
-//! - Every call may be repeated after [`CheckpointError::Unavailable`]: it has the effect of one call. The exceptions are harmless: a
-//!   repeated [`take`](CheckpointStore::take) leaves a generation unused, a repeated [`push_edit`](CheckpointStore::push_edit) may add the
-//!   edit twice.
+//! - "Compacted up to" is written after all changes it covers: in a store with one log, whoever reads it also
+//!   reads those. A store that may have lost a change since its handle last advanced it does not advance it,
+//!   and returns how far it is.
+//! - Every call may be repeated after [`CheckpointError::Unavailable`]: it has the effect of one call. The
+//!   exceptions are harmless: a repeated [`take`](CheckpointStore::take) leaves a generation unused, a
+//!   repeated [`push_edit`](CheckpointStore::push_edit) may add the edit twice.
 //! - Names and texts are kept byte for byte. Nothing else under the prefix is touched.
 //!
-//! **Limits**: a blob has at most [`MAX_BLOB`] bytes, generations and checkpoint numbers at most [`MAX_NUMBER`].
+//! **Limits**: a blob has at most [`MAX_BLOB`] bytes, generations and checkpoint numbers are at most
+//! [`MAX_NUMBER`]. All calls block.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use strateye_sinks::checkpoint::{CheckpointStore, MemoryCheckpoints};
+//!
+//! let mut store = MemoryCheckpoints::new();
+//! let owner = store.take("engine-1", Duration::from_secs(60))?;
+//! store.put_blob("ckpt:1", b"deltas")?;
+//! store.commit(owner.generation, 1, b"ckpt:1")?;
+//! store.apply(owner.generation, "RULE:CONDITION", &[("1001", Some("3"))])?;
+//! assert_eq!(store.mark_compacted(owner.generation, 1)?, 1);
+//! assert_eq!(store.fields("RULE:CONDITION", &["1001"])?, [Some("3".to_owned())]);
+//! # Ok::<(), strateye_sinks::checkpoint::CheckpointError>(())
+//! ```
 
 mod error;
 mod memory;
@@ -33,186 +52,191 @@ mod sqlite;
 use std::time::Duration;
 
 pub use error::CheckpointError;
-pub use memory::{Fault, Folds, MemoryCheckpoints};
+pub use memory::{CompactedState, Fault, MemoryCheckpoints};
 pub use redis::{RedisCheckpoints, RedisConfig};
 pub use sqlite::SqliteCheckpoints;
 
-/// Somewhere checkpoints are kept.
+/// A store of checkpoints, accessed through one handle by one thread.
 pub trait CheckpointStore: Send {
-    /// Whether everything is written to one log: a store that lost something (a crash, a fail-over, a restored backup) has lost all that
-    /// was written behind it too, so whoever finds a commit finds what was written before it.
+    /// Whether all writes go to one log. If so, a store that loses a write (crash, fail-over, restored
+    /// backup) also loses all later ones, so a commit that is found implies everything written before it.
     fn is_one_log(&self) -> bool;
 
-    /// Becomes the owner for as long as `lease`, and gets a generation higher than any before. The same `owner` may take over from
-    /// itself at once; another one only when the lease has run out. An owner's name is therefore that of one engine, not of a kind.
+    /// Acquires the ownership for `lease`, with a generation higher than any before. The same `owner` may
+    /// take over from itself at once, another one only after the lease has expired. So an owner's name must
+    /// be unique to one engine.
     ///
     /// # Errors
-    /// [`CheckpointError::Owned`] if another owner's lease lives.
-    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError>;
+    /// [`CheckpointError::Owned`] if another owner's lease is valid.
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Ownership, CheckpointError>;
 
-    /// Prolongs the ownership, and gives the number of the last commit as the store has it.
+    /// Extends the lease, and returns the number of the last commit in the store.
     ///
     /// # Errors
-    /// [`CheckpointError::Fenced`] if the generation is no longer the owner's.
+    /// [`CheckpointError::Fenced`] if another generation owns the store.
     fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError>;
 
-    /// Ends the ownership, so that another owner need not wait. Does nothing if it is lost already.
+    /// Gives up the ownership, so that the next owner need not wait. Does nothing if it is lost already.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn release(&mut self, generation: u64) -> Result<(), CheckpointError>;
 
-    /// Makes checkpoint `n` the one to restore. `manifest` says what it consists of; it is not looked at here. Gives the mark of folds
-    /// that stands before it, 0 if there is none.
+    /// Makes checkpoint `n` the one to restore. `manifest` lists its parts; the store does not read it.
+    /// Returns the checkpoint that the hashes are compacted up to, 0 if none.
     ///
     /// # Errors
-    /// [`CheckpointError::Fenced`] if the generation is no longer the owner's, [`CheckpointError::OutOfOrder`] if `n` is not above the
-    /// last one committed (unless it is the very same commit), or if the store has gone back behind the last one that this handle
-    /// knows: what the manifest lists may have gone with it.
+    /// [`CheckpointError::Fenced`] if another generation owns the store. [`CheckpointError::OutOfOrder`] if
+    /// `n` is not above the last number committed (unless it is the very same commit), or if the store has
+    /// lost the last commit that this handle knows of: parts that the manifest lists may be lost too.
     fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError>;
 
-    /// The last commit, whoever made it.
+    /// The last commit, by any owner.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn committed(&mut self) -> Result<Option<Committed>, CheckpointError>;
 
-    /// Writes a blob durably, in place of an earlier one of that name. Names begin with `ckpt:` or `crowd:`.
+    /// Writes a blob durably, replacing one of the same name. Names begin with `ckpt:` or `crowd:`.
     ///
     /// # Errors
-    /// [`CheckpointError::TooLarge`] above [`MAX_BLOB`], [`CheckpointError::Invalid`] for another name, or if the store can't be reached.
+    /// [`CheckpointError::TooLarge`] above [`MAX_BLOB`], [`CheckpointError::Invalid`] for another name, or if
+    /// the store can't be reached.
     fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError>;
 
-    /// Reads a blob.
+    /// Reads a blob; `None` if there is none of that name.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError>;
 
-    /// The names of all blobs, in order.
+    /// Names of all blobs, ascending.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn blobs(&mut self) -> Result<Vec<String>, CheckpointError>;
 
-    /// Those of some blobs that are not there.
+    /// Those of the given blobs that do not exist.
     ///
     /// # Errors
-    /// [`CheckpointError::Invalid`] for a name that is none, or if the store can't be reached.
+    /// [`CheckpointError::Invalid`] for an invalid name, or if the store can't be reached.
     fn missing_blobs(&mut self, names: &[String]) -> Result<Vec<String>, CheckpointError>;
 
-    /// Deletes blobs; those that are not there count as deleted.
+    /// Deletes blobs; those that do not exist count as deleted.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn remove_blobs(&mut self, names: &[String]) -> Result<(), CheckpointError>;
 
-    /// Sets fields of a hash (`Some`) or deletes them (`None`), in their order. A call with no changes does nothing; one without
-    /// fields left keeps the hash, empty. A store may cut a large call into portions; each is atomic.
+    /// Sets fields of a hash (`Some`) or deletes them (`None`), in order. A call without changes does
+    /// nothing; a hash whose last field is deleted remains, empty. A store may split a large call into
+    /// portions, each of which is atomic.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if a later generation has changed the hash.
-    fn fold(
+    fn apply(
         &mut self,
         generation: u64,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError>;
 
-    /// Changes many hashes, each as [`fold`](Self::fold) does; the changes of all are not one unit.
+    /// Changes many hashes, each as [`apply`](Self::apply) does; not atomic as a whole.
     ///
     /// # Errors
-    /// As for one; changes before or behind the refused one may have been made.
-    fn fold_many(
+    /// As for one hash; changes before or after the refused one may have been made.
+    fn apply_many(
         &mut self,
         generation: u64,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
-        folds.iter().try_for_each(|(hash, changes)| self.fold(generation, hash, changes))
+        folds.iter().try_for_each(|(hash, changes)| self.apply(generation, hash, changes))
     }
 
-    /// Marks that all checkpoints up to `n` are folded, by this handle or before it was opened, and gives the mark. It is below `n`, and
-    /// as it was, if the store may have lost a fold since this handle's last mark, or since it was opened: what is above has to be
-    /// folded again before the next. Where folds lie in several logs, what is below may be lost, too, and it is 0.
+    /// Records that all checkpoints up to `n` are applied to the hashes, by this handle or before it was
+    /// opened, and returns the checkpoint that they are compacted up to. That is below `n`, and unchanged, if
+    /// the store may have lost a change since this handle's last call, or since it was opened: all later
+    /// checkpoints must be applied again before the next call. In a store with several logs earlier changes
+    /// may be lost too, and it is 0.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another generation was given out last.
-    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError>;
+    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError>;
 
-    /// Deletes a hash, if it is there.
+    /// Deletes a hash, if it exists.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if a later generation has changed the hash.
     fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError>;
 
-    /// The names of all hashes, in order.
+    /// Names of all hashes, ascending.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn hashes(&mut self) -> Result<Vec<String>, CheckpointError>;
 
-    /// Reads all fields of a hash, in portions, so that no other client waits long. A field may be seen twice; one that
-    /// changes meanwhile may be seen before or after its change.
+    /// Passes all fields of a hash to `each`, read in portions, so that other clients do not wait long. A
+    /// field may be passed twice; one that changes meanwhile may be passed before or after its change.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn scan(&mut self, hash: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError>;
 
-    /// Reads fields of a hash.
+    /// Reads fields of a hash; `None` for one that does not exist.
     ///
     /// # Errors
     /// If the store can't be reached.
     fn fields(&mut self, hash: &str, fields: &[&str]) -> Result<Vec<Option<String>>, CheckpointError>;
 
-    /// Adds an edit, as pairs of names and texts, and gives its position.
+    /// Appends an edit, given as pairs of name and text, and returns its position.
     ///
     /// # Errors
     /// [`CheckpointError::Invalid`] for an edit without pairs, or if the store can't be reached.
     fn push_edit(&mut self, edit: &[(&str, &str)]) -> Result<String, CheckpointError>;
 
-    /// Edits behind a position (`None`: all), oldest first, at most so many.
+    /// Edits after a position (`None`: all), oldest first, at most `most`.
     ///
     /// # Errors
-    /// [`CheckpointError::Invalid`] for what is no position of this store, or if it can't be reached.
+    /// [`CheckpointError::Invalid`] for text that is no position of this store, or if it can't be reached.
     fn edits(&mut self, after: Option<&str>, most: usize) -> Result<Vec<Edit>, CheckpointError>;
 
     /// Deletes edits up to and including a position.
     ///
     /// # Errors
-    /// [`CheckpointError::Invalid`] for what is no position of this store, or if it can't be reached.
+    /// [`CheckpointError::Invalid`] for text that is no position of this store, or if it can't be reached.
     fn trim_edits(&mut self, through: &str) -> Result<(), CheckpointError>;
 }
 
-/// The most bytes of a blob.
+/// Most bytes of a blob.
 pub const MAX_BLOB: usize = 8 << 20;
 
-/// The highest generation or checkpoint number: Redis's Lua counts in doubles.
+/// Highest generation and checkpoint number: Redis's Lua counts in doubles.
 pub const MAX_NUMBER: u64 = 1 << 53;
 
-/// A field's new text, or `None` to delete it.
+/// A field and its new text; `None` deletes it.
 pub type FieldChange<'c> = (&'c str, Option<&'c str>);
 
-/// What an owner begins with.
+/// The ownership of a store, as acquired.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// Its generation.
+pub struct Ownership {
+    /// Generation of the owner; its fencing token.
     pub generation: u64,
-    /// The checkpoint to restore, if there is one.
+    /// The checkpoint to restore, if any.
     pub committed: Option<Committed>,
 }
 
-/// A commit.
+/// The record of a committed checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// Who made it.
+    /// Generation that committed it.
     pub generation: u64,
-    /// Its number; they ascend over all generations.
+    /// Its number; numbers ascend over all generations.
     pub n: u64,
-    /// What it consists of.
+    /// List of its parts, written by the owner.
     pub manifest: Vec<u8>,
 }
 
-/// A correction by people.
+/// A correction of state by a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// Its position in the stream.
@@ -221,7 +245,7 @@ pub struct Edit {
     pub pairs: Vec<(String, String)>,
 }
 
-/// The families of blobs; nothing else is written, listed or deleted as one.
+/// Prefixes of blob names; nothing else is written, listed or deleted as a blob.
 const BLOB_FAMILIES: [&str; 2] = ["ckpt:", "crowd:"];
 
 fn check_blob_name(name: &str) -> Result<(), CheckpointError> {

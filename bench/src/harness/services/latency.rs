@@ -1,4 +1,4 @@
-//! From an event in one topic to its trigger in another.
+//! Latency from an event in one topic to its trigger in another.
 
 use std::{
     thread,
@@ -14,26 +14,26 @@ use crate::{
     workload::Settings,
 };
 
-/// Between two goes of sending what is due.
+/// Pause between two rounds of sending what is due.
 const GRAIN: Duration = Duration::from_millis(2);
-/// Events sent before that are left out: the broker compiles itself meanwhile, and falls seconds behind.
+/// Warm-up, whose events do not count: the broker's JVM compiles meanwhile and falls seconds behind.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// From the sending of an event, ms.
+/// Delays since an event was sent, ms.
 struct Delay {
-    /// Until the message that tells of it was handed to its producer.
+    /// Until the message about it was passed to its producer.
     written: i64,
     /// Until that message was received.
     received: i64,
 }
 
-/// Zero where there are none.
+/// A percentile; zero if there are no delays.
 fn percentile(delays: &mut [i64], percent: usize) -> i64 {
     delays.sort_unstable();
     delays.get(delays.len() * percent / 100).copied().unwrap_or(0)
 }
 
-/// The least and the greatest.
+/// Minimum and maximum, as text.
 fn range(mut cores: Vec<f64>) -> String {
     cores.sort_by(f64::total_cmp);
     let [first, .., last] = &cores[..] else { return "-".to_owned() };
@@ -41,7 +41,7 @@ fn range(mut cores: Vec<f64>) -> String {
 }
 
 impl Bench<'_> {
-    /// From the producer's clock at sending to a consumer's at receiving the trigger.
+    /// Measures from the producer's clock at sending to a consumer's at receiving the trigger.
     pub(super) fn latency(&self) -> Result<Table, Error> {
         let name = "latency";
         self.topics(name);
@@ -112,8 +112,8 @@ impl Bench<'_> {
         Ok(table)
     }
 
-    /// Receives what comes in the first partition of a topic for as long as the run takes; `cause` gives the time of the event that it
-    /// tells of.
+    /// Receives the messages of the first partition of a topic for the length of the run; `cause` returns the
+    /// time of the event that a message is about.
     fn receive(
         &self,
         topic: &str,

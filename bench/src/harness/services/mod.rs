@@ -1,8 +1,9 @@
-//! The engine between a real Kafka, Redis and MariaDB, all on this machine: throughput with and without checkpoints,
-//! latency from topic to topic, how fast a rule published by SQL is in force, and recovery with much state.
+//! The engine between a real Kafka, Redis and MariaDB, all on this machine: throughput with and without
+//! checkpoints, latency from topic to topic, time until a rule published by SQL is in force, and recovery
+//! with much state.
 //!
-//! **Limits**: the services share the cores with the engine, as users of one machine would have it; so figures are of the
-//! whole, and the CPU of each part is told apart.
+//! **Limits**: the services share the cores with the engine, as they would for a user with one machine; so
+//! figures are of the whole, and the CPU of each part is given separately.
 
 mod latency;
 mod publishing;
@@ -30,34 +31,34 @@ use super::Engine;
 use crate::{Error, workload::Settings};
 
 const PARTITIONS: u32 = 12;
-/// The longest that anything may take.
+/// Timeout of every step.
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// What can be measured.
+/// A measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
-    /// How fast a backlog is read, with and without checkpoints.
+    /// Rate at which a backlog is read, with and without checkpoints.
     Throughput,
-    /// From an event in one topic to its trigger in another.
+    /// Latency from an event in one topic to its trigger in another.
     Latency,
-    /// From a rule's UPDATE until it is in force.
+    /// Time from a rule's UPDATE until it is in force.
     Publishing,
-    /// From SIGKILL until events have triggers again.
+    /// Time from SIGKILL until events have triggers again.
     Recovery,
 }
 
-/// How it is measured.
+/// Parameters of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The workload of the throughput and latency runs.
+    /// Workload of the throughput and latency runs.
     pub workload: Settings,
-    /// How often each of the throughput runs is made.
+    /// Number of rounds of the throughput runs.
     pub rounds: u32,
     /// Processes of the engine.
     pub processes: u16,
-    /// Events a second of the latency run.
+    /// Events per second of the latency run.
     pub rate: u64,
-    /// How long it lasts.
+    /// Length of the latency run.
     pub length: Duration,
     /// Keys with state of the recovery run.
     pub keys: u64,
@@ -71,7 +72,7 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
-/// Services, and the binary under test.
+/// The services, and the binary under test.
 struct Bench<'b> {
     kafka: Kafka,
     redis: Redis,
@@ -82,12 +83,13 @@ struct Bench<'b> {
 }
 
 impl Bench<'_> {
-    /// Settings that read one topic and write another; state is kept in Redis, if it is.
+    /// Writes settings that read one topic and write another; state is kept in Redis if there are
+    /// checkpoints.
     fn configure(&self, name: &str, rules: &str, checkpoint_ms: Option<u64>) -> Result<(), Error> {
         self.configure_as(name, name, rules, checkpoint_ms)
     }
 
-    /// The same, with state that begins anew under every prefix.
+    /// Like [`configure`](Self::configure), with a prefix of its own for the state.
     fn configure_as(
         &self,
         name: &str,
@@ -125,7 +127,7 @@ impl Bench<'_> {
         config.create().map_err(wrong)
     }
 
-    /// Reads the first partition of a topic from its beginning.
+    /// Consumer of the first partition of a topic, from its beginning.
     fn consumer(&self, topic: &str) -> Result<BaseConsumer, Error> {
         let mut config = self.kafka.client();
         config.set("group.id", "bench");
@@ -146,7 +148,7 @@ impl Bench<'_> {
     }
 }
 
-/// The line as an event of that time (unix ms).
+/// The line as an event of time `at`, unix ms.
 fn stamped(line: &[u8], at: i64) -> Result<Json, Error> {
     let mut event: Json = serde_json::from_slice(line).map_err(wrong)?;
     if let Some(event) = event.as_object_mut() {
@@ -156,7 +158,7 @@ fn stamped(line: &[u8], at: i64) -> Result<Json, Error> {
     Ok(event)
 }
 
-/// The partition of a user's cluster.
+/// Partition of a user's cluster of addresses.
 fn partition_of(event: &Json) -> i32 {
     (event["guid"].as_u64().unwrap_or(0) % 64 % u64::from(PARTITIONS)) as i32
 }
@@ -167,7 +169,7 @@ fn send(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, event:
     queue(producer, BaseRecord::to(topic).partition(partition_of(event)).payload(&text))
 }
 
-/// Queues a record, once there is room.
+/// Queues a record; blocks while the queue is full.
 fn queue(
     producer: &ThreadedProducer<DefaultProducerContext>,
     mut record: BaseRecord<'_, (), str>,
@@ -182,10 +184,10 @@ fn queue(
     Ok(())
 }
 
-/// Measures these parts, and gives a table of each.
+/// Runs these measurements; returns a table of each.
 ///
 /// # Errors
-/// If a service or the engine can't be run, or does not come to its end.
+/// If a service or the engine can't be run, or does not finish.
 pub fn measure(
     engine: &Engine,
     plan: Plan,
@@ -218,7 +220,7 @@ pub fn measure(
                 bench.recovery()?
             }
         };
-        // Into memory; that can't fail.
+        // Writing into memory can't fail.
         let _ = writeln!(out, "{table}");
     }
     Ok(out)

@@ -1,4 +1,4 @@
-//! From a rule's UPDATE in the database to its being in force everywhere.
+//! Time from a rule's UPDATE in the database until it is in force everywhere.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{Bench, Json, wrong};
 use crate::{Error, harness::table::Table};
 
 impl Bench<'_> {
-    /// From a rule's UPDATE to the word that it is in force on all workers.
+    /// Measures from a rule's UPDATE to the message that it is in force on all workers.
     pub(super) fn publishing(&self) -> Result<Table, Error> {
         let name = "publishing";
         self.topics(name);

@@ -1,4 +1,4 @@
-//! From SIGKILL of a process until events have triggers again, with much state.
+//! Time from SIGKILL of a process until events have triggers again, with much state.
 
 use std::{fs, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Bench<'_> {
-    /// From SIGKILL of a process until a trigger comes that needs state from before.
+    /// Measures from SIGKILL of a process to a trigger that needs state from before.
     pub(super) fn recovery(&self) -> Result<Table, Error> {
         let name = "recovery";
         self.topics(name);
@@ -38,10 +38,10 @@ impl Bench<'_> {
             running
                 .until("more is committed", |r| Ok(r.metric("strateye_checkpoint_number")? >= saved + more))
         };
-        // The figures may be half a second old, and a checkpoint may have been begun before.
+        // The figures may be half a second old, and a checkpoint may have been started before.
         commits(3.0)?;
         running.until("all is folded", |r| Ok(r.metric("strateye_checkpoints_unfolded")? == 0.0))?;
-        // Until a commit has found it folded, it is listed.
+        // A blob stays listed until a commit has found it compacted.
         commits(3.0)?;
         let processes = strateye_tests::command::children(running.child.id());
         let victim =

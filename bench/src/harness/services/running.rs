@@ -1,4 +1,4 @@
-//! The engine as it runs: its log, its metrics, its processors' time.
+//! The running engine: its log, its metrics, its CPU time.
 
 use std::{
     collections::VecDeque,
@@ -61,7 +61,7 @@ impl Running {
         Ok(self)
     }
 
-    /// The next line of the log that has a text in it.
+    /// The next line of the log that contains a text.
     pub(super) fn log_until(&mut self, what: &str) -> Result<String, Error> {
         let until = Instant::now() + WITHIN;
         loop {
@@ -88,10 +88,10 @@ impl Running {
         Ok(answer)
     }
 
-    /// The sum of a metric over all its labels; an error if there is none of that name.
+    /// Sum of a metric over all its labels; an error if there is none of that name.
     pub(super) fn metric(&self, name: &str) -> Result<f64, Error> {
         let page = self.get("/metrics")?;
-        // A metric without samples yet is named, too; a counter without its ending.
+        // A metric without samples yet is listed, too; a counter without its ending.
         let family = name.strip_suffix("_total").unwrap_or(name);
         if !page.contains(&format!("# TYPE {family} ")) {
             return Err(wrong(format!("has no metric {name}")));
@@ -101,7 +101,7 @@ impl Running {
         Ok(page.lines().filter(of).filter_map(value).sum())
     }
 
-    /// Waits until something holds.
+    /// Waits until a condition holds.
     pub(super) fn until(
         &self,
         what: &str,
@@ -112,7 +112,8 @@ impl Running {
             if Instant::now() > until {
                 return Err(wrong(format!("waited in vain until {what}; its last words: {:#?}", self.seen)));
             }
-            // Between two looks: nothing is told of by the engine unasked, and its figures are new twice a second.
+            // Pause between two polls: the engine reports nothing unasked, and its figures are renewed twice
+            // a second.
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
@@ -125,18 +126,18 @@ impl Running {
         self.child.wait().map_err(wrong).map(drop)
     }
 
-    /// User and system seconds of the supervisor and its processes.
+    /// CPU time, user and system, of the supervisor and its processes, seconds.
     pub(super) fn cpu(&self) -> f64 {
         cpu_of(self.child.id()) + self.cpu_of_each().iter().sum::<f64>()
     }
 
-    /// The same of each process but the supervisor.
+    /// CPU time of each process but the supervisor, seconds.
     pub(super) fn cpu_of_each(&self) -> Vec<f64> {
         strateye_tests::command::children(self.child.id()).into_iter().map(cpu_of).collect()
     }
 }
 
-/// User and system seconds of a process. Zero where /proc does not tell.
+/// CPU time of a process, user and system, seconds. Zero if /proc has no figures.
 pub(super) fn cpu_of(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

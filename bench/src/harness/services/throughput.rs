@@ -1,8 +1,8 @@
-//! How fast a backlog is read, and what checkpoints cost: medians of several rounds in turn, as neighbours on the machine, the broker's
-//! compiler and Redis's own rewriting come and go.
+//! Rate at which a backlog is read, and the cost of checkpoints: medians of several interleaved rounds,
+//! because neighbours on the machine, the broker's compiler and Redis's own rewriting come and go.
 //!
-//! Events are stamped far in the future, so each counts as of when it is read: every run does the same work, whenever its rules were
-//! published.
+//! Events are stamped far in the future, so each counts as of when it is read: every run does the same work,
+//! whenever its rules were published.
 
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,20 @@ use crate::{
 /// 2100-01-01, unix ms.
 const FUTURE: i64 = 4_102_444_800_000;
 
-/// Figures come twice a second: no other one for so long means that nothing changes.
+/// Figures are renewed twice a second: if none differs for this long, nothing changes any more.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// What a run came to.
+/// Result of a run.
 struct Measured {
-    /// Events a second.
+    /// Events per second.
     rate: f64,
-    /// CPU of the engine, µs an event.
+    /// CPU time of the engine per event, µs.
     used: f64,
     triggers: f64,
     checkpoints: Option<f64>,
 }
 
-/// Where the events come from, where state is kept, and what the rounds came to.
+/// Source of the events, place of the state, and the rounds' results.
 struct Case {
     from: String,
     state: &'static str,
@@ -59,7 +59,8 @@ impl Case {
 }
 
 impl Bench<'_> {
-    /// The workload from a file without state, from a topic without state, and from a topic with checkpoints.
+    /// Measures the workload from a file without state, from a topic without state, and from a topic with
+    /// checkpoints.
     pub(super) fn throughput(&self, progress: &mut dyn FnMut(&str)) -> Result<Table, Error> {
         let partitions = format!("{} partitions", super::PARTITIONS);
         let case = |from: &str, state| Case { from: from.to_owned(), state, rounds: Vec::new() };
@@ -108,7 +109,7 @@ impl Bench<'_> {
         producer.flush(WITHIN).map_err(wrong)
     }
 
-    /// From the first figures with events in them to those with all.
+    /// From the first figures with events in them to those with all events.
     fn backlog(&self, round: u32, checkpoint_ms: Option<u64>) -> Result<Measured, Error> {
         self.configure_as("backlog", &format!("backlog-{round}"), &self.rules()?, checkpoint_ms)?;
         let running = self.start()?;
@@ -126,14 +127,14 @@ impl Bench<'_> {
         let (events, seconds) = (all - before, since.elapsed().as_secs_f64());
         let (rate, used) = (events / seconds, (running.cpu() - cpu) * 1e6 / events);
         let made = running.metric("strateye_checkpoint_number")? - checkpoint;
-        let triggers = settled(&running)?;
+        let triggers = final_triggers(&running)?;
         running.stop()?;
         Ok(Measured { rate, used, triggers, checkpoints: checkpoint_ms.map(|_| made) })
     }
 }
 
-/// How many triggers there are, once there are no more.
-fn settled(running: &Running) -> Result<f64, Error> {
+/// Number of triggers once it no longer grows.
+fn final_triggers(running: &Running) -> Result<f64, Error> {
     let (mut last, mut since) = (0.0, Instant::now());
     running.until("no more triggers come", |running| {
         let fired = running.metric("strateye_rule_triggers_total")?;

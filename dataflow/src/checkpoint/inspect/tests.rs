@@ -77,7 +77,7 @@ impl Scene {
     }
 
     fn fold(&mut self, name: &str, key: &str, text: &str) {
-        self.store.fold(self.generation, name, &[(key, Some(text))]).unwrap();
+        self.store.apply(self.generation, name, &[(key, Some(text))]).unwrap();
     }
 
     fn look(&self) -> Inspector {

@@ -1,4 +1,4 @@
-//! Why a cluster did not form.
+//! Errors of forming a cluster.
 
 use std::io;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::cluster::claim::Mismatch;
 use crate::cluster::membership::MembershipError;
 
-/// A process that did not join.
+/// A process that did not connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// Its number.
     pub process: usize,
-    /// Where it should listen.
+    /// Its address.
     pub address: String,
-    /// What was last known of it.
+    /// Reason of its last failure.
     pub reason: String,
 }
 
@@ -30,28 +30,28 @@ fn list(missing: &[Missing]) -> String {
 /// Why a cluster did not form.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// The membership itself is impossible.
+    /// The membership is invalid.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    /// The own address cannot be bound.
+    /// This process's own address can't be bound.
     #[error("cannot listen at {address}: {source}; free the address or change this process's entry")]
     Bind {
         /// The address.
         address: String,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// An authentic peer does not fit.
+    /// The claim of an authentic peer differs.
     #[error("process {process} ({address}) cannot be in this cluster: {mismatch}")]
     Mismatch {
         /// The peer.
         process: usize,
-        /// Where it should listen.
+        /// Its address.
         address: String,
-        /// What differs.
+        /// The difference.
         mismatch: Mismatch,
     },
-    /// Some processes did not come in time.
+    /// Some processes did not connect in time.
     #[error(
         "process {process} of {processes} did not reach all others within {within:?}; start them or correct their addresses and secret: {}",
         list(missing)
@@ -59,14 +59,14 @@ pub enum BootstrapError {
     Incomplete {
         /// This process.
         process: usize,
-        /// Of how many.
+        /// Number of processes.
         processes: usize,
         /// How long it waited.
         within: Duration,
-        /// Who is missing, and why as far as known.
+        /// The missing processes, each with the reason as far as known.
         missing: Vec<Missing>,
     },
-    /// The operating system gives no thread.
+    /// A thread can't be started.
     #[error("cannot start a thread to form the cluster: {0}")]
     Thread(#[source] io::Error),
 }

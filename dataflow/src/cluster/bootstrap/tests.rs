@@ -24,7 +24,7 @@ fn form_tcp(membership: Membership, listener: TcpListener) -> thread::JoinHandle
     })
 }
 
-/// Every pair of processes exchanges a byte, so each socket leads where it should.
+/// Lets every pair of processes exchange a byte, so each socket is verified to lead to its peer.
 fn check_mesh(formed: Vec<Formed>) {
     let mut mesh: Vec<_> = formed.into_iter().map(Result::unwrap).collect();
     for (me, sockets) in mesh.iter_mut().enumerate() {
@@ -73,7 +73,7 @@ fn processes_form_over_tcp_with_the_options_timely_needs() {
     }
 }
 
-/// What strangers do to the listener of process 0. Each keeps its connection until the end.
+/// Connections of strangers to the listener of process 0. Each stays open until the end.
 fn strangers(address: std::net::SocketAddr, member: &Membership) -> Vec<TcpStream> {
     let dial = || TcpStream::connect(address).unwrap();
     let mut held: Vec<_> = (0..200).map(|_| dial()).collect();
@@ -135,7 +135,7 @@ fn strangers_at_a_unix_socket_do_no_harm_either() {
     drop(silent);
 }
 
-/// An impostor holds the address at first: whatever it says, the dialer tries again until the peer is there.
+/// An impostor holds the address at first: whatever it sends, the dialer tries again until the peer is there.
 #[test]
 fn an_impostor_that_listens_is_only_a_reason_to_try_again() {
     let mut members = tcp_memberships(2);

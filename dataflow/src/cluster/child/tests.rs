@@ -59,7 +59,7 @@ fn heartbeats_come_only_while_the_worker_loop_turns() {
 }
 
 #[test]
-fn orders_arrive_and_the_end_of_the_supervisor_is_noticed() {
+fn orders_arrive_and_the_loss_of_the_supervisor_is_noticed() {
     let fixture = Fixture::new();
     let stopping = fixture.link.as_ref().unwrap().stopping();
     let mut supervisor = fixture.supervisor.get_ref();
@@ -72,14 +72,14 @@ fn orders_arrive_and_the_end_of_the_supervisor_is_noticed() {
 }
 
 #[test]
-fn garbage_from_the_supervisor_is_an_end_too() {
+fn garbage_from_the_supervisor_counts_as_its_loss() {
     let fixture = Fixture::new();
     fixture.supervisor.get_ref().write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
     fixture.lost.recv().unwrap();
 }
 
 #[test]
-fn a_closed_link_has_sent_its_queue_and_loses_nothing() {
+fn a_closed_link_sends_its_queue_first() {
     let mut fixture = Fixture::new();
     let link = fixture.link.take().unwrap();
     let sender = link.sender();
@@ -105,11 +105,11 @@ fn a_supervisor_that_does_not_read_never_blocks_the_sender() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_left_out_and_the_link_goes_on() {
+fn a_message_that_is_too_long_is_dropped_and_the_link_continues() {
     let mut fixture = Fixture::new();
     fixture.line().unwrap();
     let link = fixture.link.take().unwrap();
-    link.send(json!("x".repeat(control::LONGEST_LINE))).unwrap();
+    link.send(json!("x".repeat(control::MAX_LINE))).unwrap();
     link.send(json!("short")).unwrap();
     assert_eq!(fixture.line().unwrap()["body"], json!({"message": "short"}));
     drop(link);

@@ -21,7 +21,7 @@ fn member(process: usize, secret: &Secret) -> Membership {
     }
 }
 
-/// Runs all four messages; what each side concludes.
+/// Runs all four messages; returns the conclusion of each side.
 fn meet(
     dialer: &Membership,
     to: u32,
@@ -126,7 +126,7 @@ fn a_proof_cannot_be_reflected_to_its_maker() {
 
 proptest! {
     #[test]
-    fn any_altered_bit_is_noticed(bit in 0..(ANSWER_BYTES * 8), in_hello in any::<bool>()) {
+    fn any_altered_bit_is_detected(bit in 0..(ANSWER_BYTES * 8), in_hello in any::<bool>()) {
         let secret = Secret::from_text("a secret of some length").unwrap();
         let (dialer, listener) = (member(1, &secret), member(0, &secret));
         let dialing = Dialing::new(&dialer, 0, 5, &[1; 32]);

@@ -1,7 +1,8 @@
-//! Listens at the control socket and turns what children write into inputs of the [event loop](super::event_loop).
+//! Listens at the control socket and converts children's reports to inputs of the [event
+//! loop](super::event_loop).
 //!
-//! The socket lies in a directory that only this user can enter. Still, a connection must say hello in time, may only
-//! speak for the process and generation it said hello for, and the number of connections is bounded.
+//! The socket lies in a directory that only this user can enter. Still, a connection must send hello in time,
+//! may report only for the process and generation of its hello, and the number of connections is bounded.
 
 use std::io::{self, BufReader};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -17,7 +18,7 @@ use crate::cluster::control::{self, Body, Report};
 
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
-/// Accepts until dropped.
+/// Accepts connections until dropped.
 pub(super) struct ControlListener {
     path: PathBuf,
     closing: Arc<AtomicBool>,
@@ -35,7 +36,7 @@ impl ControlListener {
 }
 
 impl Drop for ControlListener {
-    /// A blocking accept is woken by a connection.
+    /// A connection wakes the blocking accept.
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
         let _ = UnixStream::connect(&self.path);
@@ -49,8 +50,9 @@ fn accept(listener: &UnixListener, most: usize, closing: &AtomicBool, inputs: &S
             return;
         }
         let Ok(stream) = connection else {
-            // Out of file descriptors, most likely: accepting at once would fail as often as it could be called, and the system tells
-            // nobody when one is free. The children try again only by being restarted.
+            // Most likely out of file descriptors: accepting at once would fail as often as it is called, and
+            // the system sends no notification when one is free. The children connect again only after a
+            // restart.
             thread::sleep(Duration::from_millis(50));
             continue;
         };
@@ -105,7 +107,7 @@ fn serve(stream: UnixStream, inputs: &SyncSender<Input>) -> io::Result<()> {
     served
 }
 
-/// Passes on what one child says, until it stops.
+/// Forwards the reports of one child until its connection ends.
 fn listen(
     reader: &mut BufReader<UnixStream>,
     line: &mut Vec<u8>,

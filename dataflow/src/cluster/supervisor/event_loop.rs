@@ -1,13 +1,13 @@
-//! The supervisor's one thread: it alone starts, signals and reaps processes.
+//! The supervisor's only thread: it alone starts, signals and reaps processes.
 //!
 //! ```text
-//! Running ──failure──► Paused ──► Running (generation + 1)
+//! RunningCluster ──failure──► Paused ──► RunningCluster (generation + 1)
 //!    │  └─all exit 0──► Finished      └──► Failed or Storm, by policy
 //!    └─stop──► Stopping ──► Stopped
 //! ```
 //!
-//! It sleeps in its inbox until the next deadline and never waits for a child, except for the moment between SIGKILL
-//! and its end. It outlives all children, because the kernel ends a child with the *thread* that started it.
+//! It blocks in its inbox until the next deadline and never waits for a child, except between SIGKILL and its
+//! end. It outlives all children, because the kernel ends a child with the *thread* that started it.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::SupervisorConfig;
 use super::control_listener::ControlListener;
-use super::fleet::{Death, Fleet};
+use super::fleet::{ChildExit, Fleet};
 use super::input::Input;
 use super::liveness::{Limits, Overdue};
 use super::policy::{Decision, Restart, Restarts};
@@ -26,13 +26,13 @@ use crate::cluster::control::Order;
 use crate::cluster::exit::{PEER_LOST, is_final};
 use crate::cluster::run_directory::RunDirectory;
 
-/// Inputs handled before deadlines are looked at, so that heartbeats already here count.
+/// Most inputs handled before deadlines are checked, so that heartbeats that have arrived count.
 const BATCH: usize = 1024;
-/// Waking up this much too late means that this process was stopped or suspended.
+/// Delay of a wake-up that means that this process was stopped or suspended.
 const OVERSLEPT: Duration = Duration::from_secs(1);
-/// Once all processes are gone, what they said last is read within this time.
-const LAST_WORDS_WITHIN: Duration = Duration::from_millis(500);
-/// "I lost a peer" is a consequence; its cause shows within this time.
+/// Longest time to read the last messages once all processes are gone.
+const FINAL_MESSAGES_WITHIN: Duration = Duration::from_millis(500);
+/// Longest time until the cause of a "lost a peer" shows, which is only a consequence.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 
 enum Phase {
@@ -44,7 +44,7 @@ enum Phase {
 pub(super) struct EventLoop {
     pub(super) config: SupervisorConfig,
     pub(super) command: Box<dyn FnMut(usize, u64) -> Command + Send>,
-    /// Closes before its directory goes.
+    /// Closes before its directory is removed.
     pub(super) _listener: ControlListener,
     pub(super) directory: RunDirectory,
     pub(super) inbox: Receiver<Input>,
@@ -56,33 +56,39 @@ pub(super) struct EventLoop {
 type Ended = Result<Option<Outcome>, SupervisorError>;
 
 impl EventLoop {
-    /// Runs to the end; no child is left when it returns.
+    /// Runs until the cluster has ended; no child is left when it returns.
     pub(super) fn run(self) -> Result<Outcome, SupervisorError> {
         let (generation, restarts) = (self.config.first_generation, Restarts::new(self.config.restart));
         let phase = Phase::Paused { until: Instant::now() };
-        let mut running =
-            Running { context: self, generation, restarts, fleet: Fleet::default(), phase, suspect: None };
+        let mut running = RunningCluster {
+            context: self,
+            generation,
+            restarts,
+            fleet: Fleet::default(),
+            phase,
+            suspect: None,
+        };
         running.launch()?;
         loop {
             if let Some(outcome) = running.turn()? {
-                running.hear_last_words();
+                running.drain_final_messages();
                 return Ok(outcome);
             }
         }
     }
 }
 
-struct Running {
+struct RunningCluster {
     context: EventLoop,
     generation: u64,
     restarts: Restarts,
     fleet: Fleet,
     phase: Phase,
-    /// An exit that is only a consequence, and how long its cause may take to show.
+    /// An exit that is only a consequence, and until when its cause may show.
     suspect: Option<(Exit, Instant)>,
 }
 
-impl Running {
+impl RunningCluster {
     fn launch(&mut self) -> Result<(), SupervisorError> {
         let EventLoop { config, command, directory, inputs, .. } = &mut self.context;
         self.fleet = Fleet::default();
@@ -120,10 +126,10 @@ impl Running {
         self.pass_deadlines(Instant::now())
     }
 
-    /// A process's end may be noticed before what it said last has been read.
-    fn hear_last_words(&mut self) {
-        let until = Instant::now() + LAST_WORDS_WITHIN;
-        while self.fleet.is_heard() {
+    /// Publishes the last messages of processes: an end may be noticed before they have been read.
+    fn drain_final_messages(&mut self) {
+        let until = Instant::now() + FINAL_MESSAGES_WITHIN;
+        while self.fleet.is_connected() {
             match self.context.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Input::Message { process, generation, message }) if generation == self.generation => {
                     self.publish(Event::Message { process, generation, message });
@@ -179,7 +185,7 @@ impl Running {
             }
             Input::Send { to, message } => self.fleet.send(to, &Order::Message(message)),
             Input::Stop => return self.stop(),
-            // Of an earlier generation.
+            // From an earlier generation.
             Input::Connected { .. }
             | Input::Closed { .. }
             | Input::Heartbeat { .. }
@@ -265,7 +271,7 @@ impl Running {
         Ok(None)
     }
 
-    /// Kills the rest, then restarts or gives up.
+    /// Kills the remaining processes, then restarts the cluster or gives up.
     fn fail(&mut self, first: Exit) -> Ended {
         let cause = self.end_generation(first);
         if is_final(cause.code) {
@@ -286,7 +292,8 @@ impl Running {
         }
     }
 
-    /// Kills the rest and returns the cause: what was noticed first, unless that is itself a consequence of another.
+    /// Kills the remaining processes and returns the cause: what was noticed first, unless that is itself a
+    /// consequence of another exit.
     fn end_generation(&mut self, mut first: Exit) -> Exit {
         let suspect = self.suspect.take().map(|(exit, _)| exit);
         let mut others: Vec<_> = suspect.into_iter().collect();
@@ -306,7 +313,7 @@ impl Running {
         better.unwrap_or(first)
     }
 
-    fn exit(&self, death: &Death, kind: ExitKind) -> Exit {
+    fn exit(&self, death: &ChildExit, kind: ExitKind) -> Exit {
         Exit::new(death.process, self.generation, death.status, kind)
     }
 
@@ -316,7 +323,8 @@ impl Running {
         self.publish(Event::Exited(exit));
     }
 
-    /// A program that does not take its events must not stop the supervisor from watching.
+    /// Sends an event without blocking: a program that does not receive its events must not stop the
+    /// supervision.
     fn publish(&self, event: Event) {
         if self.context.events.try_send(event).is_err() {
             self.context.dropped.fetch_add(1, Ordering::Relaxed);

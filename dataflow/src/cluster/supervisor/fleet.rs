@@ -1,11 +1,13 @@
 //! The child processes of one generation.
 //!
 //! Invariants:
-//! - A child is reaped only here, by [`Fleet`]'s owner; the watching threads wait without reaping. So a process id that
-//!   is signalled is always that of the child, never of a stranger that got the number later.
-//! - Every child leads its own process group, which is killed with it: neither a terminal's Ctrl-C nor a grandchild
-//!   outlives the supervisor's decisions.
-//! - Writing to a child never waits longer than a fraction of a second: one that does not read loses its connection.
+//! - A child is reaped only here, by [`Fleet`]'s owner; the watching threads wait without reaping. So a
+//!   process id that is signalled is always that of the child, never of another process that got the number
+//!   later.
+//! - Every child leads its own process group, which is killed with it: neither a terminal's Ctrl-C nor a
+//!   grandchild outlives the supervisor's decisions.
+//! - Writing to a child never waits longer than a fraction of a second: a child that does not read loses its
+//!   connection.
 //! - Dropping the fleet kills and reaps what is left.
 
 use std::io;
@@ -35,13 +37,13 @@ struct Member {
     pid: Option<Pid>,
     link: Option<UnixStream>,
     liveness: Liveness,
-    /// Whether its control connection may still bring something.
-    heard: bool,
+    /// Whether its control connection is open and may still deliver messages.
+    connected: bool,
     gone: bool,
 }
 
-/// How a killed or dead child ended.
-pub(super) struct Death {
+/// How a child ended.
+pub(super) struct ChildExit {
     pub(super) process: usize,
     pub(super) status: Option<ExitStatus>,
     /// Whether it had ended before it was killed.
@@ -55,7 +57,8 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts process `self.len()`, with its assignment in its environment, and a thread that watches it.
+    /// Starts process number `self.members.len()`, with its assignment in its environment, and a thread that
+    /// watches it.
     pub(super) fn add(
         &mut self,
         mut command: Command,
@@ -70,7 +73,7 @@ impl Fleet {
         let child = command.process_group(0).spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let liveness = Liveness::new(Instant::now());
-        self.members.push(Member { child, pid, link: None, liveness, heard: false, gone: false });
+        self.members.push(Member { child, pid, link: None, liveness, connected: false, gone: false });
         let inputs = inputs.clone();
         let work = move || {
             wait_without_reaping(pid);
@@ -80,28 +83,28 @@ impl Fleet {
         Ok(())
     }
 
-    /// A child's control connection.
+    /// Stores a child's control connection.
     pub(super) fn connected(&mut self, process: usize, writer: UnixStream) {
         if let Some(member) = self.members.get_mut(process) {
             member.unlink();
             member.link = Some(writer);
-            member.heard = true;
+            member.connected = true;
         }
     }
 
-    /// A child's control connection has ended.
+    /// Records that a child's control connection has ended.
     pub(super) fn closed(&mut self, process: usize) {
         if let Some(member) = self.members.get_mut(process) {
-            member.heard = false;
+            member.connected = false;
         }
     }
 
-    /// Whether some child's last words may still be on their way.
-    pub(super) fn is_heard(&self) -> bool {
-        self.members.iter().any(|member| member.heard)
+    /// Whether messages of some child may still arrive.
+    pub(super) fn is_connected(&self) -> bool {
+        self.members.iter().any(|member| member.connected)
     }
 
-    /// A child's heartbeat; true when this made all children have beaten.
+    /// Records a child's heartbeat; true when it completes the first heartbeats of all children.
     pub(super) fn beat(&mut self, process: usize, now: Instant) -> bool {
         let Some(member) = self.members.get_mut(process) else { return false };
         let first = !member.liveness.has_beaten();
@@ -114,17 +117,17 @@ impl Fleet {
         self.members.iter_mut().for_each(|member| member.liveness.forgive(now));
     }
 
-    /// When the first child's silence becomes too long.
+    /// The instant at which the first child's silence becomes too long.
     pub(super) fn deadline(&self, limits: Limits) -> Option<Instant> {
         self.running().map(|(_, member)| member.liveness.deadline(limits)).min()
     }
 
-    /// The first child whose silence is too long.
+    /// A child whose silence is too long.
     pub(super) fn overdue(&self, limits: Limits, now: Instant) -> Option<(usize, Overdue)> {
         self.running().find_map(|(process, member)| Some((process, member.liveness.overdue(limits, now)?)))
     }
 
-    /// Children that have not been reaped.
+    /// Numbers of the children that have not been reaped.
     pub(super) fn running_processes(&self) -> Vec<usize> {
         self.running().map(|(process, _)| process).collect()
     }
@@ -146,7 +149,7 @@ impl Fleet {
         }
     }
 
-    /// Orders all to stop; those that do not listen yet get SIGTERM.
+    /// Orders all to stop; those without a connection get SIGTERM.
     pub(super) fn order_stop(&mut self) {
         let line = control::encode(&Order::Stop).unwrap_or_default();
         for (process, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.gone) {
@@ -159,18 +162,18 @@ impl Fleet {
     }
 
     /// Reaps a child that has exited.
-    pub(super) fn reap(&mut self, process: usize) -> Option<Death> {
+    pub(super) fn reap(&mut self, process: usize) -> Option<ChildExit> {
         let member = self.members.get_mut(process).filter(|member| !member.gone)?;
-        Some(Death { process, status: member.reap(), by_itself: true })
+        Some(ChildExit { process, status: member.reap(), by_itself: true })
     }
 
-    /// Kills and reaps all that are left; they are dead when this returns.
-    pub(super) fn kill_all(&mut self) -> Vec<Death> {
+    /// Kills and reaps all remaining children; they are dead when this returns.
+    pub(super) fn kill_all(&mut self) -> Vec<ChildExit> {
         let left: Vec<_> = self.members.iter_mut().enumerate().filter(|(_, member)| !member.gone).collect();
         let by_itself: Vec<_> = left.iter().map(|(_, member)| has_exited(member.pid)).collect();
         left.iter().for_each(|(_, member)| member.signal(Signal::KILL));
         let left = left.into_iter().zip(by_itself);
-        left.map(|((process, member), by_itself)| Death { process, status: member.reap(), by_itself })
+        left.map(|((process, member), by_itself)| ChildExit { process, status: member.reap(), by_itself })
             .collect()
     }
 }
@@ -188,7 +191,7 @@ impl Member {
         }
     }
 
-    /// What is left of its group goes while its id is still certain to be its own.
+    /// The rest of its process group is killed while the group's id is still certain to be its own.
     fn reap(&mut self) -> Option<ExitStatus> {
         self.signal(Signal::KILL);
         self.gone = true;
@@ -211,7 +214,7 @@ impl Member {
     }
 }
 
-/// The stream stays blocking for its reader; only these sends are not.
+/// Writes within `patience`. The stream stays blocking for its reader; only these sends are not.
 fn write_within(link: &UnixStream, mut line: &[u8], patience: Duration) -> io::Result<()> {
     let end = Instant::now() + patience;
     while !line.is_empty() {

@@ -1,10 +1,10 @@
-//! What the supervisor's [event loop](super::event_loop) reacts to.
+//! Inputs of the supervisor's [event loop](super::event_loop).
 
 use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
-/// From the watching and reading threads, and from the program.
+/// An input from a watching or reading thread, or from the program.
 pub(super) enum Input {
     Connected {
         process: usize,
@@ -20,7 +20,7 @@ pub(super) enum Input {
         generation: u64,
         message: Value,
     },
-    /// The control connection has ended: nothing more will be heard of the process.
+    /// The control connection has ended: no further message of the process will arrive.
     Closed {
         process: usize,
         generation: u64,

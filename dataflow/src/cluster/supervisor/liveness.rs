@@ -1,25 +1,25 @@
-//! Whether a child shows life in time: a pure decision.
+//! Liveness of a child: a pure decision.
 //!
-//! Until its first heartbeat a child has `start_within`, counted from its start: it reads its configuration, forms the
-//! cluster and begins to restore. From then on it must not be silent for `hang_after`.
+//! Until its first heartbeat a child has `start_within`, counted from its start: it reads its configuration,
+//! forms the cluster and starts to restore. From then on it must not be silent for `hang_after`.
 
 use std::time::{Duration, Instant};
 
-/// How long a child may be silent.
+/// Longest silence of a child, before and after its first heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) start_within: Duration,
     pub(super) hang_after: Duration,
 }
 
-/// A child that is silent for too long.
+/// The heartbeat for which a child is overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     Start,
     Heartbeat,
 }
 
-/// The life signs of one child.
+/// Time of the last heartbeat of one child.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Liveness {
     since: Instant,
@@ -31,27 +31,28 @@ impl Liveness {
         Self { since: started, beaten: false }
     }
 
-    /// A heartbeat came.
+    /// Records a heartbeat.
     pub(super) fn beat(&mut self, now: Instant) {
         *self = Self { since: now, beaten: true };
     }
 
-    /// The supervisor itself was stopped or suspended: what it did not see is no fault of the child's.
+    /// Restarts the deadline: the supervisor itself was stopped or suspended and could not receive
+    /// heartbeats.
     pub(super) fn forgive(&mut self, now: Instant) {
         self.since = now;
     }
 
-    /// Whether it ever beat.
+    /// Whether there was a heartbeat.
     pub(super) fn has_beaten(&self) -> bool {
         self.beaten
     }
 
-    /// When silence becomes too long.
+    /// The instant at which silence becomes too long.
     pub(super) fn deadline(&self, limits: Limits) -> Instant {
         self.since + if self.beaten { limits.hang_after } else { limits.start_within }
     }
 
-    /// Whether silence has been too long.
+    /// Whether silence has been too long at `now`, and for which heartbeat.
     pub(super) fn overdue(&self, limits: Limits, now: Instant) -> Option<Overdue> {
         let kind = if self.beaten { Overdue::Heartbeat } else { Overdue::Start };
         (now >= self.deadline(limits)).then_some(kind)

@@ -1,4 +1,4 @@
-//! Whether a failed cluster starts again, and when: a pure decision.
+//! Restart policy of a failed cluster: a pure decision.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a failed cluster may start again.
+/// Limit of restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// Not at all: the first failure is the end.
+    /// No restarts: the first failure is final.
     Never,
-    /// At most `max` times in any stretch of `within`.
+    /// At most `max` restarts in any period of `within`.
     Limited {
-        /// How many restarts.
+        /// Most restarts.
         max: u32,
-        /// In how long.
+        /// The period.
         within: Duration,
     },
 }
 
-/// What to do about a failure.
+/// Reaction to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Restart { after: Duration },
     GiveUp { restarts: u32 },
 }
 
-/// Remembers the recent restarts.
+/// The recent restarts, and the policy.
 #[derive(Debug)]
 pub(super) struct Restarts {
     policy: Restart,
@@ -39,7 +39,8 @@ impl Restarts {
         Self { policy, recent: VecDeque::new() }
     }
 
-    /// Decides about a failure at `now`. The first restart is immediate, later ones of the same stretch wait longer.
+    /// Decides about a failure at `now`. The first restart is immediate, later ones of the same period wait
+    /// longer.
     pub(super) fn decide(&mut self, now: Instant) -> Decision {
         let Restart::Limited { max, within } = self.policy else { return Decision::GiveUp { restarts: 0 } };
         while self.recent.front().is_some_and(|first| now.saturating_duration_since(*first) >= within) {

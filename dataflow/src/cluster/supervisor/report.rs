@@ -1,4 +1,4 @@
-//! What the supervisor tells its program: events while the cluster runs, and how it ended.
+//! Events of the supervisor to its program, and the outcome of the cluster.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -12,24 +12,24 @@ use super::liveness::Overdue;
 use crate::cluster::exit::describe;
 use crate::cluster::run_directory::RunDirectoryError;
 
-/// Something happened.
+/// An event of a supervised cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// All processes of a generation were started.
     Started {
-        /// Which generation.
+        /// The generation.
         generation: u64,
     },
     /// Every process of the generation has sent its first heartbeat.
     Running {
-        /// Which generation.
+        /// The generation.
         generation: u64,
     },
     /// A process sent a message.
     Message {
-        /// Which process.
+        /// The process.
         process: usize,
-        /// In which generation.
+        /// Its generation.
         generation: u64,
         /// Its message.
         message: Value,
@@ -38,11 +38,11 @@ pub enum Event {
     Exited(Exit),
     /// The cluster will start again.
     Restarting {
-        /// The generation to come.
+        /// The next generation.
         generation: u64,
-        /// How long it waits first.
+        /// The pause before.
         after: Duration,
-        /// What made it necessary.
+        /// The exit that caused it.
         cause: Exit,
     },
 }
@@ -50,29 +50,29 @@ pub enum Event {
 /// How and why a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exit {
-    /// Which process.
+    /// The process.
     pub process: usize,
-    /// In which generation.
+    /// Its generation.
     pub generation: u64,
     /// Its exit code, if it exited.
     pub code: Option<i32>,
-    /// The signal that ended it, if one did.
+    /// The signal that ended it, if any.
     pub signal: Option<i32>,
-    /// In which way.
+    /// Kind of its end.
     pub kind: ExitKind,
-    /// In words.
+    /// The reason as text.
     pub reason: String,
 }
 
-/// The ways in which a process ends.
+/// Kinds of a process's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitKind {
-    /// Its work was done.
+    /// It finished its work.
     Finished,
-    /// It failed, or somebody killed it.
+    /// It failed, or was killed from outside.
     Failed,
-    /// It was killed because its heartbeat stopped.
+    /// It was killed because its heartbeats stopped.
     Hung,
     /// It was killed because its first heartbeat did not come.
     NeverStarted,
@@ -80,7 +80,7 @@ pub enum ExitKind {
     NeverFinished,
     /// It was killed because another process had ended.
     KilledWithOthers,
-    /// It ended because it was told to, or was killed because it did not.
+    /// It ended because it was ordered to, or was killed because it did not.
     Stopped,
 }
 
@@ -118,28 +118,28 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// How a supervised cluster ended well.
+/// Successful outcome of a supervised cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All processes finished their work.
     Finished,
-    /// It was told to stop.
+    /// It was ordered to stop.
     Stopped,
 }
 
-/// How a supervised cluster ended badly, or never began.
+/// Failure of a supervised cluster, or of its start.
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
-    /// No processes were asked for.
+    /// The configuration has no processes.
     #[error("a cluster needs at least one process")]
     NoProcesses,
-    /// No run directory.
+    /// The run directory can't be created.
     #[error(transparent)]
     Directory(#[from] RunDirectoryError),
-    /// No control socket.
+    /// The control socket can't be opened.
     #[error("cannot listen at the control socket: {0}; check the limits of open files and the run folder")]
     Control(#[source] io::Error),
-    /// No thread for the supervisor.
+    /// The supervisor's thread can't be started.
     #[error("cannot start the supervisor's thread: {0}")]
     Thread(#[source] io::Error),
     /// A process could not be started.
@@ -147,31 +147,31 @@ pub enum SupervisorError {
         "cannot start process {process}: {source}; check that the program can be run and the limits of processes"
     )]
     Spawn {
-        /// Which process.
+        /// The process.
         process: usize,
-        /// What the operating system says.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The cluster failed and must not restart.
+    /// The cluster failed and must not be restarted.
     #[error("the cluster failed and restarts are off: {cause}")]
     Failed {
-        /// What made it fail.
+        /// The exit that caused it.
         cause: Exit,
     },
-    /// The cluster failed again and again.
+    /// The cluster failed too often.
     #[error(
         "the cluster failed {} times within {within:?} and is given up; look at the log of process {}, mend the cause \
          and start again. Last failure: {cause}", restarts + 1, cause.process
     )]
     Storm {
-        /// Restarts in that stretch.
+        /// Restarts in that period.
         restarts: u32,
-        /// The stretch.
+        /// The period.
         within: Duration,
-        /// What made it fail the last time.
+        /// The exit that caused the last failure.
         cause: Exit,
     },
-    /// The supervisor ended before.
+    /// The supervisor has ended.
     #[error("the supervisor has ended")]
     Gone,
 }

@@ -142,7 +142,7 @@ fn a_program_that_cannot_be_started_is_an_error_at_once() {
     assert!(matches!(none, Err(SupervisorError::NoProcesses)));
 }
 
-/// Children that are shells never connect, so the test speaks for them at the control socket.
+/// Children that are shells never connect, so the test connects and reports for them.
 #[test]
 fn the_control_socket_serves_children_and_shrugs_off_others() {
     let (supervisor, events) = Supervisor::start(SupervisorConfig::new(1), |_, _| shell(FOREVER)).unwrap();

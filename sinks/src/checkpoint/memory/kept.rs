@@ -1,25 +1,25 @@
-//! What is kept in memory, and the rules of ownership and folding.
+//! The state of a memory store, and the rules of ownership and fencing.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use crate::checkpoint::{CheckpointError, Committed, FieldChange, Taken, milliseconds};
+use crate::checkpoint::{CheckpointError, Committed, FieldChange, Ownership, milliseconds};
 
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct MemoryState {
     began: Instant,
-    /// How far the clock was put forward.
+    /// How far the clock of leases was advanced.
     pub(super) ahead: Duration,
     pub(super) generation: u64,
     pub(super) owner: Option<Owner>,
     pub(super) committed: Option<Committed>,
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     pub(super) hashes: BTreeMap<String, Hash>,
-    /// The mark of folds.
-    pub(super) folded: u64,
-    /// Another one whenever folds were lost.
+    /// Checkpoint that the hashes are compacted up to.
+    pub(super) compacted: u64,
+    /// Number of times that applied changes were lost; compared by each handle.
     pub(super) history: u64,
     pub(super) edits: BTreeMap<u64, Vec<(String, String)>>,
     pub(super) last_edit: u64,
@@ -28,7 +28,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct Owner {
     name: String,
-    /// On the store's clock, in milliseconds.
+    /// Expiry of the lease on the store's clock, ms.
     until: u64,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Hash {
     pub(super) fields: BTreeMap<String, String>,
 }
 
-impl Kept {
+impl MemoryState {
     pub(super) fn new() -> Self {
-        Kept {
+        MemoryState {
             began: Instant::now(),
             ahead: Duration::ZERO,
             generation: 0,
@@ -48,7 +48,7 @@ impl Kept {
             committed: None,
             blobs: BTreeMap::new(),
             hashes: BTreeMap::new(),
-            folded: 0,
+            compacted: 0,
             history: 0,
             edits: BTreeMap::new(),
             last_edit: 0,
@@ -66,7 +66,7 @@ impl Kept {
         Err(CheckpointError::Fenced { generation, by: self.generation })
     }
 
-    pub(super) fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+    pub(super) fn take(&mut self, owner: &str, lease: Duration) -> Result<Ownership, CheckpointError> {
         let now = self.now();
         if let Some(other) = &self.owner
             && other.name != owner
@@ -80,7 +80,7 @@ impl Kept {
         }
         self.generation += 1;
         self.owner = Some(Owner { name: owner.to_owned(), until: now.saturating_add(milliseconds(lease)) });
-        Ok(Taken { generation: self.generation, committed: self.committed.clone() })
+        Ok(Ownership { generation: self.generation, committed: self.committed.clone() })
     }
 
     pub(super) fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
@@ -105,11 +105,12 @@ impl Kept {
             Some(last) if last.n >= n => return Err(CheckpointError::OutOfOrder { n, last: last.n }),
             _ => self.committed = Some(commit),
         }
-        Ok(self.folded)
+        Ok(self.compacted)
     }
 
-    /// The mark, and which history it is of; `history` is the one that the handle knows.
-    pub(super) fn mark_folded(
+    /// Returns the checkpoint compacted up to, and the store's history; `history` is the one that the handle
+    /// knows.
+    pub(super) fn mark_compacted(
         &mut self,
         generation: u64,
         n: u64,
@@ -119,9 +120,9 @@ impl Kept {
             return Err(CheckpointError::Fenced { generation, by: self.generation });
         }
         if history == self.history {
-            self.folded = self.folded.max(n);
+            self.compacted = self.compacted.max(n);
         }
-        Ok((self.folded, self.history))
+        Ok((self.compacted, self.history))
     }
 
     pub(super) fn check_hash(&self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
@@ -133,7 +134,7 @@ impl Kept {
         }
     }
 
-    pub(super) fn fold(
+    pub(super) fn apply(
         &mut self,
         generation: u64,
         hash: &str,

@@ -1,7 +1,7 @@
-//! Checkpoints in memory: the model that the other stores are compared with, and a store that fails when told to.
+//! Checkpoints in memory: the model for the other stores, and a store that fails on demand.
 //!
-//! Clones share what is kept and the clock of leases, which goes with real time and can be put forward; failures are
-//! armed per handle, and calls watched. Nothing survives the last clone.
+//! Clones share the state and the clock of leases, which follows real time and can be advanced; failures and
+//! the observer of calls belong to one handle. The state is lost with the last clone.
 
 mod kept;
 
@@ -11,36 +11,36 @@ use std::{
     time::Duration,
 };
 
-use kept::{Hash, Kept};
+use kept::{Hash, MemoryState};
 
 use super::{
-    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob, check_blob_name,
+    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob, check_blob_name,
     check_edit, check_number, not_a_position,
 };
 
-/// Checkpoints in memory.
+/// Checkpoint store in memory.
 #[derive(Clone, Debug)]
 pub struct MemoryCheckpoints {
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<MemoryState>>,
     fault: Option<(u64, Fault)>,
     watched: Option<mpsc::Sender<&'static str>>,
-    /// The history in which this handle has folded.
+    /// The store's history as this handle last read it.
     history: u64,
 }
 
-/// What was folded at some time.
+/// The hashes at some time, and the checkpoint they were compacted up to.
 #[derive(Clone, Debug)]
-pub struct Folds {
+pub struct CompactedState {
     hashes: BTreeMap<String, Hash>,
-    folded: u64,
+    compacted: u64,
 }
 
-/// How an armed call fails; either way its caller gets [`CheckpointError::Unavailable`].
+/// How a call fails on demand; the caller gets [`CheckpointError::Unavailable`] either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing has changed.
+    /// Before its change is made.
     Before,
-    /// The change was made, but its answer is lost.
+    /// After its change was made; only the answer is lost.
     After,
 }
 
@@ -54,57 +54,63 @@ impl MemoryCheckpoints {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        MemoryCheckpoints { kept: Arc::new(Mutex::new(Kept::new())), fault: None, watched: None, history: 0 }
+        MemoryCheckpoints {
+            kept: Arc::new(Mutex::new(MemoryState::new())),
+            fault: None,
+            watched: None,
+            history: 0,
+        }
     }
 
-    /// Makes the `nth` of the following calls of this handle that change something fail, 1 being the next; 0 disarms. Each hash
-    /// of a [`fold_many`](CheckpointStore::fold_many) counts as a call.
+    /// Makes the `nth` following call of this handle that changes something fail, 1 being the next; 0
+    /// cancels. Each hash of an [`apply_many`](CheckpointStore::apply_many) counts as a call.
     pub fn fail(&mut self, nth: u64, fault: Fault) {
         self.fault = (nth > 0).then_some((nth, fault));
     }
 
-    /// Whether an armed failure is still to come.
+    /// Whether a failure is still to come.
     #[must_use]
     pub fn will_fail(&self) -> bool {
         self.fault.is_some()
     }
 
-    /// Tells from now on of each call of this handle, and of clones made of it, that is about to change something, by its name.
+    /// Returns a channel on which this handle, and clones made of it, send the name of each call that is
+    /// about to change something.
     pub fn watch(&mut self) -> mpsc::Receiver<&'static str> {
         let (calls, watched) = mpsc::channel();
         self.watched = Some(calls);
         watched
     }
 
-    /// What is folded now, to go back to.
+    /// Copies the hashes, to be restored by [`lose_compacted_since`](Self::lose_compacted_since).
     #[must_use]
-    pub fn folds(&self) -> Folds {
+    pub fn compacted_state(&self) -> CompactedState {
         let kept = self.kept();
-        Folds { hashes: kept.hashes.clone(), folded: kept.folded }
+        CompactedState { hashes: kept.hashes.clone(), compacted: kept.compacted }
     }
 
-    /// The mark of folds.
+    /// The checkpoint that the hashes are compacted up to.
     #[must_use]
-    pub fn mark(&self) -> u64 {
-        self.kept().folded
+    pub fn compacted_up_to(&self) -> u64 {
+        self.kept().compacted
     }
 
-    /// Loses what was folded since then, and its mark, for all clones, but no commit: as a server that comes back without what it
-    /// was told last.
-    pub fn lose_folds_since(&self, folds: &Folds) {
+    /// Restores the hashes for all clones but keeps the commits: like a server that comes back without its
+    /// last writes.
+    pub fn lose_compacted_since(&self, state: &CompactedState) {
         let mut kept = self.kept();
-        let Folds { hashes, folded } = folds.clone();
-        (kept.hashes, kept.folded) = (hashes, folded);
+        let CompactedState { hashes, compacted } = state.clone();
+        (kept.hashes, kept.compacted) = (hashes, compacted);
         kept.history += 1;
     }
 
-    /// Puts the clock of leases forward, for all clones.
+    /// Advances the clock of leases, for all clones.
     pub fn put_clock_forward(&self, by: Duration) {
         self.kept().ahead += by;
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Every change is made whole: what a panicking test left is as good as before.
+    fn kept(&self) -> MutexGuard<'_, MemoryState> {
+        // Every change is made whole, so the state is consistent after a test panicked.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,9 +118,9 @@ impl MemoryCheckpoints {
     fn change<T>(
         &mut self,
         name: &'static str,
-        change: impl FnOnce(&mut Kept) -> Result<T, CheckpointError>,
+        change: impl FnOnce(&mut MemoryState) -> Result<T, CheckpointError>,
     ) -> Result<T, CheckpointError> {
-        // Nobody need listen to the end.
+        // The receiver may have been dropped.
         let _ = self.watched.as_ref().map(|calls| calls.send(name));
         let due = match &mut self.fault {
             Some((1, fault)) => Some(*fault),
@@ -144,7 +150,7 @@ impl CheckpointStore for MemoryCheckpoints {
         true
     }
 
-    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Ownership, CheckpointError> {
         self.change("take", |kept| kept.take(owner, lease))
     }
 
@@ -201,21 +207,22 @@ impl CheckpointStore for MemoryCheckpoints {
         })
     }
 
-    fn fold(
+    fn apply(
         &mut self,
         generation: u64,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.change("fold", |kept| kept.fold(generation, hash, changes))
+        self.change("apply", |kept| kept.apply(generation, hash, changes))
     }
 
-    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
         check_number("the checkpoint's number", n)?;
         let known = self.history;
-        let (folded, history) = self.change("mark_folded", |kept| kept.mark_folded(generation, n, known))?;
+        let (compacted, history) =
+            self.change("mark_compacted", |kept| kept.mark_compacted(generation, n, known))?;
         self.history = history;
-        Ok(folded)
+        Ok(compacted)
     }
 
     fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
@@ -294,26 +301,26 @@ mod tests {
     }
 
     #[test]
-    fn lost_folds_take_their_mark_along_and_each_handle_learns_of_it() {
+    fn lost_changes_lower_the_mark_and_each_handle_notices() {
         let mut store = MemoryCheckpoints::new();
         let generation = store.take("a", LEASE).unwrap().generation;
         let mut other = store.clone();
         assert_eq!(store.commit(generation, 1, b"").unwrap(), 0);
-        store.fold(generation, "h", &[("a", Some("1"))]).unwrap();
-        assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
-        let folds = store.folds();
-        store.fold(generation, "h", &[("a", Some("2"))]).unwrap();
-        assert_eq!(store.mark_folded(generation, 2).unwrap(), 2);
-        store.lose_folds_since(&folds);
+        store.apply(generation, "h", &[("a", Some("1"))]).unwrap();
+        assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
+        let folds = store.compacted_state();
+        store.apply(generation, "h", &[("a", Some("2"))]).unwrap();
+        assert_eq!(store.mark_compacted(generation, 2).unwrap(), 2);
+        store.lose_compacted_since(&folds);
         assert_eq!(store.fields("h", &["a"]).unwrap(), [Some("1".to_owned())]);
         assert_eq!(store.commit(generation, 2, b"").unwrap(), 1);
-        assert_eq!(store.mark_folded(generation, 3).unwrap(), 1);
-        assert_eq!(store.mark_folded(generation, 3).unwrap(), 3);
-        assert_eq!(other.mark_folded(generation, 3).unwrap(), 3);
+        assert_eq!(store.mark_compacted(generation, 3).unwrap(), 1);
+        assert_eq!(store.mark_compacted(generation, 3).unwrap(), 3);
+        assert_eq!(other.mark_compacted(generation, 3).unwrap(), 3);
     }
 
     #[test]
-    fn a_failure_is_of_one_handle_and_the_clock_of_all() {
+    fn failures_belong_to_one_handle_and_the_clock_to_all() {
         let mut first = MemoryCheckpoints::new();
         let mut second = first.clone();
         first.fail(1, Fault::Before);

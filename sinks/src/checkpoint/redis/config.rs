@@ -1,4 +1,4 @@
-//! Where the Redis is, and how it is used.
+//! Settings of a Redis store of checkpoints.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -11,29 +11,31 @@ use super::{
 };
 use crate::checkpoint::CheckpointError;
 
-/// Where the Redis is, and how it is used. `prefix` and `buckets` are part of the data: whoever reads it must have the same.
+/// Address and use of a Redis. `prefix` and `buckets` are part of the data: every reader must use the same.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisConfig {
-    /// `redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]`, or `rediss://..` for TLS: one for a server; for a Redis Cluster any of its
-    /// nodes, better several.
+    /// `redis://[USER:PASSWORD@]HOST:PORT/[DATABASE]`, or `rediss://..` for TLS. One URL for a server; for a
+    /// Redis Cluster any of its nodes, preferably several.
     pub urls: Vec<String>,
-    /// Whether it is a Redis Cluster.
+    /// Whether the URLs are of a Redis Cluster.
     pub cluster: bool,
-    /// What all keys begin with; engines with different prefixes share a Redis without seeing each other.
+    /// Prefix of all keys; engines with different prefixes share a Redis without seeing each other.
     pub prefix: String,
-    /// Over how many keys a hash is spread: 1 for a single server; in a cluster some per master, so that one rule's state does not
-    /// lie on one of them. It can't be changed for a prefix that is in use.
+    /// Number of keys that a hash is spread over: 1 for a single server; in a cluster a few per master, so
+    /// that the state of one rule does not lie on one master. Must not be changed for a prefix that is in
+    /// use.
     pub buckets: u16,
-    /// How long connecting and an answer may take, in milliseconds.
+    /// Timeout of connecting and of an answer, ms.
     pub timeout_ms: u64,
-    /// How many replicas must have a blob or a commit before it counts, as far as so many are connected; 0 waits for none.
+    /// Number of replicas that must have a blob or a commit before it counts, as far as as many are
+    /// connected; 0 waits for none.
     pub replicas: u8,
-    /// Authorities in PEM that are believed in place of this system's.
+    /// File in PEM of the certificate authorities trusted in place of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The certificate in PEM for servers that ask their clients for one.
+    /// File in PEM of the client's certificate, for servers that require one.
     pub cert_file: Option<PathBuf>,
-    /// Its key in PEM.
+    /// File in PEM of that certificate's key.
     pub key_file: Option<PathBuf>,
 }
 
@@ -54,7 +56,7 @@ impl Default for RedisConfig {
 }
 
 impl fmt::Debug for RedisConfig {
-    /// Without passwords: this gets into logs.
+    /// Without passwords: this is logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")
             .field("urls", &self.urls.iter().map(|url| without_password(url)).collect::<Vec<_>>())
@@ -70,28 +72,29 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// Segments that begin the names of keys: a prefix that has one could mean another prefix's keys.
+/// Segments with which names of keys begin: a prefix that contains one could collide with another prefix's
+/// keys.
 const RESERVED: [&str; 6] = ["s", "seed", "ckpt", "crowd", "committed", "edits"];
 
 impl RedisConfig {
     /// Checks everything that can be checked without a connection.
     ///
     /// # Errors
-    /// [`CheckpointError::Invalid`] with what to write instead.
+    /// [`CheckpointError::Invalid`], with what to write instead.
     pub fn validate(&self) -> Result<(), CheckpointError> {
         self.check().map(drop)
     }
 
-    /// The same configuration, fit to be shown: without users and passwords.
+    /// The same settings without users and passwords, fit to be shown.
     #[must_use]
     pub fn redacted(&self) -> Self {
         RedisConfig { urls: self.urls.iter().map(|url| without_password(url)).collect(), ..self.clone() }
     }
 
-    /// Checks everything that can be checked without a connection, and gives the servers' addresses.
+    /// Checks everything that can be checked without a connection, and returns the servers' addresses.
     ///
     /// # Errors
-    /// [`CheckpointError::Invalid`] with what to write instead.
+    /// [`CheckpointError::Invalid`], with what to write instead.
     pub(super) fn check(&self) -> Result<Vec<ConnectionInfo>, CheckpointError> {
         match self.urls.len() {
             0 => return Err(invalid("urls", "[]", "write at least one redis://HOST:PORT/")),
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_name() {
+    fn invalid_settings_are_refused_by_name() {
         let named = |change: fn(&mut RedisConfig), name: &str| {
             let text = of(change).unwrap_err().to_string();
             assert!(text.starts_with(name), "{text}");
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn several_nodes_of_a_cluster_and_segments_are_fine() {
+    fn several_nodes_of_a_cluster_and_segments_are_valid() {
         let nodes = of(|c| {
             c.urls = vec!["redis://a/".into(), "redis://b:7000/".into()];
             c.cluster = true;

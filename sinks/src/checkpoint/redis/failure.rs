@@ -1,4 +1,4 @@
-//! What the `redis` crate reports, as what to do about it.
+//! Translation of errors of the `redis` crate to errors with remedies.
 
 use redis::{ErrorKind, ParsingError, RedisError, ServerErrorKind};
 
@@ -34,7 +34,7 @@ pub(super) fn failure(place: &str, error: &RedisError) -> CheckpointError {
     }
 }
 
-/// What to do where two do not agree on TLS, which time does not mend.
+/// Remedy if the two sides do not agree on TLS; such an error is not transient.
 fn untrusted(text: &str) -> Option<&'static str> {
     if text.contains("invalid peer certificate") {
         let remedy = "name its authority by ca_file, and give the server a certificate that has the host's name as an alternative name";
@@ -47,7 +47,7 @@ fn untrusted(text: &str) -> Option<&'static str> {
         .then_some("it does not speak TLS there: write its port for TLS, or redis://")
 }
 
-/// Answers that the crate knows no kind for.
+/// Errors of a server for which the crate has no kind.
 fn answered(place: &str, error: &RedisError) -> CheckpointError {
     let text = error.to_string();
     let bad = |reason: String| CheckpointError::BadServer { place: place.to_owned(), reason };
@@ -57,7 +57,7 @@ fn answered(place: &str, error: &RedisError) -> CheckpointError {
         _ if text.contains("cluster support disabled") => {
             bad("it is no Redis Cluster: write cluster = false".to_owned())
         }
-        // Older servers wrap the error of a script: the code is within the text.
+        // Older servers wrap the error of a script: its code is within the text.
         _ if text.contains("WRONGTYPE") => CheckpointError::Format {
             place: place.to_owned(),
             reason: format!("{text}; another program uses the prefix: choose another one"),
@@ -67,7 +67,7 @@ fn answered(place: &str, error: &RedisError) -> CheckpointError {
     }
 }
 
-/// An answer of another shape than was asked for.
+/// An answer of an unexpected shape.
 pub(super) fn misread(place: &str, error: &ParsingError) -> CheckpointError {
     CheckpointError::Format {
         place: place.to_owned(),

@@ -1,24 +1,25 @@
-//! Changes of hashes, cut into script calls that are pipelined.
+//! Changes of hashes, split into script calls that are pipelined.
 
 use hashbrown::HashMap;
 
 use super::{
     RedisCheckpoints,
-    keys::{Keys, stored},
+    keys::{Keys, escape},
     link::{Call, OnBreak},
     scripts::FOLD,
 };
 use crate::checkpoint::{CheckpointError, FieldChange};
 
-/// The most fields of a call: what a server works on in one piece, a millisecond or two. (Lua's stack holds some thousands.)
-const MOST_FIELDS: usize = 1000;
-/// The most bytes of a call, where texts are long.
-const MOST_BYTES: usize = 1 << 20;
-/// The most calls under way at once.
-const MOST_CALLS: usize = 32;
+/// Most fields of a call, which the server works on for a millisecond or two without interruption. (Lua's
+/// stack holds some thousands.)
+const MAX_FIELDS: usize = 1000;
+/// Most bytes of a call, for long texts.
+const MAX_BYTES: usize = 1 << 20;
+/// Most calls in one pipeline.
+const MAX_CALLS: usize = 32;
 
 impl RedisCheckpoints {
-    pub(super) fn fold_all(
+    pub(super) fn apply_all(
         &mut self,
         generation: u64,
         folds: &[(&str, &[FieldChange<'_>])],
@@ -27,7 +28,7 @@ impl RedisCheckpoints {
         for &(hash, changes) in folds {
             for (key, portion) in portions(&self.keys, hash, changes) {
                 calls.push(call(&key, generation, &portion));
-                if calls.len() == MOST_CALLS {
+                if calls.len() == MAX_CALLS {
                     self.send(generation, &std::mem::take(&mut calls))?;
                 }
             }
@@ -44,10 +45,11 @@ impl RedisCheckpoints {
     }
 }
 
-/// The changes of one call.
+/// Changes of one call.
 type Portion<'c> = Vec<FieldChange<'c>>;
 
-/// Cuts changes into portions of one key each. Only the last change of a field is kept, so their order does not matter.
+/// Splits changes into portions of one key each. Only the last change of a field is kept, so their order does
+/// not matter.
 fn portions<'c>(keys: &Keys, hash: &str, changes: &[FieldChange<'c>]) -> Vec<(String, Portion<'c>)> {
     let mut last: HashMap<&str, Option<&str>> = HashMap::with_capacity(changes.len());
     last.extend(changes.iter().copied());
@@ -58,7 +60,7 @@ fn portions<'c>(keys: &Keys, hash: &str, changes: &[FieldChange<'c>]) -> Vec<(St
         let (bytes, portion) = open.entry(bucket).or_default();
         *bytes += field.len() + text.map_or(0, str::len);
         portion.push((field, text));
-        if portion.len() == MOST_FIELDS || *bytes >= MOST_BYTES {
+        if portion.len() == MAX_FIELDS || *bytes >= MAX_BYTES {
             full.push((keys.hash(hash, bucket), std::mem::take(portion)));
             *bytes = 0;
         }
@@ -73,12 +75,12 @@ fn call(key: &str, generation: u64, portion: &[FieldChange<'_>]) -> Call {
     let mut call = Call::script(&FOLD, key).arg(generation).arg(sets);
     for (field, text) in portion {
         if let Some(text) = text {
-            call = call.arg(&*stored(field)).arg(*text);
+            call = call.arg(&*escape(field)).arg(*text);
         }
     }
     for (field, text) in portion {
         if text.is_none() {
-            call = call.arg(&*stored(field));
+            call = call.arg(&*escape(field));
         }
     }
     call
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_change_of_each_field_is_cut_into_portions() {
+    fn only_the_last_change_of_each_field_is_sent() {
         let names: Vec<String> = (0..2500).map(|i| i.to_string()).collect();
         let mut changes: Vec<FieldChange<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
         changes.extend(names.iter().take(500).map(|name| (name.as_str(), None)));
@@ -100,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_make_short_portions_and_buckets_are_kept_apart() {
-        let long = "x".repeat(MOST_BYTES / 4);
+    fn long_texts_make_short_portions_and_buckets_are_separate() {
+        let long = "x".repeat(MAX_BYTES / 4);
         let names: Vec<String> = (0..40).map(|i| i.to_string()).collect();
         let changes: Vec<FieldChange<'_>> =
             names.iter().map(|name| (name.as_str(), Some(long.as_str()))).collect();

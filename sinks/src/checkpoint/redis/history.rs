@@ -1,15 +1,15 @@
-//! The mark of folds, and whether the masters still have all that was folded.
+//! The checkpoint that the hashes are compacted up to, and whether the masters still have all changes.
 
 use super::{
     RedisCheckpoints,
-    link::{Call, OnBreak, Place},
+    link::{Call, OnBreak, Target},
     scripts::MARK,
     server::{self, Histories},
 };
 use crate::checkpoint::CheckpointError;
 
 impl RedisCheckpoints {
-    /// Sets the mark, unless a master's history is another one than at the last mark.
+    /// Advances the mark, unless a master's replication id has changed since the last time.
     pub(super) fn mark(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
         if self.link.is_cluster() {
             self.mark_cluster(generation, n)
@@ -26,11 +26,11 @@ impl RedisCheckpoints {
         Ok(folded)
     }
 
-    /// The mark lies on one of the masters, and says nothing of what is behind it on others; it is for people.
+    /// The mark lies on one of the masters and implies nothing about writes on others; it is for people.
     fn mark_cluster(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
         let mut histories = Histories::new();
         for node in self.link.nodes()? {
-            let place = Place::Node(node.clone());
+            let place = Target::Node(node.clone());
             let replication = server::replication(&mut self.link, &place)?;
             let wanted = replication.online.min(self.replicas);
             if wanted > 0 {
@@ -46,7 +46,7 @@ impl RedisCheckpoints {
         self.set_mark(generation, n, None).map(|(folded, _)| folded)
     }
 
-    /// Gives the mark, and the history of the server that has it.
+    /// Returns the mark, and the replication id of the server that has it.
     fn set_mark(
         &mut self,
         generation: u64,

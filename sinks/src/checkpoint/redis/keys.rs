@@ -1,13 +1,14 @@
-//! How names become keys and fields. With `P` for the prefix:
+//! Names of keys and fields. With `P` for the prefix:
 //!
-//! | key | what |
+//! | key | content |
 //! | --- | --- |
 //! | `P:committed` | hash: owner, lease, generation, the last commit |
 //! | `P:ckpt:..`, `P:crowd:..` | blobs |
 //! | `P:s:NAME`, or `P:s:NAME:BUCKET` where there are several buckets | hashes |
 //! | `P:edits` | stream |
 //!
-//! A field that is empty or begins with `@` gets one `@` in front: fields that begin with a single `@` are the store's own.
+//! A field that is empty or begins with `@` is escape with an additional `@` in front: fields that begin with
+//! a single `@` belong to the store.
 
 use std::borrow::Cow;
 
@@ -37,7 +38,7 @@ impl Keys {
         format!("{}:{name}", self.prefix)
     }
 
-    /// A blob's name, from its key.
+    /// Name of a blob, from its key.
     pub(super) fn blob_name<'k>(&self, key: &'k str) -> Option<&'k str> {
         key.strip_prefix(&self.prefix)?.strip_prefix(':')
     }
@@ -46,7 +47,7 @@ impl Keys {
         self.buckets
     }
 
-    /// The bucket a field lies in: for ever, as it is part of the data.
+    /// Bucket of a field. Part of the escape data: it must never change.
     pub(super) fn bucket(&self, field: &str) -> u16 {
         if self.buckets == 1 {
             return 0;
@@ -62,7 +63,7 @@ impl Keys {
         }
     }
 
-    /// A hash's name, from the key of it or of one of its buckets.
+    /// Name of a hash, from the key of one of its buckets.
     pub(super) fn hash_name<'k>(&self, key: &'k str) -> Option<&'k str> {
         let name = key.strip_prefix(&self.prefix)?.strip_prefix(":s:")?;
         if self.buckets == 1 {
@@ -72,7 +73,7 @@ impl Keys {
         bucket.parse::<u16>().ok().filter(|&bucket| bucket < self.buckets).map(|_| name)
     }
 
-    /// A pattern for `SCAN` of the keys that begin with this, the prefix going before.
+    /// Pattern for `SCAN` of the keys that begin with the prefix and `begin`.
     pub(super) fn pattern(&self, begin: &str) -> String {
         let mut pattern = String::new();
         for c in self.prefix.chars() {
@@ -85,8 +86,8 @@ impl Keys {
     }
 }
 
-/// A field as it is stored.
-pub(super) fn stored(field: &str) -> Cow<'_, str> {
+/// Field as it is escape.
+pub(super) fn escape(field: &str) -> Cow<'_, str> {
     if field.is_empty() || field.starts_with('@') {
         Cow::Owned(format!("@{field}"))
     } else {
@@ -94,10 +95,10 @@ pub(super) fn stored(field: &str) -> Cow<'_, str> {
     }
 }
 
-/// A field from how it is stored; `None` for the store's own.
-pub(super) fn restored(stored: &str) -> Option<&str> {
-    match stored.strip_prefix('@') {
-        None => Some(stored),
+/// Field from its escape form; `None` for the store's own fields.
+pub(super) fn unescape(escape: &str) -> Option<&str> {
+    match escape.strip_prefix('@') {
+        None => Some(escape),
         Some(field) if field.is_empty() || field.starts_with('@') => Some(field),
         Some(_) => None,
     }
@@ -107,18 +108,18 @@ pub(super) fn restored(stored: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// The field in which the scripts keep the generation a hash was changed by last.
+    /// Field in which the scripts keep the generation that changed a hash last.
     const GENERATION: &str = "@generation";
 
     #[test]
-    fn every_field_comes_back_and_none_is_the_stores_own() {
+    fn every_field_round_trips_and_none_is_the_stores_own() {
         for field in ["", "@", "@@", "@generation", "@@generation", "generation", "a@b", "重庆", "\0", "@\0"]
         {
-            let stored = stored(field);
-            assert_eq!(restored(&stored), Some(field));
-            assert_ne!(stored, GENERATION);
+            let escape = escape(field);
+            assert_eq!(unescape(&escape), Some(field));
+            assert_ne!(escape, GENERATION);
         }
-        assert_eq!(restored(GENERATION), None);
+        assert_eq!(unescape(GENERATION), None);
     }
 
     #[test]
@@ -134,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn a_field_stays_in_its_bucket_for_ever() {
+    fn a_field_stays_in_its_bucket() {
         let keys = Keys::new("p", 16);
         let found: Vec<u16> = ["", "1001", "重庆", "10.0.0.7"].map(|field| keys.bucket(field)).to_vec();
         assert_eq!(found, [2, 8, 10, 10]);
     }
 
     #[test]
-    fn a_prefix_is_no_pattern() {
+    fn a_prefix_is_escaped_in_patterns() {
         assert_eq!(Keys::new("a*[b]", 1).pattern("s:"), r"a\*\[b\]:s:*");
     }
 }

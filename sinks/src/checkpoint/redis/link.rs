@@ -1,12 +1,15 @@
-//! Connections to a server or to the masters of a cluster, and commands sent over them.
+//! Connections to a server or to the masters of a cluster, and the commands sent over them.
 //!
-//! A command goes to the node that serves its key; commands sent together are pipelined per node. What a node sends back because
-//! the key has moved, or because it does not know the script, was not carried out and is sent again.
+//! A command goes to the node that serves its key; commands sent together are pipelined per node. A command
+//! that a node rejects because the key has moved, or because it does not know the script, was not executed
+//! and is sent again.
 //!
-//! **Invariants**: no wait is without a limit (connecting, each write and each answer have the configured time). After a failed
-//! read or write all connections are dropped: an answer that comes late can't be taken for another command's.
-//! The cluster client of the `redis` crate is not used because it has neither: after a time-out it waits again for each
-//! command of a pipeline, and it sends every command again, also those that must not be repeated.
+//! **Invariants**: no wait is unbounded (connecting, each write and each answer have the configured timeout).
+//! After a failed read or write all connections are dropped, so a late answer can't be taken for another
+//! command's.
+//!
+//! The cluster client of the `redis` crate has neither property and is not used: after a timeout it waits
+//! again for each command of a pipeline, and it resends every command, also those that must not be repeated.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -23,79 +26,79 @@ use super::{
 };
 use crate::checkpoint::CheckpointError;
 
-/// How often a command follows a slot that moves.
+/// Most attempts to follow a slot that moves.
 const ROUNDS: usize = 5;
 
-/// Connections to a server or to the masters of a cluster.
+/// Connections to a server, or to the masters of a cluster.
 pub(super) struct Link {
     seeds: Vec<ConnectionInfo>,
     cluster: bool,
     timeout: Duration,
-    /// Of a cluster; `None` until it is needed.
+    /// Slots of the cluster; `None` until they are needed.
     slots: Option<Slots>,
     connections: HashMap<String, Connection>,
 }
 
-/// A command, and where it goes.
+/// A command and its target.
 pub(super) struct Call {
-    to: Place,
+    to: Target,
     command: Cmd,
     script: Option<&'static Script>,
 }
 
-/// Where a command goes.
+/// Target of a command.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(super) enum Target {
     Slot(Slot),
     Node(String),
 }
 
-/// What to do if the connection breaks while a command is under way.
+/// Reaction to a connection that breaks while a command is in progress.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnBreak {
     /// Send everything again, once.
     Resend,
-    /// Fail: whether it was carried out is not known, and twice would be wrong.
+    /// Fail: whether the command was executed is unknown, and executing it twice would be wrong.
     Fail,
 }
 
 /// Answers, in the order of the calls.
 pub(super) struct Answers {
     pub(super) values: Vec<Value>,
-    /// Whether each command was carried out where it was sent first, in the order sent.
+    /// Whether every command was executed by its first target, in the order sent.
     pub(super) straight: bool,
 }
 
-/// A call that is to be sent.
-struct Open {
+/// A call to be sent in the next round.
+struct PendingCall {
     call: usize,
-    /// Where it was sent on to, and whether that node must be told that it was.
-    sent_on: Option<(String, bool)>,
+    /// Node that it was redirected to, and whether that node expects `ASKING` first.
+    redirect: Option<(String, bool)>,
 }
 
-/// What is to be sent again, and the first error that sending again would not help.
-type Round = (Vec<Open>, Option<RedisError>);
+/// Calls to be sent again, and the first error that sending again would not help.
+type Round = (Vec<PendingCall>, Option<RedisError>);
 
-impl Open {
+impl PendingCall {
     fn asks(&self) -> bool {
-        matches!(self.sent_on, Some((_, true)))
+        matches!(self.redirect, Some((_, true)))
     }
 }
 
 impl Call {
     pub(super) fn new(key: &str, command: Cmd) -> Self {
-        Call { to: Place::key(key), command, script: None }
+        Call { to: Target::key(key), command, script: None }
     }
 
-    pub(super) fn at(place: &Place, command: Cmd) -> Self {
+    pub(super) fn at(place: &Target, command: Cmd) -> Self {
         Call { to: place.clone(), command, script: None }
     }
 
-    /// A script on one key; its arguments are added by [`arg`](Self::arg).
+    /// A script on one key; further arguments are added by [`arg`](Self::arg).
     pub(super) fn script(script: &'static Script, key: &str) -> Self {
         let mut command = cmd("EVALSHA");
         command.arg(&script.digest).arg(1).arg(key);
-        Call { to: Place::key(key), command, script: Some(script) }
+        Call { to: Target::key(key), command, script: Some(script) }
     }
 
     pub(super) fn arg(mut self, arg: impl redis::ToRedisArgs) -> Self {
@@ -104,9 +107,9 @@ impl Call {
     }
 }
 
-impl Place {
+impl Target {
     pub(super) fn key(key: &str) -> Self {
-        Place::Slot(Slot::for_key(key))
+        Target::Slot(Slot::for_key(key))
     }
 }
 
@@ -120,7 +123,7 @@ impl Link {
         self.cluster
     }
 
-    /// The server, or the masters of the cluster.
+    /// Addresses of the server, or of the cluster's masters.
     pub(super) fn nodes(&mut self) -> Result<Vec<String>, CheckpointError> {
         if !self.cluster {
             return Ok(self.seeds.first().map(|seed| seed.addr().to_string()).into_iter().collect());
@@ -128,16 +131,18 @@ impl Link {
         self.slots().map(|slots| slots.masters().to_vec()).map_err(|error| failure("the cluster", &error))
     }
 
-    /// Sends one command.
+    /// Sends one command. Blocks until it is answered or the timeout has passed.
     pub(super) fn one(&mut self, call: Call, on_break: OnBreak) -> Result<Value, CheckpointError> {
         self.run(&[call], on_break).map(|answers| answers.values.into_iter().next().unwrap_or_default())
     }
 
-    /// Sends commands. The first error that a server answers is passed on; the other commands may have been carried out.
+    /// Sends commands. Returns the first error that a server answers; the other commands may have been
+    /// executed.
     pub(super) fn run(&mut self, calls: &[Call], on_break: OnBreak) -> Result<Answers, CheckpointError> {
         let mut values = vec![Value::Nil; calls.len()];
         let mut resend = on_break == OnBreak::Resend;
-        let mut open: Vec<Open> = (0..calls.len()).map(|call| Open { call, sent_on: None }).collect();
+        let mut open: Vec<PendingCall> =
+            (0..calls.len()).map(|call| PendingCall { call, redirect: None }).collect();
         for round in 0..ROUNDS {
             open = match self.round(calls, &open, &mut values) {
                 Ok((_, Some(refused))) => return Err(failure(&self.place(), &refused)),
@@ -146,24 +151,25 @@ impl Link {
                 }
                 Ok((again, None)) => again,
                 Err(error) => {
-                    // Some answers are not read: none of these connections can be used again.
+                    // Some answers were not read: none of these connections can be used again.
                     self.forget();
                     if !resend || !error.is_connection_dropped() {
                         return Err(failure(&self.place(), &error));
                     }
                     resend = false;
-                    open.into_iter().map(|open| Open { sent_on: None, ..open }).collect()
+                    open.into_iter().map(|open| PendingCall { redirect: None, ..open }).collect()
                 }
             };
         }
         Err(unavailable(&self.place(), "the slot of a key keeps moving"))
     }
 
-    /// Sends the open calls, reads all answers, and gives back what is to be sent again and the first refusal.
-    fn round(&mut self, calls: &[Call], open: &[Open], values: &mut [Value]) -> RedisResult<Round> {
-        let mut per_node: Vec<(String, Vec<&Open>)> = Vec::new();
+    /// Sends the pending calls and reads all answers. Returns the calls to be sent again, and the first
+    /// error.
+    fn round(&mut self, calls: &[Call], open: &[PendingCall], values: &mut [Value]) -> RedisResult<Round> {
+        let mut per_node: Vec<(String, Vec<&PendingCall>)> = Vec::new();
         for open in open {
-            let address = self.address(&calls[open.call].to, open.sent_on.as_ref())?;
+            let address = self.address(&calls[open.call].to, open.redirect.as_ref())?;
             match per_node.iter_mut().find(|(known, _)| *known == address) {
                 Some((_, opens)) => opens.push(open),
                 None => per_node.push((address, vec![open])),
@@ -187,14 +193,14 @@ impl Link {
         Ok((again, refused))
     }
 
-    /// Reads a node's answers, and gives back the first error among them that sending again would not help.
+    /// Reads a node's answers. Returns the first error among them that sending again would not help.
     fn receive(
         &mut self,
         address: &str,
         calls: &[Call],
-        opens: &[&Open],
+        opens: &[&PendingCall],
         values: &mut [Value],
-        again: &mut Vec<Open>,
+        again: &mut Vec<PendingCall>,
     ) -> RedisResult<Option<RedisError>> {
         let (mut refused, mut unknown) = (None, Vec::new());
         for open in opens {
@@ -207,10 +213,10 @@ impl Link {
                 Err(error) if !is_answer(&error) => return Err(error),
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                     unknown.extend(calls[open.call].script);
-                    again.push(Open { call: open.call, sent_on: open.sent_on.clone() });
+                    again.push(PendingCall { call: open.call, redirect: open.redirect.clone() });
                 }
-                Err(error) => match self.sent_on(&error, address) {
-                    Some(sent_on) => again.push(Open { call: open.call, sent_on: Some(sent_on) }),
+                Err(error) => match self.redirect(&error, address) {
+                    Some(redirect) => again.push(PendingCall { call: open.call, redirect: Some(redirect) }),
                     None => drop(refused.get_or_insert(error)),
                 },
             }
@@ -226,8 +232,8 @@ impl Link {
         cmd("SCRIPT").arg("LOAD").arg(script.code).exec(self.connection(address)?)
     }
 
-    /// Where a refused command is to be sent instead.
-    fn sent_on(&mut self, error: &RedisError, by: &str) -> Option<(String, bool)> {
+    /// Redirection of a command that a node rejected.
+    fn redirect(&mut self, error: &RedisError, by: &str) -> Option<(String, bool)> {
         let asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
         if !self.cluster || !(asking || error.kind() == ErrorKind::Server(ServerErrorKind::Moved)) {
             return None;
@@ -239,18 +245,18 @@ impl Link {
         redirected(to, by).map(|address| (address, asking))
     }
 
-    fn address(&mut self, to: &Place, sent_on: Option<&(String, bool)>) -> RedisResult<String> {
-        if let Some((address, _)) = sent_on {
+    fn address(&mut self, to: &Target, redirect: Option<&(String, bool)>) -> RedisResult<String> {
+        if let Some((address, _)) = redirect {
             return Ok(address.clone());
         }
         match to {
-            Place::Node(address) => Ok(address.clone()),
-            Place::Slot(slot) if self.cluster => {
+            Target::Node(address) => Ok(address.clone()),
+            Target::Slot(slot) if self.cluster => {
                 let unserved =
                     || (ErrorKind::Server(ServerErrorKind::ClusterDown), "no node serves the slot");
                 Ok(self.slots()?.master_of(*slot).ok_or_else(unserved)?.to_owned())
             }
-            Place::Slot(_) => Ok(self.seeds[0].addr().to_string()),
+            Target::Slot(_) => Ok(self.seeds[0].addr().to_string()),
         }
     }
 
@@ -275,7 +281,7 @@ impl Link {
         Ok(connection)
     }
 
-    /// The slots, asked of the first node that answers.
+    /// Slots of the cluster, requested from the first node that answers.
     fn slots(&mut self) -> RedisResult<&Slots> {
         if self.slots.is_none() {
             self.slots = Some(self.ask_for_slots()?);
@@ -320,7 +326,7 @@ impl Link {
     }
 }
 
-/// Whether a server said it: the connection is in order.
+/// Whether the error is a server's answer, so that the connection is intact.
 fn is_answer(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
 }

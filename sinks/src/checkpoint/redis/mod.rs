@@ -1,22 +1,36 @@
 //! Checkpoints in a Redis server or a Redis Cluster, for several machines and for people who look at state.
 //!
-//! Each step that must be whole is one Lua script on one key, so that the same steps work in a cluster. The keys are listed in
-//! `keys.rs`; leases go by the server's clock.
+//! Each atomic step is one Lua script on one key, so that the same steps work in a cluster. The keys are
+//! listed in `keys.rs`; leases follow the server's clock.
 //!
-//! **What is durable**: what the server's `appendfsync` says. Where it has replicas, a blob, a commit, a mark of folds and the taking
-//! of the ownership wait until one of them has it. A Redis that went back nevertheless (fail-over, `appendfsync everysec`) shows in
-//! what [`renew`](super::CheckpointStore::renew) gives.
+//! **Durability** is that of the server's `appendfsync`. If it has replicas, a blob, a commit, a mark and the
+//! acquisition of the ownership wait until as many have it as configured. A Redis that lost writes
+//! nevertheless (fail-over, `appendfsync everysec`) shows in the result of
+//! [`renew`](super::CheckpointStore::renew).
 //!
-//! **Marks of folds**: a master's history of writes has a name (`master_replid`), another one after every start and every fail-over. If
-//! it has the name that it had at this handle's last mark, or when the handle was opened, then it has all that was folded since. A
-//! server looks at its own name and sets the mark in one step, so the mark lies behind those folds in the same log. Of a cluster all
-//! masters are asked, and wait for their replicas, before the mark is set.
+//! **Compacted up to**: a master's history of writes has an id (`master_replid`), which changes at every
+//! start and every fail-over. If it is the same as at this handle's last mark, or when the handle was opened,
+//! then the master has all changes made since. A server compares its id and sets the mark in one step, so the
+//! mark follows those changes in the same log. In a cluster all masters are queried, and wait for their
+//! replicas, before the mark is set.
 //!
-//! **When the connection breaks**, it is made anew once and the call sent again, but for `push_edit`, which would add its edit
-//! twice. A server that does not answer in time is not tried again. Either way the caller gets `Unavailable`.
+//! **If the connection breaks**, it is opened again once and the call repeated, except for `push_edit`, which
+//! would add its edit twice. A server that does not answer in time is not called again. Either way the caller
+//! gets `Unavailable`.
 //!
-//! **Limits**: Redis 6.2 or later (or what speaks the same), `maxmemory-policy noeviction`. A fold is atomic per
-//! bucket and 1000 fields; with several buckets each of them is fenced off by itself. Dropping a hash is atomic per bucket.
+//! **Limits**: Redis 6.2 or later (or a server that is compatible), `maxmemory-policy noeviction`. A change
+//! of a hash is atomic per bucket and 1,000 fields; with several buckets each of them is fenced separately.
+//! Dropping a hash is atomic per bucket.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `config`, `url`, `tls` | settings |
+//! | `keys`, `slots` | names of keys; which node serves which |
+//! | `link` | connections and commands |
+//! | `server`, `history` | fitness, replication and history of the servers |
+//! | `scripts` | the Lua scripts |
+//! | `store`, `fold`, `scan` | the calls of the store |
+//! | `failure` | errors |
 
 mod config;
 mod failure;
@@ -35,27 +49,28 @@ mod url;
 use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
 pub use config::RedisConfig;
 use keys::Keys;
-use link::{Call, Link, OnBreak, Place};
+use link::{Call, Link, OnBreak, Target};
 use server::Histories;
 
 use super::CheckpointError;
 
-/// The form of what is written; another one is refused.
+/// Version of the escape format; another one is refused.
 const FORMAT: &str = "1";
-/// How often a write is made again because it was not known where its replicas are.
+/// Most attempts of a write whose replicas could not be determined.
 const CONFIRMATIONS: usize = 3;
 
-/// Checkpoints in Redis.
+/// Checkpoint store in Redis.
 pub struct RedisCheckpoints {
     link: Link,
     keys: Keys,
     timeout_ms: u64,
     replicas: u8,
-    /// What this handle has taken: a Redis that went back may give a generation out again, the name tells them apart.
+    /// Generation and owner's name that this handle has acquired: a Redis that lost writes may give a
+    /// generation out again, the name distinguishes them.
     taken: Option<(u64, String)>,
-    /// The last commit that this handle knows of; a Redis without it has gone back.
+    /// The last commit that this handle knows of; a Redis without it has lost writes.
     last: Option<u64>,
-    /// The masters' histories at the last mark.
+    /// Replication ids of the masters at the last mark.
     histories: Histories,
 }
 
@@ -66,12 +81,13 @@ impl std::fmt::Debug for RedisCheckpoints {
 }
 
 impl RedisCheckpoints {
-    /// Connects, and checks that the server, or every master of the cluster, can keep checkpoints.
+    /// Connects, and checks that the server, or every master of the cluster, is fit to keep checkpoints.
     ///
     /// # Errors
-    /// [`CheckpointError::Invalid`] for the configuration, [`CheckpointError::Unavailable`] if there is no answer,
-    /// [`CheckpointError::BadServer`] if the server may delete state, is too old or of the other kind, and
-    /// [`CheckpointError::Format`] if the prefix is in use with another number of buckets or by another release.
+    /// [`CheckpointError::Invalid`] for a setting, [`CheckpointError::Unavailable`] if there is no answer,
+    /// [`CheckpointError::BadServer`] if the server may evict state, is too old or of the other kind, and
+    /// [`CheckpointError::Format`] if the prefix is in use with another number of buckets or by another
+    /// release.
     pub fn open(config: &RedisConfig) -> Result<Self, CheckpointError> {
         let mut link = Link::new(config.check()?, config.cluster, config.timeout());
         let histories = server::check(&mut link, config.cluster)?;
@@ -88,7 +104,7 @@ impl RedisCheckpoints {
         Ok(store)
     }
 
-    /// Refuses a prefix that is in use in another form.
+    /// Refuses a prefix that is in use with another format or number of buckets.
     fn check_form(&mut self) -> Result<(), CheckpointError> {
         let key = self.keys.committed();
         let mut command = cmd("HMGET");
@@ -118,7 +134,7 @@ impl RedisCheckpoints {
         CheckpointError::Format { place: self.keys.committed(), reason }
     }
 
-    /// The name under which this handle took a generation; nothing if another handle did.
+    /// Owner's name under which this handle acquired a generation; empty if another handle did.
     fn owner_of(&self, generation: u64) -> String {
         match &self.taken {
             Some((taken, owner)) if *taken == generation => owner.clone(),
@@ -126,15 +142,15 @@ impl RedisCheckpoints {
         }
     }
 
-    /// Reads an answer, or says where something else was found.
+    /// Converts an answer, or reports where unexpected data was found.
     fn read<T: FromRedisValue>(&self, key: &str, answer: Value) -> Result<T, CheckpointError> {
         from_redis_value(answer)
             .map_err(|error| failure::misread(&format!("{} at {}", key, self.link.place()), &error))
     }
 
-    /// Sends a write that counts once the replicas have it. The write may be made more than once.
+    /// Sends a write that counts once the replicas have it. The write may be executed more than once.
     fn confirmed(&mut self, key: &str, call: impl Fn() -> Call) -> Result<Value, CheckpointError> {
-        let place = Place::key(key);
+        let place = Target::key(key);
         for _ in 0..CONFIRMATIONS {
             let online =
                 if self.replicas == 0 { 0 } else { server::replication(&mut self.link, &place)?.online };
@@ -142,7 +158,7 @@ impl RedisCheckpoints {
             if wanted == 0 {
                 return self.link.one(call(), OnBreak::Resend);
             }
-            // In one go, as replicas are waited for by what the same connection wrote.
+            // In one pipeline, because `WAIT` covers what the same connection wrote.
             let answers = self.link.run(&[call(), self.wait(&place, wanted)], OnBreak::Resend)?;
             let (true, [answer, confirmed]) = (answers.straight, &answers.values[..]) else { continue };
             self.check_confirmed(key, confirmed, wanted)?;
@@ -151,8 +167,8 @@ impl RedisCheckpoints {
         Err(failure::unavailable(&self.link.place(), "the slot of a key keeps moving"))
     }
 
-    /// Has a node wait until so many replicas have what this connection wrote.
-    fn wait(&self, place: &Place, wanted: u8) -> Call {
+    /// Makes a node wait until `wanted` replicas have what this connection wrote.
+    fn wait(&self, place: &Target, wanted: u8) -> Call {
         let mut wait = cmd("WAIT");
         wait.arg(wanted).arg(self.timeout_ms / 2);
         Call::at(place, wait)
@@ -167,7 +183,7 @@ impl RedisCheckpoints {
         Err(failure::unavailable(&self.link.place(), &reason))
     }
 
-    /// The verdict of a script: its first word, and what follows.
+    /// Result of a script: its first element, and the rest.
     fn verdict(&self, key: &str, answer: Value) -> Result<(String, Vec<Value>), CheckpointError> {
         let mut values: Vec<Value> = self.read(key, answer)?;
         let rest = values.split_off(values.len().min(1));
@@ -179,7 +195,7 @@ impl RedisCheckpoints {
         self.read(key, rest.get(at).cloned().unwrap_or_default())
     }
 
-    /// Passes on what a script refuses.
+    /// Like [`verdict`](Self::verdict), with `fenced` as an error.
     fn accept(
         &self,
         key: &str,

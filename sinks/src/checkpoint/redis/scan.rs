@@ -1,4 +1,4 @@
-//! Reading everything in portions: the fields of a hash, the keys of the prefix.
+//! Reading in portions: the fields of a hash, the keys of the prefix.
 
 use std::{
     collections::BTreeSet,
@@ -11,30 +11,30 @@ use redis::{Value, cmd};
 
 use super::{
     RedisCheckpoints,
-    keys::restored,
-    link::{Call, OnBreak, Place},
+    keys::unescape,
+    link::{Call, OnBreak, Target},
 };
 use crate::checkpoint::CheckpointError;
 
-/// How many entries a server looks at in one piece.
+/// Entries that a server visits per call.
 const PORTION: usize = 1000;
-/// Portions that wait to be handed on.
+/// Portions read ahead.
 const AHEAD: usize = 4;
 
 impl RedisCheckpoints {
-    /// The keys that begin with this after the prefix, on all masters.
+    /// Keys on all masters that begin with the prefix and `begin`.
     pub(super) fn keys_beginning(&mut self, begin: &str) -> Result<BTreeSet<String>, CheckpointError> {
         let pattern = self.keys.pattern(begin);
         let mut found = BTreeSet::new();
         for node in self.link.nodes()? {
-            let place = Place::Node(node);
+            let place = Target::Node(node);
             let mut cursor = 0;
             loop {
                 let mut command = cmd("SCAN");
                 command.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(PORTION);
                 let answer = self.link.one(Call::at(&place, command), OnBreak::Resend)?;
                 let (next, keys): (u64, Vec<Vec<u8>>) = self.read(&pattern, answer)?;
-                // A key that is no text is not one of ours.
+                // A key that is not UTF-8 is not one of ours.
                 found.extend(keys.into_iter().filter_map(|key| String::from_utf8(key).ok()));
                 cursor = next;
                 if cursor == 0 {
@@ -45,7 +45,8 @@ impl RedisCheckpoints {
         Ok(found)
     }
 
-    /// A thread asks for portions ahead of what is handed on, so that the server and this side work at the same time.
+    /// Passes all fields of a hash to `each`. A thread requests portions ahead, so that the server and this
+    /// side work at the same time.
     pub(super) fn scan_hash(
         &mut self,
         hash: &str,
@@ -54,16 +55,16 @@ impl RedisCheckpoints {
         let place = self.link.place();
         thread::scope(|scope| {
             let (to, portions) = mpsc::sync_channel(AHEAD);
-            let asking = scope.spawn(move || self.ask_for_entries(hash, &to));
+            let requests = scope.spawn(move || self.request_entries(hash, &to));
             for (key, entries) in portions {
                 hand_on(&entries, &format!("{key} at {place}"), each)?;
             }
-            asking.join().unwrap_or_else(|panic| resume_unwind(panic))
+            requests.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
     }
 
-    /// Ends early if nobody takes the entries any more.
-    fn ask_for_entries(&mut self, hash: &str, to: &SyncSender<Entries>) -> Result<(), CheckpointError> {
+    /// Requests the entries of all buckets; ends early if the receiver is gone.
+    fn request_entries(&mut self, hash: &str, to: &SyncSender<Entries>) -> Result<(), CheckpointError> {
         for bucket in 0..self.keys.buckets() {
             let key = self.keys.hash(hash, bucket);
             let mut cursor = 0;
@@ -85,13 +86,13 @@ impl RedisCheckpoints {
     }
 }
 
-/// Fields and texts of a key, in turn.
+/// A key, and its fields and texts in turn.
 type Entries = (String, Vec<Value>);
 
 fn hand_on(entries: &[Value], place: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError> {
     for entry in entries.chunks_exact(2) {
         let (field, text) = (text(place, &entry[0])?, text(place, &entry[1])?);
-        if let Some(field) = restored(field) {
+        if let Some(field) = unescape(field) {
             each(field, text);
         }
     }

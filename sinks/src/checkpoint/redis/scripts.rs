@@ -1,8 +1,8 @@
-//! The Lua scripts: each is one atomic step on one key.
+//! The Lua scripts; each is one atomic step on one key.
 
 use std::sync::LazyLock;
 
-/// A script and the digest it is called by.
+/// A script and the digest by which it is called.
 pub(super) struct Script {
     pub(super) code: &'static str,
     pub(super) digest: String,

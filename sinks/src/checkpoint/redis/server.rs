@@ -1,4 +1,4 @@
-//! Whether a server is fit to keep checkpoints, from what it says of itself (`INFO`).
+//! Fitness of a server for keeping checkpoints, and its replication, by its `INFO`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,22 +6,22 @@ use redis::{Value, cmd, from_redis_value};
 
 use super::{
     failure::{misread, unavailable},
-    link::{Call, Link, OnBreak, Place},
+    link::{Call, Link, OnBreak, Target},
 };
 use crate::checkpoint::CheckpointError;
 
-/// The first release that reads streams from behind a position and trims them by it.
+/// First release that reads streams from a position on and trims them by position.
 const VERSION: (u32, u32) = (6, 2);
 
-/// Which history of writes each master has: its `master_replid`, which is another one after every start and every fail-over.
+/// Replication id of each master: its `master_replid`, which changes at every start and every fail-over.
 pub(super) type Histories = BTreeMap<String, String>;
 
-/// Checks the server, or all masters of the cluster, and gives their histories. What loses seconds of state in a crash is only
-/// warned about.
+/// Checks the server, or all masters of the cluster, and returns their replication ids. A setting that loses
+/// seconds of state in a crash only gets a warning.
 pub(super) fn check(link: &mut Link, cluster: bool) -> Result<Histories, CheckpointError> {
     let mut histories = Histories::new();
     for node in link.nodes()? {
-        let info = info(link, &Place::Node(node.clone()), None)?;
+        let info = info(link, &Target::Node(node.clone()), None)?;
         judge(&node, &info, cluster)?;
         if info.get("aof_enabled").map(String::as_str) == Some("0") {
             tracing::warn!(
@@ -38,21 +38,22 @@ fn history(info: &HashMap<String, String>) -> String {
     info.get("master_replid").cloned().unwrap_or_default()
 }
 
-/// How a node is replicated.
+/// Replication of a node.
 pub(super) struct Replication {
-    /// How many replicas follow it.
+    /// Number of replicas that follow it.
     pub(super) online: u8,
-    /// Which history of writes it has.
+    /// Its replication id.
     pub(super) history: String,
 }
 
-/// How a node is replicated.
-pub(super) fn replication(link: &mut Link, place: &Place) -> Result<Replication, CheckpointError> {
+/// Queries the replication of a node.
+pub(super) fn replication(link: &mut Link, place: &Target) -> Result<Replication, CheckpointError> {
     let info = info(link, place, Some("replication"))?;
     Ok(Replication { online: online(&info), history: history(&info) })
 }
 
-/// Replicas that get what is written now. One that still loads its first copy is connected, too, and `WAIT` never counts it.
+/// Replicas that receive current writes. One that still loads its first copy is connected too, but `WAIT`
+/// never counts it.
 fn online(info: &HashMap<String, String>) -> u8 {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let replicas = info.iter().filter(|(name, _)| name.strip_prefix("slave").is_some_and(is_number));
@@ -62,7 +63,7 @@ fn online(info: &HashMap<String, String>) -> u8 {
 
 fn info(
     link: &mut Link,
-    place: &Place,
+    place: &Target,
     section: Option<&str>,
 ) -> Result<HashMap<String, String>, CheckpointError> {
     let mut command = cmd("INFO");
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unfit_is_refused_with_the_setting_to_change() {
+    fn an_unfit_server_is_refused_with_the_setting_to_change() {
         judged(FIT, false).unwrap();
         let refused = |from: &str, to: &str, cluster, says: &str| {
             let error = judged(&FIT.replace(from, to), cluster).unwrap_err();
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_count_once_they_follow() {
+    fn replicas_count_once_they_are_online() {
         let replica =
             |i: u8, state: &str| format!("slave{i}:ip=10.0.0.{i},port=6379,state={state},offset=9,lag=0\r\n");
         let text = |states: &[&str]| {
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn later_releases_and_silent_ones_are_fit() {
+    fn later_releases_and_missing_settings_are_fit() {
         judged(&FIT.replace("7.0.15", "10.1.0"), false).unwrap();
         judged(&FIT.replace("maxmemory_policy:noeviction\r\n", ""), false).unwrap();
     }

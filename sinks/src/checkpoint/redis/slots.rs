@@ -1,19 +1,20 @@
-//! Which node of a Redis Cluster serves which slot.
+//! Assignment of a Redis Cluster's slots to its masters.
 
 use std::collections::HashMap;
 
 use redis::{Value, cluster_routing::Slot};
 
-/// Which node serves which slot.
+/// Addresses of the masters, and the slots that each serves.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     masters: Vec<String>,
-    /// Positions among the masters.
+    /// Position of the slot's master in `masters`.
     served: HashMap<Slot, usize>,
 }
 
 impl Slots {
-    /// Reads the answer to `CLUSTER SLOTS` that a node gave; `None` if it is none, or names no node.
+    /// Reads the answer of the node `asked` to `CLUSTER SLOTS`; `None` if it has another shape or names no
+    /// node.
     pub(super) fn read(answer: &Value, asked: &str) -> Option<Self> {
         let mut slots = Slots::default();
         for range in array(answer)? {
@@ -40,13 +41,13 @@ impl Slots {
     }
 }
 
-/// The address a `MOVED` or `ASK` names.
+/// Address in a `MOVED` or `ASK` error.
 pub(super) fn redirected(to: &str, asked: &str) -> Option<String> {
     let (host, port) = to.rsplit_once(':')?;
     Some(resolved(host, port.parse().ok()?, asked))
 }
 
-/// A node that does not say its host is where the one is that was asked.
+/// A node that does not report its host has the host of the node that was asked.
 fn resolved(host: &str, port: u16, asked: &str) -> String {
     let host = match host {
         "" | "?" => asked.rsplit_once(':').map_or(asked, |(host, _)| host),

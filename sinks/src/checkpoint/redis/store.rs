@@ -6,19 +6,19 @@ use redis::{Value, cmd};
 
 use super::{
     FORMAT, RedisCheckpoints,
-    keys::stored,
+    keys::escape,
     link::{Call, OnBreak},
     scripts::{COMMIT, DROP, RELEASE, RENEW, TAKE},
 };
 use crate::checkpoint::{
-    BLOB_FAMILIES, CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob,
+    BLOB_FAMILIES, CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob,
     check_blob_name, check_edit, check_number, milliseconds, not_a_position,
 };
 
-/// The most keys or fields of one command or pipeline.
+/// Most keys or fields of one command or pipeline.
 const PORTION: usize = 1000;
 
-/// Generation, number and manifest of a commit, as the fields are.
+/// Generation, number and manifest of a commit, as the fields are read.
 type CommitFields = (Option<u64>, Option<u64>, Option<Vec<u8>>);
 
 fn commit_of((generation, n, manifest): CommitFields) -> Option<Committed> {
@@ -26,7 +26,7 @@ fn commit_of((generation, n, manifest): CommitFields) -> Option<Committed> {
 }
 
 impl RedisCheckpoints {
-    /// Does something with the key of each blob, and hands on what the servers answer.
+    /// Sends a command with the key of each blob, and passes the servers' answers on.
     fn each_blob(
         &mut self,
         command: &str,
@@ -60,7 +60,7 @@ impl CheckpointStore for RedisCheckpoints {
         !self.link.is_cluster()
     }
 
-    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Ownership, CheckpointError> {
         let (key, buckets) = (self.keys.committed(), self.keys.buckets());
         let answer = self.confirmed(&key, || {
             Call::script(&TAKE, &key).arg(owner).arg(milliseconds(lease)).arg(buckets).arg(FORMAT)
@@ -79,7 +79,7 @@ impl CheckpointStore for RedisCheckpoints {
                 self.taken = Some((generation, owner.to_owned()));
                 let committed = commit_of(self.value(&key, &rest, 1)?);
                 self.last = committed.as_ref().map(|committed| committed.n);
-                Ok(Taken { generation, committed })
+                Ok(Ownership { generation, committed })
             }
         }
     }
@@ -165,25 +165,25 @@ impl CheckpointStore for RedisCheckpoints {
         self.each_blob("UNLINK", names, |_, _| {})
     }
 
-    fn fold(
+    fn apply(
         &mut self,
         generation: u64,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.fold_all(generation, &[(hash, changes)])
+        self.apply_all(generation, &[(hash, changes)])
     }
 
     /// Pipelined.
-    fn fold_many(
+    fn apply_many(
         &mut self,
         generation: u64,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
-        self.fold_all(generation, folds)
+        self.apply_all(generation, folds)
     }
 
-    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
         check_number("the checkpoint's number", n)?;
         self.mark(generation, n)
     }
@@ -227,7 +227,7 @@ impl CheckpointStore for RedisCheckpoints {
                 let mut command = cmd("HMGET");
                 command.arg(&key);
                 for &at in portion {
-                    command.arg(&*stored(fields[at]));
+                    command.arg(&*escape(fields[at]));
                 }
                 let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
                 let texts: Vec<Option<String>> = self.read(&key, answer)?;
@@ -240,7 +240,7 @@ impl CheckpointStore for RedisCheckpoints {
     fn push_edit(&mut self, edit: &[(&str, &str)]) -> Result<String, CheckpointError> {
         check_edit(edit)?;
         let key = self.keys.edits();
-        // What can be made anew is made anew now: the edit itself is sent only once.
+        // A broken connection is replaced by this query: the edit itself is sent only once.
         let mut probe = cmd("EXISTS");
         probe.arg(&key);
         self.link.one(Call::new(&key, probe), OnBreak::Resend)?;
@@ -266,7 +266,7 @@ impl CheckpointStore for RedisCheckpoints {
         command.arg(&key).arg(from).arg("+").arg("COUNT").arg(most);
         let answer = self.link.one(Call::new(&key, command), OnBreak::Resend)?;
         let entries: Vec<(String, Vec<Vec<u8>>)> = self.read(&key, answer)?;
-        // People may write what is no text; it is passed on so that it is refused where it is understood.
+        // People may write an edit that is not text; it is passed on, to be refused by its reader.
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let edit = |(position, words): (String, Vec<Vec<u8>>)| Edit {
             position,

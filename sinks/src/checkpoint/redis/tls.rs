@@ -1,7 +1,7 @@
-//! TLS (`rediss://`): which authorities are believed, and what is shown to servers that ask who one is.
+//! TLS (`rediss://`): trusted authorities, and the client's certificate.
 //!
-//! **Invariant**: a server's certificate is always checked, and has to name the host that the URL names, or in a cluster the one
-//! that the nodes name.
+//! **Invariant**: a server's certificate is always verified, and must name the host of the URL, or in a
+//! cluster the host that the nodes report.
 
 use std::{fs, path::Path};
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::checkpoint::CheckpointError;
 
-/// How a file in PEM shows that it has a certificate.
+/// Header by which a file in PEM is recognized as a certificate.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// The addresses with what the settings' files say.
+/// Adds the certificates of the settings' files to the addresses.
 pub(super) fn secured(
     config: &RedisConfig,
     addresses: Vec<ConnectionInfo>,
@@ -50,7 +50,7 @@ pub(super) fn secured(
     addresses.into_iter().map(secured).collect()
 }
 
-/// The same server's address as another node's of its cluster.
+/// Address of another node of the same cluster.
 pub(super) fn at(address: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
     match address {
         ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
@@ -63,7 +63,7 @@ pub(super) fn at(address: &ConnectionAddr, host: &str, port: u16) -> ConnectionA
     }
 }
 
-/// Whether a server is spoken to over TLS.
+/// Whether a server is connected over TLS.
 pub(super) fn is_tls(address: &ConnectionInfo) -> bool {
     matches!(address.addr(), ConnectionAddr::TcpTls { .. })
 }
@@ -123,7 +123,7 @@ fn refused(name: &'static str, file: &Path, reason: &str) -> CheckpointError {
 mod tests {
     use super::*;
 
-    /// What is said of a configuration, whose files lie in a folder.
+    /// Error of a configuration whose files lie in a folder.
     fn refusal(change: impl FnOnce(&mut RedisConfig, &Path)) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file.pem");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_is_refused_by_name() {
+    fn invalid_settings_are_refused_by_name() {
         let named = |change: fn(&mut RedisConfig, &Path), name: &str, says: &str| {
             let text = refusal(change);
             assert!(text.starts_with(name) && text.contains(says), "{text}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_are_reached_as_the_seed_is() {
+    fn nodes_are_connected_as_the_seed_is() {
         let seed = RedisConfig { urls: vec!["rediss://a/".to_owned()], ..RedisConfig::default() };
         let seed = seed.check().unwrap().remove(0);
         let ConnectionAddr::TcpTls { host, port, insecure, .. } = at(seed.addr(), "b", 7) else {

@@ -1,4 +1,4 @@
-//! Addresses of a Redis, as settings give them and as people are shown them.
+//! Settings of addresses, and their form without passwords.
 
 use crate::checkpoint::CheckpointError;
 

@@ -21,7 +21,7 @@ pub(super) fn read(connection: &Connection, after: i64, most: usize) -> rusqlite
         .prepare(sql)?
         .query_map(params![after, most], |row| {
             let (position, text): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            // What people wrote may be no text.
+            // A row written by hand may not be text.
             Ok(Edit { position: position.to_string(), pairs: pairs(&String::from_utf8_lossy(&text)) })
         })?
         .collect()
@@ -31,7 +31,7 @@ pub(super) fn trim(connection: &Connection, through: i64) -> rusqlite::Result<()
     connection.execute("DELETE FROM edit WHERE position <= ?1", [through]).map(drop)
 }
 
-/// What people wrote wrongly is passed on as one pair, to be refused where it is read: it must not block what is behind it.
+/// An edit that can't be parsed becomes one pair, to be refused by its reader: it must not block later edits.
 fn pairs(text: &str) -> Vec<(String, String)> {
     let read = match serde_json::from_str(text) {
         Ok(Value::Object(object)) => {

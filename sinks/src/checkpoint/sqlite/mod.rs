@@ -1,10 +1,13 @@
 //! Checkpoints in an SQLite file, the embedded default: no server, one machine.
 //!
-//! Any number of processes of the machine have the file open at once (WAL); a write waits for another one up to 5 s. Leases
-//! go by the machine's wall clock. Folds are not forced to the disk by themselves, the next commit does that
-//! for everything before it; whatever else is written is on the disk when its call returns.
+//! Any number of processes of the machine have the file open at once (WAL); a write waits up to 5 s for
+//! another. Leases follow the machine's wall clock. Changes of hashes are not synced by themselves, the next
+//! commit syncs everything before it; all other writes are on the disk when their call returns.
 //!
-//! **Limits**: a local disk, no network file system. The file does not shrink; space of what was deleted is used again.
+//! **Limits**: a local disk, no network file system. The file does not shrink; freed space is used again.
+//!
+//! - `store`: the calls as SQL
+//! - `edits`: the stream of edits
 
 mod edits;
 mod store;
@@ -18,14 +21,14 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use super::{CheckpointError, FieldChange};
 
-/// The schema this release writes.
+/// Schema version that this release writes.
 const SCHEMA: i64 = 2;
-/// How long a call waits for another process's write.
+/// Longest wait of a call for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
-/// Fields read at once.
+/// Fields read per query.
 const PORTION: usize = 1000;
 
-/// Checkpoints in an SQLite file.
+/// Checkpoint store in an SQLite file.
 #[derive(Debug)]
 pub struct SqliteCheckpoints {
     path: PathBuf,
@@ -33,11 +36,11 @@ pub struct SqliteCheckpoints {
 }
 
 impl SqliteCheckpoints {
-    /// Opens the file, and makes it and its tables if they are not there.
+    /// Opens the file; creates it and its tables if they do not exist.
     ///
     /// # Errors
-    /// [`CheckpointError::Schema`] for a file of a later release, [`CheckpointError::Sqlite`] if it is no SQLite file or can't be
-    /// written.
+    /// [`CheckpointError::Schema`] for a file of a later release, [`CheckpointError::Sqlite`] if it is no
+    /// SQLite file or can't be written.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         let mut connection = prepare(path).map_err(|source| failed(path, source))?;
         let found = create(&mut connection).map_err(|source| failed(path, source))?;
@@ -47,7 +50,7 @@ impl SqliteCheckpoints {
         Ok(SqliteCheckpoints { path: path.to_owned(), connection })
     }
 
-    /// Reads.
+    /// Runs a read.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, CheckpointError> {
         read(&self.connection).map_err(|source| failed(&self.path, source))
     }
@@ -60,7 +63,7 @@ impl SqliteCheckpoints {
         self.transaction("FULL", change)
     }
 
-    /// Makes a change that is on the disk when the next one is.
+    /// Makes a change that is on the disk when the next [`change`](Self::change) is.
     fn change_lazily<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
@@ -112,7 +115,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the tables unless they are there, or brings those of an earlier release up to date, and gives the schema's version.
+/// Creates the tables, or migrates those of an earlier release. Returns the schema version.
 fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |r| r.get(0));
     let found: i64 = version(connection)?;
@@ -120,7 +123,7 @@ fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
         return Ok(found);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
+    // Another process may have been first.
     match version(&transaction)? {
         0 => transaction.execute_batch(include_str!("schema.sql"))?,
         1 => {
@@ -142,13 +145,13 @@ fn failed(path: &Path, source: rusqlite::Error) -> CheckpointError {
     }
 }
 
-/// Unix milliseconds.
+/// Wall clock, unix ms.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     super::milliseconds(since)
 }
 
-/// The row of a hash and the generation that changed it last.
+/// Row id of a hash, and the generation that changed it last.
 fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, u64)>> {
     connection
         .prepare_cached("SELECT id, generation FROM hash WHERE name = ?1")?
@@ -156,7 +159,7 @@ fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i6
         .optional()
 }
 
-/// The row of a hash, unless a later generation has changed it.
+/// Row id of a hash; an error if a later generation has changed it.
 fn own_hash(connection: &Connection, generation: u64, name: &str) -> Result<Option<i64>, Refusal> {
     match find_hash(connection, name)? {
         Some((_, by)) if by > generation => Err(CheckpointError::Fenced { generation, by }.into()),
@@ -164,7 +167,7 @@ fn own_hash(connection: &Connection, generation: u64, name: &str) -> Result<Opti
     }
 }
 
-fn fold(
+fn apply(
     connection: &Connection,
     generation: u64,
     name: &str,

@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{PORTION, Refusal, SqliteCheckpoints, edits, find_hash, fold, now, own_hash};
+use super::{PORTION, Refusal, SqliteCheckpoints, apply, edits, find_hash, now, own_hash};
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Taken, check_blob, check_blob_name,
+    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob, check_blob_name,
     check_edit, check_number, milliseconds,
 };
 
-/// The last generation given out, and its owner if it has one.
-struct Ownership {
+/// Latest generation given out, and its owner if it has one.
+struct OwnerRow {
     generation: u64,
     owner: Option<String>,
     until: u64,
 }
 
-fn ownership(connection: &Connection) -> rusqlite::Result<Ownership> {
+fn owner_row(connection: &Connection) -> rusqlite::Result<OwnerRow> {
     connection.query_row("SELECT generation, owner, coalesce(until, 0) FROM committed", [], |row| {
-        Ok(Ownership { generation: row.get(0)?, owner: row.get(1)?, until: row.get(2)? })
+        Ok(OwnerRow { generation: row.get(0)?, owner: row.get(1)?, until: row.get(2)? })
     })
 }
 
 fn check_owner(connection: &Connection, generation: u64) -> Result<(), Refusal> {
-    let found = ownership(connection)?;
+    let found = owner_row(connection)?;
     if found.generation == generation && found.owner.is_some() {
         return Ok(());
     }
@@ -44,13 +44,13 @@ fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// The next fields behind one.
+/// The next portion of fields after `behind`.
 fn portion(
     connection: &Connection,
     id: i64,
     behind: Option<&str>,
 ) -> rusqlite::Result<Vec<(String, String)>> {
-    // The empty field is the least: nothing is behind it that `>=` would not find.
+    // The empty name sorts first, so `>=` finds all fields.
     let comparison = if behind.is_some() { ">" } else { ">=" };
     let sql = format!(
         "SELECT field, text FROM field WHERE hash = ?1 AND field {comparison} ?2 ORDER BY field LIMIT {PORTION}"
@@ -66,10 +66,10 @@ impl CheckpointStore for SqliteCheckpoints {
         true
     }
 
-    fn take(&mut self, owner: &str, lease: Duration) -> Result<Taken, CheckpointError> {
+    fn take(&mut self, owner: &str, lease: Duration) -> Result<Ownership, CheckpointError> {
         let place = self.path.display().to_string();
         self.change(|transaction| {
-            let (now, found) = (now(), ownership(transaction)?);
+            let (now, found) = (now(), owner_row(transaction)?);
             if let Some(other) = found.owner
                 && other != owner
                 && found.until > now
@@ -81,7 +81,7 @@ impl CheckpointStore for SqliteCheckpoints {
                 "UPDATE committed SET owner = ?1, until = ?2, generation = ?3",
                 params![owner, now + milliseconds(lease), generation],
             )?;
-            Ok(Taken { generation, committed: committed(transaction)? })
+            Ok(Ownership { generation, committed: committed(transaction)? })
         })
     }
 
@@ -170,32 +170,32 @@ impl CheckpointStore for SqliteCheckpoints {
         })
     }
 
-    fn fold(
+    fn apply(
         &mut self,
         generation: u64,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.fold_many(generation, &[(hash, changes)])
+        self.apply_many(generation, &[(hash, changes)])
     }
 
-    /// All in one transaction.
-    fn fold_many(
+    /// In one transaction.
+    fn apply_many(
         &mut self,
         generation: u64,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         check_number("the generation", generation)?;
         self.change_lazily(|transaction| {
-            folds.iter().try_for_each(|(hash, changes)| fold(transaction, generation, hash, changes))
+            folds.iter().try_for_each(|(hash, changes)| apply(transaction, generation, hash, changes))
         })
     }
 
-    /// The file loses nothing while a process has it open: every mark is taken.
-    fn mark_folded(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+    /// The file loses nothing while a process has it open, so the mark always advances.
+    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
         check_number("the checkpoint's number", n)?;
         self.change_lazily(|transaction| {
-            let by = ownership(transaction)?.generation;
+            let by = owner_row(transaction)?.generation;
             if by != generation {
                 return Err(CheckpointError::Fenced { generation, by }.into());
             }

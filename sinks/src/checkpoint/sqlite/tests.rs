@@ -1,4 +1,4 @@
-//! What is special about the file: later schemas, other files, several processes.
+//! Tests of what is special about the file: later schemas, other files, several processes.
 
 use std::{fs, thread};
 
@@ -28,13 +28,13 @@ fn a_file_of_the_first_release_is_brought_up_to_date() {
     drop(store);
     let mut store = SqliteCheckpoints::open(&path).unwrap();
     assert_eq!(store.committed().unwrap().unwrap().manifest, b"one");
-    assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
+    assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
     assert_eq!(store.commit(generation, 2, b"two").unwrap(), 1);
     SqliteCheckpoints::open(&path).unwrap();
 }
 
 #[test]
-fn what_is_no_checkpoint_file_is_named() {
+fn an_error_names_the_file_that_is_no_checkpoint_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     fs::write(&path, "this is plain text, and long enough not to be taken for an empty file".repeat(20))
@@ -64,7 +64,7 @@ fn many_connections_make_the_file_and_write_at_once() {
 }
 
 #[test]
-fn a_write_that_never_gets_its_turn_is_worth_trying_again() {
+fn a_write_that_waits_too_long_fails_as_transient() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     let mut store = SqliteCheckpoints::open(&path).unwrap();

@@ -29,7 +29,7 @@ fn a_broken_connection_is_made_anew() {
     let names: Vec<String> = (0..5000).map(|i| i.to_string()).collect();
     let changes: Vec<FieldChange<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
     cut(&mut plain);
-    store.fold(generation, "r:c:1", &changes).unwrap();
+    store.apply(generation, "r:c:1", &changes).unwrap();
     cut(&mut plain);
     assert_eq!(scanned(&mut store, "r:c:1").len(), 5000);
     cut(&mut plain);
@@ -69,7 +69,7 @@ fn scripts_that_the_server_forgot_are_loaded_again() {
     store.commit(generation, 1, b"1").unwrap();
     forget();
     let one: &[FieldChange<'_>] = &[("a", Some("1"))];
-    store.fold_many(generation, &[("r:c:1", one), ("r:d:1", one), ("r:e:1", one)]).unwrap();
+    store.apply_many(generation, &[("r:c:1", one), ("r:d:1", one), ("r:e:1", one)]).unwrap();
     assert_eq!(store.hashes().unwrap().len(), 3);
     forget();
     store.commit(generation, 2, b"2").unwrap();
@@ -85,17 +85,17 @@ fn a_server_out_of_memory_changes_nothing_and_goes_on_later() {
     let mut limit =
         |bytes: u64| cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut plain).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    store.fold(generation, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
+    store.apply(generation, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
     limit(1);
     let changes = [("a", Some("2")), ("b", None)];
-    assert!(store.fold(generation, "r:c:1", &changes).unwrap_err().is_transient());
+    assert!(store.apply(generation, "r:c:1", &changes).unwrap_err().is_transient());
     assert!(store.put_blob("ckpt:1", b"1").unwrap_err().is_transient());
     assert!(store.commit(generation, 1, b"1").unwrap_err().is_transient());
     assert_eq!(scanned(&mut store, "r:c:1").len(), 2);
     // What frees memory is done.
-    store.fold(generation, "r:c:1", &[("b", None)]).unwrap();
+    store.apply(generation, "r:c:1", &[("b", None)]).unwrap();
     limit(0);
-    store.fold(generation, "r:c:1", &changes).unwrap();
+    store.apply(generation, "r:c:1", &changes).unwrap();
     assert_eq!(scanned(&mut store, "r:c:1"), [("a".to_owned(), "2".to_owned())].into());
     store.commit(generation, 1, b"1").unwrap();
 }
@@ -106,7 +106,7 @@ fn what_was_answered_outlives_a_crash_of_the_server() {
     let mut store = store(&redis, 60_000);
     let generation = store.take("a", LONG).unwrap().generation;
     store.put_blob("ckpt:1:1:0:0", b"blob").unwrap();
-    store.fold(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
+    store.apply(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
     store.commit(generation, 1, b"1").unwrap();
     redis.kill();
     assert!(store.renew(generation, LONG).unwrap_err().is_transient());
@@ -144,24 +144,24 @@ fn a_mark_of_folds_is_refused_once_by_a_server_that_may_have_lost_some() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
     let generation = store.take("a", LONG).unwrap().generation;
-    store.fold(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
-    assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
+    store.apply(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
+    assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
     let earlier: Vec<u8> = cmd("DUMP").arg("strateye:s:r:c:1").query(&mut plain).unwrap();
     // A broken connection alone loses nothing.
-    store.fold(generation, "r:c:1", &[("a", Some("2"))]).unwrap();
+    store.apply(generation, "r:c:1", &[("a", Some("2"))]).unwrap();
     cut(&mut plain);
-    assert_eq!(store.mark_folded(generation, 2).unwrap(), 2);
-    store.fold(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
+    assert_eq!(store.mark_compacted(generation, 2).unwrap(), 2);
+    store.apply(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
     store.commit(generation, 3, b"3").unwrap();
     redis.kill();
     redis.restart();
     let mut restore = cmd("RESTORE");
     restore.arg("strateye:s:r:c:1").arg(0).arg(earlier).arg("REPLACE");
     restore.exec(&mut super::support::plain(&redis.url())).unwrap();
-    assert_eq!(store.mark_folded(generation, 3).unwrap(), 2);
+    assert_eq!(store.mark_compacted(generation, 3).unwrap(), 2);
     assert_eq!(store.commit(generation, 4, b"4").unwrap(), 2);
-    store.fold(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
-    assert_eq!(store.mark_folded(generation, 3).unwrap(), 3);
+    store.apply(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
+    assert_eq!(store.mark_compacted(generation, 3).unwrap(), 3);
     assert_eq!(store.commit(generation, 5, b"5").unwrap(), 3);
 }
 
@@ -175,7 +175,7 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     let folds: Vec<(&str, &[FieldChange<'_>])> = names.iter().map(|name| (name.as_str(), one)).collect();
     redis.pause();
     let start = Instant::now();
-    assert!(store.fold_many(generation, &folds).unwrap_err().is_transient());
+    assert!(store.apply_many(generation, &folds).unwrap_err().is_transient());
     assert!(store.commit(generation, 1, b"1").unwrap_err().is_transient());
     assert!(store.put_blob("ckpt:1", &[0].repeat(8 << 20)).unwrap_err().is_transient());
     // Three times 1 s to send and to wait; 33 answers would be awaited for 33 s.
@@ -185,7 +185,7 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     wait_for("an answer", || store.commit(generation, 1, b"1").ok());
     assert_eq!(store.renew(generation, LONG).unwrap(), Some(1));
     assert_eq!(store.blob("ckpt:2").unwrap(), None);
-    store.fold_many(generation, &folds).unwrap();
+    store.apply_many(generation, &folds).unwrap();
     assert_eq!(store.hashes().unwrap().len(), 30);
 }
 
@@ -213,7 +213,7 @@ fn a_commit_waits_for_a_replica() {
     let mut hasty = RedisCheckpoints::open(&RedisConfig { timeout_ms: 2_000, ..config(&redis) }).unwrap();
     let error = hasty.put_blob("ckpt:1:2:0:0", b"").unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("0 of 1 replicas"), "{error}");
-    assert!(hasty.mark_folded(generation, 1).unwrap_err().is_transient());
+    assert!(hasty.mark_compacted(generation, 1).unwrap_err().is_transient());
     assert!(hasty.commit(generation, 2, b"2").unwrap_err().is_transient());
     // The same commit again, over a connection that has written nothing yet, is not taken for one that a replica has.
     let mut again = RedisCheckpoints::open(&RedisConfig { timeout_ms: 2_000, ..config(&redis) }).unwrap();
@@ -221,7 +221,7 @@ fn a_commit_waits_for_a_replica() {
     let mut careless = RedisCheckpoints::open(&RedisConfig { replicas: 0, ..config(&redis) }).unwrap();
     careless.commit(generation, 3, b"3").unwrap();
     replica.resume();
-    assert_eq!(wait_for("the replica's answer", || hasty.mark_folded(generation, 1).ok()), 1);
+    assert_eq!(wait_for("the replica's answer", || hasty.mark_compacted(generation, 1).ok()), 1);
     wait_for("the replica's answer", || hasty.commit(generation, 4, b"4").ok());
     let read: String = cmd("HGET").arg("strateye:committed").arg("n").query(&mut copy).unwrap();
     assert_eq!(read, "4");

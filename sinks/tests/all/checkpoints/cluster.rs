@@ -47,7 +47,7 @@ fn a_slot_that_moves_is_followed() {
     // All in one slot, by its tag.
     let name = |i: usize| format!("{{moving}}:{i}");
     let (one, two): (&[FieldChange<'_>], &[FieldChange<'_>]) = (&[("a", Some("1"))], &[("a", Some("2"))]);
-    store.fold(generation, &name(0), one).unwrap();
+    store.apply(generation, &name(0), one).unwrap();
     let key = format!("strateye:s:{}", name(0));
     let slot = slot_of(&mut nodes[0].connection, &key);
     let (from, to) = server_and_other(&mut nodes, &key);
@@ -56,7 +56,7 @@ fn a_slot_that_moves_is_followed() {
     // On the way: what is there is served there, what is not is asked of the other node.
     set_slot(&mut nodes[to], slot, "IMPORTING", &from_id);
     set_slot(&mut nodes[from], slot, "MIGRATING", &to_id);
-    store.fold_many(generation, &[(&name(0), two), (&name(1), one), (&name(2), one)]).unwrap();
+    store.apply_many(generation, &[(&name(0), two), (&name(1), one), (&name(2), one)]).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "2");
     assert_eq!(scanned(&mut store, &name(1))["a"], "1");
     let port = cluster.urls()[to].trim_end_matches('/').rsplit_once(':').unwrap().1.to_owned();
@@ -68,14 +68,14 @@ fn a_slot_that_moves_is_followed() {
         .arg(60_000)
         .exec(&mut nodes[from].connection)
         .unwrap();
-    store.fold(generation, &name(0), one).unwrap();
+    store.apply(generation, &name(0), one).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "1");
 
     // Arrived: the store still believes in the old place.
     for at in [to, from, 3 - to - from] {
         set_slot(&mut nodes[at], slot, "NODE", &to_id);
     }
-    store.fold_many(generation, &[(&name(0), two), (&name(3), one)]).unwrap();
+    store.apply_many(generation, &[(&name(0), two), (&name(3), one)]).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "2");
     assert_eq!(store.hashes().unwrap(), (0..4).map(name).collect::<Vec<_>>());
     store.drop_hash(generation, &name(0)).unwrap();
@@ -111,13 +111,13 @@ fn a_node_that_comes_back_may_have_lost_any_fold() {
     let mut beside = nodes(&cluster);
     let mut store = RedisCheckpoints::open(&cluster_config(&cluster)).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    assert_eq!(store.mark_folded(generation, 1).unwrap(), 1);
-    assert_eq!(store.mark_folded(generation, 2).unwrap(), 2);
+    assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
+    assert_eq!(store.mark_compacted(generation, 2).unwrap(), 2);
     // Not the one that has the mark.
     let (_, other) = server_and_other(&mut beside, "strateye:committed");
     cluster.kill_node(other);
-    assert!(store.mark_folded(generation, 3).unwrap_err().is_transient());
+    assert!(store.mark_compacted(generation, 3).unwrap_err().is_transient());
     cluster.restart();
-    assert_eq!(wait_for("the node", || store.mark_folded(generation, 3).ok()), 0);
-    assert_eq!(store.mark_folded(generation, 3).unwrap(), 3);
+    assert_eq!(wait_for("the node", || store.mark_compacted(generation, 3).ok()), 0);
+    assert_eq!(store.mark_compacted(generation, 3).unwrap(), 3);
 }

@@ -126,12 +126,12 @@ impl Run {
             }
             Step::Fold { age, hash: at, changes } => {
                 let generation = generation(age);
-                outcome(self.engines[engine].fold(generation, hash(*at), &borrowed(changes)))
+                outcome(self.engines[engine].apply(generation, hash(*at), &borrowed(changes)))
             }
-            Step::FoldMany { age, folds } => self.fold_many(engine, self.generation(*age), folds),
+            Step::FoldMany { age, folds } => self.apply_many(engine, self.generation(*age), folds),
             Step::Mark { age, n } => {
                 let generation = generation(age);
-                outcome(self.engines[engine].mark_folded(generation, *n))
+                outcome(self.engines[engine].mark_compacted(generation, *n))
             }
             Step::Drop { age, hash: at } => {
                 let generation = generation(age);
@@ -151,7 +151,7 @@ impl Run {
     }
 
     /// What of several folds is made when one is refused is up to the store: here none is, or only the refused ones.
-    fn fold_many(&mut self, engine: usize, generation: u64, folds: &[(u8, Changes)]) -> String {
+    fn apply_many(&mut self, engine: usize, generation: u64, folds: &[(u8, Changes)]) -> String {
         if self.generations.last() != Some(&generation) {
             return String::new();
         }
@@ -159,7 +159,7 @@ impl Run {
             folds.iter().map(|(at, changes)| (hash(*at), borrowed(changes))).collect();
         let folds: Vec<(&str, &[FieldChange<'_>])> =
             borrowed.iter().map(|(name, changes)| (*name, changes.as_slice())).collect();
-        outcome(self.engines[engine].fold_many(generation, &folds))
+        outcome(self.engines[engine].apply_many(generation, &folds))
     }
 
     /// All that can be read, edits by their order.

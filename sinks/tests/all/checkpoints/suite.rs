@@ -109,7 +109,7 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
     // No blobs, but next to them.
     let generation = store.take("a", LONG).unwrap().generation;
     store.commit(generation, 1, b"").unwrap();
-    store.fold(generation, "ckpt:1", &[("a", Some("1"))]).unwrap();
+    store.apply(generation, "ckpt:1", &[("a", Some("1"))]).unwrap();
     assert_eq!(other.blobs().unwrap(), ["ckpt:1:10:0:0", "ckpt:1:2:0:0", "crowd:重庆"]);
     assert!(other.blob("ckpt:1:2:0:0").unwrap().unwrap() == large);
     assert_eq!(other.blob("ckpt:1:10:0:0").unwrap().unwrap(), b"\0\xfe");
@@ -142,14 +142,14 @@ fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 fn fields_are_folded_in_order(open: &dyn Fn() -> Store) {
     let mut store = open();
     let g = store.take("a", LONG).unwrap().generation;
-    store.fold(g, "r:c:1", &[]).unwrap();
+    store.apply(g, "r:c:1", &[]).unwrap();
     assert_eq!(store.hashes().unwrap(), Vec::<String>::new());
-    store.fold(g, "r:c:1", &[("a", Some("1")), ("b", Some("2")), ("a", None), ("none", None)]).unwrap();
+    store.apply(g, "r:c:1", &[("a", Some("1")), ("b", Some("2")), ("a", None), ("none", None)]).unwrap();
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("b", "2")]));
-    store.fold(g, "r:c:1", &[("b", None), ("b", Some("3")), ("c", Some("")), ("c", Some("4"))]).unwrap();
+    store.apply(g, "r:c:1", &[("b", None), ("b", Some("3")), ("c", Some("")), ("c", Some("4"))]).unwrap();
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("b", "3"), ("c", "4")]));
     let (one, two): (&[FieldChange<'_>], &[FieldChange<'_>]) = (&[("b", None)], &[("x", Some("5"))]);
-    store.fold_many(g, &[("r:c:1", one), ("r:d:1", two), ("r:e:1", &[]), ("r:c:1", two)]).unwrap();
+    store.apply_many(g, &[("r:c:1", one), ("r:d:1", two), ("r:e:1", &[]), ("r:c:1", two)]).unwrap();
     assert_eq!(open().hashes().unwrap(), ["r:c:1", "r:d:1"]);
     let found = open().fields("r:c:1", &["x", "b", "c", "x", ""]).unwrap();
     assert_eq!(found, [Some("5".into()), None, Some("4".into()), Some("5".into()), None]);
@@ -161,11 +161,11 @@ fn fields_are_folded_in_order(open: &dyn Fn() -> Store) {
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[]));
     // An empty hash is one, too.
-    store.fold(g, "r:d:1", &[("x", None)]).unwrap();
+    store.apply(g, "r:d:1", &[("x", None)]).unwrap();
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[]));
     for odd in ["", ":", "重庆 *?[a]\\{b}", "r:c:1:0", "\0"] {
-        store.fold(g, odd, &[("f", Some(odd))]).unwrap();
+        store.apply(g, odd, &[("f", Some(odd))]).unwrap();
         assert_eq!(scanned(&mut *store, odd), map(&[("f", odd)]));
     }
     assert_eq!(store.hashes().unwrap().len(), 6);
@@ -175,38 +175,38 @@ fn marks_of_folds_ascend(open: &dyn Fn() -> Store) {
     let (mut keeper, mut folder) = (open(), open());
     let g = keeper.take("a", LONG).unwrap().generation;
     assert_eq!(keeper.commit(g, 9, b"").unwrap(), 0);
-    folder.fold(g, "r:c:1", &[("a", Some("1"))]).unwrap();
-    assert_eq!(folder.mark_folded(g, 9).unwrap(), 9);
+    folder.apply(g, "r:c:1", &[("a", Some("1"))]).unwrap();
+    assert_eq!(folder.mark_compacted(g, 9).unwrap(), 9);
     assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
     assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
     // Numbers are compared as numbers; a lower one, of what was folded before already, changes nothing.
-    assert_eq!(folder.mark_folded(g, 10).unwrap(), 10);
-    assert_eq!(folder.mark_folded(g, 9).unwrap(), 10);
-    assert!(matches!(folder.mark_folded(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
+    assert_eq!(folder.mark_compacted(g, 10).unwrap(), 10);
+    assert_eq!(folder.mark_compacted(g, 9).unwrap(), 10);
+    assert!(matches!(folder.mark_compacted(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
     // The end of the ownership is not the end of the folding.
     keeper.release(g).unwrap();
-    assert_eq!(folder.mark_folded(g, 11).unwrap(), 11);
+    assert_eq!(folder.mark_compacted(g, 11).unwrap(), 11);
     let next = keeper.take("a", LONG).unwrap().generation;
-    is_fenced(folder.mark_folded(g, 12), g, next);
+    is_fenced(folder.mark_compacted(g, 12), g, next);
     assert_eq!(keeper.commit(next, 12, b"").unwrap(), 11);
-    assert_eq!(folder.mark_folded(next, MAX_NUMBER).unwrap(), MAX_NUMBER);
-    assert_eq!(folder.mark_folded(next, 13).unwrap(), MAX_NUMBER);
+    assert_eq!(folder.mark_compacted(next, MAX_NUMBER).unwrap(), MAX_NUMBER);
+    assert_eq!(folder.mark_compacted(next, 13).unwrap(), MAX_NUMBER);
 }
 
 fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     let (mut zombie, mut store) = (open(), open());
     let old = zombie.take("zombie", LONG).unwrap().generation;
-    zombie.fold(old, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
-    zombie.fold(old, "r:d:1", &[("a", Some("1"))]).unwrap();
+    zombie.apply(old, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
+    zombie.apply(old, "r:d:1", &[("a", Some("1"))]).unwrap();
     zombie.commit(old, 1, b"old").unwrap();
     zombie.release(old).unwrap();
     let new = store.take("successor", LONG).unwrap().generation;
-    store.fold(new, "r:c:1", &[("a", Some("2")), ("b", None)]).unwrap();
-    is_fenced(zombie.fold(old, "r:c:1", &[("a", Some("3")), ("b", Some("3"))]), old, new);
-    is_fenced(zombie.fold(old, "r:c:1", &[("a", None)]), old, new);
+    store.apply(new, "r:c:1", &[("a", Some("2")), ("b", None)]).unwrap();
+    is_fenced(zombie.apply(old, "r:c:1", &[("a", Some("3")), ("b", Some("3"))]), old, new);
+    is_fenced(zombie.apply(old, "r:c:1", &[("a", None)]), old, new);
     is_fenced(zombie.drop_hash(old, "r:c:1"), old, new);
     is_fenced(zombie.commit(old, 2, b"late"), old, new);
-    is_fenced(zombie.mark_folded(old, 2), old, new);
+    is_fenced(zombie.mark_compacted(old, 2), old, new);
     is_fenced(zombie.commit(old, 1, b"old"), old, new);
     is_fenced(zombie.renew(old, LONG), old, new);
     zombie.release(old).unwrap();
@@ -214,9 +214,9 @@ fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     assert_eq!(store.renew(new, LONG).unwrap(), Some(1));
     store.commit(new, 2, b"new").unwrap();
     // What the successor has not touched yet is found by its restore.
-    zombie.fold(old, "r:d:1", &[("a", Some("4"))]).unwrap();
+    zombie.apply(old, "r:d:1", &[("a", Some("4"))]).unwrap();
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[("a", "4")]));
-    store.fold(new, "r:d:1", &[("a", Some("5"))]).unwrap();
+    store.apply(new, "r:d:1", &[("a", Some("5"))]).unwrap();
     store.drop_hash(new, "r:c:1").unwrap();
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
 }
@@ -235,16 +235,16 @@ fn many_odd_fields_come_back(open: &dyn Fn() -> Store) {
     expected.insert("long text".to_owned(), "长".repeat(1_000_000));
     let changes: Vec<FieldChange<'_>> =
         expected.iter().map(|(field, text)| (field.as_str(), Some(text.as_str()))).collect();
-    store.fold(generation, "r:c:1", &changes).unwrap();
+    store.apply(generation, "r:c:1", &changes).unwrap();
     assert!(scanned(&mut *open(), "r:c:1") == expected);
     let asked: Vec<&str> = expected.keys().map(String::as_str).collect();
     let texts = store.fields("r:c:1", &asked).unwrap();
     assert!(asked.iter().zip(texts).all(|(&field, text)| text.as_ref() == expected.get(field)));
     let deletions: Vec<FieldChange<'_>> = odd.iter().map(|&field| (field, None)).collect();
-    store.fold(generation, "r:c:1", &deletions).unwrap();
+    store.apply(generation, "r:c:1", &deletions).unwrap();
     odd.iter().for_each(|&field| drop(expected.remove(field)));
     assert!(scanned(&mut *open(), "r:c:1") == expected);
-    is_fenced(store.fold(generation - 1, "r:c:1", &[("键1", None)]), generation - 1, generation);
+    is_fenced(store.apply(generation - 1, "r:c:1", &[("键1", None)]), generation - 1, generation);
 }
 
 fn edits_come_in_order(open: &dyn Fn() -> Store) {
