@@ -1,10 +1,10 @@
-//! Lines that are no events: each becomes a dead letter with its offset and what would be right; nothing else changes.
+//! Lines that are no events: each becomes a dead letter with its offset and a remedy; nothing else changes.
 
 use serde_json::{Value as Json, json};
 
 use crate::scene::Scene;
 
-/// Bad lines, and what their dead letters say.
+/// Malformed lines, and a part of their dead letters' reasons.
 fn bad_lines() -> Vec<(String, &'static str)> {
     let event = |more: &str| format!(r#"{{"guid": 1, "event_id": "A", "event_time": 1790035200000{more}}}"#);
     let padding = "x".repeat(10 << 20);
@@ -44,7 +44,7 @@ fn bad_lines_are_dead_letters_and_the_rest_fires_as_without_them() {
     let bad = bad_lines();
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for (number, (line, _)) in (0i64..).zip(&bad) {
-        // The bad line first, so that a reader that swallows what follows it is found out.
+        // The malformed line comes first, so that a reader that swallows what follows it fails the test.
         with.push(line.clone());
         without.push(String::new());
         let good =
@@ -72,7 +72,7 @@ fn bad_lines_are_dead_letters_and_the_rest_fires_as_without_them() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_a_dead_letter_that_is_text() {
+fn bytes_that_are_not_utf8_become_a_dead_letter_in_utf8() {
     let scene = Scene::with(&rules()[..1], &[]);
     let good = br#"{"guid": 1, "event_id": "A", "event_time": 1790035200000}"#;
     let bad = b"{\"guid\": 1, \"event_id\": \"A\", \"event_time\": 1790035200000, \"properties\": {\"x\": \"\xff\"}}";
@@ -87,7 +87,7 @@ fn bytes_that_are_no_text_are_a_dead_letter_that_is_text() {
 }
 
 #[test]
-fn events_that_concern_no_rule_are_read_and_are_no_fault() {
+fn events_that_concern_no_rule_are_read_and_are_no_error() {
     let events: Vec<String> = ["unknown", "A", " ", "重庆", "A"]
         .iter()
         .zip(0i64..)

@@ -1,4 +1,4 @@
-//! Documents that can't be published: each is refused by itself, with its place and what to write instead.
+//! Documents that can't be published: each is refused by itself, with its path and what to write instead.
 
 use serde_json::{Value as Json, json};
 
@@ -7,7 +7,7 @@ use crate::scene::Scene;
 const COUNT: &str = r#"{"id": "c", "calculator": "count", "event": {"id": "A"}"#;
 const TRIGGER: &str = r#""trigger": {"event": {"id": "A"}}"#;
 
-/// A document's beginning and end around what is wrong with it, and the beginning and a part of the reason.
+/// Documents around a fault: beginning and end of the document, beginning and a part of the reason.
 fn bad_documents() -> Vec<(&'static str, String, &'static str, &'static str)> {
     let rule = |id: &str, rest: &str| format!(r#"{{"rule_id": "{id}", {rest}}}"#);
     let condition = |id: &str, rest: &str| rule(id, &format!(r#""conditions": [{COUNT}{rest}], {TRIGGER}"#));
@@ -131,7 +131,7 @@ fn each_broken_document_is_refused_by_itself_and_the_good_rule_fires_as_alone() 
 #[test]
 fn a_reason_that_quotes_a_huge_document_is_cut_and_nothing_else_suffers() {
     let scene = Scene::with(&[good()], &events());
-    // A crowd that forgets to say that it is a bitmap, longer than what processes tell each other at once.
+    // A crowd that lacks the key `bitmap`, longer than a message between processes may be.
     scene.write(
         "rules/huge.json",
         &format!(r#"{{"rule_id": "huge", "crowd": "{}", {TRIGGER}}}"#, "A".repeat(6 << 20)),
@@ -146,12 +146,12 @@ fn a_reason_that_quotes_a_huge_document_is_cut_and_nothing_else_suffers() {
 }
 
 #[test]
-fn check_says_the_same_of_files_and_folders() {
+fn check_reports_the_same_for_files_and_folders() {
     let scene = Scene::with(&[good()], &[]);
     let finished = scene.succeed(&["rule", "check", "rules"]);
     assert_eq!(finished.output, ["rules/good.json: ok"]);
     assert_eq!(scene.succeed(&["rule", "check", "rules/good.json"]).output, ["rules/good.json: ok"]);
-    // What only a run can know is not asked here.
+    // Faults that only a run can find are not checked here.
     let known_later = ["crowd", "bitmap", "zz-twice"];
     let bad: Vec<_> = bad_documents().into_iter().filter(|(name, ..)| !known_later.contains(name)).collect();
     for (name, document, ..) in &bad {
@@ -172,7 +172,7 @@ fn check_says_the_same_of_files_and_folders() {
 }
 
 #[test]
-fn two_faults_of_one_document_are_both_told() {
+fn two_faults_of_one_document_are_both_reported() {
     let scene = Scene::new();
     let rule = json!({"rule_id": "two", "trigger": {"event": {"id": "A"}}, "when": "c && e", "conditions": [
         {"id": "c", "calculator": "count", "event": {"id": "A"}, "met": "total > 1"},

@@ -1,10 +1,10 @@
-//! Users' calculators that misbehave: refused at publish where that can be known, quarantined alone where it can't.
+//! Users' calculators that misbehave: refused at publish where that is possible, otherwise quarantined alone.
 
 use serde_json::{Value as Json, json};
 
 use crate::scene::Scene;
 
-/// A rule with a script: `functions` beside `on_event`, which does `body`.
+/// A rule with a script that has `functions` and an `on_event` with `body`.
 fn scripted(rule_id: &str, functions: &str, body: &str) -> Json {
     let script = format!(
         "fn init(params) {{ #{{ value: 0, text: \"aa\" }} }}\n{functions}\n\
@@ -15,7 +15,7 @@ fn scripted(rule_id: &str, functions: &str, body: &str) -> Json {
         {"id": "c", "calculator": {"script": script}, "event": {"id": "A"}, "met": "value >= 1"}]})
 }
 
-/// Fires on every event, and tells how many there were.
+/// Fires on every event; its figure is their number.
 fn good() -> Json {
     json!({"rule_id": "good", "conditions": [{"id": "c", "calculator": "count", "event": {"id": "A"}}],
         "trigger": {"event": {"id": "A"}}})
@@ -70,7 +70,7 @@ fn scripts_that_can_never_run_are_refused_with_line_and_reason() {
     }
 }
 
-/// Rules that fail on events whose `x` is 0 only, and why.
+/// Rules that fail only on events whose `x` is 0, and the reason.
 fn failing_at_run_time() -> Vec<(Json, &'static str)> {
     let when = json!({"rule_id": "when", "when": "a.value / b.value > 1", "trigger": {"event": {"id": "A"}}, "conditions": [
         {"id": "a", "calculator": "count", "event": {"id": "A"}},
@@ -121,7 +121,7 @@ fn a_rule_that_fails_beyond_its_budget_is_quarantined_alone() {
 }
 
 #[test]
-fn within_its_budget_a_rule_goes_on_and_a_failing_call_changes_nothing() {
+fn within_its_budget_a_rule_continues_and_a_failing_call_changes_nothing() {
     let mut stream = events(2, &json!(0));
     stream.extend(events(4, &json!(3)));
     let scene = Scene::with(&[failing_at_run_time().remove(1).0, good()], &stream);

@@ -10,18 +10,18 @@ use strateye_tests::command::WITHIN;
 
 use crate::scene::Scene;
 
-/// An HTTP server that gives every request the same answer, and hands its body on.
-struct Answering {
+/// An HTTP server that gives every request the same answer, and forwards its body to the test.
+struct FixedAnswerServer {
     url: String,
     bodies: Receiver<String>,
 }
 
-impl Answering {
+impl FixedAnswerServer {
     fn start(status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let (say, bodies) = channel();
-        // It ends with the process.
+        // The thread ends with the process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let say = say.clone();
@@ -96,7 +96,7 @@ fn letters_are_listed_for_people_and_for_programs() {
 
 #[test]
 fn letters_are_delivered_and_gone() {
-    let receiver = Answering::start("200 OK");
+    let receiver = FixedAnswerServer::start("200 OK");
     let scene = scene(&receiver.url);
     let path = scene.path("dead.jsonl");
     let arguments =
@@ -111,8 +111,8 @@ fn letters_are_delivered_and_gone() {
 }
 
 #[test]
-fn letters_that_fail_again_are_kept() {
-    let receiver = Answering::start("500 Sorry");
+fn letters_that_fail_again_are_kept_for_the_next_time() {
+    let receiver = FixedAnswerServer::start("500 Sorry");
     let scene = scene(&receiver.url);
     let finished = scene.run(&["dead-letters", "replay", "dead.jsonl", "--config", "strateye.toml"]);
     assert_eq!(finished.code, Some(1), "{}", finished.all());

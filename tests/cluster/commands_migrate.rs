@@ -32,6 +32,6 @@ fn what_is_no_database_is_refused() {
     refused(&["migrate"], 2, "--rules is missing");
     refused(&["migrate", "--rules", "rules"], 2, "write mysql://");
     refused(&["migrate", "--rules", "mysql://me:pass-1@db"], 2, "names no database");
-    // Nobody listens at port 1.
+    // Nothing listens at port 1.
     refused(&["migrate", "--rules", "mysql://me:pass-1@127.0.0.1:1/shop"], 1, "check that the server runs");
 }

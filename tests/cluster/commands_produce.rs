@@ -17,7 +17,7 @@ pub(crate) static KAFKA: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 /// A record: partition, key, timestamp, payload.
 type Record = (i32, Option<String>, i64, String);
 
-/// So many records of a topic with 3 partitions.
+/// Reads `count` records of a topic with 3 partitions.
 fn read(topic: &str, count: usize) -> Vec<Record> {
     let consumer: BaseConsumer = KAFKA.client().set("group.id", "test").create().unwrap();
     let mut all = TopicPartitionList::new();
@@ -120,7 +120,7 @@ fn what_cannot_be_sent_is_told_with_what_to_do() {
     refused(&["--brokers", brokers], 2, &["--topic is missing"]);
     refused(&["--brokers", brokers, "--topic", "no-such-topic"], 2, &["no-such-topic", "create it"]);
     refused(&["--brokers", brokers, "--topic", "t", "--rate", "fast"], 2, &["5000/s"]);
-    // Nobody listens at port 1.
+    // Nothing listens at port 1.
     refused(&["--brokers", "127.0.0.1:1", "--topic", "t"], 1, &["127.0.0.1:1", "check the addresses"]);
     let finished = scene.run(&["produce", "--events", "none.jsonl", "--brokers", brokers, "--topic", "t"]);
     assert_eq!(finished.code, Some(2), "{}", finished.all());

@@ -1,4 +1,4 @@
-//! `state`: what an engine keeps is looked at and corrected beside it, in Redis and in a file.
+//! `state`: an engine's state is read and corrected beside it, in Redis and in a file.
 
 use std::{
     sync::LazyLock,
@@ -56,7 +56,7 @@ fn state(scene: &Scene, arguments: &[&str]) -> Vec<String> {
     scene.succeed(&[&["state"], &arguments[..1], &place, &arguments[1..]].concat()).output
 }
 
-/// Looks until a checkpoint has what is expected.
+/// Polls until a checkpoint has the expected state.
 fn await_state(scene: &Scene, arguments: &[&str], expected: &str) {
     let end = Instant::now() + WITHIN;
     loop {
@@ -110,7 +110,7 @@ fn state_goes_over_tls() {
     let mut live = start(scene(&format!("[redis]\nurls = [\"{url}\"]\nca_file = {authority:?}\n")));
     live.values(7, &["A", "A", "A"]);
     await_state(&live.scene, &["r", "a", "7"], "3");
-    // Without settings those are believed whom the system believes.
+    // Without settings the authorities of the system are trusted.
     let mut command = live.scene.command(&["state", "get", "--state", &url, "r", "a", "7"]);
     let stranger = finish(&mut command);
     assert_eq!(stranger.code, Some(1), "{}", stranger.all());

@@ -1,5 +1,5 @@
-//! Crowds that change while a cluster runs. That leavers' state goes after seven days is tested on the engine's parts, where a week takes no
-//! time.
+//! Crowds that change while a cluster runs. That the state of members who left goes after seven days is
+//! tested on the engine's parts, where a week takes no time.
 
 use serde_json::{Value as Json, json};
 
@@ -41,7 +41,7 @@ impl Crowd {
 }
 
 #[test]
-fn people_leave_come_back_and_enter() {
+fn members_leave_return_and_enter() {
     let guid = json!("guid");
     let mut crowd = Crowd::new();
     crowd.set(&guid, Some(&[1, 2]));
@@ -76,7 +76,8 @@ fn a_crowd_decides_about_users_whatever_the_key() {
         live.sent += 1;
         live.running.write(&event.to_string());
     };
-    // The fence is keyed by user: of one address it may be heard on another worker, so the rule's own trigger is what is waited for.
+    // The fence is keyed by user and one address may be on another worker, so the test waits for the rule's
+    // own trigger.
     let fired = |live: &mut Live| -> Json { serde_json::from_str(&live.running.output_line()).unwrap() };
     for (guid, event_id) in [(1, "A"), (2, "A"), (2, "T"), (1, "T")] {
         send(&mut crowd.live, guid, event_id);

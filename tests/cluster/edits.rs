@@ -1,4 +1,4 @@
-//! Rules edited while they run: what becomes of their state is what the rule format says.
+//! Rules edited while they run: their state is kept or begins anew as the rule format defines.
 
 use serde_json::{Value as Json, json};
 
@@ -13,7 +13,7 @@ fn rule() -> Json {
         {"id": "top", "calculator": "top", "event": {"id": "X"}, "params": {"of": "x", "n": 2}, "met": "count > 0"}]})
 }
 
-/// Changes the rule at one place, publishes it, and waits until that version is in force.
+/// Changes the rule at one path, publishes it, and waits until that version is in force.
 fn edit(live: &mut Live, rule: &mut Json, version: u64, place: &str, value: Json) {
     let (parent, name) = place.rsplit_once('/').unwrap();
     match rule.pointer_mut(place) {
@@ -28,14 +28,14 @@ fn counts(a: u64, b: u64, top: u64) -> Json {
     json!([a, b, top])
 }
 
-/// The figures of all that fired: how many `A`, how many `B`, how many `x` are held.
+/// Figures of all triggers: number of `A`, number of `B`, number of `x` held.
 fn figures(values: Vec<Json>) -> Vec<Json> {
     let figures = |v: &Json| json!([v["a"]["value"], v["b"]["value"], v["top"]["count"]]);
     values.iter().map(figures).collect()
 }
 
 #[test]
-fn edits_of_what_is_done_keep_the_state() {
+fn edits_of_action_trigger_and_when_keep_the_state() {
     let mut live = Live::over_folder(Scene::new());
     assert_eq!(live.values(1, &["A", "B", "T"]), [] as [Json; 0], "nothing is published yet");
     let mut rule = rule();
@@ -87,7 +87,7 @@ fn edits_of_how_a_condition_folds_start_that_condition_anew_and_no_other() {
     assert_eq!(figures(live.values(1, &["T"])), [counts(1, 1, 0)], "params");
     x(&mut live, &[1, 2, 3, 4]);
     assert_eq!(figures(live.values(1, &["T"])), [counts(1, 1, 3)], "new params");
-    // An edit that is refused changes nothing.
+    // A refused edit changes nothing.
     live.scene.write("rules/r.json", r#"{"rule_id": "r", "trigger": "sometimes"}"#);
     live.running.log_until("a refusal", |line| line.contains("rule refused").then_some(()));
     assert_eq!(figures(live.values(1, &["T"])), [counts(1, 1, 3)], "the version before");

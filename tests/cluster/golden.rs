@@ -1,4 +1,4 @@
-//! Every golden case by `strateye replay`: on one process and on three, and with both codecs.
+//! Every golden case by `strateye replay`: with one and with three processes, and with both codecs.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use strateye_tests::golden::{Case, cases};
 
 use crate::scene::Scene;
 
-/// Cases that run at a time.
+/// Number of cases that run at a time.
 const AT_ONCE: usize = 2;
 
 #[test]

@@ -1,7 +1,8 @@
-//! What is kept over crashes and restarts: state, positions, and rules with their versions, pauses, crowds and quarantines.
+//! What is kept over crashes and restarts: state, positions, and rules with their versions, pauses, crowds
+//! and quarantines.
 //!
-//! A crash takes what happened since the last checkpoint with it, and standard input can't be read twice: so tests that go on by hand
-//! wait for a checkpoint that has everything sent.
+//! A crash loses what happened since the last checkpoint, and standard input can't be read twice: so tests
+//! that continue by hand wait for a checkpoint that has everything sent.
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +27,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
-/// Number and manifest of the last checkpoint in a file of state.
+/// Number and manifest of the last checkpoint in a state file.
 fn committed(path: &Path) -> Option<(u64, Json)> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
     connection.busy_timeout(WITHIN).unwrap();
@@ -37,12 +38,12 @@ fn committed(path: &Path) -> Option<(u64, Json)> {
     Some((n?, serde_json::from_slice(&manifest?).unwrap()))
 }
 
-/// First offset of the only partition that a manifest does not have.
+/// The first offset of the only partition that a manifest does not include.
 fn position(manifest: &Json) -> u64 {
     manifest["positions"][0][1].as_u64().unwrap_or(0)
 }
 
-/// Waits until something holds of the last checkpoint.
+/// Waits until `holds` is true of the last checkpoint.
 fn await_committed(path: &Path, what: &str, holds: impl Fn(u64, &Json) -> bool) -> (u64, Json) {
     let begun = Instant::now();
     loop {
@@ -55,9 +56,9 @@ fn await_committed(path: &Path, what: &str, holds: impl Fn(u64, &Json) -> bool) 
     }
 }
 
-/// Waits for a checkpoint that was begun after all that was sent and said.
+/// Waits for a checkpoint that was started after everything sent and logged so far.
 fn await_all_kept(live: &Live, path: &Path) {
-    // The one under way may have been begun before.
+    // The one in progress may have been started before.
     let before = committed(path).map_or(0, |(n, _)| n);
     let sent = live.sent;
     await_committed(path, "everything is kept", |n, manifest| n >= before + 2 && position(manifest) >= sent);
@@ -82,7 +83,7 @@ fn counts(values: &[Json]) -> Vec<u64> {
     values.iter().map(|values| values["a"]["value"].as_u64().unwrap()).collect()
 }
 
-/// A store with the fence in it.
+/// A rule store that contains the fence.
 fn store() -> Scene {
     let scene = Scene::new();
     scene.write("settings.toml", SETTINGS);
@@ -90,7 +91,7 @@ fn store() -> Scene {
     scene
 }
 
-/// Version, status and state of a rule, as the store has them.
+/// Version, status and state of a rule in the store.
 fn listed(live: &Live, rule_id: &str) -> Vec<String> {
     let lines = live.succeed(&["rule", "list", "--rules", "rules.db"]).output;
     let line = lines.iter().find(|line| line.starts_with(&format!("{rule_id}\t"))).expect("the rule");
@@ -106,7 +107,7 @@ fn crash(live: &mut Live, which: usize, generation: u64) {
 }
 
 #[test]
-fn after_a_crash_all_rules_stand_as_they_stood() {
+fn after_a_crash_all_rules_are_as_before() {
     let script = "fn init(params) { #{ value: 0 } } fn on_event(state, event, params) { state.value += 6 / event.x; } \
                   fn outputs(state, params, now) { #{ value: state.value } }";
     let failing = json!({"rule_id": "failing", "trigger": {"event": {"id": "F"}}, "conditions": [
@@ -162,7 +163,7 @@ fn after_a_crash_all_rules_stand_as_they_stood() {
 }
 
 #[test]
-fn without_being_told_where_a_run_keeps_its_state_over_a_crash() {
+fn a_run_without_a_state_option_keeps_its_state_over_a_crash() {
     let scene = store();
     publish(&scene, &rule("A", 0));
     fs::create_dir(scene.path("temporary")).unwrap();
@@ -193,7 +194,7 @@ fn without_being_told_where_a_run_keeps_its_state_over_a_crash() {
 }
 
 #[test]
-fn a_second_run_goes_on_where_the_first_ended_on_other_processes() {
+fn a_second_run_continues_where_the_first_ended_with_other_processes() {
     let scene = store();
     publish(&scene, &rule("A", 0));
     let start = |scene: Scene, sent: u64, processes: &str| {
@@ -208,7 +209,7 @@ fn a_second_run_goes_on_where_the_first_ended_on_other_processes() {
     let Live { scene, running, sent } = live;
     assert_eq!(running.wait().code, Some(0));
 
-    // Still paused, then resumed while nobody runs.
+    // Still paused, then resumed while no engine runs.
     let mut live = start(scene, sent, "4");
     live.running.log_until("resuming", |line| line.contains("resuming").then_some(()));
     (0..30).step_by(3).for_each(|user| assert_eq!(live.values(user, &["A", "T"]), [] as [Json; 0]));
@@ -261,10 +262,10 @@ fn rules() -> [Json; 3] {
 
 #[test]
 fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
-    // Many more than are read until a commit is seen, also where the machine is busy otherwise.
+    // Many more than are read until a commit is seen, even on a busy machine.
     const EVENTS: u64 = 300_000;
     let scene = Scene::with(&rules(), &far_events(EVENTS));
-    // In small bites, so that it can be stopped in the middle.
+    // In small batches, so that it can be stopped in the middle.
     scene.write("settings.toml", &format!("{SETTINGS}read_ahead_bytes = 65536\n"));
     let common = ["run", "--config", "settings.toml", "--rules", "rules", "--events", "events.jsonl"];
     let whole = ["--state", "none", "--triggers", "whole.jsonl", "--processes", "2"];

@@ -1,7 +1,7 @@
-//! A cluster that runs: events go in at its standard input, triggers come out at its standard output.
+//! A running cluster: events go to its standard input, triggers come from its standard output.
 //!
-//! Nothing here waits for time to pass. That a rule did *not* fire is known once the fence rule has fired for a later
-//! event of the same user: what one user does is worked on in order, by one worker.
+//! Nothing here waits for time to pass. A rule has *not* fired if the fence rule has fired for a later event
+//! of the same user: the events of one user are processed in order, by one worker.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,16 +10,17 @@ use strateye_tests::command::{Finished, Running};
 
 use crate::scene::Scene;
 
-/// The fence's id: behind all others, so that it is the last of the rules that are in force from the start.
+/// Id of the fence; it sorts behind all others, so that it is the last of the rules that are in force from
+/// the start.
 pub(crate) const FENCE: &str = "zz-fence";
 
 /// A running cluster.
 pub(crate) struct Live {
-    /// Where it runs.
+    /// Its folder.
     pub(crate) scene: Scene,
     /// The program.
     pub(crate) running: Running,
-    /// How many events were sent.
+    /// Number of events sent.
     pub(crate) sent: u64,
 }
 
@@ -35,31 +36,32 @@ pub(crate) fn start(scene: Scene, rules: &str, processes: &str) -> Live {
     live
 }
 
-/// Starts `run` with these arguments, behind as many events as were `sent` to an earlier one; nothing is awaited.
+/// Starts `run` with these arguments, after as many events as were `sent` to an earlier run; waits for
+/// nothing.
 pub(crate) fn resume(scene: Scene, sent: u64, arguments: &[&str]) -> Live {
     let running = Running::start(&mut scene.command(&[&["run", "--events", "-"], arguments].concat()));
     Live { scene, running, sent }
 }
 
-/// Unix ms.
+/// Wall clock, unix ms.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-/// The change that a log line tells of.
+/// The change of a rule in a log line.
 fn change(line: &str) -> Option<Json> {
     let (_, change) = line.split_once("rule in force change=")?;
     Some(serde_json::from_str(change).unwrap())
 }
 
 impl Live {
-    /// Over the folder `rules/`.
+    /// A cluster over the folder `rules/`.
     pub(crate) fn over_folder(scene: Scene) -> Self {
         scene.put(&fence());
         start(scene, "rules", "3")
     }
 
-    /// Waits until the log says that a version of a rule is in that state on all workers.
+    /// Waits until the log has a version of a rule in that state on all workers.
     pub(crate) fn await_rule(&mut self, rule_id: &str, version: u64, state: &str) {
         let what = format!("{rule_id} version {version} {state}");
         let found = self.running.log_until(&what, |line| {
@@ -70,7 +72,7 @@ impl Live {
         assert!(found["took_ms"].is_u64(), "how long the change took is not told: {found}");
     }
 
-    /// Sends an event that happens now.
+    /// Sends an event with the current time.
     pub(crate) fn send(&mut self, guid: u64, event_id: &str) {
         self.send_with(guid, event_id, json!({}));
     }
@@ -84,7 +86,7 @@ impl Live {
         self.running.write(&event.to_string());
     }
 
-    /// What has fired for this user and was not asked for before.
+    /// Triggers for this user that were not returned before.
     pub(crate) fn fired(&mut self, guid: u64) -> Vec<Json> {
         self.send(guid, "fence");
         let n = self.sent.to_string();
@@ -99,13 +101,13 @@ impl Live {
         }
     }
 
-    /// Sends events one after the other; the `values` of what they fired.
+    /// Sends events one after the other; returns the `values` of their triggers.
     pub(crate) fn values(&mut self, guid: u64, event_ids: &[&str]) -> Vec<Json> {
         event_ids.iter().for_each(|event_id| self.send(guid, event_id));
         self.fired(guid).into_iter().map(|mut trigger| trigger["values"].take()).collect()
     }
 
-    /// Runs a command of the program in the same folder, which is to succeed.
+    /// Runs a command of the program in the same folder, which must succeed.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> Finished {
         self.scene.succeed(arguments)
     }

@@ -1,12 +1,13 @@
-//! The real program as a cluster of processes, driven through its command line, its pipes and its rule stores.
+//! The real program as a cluster of processes, driven through its command line, its pipes and its rule
+//! stores.
 //!
-//! | file | what |
+//! | file | content |
 //! | --- | --- |
-//! | `golden` | every golden case by `replay`, on one process and on three, with both codecs |
-//! | `replay` | the summary, and the same triggers on any number of processes |
-//! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | what is refused, in which words, and what goes on regardless |
+//! | `golden` | every golden case by `replay`, with one and with three processes, with both codecs |
+//! | `replay` | the summary, and the same triggers with any number of processes |
+//! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | what is refused, in which words, and what continues regardless |
 //! | `edits`, `statuses`, `sqlite` | rules that change while a cluster runs |
-//! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, people who leave a crowd |
+//! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, members who leave a crowd |
 //! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
 //! | `commands_*` | the commands around an engine: settings, state, dead letters, events into Kafka, migrations |
 //! | `supervision` | killed processes, signals, the end of input |

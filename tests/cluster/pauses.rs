@@ -1,4 +1,5 @@
-//! Pauses over a folder and over a store: resumed with what came meanwhile, or without it; all rules at once; and rollbacks.
+//! Pauses over a folder and over a store: resumed with the events of the pause, or without them; all rules at
+//! once; and rollbacks.
 
 use std::fs;
 
@@ -42,7 +43,7 @@ fn resumed_by_command_a_pause_counts_or_does_not() {
         live.await_rule("r", 1, "live");
         assert_eq!(counts(&live.values(1, &["A", "A", "T"])), [2]);
         let mut counted = 2;
-        // Replay is what there is without a word, also after a skip.
+        // Replay is the default, also after a skip.
         for (gap, adds) in
             [(&["--gap", "skip"][..], 0), (&["--gap", "replay"], 3), (&["--gap", "skip"], 0), (&[], 3)]
         {
@@ -63,7 +64,7 @@ fn resumed_by_command_a_pause_counts_or_does_not() {
 }
 
 #[test]
-fn resumed_by_plain_sql_it_is_the_same() {
+fn resumed_by_plain_sql_the_result_is_the_same() {
     let mut live = over("rules.db");
     publish(&live, "rules.db", &rule("A"));
     live.await_rule("r", 1, "live");
@@ -82,7 +83,7 @@ fn resumed_by_plain_sql_it_is_the_same() {
         live.await_rule("r", 1, "live");
         assert_eq!(counts(&live.values(1, &["T"])), [count], "{gap}");
     }
-    // A word that is none is told, and nothing changes.
+    // An unknown value is reported, and nothing changes.
     set("paused", "replay");
     live.await_rule("r", 1, "paused");
     set("online", "jump");
@@ -111,7 +112,7 @@ fn the_emergency_stop_pauses_every_rule_that_is_online() {
         assert_eq!(live.values(1, &["A", "T"]).len(), 1);
         let said = live.succeed(&["rule", "pause", "--all", "--rules", rules]).output;
         assert_eq!(said, ["2 rules paused"]);
-        // Both in one change or in two, in either order.
+        // Both in one change set or in two, in either order.
         let mut paused = std::collections::BTreeSet::new();
         while paused.len() < 2 {
             paused.insert(live.running.log_until("pauses", |line| {
@@ -147,7 +148,7 @@ fn a_rollback_publishes_an_earlier_document_and_revives_none_of_its_state() {
     assert_eq!(back(&live, "1"), ["r: version 1 published as version 3"]);
     live.await_rule("r", 3, "live");
     assert_eq!(counts(&live.values(1, &["T", "A", "T"])), [0, 1]);
-    // In a pause the rule stays paused, and the pause can be skipped all the same.
+    // In a pause the rule stays paused, and the pause can still be skipped.
     live.succeed(&["rule", "pause", "--rules", "rules.db", "r"]);
     live.await_rule("r", 3, "paused");
     assert_eq!(live.values(1, &["A", "T"]), [] as [Json; 0]);
@@ -171,7 +172,7 @@ fn a_folder_keeps_no_versions_to_roll_back_to() {
     let refused = live.scene.run(&["rule", "rollback", "--rules", "rules", "r", "--to", "1"]);
     assert_eq!(refused.code, Some(2), "{}", refused.all());
     assert!(refused.log.concat().contains("keeps no versions"), "{}", refused.all());
-    // By hand it is a rename, and what came meanwhile counts.
+    // By hand it is a rename, and the events of the pause count.
     let (online, paused) = (live.scene.path("rules/r.json"), live.scene.path("rules/r.json.paused"));
     fs::rename(&online, &paused).unwrap();
     live.await_rule("r", 1, "paused");
@@ -194,14 +195,14 @@ fn timers_due_in_a_pause_fire_neither_in_it_nor_after_it() {
         assert_eq!(live.fired(1), [] as [Json; 0], "not due yet");
         live.succeed(&["rule", "pause", "--rules", "rules.db", "r"]);
         live.await_rule("r", 1, "paused");
-        // The same, of a rule that is not paused, tells when a later timer has run.
+        // A copy of the rule that is not paused shows when a later timer has run.
         let mut witness = timed.clone();
         witness["rule_id"] = json!(format!("witness-{gap}"));
         publish(&live, "rules.db", &witness);
         live.await_rule(&format!("witness-{gap}"), 1, "live");
         live.send(2, "A");
         loop {
-            // The clock moves with the events.
+            // The clock advances with the events.
             let fired = live.fired(3);
             assert!(fired.iter().all(|trigger| trigger["guid"] == 2), "{fired:?}");
             if !fired.is_empty() {
@@ -214,7 +215,7 @@ fn timers_due_in_a_pause_fire_neither_in_it_nor_after_it() {
         live.await_rule(&format!("witness-{gap}"), 1, "removed");
         assert_eq!(live.fired(1), [] as [Json; 0], "{gap}");
     }
-    // Of what came in the pauses only the replayed one counted.
+    // Of the events in the pauses only those of the replayed one counted.
     live.send(1, "A");
     let value = loop {
         if let Some(trigger) = live.fired(1).first() {
@@ -226,7 +227,7 @@ fn timers_due_in_a_pause_fire_neither_in_it_nor_after_it() {
 }
 
 #[test]
-fn what_the_breaker_paused_goes_on_once_it_is_paused_and_resumed_or_published_again() {
+fn a_rule_paused_by_the_breaker_runs_again_when_resumed_by_hand_or_published_again() {
     let scene = Scene::new();
     scene.write("settings.toml", "[breaker]\nat_most = 20\n");
     scene.write("fence.json", &fence().to_string());

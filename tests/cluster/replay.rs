@@ -1,4 +1,4 @@
-//! `strateye replay`: its summary, and the same triggers whatever the number of processes.
+//! `strateye replay`: its summary, and the same triggers with any number of processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use crate::scene::{Scene, lines};
 
 const RULES: usize = 45;
 const EVENTS: usize = 3_000;
-/// Every how many-th event stays with the few users of the random stream; the others are spread over more.
+/// One event in this many stays with the few users of the random stream; the others are spread over more.
 const SPREAD: u64 = 25;
 
 #[test]
-fn the_summary_tells_what_happened() {
+fn the_summary_has_the_figures_of_the_run() {
     let scene = Scene::with(
         &[
             json!({"rule_id": "each", "name": "每次", "trigger": {"event": {"id": "A"}}}),
@@ -135,7 +135,7 @@ fn any_number_of_processes_fires_the_same() {
         .collect();
     let all = ["absence", "count", "distinct", "gap", "last", "sequence", "stats", "top"];
     assert_eq!(calculators.into_iter().collect::<Vec<_>>(), all);
-    // Most of it is evaluation, so the time told must be of the order of the processor time told.
+    // Most of it is evaluation, so the reported time must be of the order of the reported CPU time.
     let seconds = |name: &str| one.summary[name].as_f64().unwrap();
     assert!(seconds("seconds") > seconds("cpu_seconds") / 10.0, "{:#}", one.summary);
     assert!(one.triggers.len() > 2_000, "only {} triggers", one.triggers.len());
@@ -150,7 +150,7 @@ fn any_number_of_processes_fires_the_same() {
 }
 
 #[test]
-fn what_fires_is_what_the_reference_says() {
+fn triggers_equal_the_references() {
     let (rules, events, profiles) = large_case();
     let (rules, events) = (&rules[..20], &events[..900]);
     let texts: Vec<String> = events.iter().map(Json::to_string).collect();

@@ -1,4 +1,4 @@
-//! A folder with rules and events, and the program in it.
+//! A folder with rules and events, in which the program runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use serde_json::Value as Json;
 use strateye_tests::command::{Finished, finish};
 use tempfile::TempDir;
 
-/// Where a test takes place: `rules/`, `events.jsonl` and what the program writes.
+/// Folder of a test: `rules/`, `events.jsonl` and the program's files.
 pub(crate) struct Scene {
     folder: TempDir,
 }
 
-/// What a replay led to.
+/// Result of a replay.
 pub(crate) struct Replayed {
-    /// The lines of `triggers.jsonl`, sorted: the order between keys means nothing.
+    /// Lines of `triggers.jsonl`, sorted: the order between keys means nothing.
     pub(crate) triggers: Vec<String>,
-    /// The lines of `dead.jsonl`.
+    /// Lines of `dead.jsonl`.
     pub(crate) dead_letters: Vec<Json>,
     /// The summary.
     pub(crate) summary: Json,
@@ -44,7 +44,7 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, in one step.
+    /// Writes a file atomically.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let hidden = self.path(".new");
         fs::write(&hidden, text).unwrap();
@@ -56,7 +56,7 @@ impl Scene {
         self.write(&format!("rules/{}.json", rule["rule_id"].as_str().unwrap()), &rule.to_string());
     }
 
-    /// The program, to be started in the folder.
+    /// A command of the program, to be run in the folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strateye"));
         command
@@ -72,7 +72,7 @@ impl Scene {
         finish(&mut self.command(arguments))
     }
 
-    /// Runs the program, which is to succeed.
+    /// Runs the program, which must succeed.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> Finished {
         let finished = self.run(arguments);
         assert_eq!(finished.code, Some(0), "{arguments:?}: {}", finished.all());
@@ -103,7 +103,7 @@ impl Replayed {
     }
 }
 
-/// Lines as a file's text.
+/// Text of a file with these lines.
 pub(crate) fn lines(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

@@ -25,7 +25,7 @@ fn counts(values: &[Json]) -> Vec<u64> {
     values.iter().map(|values| values["a"]["value"].as_u64().unwrap()).collect()
 }
 
-/// The store's line of the rule: version, status, what became of it.
+/// The rule's version, status and result in the store.
 fn listed(live: &Live) -> Vec<String> {
     let lines = live.succeed(&["rule", "list", "--rules", "rules.db"]).output;
     let line = lines.iter().find(|line| line.starts_with("r\t")).expect("the rule");
@@ -108,7 +108,7 @@ fn plain_sql_is_enough() {
 }
 
 #[test]
-fn the_store_tells_what_became_of_each_version() {
+fn the_store_shows_the_result_of_each_version() {
     let mut live = over_store();
     let connection = Connection::open(live.scene.path("rules.db")).unwrap();
     connection.busy_timeout(strateye_tests::command::WITHIN).unwrap();
@@ -119,7 +119,7 @@ fn the_store_tells_what_became_of_each_version() {
     live.scene.write("r.json", &rule(0));
     live.succeed(&["rule", "publish", "--rules", "rules.db", "r.json"]);
     live.await_rule("r", 1, "live");
-    // What is said of the next change comes after all that is said of this one.
+    // Log lines of the next change come after all of this one.
     let broken = rule(0).replace("a.value >= 0", "b.value >= 0");
     let update = "UPDATE rule_engine_resource SET rule_json = ?1 WHERE rule_id = 'r'";
     connection.execute(update, params![broken]).unwrap();

@@ -1,4 +1,5 @@
-//! Rules that are added, paused, resumed, removed and published again while a cluster runs: by files, and by commands.
+//! Rules that are added, paused, resumed, removed and published again while a cluster runs: by files, and by
+//! commands.
 
 use std::fs;
 
@@ -18,7 +19,7 @@ fn counts(values: &[Json]) -> Vec<u64> {
 }
 
 #[test]
-fn files_are_rules_and_their_names_say_whether_they_are_paused() {
+fn files_are_rules_and_their_names_are_their_statuses() {
     let mut live = Live::over_folder(Scene::new());
     let (online, paused) = (live.scene.path("rules/r.json"), live.scene.path("rules/r.json.paused"));
     live.scene.put(&rule("r"));
@@ -77,7 +78,7 @@ fn a_timer_that_is_due_while_its_rule_is_paused_folds_and_does_not_fire() {
     fs::rename(scene.path("rules/r.json"), scene.path("rules/r.json.paused")).unwrap();
     let mut live = Live::over_folder(scene);
     live.send(1, "order");
-    // The other rule's timer is the same one: when it has fired, both have run out.
+    // The other rule's timer has the same deadline: when it has fired, both have run.
     let first: Json = serde_json::from_str(&live.running.output_line()).unwrap();
     assert_eq!((&first["rule_id"], &first["cause"]["condition"]), (&json!("watch"), &json!("c")));
     assert_eq!(live.fired(1), [] as [Json; 0]);

@@ -1,4 +1,4 @@
-//! Processes that are killed, signals, and the end of input.
+//! Killed processes, signals, and the end of input.
 
 use std::io::Write;
 
@@ -89,7 +89,7 @@ fn processes_do_not_outlive_a_killed_supervisor() {
     assert_eq!(live.fired(1), [] as [Json; 0]);
     let processes = children(live.running.pid());
     signal(live.running.pid(), Signal::KILL);
-    // The pipes close only when nobody is left to write to them.
+    // The pipes close only when no process is left to write to them.
     let finished = live.running.wait();
     assert_eq!(finished.code, None);
     assert!(!processes.iter().any(|pid| is_alive(*pid)), "{}", finished.all());
@@ -121,7 +121,7 @@ fn a_run_without_events_stays_for_its_rules() {
 }
 
 #[test]
-fn an_interrupted_replay_ends_at_once_and_leaves_nobody() {
+fn an_interrupted_replay_ends_at_once_and_leaves_no_process() {
     let scene = Scene::with(&[fence()], &[]);
     let pipe = scene.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -136,6 +136,6 @@ fn an_interrupted_replay_ends_at_once_and_leaves_nobody() {
     signal(running.pid(), Signal::INT);
     let finished = running.wait();
     assert!(!processes.iter().any(|pid| is_alive(*pid)), "{}", finished.all());
-    // Not all of the file was replayed: whoever takes the triggers for the whole must be told.
+    // The file was not replayed to its end: whoever uses the triggers must be told.
     assert_eq!(finished.code, Some(1), "{}", finished.all());
 }

@@ -1,4 +1,4 @@
-//! What a cluster shows of itself: metrics, health, readiness, and its log in JSON. Strangers are served too.
+//! What a cluster exposes: metrics, health, readiness, and its log in JSON. Strangers are served too.
 
 mod backlog;
 mod memory;
@@ -26,10 +26,10 @@ use crate::{
     scene::{Scene, lines as lines_of},
 };
 
-/// An answer: its status and its body.
+/// An HTTP answer: its status and its body.
 type Answer = (u16, String);
 
-/// Asks, and reads to the end.
+/// Sends a request and reads the answer to its end.
 fn get(address: SocketAddr, path: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(WITHIN)).unwrap();
@@ -44,10 +44,10 @@ fn get(address: SocketAddr, path: &str) -> Answer {
     (status, body.to_owned())
 }
 
-/// Between two questions, so that the cluster has the processor meanwhile.
-const LOOK: Duration = Duration::from_millis(5);
+/// Pause between two requests, so that the cluster has the processor meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Asks until the answer will do.
+/// Repeats a request until `ask` accepts the answer.
 fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + WITHIN;
     loop {
@@ -55,7 +55,7 @@ fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
             Ok(found) => return found,
             Err(last) => assert!(Instant::now() < end, "{what} does not come; the last answer:\n{last}"),
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -72,7 +72,7 @@ fn wait_ready(address: SocketAddr) {
     });
 }
 
-/// The address that the log names.
+/// The address in the log.
 fn address(running: &mut Running) -> SocketAddr {
     running.log_until("the address of the metrics", |line| {
         let (_, address) = line.split_once("metrics are served address=")?;
@@ -84,7 +84,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
-/// Ends a program as a person would.
+/// Ends a program with SIGINT, as a person would.
 fn interrupt(running: Running) {
     signal(running.pid(), Signal::INT);
     let finished = running.wait();
@@ -97,7 +97,7 @@ fn rules(scene: &Scene) {
         {"id": "seen", "calculator": "count", "event": {"id": "search"}}], "when": "seen.value > 0"}));
 }
 
-/// A cluster of two on a lively load, and where it shows itself.
+/// A cluster of two with a lively load, and its metrics address.
 fn lively(scene: &Scene, more: &[&str]) -> (Running, SocketAddr) {
     rules(scene);
     let arguments = ["run", "--rules", "rules", "--events", "generator:400", "--processes", "2"];
@@ -111,7 +111,7 @@ fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// What a cluster must be like when it is well; the difference of two pages.
+/// Asserts that a figure of a healthy cluster has grown between two pages.
 fn assert_grows(before: &Families, after: &Families, name: &str) {
     let (before, after) = (before.sum(name), after.sum(name));
     assert!(after > before, "{name} stood at {before} and stands at {after}");
@@ -121,7 +121,7 @@ fn assert_grows(before: &Families, after: &Families, name: &str) {
 fn readiness_comes_counters_grow_and_agree_with_what_is_written() {
     let scene = Scene::new();
     let (mut running, address) = lively(&scene, &[]);
-    // Nothing of the cluster can be there the moment its supervisor has opened the port.
+    // Nothing of the cluster can be ready the moment its supervisor has opened the port.
     let (status, reasons) = get(address, "/readyz");
     assert_eq!((status, reasons.contains("has not joined the cluster yet")), (503, true), "{reasons}");
     wait_ready(address);
@@ -151,11 +151,11 @@ fn readiness_comes_counters_grow_and_agree_with_what_is_written() {
     assert_eq!(later.sum("strateye_triggers_total"), later.sum("strateye_rule_triggers_total"));
     assert_eq!(later.sum("strateye_triggers_total"), later.sum("strateye_sink_delivered_total"));
     assert_eq!(later.sum("strateye_triggers_total"), later.sum("strateye_trigger_latency_seconds_count"));
-    // What is written is written before it is counted for others to see.
+    // What is written is written before it is counted.
     let written = lines(&scene.path("triggers.jsonl"));
     assert!(written.len() as f64 >= later.sum("strateye_triggers_total"), "{} lines", written.len());
 
-    // With the load stopped, all figures settle at what was written.
+    // Once the load has stopped, all figures converge to what was written.
     scene
         .write("rules/searches.json.paused", &fs::read_to_string(scene.path("rules/searches.json")).unwrap());
     fs::remove_file(scene.path("rules/searches.json")).unwrap();
@@ -203,7 +203,7 @@ fn strangers_neither_stop_nor_slow_the_cluster() {
     ];
     for bytes in garbage.iter().cycle().take(60) {
         let mut stream = TcpStream::connect(address).unwrap();
-        // It may hang up on such talk before all of it is said.
+        // It may close the connection before all of this is sent.
         let _ = stream.write_all(bytes);
         halves.push(stream);
     }
@@ -212,7 +212,7 @@ fn strangers_neither_stop_nor_slow_the_cluster() {
     let during = metrics(address);
     assert!(asked.elapsed() < Duration::from_secs(5), "a scrape among strangers took {:?}", asked.elapsed());
     for mut stream in idle.into_iter().chain(halves) {
-        // Each is hung up on, or makes room for the next one.
+        // Each connection is closed, or makes room for the next one.
         stream.set_read_timeout(Some(WITHIN)).unwrap();
         let mut rest = Vec::new();
         if let Err(error) = stream.read_to_end(&mut rest) {
@@ -257,7 +257,7 @@ fn a_restart_shows_with_its_reason_and_readiness_returns() {
 }
 
 #[test]
-fn every_process_shows_itself_if_asked_to_and_the_log_is_json() {
+fn every_process_serves_metrics_if_asked_to_and_the_log_is_json() {
     let scene = Scene::new();
     scene.write("settings.toml", "metrics_per_process = true\n");
     rules(&scene);
@@ -293,7 +293,7 @@ fn every_process_shows_itself_if_asked_to_and_the_log_is_json() {
     assert_eq!(finished.code, Some(0));
 }
 
-/// Two workers, with or without a place for their state, and no supervisor.
+/// Two workers, with or without a store for their state, and no supervisor.
 fn two_workers(state: &[&str]) {
     let ports = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
     let hosts: Vec<String> = ports.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
@@ -330,7 +330,7 @@ fn two_workers(state: &[&str]) {
 }
 
 #[test]
-fn workers_without_supervisor_show_themselves() {
+fn workers_without_supervisor_serve_metrics() {
     two_workers(&["--state", "state.db"]);
 }
 
@@ -340,7 +340,7 @@ fn workers_that_keep_no_state_are_ready_without_checkpoints() {
 }
 
 #[test]
-fn an_address_that_can_not_be_served_is_told_with_the_remedy() {
+fn an_address_that_can_not_be_bound_is_reported_with_the_remedy() {
     let scene = Scene::new();
     rules(&scene);
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -364,14 +364,14 @@ fn an_address_that_can_not_be_served_is_told_with_the_remedy() {
     assert!(finished.all().contains("write `metrics`"), "{}", finished.all());
 }
 
-/// All words in a text that look like metrics.
+/// All words in a text that look like metric names.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words.filter(|word| word.starts_with("strateye_")).map(str::to_owned).collect()
 }
 
 #[test]
-fn dashboard_and_alerts_name_what_there_is_and_all_of_it() {
+fn dashboard_and_alerts_name_existing_metrics_and_all_of_them() {
     let scene = Scene::new();
     let (running, address) = lively(&scene, &[]);
     wait_ready(address);

@@ -1,4 +1,4 @@
-//! Exit codes: 0 done, 1 failed, 2 bad usage or input; and what is said then.
+//! Exit codes: 0 done, 1 failed, 2 bad usage or input; and the messages.
 
 use serde_json::json;
 use strateye_tests::command::Finished;
@@ -10,7 +10,7 @@ fn scene() -> Scene {
     Scene::with(&[json!({"rule_id": "a", "trigger": {"event": {"id": "A"}}})], &[event])
 }
 
-/// Runs what must be refused with exit code 2, in words that name all of `named`.
+/// Runs a command that must be refused with exit code 2 and a message that contains all of `named`.
 fn refused(scene: &Scene, arguments: &[&str], named: &[&str]) {
     let Finished { code, output, log } = scene.run(arguments);
     let said = log.join("\n");
@@ -22,7 +22,7 @@ fn refused(scene: &Scene, arguments: &[&str], named: &[&str]) {
 }
 
 #[test]
-fn what_is_not_there_is_named_with_what_to_give_instead() {
+fn what_does_not_exist_is_named_with_the_remedy() {
     let scene = scene();
     let replay = ["replay", "--rules", "rules", "--events", "events.jsonl"];
     refused(
@@ -49,7 +49,7 @@ fn what_is_not_there_is_named_with_what_to_give_instead() {
 }
 
 #[test]
-fn events_that_are_not_there_are_named_also_when_publish_is_given() {
+fn missing_events_are_named_also_with_publish_at() {
     let arguments = ["replay", "--rules", "rules", "--publish-at", "0", "--events", "none.jsonl"];
     refused(&scene(), &arguments, &["none.jsonl", "give a path"]);
 }
@@ -62,7 +62,7 @@ fn dead_letters_that_cannot_be_written_are_named() {
 }
 
 #[test]
-fn profiles_that_are_not_there_are_named() {
+fn missing_profiles_are_named() {
     let arguments = ["replay", "--rules", "rules", "--events", "events.jsonl", "--profiles", "none.jsonl"];
     refused(&scene(), &arguments, &["none.jsonl"]);
 }

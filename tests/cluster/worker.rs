@@ -1,4 +1,4 @@
-//! A cluster of `strateye worker`s that meet on TCP ports, and what strangers do to it.
+//! A cluster of `strateye worker`s that meet on TCP ports, and strangers at those ports.
 
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use strateye_tests::command::{Running, WITHIN};
 use crate::live::now;
 use crate::scene::Scene;
 
-/// Two processes' places: a scene with a hosts file, a secret and a rule; and the first one's address.
+/// Setup of two processes: a scene with a hosts file, a secret and a rule; and the first one's address.
 fn places() -> (Scene, SocketAddr) {
     // Both are held until both are known, so that they differ.
     let ports = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
@@ -39,7 +39,8 @@ fn begin(scene: &Scene, process: &str, secret: &str, more: &[&str]) -> Running {
     Running::start(&mut scene.command(&[&worker(process, secret)[..], more].concat()))
 }
 
-/// Events of many users at the first process fire, whichever process they belong to; then the input ends, and all do.
+/// Sends events of many users to the first process; all fire, whichever process they belong to. Then the
+/// input ends, and both processes do.
 fn fires_and_ends(mut first: Running, second: Running) {
     first.log_until("the rule", |line| line.contains("rule in force").then_some(()));
     for guid in 0..50 {
@@ -56,7 +57,7 @@ fn fires_and_ends(mut first: Running, second: Running) {
     }
 }
 
-/// Connects as soon as somebody listens.
+/// Connects as soon as something listens.
 fn stranger(address: SocketAddr) -> TcpStream {
     let end = Instant::now() + WITHIN;
     loop {
@@ -66,7 +67,7 @@ fn stranger(address: SocketAddr) -> TcpStream {
                 return stream;
             }
             Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < end => {
-                // A port can't be waited for otherwise than by asking.
+                // A port can't be waited for otherwise than by polling.
                 thread::sleep(Duration::from_millis(10));
             }
             Err(error) => panic!("{error}"),
@@ -74,7 +75,7 @@ fn stranger(address: SocketAddr) -> TcpStream {
     }
 }
 
-/// Waits until the other side has hung up; whatever it said.
+/// Waits until the other side has closed the connection, whatever it sent.
 fn hung_up(mut stream: TcpStream) {
     let mut said = Vec::new();
     match stream.read_to_end(&mut said) {
@@ -101,7 +102,7 @@ fn strangers_at_the_port_do_not_hinder_it() {
         [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[0xff; 4096], b"\n", &[0; 100_000]];
     for bytes in said {
         let mut stream = stranger(address);
-        // It may hang up in the middle.
+        // It may close the connection in the middle.
         let _ = stream.write_all(bytes);
         if bytes.len() > 16 {
             hung_up(stream);

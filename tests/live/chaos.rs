@@ -1,4 +1,4 @@
-//! Kills, hangs and restarts while events flow and rules change: the outcome is as if nothing had happened.
+//! Kills, hangs and restarts while events flow and rules change: the result is as if nothing had happened.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,22 +17,22 @@ use crate::{
     waiting::{all_read, checkpoints},
 };
 
-/// Something that happens to a running system.
+/// A disturbance of a running system.
 #[derive(Clone, Copy, Debug)]
 enum Disturbance {
-    /// A process is killed; which, counted from 0, modulo how many there are.
+    /// A process is killed; its number counts from 0, modulo the number of processes.
     Kill(usize),
     /// A process hangs.
     Hang(usize),
-    /// The supervisor is killed, and all with it; the next has so many processes.
+    /// The supervisor is killed, and all processes with it; the next engine has this many processes.
     KillAll(u32),
-    /// The engine ends as told; the next has so many processes.
+    /// The engine ends in good order; the next one has this many processes.
     Resize(u32),
-    /// Redis is killed and comes back.
+    /// Redis is killed and restarted.
     Redis,
-    /// The broker is killed and comes back.
+    /// The broker is killed and restarted.
     Kafka,
-    /// The database is killed and comes back.
+    /// The database is killed and restarted.
     Mariadb,
 }
 
@@ -66,7 +66,7 @@ impl Disturbance {
     }
 }
 
-/// A change of a rule by SQL, and how it then stands.
+/// A change of a rule by SQL, and the state it leads to.
 #[derive(Clone, Debug)]
 struct Edit {
     rule_id: &'static str,
@@ -94,7 +94,9 @@ impl Edit {
     }
 }
 
-/// Edits of every kind, none of which leads back to where an earlier one led: the log does not tell which time counts. Not of rules with timers, whose outcome around an edit hangs on when exactly the clock was applied.
+/// Edits of every kind, none of which leads back to an earlier document: the log does not distinguish the two
+/// times. Not of rules with timers, whose result around an edit depends on when exactly the clock was
+/// applied.
 fn edits() -> Vec<Edit> {
     vec![
         Edit::new("spender", 2, "live", |rule| rule["when"] = json!("sum.sum > 250 && top.avg > 50")),
@@ -113,7 +115,7 @@ fn edits() -> Vec<Edit> {
     ]
 }
 
-/// How rules stood in a partition, from which offset on.
+/// Versions of the rules in a partition, each with its first offset.
 fn steps(
     rules: &[Json],
     made: &[Edit],
@@ -134,24 +136,24 @@ fn steps(
     rules.iter().map(of).collect()
 }
 
-/// What a run is made of.
+/// Parameters of a run.
 struct Scene {
     rules: Vec<Json>,
     events: Box<dyn Iterator<Item = Event>>,
     edits: Vec<Edit>,
     processes: u32,
-    /// Events a second.
+    /// Events per second.
     rate: u32,
 }
 
 impl Scene {
-    /// Rules that use everything, edited on the way.
+    /// Rules that use every feature, edited in between.
     fn shop(seed: u64, processes: u32) -> Self {
         let events = Box::new(shop(seed));
         Scene { rules: rules(), events, edits: edits(), processes, rate: 500 }
     }
 
-    /// The yardstick.
+    /// The workload of the benchmarks.
     fn yardstick(seed: u64, processes: u32, disturbances: usize) -> Self {
         let (rules, events) = yardstick(seed, 48, 2_000 * (disturbances as u64 + 1));
         Scene { rules, events: Box::new(events), edits: Vec::new(), processes, rate: 1_000 }
@@ -164,7 +166,8 @@ impl Scene {
         rules.iter().for_each(|rule| engine.publish(rule));
         engine.start(processes);
         engine.log_until("rules in force");
-        // Else rules of an engine that dies now would be published anew, and to them the events before are history.
+        // Otherwise rules of an engine that dies now would be published anew, and the events before would be
+        // history to them.
         checkpoints(&engine, 1);
         let mut load = Load::of(&engine, events);
         load.send(2 * rate, Duration::from_secs(2));
@@ -186,7 +189,7 @@ impl Scene {
         let cuts = engine.cuts();
         let expected = check::expected_of(&|partition| steps(&first, &made, &cuts, partition), &load);
         assert!(expected.triggers.len() > 10, "the rules fire: {}", expected.triggers.len());
-        // What is not folded yet is folded by whoever comes next.
+        // What is not compacted yet is compacted by the next engine.
         engine.start(processes);
         checkpoints(&engine, 1);
         let edited: Vec<&str> = made.iter().map(|edit| edit.rule_id).collect();
@@ -215,7 +218,7 @@ fn random(seed: u64, count: usize) -> Vec<Disturbance> {
 #[test]
 fn nothing_is_lost_or_repeated_whatever_dies() {
     use Disturbance::{Hang, Kafka, Kill, KillAll, Mariadb, Redis, Resize};
-    // The long run is this test with so many disturbances, 12 processes and both loads.
+    // The long run is this test with more disturbances, 12 processes and both loads.
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     match number("STRATEYE_DISTURBANCES") {
         None => {

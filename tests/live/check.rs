@@ -1,4 +1,4 @@
-//! What came out, against the plain reference.
+//! Comparison of the output with the plain reference.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,11 +29,11 @@ use strateye_tests::{
     reference::{self, Options, StateKey, Step},
 };
 
-use crate::{engine::Engine, load::Load, waiting::LOOK};
+use crate::{engine::Engine, load::Load, waiting::POLL_INTERVAL};
 
-/// What the reference says of a load.
+/// The reference's results for a load.
 pub(crate) struct Expected {
-    /// All triggers, by their ids.
+    /// All triggers, by id.
     pub(crate) triggers: BTreeMap<String, Json>,
     /// All figures.
     pub(crate) state: BTreeMap<StateKey, Json>,
@@ -41,24 +41,25 @@ pub(crate) struct Expected {
     pub(crate) end: i64,
 }
 
-/// The reference's word on rules that never change.
+/// The reference's results for rules that never change.
 pub(crate) fn expected(rules: &[Json], load: &Load) -> Expected {
     expected_lines(rules, &load.lines)
 }
 
-/// The same, for what lies in each partition.
+/// The reference's results for the given lines of each partition.
 pub(crate) fn expected_lines(rules: &[Json], lines: &[Vec<String>]) -> Expected {
     let always = |rule: &Json| vec![Step { from: 0, document: rule.clone(), paused: false }];
     let steps: Vec<_> = rules.iter().map(always).collect();
     expected_of_lines(&|_| steps.clone(), lines)
 }
 
-/// The reference's word, for what each rule's steps are in a partition: partitions are apart from each other, as keys are.
+/// The reference's results for rules with the given steps in each partition: partitions are independent of
+/// each other, as keys are.
 pub(crate) fn expected_of(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, load: &Load) -> Expected {
     expected_of_lines(steps, &load.lines)
 }
 
-/// The same, for what lies in each partition.
+/// Like [`expected_of`], for the given lines of each partition.
 fn expected_of_lines(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, lines: &[Vec<String>]) -> Expected {
     // Rules are live before anything is sent.
     let publish = lines.iter().flatten().filter_map(|line| time(line)).min().unwrap() - 1;
@@ -89,7 +90,7 @@ fn id(trigger: &Json) -> String {
     Trigger::id(trigger["rule_id"].as_str().unwrap(), &key, Some(&cause))
 }
 
-/// All that was published to a topic, transactions that were aborted left out.
+/// Everything published to a topic, without aborted transactions.
 pub(crate) fn published(engine: &Engine, topic: &str) -> Vec<Json> {
     let topic = format!("{}-{topic}", engine.name);
     let mut config = engine.services.kafka.client();
@@ -115,7 +116,7 @@ pub(crate) fn published(engine: &Engine, topic: &str) -> Vec<Json> {
     triggers
 }
 
-/// A trigger without what the reference does not know.
+/// A trigger without the fields that the reference does not compute.
 fn comparable(trigger: &Json) -> Json {
     let fields = ["rule_id", "key_by", "key", "guid", "cause", "fired_at", "values", "held_out", "action"];
     fields
@@ -125,19 +126,20 @@ fn comparable(trigger: &Json) -> Json {
         .into()
 }
 
-/// Compares what came out with what is expected, up to the last event.
+/// Compares the triggers with the expected ones, up to the last event.
 pub(crate) fn triggers(engine: &Engine, expected: &Expected) {
     triggers_of_edited(engine, expected, &[]);
 }
 
-/// The same for rules that are edited: what such a rule fired at once, before a restart took back its change, can't be called back, so there
-/// of these rules more may have come.
+/// Like [`triggers`], for rules that are edited: what such a rule fired at once, before a restart took back
+/// its change, can't be called back, so there may be more triggers of these rules.
 pub(crate) fn triggers_of_edited(engine: &Engine, expected: &Expected, edited: &[&str]) {
     let once = compare(engine, expected, edited);
     assert_eq!(once, expected.triggers.len(), "with checkpoints each comes exactly once");
 }
 
-/// The same, but those that come with checkpoints may come more than once, too. Gives how many came.
+/// Like [`triggers`], but triggers with `delivery = "committed"` may be repeated, too. Returns the number of
+/// triggers.
 pub(crate) fn triggers_at_least(engine: &Engine, expected: &Expected) -> usize {
     compare(engine, expected, &[])
 }
@@ -180,7 +182,7 @@ fn compare(engine: &Engine, expected: &Expected, edited: &[&str]) -> usize {
     once.len()
 }
 
-/// The readable state in Redis: by key, the fields of each hash; the buckets of a hash together.
+/// The readable state in Redis: by key, the fields of each hash; the buckets of a hash merged.
 fn hashes(engine: &Engine) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut hashes: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for url in engine.services.redis.urls() {
@@ -190,7 +192,7 @@ fn hashes(engine: &Engine) -> BTreeMap<String, BTreeMap<String, String>> {
         for key in keys {
             let fields: BTreeMap<String, String> =
                 redis::cmd("HGETALL").arg(&key).query(&mut connection).unwrap();
-            // Prefix, `s`, rule, condition, beginning, and maybe a bucket.
+            // Prefix, `s`, rule, condition, beginning, and perhaps a bucket.
             let name = key.split(':').take(5).collect::<Vec<_>>().join(":");
             hashes.entry(name).or_default().extend(fields);
         }
@@ -198,7 +200,7 @@ fn hashes(engine: &Engine) -> BTreeMap<String, BTreeMap<String, String>> {
     hashes
 }
 
-/// The figures that the state in Redis amounts to, at an instant.
+/// Figures computed from the state in Redis, at an instant.
 pub(crate) fn figures(engine: &Engine, rules: &[Json], at: i64) -> BTreeMap<StateKey, Json> {
     let hashes = hashes(engine);
     let mut catalog = Catalog::default();
@@ -242,7 +244,7 @@ pub(crate) fn figures(engine: &Engine, rules: &[Json], at: i64) -> BTreeMap<Stat
         .collect()
 }
 
-/// Waits until the readable state in Redis is what is expected.
+/// Waits until the readable state in Redis equals the expected one.
 pub(crate) fn state(engine: &Engine, rules: &[Json], expected: &Expected) {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
@@ -259,6 +261,6 @@ pub(crate) fn state(engine: &Engine, rules: &[Json], expected: &Expected) {
                 keys.iter().take(8).map(|k| (k, figures.get(*k), expected.state.get(*k))).collect();
             panic!("{} of {} figures differ: {shown:#?}", keys.len(), expected.state.len());
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -1,4 +1,5 @@
-//! Where a rule took force stands in its row, and the engine does not take its own note for a change.
+//! The offsets at which a change of a rule took force are written to its row, and the engine does not take
+//! its own write for a change.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ fn rule(least: u64) -> Json {
         {"id": "n", "calculator": "count", "event": {"id": "view"}, "met": format!("value >= {least}")}]})
 }
 
-/// Waits until the log says where a version took force in a state, and its row says the same.
+/// Waits until the log has the offsets of a version in a state, and the row has the same.
 fn await_cut(engine: &mut Engine, version: u64, state: &str) -> BTreeMap<u32, u64> {
     let change = ("r".to_owned(), version, state.to_owned());
     let said = engine.running().log_until(&format!("where {change:?} took force"), |line| {
@@ -31,7 +32,7 @@ fn written(engine: &Engine) -> BTreeMap<u32, u64> {
 }
 
 #[test]
-fn each_change_of_a_rule_notes_its_offsets_once() {
+fn each_change_of_a_rule_writes_its_offsets_once() {
     let mut engine = Engine::prepare(Services::shared());
     engine.publish(&rule(3));
     engine.start(2);
@@ -39,7 +40,7 @@ fn each_change_of_a_rule_notes_its_offsets_once() {
     assert_eq!(first.len(), PARTITIONS as usize, "where all partitions begin: {first:?}");
     let mut load = Load::new(&engine, 1);
     send_for_checkpoints(&engine, &mut load, 2);
-    // Checkpoints go on while the first events are still on their way.
+    // Checkpoints continue while the first events are still on their way.
     all_read(&engine, &load);
     engine.publish(&rule(5));
     let second = await_cut(&mut engine, 2, "live");
@@ -49,7 +50,7 @@ fn each_change_of_a_rule_notes_its_offsets_once() {
     let paused = await_cut(&mut engine, 2, "paused");
     send_for_checkpoints(&engine, &mut load, 2);
 
-    // What is resumed took force before.
+    // A resumed rule took force before.
     engine.kill();
     engine.start(2);
     engine.log_until("\"resumed\":true");

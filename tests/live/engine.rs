@@ -19,17 +19,17 @@ use strateye_tests::{
     services::{Kafka, Mysql, Redis, RedisCluster, Service},
 };
 
-/// Partitions of the topic of events, unless a test wants others.
+/// Partitions of the topic of events, unless a test needs others.
 pub(crate) const PARTITIONS: u32 = 12;
 
-/// Where state is kept.
+/// Store of the state.
 pub(crate) enum Store {
     Single(Redis),
     Cluster(RedisCluster),
 }
 
 impl Store {
-    /// All nodes.
+    /// Addresses of all nodes.
     pub(crate) fn urls(&self) -> Vec<String> {
         match self {
             Store::Single(redis) => vec![redis.url()],
@@ -49,7 +49,7 @@ impl Deref for Store {
     }
 }
 
-/// The services of a test. Those that it kills are its own.
+/// Services of a test. A test that kills services has its own.
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) kafka: Arc<Kafka>,
@@ -60,7 +60,7 @@ pub(crate) struct Services {
 static SHARED: LazyLock<Services> = LazyLock::new(Services::start);
 
 impl Services {
-    /// The test's own.
+    /// Starts services for one test.
     pub(crate) fn start() -> Self {
         Services {
             kafka: Arc::new(Kafka::start()),
@@ -69,25 +69,25 @@ impl Services {
         }
     }
 
-    /// Those of all tests that kill none.
+    /// The services of all tests that kill none.
     pub(crate) fn shared() -> Self {
         SHARED.clone()
     }
 }
 
-/// An engine's surroundings, and the engine while it runs.
+/// An engine's environment, and the engine while it runs.
 pub(crate) struct Engine {
     pub(crate) services: Services,
     pub(crate) name: String,
-    /// Of the topic of events.
+    /// Partitions of the topic of events.
     pub(crate) partitions: u32,
     folder: tempfile::TempDir,
     running: Option<Running>,
-    /// What engines that have ended said.
+    /// Logs of the engines that have ended.
     pub(crate) log: Vec<String>,
 }
 
-/// How long a Redis may take to be connected with.
+/// Timeout of connecting to a Redis.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static NAMES: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(1));
@@ -100,12 +100,12 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 }
 
 impl Engine {
-    /// Makes topics and tables.
+    /// Creates topics and tables.
     pub(crate) fn prepare(services: Services) -> Self {
         Self::prepare_with(services, PARTITIONS)
     }
 
-    /// The same, with so many partitions of events.
+    /// Like [`prepare`](Self::prepare), with the given number of partitions of events.
     pub(crate) fn prepare_with(services: Services, partitions: u32) -> Self {
         let name = format!("live{}", NAMES.fetch_add(1, Ordering::SeqCst));
         services.kafka.topic(&format!("{name}-events"), partitions as usize);
@@ -119,7 +119,7 @@ impl Engine {
         engine
     }
 
-    /// The URL of the database of its rules.
+    /// URL of the database of its rules.
     fn database(&self) -> String {
         let (server, _) = self.services.mysql.url().rsplit_once('/').unwrap();
         format!("{server}/{}", self.name)
@@ -156,7 +156,7 @@ impl Engine {
         )
     }
 
-    /// Adds settings, before it is started.
+    /// Appends settings; to be called before the engine is started.
     pub(crate) fn set(&self, settings: &str) {
         let all = format!("{settings}\n{}", self.settings());
         std::fs::write(self.folder.path().join("strateye.toml"), all).unwrap();
@@ -173,12 +173,12 @@ impl Engine {
         ));
     }
 
-    /// Starts the engine with so many processes.
+    /// Starts the engine with the given number of processes.
     pub(crate) fn start(&mut self, processes: u32) {
         self.start_in(processes, &[]);
     }
 
-    /// The same, with variables in its environment.
+    /// Like [`start`](Self::start), with variables in its environment.
     pub(crate) fn start_in(&mut self, processes: u32, environment: &[(&str, String)]) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strateye"));
         command.envs(environment.iter().map(|(name, value)| (name, value)));
@@ -197,17 +197,17 @@ impl Engine {
         self.log.extend(finished.log);
     }
 
-    /// Hands out the engine that runs: it goes on, and another one may be started beside it.
+    /// Returns the running engine: it continues, and another one may be started beside it.
     pub(crate) fn let_go(&mut self) -> Running {
         self.running.take().expect("a running engine")
     }
 
-    /// Takes up again what was let go.
+    /// Takes back an engine that [`let_go`](Self::let_go) returned.
     pub(crate) fn take_up(&mut self, running: Running) {
         self.running = Some(running);
     }
 
-    /// The folder that it runs in.
+    /// Folder of the engine.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -230,12 +230,12 @@ impl Engine {
         self.running().log_until(&format!("{wanted:?}"), |line| (in_force(line)? == wanted).then_some(()));
     }
 
-    /// Waits for a line of the log.
+    /// Waits for a log line.
     pub(crate) fn log_until(&mut self, what: &str) {
         self.running().log_until(what, |line| line.contains(what).then_some(()));
     }
 
-    /// The processes of the cluster, as far as they live.
+    /// Process ids of the cluster's living processes.
     pub(crate) fn processes(&mut self) -> Vec<u32> {
         children(self.running().pid())
     }
@@ -249,21 +249,21 @@ impl Engine {
         self.log.extend(finished.log);
     }
 
-    /// Kills the supervisor, and so everything.
+    /// Kills the supervisor, and with it all processes.
     pub(crate) fn kill(&mut self) {
         let running = self.running.take().expect("a running engine");
         signal(running.pid(), Signal::KILL);
         self.log.extend(running.wait().log);
     }
 
-    /// The first offsets, by partition, that each change of a rule held for in the end: by rule, version and state. What came after the
-    /// checkpoint that a restart resumed took force once more, elsewhere; then that is what counts.
+    /// First offsets, by partition, of each change of a rule in the end: by rule, version and state. A change
+    /// after the checkpoint that a restart resumed took force once more, at other offsets; those count then.
     pub(crate) fn cuts(&self) -> BTreeMap<Change, BTreeMap<u32, u64>> {
         let cut = |line: &String| Some((in_force(line)?, live_cut(line)?));
         self.log.iter().filter_map(cut).collect()
     }
 
-    /// The number of the last commit and its manifest, as Redis has them.
+    /// Number and manifest of the last commit in Redis.
     pub(crate) fn committed(&self) -> Option<(u64, Json)> {
         let key = format!("{}:committed", self.name);
         let (n, manifest): (Option<u64>, Option<Vec<u8>>) =
@@ -271,7 +271,7 @@ impl Engine {
         Some((n?, serde_json::from_slice(&manifest?).ok()?))
     }
 
-    /// What the node that has the key answers; nothing while it is away.
+    /// Answer of the node that serves the key; `None` while it is away.
     pub(crate) fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Option<T> {
         let ask = |url: String| {
             let client = redis::Client::open(url).unwrap();
@@ -289,7 +289,7 @@ fn said(line: &str) -> Option<Json> {
     serde_json::from_str(change).ok()
 }
 
-/// Which change a line of the log says is in force.
+/// The change that a log line reports as in force.
 pub(crate) fn in_force(line: &str) -> Option<Change> {
     let change = said(line)?;
     Some((
@@ -299,14 +299,14 @@ pub(crate) fn in_force(line: &str) -> Option<Change> {
     ))
 }
 
-/// Where a line of the log says that a change took force: the first offsets that it holds for, by partition.
+/// The first offsets, by partition, of a change in a log line.
 pub(crate) fn live_cut(line: &str) -> Option<BTreeMap<u32, u64>> {
     let change = said(line)?;
     let cut = change["live_cut"].as_object()?;
     cut.iter().map(|(p, offset)| Some((p.parse().ok()?, offset.as_u64()?))).collect()
 }
 
-/// A position that a manifest names.
+/// Position of a partition in a manifest.
 pub(crate) fn position(manifest: &Json, partition: u32) -> u64 {
     let pairs = manifest["positions"].as_array().cloned().unwrap_or_default();
     pairs.iter().find(|pair| pair[0] == json!(partition)).map_or(0, |pair| pair[1].as_u64().unwrap())

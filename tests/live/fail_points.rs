@@ -8,7 +8,7 @@ use crate::{
     waiting::{begin_in, ends_as_expected, send_for_checkpoints, send_until, until},
 };
 
-/// A rule whose edits give state up, and whose state people correct. It never fires.
+/// A rule whose edits drop state, and whose state people correct. It never fires.
 fn aside(rule_id: &str, edit: usize) -> Json {
     json!({"rule_id": rule_id, "trigger": {"event": {"id": "never"}}, "conditions": [
         {"id": "n", "calculator": "count", "event": {"id": ["view", format!("edit{edit}")]}}]})
@@ -21,7 +21,8 @@ fn correct(engine: &Engine, rule_id: &str, guid: u64, value: usize) {
     engine.ask::<String>(&order).expect("Redis takes an edit");
 }
 
-/// Dies at these points in turn, under load, while a rule is edited and corrected. The numbers let some commits be made before each.
+/// Dies at these points in turn, under load, while a rule is edited and corrected. The numbers let some
+/// commits pass before each.
 fn dies_at(points: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let used = folder.path().join("used").display().to_string();
@@ -50,7 +51,7 @@ fn around_a_commit() {
 }
 
 #[test]
-fn while_it_folds_and_publishes() {
+fn while_it_compacts_and_publishes() {
     dies_at(&[
         "hand-on:after:2",
         "fold:before:9",

@@ -1,4 +1,4 @@
-//! Producers whose clock stands in the year 2100: they harm nobody but themselves.
+//! Producers whose clock stands in the year 2100: they affect nobody but themselves.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{
     waiting::{checkpoint, checkpoints, until},
 };
 
-/// The first of January 2100, unix ms.
+/// 1 January 2100, unix ms.
 const YEAR_2100: i64 = 4_102_444_800_000;
 
 fn rules() -> [Json; 2] {
@@ -23,13 +23,13 @@ fn rules() -> [Json; 2] {
     ]
 }
 
-/// An event of a user, in its partition; its own time, and its record's.
+/// Sends an event of a user to its partition, with its own time and the record's.
 fn send(load: &mut Load, guid: u64, kind: &str, time: i64, stamp: i64) {
     let line = json!({"guid": guid, "event_id": kind, "event_time": time}).to_string();
     load.put((guid % u64::from(load.used)) as usize, line, stamp);
 }
 
-/// Who fired, by rule, and the earliest and latest instant.
+/// Users for whom a rule fired, and the instants of the firings.
 fn fired(engine: &Engine, rule: &str) -> (BTreeSet<u64>, Vec<i64>) {
     let all = check::published(engine, "now");
     let mine = all.iter().filter(|trigger| trigger["rule_id"] == rule);
@@ -37,7 +37,7 @@ fn fired(engine: &Engine, rule: &str) -> (BTreeSet<u64>, Vec<i64>) {
 }
 
 #[test]
-fn times_far_ahead_count_as_now_and_fire_nobody_elses_timers() {
+fn times_far_ahead_count_as_now_and_fire_no_other_users_timers() {
     let mut engine = Engine::prepare(Services::shared());
     rules().iter().for_each(|rule| engine.publish(rule));
     engine.start(2);
@@ -50,12 +50,12 @@ fn times_far_ahead_count_as_now_and_fire_nobody_elses_timers() {
     let at = now();
     paid.clone().chain(unpaid.clone()).for_each(|guid| send(&mut load, guid, "order", at, at));
     paid.clone().for_each(|guid| send(&mut load, guid, "view", at, at));
-    // Records stamped in 2100, in every partition, with sane and insane times of their own.
+    // Records stamped in 2100, in every partition, with plausible and implausible event times.
     for guid in 1_200..1_212 {
         send(&mut load, guid, "order", at, YEAR_2100);
         send(&mut load, guid + 12, "order", YEAR_2100, YEAR_2100);
     }
-    // Their own time alone lies in 2100.
+    // Only their event time lies in 2100.
     for guid in 1_224..1_236 {
         send(&mut load, guid, "order", YEAR_2100, at);
         send(&mut load, guid, "view", YEAR_2100, at);

@@ -1,4 +1,4 @@
-//! Partitions without events, and workers without partitions: time goes on, and so do checkpoints.
+//! Partitions without events, and workers without partitions: clocks and checkpoints go on.
 
 use serde_json::{Value as Json, json};
 
@@ -10,8 +10,8 @@ use crate::{
     waiting::{all_read, begin_in, checkpoints, ends_as_expected, send_for_checkpoints, until},
 };
 
-/// Timers whose orders are in the one partition that has events, and which are due: rule by rule those of the reference, were there an
-/// event long after.
+/// Timers that are due, of orders in the one partition that has events: rule by rule those that the reference
+/// would fire if there were an event long after.
 fn due(load: &Load) -> Vec<String> {
     let mut lines = load.lines.clone();
     let last: Json = serde_json::from_str(lines[0].last().unwrap()).unwrap();
@@ -31,7 +31,7 @@ fn timers_fire_and_checkpoints_go_on_while_most_partitions_are_empty() {
     send_for_checkpoints(&engine, &mut load, 5);
     load.flush();
     all_read(&engine, &load);
-    // No event comes any more, and yet every order that was not paid is told of.
+    // No event arrives any more, and yet every order that was not paid fires.
     let due = due(&load);
     assert!(due.len() > 5, "{}", due.len());
     until("all timers fire", || {

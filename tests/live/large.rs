@@ -1,4 +1,4 @@
-//! A trigger that no topic takes: it is left out and told, and the others leave.
+//! A trigger that no topic accepts: it is dropped and logged, and the others are delivered.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn a_trigger_too_large_for_its_topics_stops_nobody() {
+fn a_trigger_too_large_for_its_topics_blocks_no_other() {
     let mut engine = Engine::prepare(Services::shared());
     let by_device = json!({"rule_id": "paid", "key_by": "device_id", "trigger": {"event": {"id": "pay"}}});
     engine.publish(&by_device);
@@ -33,7 +33,7 @@ fn a_trigger_too_large_for_its_topics_stops_nobody() {
         let others = BTreeSet::from(["a", "b", "c"].map(|device| format!("{device:?}")));
         until(&format!("the others are published in {topic}"), || fired() == others);
     }
-    // They count as dealt with: checkpoints go on.
+    // It counts as acknowledged: checkpoints continue.
     checkpoints(&engine, 2);
     engine.log_until("a trigger is left out");
     engine.stop();

@@ -1,4 +1,4 @@
-//! Events into the topic, stamped as they are sent, and remembered for the reference.
+//! Events sent to the topic, stamped when they are sent, and recorded for the reference.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,27 +10,28 @@ use crate::{
     shop::{Event, shop},
 };
 
-/// Sends events.
+/// Sender of events.
 pub(crate) struct Load {
     producer: ThreadedProducer<DefaultProducerContext>,
     topic: String,
     events: Box<dyn Iterator<Item = Event>>,
-    /// What was sent, by partition, in order.
+    /// Events sent, by partition, in order.
     pub(crate) lines: Vec<Vec<String>>,
     clock: i64,
-    /// No event is of a time before: to rules that were put in force just before, it would be history.
+    /// Lower bound of all event times: an earlier event would be history to rules that were just put in
+    /// force.
     began: i64,
-    /// Partitions that get events, the first so many: all, or few whose number divides 36.
+    /// Number of partitions that get events, the first ones: all, or a number that divides 36.
     pub(crate) used: u32,
 }
 
-/// The wall clock, unix ms.
+/// Wall clock, unix ms.
 pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 impl Load {
-    /// The shop's load.
+    /// The load of the shop.
     pub(crate) fn new(engine: &Engine, seed: u64) -> Self {
         Self::of(engine, Box::new(shop(seed)))
     }
@@ -38,7 +39,7 @@ impl Load {
     pub(crate) fn of(engine: &Engine, events: Box<dyn Iterator<Item = Event>>) -> Self {
         let mut config = engine.services.kafka.client();
         config.set("enable.idempotence", "true").set("linger.ms", "5").set("message.timeout.ms", "0");
-        // After an outage it is there as soon as the broker is.
+        // After an outage the connection is back as soon as the broker is.
         config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "50");
         Load {
             producer: config.create().unwrap(),
@@ -51,7 +52,7 @@ impl Load {
         }
     }
 
-    /// Sends so many events evenly over a span: that is the load's pace.
+    /// Sends `events` events evenly over a span: that is the load's pace.
     pub(crate) fn send(&mut self, events: u32, over: Duration) {
         let begun = Instant::now();
         for i in 0..events {
@@ -83,7 +84,7 @@ impl Load {
 
     /// Sends a last event to each partition, later than every timer of the events before it is due.
     pub(crate) fn end(&mut self) {
-        // What is awaited is the wall clock itself: an event may not be stamped with a time that has not come.
+        // The wall clock itself is awaited: an event must not be stamped with a time in the future.
         std::thread::sleep(Duration::from_secs(9));
         let last = now();
         for partition in 0..self.used as usize {
@@ -92,12 +93,12 @@ impl Load {
         self.flush();
     }
 
-    /// Waits until the broker has everything.
+    /// Waits until the broker has acknowledged everything.
     pub(crate) fn flush(&self) {
         self.producer.flush(Duration::from_secs(60)).unwrap();
     }
 
-    /// How many events each partition has.
+    /// Number of events of each partition.
     pub(crate) fn ends(&self) -> Vec<u64> {
         self.lines.iter().map(|lines| lines.len() as u64).collect()
     }

@@ -1,7 +1,7 @@
 //! The engine between a real Kafka, MariaDB and Redis, any of which may die at any time.
 //!
-//! What comes out is compared with the plain reference evaluator: the same triggers, each exactly once where that is promised, and
-//! the same state in Redis.
+//! The output is compared with the plain reference evaluator: the same triggers, each exactly once where that
+//! is guaranteed, and the same state in Redis.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod chaos;

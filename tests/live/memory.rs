@@ -1,5 +1,5 @@
-//! A bound of memory with Redis: most keys are there alone, timers pending among them, while a process dies. Nothing of it shows in what
-//! comes out.
+//! A bound of memory with Redis: most keys are evicted, with timers pending among them, while a process dies.
+//! The output is not affected.
 
 use std::{
     io::{Read, Write},
@@ -17,7 +17,7 @@ use crate::{
     waiting::{all_read, checkpoints, pass, until},
 };
 
-/// Users; with an order each, two processes may have a quarter of them in memory.
+/// Users; with an order each, two processes can hold a quarter of them in memory.
 const USERS: u64 = 10_000;
 const PROCESSES: u32 = 2;
 const SETTINGS: &str = "state_memory_mb = 1\nmetrics = \"127.0.0.1:0\"";
@@ -48,7 +48,7 @@ fn send(load: &mut Load, guids: impl Iterator<Item = u64>, kind: &str) {
     load.flush();
 }
 
-/// What the cluster shows of its memory.
+/// Memory figures of the cluster.
 #[derive(Debug)]
 struct Figures {
     bytes: f64,
@@ -77,7 +77,7 @@ fn figures(address: SocketAddr) -> Figures {
     }
 }
 
-/// Waits until all keys are known, and no more of them are in memory than may be.
+/// Waits until all keys are known, and no more of them are in memory than allowed.
 fn bounded(address: SocketAddr) -> Figures {
     let mut last = None;
     until("memory is within its bound", || {
@@ -100,7 +100,7 @@ fn kill_one(engine: &mut Engine) {
 }
 
 #[test]
-fn keys_that_are_in_redis_alone_count_and_time_out_though_a_process_dies() {
+fn keys_that_are_in_redis_alone_count_and_time_out_although_a_process_dies() {
     let mut engine = Engine::prepare(Services::shared());
     engine.set(SETTINGS);
     rules().iter().for_each(|rule| engine.publish(rule));
@@ -117,7 +117,7 @@ fn keys_that_are_in_redis_alone_count_and_time_out_though_a_process_dies() {
     let before = bounded(address);
     assert_eq!(before.timers, 0.0, "all orders are pending: {before:?}");
 
-    // Payments of keys that are away, and of others; the second half of them while a process is gone.
+    // Payments of evicted keys, and of others; the second half of them while a process is gone.
     send(&mut load, (0..USERS / 2).filter(pays), "pay");
     kill_one(&mut engine);
     send(&mut load, (USERS / 2..USERS).filter(pays), "pay");

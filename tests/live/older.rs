@@ -1,8 +1,8 @@
-//! A Redis that comes back with older state, as after a fail-over or from a backup, or without what was just written: the engine goes
-//! on from what is there.
+//! A Redis that comes back with older state, as after a fail-over or from a backup, or without its last
+//! writes: the engine continues from that state.
 //!
-//! Events are read again from the older positions. So what is published with checkpoints may come twice, under the same id and with
-//! the same content; nothing is lost, and nothing wrong comes.
+//! Events are read again from the older positions. So what is published with checkpoints may be repeated,
+//! with the same id and content; nothing is lost, and nothing wrong is fired.
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! A broker that is away for longer than the span of a rule: nobody is told of a payment that was made in time.
+//! A broker that is away for longer than a rule's span: no rule misses a payment that was made in time.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
 
 /// The rule's span, ms.
 const SPAN: i64 = 10_000;
-/// Users with an order each, in each of the cases; those that pay are not divisible by 10.
+/// Users with an order each, in each of the cases; those whose number is not divisible by 10 pay.
 const USERS: u64 = 240;
 
 fn rule() -> Json {
@@ -33,14 +33,14 @@ fn send(load: &mut Load, guids: impl Iterator<Item = u64>, kind: &str, at: i64) 
     }
 }
 
-/// Waits until all those up to `end` who did not pay have fired; nobody else has.
+/// Waits until all users up to `end` who did not pay have fired, and no others.
 fn fire(engine: &Engine, end: u64) {
     let wanted: BTreeSet<u64> = (0..end).filter(|guid| !pays(guid)).collect();
     let fired = || -> BTreeSet<u64> {
         check::published(engine, "now").iter().map(|t| t["key"].as_u64().unwrap()).collect()
     };
     until("all who did not pay are told of", || fired().is_superset(&wanted));
-    // The clocks of all partitions have passed the deadlines of those who paid, too.
+    // The clocks of all partitions have passed the deadlines of the paid orders, too.
     checkpoints(engine, 1);
     assert_eq!(fired(), wanted);
 }
@@ -55,7 +55,7 @@ fn payments_in_time_count_however_long_the_broker_is_away() {
     checkpoints(&engine, 2);
     let mut load = Load::new(&engine, 1);
 
-    // It hangs; payments are on their way to it when it does.
+    // The broker hangs; payments are on their way to it when it does.
     let orders = now();
     send(&mut load, 0..USERS, "order", orders);
     load.flush();
@@ -67,7 +67,7 @@ fn payments_in_time_count_however_long_the_broker_is_away() {
     load.flush();
     fire(&engine, USERS);
 
-    // It dies; payments wait for it at their producer.
+    // The broker dies; payments wait at their producer.
     let orders = now();
     send(&mut load, USERS..2 * USERS, "order", orders);
     load.flush();
@@ -79,7 +79,7 @@ fn payments_in_time_count_however_long_the_broker_is_away() {
     load.flush();
     fire(&engine, 2 * USERS);
 
-    // It dies while the engine is away, and payments lie in the topic that the engine has not read.
+    // The broker dies while the engine is away, and payments lie in the topic that the engine has not read.
     let orders = now();
     send(&mut load, 2 * USERS..3 * USERS, "order", orders);
     load.flush();

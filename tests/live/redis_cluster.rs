@@ -1,4 +1,4 @@
-//! State in a Redis Cluster whose nodes die and hang, and processes that die meanwhile.
+//! State in a Redis Cluster whose nodes die and hang, while processes die too.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Rules that use what the engine has: timers, sliding windows, limits, edges, each, top, distinct, last, several keys.
+//! Rules that use every feature: timers, sliding windows, limits, edges, each, top, distinct, last, several
+//! keys.
 
 use serde_json::{Value as Json, json};
 
@@ -6,7 +7,7 @@ fn event(id: &str) -> Json {
     json!({"event": {"id": id}})
 }
 
-/// All rules of the test. Spans are short, so that windows and timers move while the test runs.
+/// All rules of the tests. Spans are short, so that windows and timers change while a test runs.
 pub(crate) fn rules() -> Vec<Json> {
     let amount = |at_least: f64| json!([{"property": "amt", "op": ">=", "value": at_least}]);
     vec![

@@ -1,4 +1,4 @@
-//! Where a test's events come from: a small shop whose rules use everything, or the yardstick's workload.
+//! Sources of a test's events: a small shop whose rules use every feature, or the benchmarks' workload.
 
 use std::{collections::VecDeque, iter};
 
@@ -10,10 +10,12 @@ use strateye_bench::workload::Settings;
 /// Users of the shop.
 const USERS: u64 = 400;
 
-/// An event: which events lie in one partition with it (modulo the number of partitions), and how late its own time is (ms).
+/// An event: a number that selects its partition (modulo the number of partitions), the event, and how late
+/// its own time is (ms).
 pub(crate) type Event = (u64, Json, i64);
 
-/// Endless events of the shop, to be stamped. Users who share an ip share a partition, if the number of partitions divides 36.
+/// Endless events of the shop, to be stamped. Users who share an ip share a partition, if the number of
+/// partitions divides 36.
 pub(crate) fn shop(seed: u64) -> impl Iterator<Item = Event> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut orders = 0u64;
@@ -44,7 +46,8 @@ pub(crate) fn shop(seed: u64) -> impl Iterator<Item = Event> {
     })
 }
 
-/// The yardstick's workload: its rules, and its events, which are stamped anew; partitioned by the cluster of an ip.
+/// The benchmarks' workload: its rules, and its events, which are stamped anew; partitioned by the cluster of
+/// an ip.
 pub(crate) fn yardstick(seed: u64, rules: u64, events: u64) -> (Vec<Json>, impl Iterator<Item = Event>) {
     let settings = Settings { events, users: 500, rules, seed };
     let documents = settings.rule_documents().map(|(_, document)| serde_json::from_str(&document).unwrap());

@@ -1,5 +1,5 @@
-//! Strangers at every socket that a cluster listens on: scans, other protocols, garbage, and connections that say nothing. The cluster
-//! forms, works, and lets nobody in.
+//! Strangers at every socket on which a cluster listens: scans, other protocols, garbage, and connections
+//! that send nothing. The cluster forms, works, and admits nobody.
 
 use std::{
     collections::BTreeSet,
@@ -24,8 +24,9 @@ use tempfile::TempDir;
 
 use crate::{engine::signal, load::now, waiting::until};
 
-/// What strangers say: nothing and gone, HTTP, the beginning of TLS, line ends, garbage short and long, and almost a hello.
-const SAID: [&[u8]; 7] = [
+/// Bytes that strangers send: none and close, HTTP, the beginning of TLS, line ends, garbage short and long,
+/// and almost a hello.
+const SENT: [&[u8]; 7] = [
     b"",
     b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3],
@@ -34,14 +35,14 @@ const SAID: [&[u8]; 7] = [
     &[0; 100_000],
     b"strateye\0\0\0\x01\0\0\0\x01\0\0\0\0",
 ];
-/// Connections of a stranger that stay open and say nothing, or not all.
+/// Connections of a stranger that stay open and send nothing, or not everything.
 const SILENT: usize = 8;
 /// Events of the load.
 const EVENTS: u64 = 3_000;
 
-/// Somewhere a process listens.
+/// An address at which a process listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Ear {
+enum ListenAddress {
     Tcp(u16),
     Unix(PathBuf),
 }
@@ -49,17 +50,17 @@ enum Ear {
 trait Pipe: Read + Write + Send {}
 impl<T: Read + Write + Send> Pipe for T {}
 
-impl Ear {
+impl ListenAddress {
     fn connect(&self) -> std::io::Result<Box<dyn Pipe>> {
         let short = Some(Duration::from_millis(20));
         Ok(match self {
-            Ear::Tcp(port) => {
+            ListenAddress::Tcp(port) => {
                 let stream = TcpStream::connect(("127.0.0.1", *port))?;
                 stream.set_read_timeout(short)?;
                 stream.set_write_timeout(short)?;
                 Box::new(stream)
             }
-            Ear::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(short)?;
                 stream.set_write_timeout(short)?;
@@ -69,8 +70,8 @@ impl Ear {
     }
 }
 
-/// Where processes listen, as the system knows it.
-fn ears(processes: &[u32]) -> BTreeSet<Ear> {
+/// Addresses at which processes listen, according to the system.
+fn listen_addresses(processes: &[u32]) -> BTreeSet<ListenAddress> {
     let mut sockets = BTreeSet::new();
     for process in processes {
         for file in fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten() {
@@ -80,30 +81,31 @@ fn ears(processes: &[u32]) -> BTreeSet<Ear> {
         }
     }
     let table = |name: &str| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
-    let mut ears = BTreeSet::new();
+    let mut listen_addresses = BTreeSet::new();
     for line in [table("tcp"), table("tcp6")].concat().lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // Local address, state (0A listens), inode.
+        // Local address, state (0A: listening), inode.
         if fields.len() > 9 && fields[3] == "0A" && sockets.contains(fields[9]) {
             let port = fields[1].rsplit(':').next().unwrap();
-            ears.insert(Ear::Tcp(u16::from_str_radix(port, 16).unwrap()));
+            listen_addresses.insert(ListenAddress::Tcp(u16::from_str_radix(port, 16).unwrap()));
         }
     }
     for line in table("unix").lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // Flags (00010000 listens), inode, path.
+        // Flags (00010000: listening), inode, path.
         if fields.len() > 7 && fields[3] == "00010000" && sockets.contains(fields[6]) {
-            ears.insert(Ear::Unix(fields[7].into()));
+            listen_addresses.insert(ListenAddress::Unix(fields[7].into()));
         }
     }
-    ears
+    listen_addresses
 }
 
-/// Strangers that come again and again to wherever these processes, or children of theirs, listen.
+/// Strangers that connect again and again to every address at which these processes, or their children,
+/// listen.
 struct Strangers {
     over: Arc<AtomicBool>,
     visits: Arc<AtomicU64>,
-    thread: JoinHandle<BTreeSet<Ear>>,
+    thread: JoinHandle<BTreeSet<ListenAddress>>,
 }
 
 impl Strangers {
@@ -112,14 +114,14 @@ impl Strangers {
         let (end, count) = (Arc::clone(&over), Arc::clone(&visits));
         let thread = thread::spawn(move || {
             let (mut seen, mut silent) = (BTreeSet::new(), Vec::new());
-            for said in SAID.iter().cycle() {
+            for said in SENT.iter().cycle() {
                 if end.load(Ordering::SeqCst) {
                     break;
                 }
                 let all = processes.iter().flat_map(|pid| [vec![*pid], children(*pid)].concat());
-                for ear in ears(&all.collect::<Vec<_>>()) {
+                for ear in listen_addresses(&all.collect::<Vec<_>>()) {
                     let Ok(mut stream) = ear.connect() else { continue };
-                    // It may hang up at any time, and answer whatever it likes.
+                    // The connection may be closed at any time, and anything may be answered.
                     let _ = stream.write_all(said);
                     let _ = stream.read(&mut [0; 1024]);
                     count.fetch_add(1, Ordering::SeqCst);
@@ -137,14 +139,14 @@ impl Strangers {
         Strangers { over, visits, thread }
     }
 
-    /// Waits until they have come so often more.
+    /// Waits for `more` further connections.
     fn await_visits(&self, more: u64) {
         let before = self.visits.load(Ordering::SeqCst);
         until("strangers come", || self.visits.load(Ordering::SeqCst) >= before + more);
     }
 
-    /// Sends them away; where they were.
-    fn go(self) -> BTreeSet<Ear> {
+    /// Stops the strangers; returns the addresses they connected to.
+    fn go(self) -> BTreeSet<ListenAddress> {
         self.over.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
     }
@@ -190,14 +192,15 @@ fn a_supervised_cluster_forms_and_works_among_strangers() {
     in_force(&mut running);
     strangers.await_visits(50);
     work(&mut running);
-    // It forms once more, and they are there from the beginning.
+    // It forms once more, with strangers from the beginning.
     signal(children(running.pid())[1], Signal::KILL);
     running.log_until("the restart", |line| line.contains("cluster running generation=2").then_some(()));
     strangers.await_visits(50);
     work(&mut running);
     let seen = strangers.go();
-    let at = |what: &str| seen.iter().any(|ear| matches!(ear, Ear::Unix(path) if path.ends_with(what)));
-    assert!(at("control.sock") && seen.iter().any(|ear| matches!(ear, Ear::Tcp(_))), "{seen:?}");
+    let at =
+        |what: &str| seen.iter().any(|ear| matches!(ear, ListenAddress::Unix(path) if path.ends_with(what)));
+    assert!(at("control.sock") && seen.iter().any(|ear| matches!(ear, ListenAddress::Tcp(_))), "{seen:?}");
     let finished = running.wait();
     assert_eq!(finished.code, Some(0), "{}", finished.all());
     let restarts = finished.log.iter().filter(|line| line.contains("restarting as generation")).count();
@@ -219,13 +222,13 @@ fn a_cluster_over_machines_forms_and_works_among_strangers() {
     };
     let mut first = start(&folder, &[&worker("0")[..], &["--events", "-"]].concat());
     let strangers = Strangers::come(vec![first.pid()]);
-    // The first one waits for the second, and has nobody else for company.
+    // The first one waits for the second, with strangers only.
     strangers.await_visits(50);
     let second = start(&folder, &worker("1"));
     in_force(&mut first);
-    assert_eq!(strangers.go(), [Ear::Tcp(addresses[0].port())].into());
-    // Nobody can join a cluster that has formed: it does not listen.
-    assert_eq!(ears(&[first.pid(), second.pid()]), BTreeSet::new());
+    assert_eq!(strangers.go(), [ListenAddress::Tcp(addresses[0].port())].into());
+    // No process can join a cluster that has formed: it does not listen.
+    assert_eq!(listen_addresses(&[first.pid(), second.pid()]), BTreeSet::new());
     work(&mut first);
     for process in [first, second] {
         let finished = process.wait();

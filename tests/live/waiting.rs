@@ -1,4 +1,4 @@
-//! Waiting for what a test waits for, and the whole of a test that disturbs an engine under load.
+//! Conditions that tests wait for, and the frame of a test that disturbs an engine under load.
 
 use std::{
     thread,
@@ -15,54 +15,54 @@ use crate::{
     rules::rules,
 };
 
-/// Between two looks: nobody tells when a commit is made or a topic has grown.
-pub(crate) const LOOK: Duration = Duration::from_millis(50);
+/// Pause between two polls: there is no notification of a commit or of a topic's growth.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Lets the wall clock pass an instant, unix ms, where a rule's span is what a test is about.
+/// Waits until the wall clock passes an instant, unix ms, where a rule's span is the subject of a test.
 pub(crate) fn pass(instant: i64) {
     thread::sleep(Duration::from_millis(u64::try_from(instant - now()).unwrap_or(0)));
 }
 
-/// Looks until something is so.
+/// Polls until `holds` is true.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     until_none(|| (!holds()).then(|| what.to_owned()));
 }
 
-/// Looks until nothing is wanting; what is, is told if it takes too long.
+/// Polls until `wanting` returns nothing; what it returns is reported if that takes too long.
 fn until_none(mut wanting: impl FnMut() -> Option<String>) {
     let end = Instant::now() + 2 * WITHIN;
     while let Some(wanting) = wanting() {
         assert!(Instant::now() < end, "{wanting}: not so within {:?}", 2 * WITHIN);
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Sends events until something is so.
+/// Sends events until `holds` is true.
 pub(crate) fn send_until(load: &mut Load, what: &str, mut holds: impl FnMut() -> bool) {
     until(what, || {
-        load.send(10, LOOK);
+        load.send(10, POLL_INTERVAL);
         holds()
     });
 }
 
-/// The number of the last commit.
+/// Number of the last commit.
 pub(crate) fn checkpoint(engine: &Engine) -> u64 {
     engine.committed().map_or(0, |(n, _)| n)
 }
 
-/// Waits until so many more checkpoints are committed: the cluster lives, and reads, evaluates, delivers and commits.
+/// Waits until `more` further checkpoints are committed: the cluster reads, evaluates, delivers and commits.
 pub(crate) fn checkpoints(engine: &Engine, more: u64) {
     let before = checkpoint(engine);
     until(&format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
 }
 
-/// The same, sending events meanwhile.
+/// Like [`checkpoints`], sending events meanwhile.
 pub(crate) fn send_for_checkpoints(engine: &Engine, load: &mut Load, more: u64) {
     let before = checkpoint(engine);
     send_until(load, &format!("{more} checkpoints after {before}"), || checkpoint(engine) >= before + more);
 }
 
-/// Waits until a checkpoint has everything that was sent.
+/// Waits until a checkpoint includes everything that was sent.
 pub(crate) fn all_read(engine: &Engine, load: &Load) {
     until_none(|| {
         let manifest = engine.committed().map(|(_, manifest)| manifest).unwrap_or_default();
@@ -78,7 +78,7 @@ pub(crate) fn begin(services: Services, processes: u32) -> (Engine, Load) {
     begin_in(services, crate::engine::PARTITIONS, processes, &[])
 }
 
-/// The same, with so many partitions, and variables in the engine's environment.
+/// Like [`begin`], with a number of partitions, and variables in the engine's environment.
 pub(crate) fn begin_in(
     services: Services,
     partitions: u32,
@@ -89,25 +89,27 @@ pub(crate) fn begin_in(
     rules().iter().for_each(|rule| engine.publish(rule));
     engine.start_in(processes, environment);
     engine.log_until("rules in force");
-    // Else rules of an engine that dies now would be published anew, and to them the events before are history.
+    // Otherwise rules of an engine that dies now would be published anew, and the events before would be
+    // history to them.
     checkpoints(&engine, 1);
     let load = Load::new(&engine, 1);
     (engine, load)
 }
 
-/// Sends the last events, and ends the engine when it has everything; triggers and state are as if nothing had happened.
+/// Sends the last events, and ends the engine when it has read everything; triggers and state are as if
+/// nothing had happened.
 pub(crate) fn ends_as_expected(engine: &mut Engine, load: &mut Load) {
     ends_with(engine, load, &check::triggers);
 }
 
-/// The same, with another word on the triggers.
+/// Like [`ends_as_expected`], with another check of the triggers.
 pub(crate) fn ends_with(engine: &mut Engine, load: &mut Load, triggers: &dyn Fn(&Engine, &check::Expected)) {
     load.end();
     let rules: Vec<Json> = rules();
     let expected = check::expected(&rules, load);
     assert!(expected.triggers.len() > 50, "the rules fire: {}", expected.triggers.len());
     all_read(engine, load);
-    // While it runs, and soon: what nobody touches any more goes with time.
+    // While the engine runs, and soon: state that is no longer touched expires.
     check::state(engine, &rules, &expected);
     until("what fired is published", || check::published(engine, "once").len() >= expected.triggers.len());
     engine.stop();

@@ -1,5 +1,5 @@
-//! Two engines for one prefix: the second is refused while the first lives; a first one that wakes up after its successor has
-//! begun, ends and has changed nothing.
+//! Two engines for one prefix: the second is refused while the first lives; a first one that wakes up after
+//! its successor has started ends and has changed nothing.
 
 use redis::cmd;
 use rustix::process::Signal;
@@ -10,7 +10,7 @@ use crate::{
     waiting::{begin, checkpoint, checkpoints, ends_as_expected, send_for_checkpoints},
 };
 
-/// Who owns the checkpoints, and who made the last commit.
+/// Owner of the checkpoints, and generation of the last commit.
 fn owner(engine: &Engine) -> (String, u64) {
     let key = format!("{}:committed", engine.name);
     engine.ask(cmd("HMGET").arg(key).arg(&["owner", "committed_by"])).unwrap()
@@ -40,7 +40,7 @@ fn an_engine_that_wakes_up_after_its_successor_ends_and_changes_nothing() {
     send_for_checkpoints(&engine, &mut load, 2);
     let mut zombie = engine.let_go();
     let processes = children(zombie.pid());
-    // The supervisor first: it is not to see its children hang.
+    // The supervisor first, so that it does not see its children hang.
     signal(zombie.pid(), Signal::STOP);
     processes.iter().for_each(|pid| signal(*pid, Signal::STOP));
     let asleep = checkpoint(&engine);

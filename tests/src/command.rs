@@ -1,9 +1,11 @@
-//! Programs under test: started, spoken to through their pipes, and awaited.
+//! Programs under test: started, driven through their pipes, and awaited.
 //!
-//! Waiting is reading: threads block on the pipes and hand lines on, so a test goes on the moment a line is there.
-//! Whatever does not come [`WITHIN`] a generous deadline fails the test, with all that the program said so far.
+//! Waiting is reading: threads block on the pipes and forward lines, so a test continues the moment a line
+//! arrives. Whatever does not arrive within [`WITHIN`], a generous deadline, fails the test, with all output
+//! of the program so far.
 //!
-//! **Invariants.** A program never outlives its [`Running`]. Only processes that were started here are ever signalled.
+//! **Invariants**: a program never outlives its [`Running`]. Only processes that were started here are ever
+//! signalled.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -11,10 +13,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// How long a test waits for anything.
+/// Timeout of every wait of a test.
 pub const WITHIN: Duration = Duration::from_secs(60);
 
-/// A program that runs.
+/// A running program. Dropping it kills the program.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -26,15 +28,15 @@ pub struct Running {
 /// A program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; none if a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// All its standard output.
+    /// Lines of its standard output.
     pub output: Vec<String>,
-    /// All its standard error.
+    /// Lines of its standard error.
     pub log: Vec<String>,
 }
 
-/// The lines of one pipe: those read, and those to come.
+/// Lines of one pipe: those read, and those to come.
 #[derive(Debug)]
 struct Lines {
     seen: Vec<String>,
@@ -62,7 +64,7 @@ impl Lines {
 }
 
 impl Running {
-    /// Starts a program with pipes at its input, its output and its log.
+    /// Starts a program with pipes for its input, output and log.
     ///
     /// # Panics
     /// If it can't be started.
@@ -84,7 +86,7 @@ impl Running {
     /// Writes one line to its input.
     ///
     /// # Panics
-    /// If it does not read it.
+    /// If the program does not read it.
     pub fn write(&mut self, line: &str) {
         let input = self.input.as_mut().expect("an open input");
         let written = input.write_all(format!("{line}\n").as_bytes()).and_then(|()| input.flush());
@@ -93,15 +95,15 @@ impl Running {
         }
     }
 
-    /// Ends its input.
+    /// Closes its input.
     pub fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// The next line of its output.
+    /// Reads the next line of its output.
     ///
     /// # Panics
-    /// If none comes.
+    /// If none arrives in time.
     pub fn output_line(&mut self) -> String {
         match self.output.next(Instant::now() + WITHIN) {
             Ok(line) => line,
@@ -109,10 +111,10 @@ impl Running {
         }
     }
 
-    /// Reads its log up to a line in which `find` finds something.
+    /// Reads its log up to a line for which `find` returns something.
     ///
     /// # Panics
-    /// If no such line comes; `what` says what was waited for.
+    /// If no such line arrives in time; `what` describes it in the message.
     pub fn log_until<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let end = Instant::now() + WITHIN;
         loop {
@@ -127,10 +129,10 @@ impl Running {
         }
     }
 
-    /// Waits for its end, and for the end of all that write to its pipes; its input is closed.
+    /// Closes its input and waits until it, and every process that writes to its pipes, has ended.
     ///
     /// # Panics
-    /// If it does not end.
+    /// If it does not end in time.
     #[must_use]
     pub fn wait(mut self) -> Finished {
         self.close_input();
@@ -148,7 +150,7 @@ impl Running {
         Finished { code, output, log }
     }
 
-    /// Fails the test with what the program said.
+    /// Fails the test with the program's output.
     fn fail(&mut self, what: &str) -> ! {
         for lines in [&mut self.output, &mut self.log] {
             while lines.next(Instant::now()).is_ok() {}
@@ -168,21 +170,21 @@ impl Drop for Running {
 /// Runs a program to its end.
 ///
 /// # Panics
-/// If it does not end.
+/// If it does not end in time.
 #[must_use]
 pub fn finish(command: &mut Command) -> Finished {
     Running::start(command).wait()
 }
 
 impl Finished {
-    /// All it said, for messages of failing tests.
+    /// All its output, for messages of failing tests.
     #[must_use]
     pub fn all(&self) -> String {
         format!("exit code {:?}\n{}\n{}", self.code, self.output.join("\n"), self.log.join("\n"))
     }
 }
 
-/// The living children of a process, by process id.
+/// Process ids of the living children of a process.
 #[must_use]
 pub fn children(pid: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -204,15 +206,15 @@ pub fn is_stopped(pid: u32) -> bool {
     state(pid).is_some_and(|(state, _)| state == "T")
 }
 
-/// The parent of a process that has not ended.
+/// Process id of the parent of a process that has not ended.
 fn parent(pid: u32) -> Option<u32> {
     state(pid).filter(|(state, _)| state != "Z").map(|(_, parent)| parent)
 }
 
-/// The state of a process, as one letter, and its parent.
+/// State of a process, as one letter, and its parent.
 fn state(pid: u32) -> Option<(String, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // They are behind the name in brackets.
+    // These fields follow the name, which is in brackets.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }

@@ -1,10 +1,11 @@
 //! Golden cases: rules, events, and the firings that a person worked out by hand.
 //!
 //! One file per case under `golden/`:
-//! `{"name", "about", "rules": [..], "events": [..], "publish_at": null|ms, "profiles": null|[..], "expect": [..]}`.
-//! An expectation is `{"rule_id", "key", "offset" (null: no event caused it), "fired_at"}` and optionally `held_out`,
-//! `action` and `values`. `values` names only the figures that matter; `null` says that one is absent. All firings are
-//! listed, in any order: one that is not expected is as wrong as one that is missing.
+//! `{"name", "about", "rules": [..], "events": [..], "publish_at": null|ms, "profiles": null|[..], "expect":
+//! [..]}`.
+//! An expectation is `{"rule_id", "key", "offset" (null: no event caused it), "fired_at"}` and optionally
+//! `held_out`, `action` and `values`. `values` contains only the figures that matter; `null` means that one
+//! is absent. All firings are listed, in any order: an unexpected one is as wrong as a missing one.
 
 use std::path::PathBuf;
 
@@ -13,25 +14,25 @@ use serde_json::Value as Json;
 /// One golden case.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The name; also the file's, without its ending.
+    /// Name of the case, and of its file without the ending.
     pub name: String,
     /// The rules' documents.
     pub rules: Vec<Json>,
     /// The events, one line each; the offset is the index.
     pub events: Vec<String>,
-    /// When the rules are published; absent: at the first event.
+    /// Time of publish, unix ms; absent: that of the first event.
     pub publish_at: Option<i64>,
-    /// The profiles that crowd queries look at.
+    /// Profiles for crowd queries.
     pub profiles: Option<Vec<Json>>,
-    /// What is to fire.
+    /// Expected firings.
     pub expect: Vec<Json>,
 }
 
 impl Case {
-    /// Reads a case's document.
+    /// Parses a case.
     ///
     /// # Panics
-    /// If it is none.
+    /// If the text is no case.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let json: Json = serde_json::from_str(text).expect("a golden case is JSON");
@@ -46,10 +47,10 @@ impl Case {
         }
     }
 
-    /// Whether exactly these triggers fire.
+    /// Checks that exactly the expected triggers have fired.
     ///
     /// # Errors
-    /// Says which expected ones are missing and which came unexpected.
+    /// Lists of missing and of unexpected triggers.
     pub fn check(&self, triggers: &[Json]) -> Result<(), String> {
         let mut left: Vec<&Json> = triggers.iter().collect();
         let mut missing = Vec::new();
@@ -72,7 +73,7 @@ impl Case {
 /// All golden cases, by name.
 ///
 /// # Panics
-/// If a file can't be read or its name isn't its case's.
+/// If a file can't be read, or its name differs from its case's.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
@@ -111,7 +112,7 @@ fn is_as_expected(expected: &Json, trigger: &Json) -> bool {
     })
 }
 
-/// Whether two JSON values are the same, `3` and `3.0` being so.
+/// Whether two JSON values are equal; `3` equals `3.0`.
 #[must_use]
 pub fn same(a: &Json, b: &Json) -> bool {
     match (a, b) {

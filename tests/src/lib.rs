@@ -1,5 +1,11 @@
-//! Tests of strateye, and what they share: a plain reference evaluator of rules, random rules and event streams to
-//! compare the engine with it on, the golden cases that check both, and the services that live tests run against.
+//! Tests of strateye, and what they share.
+//!
+//! - `reference`: a plain evaluator of rules, the reference for the engine
+//! - `random`: random rules and event streams to compare the two on
+//! - `golden`: golden cases that check both
+//! - `engine`: the engine driven in process
+//! - `command`: programs under test
+//! - `services`: Kafka, Redis and MariaDB for tests against real services
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

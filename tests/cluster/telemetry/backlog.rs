@@ -1,4 +1,4 @@
-//! A receiver of triggers that does not answer: the metrics show what that leads to, back to the topic.
+//! A receiver of triggers that does not answer: the metrics show the consequences, back to the topic.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -15,10 +15,10 @@ use crate::{
     scene::{Scene, lines},
 };
 
-/// Triggers that the sink may hold.
+/// Most triggers that the sink may hold.
 const QUEUE: f64 = 100.0;
 
-/// Answers one request with 200; one that was given up on is nobody's.
+/// Answers one request with 200; a request that was given up is ignored.
 fn answer(stream: TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut line, mut length) = (String::new(), 0);
@@ -33,7 +33,7 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
-/// A topic with more than sources read ahead; what fires comes first.
+/// A topic with more records than sources read ahead; those that fire come first.
 fn fill(scene: &Scene, topic: &str) {
     let event = |n: u64| {
         let name = if n < 400 { "fire" } else { "noise" };
@@ -46,7 +46,7 @@ fn fill(scene: &Scene, topic: &str) {
 }
 
 #[test]
-fn what_an_unanswering_receiver_holds_up_is_shown_and_passes() {
+fn the_backlog_of_an_unanswering_receiver_is_shown_and_passes() {
     KAFKA.topic("backlog", 2);
     let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
     let scene = Scene::new();
@@ -65,7 +65,7 @@ fn what_an_unanswering_receiver_holds_up_is_shown_and_passes() {
     let mut running = Running::start(&mut scene.command(&arguments));
     let address = address(&mut running);
     wait_ready(address);
-    // What comes before a rule's publish does not fire.
+    // Events from before a rule's publish do not fire.
     fill(&scene, "backlog");
 
     let sink = [("sink", "0-webhook")];
@@ -78,7 +78,7 @@ fn what_an_unanswering_receiver_holds_up_is_shown_and_passes() {
         }
     });
     assert!(lag < 60_000.0, "{lag}");
-    // What was fired is not delivered, so no checkpoint can be made.
+    // Triggers are not delivered, so no checkpoint can be made.
     wait_for("a checkpoint that is too old", || match get(address, "/readyz") {
         (503, reasons) if reasons.contains("the last checkpoint is") => Ok(()),
         (status, reasons) => Err(format!("{status} {reasons}")),

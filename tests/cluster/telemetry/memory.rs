@@ -1,4 +1,4 @@
-//! A bound of memory: more keys than may be in it, and all of them count.
+//! A bound of memory: more keys than fit, all of which count.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -22,7 +22,7 @@ fn begin(scene: Scene, sent: u64) -> (Live, SocketAddr) {
     (live, address)
 }
 
-/// Waits until so many events are read and most keys are in the store alone.
+/// Waits until `events` events are read and most keys are in the store alone.
 fn await_bound(address: SocketAddr, events: u64) {
     wait_for("memory within its bound", || {
         let page = metrics(address);

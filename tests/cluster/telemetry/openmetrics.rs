@@ -1,8 +1,9 @@
-//! A strict reader of OpenMetrics text, written from the specification and independent of what writes it.
+//! A strict parser of OpenMetrics text, written from the specification and independent of the writer.
 //!
 //! It refuses whatever the specification does: samples outside their family, families in two places, counters
-//! without `_total` or below zero, repeated samples, labels that are not in order of quoting, histograms whose buckets are not
-//! cumulative or whose last bucket is not the count, units that are not the name's end, and anything behind `# EOF`.
+//! without `_total` or below zero, repeated samples, labels with wrong quoting, histograms whose buckets are
+//! not cumulative or whose last bucket is not the count, units that are not the name's end, and anything
+//! behind `# EOF`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ pub(crate) struct Families {
 }
 
 impl Families {
-    /// The sum of all samples of that name.
+    /// Sum of all samples of that name.
     pub(crate) fn sum(&self, name: &str) -> f64 {
         self.samples.get(name).map_or(0.0, |samples| samples.values().sum())
     }
@@ -28,7 +29,7 @@ impl Families {
         self.samples.get(name)?.get(&labels).copied()
     }
 
-    /// The labels of all samples of that name.
+    /// Labels of all samples of that name.
     pub(crate) fn samples(&self, name: &str) -> impl Iterator<Item = &Labels> {
         self.samples.get(name).into_iter().flat_map(BTreeMap::keys)
     }
@@ -38,7 +39,7 @@ impl Families {
         self.kinds.iter().any(|(family, kind)| suffixes(kind).iter().any(|s| name == format!("{family}{s}")))
     }
 
-    /// The names that a person would ask for: of a histogram its buckets.
+    /// Names by which a person would query: of a histogram its buckets.
     pub(crate) fn sample_names(&self) -> Vec<&str> {
         let names = self.samples.keys().map(String::as_str);
         names.filter(|name| !name.ends_with("_seconds_sum") && !name.ends_with("_seconds_count")).collect()
@@ -58,10 +59,10 @@ fn is_name(text: &str) -> bool {
     first && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
-/// Reads a page.
+/// Parses a page.
 ///
 /// # Errors
-/// The first line that is not as it should be, and why.
+/// The first invalid line, and why.
 pub(crate) fn parse(page: &str) -> Result<Families, String> {
     let body = page.strip_suffix("# EOF\n").ok_or("the page does not end with # EOF")?;
     let mut families = Families::default();
@@ -77,7 +78,7 @@ pub(crate) fn parse(page: &str) -> Result<Families, String> {
     Ok(families)
 }
 
-/// The family whose lines are being read.
+/// The family whose lines are being parsed.
 #[derive(Default)]
 struct Current {
     name: String,
@@ -153,7 +154,7 @@ fn sample(line: &str, families: &mut Families, current: &Current) -> Result<(), 
     Ok(())
 }
 
-/// Labels up to the closing brace, and what follows it.
+/// Labels up to the closing brace, and the rest of the line.
 fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
     let mut labels = Labels::new();
     loop {
@@ -173,7 +174,7 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
     }
 }
 
-/// A label's value up to its closing quote, and what follows it.
+/// A label's value up to its closing quote, and the rest of the line.
 fn quoted(text: &str) -> Result<(String, &str), String> {
     let mut value = String::new();
     let mut characters = text.char_indices();

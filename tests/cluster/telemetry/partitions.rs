@@ -1,4 +1,4 @@
-//! Keys whose events lie in several partitions are counted, and told of once by each process.
+//! Keys whose events lie in several partitions are counted, and logged once by each process.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::scene::Scene;
 #[test]
 fn keys_of_several_partitions_are_counted_and_users_stay_in_theirs() {
     let scene = Scene::new();
-    // What people search for is the same in all partitions.
+    // Search keywords are the same in all partitions.
     scene.put(
         &json!({"rule_id": "words", "key_by": "properties.keyword", "trigger": {"event": {"id": "search"}}, "conditions": [
         {"id": "seen", "calculator": "count", "event": {"id": "search"}}], "when": "seen.value > 1000000"}),
@@ -28,7 +28,7 @@ fn keys_of_several_partitions_are_counted_and_users_stay_in_theirs() {
             counted => Err(format!("{counted:?}")),
         }
     });
-    // The other rules are by `guid`, of which the generator has each in one partition.
+    // The other rules are keyed by `guid`, each of which the generator keeps in one partition.
     assert!(page.sum("strateye_keys") > page.sum("strateye_split_keys_total"));
     for process in ["0", "1"] {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Random conditions: every calculator with every parameter, every kind of window, some `met`.
+//! Random conditions: every calculator with every parameter, every kind of window, some with `met`.
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_oneof};
@@ -36,7 +36,7 @@ pub(super) fn condition() -> impl Strategy<Value = Json> {
     )
 }
 
-/// Name, params, met.
+/// Name, params, `met`.
 type Calculator = (&'static str, Option<Json>, Option<Json>);
 
 fn calculator() -> impl Strategy<Value = Calculator> {
@@ -63,7 +63,7 @@ fn calculator() -> impl Strategy<Value = Calculator> {
     ]
 }
 
-/// Name, number of steps, params, met.
+/// Name, number of steps, params, `met`.
 type Stepped = (&'static str, usize, Option<Json>, Option<Json>);
 
 fn steps() -> impl Strategy<Value = Stepped> {
@@ -90,7 +90,8 @@ fn steps() -> impl Strategy<Value = Stepped> {
     prop_oneof![2 => sequence, 3 => gap, 3 => absence]
 }
 
-/// One of two bounds with its duration. Low ones stay below high ones, so that no bounds contradict each other.
+/// One of two bounds with its duration. Lower bounds stay below upper ones, so that none contradict each
+/// other.
 fn bound(closed: &'static str, open: &'static str) -> impl Strategy<Value = (&'static str, &'static str)> {
     let low = closed == "at_least";
     let durations = if low { vec!["1ms", "500ms", "1s", "3s"] } else { vec!["10s", "30s", "1m", "5m"] };

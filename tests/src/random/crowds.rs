@@ -1,4 +1,4 @@
-//! Random crowds, and the profiles that their queries look at.
+//! Random crowds, and the profiles that their queries select from.
 
 use base64::Engine as _;
 use proptest::collection::{btree_set, vec};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::maybe;
 
-/// Words of profiles' lists and of queries.
+/// Words in profiles' lists and in queries.
 const WORDS: [&str; 4] = ["速溶咖啡", "小罐速溶咖啡", "咖啡", "民宿"];
 
-/// Days of profiles and of queries.
+/// Dates in profiles and in queries.
 const DAYS: [&str; 3] = ["1999-12-31", "2000-01-01", "2001-02-03"];
 
 /// Profiles of the guids 1 to 4, of which random streams use 1 to 3.

@@ -1,4 +1,5 @@
-//! Random event streams: a few users who do a few things, mostly in order, now and then late or at the same instant.
+//! Random event streams: a few users with a few kinds of events, mostly in order, sometimes late or at the
+//! same instant.
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{BASE, Shape, half, just, maybe};
 
-/// The event ids of random streams and filters.
+/// Event ids of random streams and filters.
 pub(super) const IDS: [&str; 3] = ["a", "b", "c"];
 
 /// Texts that properties and filters draw from.
@@ -36,7 +37,7 @@ pub fn event_lines(shape: Shape) -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// Random event streams of at most so many events, none later than `lateness` behind the highest time before it.
+/// Random streams of at most `most` events, none more than `lateness` ms behind the highest time before it.
 pub fn events(most: usize, lateness: i64) -> impl Strategy<Value = Vec<Json>> {
     let step = select(vec![0i64, 0, 1, 100, 500, 500, 1_000, 1_000, 3_000, 10_000, 60_000]);
     let behind = prop_oneof![
@@ -56,7 +57,7 @@ pub fn events(most: usize, lateness: i64) -> impl Strategy<Value = Vec<Json>> {
     })
 }
 
-/// Everything of an event but its time.
+/// All fields of an event but its time.
 fn fields() -> impl Strategy<Value = Json> {
     let top = (
         maybe(0.9, guid()),
@@ -100,13 +101,13 @@ fn fields() -> impl Strategy<Value = Json> {
     })
 }
 
-/// A guid; now and then as a text.
+/// A guid; sometimes as a text.
 fn guid() -> impl Strategy<Value = Json> {
     (1u64..4, 0..8)
         .prop_map(|(guid, text)| if text == 0 { Json::from(guid.to_string()) } else { Json::from(guid) })
 }
 
-/// A number, as such or as a text, or now and then something that is none.
+/// A number, as such or as a text; sometimes something else.
 fn number() -> impl Strategy<Value = Json> {
     let halves = -10i64..30;
     prop_oneof![
@@ -116,7 +117,7 @@ fn number() -> impl Strategy<Value = Json> {
     ]
 }
 
-/// A value of any type, the absent ones included.
+/// A value of any type, also those that count as absent.
 fn anything() -> impl Strategy<Value = Json> {
     prop_oneof![
         4 => number(),

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::events::{IDS, WORDS};
 use super::{BASE, half, maybe};
 
-/// Comparisons that order.
+/// Order comparisons.
 const ORDERS: [&str; 4] = [">", ">=", "<", "<="];
 
 /// Properties of every kind, and one that no event carries.

@@ -1,9 +1,9 @@
-//! Random rules over the whole format, and random event streams that are made to collide with them: few keys, few event
+//! Random rules over the whole format, and random event streams that collide with them: few keys, few event
 //! ids, few values, times close together.
 //!
-//! Everything is drawn with proptest, so that what fails shrinks. Rules are always valid. Times are told from [`BASE`].
-//! Numbers are multiples of 0.5, so that sums are exact in whatever order they are added; there are fewer than 64
-//! distinct values, so that `distinct` is exact too.
+//! Everything is drawn with proptest, so that failures shrink. Rules are always valid. Times are relative to
+//! [`BASE`]. Numbers are multiples of 0.5, so that sums are exact in whatever order they are added; there are
+//! fewer than 64 distinct values, so that `distinct` is exact too.
 
 mod conditions;
 mod crowds;
@@ -24,7 +24,7 @@ pub use rules::rule;
 
 use crate::reference::Options;
 
-/// Where the time of random streams begins: 2026-09-22T00:00:00Z, a multiple of every bucket's width.
+/// Start of random streams: 2026-09-22T00:00:00Z, a multiple of every bucket's width.
 pub const BASE: i64 = 20_718 * 86_400_000;
 
 /// A random case: rules, events, and when the rules are published.
@@ -34,18 +34,18 @@ pub struct RandomCase {
     pub rules: Vec<Json>,
     /// Lines of JSON; with `bad_lines` some that are no events.
     pub events: Vec<String>,
-    /// What the reference takes besides.
+    /// Options of the reference.
     pub options: Options,
 }
 
-/// How random cases look.
+/// Shape of random cases.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// At most so many rules.
+    /// Most rules.
     pub rules: usize,
-    /// At most so many events.
+    /// Most events.
     pub events: usize,
-    /// How far an event may lie behind the highest time before it, in milliseconds; 0: all in order.
+    /// Most that an event may lie behind the highest time before it, ms; 0: all in order.
     pub lateness: i64,
     /// Whether lines that are no events are mixed in.
     pub bad_lines: bool,
@@ -71,12 +71,12 @@ pub fn case(shape: Shape) -> impl Strategy<Value = RandomCase> {
     })
 }
 
-/// One of a few durations that the times of random streams play with.
+/// One of a few durations that the times of random streams are related to.
 pub fn duration() -> impl Strategy<Value = &'static str> {
     select(vec!["1ms", "500ms", "1s", "3s", "10s", "30s", "1m", "1m30s", "5m"])
 }
 
-/// An instant in the span of random streams, in unix milliseconds.
+/// An instant in the span of random streams, unix ms.
 fn moment() -> impl Strategy<Value = i64> {
     (0i64..240, select(vec![0i64, 0, 1])).prop_map(|(halves, more)| BASE + halves * 500 + more)
 }
@@ -86,7 +86,7 @@ fn rfc_3339(moment: i64) -> String {
     jiff::Timestamp::from_millisecond(moment).expect("an instant in range").to_string()
 }
 
-/// `Some` of a value, or `None`, `Some` with a chance.
+/// `Some` of a value with probability `chance`, else `None`.
 fn maybe<S>(chance: f64, strategy: S) -> impl Strategy<Value = Option<S::Value>>
 where
     S: Strategy,
@@ -99,7 +99,7 @@ fn just(value: impl Into<Json>) -> Just<Json> {
     Just(value.into())
 }
 
-/// A number that is a multiple of 0.5: as an integer where it is one.
+/// A multiple of 0.5: as an integer if it is one.
 fn half(halves: i64) -> Json {
     if halves % 2 == 0 { Json::from(halves / 2) } else { Json::from(halves as f64 / 2.0) }
 }

@@ -1,4 +1,5 @@
-//! Random rules: conditions, an expression over their figures, a trigger, and now and then each of the other fields.
+//! Random rules: conditions, an expression over their figures, a trigger, and sometimes each of the other
+//! fields.
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
@@ -41,7 +42,7 @@ pub fn rule() -> impl Strategy<Value = Json> {
         put("active", active);
         put("when", when.filter(|_| !conditions.is_empty()).map(|when| json!(when.text(&conditions))));
         put("conditions", Some(json!(conditions)));
-        // `already` has a meaning with "satisfied" only.
+        // `already` has a meaning only with "satisfied".
         put("already", already.map(Json::from).filter(|_| trigger == json!("satisfied")));
         put("trigger", Some(trigger));
         put("limit", limit);
@@ -89,7 +90,7 @@ fn action() -> impl Strategy<Value = Json> {
     ])
 }
 
-/// A trigger, before it is known which conditions there are.
+/// A trigger, before the conditions are known.
 #[derive(Clone, Debug)]
 enum Trigger {
     Event(Json),
@@ -106,7 +107,7 @@ fn trigger() -> impl Strategy<Value = Trigger> {
 }
 
 impl Trigger {
-    /// `each` takes a condition that counts; a rule of the timers alone needs a condition.
+    /// `each` needs a condition that counts; a rule of timers alone needs a condition.
     fn resolve(self, conditions: &[Json]) -> Json {
         let counts = |c: &&Json| !matches!(c["calculator"].as_str(), Some("stats" | "top" | "last"));
         let counting: Vec<&Json> = conditions.iter().filter(counts).collect();
@@ -119,7 +120,7 @@ impl Trigger {
     }
 }
 
-/// A `when`, before it is known which conditions there are.
+/// A `when`, before the conditions are known.
 #[derive(Clone, Debug)]
 enum When {
     Met(Index),
@@ -136,7 +137,7 @@ const COMPARISONS: [&str; 6] = [">", ">=", "<", "<=", "==", "!="];
 fn when() -> impl Strategy<Value = When> {
     let index = any::<Index>;
     let compared = || select(COMPARISONS.to_vec());
-    // How the right side of a comparison is made of its figure; the last may divide by zero.
+    // How the right side of a comparison is derived from its figure; the last may divide by zero.
     let shape = select(vec!["{}", "2 * {}", "{} + 1", "0.5 * {}", "-{}", "abs({})", "max({}, 2)", "6 / {}"]);
     let leaf = prop_oneof![
         3 => index().prop_map(When::Met),
@@ -180,7 +181,7 @@ impl When {
     }
 }
 
-/// `id.output`, one of the numeric outputs that the condition's calculator has.
+/// `id.output`: one of the numeric outputs of the condition's calculator.
 fn figure(conditions: &[Json], condition: &Index, output: &Index) -> String {
     let condition = condition.get(conditions);
     let outputs: &[&str] = match condition["calculator"].as_str() {

@@ -1,12 +1,12 @@
-//! Filling an action's templates from the cause event.
+//! Templates of an action, filled from the cause event.
 
 use serde_json::Value as Json;
 
 use super::event::Event;
 use super::value::Value;
 
-/// The action with every `{{name}}` in its strings replaced by what the event carries; by nothing where it carries
-/// nothing or there is no event.
+/// The action with every `{{name}}` in its strings replaced by the event's value; by nothing if the event has
+/// none or there is no event.
 pub(crate) fn fill(action: &Json, cause: Option<&Event>) -> Json {
     match action {
         Json::String(text) => Json::from(fill_text(text, cause)),

@@ -1,4 +1,4 @@
-//! Which calculator folds a condition, and its parameters.
+//! The calculator of a condition, and its parameters.
 
 use serde_json::Value as Json;
 
@@ -17,7 +17,7 @@ pub(crate) enum Calculator {
     Absence { within: i64 },
 }
 
-/// How far a gap's B may lie from its A.
+/// Bounds of the time from a gap's A to its B.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     at_least: Option<i64>,
@@ -26,7 +26,7 @@ pub(crate) struct Bounds {
     less_than: Option<i64>,
 }
 
-/// Which A a B is measured from.
+/// The A that a B is measured from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Anchor {
     Adjacent,
@@ -76,7 +76,7 @@ impl Calculator {
         }
     }
 
-    /// What `met` is when the condition does not say.
+    /// Default of `met`.
     pub(crate) fn default_met(&self) -> Option<&'static str> {
         match self {
             Self::Stats { .. } | Self::Top { .. } | Self::Last { .. } => None,

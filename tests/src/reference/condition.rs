@@ -1,4 +1,4 @@
-//! A condition, what it keeps for one key, and how it folds an event.
+//! A condition, its state for one key, and how it folds an event.
 
 use serde_json::Value as Json;
 
@@ -15,32 +15,32 @@ use super::window::Window;
 pub(crate) struct Condition {
     pub(crate) id: String,
     pub(crate) calculator: Calculator,
-    /// The filters of its steps; those without `steps` have one.
+    /// Filters of its steps; one without `steps`.
     pub(crate) steps: Vec<Filter>,
     pub(crate) window: Window,
     pub(crate) met: Option<Expression>,
-    /// The document but for `met`: what folds, and so whose state it is.
+    /// The document without `met`: what decides whether state can be kept after an edit.
     pub(crate) folds: Json,
 }
 
-/// What a condition keeps for one key.
+/// State of a condition for one key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConditionState {
     /// Time and value of everything folded; for `sequence`, `gap` and `absence` of each completion.
     pub(crate) folded: Vec<(i64, Value)>,
-    /// `sequence`: the steps done, when the first was, and when the latest was.
+    /// `sequence`: number of steps done, time of the first, and time of the latest.
     pub(crate) step: usize,
     pub(crate) since: i64,
     pub(crate) latest: i64,
-    /// `gap`, `absence`: the time of the A that waits for its B.
+    /// `gap`, `absence`: time of the pending A.
     pub(crate) pending: Option<i64>,
-    /// `absence`: the index of the event that is waiting.
+    /// `absence`: index of the pending event.
     pub(crate) cause: usize,
     pub(crate) last_gap: Option<i64>,
 }
 
 impl ConditionState {
-    /// Counts a completion of this time.
+    /// Counts a completion at this time.
     pub(crate) fn complete(&mut self, time: i64) {
         self.folded.push((time, Value::Bool(true)));
     }
@@ -66,14 +66,15 @@ impl Condition {
         }
     }
 
-    /// Whether any of its filters wants the event.
+    /// Whether one of its filters matches the event.
     pub(crate) fn matches(&self, event: &Event) -> bool {
         self.steps.iter().any(|step| step.matches(event))
     }
 
-    /// Folds the event at `now`, if a filter and the window want it. `index` is the event's place in the run.
+    /// Folds the event at `now`, if a filter and the window accept it. `index` is the event's index in the
+    /// run.
     pub(crate) fn fold(&self, state: &mut ConditionState, index: usize, event: &Event, now: i64) {
-        // What runs over steps has no sliding window: their completions do.
+        // Running steps have no sliding window: their completions do.
         let runs = matches!(self.window, Window::Last(_)) && self.has_steps();
         if !runs && !self.window.folds(event.time, now) {
             return;
@@ -107,7 +108,7 @@ impl Condition {
         matches!(self.calculator, Sequence { .. } | Gap { .. } | Absence { .. })
     }
 
-    /// When the pending A of an `absence` runs out.
+    /// Deadline of the pending A of an `absence`.
     pub(crate) fn deadline(&self, state: &ConditionState) -> Option<i64> {
         match self.calculator {
             Calculator::Absence { within } => state.pending.map(|pending| pending + within),
@@ -115,7 +116,7 @@ impl Condition {
         }
     }
 
-    /// The pending A ran out: counted, unless a fixed window leaves its deadline out.
+    /// Counts the pending A, unless a fixed window excludes its deadline.
     pub(crate) fn run_out(&self, state: &mut ConditionState, deadline: i64) {
         state.pending = None;
         if self.window.folds(deadline, deadline) {

@@ -1,4 +1,4 @@
-//! Crowds: which guids a rule is for.
+//! Crowds: the guids that a rule is for.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::filter::holds;
 use super::value::Value;
 
-/// Works out the guids of a `crowd`.
+/// The guids of a `crowd`.
 pub(crate) fn parse_crowd(json: &Json, profiles: Option<&[Json]>) -> BTreeSet<u64> {
     if let Some(guids) = json.get("guids") {
         guids.as_array().expect("a list of guids").iter().filter_map(guid).collect()
@@ -30,7 +30,7 @@ fn guid(json: &Json) -> Option<u64> {
     json.as_u64().or_else(|| json.as_str()?.parse().ok())
 }
 
-/// Reads a portable roaring bitmap. Read as one of 32 bits it must be used up, else it is one of 64.
+/// Reads a portable roaring bitmap. It is one of 32 bits if that uses up all bytes, else one of 64.
 fn read_bitmap(bytes: &[u8]) -> BTreeSet<u64> {
     let mut rest = bytes;
     if let Ok(bitmap) = RoaringBitmap::deserialize_from(&mut rest)
@@ -49,14 +49,15 @@ fn matches(query: &Json, profile: &Json) -> bool {
     } else if let Some(inner) = query.get("not") {
         !matches(inner, profile)
     } else {
-        // Null and a list without words are as good as not there.
+        // Null and a list without words count as absent.
         let is_there = |tag: &&Json| !tag.is_null() && tag.as_array().is_none_or(|words| !words.is_empty());
         let tag = profile.get(query["tag"].as_str().expect("a tag's name")).filter(is_there);
         leaf(tag, query["op"].as_str().expect("an operator"), &query["value"])
     }
 }
 
-/// One tag against one value. A list holds if any of its words does; `!=` on a list if none of them is equal.
+/// Compares one tag with one value. A list matches if one of its words does; `!=` on a list if none of them
+/// is equal.
 fn leaf(tag: Option<&Json>, operator: &str, operand: &Json) -> bool {
     match (tag, operator) {
         (tag, "exists") => tag.is_some() == (operand == &Json::Bool(true)),
@@ -69,7 +70,7 @@ fn leaf(tag: Option<&Json>, operator: &str, operand: &Json) -> bool {
 }
 
 fn word_holds(word: &Json, operator: &str, operand: &Json) -> bool {
-    // Dates compare by their instants, whichever of their spellings is used.
+    // Dates compare by their instants, however they are written.
     if let (Some(day), Some(days)) = (date(word), dates(operand))
         && !matches!(operator, "contains" | "starts_with" | "ends_with" | "regex")
     {

@@ -1,6 +1,6 @@
 //! Durations (`"1d12h"`) and instants (`"2026-11-20T00:00:00+08:00"`, `"publish-3d"`), all in milliseconds.
 
-/// The length of a duration such as `"500ms"`, `"5d"` or `"1d12h"`.
+/// Length of a duration such as `"500ms"`, `"5d"` or `"1d12h"`.
 pub(crate) fn parse_duration(text: &str) -> i64 {
     let mut total = 0;
     let mut rest = text;
@@ -31,7 +31,7 @@ pub(crate) fn parse_instant(text: &str) -> i64 {
     instant.as_millisecond()
 }
 
-/// An instant that may be told from the moment of publish: `"publish"`, `"publish-3d"`.
+/// An instant that may be relative to publish: `"publish"`, `"publish-3d"`.
 pub(crate) fn parse_window_end(text: &str, publish: i64) -> i64 {
     match text.strip_prefix("publish") {
         Some("") => publish,

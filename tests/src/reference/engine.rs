@@ -1,7 +1,8 @@
 //! One rule over all events: keys, timers, triggers, limits.
 //!
-//! A key's timers run when the key is next touched, when the rule goes live, and at the end. That may be later than the
-//! clock passed them, but what a timer is judged at does not depend on when it is run, so nobody can tell.
+//! A key's timers run when the key is next touched, when the rule goes live, and at the end. That may be
+//! later than the clock passed them, but the result of a timer does not depend on when it is run, so this
+//! can't be observed.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +17,16 @@ use super::key::Key;
 use super::rule::{Rule, Trigger};
 use super::value::Value;
 
-/// What the rule keeps for one key.
+/// State of the rule for one key.
 #[derive(Clone, Debug)]
 struct KeyState {
     key: Key,
     conditions: Vec<ConditionState>,
-    /// What `when` was after the latest folding.
+    /// Value of `when` after the latest folding.
     edge: Option<bool>,
     firings: Vec<i64>,
     last_touch: i64,
-    /// Whether the key is to be judged at the instant of publish.
+    /// Whether the key is judged at the instant of publish.
     judged_at_publish: bool,
 }
 
@@ -35,8 +36,8 @@ impl KeyState {
         Self { key, conditions, edge: None, firings: Vec::new(), last_touch: now, judged_at_publish: false }
     }
 
-    /// The rule has changed: conditions that fold as before keep what they folded; the edge is asked anew unless the rule was only
-    /// paused or resumed. The key is the same.
+    /// Adapts the state to a changed rule: conditions that fold as before keep their state; the edge is
+    /// recomputed, unless the rule was only paused or resumed. The key is the same.
     fn carry_over(&mut self, from: &Rule, to: &Rule) {
         if from.document == to.document {
             return;
@@ -49,14 +50,14 @@ impl KeyState {
         self.edge = None;
     }
 
-    /// The guid that is in the key itself, for firings that no event caused.
+    /// The guid in the key itself, for firings that no event caused.
     fn guid(&self, rule: &Rule) -> Option<u64> {
         let place = rule.key_by.iter().position(|field| field == "guid")?;
         if rule.key_by.len() == 1 { self.key.shown.as_u64() } else { self.key.shown[place].as_u64() }
     }
 }
 
-/// What makes a rule fire: an event, or a timer that an event set, or going live.
+/// Cause of a firing: an event, or a timer that an event set, or going live.
 #[derive(Clone, Copy)]
 enum Cause<'a> {
     Event(&'a Event),
@@ -64,17 +65,17 @@ enum Cause<'a> {
     Live,
 }
 
-/// How a rule stands from an offset on.
+/// A rule as it is in force from an offset on.
 #[derive(Clone, Debug)]
-pub(crate) struct Stand {
+pub(crate) struct RuleInForce {
     pub(crate) from: u64,
     pub(crate) rule: Rule,
     pub(crate) paused: bool,
 }
 
-/// Runs a rule over the events, each with its `now`, and adds what comes of it to `outcome`. The first of its stands holds from the
-/// beginning.
-pub(crate) fn run_rule(stands: &[Stand], events: &[(i64, Event)], outcome: &mut Outcome) {
+/// Runs a rule over the events, each with its `now`, and adds the results to `outcome`. The first of `stands`
+/// holds from the beginning.
+pub(crate) fn run_rule(stands: &[RuleInForce], events: &[(i64, Event)], outcome: &mut Outcome) {
     let (first, mut later) = stands.split_first().expect("a rule stands somehow");
     let mut rule = &first.rule;
     let mut run = Run { rule, paused: first.paused, events, triggers: Vec::new() };
@@ -95,7 +96,7 @@ pub(crate) fn run_rule(stands: &[Stand], events: &[(i64, Event)], outcome: &mut 
     }
     let Some((end, _)) = events.last() else { return };
     for (text, mut state) in keys {
-        // The clock stands just after the last `now`: what is due at it fires.
+        // The final clock lies just after the last `now`, so what is due at it fires.
         if end + 1 >= rule.publish {
             run.go_live(&mut state);
         }
@@ -122,7 +123,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// One event that concerns the rule: the key's timers, its age, its conditions, the trigger.
+    /// Processes one event that concerns the rule: the key's timers, its ttl, its conditions, the trigger.
     fn touch(&mut self, state: &mut KeyState, index: usize, event: &Event, now: i64) {
         let rule = self.rule;
         self.timers(state, now);
@@ -138,7 +139,8 @@ impl Run<'_> {
         });
     }
 
-    /// Runs the key's timers that are due below `below`: by deadline, then as their conditions stand.
+    /// Runs the key's timers with a deadline before `below`, by deadline, then in the order of their
+    /// conditions.
     fn timers(&mut self, state: &mut KeyState, below: i64) {
         let rule = self.rule;
         loop {
@@ -169,7 +171,7 @@ impl Run<'_> {
         }
     }
 
-    /// Folds what `change` folds at `now`, and fires if that is what the trigger waits for.
+    /// Folds at `now` by `change`, and fires if the trigger asks for it.
     fn fold(
         &mut self,
         state: &mut KeyState,
@@ -203,7 +205,7 @@ impl Run<'_> {
         }
     }
 
-    /// The instant of publish has come: history is folded, and a satisfied key may fire once.
+    /// Handles the instant of publish: history is folded, and a satisfied key may fire once.
     fn go_live(&mut self, state: &mut KeyState) {
         if !std::mem::take(&mut state.judged_at_publish) {
             return;

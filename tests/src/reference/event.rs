@@ -1,4 +1,4 @@
-//! One event, read from one line.
+//! Events, parsed from lines.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::value::Value;
 
-/// The names that are looked up at the event's top; every other name is a property.
+/// Names of top-level fields; every other name is a property.
 const TOP_LEVEL: [&str; 6] = ["guid", "device_id", "ip", "session_id", "event_id", "event_time"];
 
-/// An event: its time, its id, and whatever it carries by name.
+/// An event: its time, its id, and its values by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) offset: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Reads a line, or says why it is no event.
+    /// Parses a line; the error is the reason why it is no event.
     pub(crate) fn parse(offset: u64, line: &str) -> Result<Self, &'static str> {
         let json: Json = serde_json::from_str(line).map_err(|_| "not JSON")?;
         let fields = json.as_object().ok_or("not an object")?;
@@ -61,28 +61,28 @@ impl Event {
         Ok(Self { offset, id, time, guid, top, properties })
     }
 
-    /// The value under a name, be it a top-level field or a property.
+    /// Value of a name, be it a top-level field or a property.
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         if TOP_LEVEL.contains(&name) { self.top.get(name) } else { self.properties.get(name) }
     }
 
-    /// The value under a name under `properties`, as `key_by` spells it out.
+    /// Value of a property, which `key_by` may name by its path.
     pub(crate) fn property(&self, name: &str) -> Option<&Value> {
         self.properties.get(name)
     }
 
-    /// What a trigger says about the event that caused it.
+    /// The event as the cause of a trigger.
     pub(crate) fn as_cause(&self) -> Json {
         json!({"partition": 0, "offset": self.offset, "event_id": self.id, "event_time": self.time})
     }
 }
 
-/// The first of the spellings that is there and not null.
+/// The first of the spellings that is present and not null.
 fn field<'a>(fields: &'a Map<String, Json>, spellings: &[&str]) -> Option<&'a Json> {
     spellings.iter().filter_map(|name| fields.get(*name)).find(|value| !value.is_null())
 }
 
-/// A name at the event's top: a text, or a number that stands for one.
+/// A top-level name: a text, or a number in place of one.
 fn name_of(json: &Json) -> Option<String> {
     match Value::from_json(json)? {
         Value::Bool(_) => None,

@@ -1,8 +1,8 @@
-//! What an expression (`met`, `when`, `expr`) comes to: a tree walked over the names it finds in its scope.
+//! Evaluation of expressions (`met`, `when`, `expr`): a walk over the tree with the names of a scope.
 //!
-//! Two things may go wrong, and they are kept apart: a figure that is *absent* (nothing folded yet) makes what is
-//! computed of it absent and every comparison false; an *error* (overflow, a text added to a number) makes the whole
-//! expression false, whatever stands around it.
+//! Two failures are distinguished: an *absent* figure (nothing folded yet) makes what is computed from it
+//! absent and every comparison false; an *error* (overflow, a text added to a number) makes the whole
+//! expression false.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -10,18 +10,18 @@ use std::collections::BTreeSet;
 use super::parse_expression;
 use super::value::{Number, Value};
 
-/// An error while evaluating.
+/// An error of an evaluation.
 #[derive(Debug)]
 pub(crate) struct Problem;
 
 /// A value, nothing (absent), or an error.
 pub(crate) type Figure = Result<Option<Value>, Problem>;
 
-/// Where an expression finds its names.
+/// Names of an expression and their values.
 pub(crate) trait Scope {
-    /// A name alone.
+    /// Value of a bare name.
     fn name(&self, name: &str) -> Figure;
-    /// `id.output`.
+    /// Value of `id.output`.
     fn output(&self, id: &str, output: &str) -> Figure;
 }
 
@@ -56,12 +56,12 @@ pub(crate) enum Comparison {
 pub(crate) struct Expression(Node);
 
 impl Expression {
-    /// Parses a text; with `floats` all its numbers are floats, as they are in a filter's `expr`.
+    /// Parses a text; with `floats` all its numbers are floats, as in a filter's `expr`.
     pub(crate) fn parse(text: &str, floats: bool) -> Self {
         Self(parse_expression::parse(text, floats).unwrap_or_else(|e| panic!("no expression: {text}: {e}")))
     }
 
-    /// Whether it is true: neither false nor absent nor in error.
+    /// Whether it is true: neither false nor absent nor an error.
     pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
         matches!(evaluate(&self.0, scope), Ok(Some(Value::Bool(true))))
     }
@@ -144,7 +144,7 @@ fn compare(comparison: Comparison, a: &Value, b: &Value) -> bool {
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
         (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
         (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-        // Only numbers that are numbers: a numeric text stays a text here.
+        // Only numbers: a numeric text stays a text here.
         (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
             return a
                 .number()
@@ -163,8 +163,8 @@ fn compare(comparison: Comparison, a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Rhai takes two floats for equal when they differ by a rounding error of the larger one. So infinity is neither more
-/// nor less than any number.
+/// Rhai takes two floats as equal if they differ by a rounding error of the larger one. So infinity is
+/// neither more nor less than any number.
 fn compare_floats(comparison: Comparison, a: f64, b: f64) -> bool {
     let scale = if a * b == 0.0 { 1.0 } else { a.abs().max(b.abs()) };
     let difference = if scale == 0.0 { 0.0 } else { (a - b) / scale };
@@ -178,7 +178,7 @@ fn compare_floats(comparison: Comparison, a: f64, b: f64) -> bool {
     }
 }
 
-/// Integers are 64 bits wide; what leaves that range is an error, not a float.
+/// Integers have 64 bits; a result beyond is an error, not a float.
 fn in_range(integer: i128) -> Result<i128, Problem> {
     i64::try_from(integer).map(i128::from).map_err(|_| Problem)
 }

@@ -1,4 +1,4 @@
-//! The outputs of the calculators, worked out anew from everything that was folded.
+//! Outputs of the calculators, recomputed from everything that was folded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::condition::{Condition, ConditionState};
 use super::key::distinct_text;
 use super::value::Value;
 
-/// Outputs by name; what is absent is not in it.
+/// Outputs by name, without absent ones.
 pub(crate) type Outputs = BTreeMap<String, Value>;
 
 /// The outputs of a condition at `now`.
@@ -75,7 +75,7 @@ fn whole(count: usize) -> Value {
     Value::Int(i128::try_from(count).expect("a count"))
 }
 
-/// The numbers among the values, smallest first.
+/// Numbers among the values, ascending.
 fn floats<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<f64> {
     let mut numbers: Vec<f64> = values.filter_map(Value::number).map(|number| number.float()).collect();
     numbers.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Filters: which events a condition folds or a trigger fires on.
+//! Filters: the events that a condition folds or a trigger fires on.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use super::event::Event;
 use super::expression::{Expression, Problem, Scope};
 use super::value::{Number, Value, parse_number};
 
-/// A filter: one of these event ids, and all of these predicates.
+/// A filter: a list of event ids, and predicates that must all hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
     ids: Vec<String>,
@@ -69,7 +69,7 @@ impl Predicate {
             Self::All(list) => list.iter().all(|p| p.holds(event)),
             Self::Any(list) => list.iter().any(|p| p.holds(event)),
             Self::Not(inner) => !inner.holds(event),
-            // Any absent property makes the whole expression false, also where evaluation would not come to it.
+            // Any absent property makes the whole expression false, also one that evaluation would not reach.
             Self::Expression(expression) => {
                 expression.names().iter().all(|name| event.get(name).is_some())
                     && expression.holds(&Properties(event))
@@ -78,7 +78,7 @@ impl Predicate {
     }
 }
 
-/// The names of an `expr`: an event's properties, every number a float.
+/// Names of an `expr`: an event's properties, every number a float.
 struct Properties<'a>(&'a Event);
 
 impl Scope for Properties<'_> {
@@ -103,7 +103,7 @@ pub(crate) fn holds(operator: &str, value: Option<&Value>, operand: &Json) -> bo
     let order = |bound: &Json| compare(value, bound);
     match operator {
         "=" => equals(value, operand),
-        // A text that is no number against a number makes every comparison false, this one included.
+        // A text that is no number, compared with a number, makes every comparison false, this one included.
         "!=" if operand.is_number() => value.number().is_some() && !equals(value, operand),
         "!=" => !equals(value, operand),
         ">" => order(operand) == Some(Ordering::Greater),
@@ -129,14 +129,14 @@ fn text_of(operand: &Json) -> &str {
 fn equals(value: &Value, operand: &Json) -> bool {
     match (value, operand) {
         (Value::Bool(a), Json::Bool(b)) => a == b,
-        // Two texts are equal if they are the same text, whatever numbers they may spell.
+        // Two texts are equal if they are the same text, whatever numbers they spell.
         (Value::Text(a), Json::String(b)) => a == b,
         _ => compare(value, operand) == Some(Ordering::Equal),
     }
 }
 
-/// How a value stands to the rule's; `None` where the two do not compare. Against a text everything that is not a number
-/// on both sides goes by its spelling, booleans too.
+/// Order of a value relative to the rule's; `None` if the two do not compare. Against a text, everything that
+/// is not a number on both sides compares by its spelling, booleans too.
 fn compare(value: &Value, operand: &Json) -> Option<Ordering> {
     match operand {
         Json::Number(n) => {

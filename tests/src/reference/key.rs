@@ -1,4 +1,4 @@
-//! What groups events: the value of a field, or of several.
+//! Keys: the value of a field, or of several, by which events are grouped.
 
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_64;
@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::event::Event;
 use super::value::Value;
 
-/// A key: how a trigger shows it, and its text, by which it is told apart and hashed.
+/// A key: its form in a trigger, and its text, by which it is compared and hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) shown: Json,
@@ -14,7 +14,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of an event, or `None` if it lacks one of the fields.
+    /// The key of an event; `None` if the event lacks one of the fields.
     pub(crate) fn of(event: &Event, key_by: &[String]) -> Option<Self> {
         let mut parts: Vec<Json> = Vec::new();
         for field in key_by {
@@ -32,7 +32,7 @@ impl Key {
         Some(Self { shown, text })
     }
 
-    /// Whether the key belongs to the share that matches but is only recorded.
+    /// Whether the key belongs to the holdout.
     pub(crate) fn held_out(&self, rule_id: &str, share: f64) -> bool {
         let mut bytes = rule_id.as_bytes().to_vec();
         bytes.push(0);
@@ -41,7 +41,7 @@ impl Key {
     }
 }
 
-/// The fields that `key_by` names; `guid` if it is not there.
+/// Fields of `key_by`; `guid` if it is absent.
 pub(crate) fn parse_key_by(json: Option<&Json>) -> Vec<String> {
     match json {
         None | Some(Json::Null) => vec!["guid".to_owned()],
@@ -53,7 +53,7 @@ pub(crate) fn parse_key_by(json: Option<&Json>) -> Vec<String> {
     }
 }
 
-/// The text that two values share exactly when `distinct` counts them once.
+/// A text that is the same for two values exactly if `distinct` counts them once.
 pub(crate) fn distinct_text(value: &Value) -> String {
     value.number().map_or_else(|| value.to_text(), |number| number.float().to_string())
 }

@@ -1,15 +1,15 @@
-//! The plain reference evaluator: what a rule means, written down as directly as possible.
+//! The plain reference evaluator: the meaning of a rule, written down as directly as possible.
 //!
-//! For every rule it walks over all events, one after the other, and for every figure it recomputes from everything
-//! that was ever folded. No index, no batches, no epochs, no shared code with the engine: that is what makes it a check
-//! of the engine. It is slow by design (quadratic in the events of a key).
+//! For every rule it walks over all events, one after the other, and recomputes every figure from everything
+//! that was ever folded. No index, no batches, no epochs, no code shared with the engine: that is what makes
+//! it a check of the engine. It is slow by design (quadratic in the events of a key).
 //!
-//! Invariants: rules are independent of each other; time comes from the events alone; nothing is approximated, except
-//! what the rule format itself rounds (the buckets of a sliding window). `distinct` is always exact here, so tests that
-//! compare it must stay below 64 values.
+//! **Invariants**: rules are independent of each other; time comes from the events alone; nothing is
+//! approximated, except what the rule format itself rounds (the buckets of a sliding window). `distinct` is
+//! always exact here, so tests that compare it must stay below 64 values.
 //!
-//! Limits: users' own calculator scripts are not supported. An invalid rule panics with what is wrong: deciding what is
-//! valid is the validator's task, not the reference's.
+//! **Limits**: users' own calculator scripts are not supported. An invalid rule panics with the reason:
+//! validation is not the reference's task.
 
 mod action;
 mod calculator;
@@ -37,28 +37,28 @@ use serde_json::Value as Json;
 use event::Event;
 use rule::Rule;
 
-/// What a run needs besides rules and events.
+/// Options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// When all rules are published, in unix milliseconds; absent: at the first event's time.
+    /// Time of publish of all rules, unix ms; absent: the first event's time.
     pub publish_at: Option<i64>,
-    /// The profiles that crowd queries look at, one object per guid: `{"guid": 1, "TAG": value, ..}`.
+    /// Profiles for crowd queries, one object per guid: `{"guid": 1, "TAG": value, ..}`.
     pub profiles: Option<Vec<Json>>,
 }
 
 /// Rule id, text of the key, condition id.
 pub type StateKey = (String, String, String);
 
-/// What a run leads to.
+/// Result of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// Every firing: `rule_id key_by key guid cause fired_at values held_out action`. Rule by rule; within a rule in the
-    /// order in which a key's firings happen. Across keys the order means nothing.
+    /// All firings: `rule_id key_by key guid cause fired_at values held_out action`. Rule by rule; within a
+    /// rule in the order in which a key's firings happen. Across keys the order means nothing.
     pub triggers: Vec<Json>,
-    /// The outputs of each condition at the final clock, absent ones left out, for keys that the rule still knows;
+    /// Outputs of each condition at the final clock, absent ones left out, for keys that the rule still has;
     /// entries that equal a fresh state's are left out.
     pub state: BTreeMap<StateKey, Json>,
-    /// Lines that are no event, by offset.
+    /// Offsets of lines that are no event.
     pub bad_lines: Vec<u64>,
 }
 
@@ -71,19 +71,20 @@ pub fn run(rules: &[Json], events: &[String], options: &Options) -> Outcome {
     run_changing(&rules.iter().map(always).collect::<Vec<_>>(), events, options)
 }
 
-/// A rule as it stands from an offset on.
+/// A rule as it is in force from an offset on.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The first offset that it holds for.
+    /// The first offset it holds for.
     pub from: u64,
-    /// The document then.
+    /// The document.
     pub document: Json,
-    /// Whether it is paused then; what it folds meanwhile counts.
+    /// Whether it is paused; what it folds meanwhile counts.
     pub paused: bool,
 }
 
-/// As [`run`], for rules that change on the way, but for their `key_by`: for each its steps, ascending by offset, the first from 0. Timers
-/// that are due around a change are judged by what holds when their key is next touched.
+/// Like [`run`], for rules that change in between, but for their `key_by`: the steps of each rule, ascending
+/// by offset, the first from 0. Timers that are due around a change are judged by the version that holds when
+/// their key is next touched.
 ///
 /// # Panics
 /// If a rule is not valid.
@@ -93,7 +94,8 @@ pub fn run_changing(rules: &[Vec<Step>], events: &[String], options: &Options) -
     let mut clock = i64::MIN;
     for (offset, line) in (0u64..).zip(events) {
         match Event::parse(offset, line) {
-            // The clock of a partition is the highest time read so far: the event sees it with its own time included.
+            // The clock of a partition is the highest time read so far: the event sees it with its own time
+            // included.
             Ok(event) => {
                 clock = clock.max(event.time);
                 parsed.push((clock, event));
@@ -104,7 +106,7 @@ pub fn run_changing(rules: &[Vec<Step>], events: &[String], options: &Options) -
     let first = parsed.first().map_or(0, |(now, _)| *now);
     let approval = options.publish_at.unwrap_or(first);
     for rule in rules {
-        let stand = |step: &Step| engine::Stand {
+        let stand = |step: &Step| engine::RuleInForce {
             from: step.from,
             rule: Rule::parse(&step.document, approval, options.profiles.as_deref()),
             paused: step.paused,

@@ -1,4 +1,4 @@
-//! From the text of an expression to its tree: Rhai's syntax and precedence, cut down to what rules may say.
+//! Parser of expressions: Rhai's syntax and precedence, restricted to what rules may contain.
 
 use super::expression::{Comparison, Node};
 use super::value::Value;
@@ -117,7 +117,7 @@ impl Parser {
         if self.take(symbol) { Ok(()) } else { Err(format!("{symbol} expected, not {:?}", self.peek())) }
     }
 
-    /// Everything that binds tighter than `above`.
+    /// Parses operators that bind tighter than `above`.
     fn binary(&mut self, above: u8) -> Result<Node, String> {
         let mut left = self.unary()?;
         while let Some(Token::Symbol(symbol)) = self.peek() {
@@ -206,7 +206,7 @@ impl Parser {
     }
 }
 
-/// How tightly a binary operator binds, as in Rhai.
+/// Precedence of a binary operator, as in Rhai.
 fn precedence(symbol: &str) -> Option<u8> {
     Some(match symbol {
         "||" => 30,

@@ -1,4 +1,4 @@
-//! A rule, read from its document.
+//! A rule, parsed from its document.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use super::filter::Filter;
 use super::key::parse_key_by;
 use super::value::Value;
 
-/// One rule; the document's defaults are filled in.
+/// A rule with the document's defaults filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) document: Json,
     pub(crate) id: String,
     pub(crate) key_by: Vec<String>,
-    /// `key_by` as the document spells it.
+    /// `key_by` as in the document.
     pub(crate) key_by_shown: Json,
     crowd: Option<BTreeSet<u64>>,
-    /// When the rule goes live: the later of approval and `active.from`.
+    /// The instant at which the rule goes live: the later of approval and `active.from`.
     pub(crate) publish: i64,
     until: Option<i64>,
     pub(crate) conditions: Vec<Condition>,
@@ -38,12 +38,12 @@ pub(crate) struct Rule {
     pub(crate) reset: bool,
 }
 
-/// When a rule fires.
+/// Trigger of a rule.
 #[derive(Clone, Debug)]
 pub(crate) enum Trigger {
     Event(Filter),
     Satisfied,
-    /// The place of the condition among the rule's.
+    /// Index of the condition.
     Each(usize),
 }
 
@@ -100,7 +100,7 @@ impl Rule {
         }
     }
 
-    /// Whether the rule is in force at an instant. Before publish it is history, for which only the end counts.
+    /// Whether the rule is active at an instant. Before publish it is history, for which only the end counts.
     pub(crate) fn is_active(&self, now: i64) -> bool {
         self.until.is_none_or(|until| now < until)
     }
@@ -132,12 +132,12 @@ impl Rule {
     }
 }
 
-/// A field of the document; `null` is as good as not there.
+/// A field of the document; `null` counts as absent.
 fn present<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     json.get(name).filter(|value| !value.is_null())
 }
 
-/// The names of `when`: the rule's conditions and their outputs.
+/// Names of `when`: the rule's conditions and their outputs.
 struct Figures<'a> {
     rule: &'a Rule,
     states: &'a [ConditionState],
@@ -167,7 +167,7 @@ impl Scope for Figures<'_> {
     }
 }
 
-/// The names of `met`: the outputs of its own condition.
+/// Names of `met`: the outputs of its own condition.
 pub(crate) struct Named(pub(crate) Outputs);
 
 impl Scope for Named {

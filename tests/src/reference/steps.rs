@@ -1,9 +1,9 @@
-//! The calculators that follow an order: `sequence`, `gap` and `absence`.
+//! The calculators that depend on an order: `sequence`, `gap` and `absence`.
 
 use super::calculator::{Anchor, Bounds};
 use super::condition::ConditionState;
 
-/// One event against a sequence; `matching` says which steps want it.
+/// Folds one event into a sequence; `matching` lists the steps that it matches.
 pub(crate) fn sequence(state: &mut ConditionState, matching: &[bool], time: i64, within: Option<i64>) {
     if state.step > 0 && within.is_some_and(|within| time - state.since > within) {
         state.step = 0;
@@ -22,7 +22,7 @@ pub(crate) fn sequence(state: &mut ConditionState, matching: &[bool], time: i64,
     }
 }
 
-/// One event against a gap: first as B, and as A only if that completed nothing.
+/// Folds one event into a gap: first as B, and as A only if that completed nothing.
 pub(crate) fn gap(
     state: &mut ConditionState,
     is_a: bool,
@@ -51,7 +51,7 @@ pub(crate) fn gap(
     }
 }
 
-/// One event against an absence: first as B, and as A only if that cleared nothing.
+/// Folds one event into an absence: first as B, and as A only if that cleared nothing.
 pub(crate) fn absence(
     state: &mut ConditionState,
     is_a: bool,

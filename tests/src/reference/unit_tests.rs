@@ -1,4 +1,4 @@
-//! The corners of the reference that golden cases can't show well.
+//! Corner cases of the reference that golden cases can't show well.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl Scope for Names {
     }
 }
 
-/// What an expression comes to: a value, `None` (absent), or an error.
+/// Result of an expression: a value, `None` (absent), or an error.
 fn value_of(text: &str) -> Figure {
     Expression::parse(text, false).evaluate(&names())
 }
@@ -229,7 +229,7 @@ fn outcome(rule: &Json, events: &[(&str, i64, u64)], publish_at: Option<i64>) ->
 }
 
 #[test]
-fn state_leaves_out_what_is_as_new() {
+fn fresh_state_is_left_out() {
     let rule = json!({"rule_id": "r", "trigger": {"event": {"id": "go"}}, "conditions": [
         {"id": "n", "calculator": "count", "event": {"id": "e"}},
         {"id": "slid", "calculator": "count", "event": {"id": "e"}, "window": {"last": "10s"}},

@@ -1,10 +1,10 @@
-//! A value that an event carries or an expression computes: a boolean, an integer, a float or a text.
+//! Values of events and expressions: a boolean, an integer, a float or a text.
 
 use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
-/// A present value; what is absent is an `Option::None` around it.
+/// A value; an absent one is an `Option::None` around it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Bool(bool),
@@ -29,7 +29,7 @@ impl Value {
         }
     }
 
-    /// The JSON spelling of it.
+    /// Its JSON form.
     pub(crate) fn to_json(&self) -> Json {
         match self {
             Self::Bool(b) => Json::from(*b),
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// As a text: texts as they are, everything else by its JSON spelling.
+    /// Its text: texts as they are, everything else by its JSON spelling.
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Text(s) => s.clone(),
@@ -51,7 +51,7 @@ impl Value {
         }
     }
 
-    /// As a number: numbers, and texts that spell one. A boolean is none.
+    /// Its numeric value: numbers, and texts that spell one. A boolean has none.
     pub(crate) fn number(&self) -> Option<Number> {
         match self {
             Self::Int(i) => Some(Number::Int(*i)),

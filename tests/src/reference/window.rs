@@ -1,15 +1,15 @@
-//! Windows: which events fold, and which of the folded a figure is made of at an instant.
+//! Windows: the events that fold, and those of the folded that count at an instant.
 
 use serde_json::Value as Json;
 
 use super::duration::{parse_duration, parse_window_end};
 
-/// The span of time that a condition looks at.
+/// The window of a condition.
 #[derive(Clone, Debug)]
 pub(crate) enum Window {
-    /// `from <= event_time < until`. Without a `window` in the rule this is from publish on.
+    /// `from <= event_time < until`. Without a `window` in the rule it starts at publish.
     Fixed { from: Option<i64>, until: Option<i64> },
-    /// The last so many milliseconds.
+    /// The last milliseconds, this many.
     Last(i64),
 }
 
@@ -26,7 +26,7 @@ impl Window {
         Self::Fixed { from: end("from"), until: end("until") }
     }
 
-    /// Whether an event of this time is folded at `now`. History needs no other rule: its `now` is its own.
+    /// Whether an event of this time is folded at `now`. History needs no special case: its `now` is its own.
     pub(crate) fn folds(&self, time: i64, now: i64) -> bool {
         match self {
             Self::Fixed { from, until } => {
@@ -36,8 +36,8 @@ impl Window {
         }
     }
 
-    /// Whether a figure at `now` contains what was folded with this time. A sliding window holds every bucket that
-    /// reaches into it, whole; buckets that begin ahead of `now` wait.
+    /// Whether a figure at `now` includes what was folded with this time. A sliding window includes every
+    /// bucket that reaches into it, whole; buckets that start after `now` wait.
     pub(crate) fn holds(&self, time: i64, now: i64) -> bool {
         match self {
             Self::Fixed { .. } => true,
@@ -49,7 +49,7 @@ impl Window {
         }
     }
 
-    /// Whether a value that has this time is still in the window; exact, as `last` slides without buckets.
+    /// Whether a value of this time is still in the window; exact, as `last` slides without buckets.
     pub(crate) fn keeps(&self, time: i64, now: i64) -> bool {
         match self {
             Self::Fixed { .. } => true,

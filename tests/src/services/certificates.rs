@@ -1,19 +1,20 @@
-//! Certificates to try TLS with.
+//! Certificates for tests of TLS.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// An authority, and what it signed for a server on 127.0.0.1 and for a client; in PEM, for as long as the value lives.
+/// An authority, and certificates signed by it for a server on 127.0.0.1 and for a client; PEM files that
+/// exist as long as the value.
 #[derive(Debug)]
 pub struct Certificates(tempfile::TempDir);
 
 impl Certificates {
-    /// Makes them.
+    /// Makes the certificates.
     ///
     /// # Panics
-    /// If they can't be made; the message says what to install.
+    /// If they can't be made; the message names what to install.
     #[must_use]
     pub fn make() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -23,13 +24,15 @@ impl Certificates {
         Self(folder)
     }
 
-    /// One of `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`, and of another authority `other.pem`.
+    /// Path of `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`, or of another authority's
+    /// `other.pem`.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// Settings under which a Redis listens for TLS. `clients` says whether it asks its clients for certificates: `no`, `optional` or `yes`.
+    /// Settings under which a Redis listens for TLS. `clients` is whether it asks its clients for
+    /// certificates: `no`, `optional` or `yes`.
     #[must_use]
     pub fn redis_settings(&self, clients: &str) -> Vec<String> {
         let file = |name: &str| self.file(name).display().to_string();

@@ -10,24 +10,24 @@ use rdkafka::config::ClientConfig;
 use super::Service;
 use crate::command::WITHIN;
 
-/// One broker that is its own controller. Transactions work; topics are made by [`topic`](Self::topic) only.
+/// A broker that is its own controller. Transactions work; topics are made by [`topic`](Self::topic) only.
 ///
-/// What it acknowledged outlives a kill. A restart after one takes some 4 s, as the former session has to end; after a stop
-/// it takes 2 s.
+/// What it acknowledged survives a kill. A restart after a kill takes some 4 s, because the former session
+/// has to end; after a stop 2 s.
 #[derive(Debug)]
 pub struct Kafka(Service);
 
 impl Kafka {
-    /// Starts one.
+    /// Starts a broker.
     ///
     /// # Panics
-    /// If it can't be started; the message says what to install.
+    /// If it can't be started; the message names what to install.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with settings of its own, as in `&["message.max.bytes=1000"]`; those that begin with a dash are
+    /// Starts a broker with further settings, as in `&["message.max.bytes=1000"]`; those that begin with a dash are
     /// options of its JVM.
     ///
     /// # Panics
@@ -37,7 +37,7 @@ impl Kafka {
         Self(Service::start("kafka", settings))
     }
 
-    /// A client's settings that name this broker.
+    /// Client settings for this broker.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -45,10 +45,10 @@ impl Kafka {
         config
     }
 
-    /// Makes a topic; returns when all its partitions have a leader.
+    /// Creates a topic; returns when all its partitions have a leader.
     ///
     /// # Panics
-    /// If it can't be made, as when there is one of that name.
+    /// If it can't be created, as when there is one of that name.
     pub fn topic(&self, name: &str, partitions: usize) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
         let count = i32::try_from(partitions).expect("a number of partitions");
@@ -59,7 +59,7 @@ impl Kafka {
         for result in results {
             result.unwrap_or_else(|(name, error)| panic!("the topic {name} can't be made: {error}"));
         }
-        // The controller knows the topic before the broker does.
+        // The controller has the topic before the broker does.
         let end = Instant::now() + WITHIN;
         while led(&admin, name) != partitions {
             assert!(Instant::now() < end, "{name} has {} of {partitions} partitions", led(&admin, name));
@@ -67,7 +67,7 @@ impl Kafka {
     }
 }
 
-/// How many partitions of a topic have a leader; none while the broker is too busy to say.
+/// Number of a topic's partitions that have a leader; zero while the broker is too busy to answer.
 fn led(admin: &AdminClient<DefaultClientContext>, topic: &str) -> usize {
     let Ok(metadata) = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)) else { return 0 };
     metadata

@@ -1,11 +1,13 @@
-//! Real services for tests: a Redis, a Redis Cluster, a Kafka broker, a MariaDB or MySQL, each with a folder and ports of its own.
+//! Real services for tests: a Redis, a Redis Cluster, a Kafka broker, a MariaDB or MySQL, each with its own
+//! folder and ports.
 //!
-//! They are started by the scripts in `tests/services`, which people can call as well, and live as long as the value that
-//! started them. A `static LazyLock<Kafka>` gives one broker to all tests of a binary.
+//! They are started by the scripts in `tests/services`, which people can call as well, and live as long as
+//! the value that started them. A `static LazyLock<Kafka>` gives one broker to all tests of a binary.
 //!
-//! **Invariants.** A service never outlives the process that started it, however that ends. It keeps its ports and its data
-//! over [`stop`](Service::stop), [`kill`](Service::kill) and [`restart`](Service::restart). A service whose program is not
-//! installed fails the test; nothing is skipped.
+//! **Invariants**: a service never outlives the process that started it, however that ends. It keeps its
+//! ports and its data over [`stop`](Service::stop), [`kill`](Service::kill) and
+//! [`restart`](Service::restart). A service whose program is not installed fails the test; nothing is
+//! skipped.
 
 mod certificates;
 mod kafka;

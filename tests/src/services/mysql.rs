@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use super::Service;
 
-/// One MariaDB, or one MySQL where the environment says `STRATEYE_TEST_MYSQL=mysql`, with the empty database `strateye` and the
-/// user `root` without a password; row images and metadata are FULL.
+/// A MariaDB, or a MySQL if the environment has `STRATEYE_TEST_MYSQL=mysql`, with the empty database
+/// `strateye` and the user `root` without a password; row images and metadata are FULL.
 #[derive(Debug)]
 pub struct Mysql {
     service: Service,
@@ -15,17 +15,17 @@ pub struct Mysql {
 }
 
 impl Mysql {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Panics
-    /// If it can't be started; the message says what to install.
+    /// If it can't be started; the message names what to install.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with options of its own, as in `&["--binlog-row-image=MINIMAL"]`. One that only MySQL or only MariaDB has
-    /// begins with `--loose-`, and the other leaves it out of account.
+    /// Starts a server with further options, as in `&["--binlog-row-image=MINIMAL"]`. An option that only
+    /// MySQL or only MariaDB has begins with `--loose-`, and the other ignores it.
     ///
     /// # Panics
     /// As [`start`](Self::start), and if `STRATEYE_TEST_MYSQL` is none of `mariadb` and `mysql`.
@@ -38,7 +38,7 @@ impl Mysql {
         }
     }
 
-    /// Starts a MariaDB, whatever the environment says.
+    /// Starts a MariaDB, whatever the environment.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -53,7 +53,7 @@ impl Mysql {
         self.mariadb
     }
 
-    /// The URL of its database `strateye`.
+    /// URL of its database `strateye`.
     #[must_use]
     pub fn url(&self) -> &str {
         self.service.address()
@@ -69,10 +69,10 @@ impl Mysql {
         rest.split('/').next().expect("HOST:PORT")
     }
 
-    /// Runs statements in `strateye` through the mariadb client: the rows, columns parted by tabs.
+    /// Runs statements in `strateye` through the mariadb client; returns the rows, columns separated by tabs.
     ///
     /// # Panics
-    /// If one fails; with what the server said.
+    /// If a statement fails; the message has the server's error.
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<String> {
         let (host, port) = self.address().split_once(':').expect("HOST:PORT");
@@ -87,7 +87,7 @@ impl Mysql {
         String::from_utf8(output.stdout).expect("text").lines().map(ToOwned::to_owned).collect()
     }
 
-    /// Runs statements whose rows are of no interest.
+    /// Runs statements and ignores their rows.
     ///
     /// # Panics
     /// As [`query`](Self::query).

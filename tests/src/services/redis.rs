@@ -4,21 +4,21 @@ use std::{fs, ops::Deref, path::Path};
 
 use super::{Certificates, Service};
 
-/// One Redis that appends every write to its disk before it answers, and never evicts.
+/// A Redis that appends every write to its disk before it answers, and never evicts.
 #[derive(Debug)]
 pub struct Redis(Service);
 
 impl Redis {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Panics
-    /// If it can't be started; the message says what to install.
+    /// If it can't be started; the message names what to install.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with settings of its own, as in `&["--appendfsync", "everysec"]`.
+    /// Starts a server with further settings, as in `&["--appendfsync", "everysec"]`.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -27,7 +27,8 @@ impl Redis {
         Self(Service::start("redis", settings))
     }
 
-    /// Starts one that listens for TLS, too; `clients` says whether it asks its clients for certificates: `no`, `optional` or `yes`.
+    /// Starts a server that listens for TLS, too; `clients` is whether it asks its clients for certificates:
+    /// `no`, `optional` or `yes`.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -66,21 +67,22 @@ impl Deref for Redis {
     }
 }
 
-/// A Redis Cluster of three masters, without replicas; each master as [`Redis`]. Its address is all three, with commas.
+/// A Redis Cluster of three masters, without replicas; each master like [`Redis`]. Its address is all three,
+/// separated by commas.
 #[derive(Debug)]
 pub struct RedisCluster(Service);
 
 impl RedisCluster {
-    /// Starts one.
+    /// Starts a cluster.
     ///
     /// # Panics
-    /// If it can't be started; the message says what to install.
+    /// If it can't be started; the message names what to install.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with settings of its own for all nodes.
+    /// Starts a cluster with further settings for all nodes.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -89,7 +91,8 @@ impl RedisCluster {
         Self(Service::start("redis-cluster", settings))
     }
 
-    /// Starts one whose nodes speak TLS with each other and listen for it, and ask nobody for certificates.
+    /// Starts a cluster whose nodes use TLS with each other and listen for it, and ask nobody for
+    /// certificates.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -99,7 +102,7 @@ impl RedisCluster {
         Self::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// The nodes' addresses for TLS as URLs.
+    /// Addresses of the nodes for TLS as URLs.
     ///
     /// # Panics
     /// If they do not listen for TLS.
@@ -108,13 +111,13 @@ impl RedisCluster {
         (0..3).map(|node| tls_url(&self.folder().join(Self::name(node)))).collect()
     }
 
-    /// The nodes' addresses as URLs.
+    /// Addresses of the nodes as URLs.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         self.address().split(',').map(|address| format!("redis://{address}/")).collect()
     }
 
-    /// Ends one node (0, 1 or 2) with SIGKILL; a restart brings it back.
+    /// Kills one node (0, 1 or 2) with SIGKILL; a restart brings it back.
     ///
     /// # Panics
     /// If there is no such node.
@@ -138,7 +141,7 @@ impl RedisCluster {
         self.run("continue", &[Self::name(node)]);
     }
 
-    /// What the script calls a node.
+    /// Name of a node in the script.
     fn name(node: usize) -> String {
         (node + 1).to_string()
     }

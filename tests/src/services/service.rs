@@ -1,15 +1,14 @@
-//! What all services have in common: a script, a folder, an address, and a guard that ends them.
+//! Common part of all services: a script, a folder, an address, and a guard that ends them.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A service that was started; the named ones lead here.
+/// A service that was started; the specific services dereference to it.
 ///
-/// # Panics
-/// All methods that act on the process panic with what the script said if they fail, as when nothing runs to be paused, or a
-/// service does not answer within a minute.
+/// All methods that act on the process panic with the script's output if they fail, as when nothing runs to
+/// be paused, or a service does not answer within a minute.
 #[derive(Debug)]
 pub struct Service {
     script: PathBuf,
@@ -20,12 +19,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Runs the script of that name in a new folder. The arguments go along with each start.
+    /// Runs the script of that name in a new folder. The arguments are passed at each start.
     pub(super) fn start(name: &str, arguments: &[&str]) -> Self {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("services");
         let prefix = format!("strateye-{name}-");
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a folder").keep();
-        // Apart from this process's group, so that a signal to the group leaves the guard to do its work.
+        // Outside this process's group, so that a signal to the group leaves the guard to do its work.
         let guard = Command::new(scripts.join("guard"))
             .arg(name)
             .arg(&folder)
@@ -46,7 +45,7 @@ impl Service {
         service
     }
 
-    /// Where it listens, as its script prints it: the same for all its life.
+    /// Its address as its script prints it; the same for all its life.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -63,18 +62,18 @@ impl Service {
         self.run::<&str>("stop", &[]);
     }
 
-    /// Ends it with SIGKILL, as a crash would.
+    /// Kills it with SIGKILL, as a crash would.
     pub fn kill(&self) {
         self.run::<&str>("kill", &[]);
     }
 
-    /// Starts it again, after a stop or a kill, with its data and on its ports; returns when it answers.
+    /// Starts it again after a stop or a kill, with its data and on its ports; returns when it answers.
     pub fn restart(&self) {
         let address = self.run("start", &self.arguments);
         assert_eq!(address, self.address, "a service keeps its address");
     }
 
-    /// Stops it from running, connections kept: the peer that hangs.
+    /// Stops it from running, connections kept: a peer that hangs.
     pub fn pause(&self) {
         self.run::<&str>("pause", &[]);
     }
@@ -84,7 +83,7 @@ impl Service {
         self.run::<&str>("continue", &[]);
     }
 
-    /// Its process.
+    /// Its process id.
     ///
     /// # Panics
     /// If it was never started.
@@ -94,7 +93,7 @@ impl Service {
         text.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid")
     }
 
-    /// Runs a verb of the script; returns what it prints.
+    /// Runs a verb of the script; returns its output.
     pub(super) fn run<Argument: AsRef<OsStr>>(&self, verb: &str, arguments: &[Argument]) -> String {
         let mut command = Command::new(&self.script);
         command.arg(verb).arg(&self.folder).args(arguments).stdin(Stdio::null());
@@ -112,7 +111,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The end of its input is what the guard waits for.
+        // The guard waits for the end of its input.
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
