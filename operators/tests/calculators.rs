@@ -1,4 +1,5 @@
-//! The built-in calculators against their `*.cases.json`: fold the calls of a case, compare the outputs.
+//! Tests of the built-in calculators by their `*.cases.json`: the calls of a case are folded, the outputs
+//! compared.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde_json::{Map, Value as Json};
@@ -71,7 +72,7 @@ fn refused(script: &str) -> String {
 }
 
 #[test]
-fn bad_scripts_are_refused_with_their_place() {
+fn bad_scripts_are_refused_with_their_position() {
     let init = "fn init(params) { #{ n: 0 } } ";
     for (script, says) in [
         ("fn init(params) { #{ n: 0 } }", "`on_event` is missing"),

@@ -1,4 +1,5 @@
-//! The engine against the plain reference evaluator: same triggers, same final state, however the work is laid out.
+//! Property tests: the engine and the plain reference evaluator give the same triggers and the same final
+//! state, however the work is laid out.
 
 use operators::model::{decode::Decoder, wire::Codec};
 use proptest::prelude::*;
@@ -71,7 +72,8 @@ fn same(case: &RandomCase, layout: &Layout) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Events of several partitions for rules keyed by guid: each user in one partition, all partitions ending together.
+/// Events of several partitions for rules keyed by guid: each user in one partition, all partitions ending
+/// together.
 fn partitioned(case: &RandomCase, partitions: usize) -> (Vec<Json>, Vec<Vec<String>>) {
     let mut rules = case.rules.clone();
     rules.iter_mut().for_each(|rule| rule["key_by"] = json!("guid"));

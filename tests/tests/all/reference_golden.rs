@@ -1,4 +1,4 @@
-//! The reference evaluator against the golden cases: each checks the other.
+//! Tests of the reference evaluator by the golden cases: each checks the other.
 
 use strateye_tests::golden;
 use strateye_tests::reference::{Options, run};

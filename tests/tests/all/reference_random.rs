@@ -1,4 +1,5 @@
-//! The reference on random cases: it takes every rule that is drawn, and what is drawn is worth running.
+//! Property tests of the reference on random cases: it accepts every rule drawn, and the cases are worth
+//! running.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ proptest! {
                 }
             }
             if let (Some(times), true) = (rule["limit"]["times"].as_u64(), rule["limit"]["per"].is_null()) {
-                // A key that idled longer than ttl has a new life.
+                // A key that idled longer than ttl starts anew.
                 assert!(rule.get("ttl").is_some() || per_key.values().all(|fired| *fired <= times));
             }
         }
@@ -45,8 +46,9 @@ proptest! {
 
     #[test]
     fn events_after_a_firing_do_not_change_it(case in case(Shape::default()), cut in 0.1..0.9f64) {
-        // A run over the first events fires what the whole run fires by then: nothing looks ahead. Timers that are due
-        // just where the short run ends are left out, as it closes with a last step of the clock.
+        // A run over the first events fires what the whole run has fired by then: nothing depends on later
+        // events. Timers that are due just where the short run ends are left out, as it ends with a last step
+        // of the clock.
         let count = ((case.events.len() as f64) * cut) as usize;
         let options = Options { publish_at: case.options.publish_at.or(first_time(&case.events)), ..case.options };
         let whole = run(&case.rules, &case.events, &options);

@@ -1,4 +1,4 @@
-//! What the golden cases and the random strategies publish is what the engine's validator accepts.
+//! The golden cases and the random strategies publish only rules that the engine accepts.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use strateye_tests::golden;
 use strateye_tests::random::{BASE, rule};
 
-/// Why the engine refuses a rule, if it does.
+/// Why the engine refuses a rule; `None` if it does not.
 fn refusal(rule: &Json) -> Option<String> {
     let spec = match Rule::parse(&rule.to_string()) {
         Ok(spec) => spec,

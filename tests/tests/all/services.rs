@@ -1,5 +1,5 @@
-//! The services that other tests run against keep what they promise: a write survives a kill, addresses survive a restart,
-//! and nothing is left when they go.
+//! Tests of the services that other tests run against: a write survives a kill, addresses survive a restart,
+//! and nothing is left when they end.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use redis::Commands;
 use strateye_tests::command::WITHIN;
 use strateye_tests::services::{Kafka, Mysql, Redis, RedisCluster, Service};
 
-/// Kills a service and starts it again; both are timed, for whoever runs the test with `--nocapture`.
+/// Kills a service and starts it again; both are timed, and shown with `--nocapture`.
 fn crash(name: &str, service: &Service) {
     let started = Instant::now();
     service.kill();
@@ -19,7 +19,7 @@ fn crash(name: &str, service: &Service) {
     eprintln!("{name}: killed in {killed:.2?}, back after {:.2?} in all", started.elapsed());
 }
 
-/// Starts a service, and says how long that took.
+/// Starts a service, and prints how long that took.
 fn timed<Started>(name: &str, start: impl FnOnce() -> Started) -> Started {
     let begun = Instant::now();
     let service = start();
@@ -40,7 +40,7 @@ fn redis_keeps_a_write_over_a_kill() {
 }
 
 #[test]
-fn a_setting_of_ones_own_holds_over_a_restart() {
+fn a_custom_setting_survives_a_restart() {
     let service = Redis::start_with(&["--appendfsync", "everysec"]);
     let client = redis::Client::open(service.url()).unwrap();
     let policy = || -> (String, String) {
@@ -100,7 +100,7 @@ fn mysql_keeps_a_write_over_a_kill() {
     assert!(service.url().ends_with(&format!("{}/strateye", service.address())));
 }
 
-/// The payloads of a topic's only partition, from its start, as many as are expected; aborted ones are not shown.
+/// Payloads of a topic's only partition, from its start, as many as expected; aborted ones are not included.
 fn consume(kafka: &Kafka, topic: &str, expected: usize) -> Vec<String> {
     let consumer: BaseConsumer =
         kafka.client().set("group.id", "test").set("isolation.level", "read_committed").create().unwrap();
@@ -166,7 +166,7 @@ fn a_kafka_topic_has_its_partitions_and_others_are_not_made_by_use() {
 }
 
 #[test]
-fn nothing_is_left_of_a_service_that_goes() {
+fn nothing_is_left_of_a_service_that_ends() {
     let service = Redis::start();
     let (address, folder) = (service.address().to_owned(), service.folder().to_owned());
     assert!(folder.is_dir());

@@ -1,4 +1,4 @@
-//! Connections that break, servers that hang or restart, replicas that lag.
+//! Tests with connections that break, servers that hang or restart, replicas that lag.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn cut(plain: &mut redis::Connection) {
 }
 
 #[test]
-fn a_broken_connection_is_made_anew() {
+fn a_broken_connection_is_opened_again() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
     let generation = store.take("a", LONG).unwrap().generation;
@@ -51,11 +51,11 @@ fn no_commit_follows_one_that_the_server_has_lost() {
     let older: Vec<u8> = cmd("DUMP").arg("strateye:committed").query(&mut plain).unwrap();
     store.commit(generation, 2, b"2").unwrap();
     cmd("RESTORE").arg("strateye:committed").arg(0).arg(older).arg("REPLACE").exec(&mut plain).unwrap();
-    // What the third lists may have gone with the second.
+    // Blobs of the third may have been lost with the second.
     let error = store.commit(generation, 3, b"3").unwrap_err();
     assert!(matches!(error, CheckpointError::OutOfOrder { n: 3, last: 1 }), "{error}");
     assert_eq!(store.committed().unwrap().unwrap().n, 1);
-    // Whoever takes up what is there goes on from it.
+    // An engine that restores the remaining state continues from it.
     let generation = store.take("a", LONG).unwrap().generation;
     store.commit(generation, 3, b"3").unwrap();
 }
@@ -79,7 +79,7 @@ fn scripts_that_the_server_forgot_are_loaded_again() {
 }
 
 #[test]
-fn a_server_out_of_memory_changes_nothing_and_goes_on_later() {
+fn a_server_out_of_memory_changes_nothing_and_recovers_later() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
     let mut limit =
@@ -92,7 +92,7 @@ fn a_server_out_of_memory_changes_nothing_and_goes_on_later() {
     assert!(store.put_blob("ckpt:1", b"1").unwrap_err().is_transient());
     assert!(store.commit(generation, 1, b"1").unwrap_err().is_transient());
     assert_eq!(scanned(&mut store, "r:c:1").len(), 2);
-    // What frees memory is done.
+    // A change that frees memory is executed.
     store.apply(generation, "r:c:1", &[("b", None)]).unwrap();
     limit(0);
     store.apply(generation, "r:c:1", &changes).unwrap();
@@ -101,7 +101,7 @@ fn a_server_out_of_memory_changes_nothing_and_goes_on_later() {
 }
 
 #[test]
-fn what_was_answered_outlives_a_crash_of_the_server() {
+fn acknowledged_writes_survive_a_crash_of_the_server() {
     let redis = Redis::start();
     let mut store = store(&redis, 60_000);
     let generation = store.take("a", LONG).unwrap().generation;
@@ -119,7 +119,7 @@ fn what_was_answered_outlives_a_crash_of_the_server() {
 }
 
 #[test]
-fn a_server_that_went_back_shows() {
+fn a_server_that_lost_writes_is_detected() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
     let generation = store.take("a", LONG).unwrap().generation;
@@ -129,7 +129,7 @@ fn a_server_that_went_back_shows() {
     let mut restore = cmd("RESTORE");
     restore.arg("strateye:committed").arg(0).arg(earlier).arg("REPLACE").exec(&mut plain).unwrap();
     assert_eq!(store.renew(generation, LONG).unwrap(), Some(1));
-    // It went back to before the taking, and another engine got the same generation.
+    // It lost the acquisition of the ownership, and another engine got the same generation.
     cmd("FLUSHALL").exec(&mut plain).unwrap();
     let mut other = RedisCheckpoints::open(&config(&redis)).unwrap();
     assert_eq!(other.take("b", LONG).unwrap().generation, generation);
@@ -140,7 +140,7 @@ fn a_server_that_went_back_shows() {
 }
 
 #[test]
-fn a_mark_of_folds_is_refused_once_by_a_server_that_may_have_lost_some() {
+fn the_mark_is_refused_once_by_a_server_that_may_have_lost_changes() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
     let generation = store.take("a", LONG).unwrap().generation;
@@ -181,7 +181,7 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     // Three times 1 s to send and to wait; 33 answers would be awaited for 33 s.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     redis.resume();
-    // Answers to what was sent before the pause are nobody's answers now.
+    // Answers to commands from before the pause are not taken for answers to later ones.
     wait_for("an answer", || store.commit(generation, 1, b"1").ok());
     assert_eq!(store.renew(generation, LONG).unwrap(), Some(1));
     assert_eq!(store.blob("ckpt:2").unwrap(), None);
@@ -215,7 +215,8 @@ fn a_commit_waits_for_a_replica() {
     assert!(error.is_transient() && error.to_string().contains("0 of 1 replicas"), "{error}");
     assert!(hasty.mark_compacted(generation, 1).unwrap_err().is_transient());
     assert!(hasty.commit(generation, 2, b"2").unwrap_err().is_transient());
-    // The same commit again, over a connection that has written nothing yet, is not taken for one that a replica has.
+    // The same commit again, over a connection that has written nothing yet, does not count as one that a
+    // replica has.
     let mut again = RedisCheckpoints::open(&RedisConfig { timeout_ms: 2_000, ..config(&redis) }).unwrap();
     assert!(again.commit(generation, 2, b"2").unwrap_err().is_transient());
     let mut careless = RedisCheckpoints::open(&RedisConfig { replicas: 0, ..config(&redis) }).unwrap();

@@ -1,4 +1,4 @@
-//! Slots that move, nodes that go.
+//! Tests with slots that move, and nodes that go.
 
 use redis::{cluster_routing::Slot, cmd};
 use strateye_sinks::checkpoint::{CheckpointStore, FieldChange, RedisCheckpoints, RedisConfig};
@@ -6,7 +6,7 @@ use strateye_tests::services::RedisCluster;
 
 use super::support::{LONG, cluster_config, plain, scanned, wait_for};
 
-/// A node: its connection, its id, and the slots it serves from .. to.
+/// A node: its connection, its id, and the first and last slot it serves.
 struct Node {
     connection: redis::Connection,
     id: String,
@@ -39,12 +39,12 @@ fn set_slot(node: &mut Node, slot: u16, state: &str, id: &str) {
 }
 
 #[test]
-fn a_slot_that_moves_is_followed() {
+fn a_moving_slot_is_followed() {
     let cluster = RedisCluster::start();
     let mut nodes = nodes(&cluster);
     let mut store = RedisCheckpoints::open(&cluster_config(&cluster)).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    // All in one slot, by its tag.
+    // All in one slot, by their tag.
     let name = |i: usize| format!("{{moving}}:{i}");
     let (one, two): (&[FieldChange<'_>], &[FieldChange<'_>]) = (&[("a", Some("1"))], &[("a", Some("2"))]);
     store.apply(generation, &name(0), one).unwrap();
@@ -53,7 +53,7 @@ fn a_slot_that_moves_is_followed() {
     let (from, to) = server_and_other(&mut nodes, &key);
     let (from_id, to_id) = (nodes[from].id.clone(), nodes[to].id.clone());
 
-    // On the way: what is there is served there, what is not is asked of the other node.
+    // In migration: keys that are still there are served there, others by the other node.
     set_slot(&mut nodes[to], slot, "IMPORTING", &from_id);
     set_slot(&mut nodes[from], slot, "MIGRATING", &to_id);
     store.apply_many(generation, &[(&name(0), two), (&name(1), one), (&name(2), one)]).unwrap();
@@ -71,7 +71,7 @@ fn a_slot_that_moves_is_followed() {
     store.apply(generation, &name(0), one).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "1");
 
-    // Arrived: the store still believes in the old place.
+    // Migrated: the store still has the old assignment.
     for at in [to, from, 3 - to - from] {
         set_slot(&mut nodes[at], slot, "NODE", &to_id);
     }
@@ -106,7 +106,7 @@ fn a_node_that_goes_and_comes_back() {
 }
 
 #[test]
-fn a_node_that_comes_back_may_have_lost_any_fold() {
+fn a_node_that_returns_may_have_lost_any_change() {
     let cluster = RedisCluster::start();
     let mut beside = nodes(&cluster);
     let mut store = RedisCheckpoints::open(&cluster_config(&cluster)).unwrap();

@@ -1,5 +1,5 @@
-//! Checkpoint stores: one suite for all of them, random calls compared with the one in memory, and what is special about
-//! real Redis servers and clusters.
+//! Checkpoint stores: one suite for all of them, random calls compared with the memory store, and tests of
+//! what is special about real Redis servers and clusters.
 
 mod broken;
 mod cluster;
@@ -12,42 +12,42 @@ mod tls;
 use self::support::{memory, on_cluster, on_redis, on_tls, on_tls_cluster, sqlite};
 
 #[test]
-fn memory_keeps_what_is_promised() {
+fn memory_satisfies_the_contract() {
     suite::run(&memory());
 }
 
 #[test]
-fn sqlite_keeps_what_is_promised() {
+fn sqlite_satisfies_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     suite::run(&sqlite(folder.path()));
 }
 
 #[test]
-fn redis_keeps_what_is_promised() {
+fn redis_satisfies_the_contract() {
     suite::run(&on_redis("suite", 1));
 }
 
 #[test]
-fn redis_with_buckets_keeps_what_is_promised() {
+fn redis_with_buckets_satisfies_the_contract() {
     suite::run(&on_redis("buckets", 7));
 }
 
 #[test]
-fn redis_over_tls_keeps_what_is_promised() {
+fn redis_over_tls_satisfies_the_contract() {
     suite::run(&on_tls("suite", 1));
 }
 
 #[test]
-fn redis_cluster_over_tls_keeps_what_is_promised() {
+fn redis_cluster_over_tls_satisfies_the_contract() {
     suite::run(&on_tls_cluster("suite", 16));
 }
 
 #[test]
-fn redis_cluster_keeps_what_is_promised() {
+fn redis_cluster_satisfies_the_contract() {
     suite::run(&on_cluster("suite", 1));
 }
 
 #[test]
-fn redis_cluster_with_buckets_keeps_what_is_promised() {
+fn redis_cluster_with_buckets_satisfies_the_contract() {
     suite::run(&on_cluster("buckets", 16));
 }

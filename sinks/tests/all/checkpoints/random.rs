@@ -1,4 +1,4 @@
-//! Random calls of two engines, answered by a store as by the one in memory.
+//! Property test: a store answers random calls of two engines as the memory store does.
 
 use proptest::{
     prelude::{Just, ProptestConfig, Strategy},
@@ -37,7 +37,7 @@ fn changes() -> impl Strategy<Value = Changes> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // How many generations ago: mostly the latest.
+    // Number of generations ago: mostly the latest.
     let age = || prop_oneof![4 => Just(0u64), 1 => 1..3u64];
     let folds = proptest::collection::vec((0..3u8, changes()), 0..4);
     let pairs = proptest::collection::vec((text(), text()), 0..3);
@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A store, the generations it gave and the edits it took.
+/// A store, the generations it gave and the edits it accepted.
 struct Run {
     engines: [Store; 2],
     generations: Vec<u64>,
@@ -76,7 +76,7 @@ fn borrowed(changes: &[(String, Option<String>)]) -> Vec<FieldChange<'_>> {
     changes.iter().map(|(field, text)| (field.as_str(), text.as_deref())).collect()
 }
 
-/// An outcome, without what differs between stores: texts, times and positions.
+/// An outcome without what differs between stores: texts, times and positions.
 fn outcome<T: std::fmt::Debug>(result: Result<T, CheckpointError>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
@@ -150,7 +150,8 @@ impl Run {
         }
     }
 
-    /// What of several folds is made when one is refused is up to the store: here none is, or only the refused ones.
+    /// How many of several changes are made if one is refused is up to the store: here none is refused, or
+    /// only the refused ones are sent.
     fn apply_many(&mut self, engine: usize, generation: u64, folds: &[(u8, Changes)]) -> String {
         if self.generations.last() != Some(&generation) {
             return String::new();
@@ -162,7 +163,7 @@ impl Run {
         outcome(self.engines[engine].apply_many(generation, &folds))
     }
 
-    /// All that can be read, edits by their order.
+    /// Everything that can be read, edits by their order.
     fn kept(&mut self) -> String {
         let store: &mut dyn CheckpointStore = &mut *self.engines[0];
         let blobs: Vec<_> =
@@ -183,7 +184,7 @@ impl Run {
     }
 }
 
-/// Every outcome and everything kept is the same as in memory.
+/// Asserts that every outcome and all stored data are the same as in memory.
 fn compare(open: &Open<'_>, cases: u32) {
     let steps = proptest::collection::vec((0..2usize, step()), 1..60);
     let case = std::cell::Cell::new(0);
@@ -222,9 +223,9 @@ fn redis_cluster_answers_as_memory_does() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// With buckets a fold by the latest generation is the same for whoever reads.
+    /// With buckets a change by the latest generation is the same for every reader.
     #[test]
-    fn buckets_do_not_show(folds in proptest::collection::vec((0..3u8, changes()), 1..20)) {
+    fn buckets_are_not_observable(folds in proptest::collection::vec((0..3u8, changes()), 1..20)) {
         let (model, open) = (memory(), on_redis("random-buckets", 5));
         let place = format!("{:x}", rand::random::<u64>());
         let (mut expected, mut actual) = (Run::new(&|| model(&place)), Run::new(&|| open(&place)));

@@ -1,4 +1,4 @@
-//! Servers and data that are not fit, and what people wrote by hand.
+//! Tests with servers and data that are unfit, and with data written by hand.
 
 use strateye_sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig};
 use strateye_tests::services::Redis;
@@ -31,14 +31,14 @@ fn a_cluster_is_not_taken_for_a_server_nor_the_other_way_round() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_worth_trying_again() {
+fn an_unreachable_server_is_a_transient_error() {
     let redis = Redis::start();
     redis.stop();
     assert!(RedisCheckpoints::open(&config(&redis)).unwrap_err().is_transient());
 }
 
 #[test]
-fn a_password_is_asked_for_and_not_shown() {
+fn a_password_is_required_and_not_shown() {
     let redis = Redis::start();
     let mut plain = plain(&redis.url());
     redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("secret").exec(&mut plain).unwrap();
@@ -62,7 +62,7 @@ fn another_number_of_buckets_is_refused() {
 }
 
 #[test]
-fn another_form_is_refused() {
+fn another_format_is_refused() {
     let config = RedisConfig { prefix: "later".into(), ..config(&REDIS) };
     redis::cmd("HSET").arg("later:committed").arg("format").arg("2").exec(&mut plain(&REDIS.url())).unwrap();
     contains(&refusal(&config), "form is 2");

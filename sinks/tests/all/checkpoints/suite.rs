@@ -1,4 +1,4 @@
-//! What every store promises.
+//! The contract of every store.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,11 +8,11 @@ use super::support::{LONG, Open, Store, scanned, wait_for};
 
 pub(crate) fn run(open: &Open<'_>) {
     one_owner_at_a_time(&|| open("owner"));
-    a_lease_runs_out(&|| open("lease"));
+    a_lease_expires(&|| open("lease"));
     commits_ascend_and_may_be_repeated(&|| open("commit"));
     blobs_are_kept_byte_for_byte(&|| open("blob"));
-    fields_are_folded_in_order(&|| open("fold"));
-    marks_of_folds_ascend(&|| open("mark"));
+    fields_are_changed_in_order(&|| open("fold"));
+    compacted_up_to_ascends(&|| open("mark"));
     a_zombie_changes_nothing(&|| open("zombie"));
     many_odd_fields_come_back(&|| open("scan"));
     edits_come_in_order(&|| open("edit"));
@@ -41,7 +41,7 @@ fn one_owner_at_a_time(open: &dyn Fn() -> Store) {
     let again = first.take("first", LONG).unwrap();
     assert!(again.generation > taken.generation);
     is_fenced(first.renew(taken.generation, LONG), taken.generation, again.generation);
-    // What is lost already can't be given away.
+    // An ownership that is lost already can't be released.
     first.release(taken.generation).unwrap();
     assert_eq!(first.renew(again.generation, LONG).unwrap(), None);
     first.commit(again.generation, 7, b"seven").unwrap();
@@ -57,7 +57,7 @@ fn one_owner_at_a_time(open: &dyn Fn() -> Store) {
     assert_eq!(second.renew(next.generation, LONG).unwrap(), Some(7));
 }
 
-fn a_lease_runs_out(open: &dyn Fn() -> Store) {
+fn a_lease_expires(open: &dyn Fn() -> Store) {
     let (mut first, mut second) = (open(), open());
     let taken = first.take("first", LONG).unwrap();
     assert!(matches!(second.take("second", LONG), Err(CheckpointError::Owned { .. })));
@@ -66,7 +66,7 @@ fn a_lease_runs_out(open: &dyn Fn() -> Store) {
     is_fenced(first.renew(taken.generation, LONG), taken.generation, next.generation);
     is_fenced(first.commit(taken.generation, 1, b"late"), taken.generation, next.generation);
     assert_eq!(second.committed().unwrap(), None);
-    // A lease that ran out is still good as long as nobody else has taken it.
+    // An expired lease is still valid as long as no other engine has taken the ownership.
     second.renew(next.generation, Duration::ZERO).unwrap();
     second.commit(next.generation, 1, b"in time").unwrap();
     assert_eq!(second.renew(next.generation, LONG).unwrap(), Some(1));
@@ -106,7 +106,7 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
     store.put_blob("ckpt:1:10:0:0", b"\0\xff").unwrap();
     store.put_blob("crowd:重庆", b"").unwrap();
     store.put_blob("ckpt:1:10:0:0", b"\0\xfe").unwrap();
-    // No blobs, but next to them.
+    // Names next to those of blobs.
     let generation = store.take("a", LONG).unwrap().generation;
     store.commit(generation, 1, b"").unwrap();
     store.apply(generation, "ckpt:1", &[("a", Some("1"))]).unwrap();
@@ -139,7 +139,7 @@ fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs.iter().map(|&(field, text)| (field.to_owned(), text.to_owned())).collect()
 }
 
-fn fields_are_folded_in_order(open: &dyn Fn() -> Store) {
+fn fields_are_changed_in_order(open: &dyn Fn() -> Store) {
     let mut store = open();
     let g = store.take("a", LONG).unwrap().generation;
     store.apply(g, "r:c:1", &[]).unwrap();
@@ -171,26 +171,26 @@ fn fields_are_folded_in_order(open: &dyn Fn() -> Store) {
     assert_eq!(store.hashes().unwrap().len(), 6);
 }
 
-fn marks_of_folds_ascend(open: &dyn Fn() -> Store) {
-    let (mut keeper, mut folder) = (open(), open());
+fn compacted_up_to_ascends(open: &dyn Fn() -> Store) {
+    let (mut keeper, mut compactor) = (open(), open());
     let g = keeper.take("a", LONG).unwrap().generation;
     assert_eq!(keeper.commit(g, 9, b"").unwrap(), 0);
-    folder.apply(g, "r:c:1", &[("a", Some("1"))]).unwrap();
-    assert_eq!(folder.mark_compacted(g, 9).unwrap(), 9);
+    compactor.apply(g, "r:c:1", &[("a", Some("1"))]).unwrap();
+    assert_eq!(compactor.mark_compacted(g, 9).unwrap(), 9);
     assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
     assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
-    // Numbers are compared as numbers; a lower one, of what was folded before already, changes nothing.
-    assert_eq!(folder.mark_compacted(g, 10).unwrap(), 10);
-    assert_eq!(folder.mark_compacted(g, 9).unwrap(), 10);
-    assert!(matches!(folder.mark_compacted(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
-    // The end of the ownership is not the end of the folding.
+    // Numbers are compared as numbers; a lower one, of what was applied before, changes nothing.
+    assert_eq!(compactor.mark_compacted(g, 10).unwrap(), 10);
+    assert_eq!(compactor.mark_compacted(g, 9).unwrap(), 10);
+    assert!(matches!(compactor.mark_compacted(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
+    // Compaction continues after the ownership was released.
     keeper.release(g).unwrap();
-    assert_eq!(folder.mark_compacted(g, 11).unwrap(), 11);
+    assert_eq!(compactor.mark_compacted(g, 11).unwrap(), 11);
     let next = keeper.take("a", LONG).unwrap().generation;
-    is_fenced(folder.mark_compacted(g, 12), g, next);
+    is_fenced(compactor.mark_compacted(g, 12), g, next);
     assert_eq!(keeper.commit(next, 12, b"").unwrap(), 11);
-    assert_eq!(folder.mark_compacted(next, MAX_NUMBER).unwrap(), MAX_NUMBER);
-    assert_eq!(folder.mark_compacted(next, 13).unwrap(), MAX_NUMBER);
+    assert_eq!(compactor.mark_compacted(next, MAX_NUMBER).unwrap(), MAX_NUMBER);
+    assert_eq!(compactor.mark_compacted(next, 13).unwrap(), MAX_NUMBER);
 }
 
 fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
@@ -213,7 +213,7 @@ fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("a", "2")]));
     assert_eq!(store.renew(new, LONG).unwrap(), Some(1));
     store.commit(new, 2, b"new").unwrap();
-    // What the successor has not touched yet is found by its restore.
+    // The successor's restore finds what it has not touched yet.
     zombie.apply(old, "r:d:1", &[("a", Some("4"))]).unwrap();
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[("a", "4")]));
     store.apply(new, "r:d:1", &[("a", Some("5"))]).unwrap();
@@ -274,7 +274,7 @@ fn edits_come_in_order(open: &dyn Fn() -> Store) {
     assert_eq!(store.edits(Some(&positions[0]), 100).unwrap(), all[3..]);
     store.trim_edits(&positions[4]).unwrap();
     assert_eq!(store.edits(None, 100).unwrap(), vec![]);
-    // Positions go on behind what was deleted.
+    // Positions continue after deleted ones.
     let next = store.push_edit(&[("rule", "r")]).unwrap();
     assert_eq!(store.edits(Some(&positions[4]), 100).unwrap()[0].position, next);
     for wrong in ["", "nonsense", "-1", "1-x"] {

@@ -1,4 +1,4 @@
-//! Where stores come from, and waiting for conditions.
+//! Stores for the tests, and waiting for conditions.
 
 use std::{
     cell::RefCell,
@@ -14,8 +14,8 @@ use strateye_sinks::checkpoint::{
 use strateye_tests::services::{Certificates, Redis, RedisCluster};
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
-/// Between two attempts, so that others have the processor meanwhile.
-const LOOK: Duration = Duration::from_millis(2);
+/// Pause between two attempts, so that others have the processor meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(crate) static REDIS: LazyLock<Redis> = LazyLock::new(Redis::start);
 pub(crate) static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
@@ -80,7 +80,7 @@ pub(crate) fn plain(url: &str) -> redis::Connection {
     redis::Client::open(url).unwrap().get_connection_with_timeout(LONG).unwrap()
 }
 
-/// Tries until there is something.
+/// Repeats `attempt` until it returns something.
 pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + LONG;
     loop {
@@ -88,7 +88,7 @@ pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
             return found;
         }
         assert!(Instant::now() < end, "{what} did not come within {LONG:?}");
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

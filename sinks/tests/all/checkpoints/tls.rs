@@ -1,4 +1,4 @@
-//! Redis over TLS: who is believed, and what breaks on the way.
+//! Tests of Redis over TLS: trust, and broken connections.
 
 use std::{
     io::{self, Write},
@@ -54,13 +54,14 @@ fn a_server_that_asks_for_a_certificate_gets_it() {
 }
 
 #[test]
-fn a_server_that_does_not_speak_tls_is_told() {
+fn a_server_that_does_not_speak_tls_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("rediss://{}/", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
         client.write_all(b"-ERR Protocol error: expected '$', got ' '\r\n").unwrap();
-        // What the client still has to say is read, so that it is not cut off before it has the answer.
+        // The rest of the client's bytes is read, so that the connection is not reset before the client has
+        // the answer.
         io::copy(&mut client, &mut io::sink()).unwrap();
     });
     let said = refusal(&tls_config(vec![url]));
@@ -84,7 +85,7 @@ fn users_and_databases_are_those_of_the_url() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_made_anew_and_a_server_that_hangs_costs_the_timeout() {
+fn a_connection_that_breaks_is_opened_again_and_a_server_that_hangs_costs_the_timeout() {
     let redis = Redis::start_tls(&CERTIFICATES, "no");
     let config = RedisConfig { timeout_ms: 1_000, ..tls_config(vec![redis.tls_url()]) };
     let (mut store, mut plain) = (RedisCheckpoints::open(&config).unwrap(), plain(&redis.url()));
@@ -98,7 +99,8 @@ fn a_connection_that_breaks_is_made_anew_and_a_server_that_hangs_costs_the_timeo
     let large = [0].repeat(8 << 20);
     redis.pause();
     let begun = Instant::now();
-    // Over a connection that is there, which takes less than that in, and over new ones, whose first word is not answered.
+    // Over an open connection, which accepts less than that, and over new ones, whose first command is not
+    // answered.
     for _ in 0..3 {
         assert!(store.put_blob("ckpt:2", &large).unwrap_err().is_transient());
     }

@@ -1,4 +1,4 @@
-//! A bound of memory changes nothing that comes out: whatever is evicted and read back, and when.
+//! Property tests: a bound of memory changes no output, whatever is evicted and reloaded, and when.
 
 mod world;
 
@@ -24,13 +24,13 @@ use strateye_tests::{
 
 use self::world::{Decisions, World};
 
-/// How a case is run.
+/// Layout of a run.
 #[derive(Clone, Debug)]
 struct Layout {
     bound: usize,
-    /// Events of an epoch.
+    /// Number of events of each epoch.
     batches: Vec<usize>,
-    /// After how many epochs the process ends and another goes on.
+    /// Numbers of epochs after which the process ends and another continues.
     restarts: Vec<usize>,
     decisions: Vec<u8>,
 }
@@ -66,7 +66,7 @@ fn published(rule: &Json, publish: i64, profiles: &[Json]) -> Published {
     Published { crowd: crowd(rule, profiles), ..first }
 }
 
-/// What happens to the rules before an epoch.
+/// A change of the rules before an epoch.
 #[derive(Clone, Copy, Debug)]
 enum Edit {
     Pause,
@@ -167,7 +167,7 @@ proptest! {
         let world = run(&case, &layout, true, &[]);
         prop_assert_eq!(sorted(world.triggers()), sorted(outcome.triggers));
         let state = world.state(last(&case));
-        // The clock of the end lies behind the last event, and lets go of what is idle by then.
+        // The final clock lies behind the last event and drops what is idle by then.
         let idle = |rule: &str| case.rules.iter().any(|r| r["rule_id"] == *rule && r.get("ttl").is_some());
         let left = outcome.state.into_iter().filter(|(at, _)| state.contains_key(at) || !idle(&at.0)).collect();
         prop_assert_eq!(state, left);
@@ -184,7 +184,7 @@ proptest! {
 }
 
 #[test]
-fn keys_do_leave_and_come_back() {
+fn keys_are_evicted_and_reloaded() {
     let rule = json!({
         "rule_id": "r", "conditions": [{"id": "n", "calculator": "count", "event": {"id": "a"}, "met": "value >= 40"}],
         "trigger": {"event": {"id": "a"}},
