@@ -1,4 +1,4 @@
-//! Positions that the topic no longer has, or never had.
+//! Tests with positions that the topic no longer has, or never had.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use operators::model::ids::{PartitionId, Positions};
 use rdkafka::{Offset, TopicPartitionList};
 use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafka::OnLost};
 
-use super::scene::{self, Heard, Writer, administer, eventually, position_of, topic};
+use super::scene::{self, Received, Writer, administer, eventually, position_of, topic};
 
 /// Removes the records before `offset` from the first `partitions`.
 fn remove_before(config: &KafkaConfig, partitions: i32, offset: i64) {
@@ -21,7 +21,7 @@ fn remove_before(config: &KafkaConfig, partitions: i32, offset: i64) {
 }
 
 #[test]
-fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record() {
+fn a_position_outside_the_partition_is_an_error_or_reading_continues_at_the_oldest_record() {
     let config = topic("lost", 2);
     Writer::new(&config).numbers(0, 0..100);
     remove_before(&config, 1, 50);
@@ -42,14 +42,14 @@ fn a_position_outside_the_partition_is_an_error_or_goes_on_at_the_oldest_record(
     let config = KafkaConfig { on_lost: OnLost::Earliest, ..config };
     for position in [10, 101] {
         let mut source = opened(&config, [(0, position)]).unwrap();
-        let mut heard = Heard::default();
-        heard.until(&mut source, |heard| heard.is_caught_up(0, 0));
-        assert_eq!(heard.numbers(0), (50..100).collect::<Vec<_>>());
+        let mut received = Received::default();
+        received.until(&mut source, |received| received.is_caught_up(0, 0));
+        assert_eq!(received.numbers(0), (50..100).collect::<Vec<_>>());
     }
 }
 
-/// 20,000 records of 1000 bytes in each of two partitions, of which the source has fetched a part when the first 15,000
-/// are removed from the first `lost` ones.
+/// 20,000 records of 1,000 bytes in each of two partitions, of which the source has fetched a part when the
+/// first 15,000 are removed from the first `lost` ones.
 fn overtaken(name: &str, lost: i32, on_lost: OnLost) -> KafkaSource {
     let config = KafkaConfig { on_lost, max_prefetch_bytes: 1 << 20, ..topic(name, 2) };
     let writer = Writer::new(&config);
@@ -67,7 +67,7 @@ fn overtaken(name: &str, lost: i32, on_lost: OnLost) -> KafkaSource {
 }
 
 #[test]
-fn a_reader_that_the_retention_overtakes_fails_behind_the_last_record_it_had() {
+fn a_reader_that_the_retention_overtakes_fails_after_its_last_record() {
     let mut source = overtaken("overtaken", 1, OnLost::Fail);
     let mut error = String::new();
     eventually("it fails", || match source.next(Duration::from_millis(50)) {
@@ -87,15 +87,15 @@ fn a_reader_that_the_retention_overtakes_fails_behind_the_last_record_it_had() {
 }
 
 #[test]
-fn a_reader_that_the_retention_overtakes_may_go_on_at_the_oldest_record() {
+fn a_reader_that_the_retention_overtakes_may_continue_at_the_oldest_record() {
     for (name, lost) in [("skipped", 1), ("both-skipped", 2)] {
         let mut source = overtaken(name, lost, OnLost::Earliest);
         let begun = source.positions();
-        let mut heard = Heard::default();
-        heard.until(&mut source, |heard| (0..2).all(|partition| heard.is_caught_up(partition, 0)));
+        let mut received = Received::default();
+        received.until(&mut source, |received| (0..2).all(|partition| received.is_caught_up(partition, 0)));
         for partition in 0..2 {
             let mut expected = begun.get(PartitionId(partition)).unwrap().0;
-            for (offset, _) in &heard.records[&partition] {
+            for (offset, _) in &received.records[&partition] {
                 if *offset != expected {
                     assert!((*offset, expected < 15_000) == (15_000, true), "{expected} {offset}");
                     assert!(i64::from(partition) < i64::from(lost), "nothing else is lost or repeated");
@@ -103,7 +103,7 @@ fn a_reader_that_the_retention_overtakes_may_go_on_at_the_oldest_record() {
                 expected = offset + 1;
             }
             assert_eq!(expected, 20_000);
-            assert!(heard.count() < 40_000 - 1000, "some were removed");
+            assert!(received.count() < 40_000 - 1000, "some were removed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Events from a real Kafka broker.
+//! Tests of events from a real Kafka broker.
 
 mod ends;
 mod lost;

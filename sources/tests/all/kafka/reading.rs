@@ -1,4 +1,4 @@
-//! Which records are read, from where, and what is told of them.
+//! Tests of which records are read, from where, and of their metadata.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use rdkafka::{
 use strateye_sources::events::{EventSource, KafkaConfig, KafkaSource, Next, kafka::StartAt};
 
 use super::scene::{
-    BROKER, DEADLINE, Heard, Writer, administer, config, eventually, open, position_of, positions, topic,
+    BROKER, DEADLINE, Received, Writer, administer, config, eventually, open, position_of, positions, topic,
 };
 
 #[test]
@@ -35,33 +35,33 @@ fn workers_share_the_partitions_without_overlap() {
 }
 
 #[test]
-fn every_record_comes_once_in_order_and_a_resume_goes_on_behind_the_last() {
+fn every_record_comes_once_in_order_and_a_resume_continues_after_the_last() {
     let config = topic("resumed", 3);
     let writer = Writer::new(&config);
     for partition in 0..3 {
         writer.numbers(partition, 0..5000);
     }
     let mut source = open(&config);
-    let mut heard = Heard::default();
-    heard.until(&mut source, |heard| heard.count() >= 4000);
+    let mut received = Received::default();
+    received.until(&mut source, |received| received.count() >= 4000);
     let read = source.positions();
     drop(source);
-    for (partition, records) in &heard.records {
+    for (partition, records) in &received.records {
         assert_eq!(read.get(PartitionId(*partition)).unwrap().0, records.last().unwrap().0 + 1);
     }
     let mut source = KafkaSource::open(config, 0, 1, &read).unwrap();
-    heard.until(&mut source, |heard| heard.count() >= 15_000);
-    heard.until(&mut source, |heard| (0..3).all(|partition| heard.is_caught_up(partition, 0)));
+    received.until(&mut source, |received| received.count() >= 15_000);
+    received.until(&mut source, |received| (0..3).all(|partition| received.is_caught_up(partition, 0)));
     for partition in 0..3 {
-        assert_eq!(heard.numbers(partition), (0..5000).collect::<Vec<_>>());
-        assert!(heard.records[&partition].iter().map(|(offset, _)| *offset).eq(0..5000));
+        assert_eq!(received.numbers(partition), (0..5000).collect::<Vec<_>>());
+        assert!(received.records[&partition].iter().map(|(offset, _)| *offset).eq(0..5000));
     }
-    let bytes = heard.records.values().flatten().map(|(_, payload)| payload.len() as u64).sum::<u64>();
+    let bytes = received.records.values().flatten().map(|(_, payload)| payload.len() as u64).sum::<u64>();
     assert!(source.progress().unwrap().0 <= bytes);
 }
 
 #[test]
-fn records_carry_their_own_time_long_ones_are_refused_and_tombstones_passed_over() {
+fn records_carry_their_own_time_long_ones_are_refused_and_tombstones_skipped() {
     let mut config = topic("times", 1);
     config.max_record_bytes = 10;
     let writer = Writer::new(&config);
@@ -83,8 +83,8 @@ fn records_carry_their_own_time_long_ones_are_refused_and_tombstones_passed_over
     let time = |n: i64| Some(1_766_000_000_000 + n);
     assert_eq!(times, [(0, time(1), b"one".to_vec()), (3, time(4), b"two".to_vec())]);
     assert_eq!((refused[0].offset.0, refused[0].partition.0, refused.len()), (2, 0, 1));
-    let mut heard = Heard::default();
-    heard.until(&mut source, |heard| heard.is_caught_up(0, 0));
+    let mut received = Received::default();
+    received.until(&mut source, |received| received.is_caught_up(0, 0));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_partition_without_a_position_begins_as_the_settings_say() {
     assert_eq!(begin(StartAt::Timestamp(1_766_000_000_495)), positions([(0, 50), (1, 0)]));
     assert_eq!(begin(StartAt::Timestamp(1_766_000_000_500)), positions([(0, 50), (1, 0)]));
     assert_eq!(begin(StartAt::Timestamp(1_866_000_000_000)), positions([(0, 100), (1, 0)]));
-    // Another worker's position says so too: this is no first start.
+    // A position of another worker shows that this is no first start.
     writer.numbers(1, 0..10);
     assert_eq!(begin(StartAt::Latest), positions([(0, 100), (1, 10)]));
     for (worker, begin) in [(0, positions([(0, 7)])), (1, positions([(1, 0)]))] {
@@ -131,23 +131,25 @@ fn new_partitions_are_read_from_their_beginning_by_the_worker_they_belong_to() {
     for partition in 0..6 {
         writer.numbers(partition, 0..10);
     }
-    let mut heard = Heard::default();
-    heard.until(&mut source, |heard| heard.count() >= 30);
-    heard.until(&mut source, |heard| [1, 3, 5].iter().all(|partition| heard.is_caught_up(*partition, 0)));
-    assert_eq!(heard.opened, positions([(3, 0), (5, 0)]));
+    let mut received = Received::default();
+    received.until(&mut source, |received| received.count() >= 30);
+    received.until(&mut source, |received| {
+        [1, 3, 5].iter().all(|partition| received.is_caught_up(*partition, 0))
+    });
+    assert_eq!(received.opened, positions([(3, 0), (5, 0)]));
     for partition in [1, 3, 5] {
-        assert_eq!(heard.numbers(partition), (0..10).collect::<Vec<_>>());
+        assert_eq!(received.numbers(partition), (0..10).collect::<Vec<_>>());
     }
-    assert_eq!(heard.count(), 30, "the others are read by the other worker");
+    assert_eq!(received.count(), 30, "the others are read by the other worker");
 }
 
 #[test]
-fn what_is_settled_is_committed_to_the_group() {
+fn positions_of_durable_checkpoints_are_committed_to_the_group() {
     let config = topic("settled", 3);
     Writer::new(&config).numbers(0, 0..20);
     let mut source = KafkaSource::open(config.clone(), 0, 2, &Positions::default()).unwrap();
-    let mut heard = Heard::default();
-    heard.until(&mut source, |heard| heard.count() == 20);
+    let mut received = Received::default();
+    received.until(&mut source, |received| received.count() == 20);
     source.commit(&positions([(0, 11), (1, 5), (2, 0)]));
     source.commit(&positions([(0, 17)]));
     let group: BaseConsumer = ClientConfig::new()
@@ -162,17 +164,17 @@ fn what_is_settled_is_committed_to_the_group() {
         list.elements().iter().map(|element| element.offset()).collect::<Vec<_>>()
     };
     eventually("the last positions are committed", || {
-        heard.listen(&mut source);
+        received.read(&mut source);
         committed() == [Offset::Offset(17), Offset::Invalid, Offset::Offset(0)]
     });
 }
 
 #[test]
-fn a_topic_that_is_not_there_and_brokers_that_are_not_are_named() {
+fn a_missing_topic_and_missing_brokers_are_named() {
     let opened = |config| KafkaSource::open(config, 0, 1, &Positions::default()).err().unwrap().to_string();
     let error = opened(config(&BROKER, "nowhere"));
     assert!(error.contains("`nowhere` does not exist") && error.contains("create it"), "{error}");
-    // Bound, but never accepting Kafka's protocol: the port is nobody else's meanwhile.
+    // Bound, but never speaking Kafka's protocol: no other program gets the port meanwhile.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let error = opened(KafkaConfig::new(&address, "events"));
@@ -188,6 +190,6 @@ fn options_reach_the_client() {
     config.options.insert("fetch.wait.max.ms".to_owned(), "100".to_owned());
     config.options.insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
     Writer::transactional(&config).transaction(0, 0..3, false);
-    let mut heard = Heard::default();
-    heard.until(&mut open(&config), |heard| heard.count() == 3);
+    let mut received = Received::default();
+    received.until(&mut open(&config), |received| received.count() == 3);
 }

@@ -1,4 +1,5 @@
-//! A broker for all tests of this binary, ways to fill its topics, and a reader that notes what a source says.
+//! A broker for all tests of this binary, writers to its topics, and a reader that records the messages of a
+//! source.
 
 use std::{
     collections::BTreeMap,
@@ -20,8 +21,8 @@ pub(crate) static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 /// Longer than anything takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_millis(50);
-/// Between two looks at a condition, so that others have the processor meanwhile.
-const LOOK: Duration = Duration::from_millis(2);
+/// Pause between two polls of a condition, so that others have the processor meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A topic of the shared broker, read from its beginning.
 pub(crate) fn topic(name: &str, partitions: usize) -> KafkaConfig {
@@ -47,7 +48,7 @@ pub(crate) fn position_of(source: &KafkaSource, partition: u32) -> u64 {
     source.positions().get(PartitionId(partition)).unwrap().0
 }
 
-/// The only worker's source, from the beginning.
+/// The source of the only worker, from the beginning.
 pub(crate) fn open(config: &KafkaConfig) -> KafkaSource {
     KafkaSource::open(config.clone(), 0, 1, &Positions::default()).unwrap()
 }
@@ -56,7 +57,7 @@ pub(crate) fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// Something that writes records and waits until they are acknowledged.
+/// A producer that waits until its records are acknowledged.
 pub(crate) struct Writer {
     producer: ThreadedProducer<DefaultProducerContext>,
     topic: String,
@@ -67,7 +68,7 @@ impl Writer {
         Writer::with(config, &[])
     }
 
-    /// One that writes in transactions.
+    /// A producer that writes in transactions.
     pub(crate) fn transactional(config: &KafkaConfig) -> Self {
         let writer = Writer::with(config, &[("transactional.id", &config.topic)]);
         writer.producer.init_transactions(DEADLINE).unwrap();
@@ -77,7 +78,7 @@ impl Writer {
     fn with(config: &KafkaConfig, options: &[(&str, &str)]) -> Self {
         let mut client = rdkafka::ClientConfig::new();
         client.set("bootstrap.servers", &config.brokers).set("enable.idempotence", "true");
-        // What a broker that hung has left without an answer is asked again well within the deadline.
+        // A request that a hanging broker left unanswered is repeated well within the deadline.
         client.set("request.timeout.ms", "5000").set("socket.timeout.ms", "10000");
         for (name, value) in options {
             client.set(*name, *value);
@@ -97,7 +98,7 @@ impl Writer {
         self.producer.flush(DEADLINE).unwrap();
     }
 
-    /// Writes records with these numbers as payload.
+    /// Writes records with these numbers as payloads.
     pub(crate) fn numbers(&self, partition: i32, numbers: impl IntoIterator<Item = u64>) {
         numbers.into_iter().for_each(|n| self.queue(partition, None, Some(&n.to_string())));
         self.flush();
@@ -116,29 +117,29 @@ impl Writer {
     }
 }
 
-/// What a source has said.
+/// The messages of a source so far.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Received {
     /// Offset and payload, by partition.
     pub(crate) records: BTreeMap<u32, Vec<(u64, String)>>,
     pub(crate) refused: Vec<u64>,
     pub(crate) opened: Positions,
-    /// Partition, and when it was said to hold nothing more.
+    /// Partition, and the instant at which it held nothing more.
     pub(crate) caught_up: Vec<(u32, i64)>,
 }
 
-impl Heard {
-    /// Listens until it is enough.
-    pub(crate) fn until(&mut self, source: &mut KafkaSource, enough: impl Fn(&Heard) -> bool) {
+impl Received {
+    /// Reads until `enough` holds.
+    pub(crate) fn until(&mut self, source: &mut KafkaSource, enough: impl Fn(&Received) -> bool) {
         let begun = Instant::now();
         while !enough(self) {
             assert!(begun.elapsed() < DEADLINE, "{:?}", self.brief());
-            self.listen(source);
+            self.read(source);
         }
     }
 
-    /// Listens once.
-    pub(crate) fn listen(&mut self, source: &mut KafkaSource) {
+    /// Reads one message.
+    pub(crate) fn read(&mut self, source: &mut KafkaSource) {
         match source.next(WAIT).unwrap() {
             Next::Batch(batch) => {
                 assert!(
@@ -163,7 +164,7 @@ impl Heard {
         self.records.values().map(Vec::len).sum()
     }
 
-    /// The payloads of a partition as numbers.
+    /// Payloads of a partition as numbers.
     pub(crate) fn numbers(&self, partition: u32) -> Vec<u64> {
         self.records
             .get(&partition)
@@ -173,7 +174,7 @@ impl Heard {
             .collect()
     }
 
-    /// Whether the partition was said to be caught up at `since` or later.
+    /// Whether the partition was caught up at `since` or later.
     pub(crate) fn is_caught_up(&self, partition: u32, since: i64) -> bool {
         self.caught_up.iter().any(|(caught_up, at)| *caught_up == partition && *at >= since)
     }
@@ -188,18 +189,18 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < DEADLINE, "{what}");
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Waits until no partition, of so many, is behind: lags are of when the ends were last asked for, which may be before the last records were
-/// read.
+/// Waits until none of `partitions` partitions has a lag: lags are as of the last query for ends, which may
+/// be before the last records were read.
 pub(crate) fn no_lag(source: &KafkaSource, partitions: u32) {
     let none: BTreeMap<_, i64> = (0..partitions).map(|partition| (PartitionId(partition), 0)).collect();
     eventually("no partition is behind", || *source.lags().lock().unwrap() == none);
 }
 
-/// Runs an administrator's request.
+/// Runs an administrative request.
 pub(crate) fn administer<T>(
     config: &KafkaConfig,
     request: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> T,
