@@ -1,8 +1,8 @@
-//! The engine's own parts driven by hand, without timely: the register, a matcher, an evaluator per worker, batches cut
-//! and clocks applied where the caller says. What comes out is compared with the reference.
+//! The engine's own parts driven by hand, without timely: the register, a matcher, an evaluator per worker,
+//! batches cut and clocks applied where the caller says. What comes out is compared with the reference.
 //!
-//! Every timer that fires is checked on the way: never before the clock of all partitions, or its own key's next event,
-//! has passed its deadline.
+//! Every timer that fires is checked on the way: never before the clock of all partitions, or its own key's
+//! next event, has passed its deadline.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -46,14 +46,16 @@ pub struct Layout {
     pub workers: usize,
     /// How the routed records are written and read on their way, if they are.
     pub codec: Option<Codec>,
-    /// Which partition the next event comes from; without any, one partition is read to its end, then the next.
+    /// Which partition the next event comes from; without any, one partition is read to its end, then the
+    /// next.
     pub turns: Vec<usize>,
-    /// How many events are read as one batch, again and again, each at least 1; without any each event is one.
+    /// How many events are read as one batch, again and again, each at least 1; without any each event is
+    /// one.
     pub batches: Vec<usize>,
     /// After how many batches clocks are applied, again and again; without any only at the end.
     pub clocks_after: Vec<usize>,
-    /// After how many batches state is saved, again and again; whether all state is then let go and restored from what was saved, and
-    /// for how many workers.
+    /// After how many batches state is saved, again and again; whether all state is then let go and restored
+    /// from what was saved, and for how many workers.
     pub saves: Vec<(usize, bool, usize)>,
 }
 
@@ -112,7 +114,8 @@ impl Engine {
         }
     }
 
-    /// Puts documents in force, as published at `at`; a rule that is there already is edited then, and stays paused if it is.
+    /// Puts documents in force, as published at `at`; a rule that is there already is edited then, and stays
+    /// paused if it is.
     pub fn put(&mut self, rules: &[Json], version: u64, at: i64, profiles: &[Json]) {
         for rule in rules {
             let rule_id = rule["rule_id"].as_str().unwrap().to_owned();

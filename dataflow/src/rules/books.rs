@@ -1,8 +1,8 @@
 //! The books of a process, made off the worker threads.
 //!
-//! The first worker of a process that receives a change set hands it to one thread, which applies it to the catalog. A
-//! book stays until the one after the next is made; by then every worker has switched, because worker 0 prepares a change
-//! only after the one before is in force everywhere.
+//! The first worker of a process that receives a change set hands it to one thread, which applies it to the
+//! catalog. A book stays until the one after the next is made; by then every worker has switched, because
+//! worker 0 prepares a change only after the one before is in force everywhere.
 //!
 //! In process 0 the rules of a change set are compiled already, by the thread that prepares documents; the
 //! [compiler](operators::rule::compiler) of the process hands them over.
@@ -66,8 +66,8 @@ impl Books {
         Books { shared, work }
     }
 
-    /// Requests the book of a change set, unless another worker did before; `wake` is activated once it is made. Blocks while
-    /// four requests wait.
+    /// Requests the book of a change set, unless another worker did before; `wake` is activated once it is
+    /// made. Blocks while four requests wait.
     pub fn prepare(&self, set: &Arc<ChangeSet>, wake: SyncActivator) {
         let mut shared = lock(&self.shared);
         shared.wake.push(wake);

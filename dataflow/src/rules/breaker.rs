@@ -1,7 +1,8 @@
 //! The breaker: stops a rule whose rate of triggers suddenly is many times its usual one.
 //!
-//! Triggers are counted per minute. A rule's usual rate is the mean of its last sixty whole minutes; a minute with more than
-//! `times` that, and more than `at_least`, trips the breaker. For a rule without ten whole minutes only `at_most` counts.
+//! Triggers are counted per minute. A rule's usual rate is the mean of its last sixty whole minutes; a minute
+//! with more than `times` that, and more than `at_least`, trips the breaker. For a rule without ten whole
+//! minutes only `at_most` counts.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -13,11 +13,12 @@ use operators::{
 use roaring::RoaringTreemap;
 use sources::profiles::ProfileStore;
 
-/// The crowd of each document, in their order; `None` for a rule that is for everybody and for a document that is refused.
-/// All profile queries are answered from one reading of the store, which blocks until that is complete.
+/// The crowd of each document, in their order; `None` for a rule that is for everybody and for a document
+/// that is refused. All profile queries are answered from one reading of the store, which blocks until that
+/// is complete.
 ///
-/// Errors are those of one document each: a list or query that cannot be used. Without a store, or if it cannot be read, every
-/// document with a query is refused.
+/// Errors are those of one document each: a list or query that cannot be used. Without a store, or if it
+/// cannot be read, every document with a query is refused.
 pub(super) fn select(
     documents: &[Result<Rule, Faults>],
     profiles: Option<&mut (dyn ProfileStore + 'static)>,

@@ -1,18 +1,19 @@
 //! The rules feed: from a source of documents to change sets. One thread, in the process of worker 0.
 //!
-//! It polls the source, has the [`Register`] decide, and hands change sets to `control`, one at a time; what changes
-//! meanwhile goes into the next. Rules whose calls fail beyond their budget are quarantined, and rules that fire far beyond
-//! their usual rate are paused by the breaker.
+//! It polls the source, has the [`Register`] decide, and hands change sets to `control`, one at a time; what
+//! changes meanwhile goes into the next. Rules whose calls fail beyond their budget are quarantined, and
+//! rules that fire far beyond their usual rate are paused by the breaker.
 //!
 //! **Invariants**
-//! - A pause, a resume or a retirement of a rule in force needs neither profiles nor scripts nor the compiler, and waits for
-//!   none of them: those are the work of the [preparation](super::preparation) thread. It is in force with the next
-//!   change set.
-//! - The first change set has everything that the source lists first, as events are not read before. After a restart it has
-//!   the rules of the checkpoint instead, as they were; what the source no longer has of them is then retired (`missing`).
+//! - A pause, a resume or a retirement of a rule in force needs neither profiles nor scripts nor the
+//!   compiler, and waits for none of them: those are the work of the [preparation](super::preparation)
+//!   thread. It is in force with the next change set.
+//! - The first change set has everything that the source lists first, as events are not read before. After a
+//!   restart it has the rules of the checkpoint instead, as they were; what the source no longer has of them
+//!   is then retired (`missing`).
 //!
-//! **Limits**: a change set waits until the one before is in force, which every process has to make a book for. Writing
-//! states to the source blocks this thread.
+//! **Limits**: a change set waits until the one before is in force, which every process has to make a book
+//! for. Writing states to the source blocks this thread.
 
 use std::{
     sync::mpsc,

@@ -1,7 +1,7 @@
 //! The channel into the feed: effects of change sets, from the workers' threads, and prepared documents.
 //!
-//! **Invariant**: once the last [`EffectSender`] is gone, the feed receives all that was sent before, and then
-//! [`Input::Closed`]. The sender of the preparation thread keeps nothing alive.
+//! **Invariant**: once the last [`EffectSender`] is gone, the feed receives all that was sent before, and
+//! then [`Input::Closed`]. The sender of the preparation thread keeps nothing alive.
 
 use std::{
     sync::{Arc, mpsc},

@@ -1,7 +1,7 @@
 //! Rules of the checkpoint that the source of rules has not listed.
 //!
-//! They are retired once every document of the source can be read. A document that cannot be read, and does not say whose it
-//! is, may be any rule's: until it is mended or gone, all of them stay in force.
+//! They are retired once every document of the source can be read. A document that cannot be read, and does
+//! not say whose it is, may be any rule's: until it is mended or gone, all of them stay in force.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,8 @@ impl Missing {
         Missing { unseen: rules.collect(), unknown: BTreeSet::new() }
     }
 
-    /// Receives changes of the source; returns the rules that are gone, each once, as soon as that is certain.
+    /// Receives changes of the source; returns the rules that are gone, each once, as soon as that is
+    /// certain.
     pub(super) fn receive(&mut self, changes: &[RuleChange]) -> BTreeSet<String> {
         let before = self.unknown.clone();
         for RuleChange { origin, rule_id, change } in changes {

@@ -7,8 +7,8 @@
 //!        preparation (crowds, compiling)
 //! ```
 //!
-//! What becomes of a rule is decided by the [`Register`](operators::rule::register::Register), which does no I/O; the
-//! threads and channels are here.
+//! What becomes of a rule is decided by the [`Register`](operators::rule::register::Register), which does no
+//! I/O; the threads and channels are here.
 //!
 //! - [`feed`]: the thread that reads the source and orders change sets, in process 0
 //! - [`inbox`]: the channel into the feed

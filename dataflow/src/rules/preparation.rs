@@ -1,15 +1,16 @@
-//! Preparing documents for publishing: their crowds are selected and they are compiled, on a thread of its own.
+//! Preparing documents for publishing: their crowds are selected and they are compiled, on a thread of its
+//! own.
 //!
-//! Both can take long, minutes if there are many profiles, and the feed must not wait: a pause, a resume or a retirement
-//! passes by.
+//! Both can take long, minutes if there are many profiles, and the feed must not wait: a pause, a resume or a
+//! retirement passes by.
 //!
 //! **Invariants**
-//! - One batch is in work at a time; what is requested meanwhile waits for the next. So both queues are bounded: one batch
-//!   each way, and at most one request per rule waits.
-//! - Requests of one poll are one batch: their profile queries are answered from one reading, and they are published
-//!   together.
-//! - Order per rule: a later request, or a retirement, supersedes an earlier one that waits or is in work. Its outcome is
-//!   dropped.
+//! - One batch is in work at a time; what is requested meanwhile waits for the next. So both queues are
+//!   bounded: one batch each way, and at most one request per rule waits.
+//! - Requests of one poll are one batch: their profile queries are answered from one reading, and they are
+//!   published together.
+//! - Order per rule: a later request, or a retirement, supersedes an earlier one that waits or is in work.
+//!   Its outcome is dropped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,7 +1,8 @@
 //! The rule document: exactly what a marketer publishes, as types.
 //!
-//! Parsing refuses a document of the wrong shape, and names the path. One of the right shape that still cannot run (an
-//! unknown output in `met`, a script that does not compile) is refused by [`compile`](crate::rule::compile::compile).
+//! Parsing refuses a document of the wrong shape, and names the path. One of the right shape that still cannot
+//! run (an unknown output in `met`, a script that does not compile) is refused by
+//! [`compile`](crate::rule::compile::compile).
 //!
 //! The docstrings of the types are the descriptions in the JSON Schema that `strateye rule schema` prints.
 

@@ -68,8 +68,8 @@ impl Fields {
         field
     }
 
-    /// Adds the properties of `other`, in the order of their positions; gives the position here of each field of
-    /// `other`, by its position there.
+    /// Adds the properties of `other`, in the order of their positions; gives the position here of each field
+    /// of `other`, by its position there.
     pub fn adopt(&mut self, other: &Fields) -> Vec<Field> {
         let top = (0..TOP_LEVEL.len() as u16).map(Field);
         let properties = other.names[TOP_LEVEL.len()..].iter().map(|name| self.intern_property(name));

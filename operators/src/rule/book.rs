@@ -1,8 +1,8 @@
 //! All rules of one instant, and the catalog that makes one book after another.
 //!
-//! **Invariant**: every process applies the same change sets in the same order, so slots, field positions and filter
-//! numbers are the same in all of them, and a routed record means the same to its sender and its receiver. What a process
-//! has compiled before does not matter, see [`compiler`](super::compiler).
+//! **Invariant**: every process applies the same change sets in the same order, so slots, field positions and
+//! filter numbers are the same in all of them, and a routed record means the same to its sender and its
+//! receiver. What a process has compiled before does not matter, see [`compiler`](super::compiler).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -173,8 +173,8 @@ pub struct RuleBook {
     pub key_seeds: Vec<u64>,
     /// Which `key_by` a rule has, by position.
     pub rule_key: Vec<u32>,
-    /// The part that each filter of the index belongs to. Of one rule: its conditions in their order, the steps of each
-    /// from the last to the first, then its trigger. An event is folded in this order.
+    /// The part that each filter of the index belongs to. Of one rule: its conditions in their order, the
+    /// steps of each from the last to the first, then its trigger. An event is folded in this order.
     pub targets: Vec<Target>,
     /// Values that `evaluate` needs when a filter matches, by filter.
     pub needs: Vec<Vec<Field>>,
@@ -219,8 +219,8 @@ struct Entry {
     crowd: Option<Crowd>,
 }
 
-/// Makes books from change sets. Field positions, slots and keys are only ever added, so that the books of neighbouring
-/// epochs agree on them.
+/// Makes books from change sets. Field positions, slots and keys are only ever added, so that the books of
+/// neighbouring epochs agree on them.
 #[derive(Default)]
 pub struct Catalog {
     compiler: Compiler,

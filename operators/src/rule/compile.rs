@@ -1,4 +1,5 @@
-//! Compiles a document into a plan. Everything that would keep a rule from running is found here, all faults at once.
+//! Compiles a document into a plan. Everything that would keep a rule from running is found here, all faults
+//! at once.
 
 use std::{collections::BTreeSet, sync::Arc};
 

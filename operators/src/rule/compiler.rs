@@ -1,13 +1,14 @@
 //! Compiling each rule once per process.
 //!
-//! Two parts of a process need a rule compiled: the [register](super::register), which refuses what does not compile
-//! (process 0 only), and the [catalog](super::book::Catalog), which puts it into rule books. They share a [`Compiler`],
-//! which hands out one result for equal input as long as somebody holds it: the register holds it until the change set
-//! is in force, the catalog as long as the rule is in the book.
+//! Two parts of a process need a rule compiled: the [register](super::register), which refuses what does not
+//! compile (process 0 only), and the [catalog](super::book::Catalog), which puts it into rule books. They
+//! share a [`Compiler`], which hands out one result for equal input as long as somebody holds it: the
+//! register holds it until the change set is in force, the catalog as long as the rule is in the book.
 //!
-//! **Invariant**: a compiled rule depends on its [`CompilerInput`] alone. Its field positions are its own, in the order
-//! in which it first names the fields; the catalog gives it the book's ([`CompiledRule::plan_in`]). Those are therefore a
-//! function of the sequence of change sets, equal in all processes, whoever compiled the rule and how often.
+//! **Invariant**: a compiled rule depends on its [`CompilerInput`] alone. Its field positions are its own, in
+//! the order in which it first names the fields; the catalog gives it the book's ([`CompiledRule::plan_in`]).
+//! Those are therefore a function of the sequence of change sets, equal in all processes, whoever compiled
+//! the rule and how often.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -78,8 +79,8 @@ struct Results {
 }
 
 impl Compiler {
-    /// Compiles a rule, or returns the result that somebody holds for the same input. Blocks while it compiles; other
-    /// threads go on meanwhile.
+    /// Compiles a rule, or returns the result that somebody holds for the same input. Blocks while it
+    /// compiles; other threads go on meanwhile.
     ///
     /// # Errors
     /// Every fault found, each with its path. They are not kept.

@@ -121,30 +121,31 @@ const MOST_OVER: usize = 64;
 
 /// People who left a crowd together, and whose state is or will be dropped.
 ///
-/// Once the seven days are over, people are remembered as long as the rule has its state, since a key that is out of memory
-/// may still have theirs: those who are outside in one bitmap, those who came back too late by the instant they had left.
+/// Once the seven days are over, people are remembered as long as the rule has its state, since a key that is
+/// out of memory may still have theirs: those who are outside in one bitmap, those who came back too late by
+/// the instant they had left.
 ///
-/// **Limit**: of the latter at most 64 departures are kept apart. A user who came back too late, and was not touched through
-/// 64 later ones, may find the state of before if the key was out of memory all the time.
+/// **Limit**: of the latter at most 64 departures are kept apart. A user who came back too late, and was not
+/// touched through 64 later ones, may find the state of before if the key was out of memory all the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
-    /// The instant, unix ms. Of people who are still outside it may be later than the real one, as long as the seven days are
-    /// over.
+    /// The instant, unix ms. Of people who are still outside it may be later than the real one, as long as
+    /// the seven days are over.
     pub at: i64,
     /// The people.
     pub guids: Crowd,
 }
 
 impl Departed {
-    /// Whether the state of one of these people, last touched at `touched`, is to be dropped by `now`. State that was touched
-    /// after the seven days is of somebody who came back.
+    /// Whether the state of one of these people, last touched at `touched`, is to be dropped by `now`. State
+    /// that was touched after the seven days is of somebody who came back.
     pub fn is_over(&self, touched: i64, now: i64) -> bool {
         let until = self.at.saturating_add(KEPT_AFTER_LEAVING);
         now >= until && touched < until
     }
 
-    /// The departures to be remembered when a crowd changes at `now`: who left now, who left before and did not come back, and
-    /// who came back when it was too late. Without a crowd everybody is back.
+    /// The departures to be remembered when a crowd changes at `now`: who left now, who left before and did
+    /// not come back, and who came back when it was too late. Without a crowd everybody is back.
     pub fn after(
         former: &[Departed],
         before: Option<&Crowd>,
@@ -166,7 +167,8 @@ impl Departed {
     }
 }
 
-/// The departures to be remembered of those that are over; `outside` gives those who have been outside ever since.
+/// The departures to be remembered of those that are over; `outside` gives those who have been outside ever
+/// since.
 fn after_all(
     mut over: Vec<&Departed>,
     outside: impl Fn(&RoaringTreemap) -> RoaringTreemap,
@@ -257,7 +259,8 @@ mod tests {
             steps in prop::collection::vec((1i64..20, 0u64..32, 0u64..32), 1..60),
         ) {
             let (mut departed, mut before, mut now) = (Vec::new(), 31u64, 0);
-            // Of each user: when the state was touched that may be stored, since when he is away, and whether his state is to be dropped.
+            // Of each user: when the state was touched that may be stored, since when he is away, and whether
+            // his state is to be dropped.
             let mut users = [(0i64, None::<i64>, false); 5];
             let of = |bits: u64| crowd(&(0..5).filter(|guid| bits >> guid & 1 == 1).collect::<Vec<_>>());
             for (half_days, members, touches) in steps {

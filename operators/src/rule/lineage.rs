@@ -1,8 +1,9 @@
 //! Where a rule's state began: what goes on from one version to the next, and what starts anew.
 //!
-//! State is named by the rule, the condition and `since`, the version at which that state began. A condition that folds
-//! as before keeps its `since`; one that folds otherwise, and everything of a rule published again after its retirement,
-//! gets a number that was never used for the rule. So no edit and no rollback revives state that was let go.
+//! State is named by the rule, the condition and `since`, the version at which that state began. A condition
+//! that folds as before keeps its `since`; one that folds otherwise, and everything of a rule published again
+//! after its retirement, gets a number that was never used for the rule. So no edit and no rollback revives
+//! state that was let go.
 
 use std::ops::Range;
 
@@ -19,8 +20,8 @@ pub struct Lineage {
     pub edited: u64,
     /// When the rule-level state began: limits, edge, timers.
     pub rule: u64,
-    /// Whether there has been any, as states may have it since: then it is written on with each, so that it never has an
-    /// outdated time of a key's last touch.
+    /// Whether there has been any, as states may have it since: then it is written on with each, so that it
+    /// never has an outdated time of a key's last touch.
     #[serde(default)]
     pub rule_level: bool,
     /// `key_by`; another one makes all state another's.
@@ -40,7 +41,8 @@ pub struct Beginning {
     pub since: u64,
 }
 
-/// Which cells belong to which condition, and which conditions are the same as in another version of the rule.
+/// Which cells belong to which condition, and which conditions are the same as in another version of the
+/// rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Where the rule-level state began.
@@ -49,7 +51,8 @@ pub struct Layout {
     pub conditions: Vec<(Identity, Range<usize>)>,
 }
 
-/// Identity of a condition's state: hash of the condition and its fold, and the version at which the state began.
+/// Identity of a condition's state: hash of the condition and its fold, and the version at which the state
+/// began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// Hash of id, calculator, filters, window, key and params.
@@ -72,7 +75,8 @@ impl Lineage {
         Lineage::default().anew(plan, version)
     }
 
-    /// The lineage of the next version of a rule that is in force; `edited` says whether document or crowd differ.
+    /// The lineage of the next version of a rule that is in force; `edited` says whether document or crowd
+    /// differ.
     #[must_use]
     pub fn next(&self, plan: &RulePlan, version: u64, edited: bool) -> Self {
         let key = plan.key_text();

@@ -1,5 +1,15 @@
-//! The rule: how a [document](crate::document) is checked and compiled ([`compile`](mod@compile)), what runs ([`plan`]), and
-//! all rules of one instant together ([`book`]).
+//! Rules: from a checked [document](crate::document) to the rule book of one instant.
+//!
+//! - [`compile`](mod@compile): compiles a document into a plan, or refuses it with all faults; `params`
+//!   checks calculators
+//! - [`compiler`]: compiles each rule once per process
+//! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
+//!   names
+//! - [`crowd`]: members of a crowd, and people who left it
+//! - [`lineage`]: the versions at which a rule's states began
+//! - [`register`]: decides what becomes of each rule, and orders change sets
+//! - [`remembered`]: a rule as the register and the checkpoint keep it
+//! - [`book`]: all rules of one instant, and the catalog that makes books from change sets
 
 pub mod action;
 pub mod book;

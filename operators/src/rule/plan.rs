@@ -34,8 +34,9 @@ pub struct RulePlan {
     pub skipped: BTreeSet<u64>,
     /// People who left the crowd.
     pub departed: Vec<Departed>,
-    /// Whether there is rule-level state beside that of the conditions: what a firing, an edge, a timer, a pause or `ttl`
-    /// leaves, and when people were last seen, if some have left. Once a version has it, the later ones do.
+    /// Whether there is rule-level state beside that of the conditions: what a firing, an edge, a timer, a
+    /// pause or `ttl` leaves, and when people were last seen, if some have left. Once a version has it, the
+    /// later ones do.
     pub rule_level: bool,
     /// `key_by`, as the trigger shows it.
     pub key: KeyFields,

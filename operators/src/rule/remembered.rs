@@ -1,7 +1,7 @@
 //! A rule as the register keeps it, and as every checkpoint stores it.
 //!
-//! After a restart the very rules that made the state are in force before the source of rules is read; what the source
-//! has otherwise is then a change like any other.
+//! After a restart the very rules that made the state are in force before the source of rules is read; what
+//! the source has otherwise is then a change like any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use crate::document::lifecycle::RunState;
 
 /// A rule with all that a restart needs to go on with it.
 ///
-/// Of a rule that is out of force (retired or quarantined) only the numbers are kept, so that none is used twice.
+/// Of a rule that is out of force (retired or quarantined) only the numbers are kept, so that none is used
+/// twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remembered {
     /// The rule as it is in force. Out of force: its id, and its last version, publish instant and lineage.
@@ -38,7 +39,8 @@ impl Remembered {
         }
     }
 
-    /// The instant it was first published, unix ms; `None` once it is retired, as the next publish is then its first.
+    /// The instant it was first published, unix ms; `None` once it is retired, as the next publish is then
+    /// its first.
     pub fn publish(&self) -> Option<i64> {
         (!self.document.is_empty()).then_some(self.published.publish)
     }

@@ -280,8 +280,8 @@ fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read
     feed.join().unwrap();
 }
 
-/// A feed on its thread in which `a`, `b` and `r` are in force, of which `r` has a crowd by query; and what selects it next
-/// blocks.
+/// A feed on its thread in which `a`, `b` and `r` are in force, of which `r` has a crowd by query; and what
+/// selects it next blocks.
 fn blocked() -> (Ends, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let ((entered, enters), (release, released)) = (mpsc::channel(), mpsc::channel());
     let profiles = Blocking { entered, release: released };

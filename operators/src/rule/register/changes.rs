@@ -52,7 +52,8 @@ impl From<&Remembered> for Standing {
 pub struct InForce {
     /// The rules that it changed, as they stood when it was ordered.
     pub changed: Vec<Standing>,
-    /// Whether it was the first after a restart, which puts the rules of the checkpoint in force as they were.
+    /// Whether it was the first after a restart, which puts the rules of the checkpoint in force as they
+    /// were.
     pub resumed: bool,
 }
 
@@ -122,8 +123,8 @@ impl Changes {
         self.dropped.extend(names);
     }
 
-    /// The pending changes as one set, unless another one is in flight; `rules` are all rules, ascending by id. The
-    /// first set may be empty, later ones are not.
+    /// The pending changes as one set, unless another one is in flight; `rules` are all rules, ascending by
+    /// id. The first set may be empty, later ones are not.
     pub(super) fn order<'r>(&mut self, rules: impl Iterator<Item = &'r Remembered>) -> Option<Ordered> {
         if self.in_flight.is_some() || (self.generation > BookGeneration(0) && self.pending.is_empty()) {
             return None;

@@ -1,7 +1,7 @@
 //! The register of rules: all rules of an engine, what became of each, and the change sets that come of it.
 //!
-//! A pure state machine. It does no I/O and reads no clock; instants are arguments. The rules feed drives it from a store of
-//! rules, the property tests drive it by hand.
+//! A pure state machine. It does no I/O and reads no clock; instants are arguments. The rules feed drives it
+//! from a store of rules, the property tests drive it by hand.
 //!
 //! ```text
 //! store ──Put──► receive ──Prepare──► (crowd selected, rule compiled) ──Prepared──► publish ─┐
@@ -11,16 +11,18 @@
 //! ```
 //!
 //! **Invariants**
-//! 1. A pause, a resume and a retirement need nothing but the rule in force: [`receive`](Register::receive) does them at
-//!    once, and the rule goes on as the very same one afterwards. A put that says *paused* pauses the rule in force even
-//!    if its document is another one, or one that is refused.
-//! 2. A document that is refused changes nothing but that: it is never passed to [`publish`](Register::publish).
-//! 3. No number is used twice: state that was dropped (`Ordered::dropped`) is never named again, whatever versions the
-//!    store counts.
+//! 1. A pause, a resume and a retirement need nothing but the rule in force: [`receive`](Register::receive)
+//!    does them at once, and the rule goes on as the very same one afterwards. A put that says *paused*
+//!    pauses the rule in force even if its document is another one, or one that is refused.
+//! 2. A document that is refused changes nothing but that: it is never passed to
+//!    [`publish`](Register::publish).
+//! 3. No number is used twice: state that was dropped (`Ordered::dropped`) is never named again, whatever
+//!    versions the store counts.
 //! 4. A change set has at most one change per rule, ascending by id, and at most one set is in flight.
-//! 5. A restart needs [`Ordered::remembered`] and no more: a register made of it orders the same changes from then on.
-//!    Only the error budget, which is of the last minute, begins anew.
-//! 6. A rule that was stopped for its own faults stays so over a restart: the first listing of a store is nothing new.
+//! 5. A restart needs [`Ordered::remembered`] and no more: a register made of it orders the same changes from
+//!    then on. Only the error budget, which is of the last minute, begins anew.
+//! 6. A rule that was stopped for its own faults stays so over a restart: the first listing of a store is
+//!    nothing new.
 //!
 //! **Limit**: a rule that has once been there is remembered for ever, its numbers at least.
 //!
@@ -118,7 +120,8 @@ pub enum Listing {
 pub enum Next {
     /// Nothing.
     Done,
-    /// Its document has to be prepared and published, or refused. A later put or retirement of the rule supersedes it.
+    /// Its document has to be prepared and published, or refused. A later put or retirement of the rule
+    /// supersedes it.
     Prepare {
         /// The instant the rule was first published, unix ms; `None` if this is its first publish.
         publish: Option<i64>,
@@ -126,7 +129,8 @@ pub enum Next {
 }
 
 impl Register {
-    /// A register without rules. `error_budget` is the number of calls of a rule that may fail within a minute.
+    /// A register without rules. `error_budget` is the number of calls of a rule that may fail within a
+    /// minute.
     pub fn new(error_budget: u64) -> Self {
         Register::from_remembered(Vec::new(), error_budget)
     }
@@ -140,8 +144,8 @@ impl Register {
         Register { rules: remembered.into_iter().map(entry).collect(), changes, error_budget }
     }
 
-    /// Receives a put: pauses, resumes or retires the rule in force as it says, and tells whether its document is to be
-    /// prepared.
+    /// Receives a put: pauses, resumes or retires the rule in force as it says, and tells whether its
+    /// document is to be prepared.
     pub fn receive(&mut self, put: &Put, listing: Listing) -> Next {
         if put.status == Status::Retired {
             self.retire(&put.rule_id);
@@ -216,8 +220,8 @@ impl Register {
         }
     }
 
-    /// Counts failing calls of a rule, the last with that `message`; beyond the error budget it is quarantined: removed with
-    /// its state, until it is published again. Returns how it stands then.
+    /// Counts failing calls of a rule, the last with that `message`; beyond the error budget it is
+    /// quarantined: removed with its state, until it is published again. Returns how it stands then.
     pub fn failed(&mut self, rule_id: &str, count: u64, message: &str, now: Instant) -> Option<Standing> {
         let Entry { rule, failures } = self.rules.get_mut(rule_id)?;
         if !failures.exceed(self.error_budget, count, now) || !rule.in_force {
@@ -239,9 +243,10 @@ impl Register {
         Some(Standing::from(&*rule))
     }
 
-    /// The pending changes as one set, to be put in force; `None` while another set is in flight, or if there are none.
-    /// The first set is ordered even if it is empty, as events are not read before: order it once the store has been
-    /// listed and everything in it is published or refused, or at once if [`is_resuming`](Register::is_resuming).
+    /// The pending changes as one set, to be put in force; `None` while another set is in flight, or if there
+    /// are none. The first set is ordered even if it is empty, as events are not read before: order it once
+    /// the store has been listed and everything in it is published or refused, or at once if
+    /// [`is_resuming`](Register::is_resuming).
     pub fn order(&mut self) -> Option<Ordered> {
         self.changes.order(self.rules.values().map(|entry| &entry.rule))
     }

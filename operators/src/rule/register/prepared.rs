@@ -20,8 +20,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles `rule` as first published at `publish` (unix ms), with the stored calculators it names. `crowd` are the
-    /// members of the crowd that the document describes.
+    /// Compiles `rule` as first published at `publish` (unix ms), with the stored calculators it names.
+    /// `crowd` are the members of the crowd that the document describes.
     ///
     /// # Errors
     /// Every fault of the document, each with its path.

@@ -10,7 +10,8 @@ use crate::{
     },
 };
 
-/// The version of a put: the store's own, unless a former version with another document has that number or a higher one.
+/// The version of a put: the store's own, unless a former version with another document has that number or a
+/// higher one.
 pub(super) fn version(former: Option<&Remembered>, put: &Put) -> u64 {
     let stored = put.version.unwrap_or(0);
     let Some(former) = former else { return stored.max(1) };
@@ -43,7 +44,8 @@ pub(super) fn lineage(
     }
 }
 
-/// The people who have left the crowd of a rule, once it is `crowd`. State that is not kept by user has none to drop.
+/// The people who have left the crowd of a rule, once it is `crowd`. State that is not kept by user has none
+/// to drop.
 pub(super) fn departed(
     former: Option<&Remembered>,
     crowd: Option<&Crowd>,

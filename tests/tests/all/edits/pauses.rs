@@ -28,7 +28,8 @@ fn of_two_pauses_each_is_taken_as_it_was_resumed() {
             each_way(&counting(), |scene| {
                 let all =
                     |scene: &mut Scene, users: &[u64]| users.iter().for_each(|u| scene.send(*u, &["A"]));
-                // Bit 0: an event before, bit 1: in the first pause, bit 2: between the two, bit 3: in the second.
+                // Bit 0: an event before, bit 1: in the first pause, bit 2: between the two, bit 3: in the
+                // second.
                 let users = |bit: u64| (0..16).filter(|u| u & (1 << bit) != 0).collect::<Vec<_>>();
                 all(scene, &users(0));
                 scene.pause();

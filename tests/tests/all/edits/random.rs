@@ -1,15 +1,19 @@
-//! Random events and rules that are paused, or that go live at another instant by an edit, against the plain reference.
+//! Random events and rules that are paused, or that go live at another instant by an edit, against the plain
+//! reference.
 //!
-//! **Pauses.** Events come in three stretches: before, in and after the pause. A skipped pause leaves what the reference makes of the
-//! events before and after; a replayed one what it makes of all events, but for what fires in the pause.
+//! **Pauses.** Events come in three stretches: before, in and after the pause. A skipped pause leaves what
+//! the reference makes of the events before and after; a replayed one what it makes of all events, but for
+//! what fires in the pause.
 //!
-//! **Limits.** No event is late, so that the time of an event does not depend on the events that are left out. Skipped: rules without
-//! timers, and without firings at publish, since an instant that falls into a skipped pause is nobody's. Replayed: rules
-//! without limits and resets, since what does not fire in the pause spends and resets nothing.
+//! **Limits.** No event is late, so that the time of an event does not depend on the events that are left
+//! out. Skipped: rules without timers, and without firings at publish, since an instant that falls into a
+//! skipped pause is nobody's. Replayed: rules without limits and resets, since what does not fire in the
+//! pause spends and resets nothing.
 //!
-//! **Going live.** Between two events rules get another `active.from`, and another `already`. Limits: no timers, since the reference
-//! leaves it open by which version one counts that is due about an edit; no fixed windows that are told from publish, since
-//! they begin anew when it moves; and no `ttl`, since where the instant moves to what has passed, who is idle may be forgotten by then.
+//! **Going live.** Between two events rules get another `active.from`, and another `already`. Limits: no
+//! timers, since the reference leaves it open by which version one counts that is due about an edit; no fixed
+//! windows that are told from publish, since they begin anew when it moves; and no `ttl`, since where the
+//! instant moves to what has passed, who is idle may be forgotten by then.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Timers over pauses and edits: armed and due before, in and after them. Unless said otherwise nobody is touched when they are
-//! due: the clock alone runs them.
+//! Timers over pauses and edits: armed and due before, in and after them. Unless said otherwise nobody is
+//! touched when they are due: the clock alone runs them.
 
 use operators::document::lifecycle::Gap;
 use serde_json::{Value as Json, json};
@@ -128,7 +128,8 @@ fn of_two_the_one_fires_that_counts() {
             assert_eq!(scene.timed("n"), fired);
         });
     }
-    // The other way round: the one that was put aside is due later, since the limit of what folds is another one.
+    // The other way round: the one that was put aside is due later, since the limit of what folds is another
+    // one.
     let mut rule = unpaid();
     rule["conditions"][1] = json!({"id": "c", "calculator": "absence", "steps": [{"id": "C"}, {"id": "D"}], "params": {"within": "100s"}});
     rule["trigger"] = json!({"each": "c"});
