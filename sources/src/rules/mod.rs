@@ -12,11 +12,13 @@
 //! **Invariant**: a document that cannot be read changes nothing. The one read before stays in force until the
 //! document is mended, removed or retired.
 
+mod book;
 mod document;
 mod folder;
 mod folder_store;
 mod listing;
 mod mysql;
+mod row;
 mod sqlite;
 mod store;
 

@@ -13,11 +13,13 @@ use super::{
     columns::Columns,
     connect::Failure,
     position::{Opening, log_name},
-    row::{Row, RowChange},
     server::must_be,
     statement::{Statement, classify},
 };
-use crate::rules::document;
+use crate::rules::{
+    document,
+    row::{Row, RowChange},
+};
 
 /// MariaDB's own events, which the driver does not know.
 const MARIADB_GTID: u8 = 162;

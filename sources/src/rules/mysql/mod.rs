@@ -29,7 +29,6 @@
 //! whoever holds a row of the rule table.
 
 mod background;
-mod book;
 mod columns;
 mod connect;
 mod event;
@@ -54,8 +53,7 @@ pub use migrate::migrate;
 pub use source::MysqlRules;
 pub use store::MysqlStore;
 
-/// The table that says what is to run.
-const TABLE: &str = "rule_engine_resource";
+use super::row::TABLE;
 
 /// Where rules are read from, and as whom.
 #[derive(Clone, Default)]

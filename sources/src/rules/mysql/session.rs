@@ -11,11 +11,11 @@ use super::{
     connect::{ANSWER, Database, Failure, Fault, within},
     event::{self, Watched},
     position::Position,
-    row::{Row, RowChange},
     server::Server,
     snapshot,
     tail::{Harmless, Tail},
 };
+use crate::rules::row::{Row, RowChange};
 
 /// What the reader has to say.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use super::{
     columns::Columns,
     connect::{ANSWER, Database, Failure, within},
     position::Position,
-    row::Row,
     server,
 };
+use crate::rules::row::Row;
 
 /// How long opening a snapshot may take, waiting for transactions included.
 const OPEN: Duration = Duration::from_secs(30);

@@ -14,7 +14,6 @@ use tokio::{
 use super::{
     MysqlConfig,
     background::Writer,
-    book::{Book, Pending},
     columns::Columns,
     connect::{ANSWER, Database, Failure, Fault, within},
     live_cut::LiveCut,
@@ -25,7 +24,11 @@ use super::{
 };
 use crate::{
     SourceError,
-    rules::{RuleChange, RuleSource, offsets_json},
+    rules::{
+        RuleChange, RuleSource,
+        book::{Book, Pending, Versions},
+        offsets_json,
+    },
 };
 
 /// Transactions read ahead of the polls.
@@ -89,7 +92,7 @@ impl MysqlRules {
         Ok(MysqlRules {
             label,
             messages,
-            book: Book::default(),
+            book: Book::new(Versions::Unchecked),
             pending: Pending::default(),
             started: false,
             fatal: None,

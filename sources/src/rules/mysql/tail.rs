@@ -10,9 +10,9 @@ use super::{
     connect::Failure,
     event::Step,
     position::{Mark, Opening, Position},
-    row::RowChange,
     statement::Statement,
 };
+use crate::rules::row::RowChange;
 
 /// Where reading stands, in the binlog and in a transaction.
 #[derive(Debug)]

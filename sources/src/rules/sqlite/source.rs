@@ -1,27 +1,30 @@
-//! The engine's side: changes out of the log, states into `rule_status`, cuts into `live_cut`, which the log does not mention.
+//! The engine's side: reads changes out of the log, writes states into `rule_status` and positions into `live_cut`, which
+//! the log leaves out.
 //!
-//! A poll first asks SQLite whether anybody wrote at all (`data_version`), then reads the log from where it stood and
-//! the rows it names, in one transaction. Where the log does not continue (cut, or put back to an
-//! earlier state), all rows are read and compared with what was passed on: no change is lost or made up.
+//! A poll first asks SQLite whether anybody wrote at all (`data_version`), then reads the log from the entry read last, and
+//! the rows that it names, in one transaction. If the log does not continue there, because it was cut or put back to an
+//! earlier state, all rows are read and compared with those passed on: no change is lost or made up.
 //!
-//! `online`, `paused` and `retired` rows are passed on; `draft` and `in_review` ones are not there.
+//! Triggers of the database give every document of a rule a version of its own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use operators::{
-    document::lifecycle::{Gap, RunState, Status},
-    model::ids::Positions,
-};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
+use operators::{document::lifecycle::RunState, model::ids::Positions};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction, params, types::ValueRef};
 
 use super::{failed, open, shown};
 use crate::{
     SourceError,
-    rules::{Change, MAX_DOCUMENT, RuleChange, RuleSource, document, offsets_json},
+    rules::{
+        RuleChange, RuleSource,
+        book::{Book, Pending, Versions},
+        offsets_json,
+        row::Row,
+    },
 };
 
 /// Changes kept in the log.
@@ -46,7 +49,7 @@ pub struct SqliteRules {
     data_version: Option<i64>,
     /// The last entry of the log that has been passed on.
     at: Entry,
-    known: BTreeMap<String, Known>,
+    book: Book,
 }
 
 /// A place in the log; the same only if it says the same, so that a log that was put back and went on is noticed.
@@ -55,21 +58,6 @@ struct Entry {
     seq: i64,
     /// Rule and time, if it is still there.
     says: Option<(String, String)>,
-}
-
-/// A row as last passed on.
-#[derive(Debug)]
-struct Known {
-    mark: u128,
-    /// Whether a document of it is in force.
-    in_force: bool,
-}
-
-/// What a row says.
-struct Seen {
-    mark: u128,
-    /// `None` for a row that is not to run yet.
-    change: Option<Change>,
 }
 
 impl SqliteRules {
@@ -86,7 +74,7 @@ impl SqliteRules {
             inode,
             data_version: None,
             at: Entry::default(),
-            known: BTreeMap::new(),
+            book: Book::new(Versions::Unique),
         })
     }
 
@@ -107,8 +95,7 @@ impl SqliteRules {
         }
         let transaction = self.connection.transaction()?;
         let continues = self.data_version.is_some() && continues(&transaction, &self.at)?;
-        let (rows, touched) =
-            if continues { logged(&transaction, self.at.seq)? } else { all(&transaction, &self.known)? };
+        let pending = if continues { logged(&transaction, self.at.seq)? } else { all(&transaction)? };
         let (first, last): (i64, i64) = transaction.query_row(
             "SELECT coalesce((SELECT min(seq) FROM rule_change), ?1),
              coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'rule_change'), 0)",
@@ -118,7 +105,7 @@ impl SqliteRules {
         let at = entry(&transaction, last)?;
         transaction.commit()?;
         (self.data_version, self.at) = (Some(data_version), at);
-        let changes = self.differences(rows, touched);
+        let changes = self.book.differences(pending);
         // What is known and what is passed on must agree: a log that cannot be cut now is cut another time.
         if last.saturating_sub(first) >= LOG + LOG_SLACK
             && let Err(error) =
@@ -127,47 +114,6 @@ impl SqliteRules {
             tracing::warn!(%error, path = %self.path.display(), "the log of rule changes could not be cut");
         }
         Ok(changes)
-    }
-
-    /// What the rows say against what is known; a touched rule without a row is gone.
-    fn differences(
-        &mut self,
-        mut rows: BTreeMap<String, Seen>,
-        touched: BTreeSet<String>,
-    ) -> Vec<RuleChange> {
-        let (mut removed, mut put, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        for rule_id in touched {
-            let before = self.known.get(&rule_id);
-            let was_in_force = before.is_some_and(|known| known.in_force);
-            let seen = rows.remove(&rule_id);
-            if let (Some(seen), Some(known)) = (&seen, before)
-                && seen.mark == known.mark
-            {
-                continue;
-            }
-            let mark = seen.as_ref().map(|seen| seen.mark);
-            let change = seen.and_then(|seen| seen.change);
-            let in_force = match change {
-                None => false,
-                Some(Change::Unreadable { .. }) => was_in_force,
-                Some(_) => true,
-            };
-            match mark {
-                None => self.known.remove(&rule_id),
-                Some(mark) => self.known.insert(rule_id.clone(), Known { mark, in_force }),
-            };
-            let (list, change) = match change {
-                None if was_in_force => (&mut removed, Change::Remove),
-                None => continue,
-                Some(change @ Change::Unreadable { .. }) => (&mut unreadable, change),
-                Some(change) => (&mut put, change),
-            };
-            let origin = format!("rule_engine_resource {rule_id}");
-            list.push(RuleChange { origin, rule_id: Some(rule_id), change });
-        }
-        removed.append(&mut put);
-        removed.append(&mut unreadable);
-        removed
     }
 }
 
@@ -225,73 +171,41 @@ fn continues(transaction: &Transaction<'_>, at: &Entry) -> rusqlite::Result<bool
     Ok(entry(transaction, at.seq)? == *at && (at.says.is_some() || first == Some(at.seq + 1)))
 }
 
-type Rows = (BTreeMap<String, Seen>, BTreeSet<String>);
-
-/// The rules the log names after `seq`, with their rows.
-fn logged(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Rows> {
+/// Collects the rows of the rules that the log names after `seq`.
+fn logged(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Pending> {
+    let mut pending = Pending::default();
     let mut statement = transaction.prepare_cached(LOGGED)?;
-    let looked: BTreeMap<String, Option<Seen>> =
-        statement.query_map([seq], look)?.collect::<Result<_, _>>()?;
-    let touched = looked.keys().cloned().collect();
-    Ok((looked.into_iter().filter_map(|(rule_id, seen)| Some((rule_id, seen?))).collect(), touched))
+    for named in statement.query_map([seq], look)? {
+        let (rule_id, row) = named?;
+        pending.set(rule_id, row);
+    }
+    Ok(pending)
 }
 
-/// All rows; every rule that has one, or is known, counts as touched.
-fn all(transaction: &Transaction<'_>, known: &BTreeMap<String, Known>) -> rusqlite::Result<Rows> {
-    let looked: BTreeMap<String, Option<Seen>> =
-        transaction.prepare(ROWS)?.query_map([], look)?.collect::<Result<_, _>>()?;
-    let touched = looked.keys().chain(known.keys()).cloned().collect();
-    Ok((looked.into_iter().filter_map(|(rule_id, seen)| Some((rule_id, seen?))).collect(), touched))
+/// Collects all rows.
+fn all(transaction: &Transaction<'_>) -> rusqlite::Result<Pending> {
+    let mut pending = Pending::default();
+    let mut rows = BTreeMap::new();
+    for found in transaction.prepare(ROWS)?.query_map([], look)? {
+        let (rule_id, row) = found?;
+        rows.extend(row.map(|row| (rule_id, row)));
+    }
+    pending.replace(rows);
+    Ok(pending)
 }
 
-/// A rule, and its row if it has one.
-fn look(row: &Row<'_>) -> rusqlite::Result<(String, Option<Seen>)> {
+/// Reads a rule, and its row if it has one.
+fn look(row: &SqlRow<'_>) -> rusqlite::Result<(String, Option<Row>)> {
     let rule_id = shown(row.get_ref(0)?);
     if matches!(row.get_ref(1)?, ValueRef::Null) {
         return Ok((rule_id, None));
     }
-    let version: Option<u64> = row.get(2)?;
-    let status = shown(row.get_ref(3)?);
-    let bytes = match row.get_ref(4)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
-        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => b"",
+    let json = match row.get_ref(4)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => Vec::new(),
     };
-    let gap_name = shown(row.get_ref(5)?);
-    let head = format!("{version:?} {status} {gap_name} ");
-    let mark = document::digest(&[head.as_bytes(), &document::digest(bytes).to_le_bytes()].concat());
-    let gap = Gap::parse(&gap_name);
-    let read = |rule_id: &str, bytes: &[u8], status, version| match gap {
-        Some(gap) => read(rule_id, bytes, status, version, gap),
-        None => Change::Unreadable { reason: format!("`resume_gap` is {gap_name:?}; write replay or skip") },
-    };
-    let change = match status.as_str() {
-        "draft" | "in_review" => None,
-        "online" => Some(read(&rule_id, bytes, Status::Online, version)),
-        "paused" => Some(read(&rule_id, bytes, Status::Paused, version)),
-        "retired" => Some(read(&rule_id, bytes, Status::Retired, version)),
-        other => Some(Change::Unreadable {
-            reason: format!("`status` is {other:?}; write draft, in_review, online, paused or retired"),
-        }),
-    };
-    Ok((rule_id, Some(Seen { mark, change })))
-}
-
-fn read(rule_id: &str, bytes: &[u8], status: Status, version: Option<u64>, gap: Gap) -> Change {
-    let document = if bytes.len() as u64 > MAX_DOCUMENT {
-        Err(format!("`rule_json` is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query"))
-    } else {
-        String::from_utf8(bytes.to_vec()).map_err(|_| "`rule_json` is not UTF-8".to_owned())
-    };
-    let checked = document.and_then(|document| match document::rule_id(&document)? {
-        id if id == rule_id => Ok(document),
-        id => {
-            Err(format!("`rule_json` is of rule `{id}`, its row of `{rule_id}`; write the same id in both"))
-        }
-    });
-    match checked {
-        Ok(document) => Change::Put { document, status, version, gap },
-        Err(reason) => Change::Unreadable { reason },
-    }
+    let (status, resume_gap) = (shown(row.get_ref(3)?), shown(row.get_ref(5)?));
+    Ok((rule_id.clone(), Some(Row::new(rule_id, row.get(2)?, status, resume_gap, json))))
 }
 
 fn inode(path: &Path) -> Result<u64, SourceError> {

@@ -1,69 +1,101 @@
-//! What has been passed on of each rule, and how the table differs from it.
+//! The rows that were passed on, and how the rule table differs from them.
 //!
-//! **Invariant**: a row that says what was passed on last makes no change, however often it is seen.
+//! Data flow: a source collects the rows that changed in [`Pending`]; a poll compares them with the [`Book`], which
+//! returns what changed and takes it in.
+//!
+//! **Invariants**: a row that equals the one passed on last makes no change, however often it is seen; a row that becomes
+//! unreadable leaves its rule in force.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    TABLE,
-    row::{Row, RowChange},
-};
-
-use crate::rules::{Change, RuleChange, document};
 use operators::document::lifecycle::{Gap, Status};
 
-/// Rules as they were last passed on.
-#[derive(Debug, Default)]
+use super::{
+    Change, RuleChange,
+    row::{Row, RowChange, TABLE},
+};
+
+/// Meaning of the versions in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// The store gives every document of a rule a version of its own.
+    Unique,
+    /// People write versions as they like. One that has named two documents is not passed on: the engine counts then.
+    Unchecked,
+}
+
+/// Rows as they were passed on last, by rule.
+#[derive(Debug)]
 pub(super) struct Book {
+    versions: Versions,
     known: BTreeMap<String, Known>,
 }
 
-/// A row as last passed on.
+/// A row as it was passed on last.
 #[derive(Debug)]
 struct Known {
     mark: u128,
-    /// Whether a document of it is in force.
+    /// Whether a document of the row is in force.
     in_force: bool,
-    /// What was passed on, if that is still in force.
-    passed: Option<(u128, Status, Gap, Option<u64>)>,
-    /// The last version passed on, and the document it named.
+    /// The last change passed on, while that is in force.
+    passed: Option<Passed>,
+    /// The last version passed on, and the digest of the document that it named.
     named: Option<(u64, u128)>,
-    /// The document was changed under that version: it names another one, and the engine counts.
+    /// Whether that version has named another document since, so that the engine counts.
     stale: bool,
+}
+
+/// The parts of a [`Change::Put`] that tell it from another.
+#[derive(Debug, PartialEq, Eq)]
+struct Passed {
+    digest: u128,
+    status: Status,
+    gap: Gap,
+    version: Option<u64>,
 }
 
 /// Rows that changed since the last poll.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// Whether `rows` are all there are.
+    /// Whether `rows` is the whole table.
     whole: bool,
     /// `None` for a row that is gone.
     rows: BTreeMap<String, Option<Row>>,
 }
 
 impl Pending {
-    /// All rows, in place of what was known of them.
+    /// Collects the whole table, in place of everything collected before.
     pub(super) fn replace(&mut self, rows: BTreeMap<String, Row>) {
         self.whole = true;
         self.rows = rows.into_iter().map(|(rule_id, row)| (rule_id, Some(row))).collect();
     }
 
-    /// One transaction.
+    /// Collects the present row of one rule; `None` if it has none.
+    pub(super) fn set(&mut self, rule_id: String, row: Option<Row>) {
+        self.rows.insert(rule_id, row);
+    }
+
+    /// Collects the changes of one transaction.
     pub(super) fn apply(&mut self, changes: Vec<RowChange>) {
         for RowChange { before, after } in changes {
             let gone = before.filter(|before| after.as_ref().is_none_or(|after| after.rule_id != *before));
             if let Some(gone) = gone {
-                self.rows.insert(gone, None);
+                self.set(gone, None);
             }
             if let Some(after) = after {
-                self.rows.insert(after.rule_id.clone(), Some(after));
+                self.set(after.rule_id.clone(), Some(after));
             }
         }
     }
 }
 
 impl Book {
-    /// What the rows say against what is known.
+    /// An empty book: every row is new to it.
+    pub(super) fn new(versions: Versions) -> Self {
+        Book { versions, known: BTreeMap::new() }
+    }
+
+    /// Takes in the rows and returns the changes: removals, then documents, then what is unreadable.
     pub(super) fn differences(&mut self, pending: Pending) -> Vec<RuleChange> {
         let Pending { whole, mut rows } = pending;
         let mut touched: BTreeSet<String> = rows.keys().cloned().collect();
@@ -90,44 +122,42 @@ impl Book {
         let Some(row) = row else {
             return self.known.remove(rule_id)?.in_force.then_some(Change::Remove);
         };
-        let mark = mark(&row);
-        let before = self.known.remove(rule_id);
-        if before.as_ref().is_some_and(|known| known.mark == mark) {
-            self.known.extend(before.map(|known| (rule_id.to_owned(), known)));
-            return None;
-        }
-        let mut known =
-            before.unwrap_or(Known { mark, in_force: false, passed: None, named: None, stale: false });
+        let mark = row.mark();
+        let known = match self.known.get_mut(rule_id) {
+            Some(known) if known.mark == mark => return None,
+            Some(known) => known,
+            None => self.known.entry(rule_id.to_owned()).or_insert(Known::new(mark)),
+        };
         known.mark = mark;
-        let change = known.change(rule_id, row);
-        self.known.insert(rule_id.to_owned(), known);
-        change
+        known.change(row, self.versions)
     }
 }
 
 impl Known {
-    fn change(&mut self, rule_id: &str, row: Row) -> Option<Change> {
-        let was_in_force = self.in_force;
+    fn new(mark: u128) -> Self {
+        Known { mark, in_force: false, passed: None, named: None, stale: false }
+    }
+
+    fn change(&mut self, row: Row, versions: Versions) -> Option<Change> {
         let digest = row.digest;
-        let version = row.version;
         let passed = self.passed.take();
-        match read(rule_id, row) {
-            None => {
-                self.in_force = false;
-                was_in_force.then_some(Change::Remove)
-            }
-            Some(Ok((document, status, gap))) => {
+        match row.read() {
+            None => std::mem::take(&mut self.in_force).then_some(Change::Remove),
+            Some(Change::Put { document, status, version, gap }) => {
                 self.in_force = true;
-                let version = self.version(version, digest);
-                self.passed = Some((digest, status, gap, version));
+                let version = match versions {
+                    Versions::Unique => version,
+                    Versions::Unchecked => self.version(version, digest),
+                };
+                self.passed = Some(Passed { digest, status, gap, version });
                 // Where the engine counts, the row's own version makes no difference.
                 (self.passed != passed).then_some(Change::Put { document, status, version, gap })
             }
-            Some(Err(reason)) => Some(Change::Unreadable { reason }),
+            unreadable => unreadable,
         }
     }
 
-    /// The row's version, unless it is one that named another document: then the engine counts.
+    /// The row's version, unless it has named another document: then the engine counts.
     fn version(&mut self, version: Option<u64>, digest: u128) -> Option<u64> {
         let version = version?;
         match self.named {
@@ -138,50 +168,14 @@ impl Known {
     }
 }
 
-/// Tells one state of a row from another, as far as it matters.
-fn mark(row: &Row) -> u128 {
-    let head = format!("{:?} {} {} ", row.version, row.status, row.resume_gap);
-    document::digest(&[head.as_bytes(), &row.digest.to_le_bytes()].concat())
-}
-
-/// What a row says; `None` for one that is not to run yet.
-fn read(rule_id: &str, row: Row) -> Option<Result<(String, Status, Gap), String>> {
-    let status = match row.status.as_str() {
-        "draft" | "in_review" => return None,
-        "online" => Status::Online,
-        "paused" => Status::Paused,
-        "retired" => Status::Retired,
-        other => {
-            let right = "write draft, in_review, online, paused or retired";
-            return Some(Err(format!("`status` is {other:?}; {right}")));
-        }
-    };
-    let Some(gap) = Gap::parse(&row.resume_gap) else {
-        return Some(Err(format!("`resume_gap` is {:?}; write replay or skip", row.resume_gap)));
-    };
-    let checked = row.document.and_then(|document| match document::rule_id(&document)? {
-        id if id == rule_id => Ok(document),
-        id => {
-            Err(format!("`rule_json` is of rule `{id}`, its row of `{rule_id}`; write the same id in both"))
-        }
-    });
-    Some(checked.map(|document| (document, status, gap)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn row(rule_id: &str, version: Option<u64>, status: &str, text: &str) -> Row {
         let document = format!(r#"{{"rule_id":"{rule_id}","name":"{text}"}}"#);
-        Row {
-            rule_id: rule_id.to_owned(),
-            version,
-            status: status.to_owned(),
-            resume_gap: "replay".to_owned(),
-            digest: document::digest(document.as_bytes()),
-            document: Ok(document),
-        }
+        let (status, gap) = (status.to_owned(), "replay".to_owned());
+        Row::new(rule_id.to_owned(), version, status, gap, document.into_bytes())
     }
 
     fn see(book: &mut Book, row: Row) -> Vec<RuleChange> {
@@ -197,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_version_names_one_document_or_the_engine_counts() {
-        let mut book = Book::default();
+        let mut book = Book::new(Versions::Unchecked);
         assert_eq!(version(&see(&mut book, row("a", Some(3), "online", "1"))), Some(3));
         assert!(see(&mut book, row("a", Some(3), "online", "1")).is_empty());
         assert_eq!(version(&see(&mut book, row("a", Some(3), "online", "2"))), None);
@@ -212,8 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_a_store_that_gives_each_document_its_own_are_passed_on() {
+        let mut book = Book::new(Versions::Unique);
+        for (seen, text) in [(Some(1), "1"), (Some(2), "2"), (Some(3), "1")] {
+            assert_eq!(version(&see(&mut book, row("a", seen, "online", text))), seen);
+            assert!(see(&mut book, row("a", seen, "online", text)).is_empty());
+        }
+    }
+
+    #[test]
     fn drafts_are_not_there_and_unreadable_rows_change_nothing() {
-        let mut book = Book::default();
+        let mut book = Book::new(Versions::Unchecked);
         assert!(see(&mut book, row("a", None, "draft", "1")).is_empty());
         assert_eq!(see(&mut book, row("a", None, "online", "1")).len(), 1);
         let mut odd = row("a", None, "online", "2");
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_compared_with_what_was_passed_on() {
-        let mut book = Book::default();
+        let mut book = Book::new(Versions::Unchecked);
         for rule in ["a", "b", "c"] {
             see(&mut book, row(rule, None, "online", "1"));
         }

@@ -1,0 +1,159 @@
+//! The meaning of a row of the rule table, the same in SQLite, MySQL and MariaDB.
+//!
+//! | column | means |
+//! | --- | --- |
+//! | `status` | `online`, `paused`, `retired`; `draft` and `in_review` rows do not exist for the engine |
+//! | `resume_gap` | `replay` or `skip`: what becomes of the events of the last pause |
+//! | `rule_json` | the document; its `rule_id` is that of the row |
+//! | `version` | the document's version, where the store has one |
+//!
+//! **Invariant**: a value that is none of these makes the row unreadable, with a reason that says what to write.
+
+use operators::document::lifecycle::{Gap, Status};
+
+use super::{Change, MAX_DOCUMENT, document};
+
+/// The table that says which rules run.
+pub(super) const TABLE: &str = "rule_engine_resource";
+
+/// One row of the rule table, its values not interpreted yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) rule_id: String,
+    pub(super) version: Option<u64>,
+    pub(super) status: String,
+    pub(super) resume_gap: String,
+    /// `rule_json`, or why it is no text.
+    pub(super) document: Result<String, String>,
+    /// Digest of `rule_json`.
+    pub(super) digest: u128,
+}
+
+/// A change of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RowChange {
+    /// The rule of the row before the change; none for a new row.
+    pub(super) before: Option<String>,
+    /// The row after the change; none for a deleted one.
+    pub(super) after: Option<Row>,
+}
+
+impl Row {
+    /// Builds a row from its columns; `json` is `rule_json` in bytes.
+    pub(super) fn new(
+        rule_id: String,
+        version: Option<u64>,
+        status: String,
+        resume_gap: String,
+        json: Vec<u8>,
+    ) -> Row {
+        let digest = document::digest(&json);
+        let document = if json.len() as u64 > MAX_DOCUMENT {
+            Err(format!(
+                "`rule_json` is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query"
+            ))
+        } else {
+            String::from_utf8(json).map_err(|_| "`rule_json` is not UTF-8".to_owned())
+        };
+        Row { rule_id, version, status, resume_gap, document, digest }
+    }
+
+    /// Digest of all values that matter to the engine.
+    pub(super) fn mark(&self) -> u128 {
+        let head = format!("{:?} {} {} ", self.version, self.status, self.resume_gap);
+        document::digest(&[head.as_bytes(), &self.digest.to_le_bytes()].concat())
+    }
+
+    /// Interprets the row as a [`Change::Put`], or as [`Change::Unreadable`]; `None` for a draft.
+    pub(super) fn read(self) -> Option<Change> {
+        let status = match self.status.as_str() {
+            "draft" | "in_review" => return None,
+            "online" => Status::Online,
+            "paused" => Status::Paused,
+            "retired" => Status::Retired,
+            other => {
+                let reason =
+                    format!("`status` is {other:?}; write draft, in_review, online, paused or retired");
+                return Some(Change::Unreadable { reason });
+            }
+        };
+        let Some(gap) = Gap::parse(&self.resume_gap) else {
+            let reason = format!("`resume_gap` is {:?}; write replay or skip", self.resume_gap);
+            return Some(Change::Unreadable { reason });
+        };
+        let (rule_id, version) = (self.rule_id, self.version);
+        let document = self.document.and_then(|document| match document::rule_id(&document)? {
+            id if id == rule_id => Ok(document),
+            id => Err(format!(
+                "`rule_json` is of rule `{id}`, its row of `{rule_id}`; write the same id in both"
+            )),
+        });
+        Some(match document {
+            Ok(document) => Change::Put { document, status, version, gap },
+            Err(reason) => Change::Unreadable { reason },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(status: &str, gap: &str, json: &[u8]) -> Row {
+        Row::new("a".to_owned(), Some(3), status.to_owned(), gap.to_owned(), json.to_vec())
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        for (text, status) in
+            [("online", Status::Online), ("paused", Status::Paused), ("retired", Status::Retired)]
+        {
+            let document = r#"{"rule_id":"a"}"#.to_owned();
+            let put = Change::Put { document: document.clone(), status, version: Some(3), gap: Gap::Skip };
+            assert_eq!(row(text, "skip", document.as_bytes()).read(), Some(put));
+        }
+        for draft in ["draft", "in_review"] {
+            assert_eq!(row(draft, "later", b"\xff").read(), None);
+        }
+    }
+
+    #[test]
+    fn a_value_without_a_meaning_is_named_with_what_to_write() {
+        let json = br#"{"rule_id":"a"}"#;
+        for (row, what) in [
+            (
+                row("onlin", "replay", json),
+                "`status` is \"onlin\"; write draft, in_review, online, paused or retired",
+            ),
+            (row("online", "later", json), "`resume_gap` is \"later\"; write replay or skip"),
+            (row("online", "replay", b"{\xff"), "`rule_json` is not UTF-8"),
+            (row("online", "replay", b"{}"), "write one JSON object with `rule_id`"),
+            (
+                row("online", "replay", br#"{"rule_id":"b"}"#),
+                "is of rule `b`, its row of `a`; write the same id in both",
+            ),
+        ] {
+            let change = row.read();
+            assert!(
+                matches!(&change, Some(Change::Unreadable { reason }) if reason.contains(what)),
+                "{change:?}"
+            );
+        }
+        let long = row("online", "replay", &vec![b' '; MAX_DOCUMENT as usize + 1]);
+        assert!(long.document.unwrap_err().contains("give large crowds as a profile query"));
+    }
+
+    #[test]
+    fn a_mark_differs_with_every_value_that_matters() {
+        let one = row("online", "replay", b"{}");
+        assert_eq!(one.mark(), row("online", "replay", b"{}").mark());
+        for other in [
+            row("paused", "replay", b"{}"),
+            row("online", "skip", b"{}"),
+            row("online", "replay", b"{ }"),
+            Row { version: None, ..one.clone() },
+        ] {
+            assert_ne!(one.mark(), other.mark());
+        }
+    }
+}
