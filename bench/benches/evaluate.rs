@@ -7,7 +7,7 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use operators::ops::evaluating::{Emitted, Evaluator};
+use operators::ops::{Emitted, evaluating::Evaluator};
 use serde_json::json;
 use strateye_bench::{
     prepared::Prepared,

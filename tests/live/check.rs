@@ -237,11 +237,8 @@ pub(crate) fn figures(engine: &Engine, rules: &[Json], at: i64) -> BTreeMap<Stat
         }
     }
     evaluator.restored(at);
-    evaluator
-        .outputs(at)
-        .into_iter()
-        .map(|(rule, key, condition, figures)| ((rule, key, condition), figures))
-        .collect()
+    let all = evaluator.figures(at).into_iter();
+    all.map(|f| ((f.rule_id, f.key, f.condition), f.outputs)).collect()
 }
 
 /// Waits until the readable state in Redis equals the expected one.

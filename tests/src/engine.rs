@@ -25,7 +25,8 @@ use operators::{
         wire::{Codec, decode, encode},
     },
     ops::{
-        evaluating::{Emitted, Evaluator, StateNames, route_correction},
+        Emitted,
+        evaluating::{Evaluator, StateNames, route_correction},
         matcher::Matcher,
         route::owner,
     },
@@ -285,8 +286,8 @@ impl Engine {
 
     /// Every figure that is not a new key's, at `now`.
     pub fn state(&mut self, now: i64) -> BTreeMap<(String, String, String), Json> {
-        let all = self.evaluators.iter_mut().flat_map(|e| e.outputs(now));
-        all.map(|(rule, key, condition, outputs)| ((rule, key, condition), outputs)).collect()
+        let all = self.evaluators.iter_mut().flat_map(|e| e.figures(now));
+        all.map(|f| ((f.rule_id, f.key, f.condition), f.outputs)).collect()
     }
 
     /// Keys remembered.

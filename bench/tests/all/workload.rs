@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
-use operators::ops::evaluating::{Emitted, Evaluator};
+use operators::ops::{Emitted, evaluating::Evaluator};
 use serde_json::Value as Json;
 use strateye_bench::{
     Error,

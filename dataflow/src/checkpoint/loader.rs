@@ -134,7 +134,7 @@ mod tests {
 
     fn wanted(group: u32, key: &str, names: &Arc<[String]>) -> Wanted {
         let key = EvictedKey { group, hash: 0, key: key.into() };
-        Wanted { key, names: Arc::clone(names), unfolded: Vec::new() }
+        Wanted { key, names: Arc::clone(names), uncompacted: Vec::new() }
     }
 
     #[test]

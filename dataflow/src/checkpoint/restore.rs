@@ -1,7 +1,8 @@
-//! Restore: stored state back to the workers that own its keys, whoever they are now.
+//! Restore: stored state, back to the workers that own its keys now.
 //!
-//! Every worker reads a share of what is stored, once the rules of the checkpoint are made. The operator holds a
-//! capability until its share is read, at the last epoch announced, so that the frontier shows when all state is there.
+//! Every worker reads a share of what is stored, once the rules of the checkpoint are made. The operator
+//! holds a capability until its share is read, at the last epoch announced, so that the frontier shows when
+//! all state is there.
 
 use std::{
     collections::HashMap,
@@ -27,13 +28,13 @@ use timely::{
 use super::{State, blob, fail, fail_point::reach, persist, pieces};
 use crate::threads;
 
-/// States handed on at once, of one worker, and the bytes of keys and texts that are enough for that.
+/// States in a batch for one worker, and bytes of keys and texts from which on it is full.
 const BATCH: usize = 2_048;
 const BYTES: usize = 256 << 10;
 /// Batches between the reading thread and the worker.
 const QUEUE: usize = 32;
 
-/// Gives out a worker's share of what is stored.
+/// Sends a worker's share of stored state to the workers that own its keys.
 pub fn restore<'s>(
     signals: StreamVec<'s, u64, Signal>,
     shelf: Arc<dyn Shelf>,
@@ -83,7 +84,7 @@ pub fn restore<'s>(
     stored
 }
 
-/// Reads a share in a thread of its own.
+/// Starts a thread that reads a share; returns the channel of its batches.
 fn read(
     state: State,
     share: (usize, usize),
@@ -117,11 +118,11 @@ struct Out {
     book: Arc<RuleBook>,
     /// Of what is pushed.
     order: u64,
-    /// What goes to each worker.
+    /// Batch being filled, per worker.
     filling: Vec<Filling>,
 }
 
-/// States of a worker, and the numbers that their names have.
+/// States for a worker, and the numbers of their names.
 #[derive(Clone, Default)]
 struct Filling {
     states: Delta,
@@ -144,7 +145,7 @@ impl Filling {
 }
 
 impl Out {
-    /// A stored state; one that no rule has is passed over.
+    /// Adds a stored state to its owner's batch; one that no rule has is passed over.
     fn push(&mut self, name: &str, key: &str, text: Option<&str>) {
         let Some(hash) = self.names.route(&self.book, name, key) else { return };
         let to = owner(hash, self.filling.len());
@@ -154,7 +155,7 @@ impl Out {
         }
     }
 
-    /// What is pushed from now on has this order.
+    /// Sends all batches, and gives later ones this order.
     fn begin(&mut self, order: u64) {
         self.flush_all();
         self.order = order;
@@ -174,7 +175,7 @@ impl Out {
     }
 }
 
-/// Every so many-th of all that is stored.
+/// Reads this worker's share of all that is stored: names and blobs by their position modulo the workers.
 fn share_of(
     store: &mut dyn CheckpointStore,
     (me, peers): (usize, usize),

@@ -166,7 +166,7 @@ impl Checkpoints {
         let folded = CheckpointNumber(self.keeper.folded());
         if folded > self.folded {
             self.folded = folded;
-            words.push(Signal::Folded(folded));
+            words.push(Signal::Compacted(folded));
         }
         let due = self.last.elapsed() >= self.every || (ended && !self.last_one.begun);
         match (&mut self.taking, &self.rules) {

@@ -1,7 +1,8 @@
-//! The writer: a thread per worker that puts the parts of checkpoints into the store as blobs, and the operator that
-//! reports them.
+//! The writer: a thread per worker that puts the parts of checkpoints into the store as blobs, and the
+//! operator that reports them.
 //!
-//! What waits in its queue is one checkpoint at most, since the next is not begun before this one is committed.
+//! What waits in its queue is one checkpoint at most, since the next is not begun before this one is
+//! committed.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -28,13 +29,13 @@ use crate::{
     threads,
 };
 
-/// Takes a worker's parts; `evaluate` has it.
+/// Worker's end: takes the parts of its checkpoints, for `evaluate`.
 pub struct Writer {
     parts: mpsc::Sender<(CheckpointNumber, Part)>,
     holds_triggers: bool,
 }
 
-/// The other end: what was written.
+/// Operator's end: reports of the blobs that were written.
 pub struct Written {
     shared: Arc<Shared>,
 }
@@ -96,7 +97,7 @@ impl Saver for Writer {
     }
 }
 
-/// Reports what a worker's writer has written.
+/// Reports the blobs of a worker's checkpoints once they are in the store.
 pub fn reports<'s>(
     signals: StreamVec<'s, u64, Signal>,
     written: Option<Written>,

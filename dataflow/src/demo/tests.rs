@@ -15,10 +15,7 @@ use operators::{
         ids::{BookGeneration, Offset},
         routed::Routed,
     },
-    ops::{
-        evaluating::{Emitted, Evaluator},
-        matcher::Matcher,
-    },
+    ops::{Emitted, evaluating::Evaluator, matcher::Matcher},
     rule::{
         book::{Catalog, ChangeSet, Published, RuleChange},
         compile::compile,

@@ -2,7 +2,7 @@
 
 use operators::{
     model::ids::{BookGeneration, CheckpointNumber},
-    ops::{evaluating::RuleFailure, read::BarrierReached},
+    ops::{RuleFailure, read::BarrierReached},
 };
 use serde::{Deserialize, Serialize};
 

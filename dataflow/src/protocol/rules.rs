@@ -1,6 +1,6 @@
 //! From `control` to the rules feed: effects of change sets, and of rules in force.
 
-use operators::{model::ids::Positions, ops::evaluating::RuleFailure};
+use operators::{model::ids::Positions, ops::RuleFailure};
 
 /// An effect that the rules feed has to know.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! `events`: from sources to the dataflow.
 //!
-//! A [thread per worker](reader) opens its source and reads; a bounded channel brings its reads to the operator, which
-//! sends them at the last epoch announced. What may be sent when is decided by [`Intake`]: it reads ahead of what is
-//! evaluated by a bounded number of bytes, and marks barriers.
+//! A [thread per worker](reader) opens its source and reads; a bounded channel brings its reads to the
+//! operator, which sends them at the last epoch announced. What may be sent when is decided by [`Intake`]: it
+//! reads ahead of what is evaluated by a bounded number of bytes, and marks barriers.
 
 mod intake;
 mod reader;
@@ -40,8 +40,8 @@ const SOON: Duration = Duration::from_millis(2);
 pub struct Reading {
     /// Whether the clocks of idle partitions follow the wall clock.
     pub live: bool,
-    /// Whether this worker is done once its partitions have ended. Worker 0 without any source of events never is: the
-    /// cluster waits for its rules to change.
+    /// Whether this worker is done once its partitions have ended. Worker 0 without any source of events
+    /// never is: the cluster waits for its rules to change.
     pub ends: bool,
     /// Upper bound of the record bytes sent in epochs that are not complete; one slice may reach beyond.
     pub read_ahead: usize,

@@ -13,7 +13,7 @@ use operators::{
     model::decode::Decoder,
     ops::{
         Bounded, NoSaver, Saver, Signal,
-        evaluate::{Evaluated, Workings, evaluate},
+        evaluate::{EvaluateParts, Evaluated, evaluate},
         evaluating::Evaluator,
         kit,
         match_events::{Matched, match_events},
@@ -53,7 +53,7 @@ use crate::{
     triggers::{destinations::TriggerSinks, write},
 };
 
-/// What a worker is built of.
+/// Parts of a worker.
 pub struct Parts {
     /// Worker 0's control.
     pub control: Option<Control>,
@@ -79,7 +79,7 @@ pub struct Parts {
     pub dead_letters: LineWriter,
 }
 
-/// Builds a worker's graph; the probe tells which epochs are complete everywhere.
+/// Builds a worker's graph; returns the probe of the epochs that are complete on all workers.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<u64> {
     let probe = ProbeHandle::new();
     let Parts { control, open, reading, books, decoder, state, .. } = parts;
@@ -106,7 +106,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             Rc::clone(&gauges.matching),
         );
         let stored = restore(signals.clone(), Arc::clone(&shelf), state);
-        let workings = Workings {
+        let parts = EvaluateParts {
             shelf,
             evaluator: Evaluator::new(empty),
             saver,
@@ -116,7 +116,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             split: Rc::clone(&gauges.split),
         };
         let Evaluated { fired, failures } =
-            evaluate(routed, signals.clone(), clocks.broadcast(), stored, workings);
+            evaluate(routed, signals.clone(), clocks.broadcast(), stored, parts);
         write::triggers(fired, triggers, effects, Rc::clone(&gauges.sink), &probe);
         write::refused(refused, dead_letters, Rc::clone(&gauges.sink), &probe);
         let evaluating = Rc::clone(&gauges.evaluating);
@@ -132,7 +132,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
     probe
 }
 
-/// Has books made as they are asked for, and reports each when it is there.
+/// Makes the books that are signalled, and reports each once it is made.
 fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'s, u64, Report> {
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("rules.prepare".to_owned(), scope);
@@ -143,9 +143,9 @@ fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'
         drop(initial);
         let mut waiting = Vec::new();
         move |_| {
-            signals.for_each(|time, words| {
-                for word in words.drain(..) {
-                    if let Signal::Prepare(set) = word {
+            signals.for_each(|time, signals| {
+                for signal in signals.drain(..) {
+                    if let Signal::Prepare(set) = signal {
                         books.prepare(&set, wake.clone());
                         waiting.push((time.retain(0), set.generation));
                     }
@@ -167,7 +167,7 @@ fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'
     reports
 }
 
-/// Puts reports into worker 0's mailbox.
+/// Puts reports into the mailbox of worker 0.
 fn deliver<'s>(
     reports: StreamVec<'s, u64, Report>,
     mailbox: Mailbox,

@@ -24,6 +24,14 @@ impl KeyFields {
     pub fn of_user(&self) -> bool {
         self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
     }
+
+    /// The user that a key names, given as a trigger [shows](show) it.
+    pub fn guid(&self, shown: &serde_json::Value) -> Option<u64> {
+        match &self.0[..] {
+            [Field::GUID] => shown.as_u64(),
+            fields => shown.get(fields.iter().position(|field| *field == Field::GUID)?)?.as_u64(),
+        }
+    }
 }
 
 /// Writes an event's key into `text`, replacing its content; false if the event lacks one of the fields.

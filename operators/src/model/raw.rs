@@ -26,7 +26,8 @@ pub struct RawRecord {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
-    /// The record's own time as the log keeps it (Kafka), unix ms; `None` where the event's own time stands for it.
+    /// The record's own time as the log keeps it (Kafka), unix ms; `None` where the event's own time stands
+    /// for it.
     pub time: Option<i64>,
 }
 

@@ -1,8 +1,8 @@
 //! Routed records: what `match` sends to the worker that owns a key.
 //!
-//! One record per event and distinct `key_by` with a match: the key, the filters that matched, and the values that
-//! those and the action read. A batch is a flat struct of arrays, so that the wire can copy it whole and `evaluate` can
-//! read it in place; variable parts lie in one blob.
+//! One record per event and distinct `key_by` with a match: the key, the filters that matched, and the values
+//! that those and the action read. A batch is a flat struct of arrays, so that the wire can copy it whole and
+//! `evaluate` can read it in place; variable parts lie in one blob.
 
 use timely::{Accountable, container::PushInto};
 
@@ -121,7 +121,7 @@ impl Routed {
     /// Appends the record of `head` with `values`; the head's own encoded values are ignored.
     ///
     /// ```
-    /// use operators::model::{
+    /// use strateye_operators::model::{
     ///     field::Field,
     ///     ids::{Offset, PartitionId},
     ///     routed::{Routed, RoutedRecord},

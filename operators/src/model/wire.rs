@@ -1,14 +1,16 @@
 //! The wire codecs of routed batches.
 //!
-//! Layout of a message: magic (u64), layout hash (u64), payload length (u64), payload, zeros up to a multiple of 8.
+//! Layout of a message: magic (u64), layout hash (u64), payload length (u64), payload, zeros up to a multiple
+//! of 8.
 //!
-//! Two codecs fill the same struct. [`Codec::Abomonation`] copies the arrays as they lie in memory; it is sound only
-//! between equal binaries that have authenticated each other, because bytes are believed: hence the layout hash, which is compared before
-//! anything is decoded, the private aligned copy, and that nothing leaves the decoded struct but clones of its arrays.
-//! [`Codec::Bytemuck`] writes lengths and arrays and believes nothing. `evaluate` checks the arrays' ends in both cases.
+//! Two codecs fill the same struct. [`Codec::Abomonation`] copies the arrays as they lie in memory; it is
+//! sound only between equal binaries that have authenticated each other, because bytes are believed: hence
+//! the layout hash, which is compared before anything is decoded, the private aligned copy, and that nothing
+//! leaves the decoded struct but clones of its arrays. [`Codec::Bytemuck`] writes lengths and arrays and
+//! believes nothing. `evaluate` checks the arrays' ends in both cases.
 //!
-//! **Invariants**: the flat struct has no padding, no nesting and only arrays whose elements are plain integers; all
-//! `unsafe` of this crate is in this module.
+//! **Invariants**: the flat struct has no padding, no nesting and only arrays whose elements are plain
+//! integers; all `unsafe` of this crate is in this module.
 #![allow(
     unsafe_code,
     reason = "abomonation writes and reads memory images; the invariants above say why that holds here"
@@ -43,7 +45,8 @@ pub enum Codec {
 static CODEC: AtomicU8 = AtomicU8::new(0);
 
 impl Codec {
-    /// Chooses the codec with which this process writes; either is read. Timely's trait has no place to pass it by.
+    /// Chooses the codec with which this process writes; either is read. Timely's trait has no place to pass
+    /// it by.
     pub fn choose(self) {
         CODEC.store(self as u8, Ordering::Relaxed);
     }
@@ -131,8 +134,8 @@ pub fn encode(batch: &Routed, codec: Codec, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; 8]);
     let image = image(batch);
     match codec {
-        // SAFETY: `encode` reads the struct as bytes; `Image` has no padding (checked by a test), so all are initialised.
-        // Writing into a vector does not fail.
+        // SAFETY: `encode` reads the struct as bytes; `Image` has no padding (checked by a test), so all are
+        // initialised. Writing into a vector does not fail.
         Codec::Abomonation => {
             let _ = unsafe { abomonation::encode(&image, out) };
         }
@@ -170,9 +173,9 @@ pub fn decode(bytes: &[u8]) -> Option<Routed> {
             let mut aligned = vec![0u64; payload.len().div_ceil(8)];
             bytemuck::cast_slice_mut(&mut aligned)[..payload.len()].copy_from_slice(payload);
             let bytes = bytemuck::cast_slice_mut::<u64, u8>(&mut aligned);
-            // SAFETY: the layout hash above says that an equal binary wrote these bytes with `encode`, and peers are
-            // authenticated before they may send; the copy is aligned for `Image`; the arrays are cloned out of the decoded
-            // struct, which is never moved or dropped.
+            // SAFETY: the layout hash above says that an equal binary wrote these bytes with `encode`, and
+            // peers are authenticated before they may send; the copy is aligned for `Image`; the arrays are
+            // cloned out of the decoded struct, which is never moved or dropped.
             let (image, _) = unsafe { abomonation::decode::<Image>(&mut bytes[..payload.len()]) }?;
             batch(image)
         }
@@ -204,7 +207,8 @@ fn take<T: Pod>(rest: &mut &[u8]) -> Option<Vec<T>> {
 
 impl ContainerBytes for Routed {
     fn from_bytes(bytes: Bytes) -> Self {
-        // A peer of another build is refused when the cluster forms, so this does not happen; an empty batch would hide it.
+        // A peer of another build is refused when the cluster forms, so this does not happen; an empty batch
+        // would hide it.
         match decode(&bytes) {
             Some(batch) => batch,
             None => panic!(

@@ -1,8 +1,8 @@
 //! Crowds: a differential arrangement from a rule's slot to its crowd, one per worker.
 //!
-//! Changes enter at the epoch of the switch they belong to. The arrangement runs ahead of the events: once `Epoch(e)` is
-//! received no change at `e + 1` or before can come any more, so its frontier stands at `e + 2`, and reading it waits only
-//! in the moment of a switch.
+//! Changes enter at the epoch of the switch they belong to. The arrangement runs ahead of the events: once
+//! `Epoch(e)` is received no change at `e + 1` or before can come any more, so its frontier stands at `e +
+//! 2`, and reading it waits only in the moment of a switch.
 //!
 //! The bitmaps are not copied: every worker of a process arranges pointers to the same ones.
 
@@ -86,7 +86,8 @@ impl CrowdReader {
         CrowdReader { trace }
     }
 
-    /// Crowds by rule slot as of `epoch`, which the arrangement must have passed. Later calls must not ask for earlier epochs.
+    /// Crowds by rule slot as of `epoch`, which the arrangement must have passed. Later calls must not ask
+    /// for earlier epochs.
     pub fn at(&mut self, epoch: u64) -> HashMap<u32, Crowd> {
         let mut crowds = HashMap::new();
         let (mut cursor, storage) = self.trace.cursor();

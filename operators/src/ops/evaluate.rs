@@ -16,16 +16,20 @@ use timely::{
         channels::pact::{Exchange, Pipeline},
         operators::{
             Capability,
-            generic::{OutputBuilder, builder_rc::OperatorBuilder},
+            generic::{OutputBuilderSession, builder_rc::OperatorBuilder},
         },
     },
+    progress::frontier::MutableAntichain,
 };
 
 use super::{
-    evaluating::{Emitted, Evaluator, RuleFailure, SplitKeys},
+    emitted::{Emitted, RuleFailure},
+    evaluating::{Evaluator, SplitKeys},
+    gauge::EvaluateGauge,
+    kit::{self, Frontier},
     reload::Bounded,
     route::by_key,
-    schedule::{EvaluateGauge, Schedule},
+    schedule::{Output, Progress, Schedule, WorkerPlace},
     signal::{Saver, Shelf, Signal, Stored},
 };
 use crate::model::{
@@ -42,45 +46,43 @@ pub struct Evaluated<'s> {
     pub failures: StreamVec<'s, u64, RuleFailure>,
 }
 
-/// What evaluating works with.
-pub struct Workings {
-    /// The process's books.
+/// Parts of a worker's `evaluate`.
+pub struct EvaluateParts {
+    /// Rule books of the process.
     pub shelf: Arc<dyn Shelf>,
-    /// Keyed state, empty.
+    /// Keyed state, still empty.
     pub evaluator: Evaluator,
-    /// Takes checkpoints.
+    /// Receives the parts of checkpoints.
     pub saver: Box<dyn Saver>,
-    /// Shows what happens.
+    /// Set to the figures at every activation.
     pub gauge: Rc<Cell<EvaluateGauge>>,
-    /// Bounds the memory of keys, if it is to be bounded.
+    /// Bound of the memory of keys, if there is one.
     pub bounded: Option<Bounded>,
-    /// Takes what could not be done, in words.
+    /// Receives reasons why stored states could not be read and corrections could not be applied.
     pub refused: Rc<RefCell<Vec<String>>>,
-    /// Shows keys found in more than one partition.
+    /// Set to the keys found in more than one partition, when there are more.
     pub split: Rc<RefCell<Vec<SplitKeys>>>,
 }
 
-/// Evaluates routed records, which are exchanged by key on the way in, as is stored state, which comes before them.
+/// Evaluates routed records, which are exchanged by key on the way in, as is stored state, which comes before
+/// them.
 pub fn evaluate<'s>(
     routed: Stream<'s, u64, Routed>,
     signals: StreamVec<'s, u64, Signal>,
     clocks: StreamVec<'s, u64, (PartitionId, IngestTime)>,
     stored: StreamVec<'s, u64, Stored>,
-    workings: Workings,
+    parts: EvaluateParts,
 ) -> Evaluated<'s> {
-    let Workings { shelf, evaluator, saver, gauge, bounded, refused, split } = workings;
+    let EvaluateParts { shelf, evaluator, saver, gauge, bounded, refused, split } = parts;
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("evaluate".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
     let mut routed = builder.new_input(routed, by_key());
     let mut clocks = builder.new_input(clocks, Pipeline);
     let mut stored = builder.new_input(stored, Exchange::new(|s: &Stored| s.to));
-    let (fired_output, fired) = builder.new_output::<Vec<Fired>>();
-    let (failures_output, failures) = builder.new_output::<Vec<RuleFailure>>();
-    let mut fired_output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Fired>>>::from(fired_output);
-    let mut failures_output =
-        OutputBuilder::<_, CapacityContainerBuilder<Vec<RuleFailure>>>::from(failures_output);
-    let place = (scope.index(), scope.peers());
+    let (mut fired_output, fired) = kit::output::<Vec<Fired>>(&mut builder);
+    let (mut failures_output, failures) = kit::output::<Vec<RuleFailure>>(&mut builder);
+    let place = WorkerPlace { index: scope.index(), peers: scope.peers() };
     if let Some(bounded) = &bounded {
         let address = builder.operator_info().address.to_vec();
         bounded.loader.wakes(scope.worker().sync_activator_for(address));
@@ -88,33 +90,22 @@ pub fn evaluate<'s>(
     let activator = scope.activator_for(builder.operator_info().address);
     builder.build(move |initial| {
         drop(initial);
-        let mut schedule = Schedule::<[Capability<u64>; 2]>::new(evaluator, shelf, saver, place);
+        let mut schedule = Schedule::<Capabilities>::new(evaluator, shelf, saver, place);
         if let Some(bounded) = bounded {
             schedule.bound(bounded);
         }
         move |frontiers| {
-            signals.for_each(|_, words| words.drain(..).for_each(|word| schedule.hear(&word)));
+            signals.for_each(|_, signals| signals.drain(..).for_each(|signal| schedule.signal(&signal)));
             routed.for_each(|time, batch| {
-                schedule.hold(*time.time(), [time.retain(0), time.retain(1)], mem::take(batch));
+                schedule.wait(*time.time(), [time.retain(0), time.retain(1)], mem::take(batch));
             });
             clocks.for_each(|time, clocks| {
-                schedule.tell(*time.time(), || [time.retain(0), time.retain(1)], clocks);
+                schedule.add_clocks(*time.time(), || [time.retain(0), time.retain(1)], clocks);
             });
-            let mut fired_output = fired_output.activate();
-            let mut failures_output = failures_output.activate();
             stored.for_each(|_, batch| schedule.restore(batch.drain(..)));
-            let mut emit = |fired: &mut Vec<Fired>, emitted: &mut Emitted, at: &[Capability<u64>; 2]| {
-                if !fired.is_empty() {
-                    fired_output.session(&at[0]).give_iterator(fired.drain(..));
-                }
-                if !emitted.failures.is_empty() {
-                    let failures = mem::take(&mut emitted.failures).into_values();
-                    failures_output.session(&at[1]).give_iterator(failures);
-                }
-            };
-            let routed_reached = |epoch: u64| !frontiers[1].less_than(&epoch);
-            let all_passed = |epoch: u64| !frontiers.iter().any(|f| f.less_equal(&epoch));
-            if schedule.work(&routed_reached, &all_passed, frontiers[3].is_empty(), &mut emit) {
+            let mut sessions =
+                Sessions { fired: fired_output.activate(), failures: failures_output.activate() };
+            if schedule.work(progress(frontiers), &mut sessions) {
                 activator.activate();
             }
             refused.borrow_mut().append(&mut schedule.take_refused());
@@ -125,4 +116,31 @@ pub fn evaluate<'s>(
         }
     });
     Evaluated { fired, failures }
+}
+
+/// Capabilities of the outputs for triggers and failures.
+type Capabilities = [Capability<u64>; 2];
+
+/// Progress as the frontiers of the inputs tell it, in the order in which `evaluate` adds them.
+fn progress(frontiers: &[MutableAntichain<u64>]) -> Progress {
+    let [_signals, routed, _clocks, stored] = [0, 1, 2, 3].map(|input| Frontier::from(&frontiers[input]));
+    Progress { routed, stored, slowest: Frontier::slowest(frontiers) }
+}
+
+/// The outputs during one activation.
+struct Sessions<'o> {
+    fired: OutputBuilderSession<'o, u64, CapacityContainerBuilder<Vec<Fired>>>,
+    failures: OutputBuilderSession<'o, u64, CapacityContainerBuilder<Vec<RuleFailure>>>,
+}
+
+impl Output<Capabilities> for Sessions<'_> {
+    fn send(&mut self, fired: &mut Vec<Fired>, emitted: &mut Emitted, at: &Capabilities) {
+        if !fired.is_empty() {
+            self.fired.session(&at[0]).give_iterator(fired.drain(..));
+        }
+        if !emitted.failures.is_empty() {
+            let failures = mem::take(&mut emitted.failures).into_values();
+            self.failures.session(&at[1]).give_iterator(failures);
+        }
+    }
 }

@@ -1,10 +1,15 @@
-//! One rule, one key, one happening: fold it, then say whether the rule fires.
+//! One rule, one key, one occurrence: an event is folded or a timer runs, then the rule fires or not.
 //!
-//! Order, as `SEMANTICS.md` says: what `when` was before, the folding, what it is after, the limit, the reset.
+//! The order is that of `SEMANTICS.md`: `when` before the occurrence, the [folding], `when` after it, then
+//! [firing]: the limit and the reset.
 
+mod firing;
+mod folding;
+
+use self::firing::Why;
+use super::{emitted::Emitted, gauge::EvaluateCounts, lapsed::is_lapsed};
 use crate::{
-    calculator::{CallError, Cell, FoldInput, Runner, outputs::Outputs},
-    document::spec::Limit,
+    calculator::{Runner, outputs::Outputs},
     expression::Operand,
     model::{
         field::Field,
@@ -15,101 +20,178 @@ use crate::{
         book::Target,
         plan::{RulePlan, TriggerPlan},
     },
-    state::{Armed, RuleState},
+    state::RuleState,
 };
 
-/// What evaluating has counted, all since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EvaluateCounts {
-    /// Routed records evaluated.
-    pub records: u64,
-    /// Calls of `on_event` that folded.
-    pub folded: u64,
-    /// Values that a calculator could not take.
-    pub not_folded: u64,
-    /// Events ignored because they were older than a rule's `late`.
-    pub late: u64,
-    /// Firings barred because the rule was not live yet, or paused.
-    pub sealed: u64,
-    /// Firings barred by a limit.
-    pub limited: u64,
-    /// Timers that ran out.
-    pub timers: u64,
-    /// Calls and expressions that failed.
-    pub failed: u64,
-    /// Triggers emitted.
-    pub triggers: u64,
-}
-
-impl EvaluateCounts {
-    /// Records, calls and timers: what evaluation has cost so far, roughly.
-    pub fn work(&self) -> u64 {
-        self.records + self.folded + self.not_folded + self.failed + self.timers
-    }
-}
-
-/// An event as a rule sees it.
+/// An event that concerns a rule.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'r> {
+pub(super) struct RuleEvent<'r> {
+    /// Ingest time, unix ms, at least that of the key's events before.
     pub(super) now: i64,
+    /// Time at which it counts, unix ms: its own, or `now` if that lies too far ahead.
     pub(super) time: i64,
-    pub(super) partition: PartitionId,
-    pub(super) offset: Offset,
-    pub(super) guid: Option<u64>,
-    pub(super) event_id: &'r str,
+    /// Its own time, unix ms.
     pub(super) event_time: i64,
+    /// Wall clock when the source read it, unix µs.
+    pub(super) seen: u64,
+    /// Its partition.
+    pub(super) partition: PartitionId,
+    /// Its offset in the partition.
+    pub(super) offset: Offset,
+    /// Its user.
+    pub(super) guid: Option<u64>,
+    /// Its id.
+    pub(super) event_id: &'r str,
+    /// Its values that filters, calculators and actions read.
     pub(super) values: &'r [(Field, Value<'r>)],
 }
 
-/// `when` before a happening, as far as the trigger asks.
+/// `when` before an occurrence, as far as the trigger asks.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Before {
+struct Before {
     held: Option<bool>,
     value: Option<f64>,
 }
 
-/// A rule's state and workings during one happening.
-pub(super) struct Judge<'j> {
-    pub(super) plan: &'j RulePlan,
-    pub(super) state: &'j mut RuleState,
+/// What a judge works with besides plan and state.
+pub(super) struct Workings<'j> {
+    /// Interpreters of the rule's conditions, made when first needed.
     pub(super) runners: &'j mut [Option<Runner>],
+    /// Counts of the worker.
     pub(super) counts: &'j mut EvaluateCounts,
-    /// Messages of what failed.
-    pub(super) failures: &'j mut Vec<String>,
-    /// Outputs at the instant last asked for, per condition.
-    pub(super) outputs: Vec<Option<Outputs>>,
+    /// Receives triggers and failures.
+    pub(super) out: &'j mut Emitted,
 }
 
-/// The working maps of a condition, made when first needed.
-fn runner<'r>(plan: &RulePlan, runners: &'r mut [Option<Runner>], condition: usize) -> &'r mut Runner {
-    runners[condition].get_or_insert_with(|| Runner::new(&plan.conditions[condition].program))
+/// A rule and its state of a key during one occurrence.
+pub(super) struct Judge<'j> {
+    plan: &'j RulePlan,
+    key: &'j str,
+    state: &'j mut RuleState,
+    workings: Workings<'j>,
+    /// Outputs per condition at the instant last asked for, since the last change of state.
+    outputs: Vec<Option<Outputs>>,
 }
 
-impl Judge<'_> {
-    /// Forgets outputs, since state or time have changed.
-    fn changed(&mut self) {
-        self.outputs.iter_mut().for_each(|o| *o = None);
+impl<'j> Judge<'j> {
+    /// Judge of a rule for a key; `state` is brought up to `plan`.
+    pub(super) fn new(
+        plan: &'j RulePlan,
+        key: &'j str,
+        state: &'j mut RuleState,
+        workings: Workings<'j>,
+    ) -> Self {
+        let outputs = plan.conditions.iter().map(|_| None).collect();
+        Judge { plan, key, state, workings, outputs }
     }
 
-    fn failed(&mut self, condition: Option<usize>, message: &str) {
-        self.counts.failed += 1;
-        let place = condition.map_or_else(|| "when".to_owned(), |c| self.plan.conditions[c].id.clone());
-        self.failures.push(format!("{place}: {message}"));
-    }
-
-    /// A condition's outputs at `now`; empty if the script fails.
-    fn output(&mut self, condition: usize, now: i64) -> &Outputs {
-        if self.outputs[condition].is_none() {
-            let plan = &self.plan.conditions[condition];
-            let cells = &mut self.state.cells[plan.cells.clone()];
-            let made = runner(self.plan, self.runners, condition).outputs(&plan.program, cells, now);
-            let made = made.unwrap_or_else(|error| {
-                self.failed(Some(condition), &error.to_string());
-                Outputs::default()
-            });
-            self.outputs[condition] = Some(made);
+    /// Folds an event into the conditions that `targets` name, and fires if the rule does.
+    pub(super) fn event(&mut self, targets: &[Target], event: &RuleEvent<'_>) {
+        let (plan, now) = (self.plan, event.now);
+        let before = self.before(now);
+        let trigger_event = self.fold(targets, event);
+        if self.fires(before, trigger_event, now) {
+            self.fire(&Why::Event(event), now);
         }
-        self.outputs[condition].get_or_insert_default()
+        self.state.touch(now);
+        if plan.rule_level {
+            self.state.mark_rule_level();
+        }
+        if now < plan.publish && plan.fires_at_publish() {
+            self.state.judge_at_publish();
+        }
+    }
+
+    /// Runs what is due at `deadline`: the earliest armed timer or, if the key waits for it, the rule's
+    /// publish.
+    pub(super) fn timer(&mut self, deadline: i64) {
+        let plan = self.plan;
+        if let Some(armed) = self.state.armed_at(deadline).cloned() {
+            // A key's time never goes back: a timer that a late event set is judged at the key's last touch.
+            let now = deadline.max(self.state.touched());
+            let before = self.before(now);
+            self.run_out(&armed);
+            if plan.active(deadline) && self.fires(before, false, now) {
+                self.fire(&Why::Timer(&armed), now);
+            }
+        } else if self.state.is_judged_at_publish() && deadline == plan.publish - 1 {
+            self.state.judged_at_publish();
+            // An edit may have moved publish to before what was folded.
+            let now = plan.publish.max(self.state.touched());
+            let counts = plan.fires_at_publish() && !is_lapsed(plan, self.state, self.key, now);
+            if counts && plan.active(now) && self.holds(now) {
+                self.state.set_edge(plan.edited, true);
+                self.fire(&Why::Publish, now);
+            }
+        }
+    }
+
+    /// Drops what is due at `deadline` in a paused copy: timers due during a pause neither fire nor, if it is
+    /// skipped, count.
+    pub(super) fn skip_timer(&mut self, deadline: i64) {
+        if let Some(armed) = self.state.armed_at(deadline).cloned() {
+            self.end_timer(&armed, false);
+        }
+        if deadline == self.plan.publish - 1 {
+            self.state.judged_at_publish();
+        }
+    }
+
+    /// All conditions' outputs at `now`, by condition id.
+    pub(super) fn values(&mut self, now: i64) -> serde_json::Map<String, serde_json::Value> {
+        let all = 0..self.plan.conditions.len();
+        all.map(|c| (self.plan.conditions[c].id.clone(), self.output(c, now).json().into())).collect()
+    }
+
+    /// `when` before folding at `now`, as far as the trigger asks.
+    fn before(&mut self, now: i64) -> Before {
+        let before = match self.plan.trigger {
+            TriggerPlan::Event(_) => Before::default(),
+            TriggerPlan::Satisfied => {
+                let edge = self.state.edge(self.plan.edited);
+                let ask = edge.is_none() || self.plan.slides;
+                Before { held: Some(edge.unwrap_or(true) && (!ask || self.holds(now))), value: None }
+            }
+            TriggerPlan::Each(condition) => Before { held: None, value: self.value(condition, now) },
+        };
+        self.forget_outputs();
+        before
+    }
+
+    /// Whether the rule fires after folding at `now`, its limit aside. Remembers the edge.
+    fn fires(&mut self, before: Before, trigger_event: bool, now: i64) -> bool {
+        self.forget_outputs();
+        match self.plan.trigger {
+            TriggerPlan::Event(_) => trigger_event && self.holds(now),
+            TriggerPlan::Satisfied => {
+                let holds = self.holds(now);
+                self.state.set_edge(self.plan.edited, holds);
+                holds && before.held != Some(true)
+            }
+            TriggerPlan::Each(condition) => {
+                let grown = match (before.value, self.value(condition, now)) {
+                    (Some(before), Some(after)) => after > before,
+                    (before, after) => before.is_none() && after.is_some_and(|a| a > 0.0),
+                };
+                grown && self.holds(now)
+            }
+        }
+    }
+
+    /// Whether `when` holds at `now`.
+    fn holds(&mut self, now: i64) -> bool {
+        let plan = self.plan;
+        let Some(when) = &plan.when else {
+            return (0..plan.conditions.len()).all(|c| self.met(c, now));
+        };
+        let holds = when.expression.holds(&mut |slot| match &when.slots[slot] {
+            (condition, None) => Operand::Bool(self.met(*condition, now)),
+            (condition, Some(output)) => self.output(*condition, now).get(output),
+        });
+        holds.unwrap_or_else(|error| {
+            self.failed(None, &error.to_string());
+            false
+        })
     }
 
     fn met(&mut self, condition: usize, now: i64) -> bool {
@@ -125,43 +207,6 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether `when` holds at `now`.
-    pub(super) fn holds(&mut self, now: i64) -> bool {
-        let plan = self.plan;
-        let Some(when) = &plan.when else {
-            return (0..plan.conditions.len()).all(|c| self.met(c, now));
-        };
-        let holds = when.expression.holds(&mut |slot| match &when.slots[slot] {
-            (condition, None) => Operand::Bool(self.met(*condition, now)),
-            (condition, Some(output)) => self.output(*condition, now).get(output),
-        });
-        holds.unwrap_or_else(|error| {
-            self.failed(None, &error.to_string());
-            false
-        })
-    }
-
-    /// What has to be known before folding at `now`.
-    pub(super) fn before(&mut self, now: i64) -> Before {
-        let before = match self.plan.trigger {
-            TriggerPlan::Event(_) => Before::default(),
-            TriggerPlan::Satisfied => {
-                let edge = self.edge();
-                let ask = edge.is_none() || self.plan.slides;
-                Before { held: Some(edge.unwrap_or(true) && (!ask || self.holds(now))), value: None }
-            }
-            TriggerPlan::Each(condition) => Before { held: None, value: self.value(condition, now) },
-        };
-        self.changed();
-        before
-    }
-
-    /// Whether `when` held at the last touch; `None` for a key that was not judged under this edit of the rule.
-    fn edge(&self) -> Option<bool> {
-        let (edited, held) = self.state.extra.as_deref()?.edge?;
-        (edited == self.plan.edited).then_some(held)
-    }
-
     fn value(&mut self, condition: usize, now: i64) -> Option<f64> {
         match self.output(condition, now).get("value") {
             Operand::Int(i) => Some(i as f64),
@@ -170,170 +215,34 @@ impl Judge<'_> {
         }
     }
 
-    /// Folds an event into every condition it matches. True if it also is the trigger event.
-    pub(super) fn fold(&mut self, targets: &[Target], seen: &Seen<'_>) -> bool {
-        let mut used_up = None;
-        for target in targets {
-            let Target::Condition { condition, step, .. } = *target else { return true };
-            let condition = usize::from(condition);
+    /// A condition's outputs at `now`; empty if the script fails.
+    fn output(&mut self, condition: usize, now: i64) -> &Outputs {
+        if self.outputs[condition].is_none() {
             let plan = &self.plan.conditions[condition];
-            if used_up == Some(condition) || !plan.window.folds(seen.time, seen.now, plan.steps) {
-                continue;
-            }
-            let input = FoldInput { time: seen.time, now: seen.now, step: usize::from(step) };
-            let timer = self.timer(condition);
-            let values =
-                plan.inputs.iter().map(|f| seen.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
-            self.state.dirty |= 1 << condition;
-            let cells = &mut self.state.cells[plan.cells.clone()];
-            match runner(self.plan, self.runners, condition).on_event(&plan.program, cells, input, values) {
-                Ok(used) => {
-                    self.counts.folded += 1;
-                    used_up = used.then_some(condition);
-                }
-                Err(CallError::NotFolded(_)) => self.counts.not_folded += 1,
-                Err(CallError::Failed(error)) => self.failed(Some(condition), &error.to_string()),
-            }
-            self.keep_timer(condition, timer, |action| Armed {
-                condition,
-                deadline: 0,
-                partition: seen.partition,
-                offset: seen.offset,
-                event_id: seen.event_id.into(),
-                event_time: seen.event_time,
-                guid: seen.guid,
-                values: seen
-                    .values
-                    .iter()
-                    .filter(|(f, _)| action.contains(f))
-                    .map(|(f, v)| (*f, v.clone().into_owned()))
-                    .collect(),
+            let cells = self.state.cells_mut(plan);
+            let made = runner(self.plan, self.workings.runners, condition).outputs(&plan.program, cells, now);
+            let made = made.unwrap_or_else(|error| {
+                self.failed(Some(condition), &error.to_string());
+                Outputs::default()
             });
+            self.outputs[condition] = Some(made);
         }
-        false
+        self.outputs[condition].get_or_insert_default()
     }
 
-    /// The condition's timer: a deadline, or -1.
-    fn timer(&self, condition: usize) -> i64 {
-        match self.plan.timer(condition).map(|t| &self.state.cells[t]) {
-            Some(Cell::Int(deadline)) => *deadline,
-            _ => -1,
-        }
+    /// Forgets outputs, since state or time have changed.
+    fn forget_outputs(&mut self) {
+        self.outputs.iter_mut().for_each(|o| *o = None);
     }
 
-    /// Brings the armed timers in line with the script's, which stood at `before`.
-    fn keep_timer(&mut self, condition: usize, before: i64, cause: impl FnOnce(&[Field]) -> Armed) {
-        let after = self.timer(condition);
-        if after == before {
-            return;
-        }
-        let plan = self.plan;
-        let armed = &mut self.state.extra_mut().armed;
-        armed.retain(|a| a.condition != condition);
-        if after >= 0 {
-            armed.push(Armed { deadline: after, ..cause(&plan.action_fields) });
-        }
+    fn failed(&mut self, condition: Option<usize>, message: &str) {
+        self.workings.counts.failed += 1;
+        let place = condition.map_or("when", |c| &self.plan.conditions[c].id);
+        self.workings.out.fail(self.plan.id(), format!("{place}: {message}"));
     }
+}
 
-    /// Runs an armed timer out. A timer that may not count, because of its deadline, is dropped.
-    pub(super) fn run_out(&mut self, armed: &Armed) {
-        let (condition, deadline) = (armed.condition, armed.deadline);
-        let plan = &self.plan.conditions[condition];
-        let counts = self.plan.active(deadline) && plan.window.folds(deadline, deadline, plan.steps);
-        self.end_timer(armed, counts);
-    }
-
-    /// Lets go of an armed timer that came due while its time did not count.
-    pub(super) fn drop_timer(&mut self, armed: &Armed) {
-        self.end_timer(armed, false);
-    }
-
-    fn end_timer(&mut self, armed: &Armed, counts: bool) {
-        let (condition, deadline) = (armed.condition, armed.deadline);
-        let plan = &self.plan.conditions[condition];
-        self.state.dirty |= 1 << condition;
-        let cells = &mut self.state.cells[plan.cells.clone()];
-        let runner = runner(self.plan, self.runners, condition);
-        let result = if counts {
-            self.counts.timers += 1;
-            runner.on_timer(&plan.program, cells, deadline)
-        } else {
-            runner.on_timer_dropped(&plan.program, cells, deadline)
-        };
-        self.state.extra_mut().armed.retain(|a| a.condition != condition);
-        match result {
-            // It would come due again and again without an end.
-            Ok(()) if (0..=deadline).contains(&self.timer(condition)) => {
-                if let Some(timer) = self.plan.timer(condition) {
-                    self.state.cells[timer] = Cell::Int(-1);
-                }
-                let how =
-                    "sets a timer that is not after the one that ran out; set it to a later time than `now`";
-                self.failed(Some(condition), &format!("`on_timer` {how}, or clear it"));
-            }
-            Ok(()) => self.keep_timer(condition, -1, |_| armed.clone()),
-            Err(error) => self.failed(Some(condition), &error.to_string()),
-        }
-    }
-
-    /// Whether the rule fires after folding at `now`, the limit not yet asked. Remembers the edge.
-    pub(super) fn fires(&mut self, before: Before, trigger_event: bool, now: i64) -> bool {
-        self.changed();
-        match self.plan.trigger {
-            TriggerPlan::Event(_) => trigger_event && self.holds(now),
-            TriggerPlan::Satisfied => {
-                let holds = self.holds(now);
-                self.remember_edge(holds);
-                holds && before.held != Some(true)
-            }
-            TriggerPlan::Each(condition) => {
-                let grown = match (before.value, self.value(condition, now)) {
-                    (Some(before), Some(after)) => after > before,
-                    (before, after) => before.is_none() && after.is_some_and(|a| a > 0.0),
-                };
-                grown && self.holds(now)
-            }
-        }
-    }
-
-    pub(super) fn remember_edge(&mut self, holds: bool) {
-        self.state.extra_mut().edge = Some((self.plan.edited, holds));
-    }
-
-    /// Whether the limit allows a firing at `at`; if so it is noted.
-    pub(super) fn allowed(&mut self, at: i64) -> bool {
-        let Some(Limit { times, per }) = self.plan.limit() else { return true };
-        let firings = &mut self.state.extra_mut().firings;
-        while let (Some(per), Some(first)) = (per, firings.front())
-            && *first <= at - per.0
-        {
-            firings.pop_front();
-        }
-        if firings.len() >= times as usize {
-            self.counts.limited += 1;
-            return false;
-        }
-        firings.push_back(at);
-        true
-    }
-
-    /// All conditions' outputs at `now`.
-    pub(super) fn values(&mut self, now: i64) -> serde_json::Map<String, serde_json::Value> {
-        let all = 0..self.plan.conditions.len();
-        all.map(|c| (self.plan.conditions[c].id.clone(), self.output(c, now).json().into())).collect()
-    }
-
-    /// Starts all conditions anew.
-    pub(super) fn reset(&mut self, now: i64) {
-        self.state.cells = self.plan.initial.iter().cloned().collect();
-        self.state.dirty_all();
-        if let Some(extra) = self.state.extra.as_deref_mut() {
-            extra.armed.clear();
-        }
-        self.changed();
-        if matches!(self.plan.trigger, TriggerPlan::Satisfied) {
-            let holds = self.holds(now);
-            self.remember_edge(holds);
-        }
-    }
+/// Interpreter of a condition, made when first needed.
+fn runner<'r>(plan: &RulePlan, runners: &'r mut [Option<Runner>], condition: usize) -> &'r mut Runner {
+    runners[condition].get_or_insert_with(|| Runner::new(&plan.conditions[condition].program))
 }

@@ -3,7 +3,7 @@
 //! An operator that emits on its own (a source, a reader of stored state, a reporter) holds a [`HeldEpoch`]:
 //!
 //! ```
-//! use operators::ops::kit::{self, Frontier, HeldEpoch};
+//! use strateye_operators::ops::kit::{self, Frontier, HeldEpoch};
 //! use timely::dataflow::{
 //!     channels::pact::Pipeline,
 //!     operators::{Capture, ToStream, capture::Extract, generic::builder_rc::OperatorBuilder},
@@ -107,9 +107,11 @@ impl From<&MutableAntichain<u64>> for Frontier {
     }
 }
 
-/// Capabilities of an operator's outputs at the last epoch announced, one per output in the order they were added.
+/// Capabilities of an operator's outputs at the last epoch announced, one per output in the order they were
+/// added.
 ///
-/// **Invariants**: until it is released, the frontiers of the outputs stay at the epoch; the epoch never goes back.
+/// **Invariants**: until it is released, the frontiers of the outputs stay at the epoch; the epoch never goes
+/// back.
 #[derive(Debug)]
 pub struct HeldEpoch<const OUTPUTS: usize> {
     held: Option<[Capability<u64>; OUTPUTS]>,
@@ -176,8 +178,9 @@ mod tests {
         assert_eq!(slowest, Frontier::at(2));
     }
 
-    /// Runs an operator that advances a [`HeldEpoch`] to each number it gets, and releases it at 0; returns the frontier of
-    /// its output after each of `numbers`, all of which are sent at time 9, `None` when it is empty.
+    /// Runs an operator that advances a [`HeldEpoch`] to each number it gets, and releases it at 0; returns
+    /// the frontier of its output after each of `numbers`, all of which are sent at time 9, `None` when it is
+    /// empty.
     fn frontiers(numbers: &[u64], connected: bool) -> Vec<Option<u64>> {
         let numbers = numbers.to_vec();
         timely::execute_directly(move |worker| {

@@ -1,7 +1,7 @@
 //! `match`: from raw records to routed ones, by the book of the record's epoch.
 //!
-//! The operator only moves data and capabilities; which reads may be matched when is decided by [`Matching`]. Capabilities
-//! are held for waiting reads only.
+//! The operator only moves data and capabilities; which reads may be matched when is decided by [`Matching`].
+//! Capabilities are held for waiting reads only.
 
 use std::{cell::Cell, mem, rc::Rc, sync::Arc};
 

@@ -1,8 +1,9 @@
-//! Match: decode an event, find the filters it matches, check crowds, and say which keys are concerned.
+//! Matcher: decodes an event, finds the filters it matches, checks crowds, and routes it to the keys it
+//! concerns.
 //!
-//! Stateless but for the ingest clock of each partition. `now` of an event is the highest record time read so far in its
-//! partition; the record time is the log's own or, where there is none, the event's; live, each is clamped to the wall
-//! clock at which the batch was read.
+//! Stateless but for the ingest clock of each partition. `now` of an event is the highest record time read so
+//! far in its partition; the record time is the log's own or, where there is none, the event's; live, each is
+//! clamped to the wall clock at which the batch was read.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,7 +21,7 @@ use crate::{
     rule::{book::RuleBook, crowd::Crowd},
 };
 
-/// What matching has counted, all since the start.
+/// Counts of matching, all since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MatchCounts {
     /// Records read.
@@ -39,7 +40,7 @@ pub struct MatchCounts {
     pub wrong_values: u64,
 }
 
-/// Decodes and matches the events of one worker.
+/// Matcher of one worker's events.
 #[derive(Debug)]
 pub struct Matcher {
     decoder: Decoder,
@@ -55,7 +56,8 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// A matcher whose rules' crowds have nobody yet. `live` clamps record times to the wall clock; a replay does not.
+    /// Matcher under `book`, whose crowds are still empty. `live` clamps record times to the wall clock; a
+    /// replay does not.
     pub fn new(decoder: Decoder, book: Arc<RuleBook>, live: bool) -> Self {
         let mut membership = Membership::default();
         membership.install(&book, HashMap::new());
@@ -72,28 +74,28 @@ impl Matcher {
         }
     }
 
-    /// Works by another book, and the crowds of its rules by slot, from now on.
+    /// Switches to `book`; `crowds` maps rule slots to members. Takes effect with the next record.
     pub fn install(&mut self, book: Arc<RuleBook>, crowds: HashMap<u32, Crowd>) {
         self.membership.install(&book, crowds);
         self.book = book;
     }
 
-    /// The clock of each partition seen: the highest record time read, unix ms.
+    /// Ingest clocks by partition: the highest record time read.
     pub fn clocks(&self) -> &Clocks {
         &self.clocks
     }
 
-    /// Moves a partition's clock on, never back.
+    /// Advances a partition's clock to `to`, unless it is later; returns where it stands.
     pub fn move_clock(&mut self, partition: PartitionId, to: IngestTime) -> IngestTime {
         self.clocks.advance(partition, to)
     }
 
-    /// What was counted.
+    /// Counts since the start.
     pub fn counts(&self) -> MatchCounts {
         self.counts
     }
 
-    /// Matches a batch: routed records go to `routed`, refused ones to `refused`.
+    /// Matches a batch; appends routed records to `routed`, and records that are no events to `refused`.
     pub fn batch(&mut self, batch: &RawBatch, routed: &mut Routed, refused: &mut Vec<Refused>) {
         self.counts.refused += batch.refused.len() as u64;
         refused.extend_from_slice(&batch.refused);
@@ -154,7 +156,7 @@ impl Matcher {
         Ok(())
     }
 
-    /// Sorts the matched filters by their rule's `key_by`, leaving out rules whose crowd the user is not in.
+    /// Groups the matched filters by their rule's `key_by`, without rules whose crowd the user is not in.
     fn group_by_key(&mut self, book: &RuleBook, guid: Option<u64>) {
         let mut checked = (usize::MAX, false);
         for target in &self.scratch.matched {

@@ -1,10 +1,13 @@
 //! Which reads `match` may match when, without timely.
 //!
 //! **Invariants**
-//! - A read is matched by the book of its own epoch. Reads of a switch's epoch and later wait, in their order, until the book
-//!   is made and the crowds of that epoch are arranged; both happen before the switch is announced, so the wait is short.
-//! - Ingest clocks are given out once per epoch, if they have changed: every record routed later has a `now` at or above them.
-//! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back all timers.
+//! - A read is matched by the book of its own epoch. Reads of a switch's epoch and later wait, in their
+//!   order, until the book is made and the crowds of that epoch are arranged; both happen before the switch
+//!   is announced, so the wait is short.
+//! - Ingest clocks are given out once per epoch, if they have changed: every record routed later has a `now`
+//!   at or above them.
+//! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back
+//!   all timers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -89,7 +92,8 @@ impl<C> Matching<C> {
         }
     }
 
-    /// Takes a signal of worker 0. On a new epoch, returns the ingest clocks if they have changed since they were last returned.
+    /// Takes a signal of worker 0. On a new epoch, returns the ingest clocks if they have changed since they
+    /// were last returned.
     pub(super) fn signal(&mut self, signal: &Signal) -> Option<&Clocks> {
         match signal {
             Signal::Epoch(epoch) => {
@@ -104,7 +108,7 @@ impl<C> Matching<C> {
             | Signal::Checkpoint { .. }
             | Signal::Correct { .. }
             | Signal::Committed(_)
-            | Signal::Folded(_)
+            | Signal::Compacted(_)
             | Signal::Hold(_) => {}
         }
         None
@@ -123,9 +127,11 @@ impl<C> Matching<C> {
         self.waiting.push_back(Waiting { epoch, capabilities, reads });
     }
 
-    /// Next reads that may be matched now, with their capabilities; puts switches in force that lie before them.
+    /// Next reads that may be matched now, with their capabilities; puts switches in force that lie before
+    /// them.
     ///
-    /// `crowds_at` returns the crowds by rule slot as of an epoch, `None` while they are not arranged up to it.
+    /// `crowds_at` returns the crowds by rule slot as of an epoch, `None` while they are not arranged up to
+    /// it.
     pub(super) fn next(
         &mut self,
         crowds_at: &mut dyn FnMut(u64) -> Option<HashMap<u32, Crowd>>,

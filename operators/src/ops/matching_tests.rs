@@ -20,7 +20,8 @@ impl Shelf for Books {
     }
 }
 
-/// Matching on worker 0, with the books of these generations: that of generation `n` routes events `n` by `ip`.
+/// Matching on worker 0, with the books of these generations: that of generation `n` routes events `n` by
+/// `ip`.
 fn matching(generations: &[u64]) -> Matching<()> {
     let mut catalog = Catalog::default();
     let empty = catalog.book();
@@ -51,7 +52,8 @@ fn event(event_id: &str, time: i64) -> Read {
     Read::Batch(RawBatch { partition: PARTITION, bytes: line.into_bytes(), records, ..RawBatch::default() })
 }
 
-/// Matches what may be matched, with crowds arranged below `arranged`; returns how many records each of the reads routed.
+/// Matches what may be matched, with crowds arranged below `arranged`; returns how many records each of the
+/// reads routed.
 fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
     let mut crowds_at = |epoch: u64| (epoch < arranged).then(HashMap::new);
     let mut counts = Vec::new();

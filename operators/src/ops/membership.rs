@@ -1,13 +1,14 @@
 //! Whether a user is in the crowds of rules, remembered for users who were asked for lately.
 //!
-//! An event is held against the crowd of each rule it matches, and a bitmap answers by a search through memory that is in no cache:
-//! with many rules that is a good part of matching. A user's events come again and again, so what bitmaps said of a user is kept, all
-//! rules side by side.
+//! An event is held against the crowd of each rule it matches, and a bitmap answers by a search through
+//! memory that is in no cache: with many rules that is a good part of matching. A user's events come again
+//! and again, so what bitmaps said of a user is kept, all rules side by side.
 //!
-//! **Invariant**: what is remembered is what the installed crowds say; [`Membership::install`] forgets everything.
+//! **Invariant**: what is remembered is what the installed crowds say; [`Membership::install`] forgets
+//! everything.
 //!
-//! Rows are found as in a direct-mapped cache: each user has one place, and whoever comes there later takes it over. So memory is
-//! bounded and there is nothing to keep in order.
+//! Rows are found as in a direct-mapped cache: each user has one place, and whoever comes there later takes
+//! it over. So memory is bounded and there is nothing to keep in order.
 
 use std::collections::HashMap;
 
@@ -33,8 +34,8 @@ pub(super) struct Membership {
     /// By position of the rule.
     admitted: Vec<Admitted>,
     crowds: Vec<Crowd>,
-    /// Words of a row: whose it is, then a bit per crowd that it was asked, then a bit per crowd that the user is in it. A row that was
-    /// never used is one of user 0 for whom no crowd was asked.
+    /// Words of a row: whose it is, then a bit per crowd that it was asked, then a bit per crowd that the
+    /// user is in it. A row that was never used is one of user 0 for whom no crowd was asked.
     width: usize,
     rows: Vec<u64>,
     /// How many rows there are, a power of two.
@@ -42,7 +43,8 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    /// Answers for these rules from now on. `crowds` are by slot; a rule whose crowd is not among them admits nobody.
+    /// Answers for these rules from now on. `crowds` are by slot; a rule whose crowd is not among them admits
+    /// nobody.
     pub(super) fn install(&mut self, book: &RuleBook, mut crowds: HashMap<u32, Crowd>) {
         self.crowds.clear();
         let plans = book.rules.iter().zip(&book.has_crowd);
@@ -62,7 +64,8 @@ impl Membership {
         self.rows.resize(self.count * self.width, 0);
     }
 
-    /// Whether the rule at that position is for that user; an event without a user is for rules without a crowd.
+    /// Whether the rule at that position is for that user; an event without a user is for rules without a
+    /// crowd.
     pub(super) fn admits(&mut self, rule: usize, guid: Option<u64>) -> bool {
         match (&self.admitted[rule], guid) {
             (Admitted::Everyone, _) => true,
@@ -90,8 +93,8 @@ impl Membership {
     }
 }
 
-/// The row of a user among so many, a power of two. Multiplying by the golden ratio spreads guids that count up, or in steps
-/// (Knuth, The Art of Computer Programming, vol. 3, 6.4).
+/// The row of a user among so many, a power of two. Multiplying by the golden ratio spreads guids that count
+/// up, or in steps (Knuth, The Art of Computer Programming, vol. 3, 6.4).
 fn place(guid: u64, rows: usize) -> usize {
     let spread = guid.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (spread >> 32) as usize & (rows - 1)
@@ -148,8 +151,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is asked for in whatever order, and whether users share a row or not: the answers are those of the crowds, and
-        /// after a change those of the new ones.
+        /// Whoever is asked for in whatever order, and whether users share a row or not: the answers are
+        /// those of the crowds, and after a change those of the new ones.
         #[test]
         fn what_is_remembered_is_what_crowds_say(
             asked in prop::collection::vec((0..132usize, prop::option::of(0..100u64)), 1..400),

@@ -1,13 +1,42 @@
-//! The operators: what they do as plain structs ([`matching`], [`evaluating`]), and their timely wrappings.
+//! The timely operators and the structs that decide for them.
 //!
-//! Timely time is an epoch number. Worker 0 is the only clock: it announces epochs by [`Signal`], and what a source reads carries the
-//! last epoch announced. **Invariant**: a record is read by the rule book of its own epoch, in `match` as in `evaluate`.
+//! Data flow: reads of sources -> `match` -> routed records, exchanged by key -> `evaluate` -> triggers. Each
+//! operator only moves data and capabilities; its decisions are a struct without timely, tested by itself
+//! ([`matching`], [`schedule`]).
+//!
+//! **Invariants**
+//! - Timely time is an epoch number. Worker 0 is the only clock: it announces epochs by [`Signal`], and what
+//!   a source reads carries the last epoch announced.
+//! - A record is read by the rule book of its own epoch, in `match` as in `evaluate`.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | [`signal`] | messages of worker 0 to all workers, and the traits by which a process serves its operators |
+//! | [`kit`] | outputs, frontiers, held epochs |
+//! | [`read`] | messages of sources |
+//! | [`match_events`] | the operator `match` |
+//! | [`matching`] | which reads may be matched when |
+//! | [`matcher`] | events to routed records |
+//! | [`crowds`] | the crowds, arranged |
+//! | [`membership`] | whether a user is in a rule's crowd |
+//! | [`route`] | the exchange by key |
+//! | [`mod@evaluate`] | the operator `evaluate` |
+//! | [`schedule`] | what may be evaluated when |
+//! | [`evaluating`] | keyed state, timers, checkpoints of it |
+//! | [`judge`] | one rule, one key, one occurrence |
+//! | [`lapsed`] | when a key's state no longer counts |
+//! | [`emitted`] | triggers and failures |
+//! | [`reload`] | keys on their way back into memory |
+//! | [`gauge`] | figures |
 
 pub mod crowds;
+mod emitted;
 pub mod evaluate;
 pub mod evaluating;
+mod gauge;
 mod judge;
 pub mod kit;
+mod lapsed;
 pub mod match_events;
 pub mod matcher;
 mod matching;
@@ -18,7 +47,7 @@ pub mod route;
 mod schedule;
 pub mod signal;
 
-pub use judge::EvaluateCounts;
+pub use emitted::{Emitted, RuleFailure};
+pub use gauge::{EvaluateCounts, EvaluateGauge};
 pub use reload::{Bounded, Loaded, Loader, Wanted};
-pub use schedule::EvaluateGauge;
 pub use signal::{Correction, NoSaver, Part, Saver, Shelf, Signal, Start, Stored};

@@ -1,13 +1,15 @@
-//! Records and timers of keys that are being read back into memory.
+//! Reload: records and timers of keys on their way back into memory.
 //!
 //! **Invariants**
-//! - Records of such a key wait in their order, and keep what allows to emit at their epochs; nothing else waits for them.
-//! - When the key is back, its records are evaluated, then the timers that the clock has passed meanwhile run: as it would have been
-//!   without the wait, since a record runs the timers that lie before it in any case.
-//! - A key is asked for once.
+//! - Records of such a key wait in their order, with the capabilities of their epochs; nothing else waits for
+//!   them.
+//! - When the key is back, its records are evaluated, then the timers that the clock has passed meanwhile
+//!   run: as it would have been without the wait, since a record runs the timers that lie before it in any
+//!   case.
+//! - A key is requested once.
 //!
-//! Records that wait are bounded as all are, by how far sources read ahead of what is complete; keys that timers bring back by their
-//! number.
+//! Records that wait are bounded as all are, by how far sources read ahead of what is complete; keys that
+//! timers reload by their number.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,64 +23,68 @@ use crate::{
     state::{delta::Change, evicted::EvictedKey},
 };
 
-/// While so many keys are being read back, timers bring none.
+/// Upper bound of the keys being reloaded, beyond which timers reload none.
 const WOKEN: usize = 8_192;
 
-/// A state's name, and its text if there is one.
+/// Name of a state, and its text; no text if the state is deleted.
 pub type NamedText = (String, Option<String>);
 
-/// A key that is to be read back, and which of its states.
+/// Request to reload a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The key.
     pub key: EvictedKey,
     /// Names of the states that it may have.
     pub names: Arc<[String]>,
-    /// States that count before what is read.
-    pub unfolded: Vec<NamedText>,
+    /// States of blobs that are not compacted yet; they replace those that are read.
+    pub uncompacted: Vec<NamedText>,
 }
 
-/// What was read of a key.
+/// States of a key as they were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// What was asked for.
+    /// The request.
     pub wanted: Wanted,
-    /// The states that are there: the places of their names, and the texts.
+    /// Stored states: position of the name in the request, and text.
     pub texts: Vec<(usize, String)>,
 }
 
 impl Loaded {
-    /// All states, each to be read over those before it.
+    /// All states, in the order in which they are to be applied.
     pub fn states(&self) -> impl Iterator<Item = Change<'_>> {
-        let Wanted { key, names, unfolded } = &self.wanted;
+        let Wanted { key, names, uncompacted } = &self.wanted;
         let read = self.texts.iter().filter_map(|(place, text)| {
             Some(Change { name: names.get(*place)?, key: &key.key, text: Some(text) })
         });
-        read.chain(unfolded.iter().map(|(name, text)| Change { name, key: &key.key, text: text.as_deref() }))
+        read.chain(uncompacted.iter().map(|(name, text)| Change {
+            name,
+            key: &key.key,
+            text: text.as_deref(),
+        }))
     }
 }
 
-/// Reads keys back, off the worker's hands.
+/// Reader of keys from the readable state, outside the worker thread; no method blocks.
 pub trait Loader {
-    /// Has keys read from the readable state.
+    /// Requests keys, in no order.
     fn request(&self, keys: Vec<Wanted>);
 
-    /// Keys that were read since the last call, in any order.
+    /// Takes out the keys read since the last call, in no order.
     fn loaded(&self) -> Vec<Loaded>;
 
-    /// Whom to wake when keys are read.
+    /// Sets the operator to activate when keys are read.
     fn wakes(&self, activator: SyncActivator);
 }
 
-/// A bound of memory, and who reads back what left it.
+/// Bound of the memory of keys, and the reader of those that left it.
 pub struct Bounded {
-    /// Bytes of keys and states, about.
+    /// Approximate bytes of keys and states.
     pub bytes: usize,
-    /// Reads back.
+    /// Reader of keys out of memory.
     pub loader: Box<dyn Loader>,
 }
 
-/// What waits for keys; `C` is what allows to emit at an epoch.
+/// Keys being reloaded and what waits for them; `C` are the capabilities of an epoch.
 pub(super) struct Reloads<C> {
     loader: Box<dyn Loader>,
     waiting: HashMap<EvictedKey, Waiting<C>>,
@@ -87,12 +93,12 @@ pub(super) struct Reloads<C> {
     records: usize,
 }
 
-/// What waits for one key.
+/// Records and timers that wait for one key.
 pub(super) struct Waiting<C> {
     records: Routed,
-    /// Up to which of the records, the epoch, and what allows to emit there.
+    /// Per epoch: end of its records, the epoch, its capabilities.
     at: Vec<(usize, u64, C)>,
-    /// What allows to emit where the clock brought the key back.
+    /// Capabilities of the clock that made a timer due.
     due: Option<C>,
 }
 
@@ -103,7 +109,7 @@ impl<C> Default for Waiting<C> {
 }
 
 impl<C: Clone> Waiting<C> {
-    /// The records, each with what allows to emit at its epoch.
+    /// The records, each with the capabilities of its epoch.
     pub(super) fn records(&self) -> impl Iterator<Item = (RoutedRecord<'_>, &C)> {
         let mut place = 0;
         (0..self.records.len()).filter_map(move |i| {
@@ -114,7 +120,7 @@ impl<C: Clone> Waiting<C> {
         })
     }
 
-    /// What allows to emit where timers run that the clock has passed; `None` if nobody waits for the key.
+    /// Capabilities for timers that the clock has passed meanwhile; `None` if nothing waits for the key.
     pub(super) fn due(&self) -> Option<&C> {
         self.due.as_ref().or_else(|| self.at.last().map(|(_, _, capability)| capability))
     }
@@ -125,39 +131,39 @@ impl<C: Clone> Reloads<C> {
         Reloads { loader, waiting: HashMap::new(), asked: Vec::new(), loaded: VecDeque::new(), records: 0 }
     }
 
-    /// Whether nothing waits.
+    /// Whether no key is being reloaded.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// How many more keys may be brought back by timers now.
+    /// Number of keys that timers may still reload now.
     pub(super) fn room(&self) -> usize {
         WOKEN.saturating_sub(self.waiting.len())
     }
 
-    /// How many records wait.
+    /// Number of records that wait.
     pub(super) fn records(&self) -> usize {
         self.records
     }
 
-    fn entry(&mut self, key: EvictedKey, ask: impl FnOnce(EvictedKey) -> Wanted) -> &mut Waiting<C> {
+    fn entry(&mut self, key: EvictedKey, request: impl FnOnce(EvictedKey) -> Wanted) -> &mut Waiting<C> {
         let Reloads { waiting, asked, .. } = self;
         waiting.entry(key).or_insert_with_key(|key| {
-            asked.push(ask(key.clone()));
+            asked.push(request(key.clone()));
             Waiting::default()
         })
     }
 
-    /// A record waits for its key.
+    /// Keeps a record until its key is reloaded.
     pub(super) fn hold(
         &mut self,
         record: &RoutedRecord<'_>,
         (epoch, capability): (u64, &C),
-        ask: impl FnOnce(EvictedKey) -> Wanted,
+        request: impl FnOnce(EvictedKey) -> Wanted,
     ) {
         let key = EvictedKey { group: record.key_group, hash: record.hash, key: record.key.into() };
         self.records += 1;
-        let waiting = self.entry(key, ask);
+        let waiting = self.entry(key, request);
         waiting.records.push_record(record);
         let end = waiting.records.len();
         match waiting.at.last_mut() {
@@ -166,24 +172,29 @@ impl<C: Clone> Reloads<C> {
         }
     }
 
-    /// The clock has passed a timer of a key.
-    pub(super) fn wake(&mut self, key: EvictedKey, capability: &C, ask: impl FnOnce(EvictedKey) -> Wanted) {
-        self.entry(key, ask).due.get_or_insert_with(|| capability.clone());
+    /// Reloads a key of which the clock has passed a timer.
+    pub(super) fn wake(
+        &mut self,
+        key: EvictedKey,
+        capability: &C,
+        request: impl FnOnce(EvictedKey) -> Wanted,
+    ) {
+        self.entry(key, request).due.get_or_insert_with(|| capability.clone());
     }
 
-    /// A key is to come back for a correction.
-    pub(super) fn want(&mut self, key: EvictedKey, ask: impl FnOnce(EvictedKey) -> Wanted) {
-        self.entry(key, ask);
+    /// Reloads a key for a correction.
+    pub(super) fn want(&mut self, key: EvictedKey, request: impl FnOnce(EvictedKey) -> Wanted) {
+        self.entry(key, request);
     }
 
-    /// Asks for what is wanted since the last call, all at once.
+    /// Requests all keys wanted since the last call at once.
     pub(super) fn request(&mut self) {
         if !self.asked.is_empty() {
             self.loader.request(std::mem::take(&mut self.asked));
         }
     }
 
-    /// A key that is read, and what waits for it.
+    /// Next key that is read, and what waits for it.
     pub(super) fn next(&mut self) -> Option<(Loaded, Waiting<C>)> {
         if self.loaded.is_empty() {
             self.loaded.extend(self.loader.loaded());

@@ -1,8 +1,9 @@
 //! Route: the exchange pact that brings a routed record to the worker that owns its key.
 //!
-//! The owner is the routing hash modulo the number of workers. The hash is seeded by the `key_by`, so a user and an ip of the
-//! same text have owners of their own. Batches are cut at 512 records, which amortises timely's cost per message, and sent in the order in which they were
-//! filled: records of one key from one worker stay in order.
+//! The owner is the routing hash modulo the number of workers. The hash is seeded by the `key_by`, so a user
+//! and an ip of the same text have owners of their own. Batches are cut at 512 records, which amortises
+//! timely's cost per message, and sent in the order in which they were filled: records of one key from one
+//! worker stay in order.
 
 use timely::{
     communication::Push,
@@ -11,10 +12,12 @@ use timely::{
 
 use crate::model::routed::Routed;
 
+/// Records in a batch.
 const RECORDS: usize = 512;
+/// Bytes of variable parts from which on a batch is sent.
 const BYTES: usize = 256 * 1024;
 
-/// Sends each record to its key's owner.
+/// Distributor of records to the owners of their keys.
 #[derive(Debug)]
 pub struct Router {
     /// A batch per worker, being filled.
@@ -22,7 +25,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// The pact: `DistributorPact(Router::for_peers)`.
+    /// Router to `peers` workers.
     pub fn for_peers(peers: usize) -> Self {
         Router { filling: vec![Routed::default(); peers] }
     }
@@ -33,7 +36,7 @@ pub fn by_key() -> DistributorPact<fn(usize) -> Router> {
     DistributorPact(Router::for_peers)
 }
 
-/// The worker that owns a key, of so many.
+/// Index of the worker, among `peers`, that owns the keys of a routing hash.
 pub fn owner(hash: u64, peers: usize) -> usize {
     (hash % peers as u64) as usize
 }

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, iter};
 
-use super::*;
+use super::{restoring::RESTORED, *};
 use crate::{
     model::{
-        ids::{CheckpointNumber, Offset},
+        ids::{BookGeneration, IngestTime, Offset, PartitionId},
         key,
-        routed::RoutedRecord,
+        routed::{Routed, RoutedRecord},
     },
-    ops::signal::NoSaver,
+    ops::signal::{NoSaver, Stored},
     rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
     state::Delta,
 };
@@ -38,9 +38,9 @@ fn schedule_of(document: &str) -> Schedule<u64> {
         (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
     };
     let books = [set(1), set(2)].into_iter().collect();
-    let mut schedule =
-        Schedule::new(Evaluator::new(empty), Arc::new(Books(books)), Box::new(NoSaver), (0, 1));
-    schedule.hear(&Signal::Start(Arc::default()));
+    let place = WorkerPlace { index: 0, peers: 1 };
+    let mut schedule = Schedule::new(Evaluator::new(empty), Arc::new(Books(books)), Box::new(NoSaver), place);
+    schedule.signal(&Signal::Start(Arc::default()));
     schedule
 }
 
@@ -61,31 +61,45 @@ fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
         encoded: &[],
     };
     batch.push(&head, std::iter::empty());
-    schedule.hold(epoch, epoch, batch);
+    schedule.wait(epoch, epoch, batch);
 }
 
-/// Works with the frontier of everything at `frontier`; gives offset and version of what fired.
+/// Lines of triggers that were sent.
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl Output<u64> for Lines {
+    fn send(&mut self, fired: &mut Vec<Fired>, _emitted: &mut Emitted, _at: &u64) {
+        self.0.extend(fired.drain(..).map(|fired| fired.line));
+    }
+}
+
+/// Works with all frontiers at `frontier`, stored state complete; gives offset and version of what fired.
 fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
-    let mut fired = Vec::new();
-    let seen = |line: &str| {
+    let mut lines = Lines::default();
+    let at = Frontier::at(frontier);
+    schedule.work(Progress { routed: at, stored: Frontier::ENDED, slowest: at }, &mut lines);
+    let offset_and_version = |line: &String| {
         let trigger: serde_json::Value = serde_json::from_str(line).unwrap();
         (trigger["cause"]["offset"].as_u64().unwrap(), trigger["version"].as_u64().unwrap())
     };
-    schedule.work(&|e| frontier >= e, &|e| frontier > e, true, &mut |new, _, _| {
-        fired.extend(new.drain(..).map(|f| seen(&f.line)));
-    });
-    fired
+    lines.0.iter().map(offset_and_version).collect()
+}
+
+/// Progress where every routed record has arrived but no epoch is complete.
+fn all_routed(stored: Frontier) -> Progress {
+    Progress { routed: Frontier::ENDED, stored, slowest: Frontier::at(0) }
 }
 
 #[test]
 fn a_switch_is_a_barrier_for_its_epoch_and_later() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
     assert_eq!(work(&mut schedule, 1), []);
-    schedule.hear(&Signal::Switch { generation: BookGeneration(2), at: 3 });
-    schedule.hear(&Signal::Epoch(2));
-    schedule.hear(&Signal::Epoch(3));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
+    schedule.signal(&Signal::Epoch(2));
+    schedule.signal(&Signal::Epoch(3));
     record(&mut schedule, 3, 10);
     record(&mut schedule, 2, 11);
     assert_eq!(work(&mut schedule, 2), [(11, 1)], "what lies before the barrier does not wait");
@@ -96,20 +110,24 @@ fn a_switch_is_a_barrier_for_its_epoch_and_later() {
 #[test]
 fn a_record_waits_for_its_own_epoch_to_be_announced() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
     record(&mut schedule, 2, 10);
     assert_eq!(work(&mut schedule, 2), []);
-    schedule.hear(&Signal::Epoch(2));
+    schedule.signal(&Signal::Epoch(2));
     assert_eq!(work(&mut schedule, 2), [(10, 1)]);
 }
 
 #[test]
 fn clocks_wait_for_all_partitions_and_their_epoch() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
-    schedule.tell(1, || 1, &mut vec![(PartitionId(0), IngestTime(500)), (PartitionId(1), IngestTime::MIN)]);
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
+    schedule.add_clocks(
+        1,
+        || 1,
+        &mut vec![(PartitionId(0), IngestTime(500)), (PartitionId(1), IngestTime::MIN)],
+    );
     work(&mut schedule, 1);
     assert_eq!(schedule.gauge().held_back_by, None, "epoch 1 has not passed");
     work(&mut schedule, 2);
@@ -117,7 +135,7 @@ fn clocks_wait_for_all_partitions_and_their_epoch() {
         (schedule.gauge().clock, schedule.gauge().held_back_by),
         (IngestTime::MIN, Some(PartitionId(1)))
     );
-    schedule.tell(2, || 2, &mut vec![(PartitionId(1), IngestTime(700))]);
+    schedule.add_clocks(2, || 2, &mut vec![(PartitionId(1), IngestTime(700))]);
     work(&mut schedule, 3);
     assert_eq!(
         (schedule.gauge().clock, schedule.gauge().held_back_by),
@@ -128,11 +146,11 @@ fn clocks_wait_for_all_partitions_and_their_epoch() {
 #[test]
 fn long_work_is_done_in_slices() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
     (0..3 * SLICE).for_each(|offset| record(&mut schedule, 1, offset));
     let mut calls = 1;
-    while schedule.work(&|_| true, &|_| false, true, &mut |_, _, _| {}) {
+    while schedule.work(all_routed(Frontier::ENDED), &mut Lines::default()) {
         calls += 1;
     }
     assert_eq!((calls, schedule.gauge().counts.records), (3, 3 * SLICE));
@@ -142,8 +160,8 @@ fn long_work_is_done_in_slices() {
 fn where_no_state_is_kept_nothing_is_noted_for_it() {
     let mut schedule =
         schedule_of(r#"{"rule_id": "r", "limit": {"times": 1}, "trigger": {"event": {"id": "T"}}}"#);
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
     assert_eq!(work(&mut schedule, 1), [(10, 1)]);
     assert_eq!((schedule.gauge().keys, schedule.evaluator.has_unsaved()), (1, false));
@@ -168,13 +186,13 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     let mut schedule = schedule();
     let notes = Notes::default();
     let taken = std::rc::Rc::clone(&notes.0);
-    schedule.saver = Box::new(notes);
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
+    schedule.emissions.saver = Box::new(notes);
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
-    schedule.hear(&Signal::Checkpoint { n: CheckpointNumber(1), at: 3 });
-    schedule.hear(&Signal::Epoch(2));
-    schedule.hear(&Signal::Epoch(3));
+    schedule.signal(&Signal::Checkpoint { n: CheckpointNumber(1), at: 3 });
+    schedule.signal(&Signal::Epoch(2));
+    schedule.signal(&Signal::Epoch(3));
     record(&mut schedule, 3, 11);
     work(&mut schedule, 2);
     assert!(taken.borrow().is_empty(), "records of epoch 2 may still come");
@@ -186,8 +204,8 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     };
     let parts: Vec<(u64, Vec<bool>)> = taken.borrow().iter().map(|(n, part)| (n.0, offsets(part))).collect();
     assert_eq!(parts, [(1, vec![false, false]), (1, vec![])]);
-    schedule.hear(&Signal::Checkpoint { n: CheckpointNumber(2), at: 4 });
-    schedule.hear(&Signal::Epoch(4));
+    schedule.signal(&Signal::Checkpoint { n: CheckpointNumber(2), at: 4 });
+    schedule.signal(&Signal::Epoch(4));
     work(&mut schedule, 4);
     assert_eq!(taken.borrow().len(), 4);
     assert_eq!(offsets(&taken.borrow()[2].1), [true], "what fired behind it is part of the next");
@@ -196,31 +214,31 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
 #[test]
 fn nothing_is_evaluated_before_stored_state_is_taken_in() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
-    let fired = |schedule: &mut Schedule<u64>, all_stored| {
-        let mut count = 0;
-        schedule.work(&|_| true, &|_| false, all_stored, &mut |fired, _, _| count += fired.len());
-        count
+    let fired = |schedule: &mut Schedule<u64>, stored| {
+        let mut lines = Lines::default();
+        schedule.work(all_routed(stored), &mut lines);
+        lines.0.len()
     };
-    assert_eq!((fired(&mut schedule, false), schedule.gauge().restoring), (0, true));
-    assert_eq!((fired(&mut schedule, true), schedule.gauge().restoring), (1, false));
+    assert_eq!((fired(&mut schedule, Frontier::at(0)), schedule.gauge().restoring), (0, true));
+    assert_eq!((fired(&mut schedule, Frontier::ENDED), schedule.gauge().restoring), (1, false));
 }
 
 #[test]
 fn a_second_switch_waits_until_stored_state_is_taken_in() {
     let mut schedule = schedule();
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
-    schedule.hear(&Signal::Switch { generation: BookGeneration(2), at: 3 });
-    schedule.hear(&Signal::Epoch(2));
-    schedule.hear(&Signal::Epoch(3));
-    let mut work = |all_stored| {
-        schedule.work(&|_| true, &|_| false, all_stored, &mut |_, _, _| {});
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
+    schedule.signal(&Signal::Epoch(2));
+    schedule.signal(&Signal::Epoch(3));
+    let mut work = |stored| {
+        schedule.work(all_routed(stored), &mut Lines::default());
         schedule.gauge().generation
     };
-    assert_eq!((work(false), work(true)), (BookGeneration(1), BookGeneration(2)));
+    assert_eq!((work(Frontier::at(0)), work(Frontier::ENDED)), (BookGeneration(1), BookGeneration(2)));
 }
 
 #[test]
@@ -234,21 +252,21 @@ fn much_stored_state_is_taken_in_in_slices() {
         keys.for_each(|key| states.push(name, &key.to_string(), Some(text)));
         iter::once(Stored { to: 0, order, states })
     };
-    schedule.hear(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.hear(&Signal::Epoch(1));
-    work_once(&mut schedule, false);
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    schedule.signal(&Signal::Epoch(1));
+    work_once(&mut schedule, Frontier::at(0));
     // Half of it folded, half of it not.
-    schedule.restore(stored(0, 0..SAVED));
-    schedule.restore(stored(1, SAVED..2 * SAVED + 1));
+    schedule.restore(stored(0, 0..RESTORED));
+    schedule.restore(stored(1, RESTORED..2 * RESTORED + 1));
     let mut calls = 1;
-    while work_once(&mut schedule, true) {
+    while work_once(&mut schedule, Frontier::ENDED) {
         calls += 1;
     }
-    assert_eq!(schedule.gauge().keys, 2 * SAVED + 1);
-    assert_eq!((schedule.gauge().restored, schedule.gauge().unreadable), (2 * SAVED as u64 + 1, 0));
+    assert_eq!(schedule.gauge().keys, 2 * RESTORED + 1);
+    assert_eq!((schedule.gauge().restored, schedule.gauge().unreadable), (2 * RESTORED as u64 + 1, 0));
     assert_eq!(calls, 4, "what is not folded takes two calls, the second of which begins to settle all keys");
 }
 
-fn work_once(schedule: &mut Schedule<u64>, all_stored: bool) -> bool {
-    schedule.work(&|_| true, &|_| false, all_stored, &mut |_, _, _| {})
+fn work_once(schedule: &mut Schedule<u64>, stored: Frontier) -> bool {
+    schedule.work(all_routed(stored), &mut Lines::default())
 }

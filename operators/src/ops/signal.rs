@@ -1,4 +1,4 @@
-//! What worker 0 tells all workers.
+//! Signals: messages of worker 0 to all workers, and the traits by which a process serves its operators.
 
 use std::sync::Arc;
 
@@ -13,49 +13,49 @@ use crate::{
     state::Delta,
 };
 
-/// A word of worker 0, broadcast in order.
+/// Message of worker 0, broadcast to all workers in order.
 ///
-/// **Invariants**: `Start` comes first, once. Epochs ascend. Barriers (switches, checkpoints, corrections) are announced two epochs
-/// ahead: when `Epoch(e)` was the last one said, the next barrier is at `e + 2`. So whoever has heard `Epoch(e)` knows of
-/// all barriers up to `e + 1`.
+/// **Invariants**: `Start` comes first, once. Epochs ascend. Barriers (switches, checkpoints, corrections)
+/// are announced two epochs ahead: when `Epoch(e)` was the last one sent, the next barrier is at `e + 2`. So
+/// whoever has received `Epoch(e)` knows all barriers up to `e + 1`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Signal {
-    /// What sources read from now on belongs to this epoch.
+    /// Announces an epoch: sources send what they read from now on in it.
     Epoch(u64),
-    /// Every process is to make the book of this change set.
+    /// Has every process make the book of this change set.
     Prepare(Arc<ChangeSet>),
-    /// Records of epoch `at` and later are read by the book of `generation`.
+    /// Switches books: records of epoch `at` and later are read by the book of `generation`.
     Switch {
         /// The book's generation.
         generation: BookGeneration,
         /// First epoch that it holds for.
         at: u64,
     },
-    /// From where to go on.
+    /// Begins a run, from a checkpoint if there is one.
     Start(Arc<Start>),
-    /// State and positions as they stand before records of epoch `at` are checkpoint `n`.
+    /// Takes checkpoint `n`: state and positions as they stand before records of epoch `at`.
     Checkpoint {
         /// Its number.
         n: CheckpointNumber,
         /// First epoch that is not in it.
         at: u64,
     },
-    /// People correct states, before records of epoch `at`.
+    /// Applies corrections by people before records of epoch `at`.
     Correct {
         /// The corrections, in their order.
         corrections: Arc<Vec<Correction>>,
         /// First epoch that sees them.
         at: u64,
     },
-    /// A checkpoint with these positions is durable.
+    /// Tells sources the positions of a durable checkpoint.
     Committed(Arc<Positions>),
-    /// Checkpoints up to this one are part of the readable state.
-    Folded(CheckpointNumber),
-    /// Whether sources are to pause.
+    /// Checkpoints up to this number are compacted: part of the readable state.
+    Compacted(CheckpointNumber),
+    /// Pauses sources, or lets them go on.
     Hold(bool),
 }
 
-/// From where a cluster goes on.
+/// Checkpoint from which a cluster goes on; all empty if there is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The generation of this run, among all that kept state in the same place; 0 where none is kept.
@@ -66,20 +66,20 @@ pub struct Start {
     pub clocks: Clocks,
     /// The number of the checkpoint that is resumed, if one is.
     pub checkpoint: Option<CheckpointNumber>,
-    /// Names of stored state.
+    /// Names of stored states.
     pub states: Vec<String>,
-    /// Blobs with changes of state that may not be part of it yet, in their order.
+    /// Names of blobs with changes of state that may not be compacted yet, in their order.
     pub blobs: Vec<String>,
 }
 
 impl Start {
-    /// The least clock: that of the timers.
+    /// Clock of the timers: the least of all partitions'.
     pub fn clock(&self) -> IngestTime {
         self.clocks.least().map_or(IngestTime::MIN, |(_, clock)| clock)
     }
 }
 
-/// A correction of a condition's state by people.
+/// Correction of a condition's state by people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
     /// The rule.
@@ -90,7 +90,7 @@ pub struct Correction {
     pub key: String,
     /// The state as text; `None` puts it back to its beginning.
     pub text: Option<String>,
-    /// Who says so.
+    /// Name of the person.
     pub by: String,
 }
 
@@ -99,15 +99,15 @@ pub struct Correction {
 pub struct Stored {
     /// The worker.
     pub to: u64,
-    /// Which of several texts of the same state counts: the one of the highest order.
+    /// Rank among several texts of one state: that of the highest order counts.
     pub order: u64,
-    /// The states; one that is deleted is not there any more.
+    /// The states; one without a text is deleted.
     pub states: Delta,
 }
 
-/// Takes what a checkpoint consists of, off the worker's hands.
+/// Receiver of the parts of a worker's checkpoints; no method blocks.
 pub trait Saver {
-    /// Whether it takes checkpoints at all; if not, nothing is noted for them.
+    /// Whether it keeps checkpoints at all; if not, no changes are noted for them.
     fn keeps_state(&self) -> bool {
         true
     }
@@ -115,22 +115,22 @@ pub trait Saver {
     /// Whether triggers are part of checkpoints.
     fn holds_triggers(&self) -> bool;
 
-    /// A part of checkpoint `n`. The last one is [`Part::End`].
+    /// Takes a part of checkpoint `n`; the last one is [`Part::End`].
     fn save(&self, n: CheckpointNumber, part: Part);
 }
 
-/// A part of a worker's checkpoint.
+/// Part of a worker's checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     /// Changes of state.
     State(Delta),
     /// Triggers fired since the checkpoint before.
     Triggers(Vec<Fired>),
-    /// That was all.
+    /// End of the worker's parts.
     End,
 }
 
-/// Saves nothing.
+/// Saver where no state is kept.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoSaver;
 
@@ -146,31 +146,31 @@ impl Saver for NoSaver {
     fn save(&self, _n: CheckpointNumber, _part: Part) {}
 }
 
-/// Where a process keeps the books it has made, until all its workers have switched.
+/// Rule books of a process, each kept until all its workers have switched to it.
 pub trait Shelf {
-    /// What the change set of that generation led to, once it is made.
+    /// Book of a generation with the changes of crowds that lead to it; `None` until it is made.
     fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>>;
 }
 
-/// Something that happens between two epochs on all workers.
+/// Action of all workers between two epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Barrier {
-    /// The book changes.
+    /// Switch to another book.
     Switch {
-        /// To the one of this generation.
+        /// Its generation.
         generation: BookGeneration,
     },
-    /// State is saved.
+    /// Save the state.
     Checkpoint {
-        /// As part of this checkpoint.
+        /// Number of the checkpoint.
         n: CheckpointNumber,
     },
-    /// State is corrected.
+    /// Apply corrections by people.
     Correct(Arc<Vec<Correction>>),
 }
 
 impl Signal {
-    /// The barrier that a word announces, and its epoch.
+    /// Epoch and barrier that the signal announces.
     pub(super) fn barrier(&self) -> Option<(u64, Barrier)> {
         match self {
             Signal::Switch { generation, at } => Some((*at, Barrier::Switch { generation: *generation })),
@@ -180,7 +180,7 @@ impl Signal {
             | Signal::Prepare(_)
             | Signal::Start(_)
             | Signal::Committed(_)
-            | Signal::Folded(_)
+            | Signal::Compacted(_)
             | Signal::Hold(_) => None,
         }
     }

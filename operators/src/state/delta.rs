@@ -1,9 +1,10 @@
-//! What changed in keyed state between two checkpoints: absolute texts and deletions, so that applying one twice does no
-//! harm.
+//! Delta: changes of keyed state between two checkpoints, as absolute texts and deletions, so that applying
+//! one twice does no harm.
 
 use serde::{Deserialize, Serialize};
 
-/// Changes of state, in the order in which they are to be applied. Flat, so that it is cheap to make and to write.
+/// Changes of state, in the order in which they are to be applied. Flat, so that it is cheap to make and to
+/// write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// State names (see [`state_name`](crate::rule::lineage::state_name)) that the changes refer to.
@@ -21,25 +22,25 @@ struct Flat {
     deleted: bool,
 }
 
-/// One change.
+/// Change of one state of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<'d> {
     /// The state's name.
     pub name: &'d str,
     /// The key.
     pub key: &'d str,
-    /// The state, or `None` if it is as if the key had never been seen.
+    /// The state's text; `None` if it is deleted.
     pub text: Option<&'d str>,
 }
 
 impl Delta {
-    /// Gives a state name the next number of this delta.
+    /// Adds a state name; returns its number in this delta.
     pub fn name(&mut self, name: String) -> u32 {
         self.names.push(name);
         (self.names.len() - 1) as u32
     }
 
-    /// Appends a change; `write` writes the text, without it the state is deleted.
+    /// Appends a change: `write` appends the text; without it the state is deleted.
     pub fn push(&mut self, name: u32, key: &str, write: Option<impl FnOnce(&mut String)>) {
         self.bytes.push_str(key);
         let key_end = self.bytes.len() as u32;
@@ -62,7 +63,7 @@ impl Delta {
         self.names.iter().map(String::as_str).zip(groups)
     }
 
-    /// Changes with the number of their name. What does not hold together is left out.
+    /// Changes with the number of their name; inconsistent ones are left out.
     fn numbered(&self) -> impl Iterator<Item = (usize, Change<'_>)> {
         let mut start = 0;
         self.changes.iter().filter_map(move |flat| {
@@ -74,12 +75,12 @@ impl Delta {
         })
     }
 
-    /// Bytes of keys and texts.
+    /// Approximate size, bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len() + self.changes.len() * 13
     }
 
-    /// How many changes.
+    /// Number of changes.
     pub fn len(&self) -> usize {
         self.changes.len()
     }

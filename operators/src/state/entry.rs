@@ -1,14 +1,19 @@
-//! Rule-level state as it is stored: limits, edge, timers with their causes, and what a pause put aside.
+//! Stored form of rule-level state: firings, edge, timers with their causes, and the copy made when a pause
+//! began.
 //!
-//! Conditions are named by id and beginning, properties by name, so that an entry means the same under any later version of
-//! the rule: what belongs to a condition that has started anew is left out when it is read.
+//! Conditions are named by id and beginning, properties by name, so that an entry means the same under any
+//! later version of the rule: what belongs to a condition that has started anew is left out when it is read.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, value::RawValue};
 
-use super::{Armed, Extra, RuleState, text};
+use super::{
+    Armed, RuleState,
+    rule_level::{PausedCopy, RuleLevel},
+    text,
+};
 use crate::{
     model::{
         field::{Field, Fields, TOP_LEVEL},
@@ -69,8 +74,8 @@ pub fn write(state: &RuleState, plan: &RulePlan, fields: &Fields, text: &mut Str
 }
 
 fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
-    let default = Extra::default();
-    let extra = state.extra.as_deref().unwrap_or(&default);
+    let default = RuleLevel::default();
+    let level = state.level.as_deref().unwrap_or(&default);
     let timer = |armed: &Armed| {
         let (condition, since) =
             (&plan.conditions[armed.condition].id, plan.layout.conditions[armed.condition].0.since);
@@ -88,15 +93,15 @@ fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
     };
     Entry {
         touched: state.touched,
-        firings: extra.firings.iter().copied().collect(),
-        edge: extra.edge,
-        armed: extra.armed.iter().map(timer).collect(),
-        judge_at_publish: extra.judge_at_publish,
-        before_pause: extra.before_pause.as_deref().map(|(pause, before)| {
+        firings: level.firings.iter().copied().collect(),
+        edge: level.edge,
+        armed: level.armed.iter().map(timer).collect(),
+        judge_at_publish: level.judge_at_publish,
+        before_pause: level.paused_copy.as_deref().map(|PausedCopy { pause, state }| {
             Box::new(Before {
                 pause: *pause,
-                conditions: conditions(before, plan),
-                rule: entry(before, plan, fields),
+                conditions: conditions(state, plan),
+                rule: entry(state, plan, fields),
             })
         }),
     }
@@ -105,7 +110,7 @@ fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
 fn conditions(state: &RuleState, plan: &RulePlan) -> Vec<(String, u64, Box<RawValue>)> {
     let row = |(c, (identity, _)): (&ConditionPlan, &(Identity, Range<usize>))| {
         let mut json = String::new();
-        text::write(c.program.names(), &state.cells[c.cells.clone()], &mut json);
+        text::write(c.program.names(), state.cells(c), &mut json);
         // What was just written is JSON.
         Some((c.id.clone(), identity.since, RawValue::from_string(json).ok()?))
     };
@@ -122,18 +127,18 @@ pub fn read(state: &mut RuleState, plan: &RulePlan, fields: &Fields, text: &str)
 }
 
 fn place(state: &mut RuleState, plan: &RulePlan, fields: &Fields, entry: Entry) -> Result<(), String> {
-    let before_pause = match entry.before_pause {
+    let paused_copy = match entry.before_pause {
         None => None,
         Some(before) => {
-            let mut aside = RuleState::fresh(plan, before.rule.touched);
+            let mut state = RuleState::fresh(plan, before.rule.touched);
             for (id, since, json) in &before.conditions {
                 let Some(c) = position(plan, id, *since) else { continue };
                 let condition = &plan.conditions[c];
                 let cells = text::read(condition.program.names(), condition.program.initial(), json.get())?;
-                aside.cells[condition.cells.clone()].clone_from_slice(&cells);
+                state.cells_mut(condition).clone_from_slice(&cells);
             }
-            place(&mut aside, plan, fields, before.rule)?;
-            Some(Box::new((before.pause, aside)))
+            place(&mut state, plan, fields, before.rule)?;
+            Some(Box::new(PausedCopy { pause: before.pause, state }))
         }
     };
     let timer = |timer: Timer| {
@@ -154,14 +159,14 @@ fn place(state: &mut RuleState, plan: &RulePlan, fields: &Fields, entry: Entry) 
         })
     };
     state.touched = entry.touched;
-    let extra = Extra {
+    let level = RuleLevel {
         firings: entry.firings.into(),
         edge: entry.edge,
         armed: entry.armed.into_iter().filter_map(timer).collect(),
         judge_at_publish: entry.judge_at_publish,
-        before_pause,
+        paused_copy,
     };
-    state.extra = (extra != Extra::default()).then(|| Box::new(extra));
+    state.level = (level != RuleLevel::default()).then(|| Box::new(level));
     Ok(())
 }
 
@@ -169,7 +174,7 @@ fn position(plan: &RulePlan, id: &str, since: u64) -> Option<usize> {
     plan.conditions.iter().zip(&plan.layout.conditions).position(|(c, (i, _))| c.id == id && i.since == since)
 }
 
-/// A value that no rule reads any more is let go.
+/// Field of a stored name; `None` if no rule reads it any more.
 fn field(name: &str, fields: &Fields) -> Option<Field> {
     match name.strip_prefix("properties.") {
         Some(property) => fields.property(property),

@@ -1,14 +1,15 @@
-//! Keys that have left memory: a stub each, and the timers that are to bring them back.
+//! Evicted keys: a stub each, and the timers that are to reload them.
 //!
 //! **Invariants**
 //! - A key is in the [`Store`](super::Store) or has a stub, never both. While it is read back the stub stays.
-//! - A stub stands for its key by 96 bits of two independent hashes: of ten million keys two would be taken for one another once in
-//!   10¹⁵ times. A key that was never evicted is therefore never read back; so what lies in the store of a state that was deleted
-//!   and whose deletion is not folded yet, is not revived.
-//! - A stub keeps what is not saved: the key's last `now` and its next timer, which bear on outcomes, and its origin.
+//! - A stub stands for its key by 96 bits of two independent hashes: of ten million keys two would be taken
+//!   for one another once in 10¹⁵ times. A key that was never evicted is therefore never read back; so what
+//!   lies in the store of a state that was deleted and whose deletion is not folded yet, is not revived.
+//! - A stub keeps what is not saved: the key's last `now` and its next timer, which bear on outcomes, and its
+//!   origin.
 //!
-//! **Limit**: a stub takes about 45 bytes, and 100 more and the key's text while it has a timer; they are not part of what is
-//! bounded.
+//! **Limit**: a stub takes about 45 bytes, and 100 more and the key's text while it has a timer; they are not
+//! part of what is bounded.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use super::Origin;
 /// Seeds the second hash.
 const CHECK: u64 = 0x7374_7562;
 
-/// Keys out of memory.
+/// Keys out of memory, found by their hashes.
 #[derive(Debug, Default)]
 pub struct Evicted {
     stubs: HashTable<Stub>,
@@ -37,7 +38,7 @@ struct Stub {
     origin: Origin,
 }
 
-/// What is not saved of a key that is out of memory.
+/// Unsaved part of a key that is out of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Its highest `now`, unix ms.
@@ -51,7 +52,7 @@ pub struct Kept {
 /// A key that is not in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EvictedKey {
-    /// Which `key_by`, by its number in the catalog.
+    /// Number of its `key_by` in the catalog.
     pub group: u32,
     /// Routing hash.
     pub hash: u64,
@@ -64,12 +65,12 @@ fn check(group: u32, key: &str) -> u32 {
 }
 
 impl Evicted {
-    /// How many keys.
+    /// Number of keys.
     pub fn len(&self) -> usize {
         self.stubs.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.stubs.is_empty()
     }
@@ -83,7 +84,8 @@ impl Evicted {
         self.find(hash, group, key).is_some()
     }
 
-    /// A key leaves memory. One that is out already takes the later `now` and the earlier timer, and has the origin that it had.
+    /// Adds a key that leaves memory. One that is out already takes the later `now` and the earlier timer,
+    /// and keeps its origin.
     pub fn insert(&mut self, key: EvictedKey, kept: Kept) {
         let former = self.remove(key.hash, key.group, &key.key);
         let Kept { last_now, deadline, origin } = former.map_or(kept, |former| Kept {
@@ -99,7 +101,7 @@ impl Evicted {
         self.stubs.insert_unique(hash, Stub { hash, last_now, deadline, check, origin }, |stub| stub.hash);
     }
 
-    /// A key is back in memory; gives what was kept of it, or `None` if it was not out.
+    /// Removes a key that is back in memory; returns what was kept of it, `None` if it was not out.
     pub fn remove(&mut self, hash: u64, group: u32, key: &str) -> Option<Kept> {
         let check = check(group, key);
         let found = self.stubs.find_entry(hash, |stub| stub.hash == hash && stub.check == check);
@@ -108,7 +110,7 @@ impl Evicted {
         Some(Kept { last_now, deadline, origin })
     }
 
-    /// Timers of a group's keys are put at `to` that are later, but not later than `from`.
+    /// Moves timers of a group's keys to `to` if they are later than that, but not later than `from`.
     pub fn hasten(&mut self, group: u32, from: i64, to: i64) {
         let all = (to, u64::MAX, u32::MAX)..=(from, u64::MAX, u32::MAX);
         let of_group = self.timers.range(all).filter(|(_, (g, _))| *g == group).map(|(at, _)| *at);
@@ -121,7 +123,7 @@ impl Evicted {
         }
     }
 
-    /// The next key with a timer below `clock`, if there is one. It is given once, and stays out until it is removed.
+    /// Next key with a timer below `clock` (unix ms). It is returned once, and stays out until it is removed.
     pub fn due(&mut self, clock: i64) -> Option<EvictedKey> {
         let first = self.timers.first_entry().filter(|first| first.key().0 < clock)?;
         let ((_, hash, check), (group, key)) = first.remove_entry();

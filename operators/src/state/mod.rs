@@ -1,13 +1,15 @@
-//! Keyed state: what is remembered per key.
+//! Keyed state: everything remembered per key.
 //!
-//! Key-major: one look-up by the routing hash finds a key's block; inside lie the states of the rules that the key
-//! has met, each one array of cells for all its conditions. What changed is written as texts that people can read
-//! ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
+//! Key-major: one look-up by the routing hash finds a key's block; inside lie the states of the rules that
+//! the key has met, each one array of cells for all its conditions. What changed is written as texts that
+//! people can read ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
 
 pub mod delta;
 pub mod entry;
 pub mod evicted;
+pub mod key_block;
 pub mod origin;
+mod rule_level;
 pub mod rule_state;
 pub mod store;
 pub mod text;
@@ -15,6 +17,8 @@ mod weight;
 
 pub use delta::Delta;
 pub use evicted::Evicted;
+pub use key_block::KeyBlock;
 pub use origin::Origin;
-pub use rule_state::{Armed, Extra, RULE_LEVEL_BIT, RuleState};
-pub use store::{KeyBlock, KeyId, Store};
+pub use rule_level::Armed;
+pub use rule_state::RuleState;
+pub use store::{KeyId, Store};

@@ -1,18 +1,19 @@
-//! Which partition a key's records come from, as far as is known.
+//! Origin: the partition of a key's records.
 
 use crate::model::ids::PartitionId;
 
-/// No partition yet, one, or several. Takes the room of a partition's number, as there is one for every key.
+/// Partition of a key's records: none yet, one, or several. As small as a partition's number, as there is one
+/// for every key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin(PartitionId);
 
 impl Origin {
-    /// There was no record yet. Partitions are numbered far below this and the next.
+    /// No record yet. Partitions are numbered far below this and the next.
     pub const UNKNOWN: Origin = Origin(PartitionId(u32::MAX));
-    /// There were records of several partitions.
+    /// Records of several partitions.
     pub const SEVERAL: Origin = Origin(PartitionId(u32::MAX - 1));
 
-    /// A record comes from a partition. If that is the second one, gives the first: so at most once.
+    /// Takes in a record's partition. If it is the second one, returns the first: at most once.
     pub fn see(&mut self, partition: PartitionId) -> Option<PartitionId> {
         match *self {
             Origin::SEVERAL => None,

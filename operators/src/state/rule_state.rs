@@ -1,145 +1,141 @@
 //! One key's state of one rule.
+//!
+//! Its representation is private to this folder: operators see a condition's cells as slices, and all else by
+//! methods.
+//!
+//! **Invariants**
+//! - Cells of a condition are changed together with [`mark_condition`](RuleState::mark_condition), rule-level
+//!   state together with [`mark_rule_level`](RuleState::mark_rule_level): a checkpoint takes what is marked.
+//! - A state is laid out by the plan it was last [brought up to](RuleState::bring_up_to); methods that take a
+//!   plan expect that one.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
+use super::rule_level::{Armed, PausedCopy, RuleLevel};
 use crate::{
     calculator::Cell,
-    model::{
-        field::Field,
-        ids::{Offset, PartitionId},
-        value::Value,
+    document::spec::Limit,
+    rule::{
+        lineage::Layout,
+        plan::{ConditionPlan, RulePlan},
     },
-    rule::{lineage::Layout, plan::RulePlan},
 };
 
 /// State of a rule for a key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleState {
     /// The rule's slot.
-    pub slot: u32,
-    /// Which cells are whose.
-    pub layout: Arc<Layout>,
+    pub(super) slot: u32,
+    /// Which cells belong to which condition.
+    pub(super) layout: Arc<Layout>,
     /// All conditions' cells, back to back.
-    pub cells: Box<[Cell]>,
-    /// `now` of the last event that concerned the rule, unix ms.
-    pub touched: i64,
-    /// What few keys have.
-    pub extra: Option<Box<Extra>>,
-    /// What changed since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
-    pub dirty: u64,
-    /// Whether checkpoints have something of it, so that they are to be told when it is gone.
-    pub stored: bool,
-    /// What it counted for when it was last put into its store, bytes.
-    pub weight: u32,
+    pub(super) cells: Box<[Cell]>,
+    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if it is unknown.
+    pub(super) touched: i64,
+    /// Rule-level state, which few keys have.
+    pub(super) level: Option<Box<RuleLevel>>,
+    /// Changes since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
+    pub(super) dirty: u64,
+    /// Whether checkpoints have a part of it, so that its removal must be saved too.
+    pub(super) stored: bool,
+    /// Bytes that it counted for when it was last put into its store.
+    pub(super) weight: u32,
 }
 
 /// Marks changed rule-level state in [`RuleState::dirty`].
-pub const RULE_LEVEL_BIT: u64 = 1 << 63;
+const RULE_LEVEL_BIT: u64 = 1 << 63;
 
-/// Rule-level state that only some keys have.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Extra {
-    /// When the rule fired for the key, as far as the limit asks; ascending.
-    pub firings: VecDeque<i64>,
-    /// Whether `when` held at the last touch, and under which edit of the rule.
-    pub edge: Option<(u64, bool)>,
-    /// Armed timers with the events that set them.
-    pub armed: Vec<Armed>,
-    /// Whether the key is to be judged at publish.
-    pub judge_at_publish: bool,
-    /// The state as it stood when a pause began, and which pause: in case its events are not to count.
-    pub before_pause: Option<Box<(u64, RuleState)>>,
-}
-
-/// An armed timer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Armed {
-    /// Position of the condition in the layout.
-    pub condition: usize,
-    /// When it is due, unix ms.
-    pub deadline: i64,
-    /// Partition of the event that set it.
-    pub partition: PartitionId,
-    /// Offset of that event.
-    pub offset: Offset,
-    /// Id of that event.
-    pub event_id: Box<str>,
-    /// Own time of that event, unix ms.
-    pub event_time: i64,
-    /// User of that event.
-    pub guid: Option<u64>,
-    /// Values of that event that the action reads.
-    pub values: Vec<(Field, Value<'static>)>,
-}
-
+/// Life of a state: new, brought up to its rule, saved.
 impl RuleState {
-    /// The state of a key that nothing was folded for.
+    /// State of a key for which nothing was folded.
     pub fn fresh(plan: &RulePlan, now: i64) -> Self {
         RuleState {
             slot: plan.slot,
             layout: Arc::clone(&plan.layout),
             cells: plan.initial.iter().cloned().collect(),
             touched: now,
-            extra: None,
+            level: None,
             dirty: 0,
             stored: false,
             weight: 0,
         }
     }
 
-    /// Marks everything as changed.
-    pub fn dirty_all(&mut self) {
-        self.dirty = u64::MAX;
+    /// State that begins anew at `now` in place of this one, which was stored perhaps and is to be
+    /// overwritten.
+    #[must_use]
+    pub fn restarted(&self, plan: &RulePlan, now: i64) -> Self {
+        let mut fresh = RuleState::fresh(plan, now);
+        fresh.bring_up_to(plan);
+        fresh.dirty = u64::MAX;
+        fresh.stored = self.stored;
+        fresh
     }
 
-    /// Whether it is of the rule as it is: of the same `key_by`, and of the same life if the rule was retired and published again.
+    /// The rule's slot.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Version of the rule at which the rule-level state began; its stored name contains it.
+    pub fn beginning(&self) -> u64 {
+        self.layout.rule
+    }
+
+    /// Whether it is of the rule as it is: of the same `key_by`, and of the same life if the rule was retired
+    /// and published again.
     pub fn is_of(&self, plan: &RulePlan) -> bool {
         self.layout.rule == plan.layout.rule
     }
 
-    /// [Enters](RuleState::enter) without being touched. Gives the instant of its next timer if that is another one now.
-    pub fn settle(&mut self, plan: &RulePlan) -> Option<i64> {
-        let before = self.next_deadline(plan.publish);
-        self.enter(plan);
-        let after = self.next_deadline(plan.publish);
-        (after != before && after < i64::MAX).then_some(after)
+    /// Whether it equals the state of a key for which nothing was folded.
+    pub fn is_fresh(&self, plan: &RulePlan) -> bool {
+        !self.has_rule_level() && self.cells[..] == plan.initial[..]
     }
 
-    /// Brings the state to where the rule stands: its version, and its pauses. A pause that has ended leaves the state as it is, or
-    /// as it stood when the pause began; one that goes on keeps that aside.
-    pub fn enter(&mut self, plan: &RulePlan) {
-        // To its store and to checkpoints it counts as before, until it is put there anew.
+    /// Brings the state up to the rule's version and pauses. A pause that has ended leaves the state as it is
+    /// or, if it is skipped, as it stood when the pause began; for one that goes on a copy is kept.
+    pub fn bring_up_to(&mut self, plan: &RulePlan) {
+        // In its store and in checkpoints it counts as before, until it is put there anew.
         let (weight, stored) = (self.weight, self.stored);
         self.migrate(plan);
-        let ended =
-            self.extra.as_deref_mut().and_then(|e| e.before_pause.take_if(|b| Some(b.0) != plan.pause));
-        if let Some(ended) = ended {
-            if plan.skipped.contains(&ended.0) {
-                *self = ended.1;
+        let ended = |copy: &mut Box<PausedCopy>| Some(copy.pause) != plan.pause;
+        if let Some(ended) = self.level.as_deref_mut().and_then(|level| level.paused_copy.take_if(ended)) {
+            if plan.skipped.contains(&ended.pause) {
+                *self = ended.state;
             }
-            self.dirty_all();
+            self.dirty = u64::MAX;
         }
         if let Some(pause) = plan.pause
-            && self.extra.as_deref().is_none_or(|e| e.before_pause.is_none())
+            && self.paused_copy().is_none()
         {
-            let before = self.clone();
-            self.extra_mut().before_pause = Some(Box::new((pause, before)));
+            let state = self.clone();
+            self.level_mut().paused_copy = Some(Box::new(PausedCopy { pause, state }));
         }
         (self.weight, self.stored) = (weight, stored);
     }
 
-    /// Carries the state over to another version of the rule: conditions that both have keep their cells and timers, others start
-    /// anew.
+    /// [Brings up](Self::bring_up_to) a state that no event concerns. Returns the instant of its next timer
+    /// if that has changed.
+    pub fn bring_up_idle(&mut self, plan: &RulePlan) -> Option<i64> {
+        let before = self.next_deadline(plan.publish);
+        self.bring_up_to(plan);
+        let after = self.next_deadline(plan.publish);
+        (after != before && after < i64::MAX).then_some(after)
+    }
+
+    /// Carries the state over to another version of the rule: conditions that both have keep their cells and
+    /// timers, others start anew.
     fn migrate(&mut self, plan: &RulePlan) {
-        if let Some(before) = self.extra.as_deref_mut().and_then(|e| e.before_pause.as_deref_mut()) {
-            before.1.migrate(plan);
+        if let Some(copy) = self.paused_copy_mut() {
+            copy.migrate(plan);
         }
         if Arc::ptr_eq(&self.layout, &plan.layout) || self.layout == plan.layout {
             self.layout = Arc::clone(&plan.layout);
             return;
         }
         let mut fresh = RuleState::fresh(plan, self.touched);
-        fresh.dirty_all();
+        fresh.dirty = u64::MAX;
         if !self.is_of(plan) {
             *self = fresh;
             return;
@@ -149,48 +145,206 @@ impl RuleState {
             let kept = self.layout.conditions.iter().enumerate().find(|(_, (i, _))| i == identity);
             let Some((from, (_, old))) = kept else { continue };
             fresh.cells[range.clone()].clone_from_slice(&self.cells[old.clone()]);
-            let timers = self.extra.iter().flat_map(|e| &e.armed).filter(|a| a.condition == from);
-            armed.extend(timers.map(|a| Armed { condition: to, ..a.clone() }));
+            armed.extend(self.armed(from).map(|timer| Armed { condition: to, ..timer.clone() }));
         }
-        if let Some(extra) = self.extra.take() {
-            fresh.extra = Some(Box::new(Extra { armed, ..*extra }));
+        if let Some(level) = self.level.take() {
+            fresh.level = Some(Box::new(RuleLevel { armed, ..*level }));
         }
         *self = fresh;
     }
 
-    /// Whether nothing tells it from a fresh one.
-    pub fn is_fresh(&self, plan: &RulePlan) -> bool {
-        let plain = |e: &Extra| *e == Extra::default();
-        self.extra.as_deref().is_none_or(plain) && self.cells[..] == plan.initial[..]
+    /// Whether checkpoints have a part of it.
+    pub fn is_stored(&self) -> bool {
+        self.stored
     }
 
-    /// The rule-level state, made if there is none.
-    pub fn extra_mut(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
+    /// Notes that it was read from a checkpoint.
+    pub fn set_stored(&mut self) {
+        self.stored = true;
     }
 
-    /// The timer of a condition, if one is armed.
-    pub fn armed(&self, condition: usize) -> Option<&Armed> {
-        self.extra.as_deref()?.armed.iter().find(|a| a.condition == condition)
+    /// Notes that a checkpoint has all of it.
+    pub fn set_saved(&mut self) {
+        (self.dirty, self.stored) = (0, true);
     }
 
-    /// The earliest timer.
-    pub fn next_armed(&self) -> Option<&Armed> {
-        self.extra.as_deref()?.armed.iter().min_by_key(|a| (a.deadline, a.condition))
+    /// Marks a condition as changed since the last checkpoint.
+    pub fn mark_condition(&mut self, condition: usize) {
+        self.dirty |= 1 << condition;
     }
 
-    /// The state put aside when a pause began.
-    pub fn before_pause(&self) -> Option<&RuleState> {
-        self.extra.as_deref()?.before_pause.as_deref().map(|b| &b.1)
+    /// Marks the rule-level state as changed since the last checkpoint.
+    pub fn mark_rule_level(&mut self) {
+        self.dirty |= RULE_LEVEL_BIT;
     }
 
-    /// The instant of the key's next timer, publish and what a pause put aside included; `i64::MAX` if there is none.
-    pub fn next_deadline(&self, publish: i64) -> i64 {
-        let armed = [self.next_armed(), self.before_pause().and_then(RuleState::next_armed)];
-        let timer = armed.into_iter().flatten().map(|a| a.deadline).min().unwrap_or(i64::MAX);
-        match self.extra.as_deref() {
-            Some(extra) if extra.judge_at_publish => timer.min(publish - 1),
-            _ => timer,
+    /// Whether anything has changed since the last checkpoint.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty != 0
+    }
+
+    /// Whether a condition has changed since the last checkpoint.
+    pub fn is_condition_dirty(&self, condition: usize) -> bool {
+        self.dirty & (1 << condition) != 0
+    }
+
+    /// Whether the rule-level state has changed since the last checkpoint.
+    pub fn is_rule_level_dirty(&self) -> bool {
+        self.dirty & RULE_LEVEL_BIT != 0
+    }
+
+    /// Bytes that it counted for when it was last put into its store.
+    #[cfg(test)]
+    pub(crate) fn weight(&self) -> usize {
+        self.weight as usize
+    }
+}
+
+/// Cells of conditions.
+impl RuleState {
+    /// Cells of a condition.
+    pub fn cells(&self, of: &ConditionPlan) -> &[Cell] {
+        &self.cells[of.cells.clone()]
+    }
+
+    /// Cells of a condition, for its calculator.
+    pub fn cells_mut(&mut self, of: &ConditionPlan) -> &mut [Cell] {
+        &mut self.cells[of.cells.clone()]
+    }
+
+    /// Deadline in a condition's timer cell, unix ms; `None` if the script has no timer or has not set it.
+    pub fn timer(&self, plan: &RulePlan, condition: usize) -> Option<i64> {
+        match self.cells[plan.timer(condition)?] {
+            Cell::Int(deadline) => (deadline >= 0).then_some(deadline),
+            _ => None,
+        }
+    }
+
+    /// Clears a condition's timer cell; its armed timer stays.
+    pub fn clear_timer(&mut self, plan: &RulePlan, condition: usize) {
+        if let Some(cell) = plan.timer(condition) {
+            self.cells[cell] = Cell::Int(-1);
+        }
+    }
+
+    /// Starts all conditions anew: initial cells, no timers. The rest of the rule-level state stays.
+    pub fn reset_conditions(&mut self, plan: &RulePlan) {
+        self.cells = plan.initial.iter().cloned().collect();
+        self.dirty = u64::MAX;
+        if let Some(level) = self.level.as_deref_mut() {
+            level.armed.clear();
         }
     }
 }
+
+/// Rule-level state.
+impl RuleState {
+    fn level_mut(&mut self) -> &mut RuleLevel {
+        self.level.get_or_insert_default()
+    }
+
+    /// Whether there is rule-level state besides the time of the last touch.
+    pub fn has_rule_level(&self) -> bool {
+        self.level.as_deref().is_some_and(|level| *level != RuleLevel::default())
+    }
+
+    /// Removes all rule-level state but the time of the last touch.
+    pub fn clear_rule_level(&mut self) {
+        self.level = None;
+    }
+
+    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if it is unknown.
+    pub fn touched(&self) -> i64 {
+        self.touched
+    }
+
+    /// Sets the time of the last touch, unix ms.
+    pub fn touch(&mut self, now: i64) {
+        self.touched = now;
+    }
+
+    /// Whether `when` held at the last touch; `None` for a key that was not judged under this edit of the
+    /// rule.
+    pub fn edge(&self, edited: u64) -> Option<bool> {
+        let (under, held) = self.level.as_deref()?.edge?;
+        (under == edited).then_some(held)
+    }
+
+    /// Remembers whether `when` holds, judged under this edit of the rule.
+    pub fn set_edge(&mut self, edited: u64, holds: bool) {
+        self.level_mut().edge = Some((edited, holds));
+    }
+
+    /// Notes a firing at `at` (unix ms) if `limit` allows one; forgets firings outside the limit's span.
+    pub fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
+        self.level_mut().try_fire(limit, at)
+    }
+
+    /// Whether the key is to be judged at the rule's publish.
+    pub fn is_judged_at_publish(&self) -> bool {
+        self.level.as_deref().is_some_and(|level| level.judge_at_publish)
+    }
+
+    /// Has the key judged at the rule's publish.
+    pub fn judge_at_publish(&mut self) {
+        self.level_mut().judge_at_publish = true;
+    }
+
+    /// Notes that the key was judged at the rule's publish.
+    pub fn judged_at_publish(&mut self) {
+        if let Some(level) = self.level.as_deref_mut() {
+            level.judge_at_publish = false;
+        }
+    }
+
+    /// Armed timer of a condition.
+    pub fn armed(&self, condition: usize) -> Option<&Armed> {
+        self.level.as_deref()?.armed.iter().find(|armed| armed.condition == condition)
+    }
+
+    /// Earliest armed timer; of several at one instant, that of the first condition.
+    pub fn next_armed(&self) -> Option<&Armed> {
+        self.level.as_deref()?.armed.iter().min_by_key(|armed| (armed.deadline, armed.condition))
+    }
+
+    /// Earliest armed timer, if it is due exactly at `deadline`.
+    pub fn armed_at(&self, deadline: i64) -> Option<&Armed> {
+        self.next_armed().filter(|armed| armed.deadline == deadline)
+    }
+
+    /// Arms the timer of a condition, in place of the one that is armed.
+    pub fn arm(&mut self, timer: Armed) {
+        let level = self.level_mut();
+        level.disarm(timer.condition);
+        level.armed.push(timer);
+    }
+
+    /// Disarms the timer of a condition, if one is armed.
+    pub fn disarm(&mut self, condition: usize) {
+        if let Some(level) = self.level.as_deref_mut() {
+            level.disarm(condition);
+        }
+    }
+
+    /// State as it stood when the present pause began; `None` if no pause is known to it.
+    pub fn paused_copy(&self) -> Option<&RuleState> {
+        self.level.as_deref()?.paused_copy.as_deref().map(|copy| &copy.state)
+    }
+
+    /// State as it stood when the present pause began, to be changed by what is no event of the pause.
+    pub fn paused_copy_mut(&mut self) -> Option<&mut RuleState> {
+        self.level.as_deref_mut()?.paused_copy.as_deref_mut().map(|copy| &mut copy.state)
+    }
+
+    /// Instant of the key's next timer, unix ms: armed, of the paused copy, or the rule's publish; `i64::MAX`
+    /// if there is none.
+    pub fn next_deadline(&self, publish: i64) -> i64 {
+        let armed = [self.next_armed(), self.paused_copy().and_then(RuleState::next_armed)];
+        let timer = armed.into_iter().flatten().map(|armed| armed.deadline).min().unwrap_or(i64::MAX);
+        if self.is_judged_at_publish() { timer.min(publish - 1) } else { timer }
+    }
+}
+
+#[cfg(test)]
+#[path = "rule_state_tests.rs"]
+mod tests;

@@ -1,59 +1,21 @@
-//! All keys of a worker that are in memory.
+//! Store: all keys of a worker that are in memory.
 //!
-//! **Invariant**: what a store [weighs](Store::weigh), its states bring with them when they are put in and take along when they are
-//! taken out. So `bytes` never drifts; a state that is changed in place is weighed again when it is next put in.
+//! **Invariant**: what a store [weighs](Store::weigh), its states bring with them when they are put in and
+//! take along when they are taken out. So `bytes` never drifts; a state that is changed in place is weighed
+//! again when it is next put in.
 //!
-//! **Invariant**: of a key that has timers one is filed, the one that its block names. So timers take what the keys do, however
-//! often they are set, and a place that is given to another key has none.
+//! **Invariant**: of a key that has timers one is filed, the one that its block names. So timers take what
+//! the keys do, however often they are set, and a place that is given to another key has none.
 
 use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
-use super::{Origin, RuleState, weight};
-use crate::model::ids::CheckpointNumber;
+use super::{KeyBlock, RuleState, weight};
 
-/// Where a key lies in a [`Store`]. May come to mean another key once its own was deleted.
+/// Place of a key in a [`Store`]; may be given to another key once its own is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(u32);
-
-/// Everything remembered of one key.
-#[derive(Debug, Default)]
-pub struct KeyBlock {
-    /// Routing hash.
-    pub hash: u64,
-    /// Which `key_by`, by its number in the catalog.
-    pub group: u32,
-    /// The key's text.
-    pub key: Box<str>,
-    /// Highest `now` seen, unix ms.
-    pub last_now: i64,
-    next_deadline: i64,
-    /// The checkpoint that has the latest change, or will have it; 0 if that lies before the start, `u64::MAX` if there was none.
-    pub changed_in: CheckpointNumber,
-    /// The partition that its records come from.
-    pub origin: Origin,
-    /// Whether the place is a key's.
-    used: bool,
-    /// Whether it was used since eviction last looked at it.
-    pub recent: bool,
-    /// Whether the place is listed as changed. That is of the place: it stays when the place goes to another key.
-    pub listed: bool,
-    /// The rules it has met, ascending by slot.
-    pub rules: Vec<RuleState>,
-}
-
-impl KeyBlock {
-    /// The key's next timer as it is filed, unix ms; `i64::MAX` if there is none. Never later than the true one.
-    pub fn next_deadline(&self) -> i64 {
-        self.next_deadline
-    }
-
-    /// The position of a rule's state.
-    pub fn position(&self, slot: u32) -> Option<usize> {
-        self.rules.binary_search_by_key(&slot, |r| r.slot).ok()
-    }
-}
 
 /// All keys of a worker, found by their routing hash.
 #[derive(Debug, Default)]
@@ -70,17 +32,17 @@ pub struct Store {
 }
 
 impl Store {
-    /// How many keys.
+    /// Number of keys.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// The key's block, made if there is none.
+    /// Finds a key's block, or makes one.
     pub fn entry(&mut self, hash: u64, group: u32, key: &str) -> KeyId {
         let Store { table, blocks, free, weighs, bytes, .. } = self;
         let same = |id: &u32| {
@@ -91,19 +53,7 @@ impl Store {
             return KeyId(*id);
         }
         let listed = free.last().is_some_and(|id| blocks[*id as usize].listed);
-        let block = KeyBlock {
-            hash,
-            group,
-            key: key.into(),
-            last_now: i64::MIN,
-            next_deadline: i64::MAX,
-            changed_in: CheckpointNumber(u64::MAX),
-            origin: Origin::UNKNOWN,
-            used: true,
-            recent: false,
-            listed,
-            rules: Vec::new(),
-        };
+        let block = KeyBlock::new(hash, group, key, listed);
         *bytes += if *weighs { weight::of_key(key) } else { 0 };
         let id = match free.pop() {
             Some(id) => {
@@ -124,7 +74,7 @@ impl Store {
         &self.blocks[id.0 as usize]
     }
 
-    /// A key's block, to be changed.
+    /// A key's block, mutable.
     pub fn block_mut(&mut self, id: KeyId) -> &mut KeyBlock {
         &mut self.blocks[id.0 as usize]
     }
@@ -142,14 +92,14 @@ impl Store {
         }
     }
 
-    /// A timer of a key is due at `deadline` (unix ms): files it, unless one that is sooner is filed.
+    /// Files a timer of a key that is due at `deadline` (unix ms), unless a sooner one is filed.
     pub fn file_sooner(&mut self, id: KeyId, deadline: i64) {
         if deadline < self.block(id).next_deadline {
             self.file(id, deadline);
         }
     }
 
-    /// Files timers of a group's keys at `to` that are filed later, but not later than `from`.
+    /// Moves filed timers of a group's keys to `to` if they are later than that, but not later than `from`.
     pub fn hasten(&mut self, group: u32, from: i64, to: i64) {
         let filed = self.timers.range((to, KeyId(u32::MAX))..=(from, KeyId(u32::MAX)));
         let of_group = filed.map(|(_, id)| *id).filter(|id| self.block(*id).group == group);
@@ -158,68 +108,66 @@ impl Store {
         }
     }
 
-    /// The earliest timer that is filed, and its key, if it is due below `clock`.
+    /// Deadline and key of the earliest filed timer, if it is due below `clock`.
     pub fn due(&self, clock: i64) -> Option<(i64, KeyId)> {
         self.timers.first().copied().filter(|(deadline, _)| *deadline < clock)
     }
 
-    /// How many keys have a timer.
+    /// Number of keys that have a timer.
     pub fn timers(&self) -> usize {
         self.timers.len()
     }
 
-    /// Weighs what is put in from now on; to be called while it is empty.
+    /// Begins to weigh; to be called while the store is empty.
     pub fn weigh(&mut self) {
         self.weighs = true;
     }
 
-    /// Bytes of all keys and their states, about; 0 if nothing is weighed.
+    /// Approximate bytes of all keys and their states; 0 if the store does not weigh.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a key's state of a rule out, to be put back after use.
+    /// Takes out a key's state of the rule in a slot, to be put back after use.
     pub fn take(&mut self, id: KeyId, slot: u32) -> Option<RuleState> {
         let block = &mut self.blocks[id.0 as usize];
-        let state = block.position(slot).map(|position| block.rules.remove(position))?;
+        let state = block.position(slot).ok().map(|position| block.rules.remove(position))?;
         self.bytes -= state.weight as usize;
         Some(state)
     }
 
-    /// Puts a key's state of a rule in.
+    /// Puts in a key's state of a rule, in place of the one that is there.
     pub fn put(&mut self, id: KeyId, mut state: RuleState) {
         if self.weighs {
             state.weight = weight::of_state(&state);
             self.bytes += state.weight as usize;
         }
-        let rules = &mut self.blocks[id.0 as usize].rules;
-        match rules.binary_search_by_key(&state.slot, |r| r.slot) {
-            Ok(i) => self.bytes -= std::mem::replace(&mut rules[i], state).weight as usize,
-            Err(i) => rules.insert(i, state),
+        let block = &mut self.blocks[id.0 as usize];
+        match block.position(state.slot) {
+            Ok(i) => self.bytes -= std::mem::replace(&mut block.rules[i], state).weight as usize,
+            Err(i) => block.rules.insert(i, state),
         }
     }
 
-    /// Keeps those of a key's states that are to be kept.
-    pub fn retain(&mut self, id: KeyId, mut keep: impl FnMut(&RuleState) -> bool) {
+    /// Visits a key's states in place, ascending by slot, with the key's text; drops those for which `keep`
+    /// is false.
+    pub fn retain(&mut self, id: KeyId, mut keep: impl FnMut(&str, &mut RuleState) -> bool) {
         let Store { blocks, bytes, .. } = self;
-        blocks[id.0 as usize].rules.retain(|state| {
-            let keep = keep(state);
+        let KeyBlock { key, rules, .. } = &mut blocks[id.0 as usize];
+        rules.retain_mut(|state| {
+            let keep = keep(key, state);
             *bytes -= if keep { 0 } else { state.weight as usize };
             keep
         });
     }
 
-    /// States of a key were let go that weighed so much.
-    pub fn lighten(&mut self, weight: usize) {
-        self.bytes -= weight;
-    }
-
-    /// All blocks in use.
+    /// All blocks in use, in no order.
     pub fn blocks(&self) -> impl Iterator<Item = &KeyBlock> {
         self.table.iter().map(|id| &self.blocks[*id as usize])
     }
 
-    /// The place after the one looked at last, going round and round; a free one has an empty block. `None` if there are none.
+    /// Next place in turn, free ones included, whose blocks are empty; after the last comes the first. `None`
+    /// if there are none.
     pub fn next_in_turn(&mut self) -> Option<KeyId> {
         if self.blocks.is_empty() {
             return None;
@@ -228,12 +176,12 @@ impl Store {
         Some(KeyId(self.swept as u32))
     }
 
-    /// How many places for keys there are, free ones included.
+    /// Number of places for keys, free ones included.
     pub fn places(&self) -> usize {
         self.blocks.len()
     }
 
-    /// As [`next_in_turn`](Self::next_in_turn), with a hand of its own.
+    /// Next place in turn for eviction, independent of [`next_in_turn`](Self::next_in_turn).
     pub fn next_under_hand(&mut self) -> Option<KeyId> {
         if self.blocks.is_empty() {
             return None;
@@ -242,7 +190,7 @@ impl Store {
         Some(KeyId(self.hand as u32))
     }
 
-    /// Takes a key out with all its states; `None` if its place is free.
+    /// Removes a key with all its states; `None` if its place is free.
     pub fn remove(&mut self, id: KeyId) -> Option<KeyBlock> {
         let Store { table, blocks, free, timers, weighs, bytes, .. } = self;
         let block = &mut blocks[id.0 as usize];
@@ -258,7 +206,7 @@ impl Store {
         Some(block)
     }
 
-    /// Deletes a key that has no state left and was last seen before `before`.
+    /// Removes a key that has no state and whose last event lies before `before` (unix ms).
     pub fn remove_if_idle(&mut self, id: KeyId, before: i64) {
         let block = &self.blocks[id.0 as usize];
         if block.rules.is_empty() && block.last_now < before {
@@ -266,7 +214,7 @@ impl Store {
         }
     }
 
-    /// The key in the n-th place; `None` if that is free.
+    /// Key in the n-th place; `None` if the place is free.
     pub fn at_place(&self, n: usize) -> Option<KeyId> {
         let id = u32::try_from(n).ok()?;
         self.blocks.get(n)?.used.then_some(KeyId(id))

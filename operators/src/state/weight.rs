@@ -1,8 +1,8 @@
-//! What keys and states weigh in memory, about: sizes of what they consist of, and what an allocator adds.
+//! Approximate memory of keys and states: sizes of their parts, and what an allocator adds.
 
 use std::mem::size_of;
 
-use super::{Armed, Extra, KeyBlock, RuleState};
+use super::{Armed, KeyBlock, RuleState, rule_level::RuleLevel};
 use crate::{
     calculator::{
         Cell,
@@ -11,25 +11,25 @@ use crate::{
     model::{field::Field, value::Value},
 };
 
-/// What an allocation costs besides its bytes.
+/// Bytes that an allocation costs besides its own.
 const ALLOCATION: usize = 16;
-/// A key's place in the table of keys.
+/// Bytes of a key's place in the table of keys.
 const PLACE: usize = 8;
 
-/// A key without its states.
+/// Bytes of a key without its states.
 pub(super) fn of_key(key: &str) -> usize {
     size_of::<KeyBlock>() + PLACE + key.len() + ALLOCATION
 }
 
-/// A rule's state of a key.
+/// Bytes of a rule's state of a key.
 pub(super) fn of_state(state: &RuleState) -> u32 {
     u32::try_from(size_of::<RuleState>() + ALLOCATION + behind(state)).unwrap_or(u32::MAX)
 }
 
-/// What a state points to.
+/// Bytes that a state points to.
 fn behind(state: &RuleState) -> usize {
     let cells: usize = state.cells.iter().map(|cell| size_of::<Cell>() + of_cell(cell)).sum();
-    ALLOCATION + cells + state.extra.as_deref().map_or(0, of_extra)
+    ALLOCATION + cells + state.level.as_deref().map_or(0, of_level)
 }
 
 fn of_cell(cell: &Cell) -> usize {
@@ -69,13 +69,13 @@ fn of_distinct(distinct: &Distinct) -> usize {
         }
 }
 
-fn of_extra(extra: &Extra) -> usize {
-    let aside = extra.before_pause.as_deref();
+fn of_level(level: &RuleLevel) -> usize {
+    let copy = level.paused_copy.as_deref();
     ALLOCATION
-        + size_of::<Extra>()
-        + extra.firings.len() * size_of::<i64>()
-        + extra.armed.iter().map(of_armed).sum::<usize>()
-        + aside.map_or(0, |(_, state)| ALLOCATION + size_of::<RuleState>() + behind(state))
+        + size_of::<RuleLevel>()
+        + level.firings.len() * size_of::<i64>()
+        + level.armed.iter().map(of_armed).sum::<usize>()
+        + copy.map_or(0, |copy| ALLOCATION + size_of::<RuleState>() + behind(&copy.state))
 }
 
 fn of_armed(armed: &Armed) -> usize {

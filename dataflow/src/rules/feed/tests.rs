@@ -5,7 +5,7 @@ use std::{fs, thread};
 use operators::{
     document::lifecycle::{Gap, RunState, Status},
     model::ids::Positions,
-    ops::evaluating::RuleFailure,
+    ops::RuleFailure,
     rule::{
         book::{Catalog, Published, RuleChange as BookChange},
         compiler::Compiler,

@@ -1,8 +1,9 @@
 //! What `events` may send when, without timely.
 //!
 //! **Invariants**
-//! - A barrier lies behind everything sent in an epoch below its own, and before everything else; its positions are those of
-//!   what was sent before it, and of all partitions that are open. So it waits for the source to be opened.
+//! - A barrier lies behind everything sent in an epoch below its own, and before everything else; its
+//!   positions are those of what was sent before it, and of all partitions that are open. So it waits for the
+//!   source to be opened.
 //! - Nothing is read before the epoch of the first switch: it would be older than its rules.
 //! - Bytes sent in epochs that are not complete are bounded by `read_ahead` and one [`SLICE`].
 
@@ -108,11 +109,12 @@ impl Intake {
             | Signal::Start(_)
             | Signal::Correct { .. }
             | Signal::Committed(_)
-            | Signal::Folded(_) => {}
+            | Signal::Compacted(_) => {}
         }
     }
 
-    /// What to send at `epoch`, the last one announced; `is_complete` tells which epochs the dataflow has completed.
+    /// What to send at `epoch`, the last one announced; `is_complete` tells which epochs the dataflow has
+    /// completed.
     pub(super) fn turn(&mut self, epoch: u64, is_complete: impl Fn(u64) -> bool) -> Turn {
         let mut turn = Turn::default();
         if !self.is_opened() {

@@ -23,7 +23,8 @@ use crate::threads;
 
 /// Reads between the thread and its worker; the thread blocks when there are more.
 const QUEUE: usize = 16;
-/// Time that a partition without more records is behind the wall clock, ms: records may still be on their way to it.
+/// Time that a partition without more records is behind the wall clock, ms: records may still be on their way
+/// to it.
 const TIMER_GRACE: i64 = 2_000;
 /// Upper bound of one wait for the source, so that the thread sees when it is to stop.
 const WAIT: Duration = Duration::from_millis(50);
@@ -36,8 +37,8 @@ type Committed = Arc<Positions>;
 
 /// Worker's end of the reading thread.
 ///
-/// The thread opens its source when `Start` arrives, reads once the first switch is announced, and ends with its source, or
-/// when the cluster stops.
+/// The thread opens its source when `Start` arrives, reads once the first switch is announced, and ends with
+/// its source, or when the cluster stops.
 pub(super) struct ReaderThread {
     /// The source, until the thread is started.
     unstarted: Option<(Open, Reader)>,
@@ -76,7 +77,7 @@ impl ReaderThread {
             | Signal::Prepare(_)
             | Signal::Checkpoint { .. }
             | Signal::Correct { .. }
-            | Signal::Folded(_)
+            | Signal::Compacted(_)
             | Signal::Hold(_) => {}
         }
         None
@@ -112,7 +113,8 @@ fn fail(error: &SourceError) -> ! {
 }
 
 impl Reader {
-    /// Opens the source and, once it may, reads it to its end. An error ends the process: the supervisor restarts the cluster.
+    /// Opens the source and, once it may, reads it to its end. An error ends the process: the supervisor
+    /// restarts the cluster.
     fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
         let read = open(&start.positions).and_then(|source| {
             let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();

@@ -2,12 +2,16 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    ops::evaluating::scene::{edited, evaluator, evaluator_by, event, hash, load, published, put, save},
+    ops::{
+        Emitted,
+        evaluating::scene::{edited, evaluator, evaluator_by, event, hash, load, published, put, save},
+    },
     rule::book::Catalog,
+    state::KeyBlock,
 };
 
 #[test]
-fn nothing_leaves_before_it_is_folded() {
+fn nothing_leaves_before_it_is_compacted() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
     save(&mut evaluator, 3, &mut stored);
     event(&mut evaluator, "1", 10);
@@ -18,13 +22,13 @@ fn nothing_leaves_before_it_is_folded() {
     assert_eq!(evicted(&mut evaluator), 0, "it is not saved");
     save(&mut evaluator, 5, &mut stored);
     assert_eq!(evicted(&mut evaluator), 0, "it is saved and not folded");
-    evaluator.folded(CheckpointNumber(3));
+    evaluator.compacted(CheckpointNumber(3));
     assert_eq!(evicted(&mut evaluator), 0, "the checkpoint before is folded");
     event(&mut evaluator, "1", 20);
-    evaluator.folded(CheckpointNumber(5));
+    evaluator.compacted(CheckpointNumber(5));
     assert_eq!(evicted(&mut evaluator), 0, "it has changed since");
     save(&mut evaluator, 9, &mut stored);
-    evaluator.folded(CheckpointNumber(9));
+    evaluator.compacted(CheckpointNumber(9));
     assert_eq!(evicted(&mut evaluator), 1);
     assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, 0));
 }
@@ -34,12 +38,12 @@ fn what_was_used_lately_stays_for_another_round() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
     (0..8).for_each(|key| event(&mut evaluator, &key.to_string(), 10));
     save(&mut evaluator, 1, &mut stored);
-    evaluator.folded(CheckpointNumber(1));
+    evaluator.compacted(CheckpointNumber(1));
     evaluator.evict(8);
     assert_eq!(evaluator.keys(), 8, "all were used");
     event(&mut evaluator, "3", 20);
     save(&mut evaluator, 2, &mut stored);
-    evaluator.folded(CheckpointNumber(2));
+    evaluator.compacted(CheckpointNumber(2));
     evaluator.evict(8);
     let three = hash(&evaluator, "3");
     assert_eq!((evaluator.keys(), evaluator.is_evicted(three, 0, "3")), (1, false));
@@ -50,9 +54,9 @@ fn a_key_comes_back_as_it_left_with_its_timer_and_its_now() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
     event(&mut evaluator, "1", 50);
     event(&mut evaluator, "1", 60);
-    let before = evaluator.outputs(60);
+    let before = evaluator.figures(60);
     save(&mut evaluator, 1, &mut stored);
-    evaluator.folded(CheckpointNumber(1));
+    evaluator.compacted(CheckpointNumber(1));
     evaluator.evict(100);
     let mut due = Vec::new();
     assert!(evaluator.advance(150, 10, &mut Emitted::default()) && evaluator.wake(150, 10, &mut due));
@@ -60,7 +64,7 @@ fn a_key_comes_back_as_it_left_with_its_timer_and_its_now() {
     assert!(evaluator.advance(151, 10, &mut Emitted::default()) && evaluator.wake(151, 10, &mut due));
     assert_eq!(due.iter().map(|key| &*key.key).collect::<Vec<_>>(), ["1"]);
     let id = load(&mut evaluator, "1", &stored);
-    assert_eq!((evaluator.outputs(60), evaluator.store.block(id).last_now), (before, 60));
+    assert_eq!((evaluator.figures(60), evaluator.store.block(id).last_now()), (before, 60));
     let mut emitted = Emitted::default();
     evaluator.catch_up(id, &mut emitted);
     let deadlines: Vec<_> = emitted.triggers.iter().map(|t| t.cause.as_ref().unwrap().deadline).collect();
@@ -78,10 +82,9 @@ fn bytes_are_what_is_there() {
     }
     let full = evaluator.memory().bytes;
     assert!((60 * 200..60 * 2_000).contains(&full), "{full} bytes");
-    let weighed: usize =
-        evaluator.store.blocks().map(|b| b.rules.iter().map(|s| s.weight as usize).sum::<usize>()).sum();
+    let weighed: usize = evaluator.store.blocks().flat_map(KeyBlock::states).map(RuleState::weight).sum();
     assert!(weighed > 0 && weighed < full);
-    evaluator.folded(CheckpointNumber(3));
+    evaluator.compacted(CheckpointNumber(3));
     evaluator.evict(1_000);
     assert_eq!((evaluator.keys(), evaluator.memory().bytes), (0, empty));
 }
@@ -113,5 +116,5 @@ fn a_key_that_leaves_while_others_come_in_was_touched_by_the_clock_at_the_latest
     let stored = states.map(|(name, text)| ((name.to_owned(), "1".to_owned()), text.to_owned()));
     load(&mut evaluator, "1", &stored.into());
     event(&mut evaluator, "1", 1_100);
-    assert_eq!(evaluator.outputs(1_100)[1].3, serde_json::json!({"value": 8}));
+    assert_eq!(evaluator.figures(1_100)[1].outputs, serde_json::json!({"value": 8}));
 }

@@ -1,9 +1,10 @@
-//! What is noted for checkpoints, and given out.
+//! Changes noted for checkpoints, and saved.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Emitted, Evaluator,
+    super::emitted::Emitted,
+    Evaluator,
     scene::{Hashes, WAITING, edited, evaluator_by, evaluator_of, published, put, save, send},
 };
 use crate::rule::book::{Catalog, Published};

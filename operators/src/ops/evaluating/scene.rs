@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Emitted, Evaluator};
+use super::{super::emitted::Emitted, Evaluator};
 use crate::{
     document::spec::Rule,
     model::{
@@ -21,7 +21,7 @@ use crate::{
     state::{KeyId, evicted::EvictedKey},
 };
 
-/// What is stored, by name and key.
+/// Stored texts by name and key.
 pub(super) type Hashes = BTreeMap<(String, String), String>;
 
 /// Every `A` counts, and sets a timer that is due 100 ms later.

@@ -1,10 +1,12 @@
-//! Keys that had records of more than one partition.
+//! Split keys: keys that had records of more than one partition.
 //!
-//! Events are in their order only within a partition. So for such a key, what depends on the order of events may come out otherwise
-//! after a recovery. Keys of a user or a device are expected to stay in one partition; others, like an `ip`, are known not to.
+//! Events are in their order only within a partition. So for such a key, what depends on the order of events
+//! may come out otherwise after a recovery. Keys of a user or a device are expected to stay in one partition;
+//! others, like an `ip`, are known not to.
 //!
-//! **Limits**: it is no part of checkpoints, so after a restart of the cluster keys are counted anew. A key is forgotten when nothing is
-//! remembered of it any more, and may then be counted again, or its move be missed.
+//! **Limits**: it is no part of checkpoints, so after a restart of the cluster keys are counted anew. A key
+//! is forgotten when nothing is remembered of it any more, and may then be counted again, or its move be
+//! missed.
 
 use std::collections::BTreeMap;
 
@@ -21,24 +23,24 @@ pub struct SplitKeys {
     pub key_by: String,
     /// Whether such keys are expected to stay in one partition.
     pub of_user: bool,
-    /// How many keys.
+    /// Number of keys.
     pub count: u64,
-    /// The first of them.
+    /// Text of the first one found.
     pub key: String,
-    /// The partition that this came from first, and the next one.
+    /// First and second partition of that key.
     pub partitions: (PartitionId, PartitionId),
 }
 
-/// All such keys, by their group.
+/// Keys found in several partitions, by group.
 #[derive(Debug, Default)]
 pub(super) struct Split {
     of_group: BTreeMap<u32, SplitKeys>,
-    /// Whether there are more than were told of.
+    /// Whether there are more than at the last report.
     more: bool,
 }
 
 impl Split {
-    /// A key is found in a second partition, that of `record`.
+    /// Counts a key found in a second partition, that of `record`; `first` is the one before.
     pub(super) fn note(&mut self, book: &RuleBook, record: &RoutedRecord<'_>, first: PartitionId) {
         let Some(fields) = book.keys.get(record.key_group as usize) else { return };
         let keys = self.of_group.entry(record.key_group).or_insert_with(|| SplitKeys {
@@ -54,7 +56,8 @@ impl Split {
 }
 
 impl Evaluator {
-    /// Keys found in more than one partition so far, by `key_by`; `None` if there are no more than at the last call.
+    /// Keys found in more than one partition so far, by `key_by`; `None` if there are no more than at the
+    /// last call.
     pub fn take_split(&mut self) -> Option<Vec<SplitKeys>> {
         std::mem::take(&mut self.split.more).then(|| self.split.of_group.values().cloned().collect())
     }

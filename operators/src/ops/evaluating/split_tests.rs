@@ -8,9 +8,9 @@ use crate::{
         raw::{RawBatch, RawRecord},
         routed::Routed,
     },
-    ops::{Loaded, evaluating::Emitted, matcher::Matcher},
+    ops::{Emitted, Loaded, matcher::Matcher},
     rule::book::{Catalog, ChangeSet, Published, RuleChange},
-    state::evicted::EvictedKey,
+    state::{KeyBlock, evicted::EvictedKey},
 };
 
 /// Every `A` counts, by user and by address.
@@ -54,18 +54,14 @@ fn event(evaluator: &mut Evaluator, partition: u32, guid: u64, ip: &str) {
 
 /// Lets all keys leave memory, and has them read back.
 fn leave_and_return(evaluator: &mut Evaluator, n: u64) {
-    let keys: Vec<EvictedKey> = evaluator
-        .store
-        .blocks()
-        .map(|block| EvictedKey { group: block.group, hash: block.hash, key: block.key.clone() })
-        .collect();
+    let keys: Vec<EvictedKey> = evaluator.store.blocks().map(KeyBlock::evicted_key).collect();
     let changed = evaluator.save(100);
     let stored: BTreeMap<_, _> = changed
         .changes()
         .map(|c| ((c.name.to_owned(), c.key.to_owned()), c.text.unwrap().to_owned()))
         .collect();
     evaluator.saved(CheckpointNumber(n));
-    evaluator.folded(CheckpointNumber(n));
+    evaluator.compacted(CheckpointNumber(n));
     evaluator.evict(100);
     assert_eq!(evaluator.keys(), 0);
     for key in keys {

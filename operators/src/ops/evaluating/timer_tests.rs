@@ -1,9 +1,9 @@
-//! What is filed of timers.
+//! Timers as they are filed.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Emitted,
+    super::emitted::Emitted,
     scene::{edited, evaluator, evaluator_by, event, load, published, put, save, send},
 };
 use crate::{model::ids::CheckpointNumber, rule::book::Catalog};
@@ -33,7 +33,7 @@ fn a_key_that_leaves_memory_takes_its_timer_along() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
     event(&mut evaluator, "1", 10);
     save(&mut evaluator, 1, &mut stored);
-    evaluator.folded(CheckpointNumber(1));
+    evaluator.compacted(CheckpointNumber(1));
     for _ in 0..20 {
         evaluator.evict(100);
         assert_eq!((evaluator.keys(), evaluator.store.timers()), (0, 0));
@@ -42,7 +42,7 @@ fn a_key_that_leaves_memory_takes_its_timer_along() {
     }
 }
 
-/// Fires at publish, so many seconds after the epoch, for who had an `A` by then.
+/// Fires at publish, `seconds` after the epoch, for keys that had an `A` by then.
 fn live_at(seconds: u64) -> String {
     r#"{"rule_id": "r", "key_by": "ip", "trigger": "satisfied", "already": "fire", "active": {"from": "1970-01-01T00:SS:00Z"},
         "conditions": [{"id": "n", "calculator": "count", "event": {"id": "A"}, "window": {"last": "1d"}, "met": "value >= 1"}]}"#
@@ -57,7 +57,7 @@ fn the_instant_of_publish_brings_keys_back_where_an_edit_moves_it_to() {
         let mut evaluator = evaluator_by(&mut catalog, first.clone());
         event(&mut evaluator, "1", 10);
         save(&mut evaluator, 1, &mut stored);
-        evaluator.folded(CheckpointNumber(1));
+        evaluator.compacted(CheckpointNumber(1));
         evaluator.evict(100);
         assert_eq!(evaluator.memory().evicted, 1);
         evaluator.install(put(&mut catalog, edited(&first, &live_at(to))));

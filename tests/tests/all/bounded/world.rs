@@ -20,7 +20,7 @@ use operators::{
     ops::{
         Bounded, Correction, EvaluateGauge, Loaded, Loader, Part, Saver, Shelf, Signal, Start, Stored,
         Wanted,
-        evaluate::{Workings, evaluate},
+        evaluate::{EvaluateParts, evaluate},
         evaluating::{Evaluator, StateNames},
         matcher::Matcher,
     },
@@ -226,7 +226,7 @@ impl World {
             Worker::new(WorkerConfig::default(), Allocator::Thread(Thread::default()), Some(Instant::now()));
         self.asked = Rc::default();
         let loader = Reads(Rc::clone(&self.kept), Rc::clone(&self.asked));
-        let workings = Workings {
+        let parts = EvaluateParts {
             shelf: Arc::<Books>::clone(&self.books),
             evaluator: Evaluator::new(Catalog::default().book()),
             saver: Box::new(Writes(Rc::clone(&self.kept))),
@@ -241,7 +241,7 @@ impl World {
             let (routed, routed_stream) = scope.new_input::<Routed>();
             let (clocks, clock_stream) = scope.new_input::<Vec<(PartitionId, IngestTime)>>();
             let (stored, stored_stream) = scope.new_input::<Vec<Stored>>();
-            let out = evaluate(routed_stream, signal_stream, clock_stream, stored_stream, workings);
+            let out = evaluate(routed_stream, signal_stream, clock_stream, stored_stream, parts);
             out.fired
                 .inspect(move |f: &Fired| fired.borrow_mut().push(serde_json::from_str(&f.line).unwrap()));
             (signals, routed, clocks, stored)
@@ -344,7 +344,7 @@ impl World {
     fn fold(&mut self) {
         let (Some(n), Some(running)) = (self.kept.borrow_mut().fold(), self.running.as_mut()) else { return };
         running.folded = n;
-        running.signals.send(Signal::Folded(n));
+        running.signals.send(Signal::Compacted(n));
     }
 
     /// Answers a request, as the store stands, or as it stood when the request came.
@@ -504,7 +504,7 @@ impl World {
             evaluator.restore(&names, &Change { name, key, text: Some(text) }).unwrap();
         }
         evaluator.restored(now);
-        let all = evaluator.outputs(now).into_iter();
-        all.map(|(rule, key, condition, outputs)| ((rule, key, condition), outputs)).collect()
+        let all = evaluator.figures(now).into_iter();
+        all.map(|f| ((f.rule_id, f.key, f.condition), f.outputs)).collect()
     }
 }

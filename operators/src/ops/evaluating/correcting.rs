@@ -1,0 +1,101 @@
+//! Corrections: edits of a condition's state by people.
+
+use std::sync::Arc;
+
+use super::{Evaluator, restoring::cells};
+use crate::{
+    calculator::Cell,
+    model::{
+        ids::{Offset, PartitionId},
+        key,
+    },
+    rule::{book::RuleBook, plan::RulePlan},
+    state::{Armed, RuleState},
+};
+
+impl Evaluator {
+    /// Sets a condition's state of a key to `text`, or to its initial state without one; as an edit by people
+    /// at the clock. If no clock is known yet, the state counts as touched when one is.
+    ///
+    /// # Errors
+    /// If there is no such rule or condition, or the text is no such state.
+    pub fn correct(
+        &mut self,
+        rule_id: &str,
+        condition_id: &str,
+        key: &str,
+        text: Option<&str>,
+    ) -> Result<(), String> {
+        let book = Arc::clone(&self.book);
+        let (rule, condition) = find(&book, rule_id, condition_id)?;
+        let plan = &*book.rules[rule];
+        let cells = cells(plan, condition, text)?;
+        let group = book.rule_key[rule];
+        let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
+        let now = self.clock.max(self.store.block(id).last_now());
+        let mut state = self.enter(plan, id, now);
+        set(&mut state, plan, condition, &cells, now);
+        if let Some(copy) = state.paused_copy_mut() {
+            // No event of the pause, so it stays if the pause is skipped.
+            set(copy, plan, condition, &cells, now);
+        }
+        state.mark_condition(condition);
+        state.mark_rule_level();
+        self.put_back(plan, id, state);
+        Ok(())
+    }
+}
+
+/// Routing hash of the key that a correction is of.
+///
+/// # Errors
+/// If there is no such rule or condition, or the text is no such state.
+pub fn route_correction(
+    book: &RuleBook,
+    rule_id: &str,
+    condition_id: &str,
+    key: &str,
+    text: Option<&str>,
+) -> Result<u64, String> {
+    let (rule, condition) = find(book, rule_id, condition_id)?;
+    cells(&book.rules[rule], condition, text)?;
+    Ok(key::route(book.key_seeds[book.rule_key[rule] as usize], key))
+}
+
+/// Positions of a rule in the book and of a condition in the rule.
+pub(super) fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result<(usize, usize), String> {
+    let rule = book.rules.binary_search_by(|plan| plan.id().cmp(rule_id));
+    let rule = rule.map_err(|_| format!("there is no rule `{rule_id}` in force"))?;
+    let conditions = &book.rules[rule].conditions;
+    let condition = conditions.iter().position(|c| c.id == condition_id).ok_or_else(|| {
+        let ids: Vec<&str> = conditions.iter().map(|c| c.id.as_str()).collect();
+        format!("rule `{rule_id}` has no condition `{condition_id}`; it has {}", ids.join(", "))
+    })?;
+    Ok((rule, condition))
+}
+
+/// Sets a condition's cells, and its armed timer in line with them.
+fn set(state: &mut RuleState, plan: &RulePlan, condition: usize, cells: &[Cell], now: i64) {
+    state.cells_mut(&plan.conditions[condition]).clone_from_slice(cells);
+    match state.timer(plan, condition) {
+        Some(deadline) => {
+            let former = state.armed(condition).cloned();
+            state.arm(Armed { deadline, ..former.unwrap_or_else(|| by_hand(condition, now)) });
+        }
+        None => state.disarm(condition),
+    }
+}
+
+/// Timer that people set at `now`, its deadline still open.
+fn by_hand(condition: usize, now: i64) -> Armed {
+    Armed {
+        condition,
+        deadline: 0,
+        partition: PartitionId::default(),
+        offset: Offset::default(),
+        event_id: "state set".into(),
+        event_time: now,
+        guid: None,
+        values: Vec::new(),
+    }
+}

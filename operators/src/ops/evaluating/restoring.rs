@@ -1,0 +1,125 @@
+//! Restoring: stored states, in any order, back into keys.
+//!
+//! **Invariant**: restoring what was saved, in any order of its states, gives an evaluator that goes on as
+//! the saved one would have.
+
+use std::sync::Arc;
+
+use super::{Evaluator, StateNames, names::StatePart};
+use crate::{
+    calculator::Cell,
+    model::{field::Fields, ids::CheckpointNumber, key},
+    rule::plan::RulePlan,
+    state::{KeyId, RuleState, delta::Change, entry, evicted::EvictedKey, text},
+};
+
+impl Evaluator {
+    /// Restores a stored state. States that no rule has any more are passed over.
+    ///
+    /// # Errors
+    /// If the text is no such state.
+    pub fn restore(&mut self, names: &StateNames, stored: &Change<'_>) -> Result<(), String> {
+        let Some(part) = names.part(stored.name) else { return Ok(()) };
+        let book = Arc::clone(&self.book);
+        let group = book.rule_key[part.rule];
+        let hash = key::route(book.key_seeds[group as usize], stored.key);
+        if self.is_evicted(hash, group, stored.key) {
+            let key = EvictedKey { group, hash, key: stored.key.into() };
+            return self.restore_evicted(key, part, stored);
+        }
+        let id = self.store.entry(hash, group, stored.key);
+        let read = self.restore_part(id, part, stored);
+        self.store.block_mut(id).set_changed_in(CheckpointNumber::default());
+        read
+    }
+
+    /// Reads a stored state into the key in memory that it is of.
+    pub(super) fn restore_part(
+        &mut self,
+        id: KeyId,
+        part: StatePart,
+        stored: &Change<'_>,
+    ) -> Result<(), String> {
+        let plan = &*self.book.rules[part.rule];
+        let mut state = self.store.take(id, plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
+        let read = read(&mut state, plan, part.condition, &self.book.fields, stored);
+        state.set_stored();
+        self.store.put(id, state);
+        read
+    }
+
+    /// Finishes restoring: all stored states have been restored, of a checkpoint whose clock stood at `clock`
+    /// (unix ms).
+    pub fn restored(&mut self, clock: i64) {
+        while !self.finish_restoring(clock, usize::MAX) {}
+    }
+
+    /// As [`restored`](Self::restored), for the next `most` places of keys. False if some are left: then call
+    /// again with the same clock, and do nothing else meanwhile.
+    pub fn finish_restoring(&mut self, clock: i64, most: usize) -> bool {
+        self.clock = self.clock.max(clock);
+        self.memory.restored(clock);
+        let end = self.store.places().min(self.restored_places.saturating_add(most));
+        for place in self.restored_places..end {
+            if let Some(id) = self.store.at_place(place) {
+                self.finish_key(id, clock);
+            }
+        }
+        self.restored_places = end;
+        end == self.store.places()
+    }
+
+    /// Finishes restoring a key: drops states as good as new, sets its times, files its timer. A state
+    /// without a time of its own was touched by `touched` at the latest.
+    pub(super) fn finish_key(&mut self, id: KeyId, touched: i64) {
+        let Evaluator { book, store, .. } = self;
+        let (mut last_now, mut soonest) = (i64::MIN, i64::MAX);
+        store.retain(id, |_, state| {
+            let Some(plan) = book.at_slot(state.slot()).map(|rule| &*book.rules[rule]) else { return false };
+            if state.is_fresh(plan) {
+                return false;
+            }
+            last_now = last_now.max(state.touched());
+            if state.touched() == i64::MIN {
+                // Without an entry of its own a rule does not ask when it was touched, unless it is edited
+                // to; and since somebody left its crowd, whoever was touched has one.
+                let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
+                state.touch(left.min(touched));
+            }
+            soonest = soonest.min(state.next_deadline(plan.publish));
+            true
+        });
+        store.block_mut(id).set_last_now(last_now);
+        store.file_sooner(id, soonest);
+    }
+}
+
+/// Reads a stored state: a condition's, or the rule-level state.
+pub(super) fn read(
+    state: &mut RuleState,
+    plan: &RulePlan,
+    condition: Option<usize>,
+    fields: &Fields,
+    stored: &Change<'_>,
+) -> Result<(), String> {
+    let read = match (condition, stored.text) {
+        (None, None) => {
+            state.clear_rule_level();
+            Ok(())
+        }
+        (None, Some(text)) => entry::read(state, plan, fields, text),
+        (Some(c), text) => cells(plan, c, text).map(|cells| {
+            state.cells_mut(&plan.conditions[c]).clone_from_slice(&cells);
+        }),
+    };
+    read.map_err(|e| format!("state {} of key {:?}: {e}", stored.name, stored.key))
+}
+
+/// Cells of a condition as a text gives them; its initial cells without a text.
+pub(super) fn cells(plan: &RulePlan, condition: usize, text: Option<&str>) -> Result<Vec<Cell>, String> {
+    let program = &plan.conditions[condition].program;
+    match text {
+        Some(text) => text::read(program.names(), program.initial(), text),
+        None => Ok(program.initial().to_vec()),
+    }
+}

@@ -1,0 +1,87 @@
+//! Timers of keys in memory, run by the ingest clock or ahead of a key's next event.
+
+use std::sync::Arc;
+
+use super::{
+    super::{
+        emitted::Emitted,
+        judge::{Judge, Workings},
+    },
+    Evaluator,
+};
+use crate::{rule::book::RuleBook, state::KeyId};
+
+impl Evaluator {
+    /// Advances the ingest clock to `clock` (unix ms) and runs the timers with deadlines below it, `most` at
+    /// most. False if some are left: then call again with the same clock.
+    pub fn advance(&mut self, clock: i64, most: u64, out: &mut Emitted) -> bool {
+        self.clock = self.clock.max(clock);
+        let book = Arc::clone(&self.book);
+        let mut run = 0;
+        while let Some((deadline, id)) = self.store.due(clock) {
+            if run == most {
+                return false;
+            }
+            run += 1;
+            // If the key's own is later by now, it is filed anew and has its turn then.
+            self.run_next(&book, id, deadline + 1, out);
+        }
+        true
+    }
+
+    /// Runs the timers of a reloaded key, as far as the clock has passed them.
+    pub fn catch_up(&mut self, id: KeyId, out: &mut Emitted) {
+        if self.store.block(id).next_deadline() < self.clock {
+            self.run_key(id, self.clock, out);
+        }
+    }
+
+    /// Runs the timers of a key with deadlines below `now`, earliest first.
+    pub(super) fn run_key(&mut self, id: KeyId, now: i64, out: &mut Emitted) {
+        let book = Arc::clone(&self.book);
+        while self.run_next(&book, id, now, out) {}
+    }
+
+    /// Runs the earliest timer of a key if its deadline lies below `now`, else files it as it stands. Whether
+    /// one was run.
+    fn run_next(&mut self, book: &RuleBook, id: KeyId, now: i64, out: &mut Emitted) -> bool {
+        let deadlines = self.store.block(id).states().filter_map(|state| {
+            let rule = book.at_slot(state.slot())?;
+            Some((state.next_deadline(book.rules[rule].publish), rule))
+        });
+        match deadlines.min() {
+            Some((deadline, rule)) if deadline < now => {
+                self.run_rule(book, rule, id, deadline, out);
+                true
+            }
+            next => {
+                self.store.file(id, next.map_or(i64::MAX, |(deadline, _)| deadline));
+                false
+            }
+        }
+    }
+
+    /// Runs the next timer of one rule and key, if it is due at `deadline`.
+    fn run_rule(&mut self, book: &RuleBook, rule: usize, id: KeyId, deadline: i64, out: &mut Emitted) {
+        let plan = &*book.rules[rule];
+        match self.store.block(id).state(plan.slot) {
+            None => return,
+            Some(state) if !state.is_of(plan) => {
+                self.store.take(id, plan.slot);
+                return;
+            }
+            Some(_) => {}
+        }
+        let mut state = self.enter(plan, id, deadline);
+        if plan.rule_level {
+            state.mark_rule_level();
+        }
+        let Evaluator { store, runners, counts, .. } = self;
+        let (key, runners) = (store.block(id).key(), &mut runners[rule]);
+        if let Some(copy) = state.paused_copy_mut() {
+            Judge::new(plan, key, copy, Workings { runners, counts, out }).skip_timer(deadline);
+        }
+        Judge::new(plan, key, &mut state, Workings { runners, counts, out }).timer(deadline);
+        self.put_back(plan, id, state);
+    }
+}

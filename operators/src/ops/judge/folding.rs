@@ -1,0 +1,106 @@
+//! Folding events into conditions, and running their timers out.
+
+use super::{Judge, RuleEvent, runner};
+use crate::{
+    calculator::{CallError, FoldInput},
+    model::field::Field,
+    rule::book::Target,
+    state::Armed,
+};
+
+impl Judge<'_> {
+    /// Folds an event into every condition it matches. True if it also is the trigger event.
+    pub(super) fn fold(&mut self, targets: &[Target], event: &RuleEvent<'_>) -> bool {
+        let mut used_up = None;
+        for target in targets {
+            let Target::Condition { condition, step, .. } = *target else { return true };
+            let condition = usize::from(condition);
+            let plan = &self.plan.conditions[condition];
+            if used_up == Some(condition) || !plan.window.folds(event.time, event.now, plan.steps) {
+                continue;
+            }
+            let input = FoldInput { time: event.time, now: event.now, step: usize::from(step) };
+            let timer = self.state.timer(self.plan, condition);
+            let values =
+                plan.inputs.iter().map(|f| event.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
+            self.state.mark_condition(condition);
+            let cells = self.state.cells_mut(plan);
+            let runner = runner(self.plan, self.workings.runners, condition);
+            match runner.on_event(&plan.program, cells, input, values) {
+                Ok(used) => {
+                    self.workings.counts.folded += 1;
+                    used_up = used.then_some(condition);
+                }
+                Err(CallError::NotFolded(_)) => self.workings.counts.not_folded += 1,
+                Err(CallError::Failed(error)) => self.failed(Some(condition), &error.to_string()),
+            }
+            self.arm_if_changed(condition, timer, |action| armed_by(event, condition, action));
+        }
+        false
+    }
+
+    /// Runs an armed timer out. A timer that may not count, because of its deadline, is dropped.
+    pub(super) fn run_out(&mut self, armed: &Armed) {
+        let (condition, deadline) = (armed.condition, armed.deadline);
+        let plan = &self.plan.conditions[condition];
+        let counts = self.plan.active(deadline) && plan.window.folds(deadline, deadline, plan.steps);
+        self.end_timer(armed, counts);
+    }
+
+    /// Ends an armed timer: with a call of `on_timer` if it `counts`, else of what drops it.
+    pub(super) fn end_timer(&mut self, armed: &Armed, counts: bool) {
+        let (condition, deadline) = (armed.condition, armed.deadline);
+        let plan = &self.plan.conditions[condition];
+        self.state.mark_condition(condition);
+        let cells = self.state.cells_mut(plan);
+        let runner = runner(self.plan, self.workings.runners, condition);
+        let result = if counts {
+            self.workings.counts.timers += 1;
+            runner.on_timer(&plan.program, cells, deadline)
+        } else {
+            runner.on_timer_dropped(&plan.program, cells, deadline)
+        };
+        self.state.disarm(condition);
+        match result {
+            // It would come due again and again without an end.
+            Ok(()) if self.state.timer(self.plan, condition).is_some_and(|timer| timer <= deadline) => {
+                self.state.clear_timer(self.plan, condition);
+                let how =
+                    "sets a timer that is not after the one that ran out; set it to a later time than `now`";
+                self.failed(Some(condition), &format!("`on_timer` {how}, or clear it"));
+            }
+            Ok(()) => self.arm_if_changed(condition, None, |_| armed.clone()),
+            Err(error) => self.failed(Some(condition), &error.to_string()),
+        }
+    }
+
+    /// Arms or disarms a condition's timer if the script has changed it from `before`; `cause` is given the
+    /// fields to keep.
+    fn arm_if_changed(
+        &mut self,
+        condition: usize,
+        before: Option<i64>,
+        cause: impl FnOnce(&[Field]) -> Armed,
+    ) {
+        match self.state.timer(self.plan, condition) {
+            after if after == before => {}
+            Some(deadline) => self.state.arm(Armed { deadline, ..cause(&self.plan.action_fields) }),
+            None => self.state.disarm(condition),
+        }
+    }
+}
+
+/// A timer that an event sets, its deadline still open; keeps the values of the fields in `kept`.
+fn armed_by(event: &RuleEvent<'_>, condition: usize, kept: &[Field]) -> Armed {
+    let values = event.values.iter().filter(|(field, _)| kept.contains(field));
+    Armed {
+        condition,
+        deadline: 0,
+        partition: event.partition,
+        offset: event.offset,
+        event_id: event.event_id.into(),
+        event_time: event.event_time,
+        guid: event.guid,
+        values: values.map(|(field, value)| (*field, value.clone().into_owned())).collect(),
+    }
+}

@@ -1,0 +1,154 @@
+//! Everything remembered of one key.
+
+use super::{
+    Origin, RuleState,
+    evicted::{EvictedKey, Kept},
+};
+
+use crate::model::ids::{CheckpointNumber, PartitionId};
+
+/// A key, its times, and its states of the rules it has met.
+#[derive(Debug, Default)]
+pub struct KeyBlock {
+    /// Routing hash.
+    pub(super) hash: u64,
+    /// Number of its `key_by` in the catalog.
+    pub(super) group: u32,
+    /// The key's text.
+    pub(super) key: Box<str>,
+    /// Highest `now` of its events, unix ms.
+    pub(super) last_now: i64,
+    /// Its next timer as the store has filed it, unix ms.
+    pub(super) next_deadline: i64,
+    /// See [`changed_in`](Self::changed_in).
+    pub(super) changed_in: CheckpointNumber,
+    /// Partition of its records.
+    pub(super) origin: Origin,
+    /// Whether the place holds a key.
+    pub(super) used: bool,
+    /// Whether it was used since eviction last looked at it.
+    pub(super) recent: bool,
+    /// Whether the place is listed as changed. It stays listed when it is given to another key.
+    pub(super) listed: bool,
+    /// States of the rules it has met, ascending by slot.
+    pub(super) rules: Vec<RuleState>,
+}
+
+impl KeyBlock {
+    /// Block of a key that was never seen.
+    pub(super) fn new(hash: u64, group: u32, key: &str, listed: bool) -> Self {
+        KeyBlock {
+            hash,
+            group,
+            key: key.into(),
+            last_now: i64::MIN,
+            next_deadline: i64::MAX,
+            changed_in: CheckpointNumber(u64::MAX),
+            used: true,
+            listed,
+            ..KeyBlock::default()
+        }
+    }
+
+    /// The key's text.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The key's next timer as it is filed, unix ms; `i64::MAX` if there is none. Never later than the true
+    /// one.
+    pub fn next_deadline(&self) -> i64 {
+        self.next_deadline
+    }
+
+    /// Highest `now` of the key's events, unix ms; `i64::MIN` before the first.
+    pub fn last_now(&self) -> i64 {
+        self.last_now
+    }
+
+    /// Takes in the times of an event: returns its `now`, which is at least that of the events before it.
+    pub fn advance(&mut self, now: i64) -> i64 {
+        self.last_now = self.last_now.max(now);
+        self.recent = true;
+        self.last_now
+    }
+
+    /// Sets the highest `now` of the key's events, unix ms, as far as restored states tell.
+    pub fn set_last_now(&mut self, now: i64) {
+        self.last_now = now;
+    }
+
+    /// Takes in the partition of an event. If it is the key's second one, returns the first: at most once.
+    pub fn see_partition(&mut self, partition: PartitionId) -> Option<PartitionId> {
+        self.origin.see(partition)
+    }
+
+    /// States of the rules that the key has met, ascending by slot.
+    pub fn states(&self) -> impl Iterator<Item = &RuleState> {
+        self.rules.iter()
+    }
+
+    /// State of the rule in a slot.
+    pub fn state(&self, slot: u32) -> Option<&RuleState> {
+        self.position(slot).ok().map(|position| &self.rules[position])
+    }
+
+    /// Position of a slot's state, or where it would have to be put.
+    pub(super) fn position(&self, slot: u32) -> Result<usize, usize> {
+        self.rules.binary_search_by_key(&slot, RuleState::slot)
+    }
+
+    /// Whether no rule has a state of the key.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Number of the checkpoint that has the latest change, or will have it; 0 if that lies before the start,
+    /// `u64::MAX` if there was none.
+    pub fn changed_in(&self) -> CheckpointNumber {
+        self.changed_in
+    }
+
+    /// Sets the [checkpoint of the latest change](Self::changed_in).
+    pub fn set_changed_in(&mut self, checkpoint: CheckpointNumber) {
+        self.changed_in = checkpoint;
+    }
+
+    /// Lists the place as changed; false if it is listed already.
+    pub fn list(&mut self) -> bool {
+        !std::mem::replace(&mut self.listed, true)
+    }
+
+    /// Takes the place off the list of changed ones.
+    pub fn unlist(&mut self) {
+        self.listed = false;
+    }
+
+    /// Whether the key was used since the last call.
+    pub fn take_recent(&mut self) -> bool {
+        std::mem::take(&mut self.recent)
+    }
+
+    /// Name and times of the key, to be kept while it is out of memory; `deadline` is its next timer, unix
+    /// ms.
+    pub fn into_evicted(self, deadline: i64) -> (EvictedKey, Kept) {
+        let touched = self.rules.iter().map(RuleState::touched).max().unwrap_or(i64::MIN);
+        let kept = Kept { last_now: self.last_now.max(touched), deadline, origin: self.origin };
+        (EvictedKey { group: self.group, hash: self.hash, key: self.key }, kept)
+    }
+
+    /// Name of the key once it is out of memory.
+    #[cfg(test)]
+    pub(crate) fn evicted_key(&self) -> EvictedKey {
+        EvictedKey { group: self.group, hash: self.hash, key: self.key.clone() }
+    }
+
+    /// Takes back what was kept while the key was out of memory. It counts as used, and as last changed in
+    /// `checkpoint`.
+    pub fn reloaded(&mut self, kept: &Kept, checkpoint: CheckpointNumber) {
+        self.last_now = self.last_now.max(kept.last_now);
+        self.origin = kept.origin;
+        self.recent = true;
+        self.changed_in = checkpoint;
+    }
+}

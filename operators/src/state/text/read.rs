@@ -1,0 +1,123 @@
+//! Reading states from text.
+
+use serde_json::Value as Json;
+
+use super::write::write_cell;
+use crate::calculator::{
+    Aggregate, Cell,
+    aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+};
+
+/// Reads a state of the same fields as `initial`. Fields that the text leaves out are as initially.
+///
+/// # Errors
+/// What is wrong with the text, and what would be right.
+pub fn read<'n>(
+    names: impl ExactSizeIterator<Item = &'n str>,
+    initial: &[Cell],
+    text: &str,
+) -> Result<Vec<Cell>, String> {
+    let json: Json = serde_json::from_str(text).map_err(|e| format!("{text:?} is no JSON: {e}"))?;
+    if let [cell] = initial {
+        return Ok(vec![read_cell(cell, &json)?]);
+    }
+    let names: Vec<&str> = names.collect();
+    let Json::Object(map) = &json else {
+        return Err(format!("{text} is no object; write one of {}", names.join(", ")));
+    };
+    if let Some(unknown) = map.keys().find(|k| !names.contains(&k.as_str())) {
+        return Err(format!("there is no field `{unknown}`; there are {}", names.join(", ")));
+    }
+    let field = |(name, cell): (&&str, &Cell)| match map.get(*name) {
+        Some(json) => read_cell(cell, json).map_err(|e| format!("{name}: {e}")),
+        None => Ok(cell.clone()),
+    };
+    names.iter().zip(initial).map(field).collect()
+}
+
+fn read_cell(initial: &Cell, json: &Json) -> Result<Cell, String> {
+    let cell = match initial {
+        Cell::Bool(_) => json.as_bool().map(Cell::Bool),
+        Cell::Int(_) => json.as_i64().map(Cell::Int),
+        Cell::Float(_) => read_float(json).map(Cell::Float),
+        Cell::Text(_) => json.as_str().map(|t| Cell::Text(t.into())),
+        Cell::Aggregate(aggregate) => read_aggregate(aggregate, json).map(|a| Cell::Aggregate(Box::new(a))),
+    };
+    cell.ok_or_else(|| {
+        let mut beginning = String::new();
+        write_cell(initial, &mut beginning);
+        format!("{json} is not {}, as {beginning} is", initial.kind())
+    })
+}
+
+fn read_float(json: &Json) -> Option<f64> {
+    match json {
+        Json::String(text) => text.parse::<f64>().ok().filter(|f| !f.is_finite()),
+        number => number.as_f64(),
+    }
+}
+
+fn read_aggregate(initial: &Aggregate, json: &Json) -> Option<Aggregate> {
+    Some(match initial {
+        Aggregate::Count(of) => Aggregate::Count(read_window(of, json, &Json::as_u64)?),
+        Aggregate::Stats(_) => Aggregate::Stats(read_stats(json)?),
+        Aggregate::WindowStats(of) => Aggregate::WindowStats(read_window(of, json, &read_stats)?),
+        Aggregate::Top(of) => Aggregate::Top(read_top(of.n(), json)?),
+        Aggregate::WindowTop(n, of) => {
+            Aggregate::WindowTop(*n, read_window(of, json, &|json| read_top(*n, json))?)
+        }
+        Aggregate::Distinct(_) => Aggregate::Distinct(read_distinct(json)?),
+        Aggregate::WindowDistinct(of) => Aggregate::WindowDistinct(read_window(of, json, &read_distinct)?),
+        Aggregate::Latest(of) => Aggregate::Latest(read_latest(of, json)?),
+    })
+}
+
+fn read_window<A>(of: &Buckets<A>, json: &Json, figure: &dyn Fn(&Json) -> Option<A>) -> Option<Buckets<A>> {
+    let row = |row: &Json| Some((row.get(0)?.as_i64()?, figure(row.get(1)?)?));
+    let rows = json.get("b")?.as_array()?.iter().map(row).collect::<Option<Vec<_>>>()?;
+    of.with_rows(rows)
+}
+
+fn read_stats(json: &Json) -> Option<Stats> {
+    let map = json.as_object()?;
+    let number = |name: &str| map.get(name).map_or(Some(0.0), read_float);
+    let known = |name: &String| ["sum", "count", "min", "max"].contains(&name.as_str());
+    map.keys().all(known).then_some(())?;
+    let count = map.get("count").map_or(Some(0), Json::as_u64)?;
+    Some(Stats { sum: number("sum")?, count, min: number("min")?, max: number("max")? })
+}
+
+fn read_top(n: usize, json: &Json) -> Option<Top> {
+    let mut top = Top::new(n);
+    for number in json.as_array()? {
+        top.add(read_float(number)?);
+    }
+    Some(top)
+}
+
+fn read_distinct(json: &Json) -> Option<Distinct> {
+    if let Some(hashes) = json.get("exact") {
+        return Distinct::exact(hashes.as_array()?.iter().map(Json::as_u64).collect::<Option<Vec<_>>>()?);
+    }
+    let hex = json.get("sketch")?.as_str()?.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    Distinct::sketch(hex.chunks(2).map(byte).collect::<Option<Vec<_>>>()?)
+}
+
+fn read_latest(of: &Latest, json: &Json) -> Option<Latest> {
+    let mut latest = of.emptied();
+    if json.is_null() {
+        return Some(latest);
+    }
+    let value = match json.get("value")? {
+        Json::Bool(b) => Scalar::Bool(*b),
+        Json::Number(n) => match n.as_i64() {
+            Some(i) if !n.is_f64() => Scalar::Int(i),
+            _ => Scalar::Float(n.as_f64()?),
+        },
+        Json::String(t) => Scalar::Text(t.as_str().into()),
+        Json::Null | Json::Array(_) | Json::Object(_) => return None,
+    };
+    latest.add(value, json.get("at")?.as_i64()?);
+    Some(latest)
+}

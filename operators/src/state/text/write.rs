@@ -1,0 +1,138 @@
+//! Writing states as text.
+
+use std::fmt::Write as _;
+
+use crate::calculator::{
+    Aggregate, Cell,
+    aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+};
+
+/// Appends a state to `text`; `names` are the names of its `cells`, in their order.
+pub fn write<'n>(names: impl ExactSizeIterator<Item = &'n str>, cells: &[Cell], text: &mut String) {
+    if let [cell] = cells {
+        return write_cell(cell, text);
+    }
+    text.push('{');
+    for (i, (name, cell)) in names.zip(cells).enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        quoted(name, text);
+        text.push(':');
+        write_cell(cell, text);
+    }
+    text.push('}');
+}
+
+pub(super) fn write_cell(cell: &Cell, text: &mut String) {
+    match cell {
+        Cell::Bool(b) => text.push_str(if *b { "true" } else { "false" }),
+        Cell::Int(i) => integer(*i, text),
+        Cell::Float(f) => float(*f, text),
+        Cell::Text(t) => quoted(t, text),
+        Cell::Aggregate(aggregate) => match &**aggregate {
+            Aggregate::Count(buckets) => window(buckets, text, |count, text| integer(*count, text)),
+            Aggregate::Stats(stats) => write_stats(stats, text),
+            Aggregate::WindowStats(buckets) => window(buckets, text, write_stats),
+            Aggregate::Top(top) => write_top(top, text),
+            Aggregate::WindowTop(_, buckets) => window(buckets, text, write_top),
+            Aggregate::Distinct(distinct) => write_distinct(distinct, text),
+            Aggregate::WindowDistinct(buckets) => window(buckets, text, write_distinct),
+            Aggregate::Latest(latest) => write_latest(latest, text),
+        },
+    }
+}
+
+fn integer(i: impl itoa::Integer, text: &mut String) {
+    text.push_str(itoa::Buffer::new().format(i));
+}
+
+fn float(f: f64, text: &mut String) {
+    if f.is_finite() {
+        text.push_str(zmij::Buffer::new().format_finite(f));
+    } else {
+        let _ = write!(text, "\"{f}\"");
+    }
+}
+
+fn quoted(plain: &str, text: &mut String) {
+    if plain.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        // Text always serializes.
+        text.push_str(&serde_json::to_string(plain).unwrap_or_default());
+        return;
+    }
+    text.push('"');
+    text.push_str(plain);
+    text.push('"');
+}
+
+/// Writes an array; `each` writes an item.
+fn list<T>(items: impl IntoIterator<Item = T>, text: &mut String, mut each: impl FnMut(T, &mut String)) {
+    text.push('[');
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        each(item, text);
+    }
+    text.push(']');
+}
+
+fn window<A>(buckets: &Buckets<A>, text: &mut String, figure: impl Fn(&A, &mut String)) {
+    text.push_str("{\"b\":");
+    list(buckets.rows(), text, |(start, a), text| {
+        text.push('[');
+        integer(*start, text);
+        text.push(',');
+        figure(a, text);
+        text.push(']');
+    });
+    text.push('}');
+}
+
+fn write_stats(stats: &Stats, text: &mut String) {
+    text.push_str("{\"sum\":");
+    float(stats.sum, text);
+    text.push_str(",\"count\":");
+    integer(stats.count, text);
+    text.push_str(",\"min\":");
+    float(stats.min, text);
+    text.push_str(",\"max\":");
+    float(stats.max, text);
+    text.push('}');
+}
+
+fn write_top(top: &Top, text: &mut String) {
+    list(top.numbers(), text, |n, text| float(*n, text));
+}
+
+fn write_distinct(distinct: &Distinct, text: &mut String) {
+    match distinct {
+        Distinct::Exact(hashes) => {
+            text.push_str("{\"exact\":");
+            list(hashes, text, |hash, text| integer(*hash, text));
+        }
+        Distinct::Sketch(registers) => {
+            text.push_str("{\"sketch\":\"");
+            for register in registers.iter() {
+                let _ = write!(text, "{register:02x}");
+            }
+            text.push('"');
+        }
+    }
+    text.push('}');
+}
+
+fn write_latest(latest: &Latest, text: &mut String) {
+    let Some((at, value)) = latest.held() else { return text.push_str("null") };
+    text.push_str("{\"at\":");
+    integer(at, text);
+    text.push_str(",\"value\":");
+    match value {
+        Scalar::Bool(b) => text.push_str(if *b { "true" } else { "false" }),
+        Scalar::Int(i) => integer(*i, text),
+        Scalar::Float(f) => float(*f, text),
+        Scalar::Text(t) => quoted(t, text),
+    }
+    text.push('}');
+}
