@@ -2,15 +2,22 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`cli`] | the commands |
 //! | [`cluster`] | processes connect, run timely, and are supervised |
 //! | [`run`] | one process of the cluster: job, graph, control, sources |
 //! | [`rules`] | from the source of rules to rule books |
-//! | [`triggers`] | triggers and refused records on their way out |
 //! | [`checkpoint`] | state, positions and rules, committed together |
-//! | [`protocol`] | what all of these say to each other |
-//! | [`demo`] | the rules and the story of the demo |
+//! | [`triggers`] | triggers and refused records on their way out |
 //! | [`telemetry`] | metrics, health and readiness over HTTP |
-//! | [`cli`] | the commands |
+//! | [`protocol`] | the plain data that threads, workers and processes exchange |
+//! | [`exit`] | the end of a process that can't go on |
+//! | [`demo`] | rules and story of the demo |
+//! | `panics` | panics as lines of the log |
+//! | `threads` | threads with names |
+//! | `logged` | the log of a test |
+//!
+//! Outside tests, a module imports only from those below it in this order: `cli`, `run`, `triggers`, `rules`, `checkpoint`,
+//! `telemetry`, `protocol` and `exit`, `cluster`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

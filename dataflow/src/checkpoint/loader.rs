@@ -1,7 +1,8 @@
-//! The loader: a thread per worker that reads keys back which had left memory, many at once.
+//! The loader: a thread per worker that reads evicted keys back, many in one call.
 //!
-//! What waits in its queue is bounded by the records that wait for keys, and by how many keys timers bring back at once. While the
-//! store is away it waits, and says so: then a dataflow that stands still is no reason to restart the cluster.
+//! **Invariant**: its queue is bounded by the records that wait for keys, and by the number of keys that timers bring back
+//! at once. While the store is away it waits and shows that: a dataflow that stands still then is no reason to restart
+//! the cluster.
 
 use std::{
     sync::{
@@ -16,15 +17,15 @@ use operators::ops::{Loaded, Loader, Wanted};
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use timely::scheduling::SyncActivator;
 
-use super::persist;
-use crate::threads;
+use super::retry::retry_until_done;
+use crate::{exit::ExitHandle, threads};
 
-/// Keys read in one call.
+/// Upper bound of keys read in one call.
 const BATCH: usize = 512;
-/// When nothing is to be read, the store is looked at this often.
+/// Interval at which an idle loader checks that the store can be reached.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Takes what is to be read; `evaluate` has it.
+/// `evaluate`'s end of the loader.
 pub struct StoreLoader {
     wanted: mpsc::Sender<Vec<Wanted>>,
     shared: Arc<Shared>,
@@ -36,12 +37,17 @@ struct Shared {
     wake: Mutex<Option<SyncActivator>>,
 }
 
-/// Starts the thread of a worker; `away` is kept true while the store can't be reached.
-pub fn start(store: Box<dyn CheckpointStore>, away: Arc<AtomicBool>) -> StoreLoader {
+/// Starts the thread of a worker. It keeps `away` true while the store can't be reached, and ends the process if it can't
+/// be used.
+pub fn start(store: Box<dyn CheckpointStore>, away: Arc<AtomicBool>, exit: ExitHandle) -> StoreLoader {
     let (wanted, from) = mpsc::channel();
     let shared = Arc::new(Shared::default());
-    let reading = Reading { store, away, shared: Arc::clone(&shared) };
-    threads::spawn("state:load", move || reading.run(&from));
+    let mut reading = Reading { store, away, shared: Arc::clone(&shared) };
+    threads::spawn("state:load", move || {
+        if let Err(error) = reading.run(&from) {
+            exit.end(error);
+        }
+    });
     StoreLoader { wanted, shared }
 }
 
@@ -67,28 +73,28 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(mut self, from: &mpsc::Receiver<Vec<Wanted>>) {
+    fn run(&mut self, from: &mpsc::Receiver<Vec<Wanted>>) -> Result<(), CheckpointError> {
         loop {
             match from.recv_timeout(LOOK) {
                 Ok(mut wanted) => {
                     from.try_iter().for_each(|more| wanted.extend(more));
-                    self.read(wanted);
+                    self.read(wanted)?;
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     let seen = self.store.committed().map(drop);
                     note(&self.away, &seen);
                 }
-                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
 
-    fn read(&mut self, mut wanted: Vec<Wanted>) {
+    fn read(&mut self, mut wanted: Vec<Wanted>) -> Result<(), CheckpointError> {
         // Keys of one group have the same states.
         wanted.sort_by_key(|wanted| wanted.key.group);
         for group in wanted.chunk_by(|a, b| a.key.group == b.key.group && a.names == b.names) {
             for batch in group.chunks(BATCH) {
-                let loaded = self.batch(batch);
+                let loaded = self.batch(batch)?;
                 self.shared.done.lock().unwrap_or_else(PoisonError::into_inner).extend(loaded);
                 if let Some(wake) = &*self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner) {
                     // The worker may be gone; then nobody waits.
@@ -96,29 +102,30 @@ impl Reading {
                 }
             }
         }
+        Ok(())
     }
 
-    fn batch(&mut self, wanted: &[Wanted]) -> Vec<Loaded> {
+    fn batch(&mut self, wanted: &[Wanted]) -> Result<Vec<Loaded>, CheckpointError> {
         let Reading { store, away, .. } = self;
         let keys: Vec<&str> = wanted.iter().map(|wanted| &*wanted.key.key).collect();
         let mut loaded: Vec<Loaded> =
             wanted.iter().map(|wanted| Loaded { wanted: wanted.clone(), texts: Vec::new() }).collect();
         let names = wanted.first().map(|first| Arc::clone(&first.names)).unwrap_or_default();
         for (place, name) in names.iter().enumerate() {
-            let texts = persist("reading state back", || {
+            let texts = retry_until_done("reading state back", || {
                 let read = store.fields(name, &keys);
                 note(away, &read);
                 read
-            });
+            })?;
             for (loaded, text) in loaded.iter_mut().zip(texts) {
                 loaded.texts.extend(text.map(|text| (place, text)));
             }
         }
-        loaded
+        Ok(loaded)
     }
 }
 
-/// Notes whether the store can be reached.
+/// Sets `away` if the call failed because the store can't be reached, and clears it else.
 fn note<T>(away: &AtomicBool, seen: &Result<T, CheckpointError>) {
     away.store(seen.as_ref().is_err_and(CheckpointError::is_transient), Ordering::Relaxed);
 }
@@ -145,7 +152,7 @@ mod tests {
         store.apply(generation, "r:b:1", &[("2", Some("z"))]).unwrap();
         store.apply(generation, "s:c:1", &[("1", Some("other"))]).unwrap();
         let away = Arc::new(AtomicBool::new(false));
-        let loader = start(Box::new(store), Arc::clone(&away));
+        let loader = start(Box::new(store), Arc::clone(&away), ExitHandle::for_test().0);
         let (r, s): (Arc<[String]>, Arc<[String]>) =
             (["r:a:1".to_owned(), "r:b:1".to_owned()].into(), ["s:c:1".to_owned()].into());
         let asked = [wanted(0, "1", &r), wanted(1, "1", &s), wanted(0, "2", &r), wanted(0, "none", &r)];

@@ -1,117 +1,105 @@
 //! Checkpoints: exactly-once state.
 //!
 //! ```text
-//!  evaluate ──parts──► writer (a thread per worker) ──blobs──► store
-//!      │ barrier n                  │ what was written
+//!  evaluate ──deltas──► writer (a thread per worker) ──blobs──► store
+//!      │ barrier n                  │ names of the blobs
 //!      ▼                            ▼
 //!  control (worker 0) ◄──reports── all workers           store ──► restore ──► evaluate (after a restart)
-//!      │ all is there, sinks have delivered
+//!      │ all blobs are written, sinks have acknowledged
 //!      ▼
-//!  keeper (a thread, process 0) ── commits n, folds blobs into readable state, keeps the lease, reads corrections
+//!  keeper (a thread, process 0) ── commits n, has blobs compacted and triggers published, keeps the lease
 //! ```
 //!
-//! With a bound of memory, keys that are in folded checkpoints alone may leave memory; a [`loader`] per worker reads them back. Workers
-//! hear from worker 0 how far checkpoints are folded.
+//! With a bound of memory, keys whose state is compacted may leave memory; a [`loader`] per worker reads them back.
+//! Worker 0 broadcasts how far checkpoints are compacted.
+//!
+//! - `blob`, `pieces`: deltas and triggers as bytes, of any size
+//! - `manifest`, [`rules`]: what a commit lists, and the stored form of its rules
+//! - [`taking`]: barrier, reports and commit, as worker 0 decides about them
+//! - [`writer`]: blobs of a worker, and the operator that reports them
+//! - `takeover`: the ownership of a store, and the content of its last commit
+//! - `keeper`: the thread that commits, and worker 0's end of it
+//! - `ledger`: which blobs are listed, and how far they are compacted and published
+//! - `stored_rules`, `corrections`: rules that are written anew, edits by people that are read
+//! - `compactor`: committed blobs become readable hashes
+//! - `publish`: triggers that wait for their commit
+//! - `committed`: reads of a commit, and of what it lists
+//! - [`restore`], [`loader`]: stored state back into memory, after a restart and key by key
+//! - [`inspect`]: state as people see and correct it
+//! - `state`: where state is kept
+//! - `retry`, `fail_point`: calls of a store that is away, and tests of every place at which a process may end
 //!
 //! **Invariants**
-//! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changed state since the state that is
-//!   folded. It is committed after all its blobs are written and found to be there, by one compare-and-set.
-//! - Blobs are folded in the order of their checkpoints, after the commit; then the store is told by a mark how far. A manifest
-//!   lists every blob whose fold the store may still lose unnoticed. Where one log has everything, that is all above the mark that
-//!   stood before the last commit: the next commit is refused if the last is gone, and a mark that is there has its folds before
-//!   it. A server that has not the history any more in which was folded takes no mark, and all above the mark that it has is folded
-//!   again.
-//! - Of a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute after its fold, with the
-//!   histories that they had then; if one has another, all that is listed is folded again.
-//! - Texts are absolute: folding or restoring a blob twice, or over later state that it precedes in the list, ends the same, as all
-//!   later blobs are listed behind it.
+//! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changes since the compacted state.
+//!   It is committed after all its blobs are written and found to be there, by one compare-and-set.
+//! - Blobs are compacted in the order of their checkpoints, after the commit; then the store takes a mark of how far. A
+//!   manifest lists every blob whose compaction the store may still lose unnoticed. With one log that is all above the
+//!   mark that stood before the last commit: the next commit is refused if the last is gone, and a mark that is there has
+//!   its hashes before it. A server whose history is not the one in which was compacted takes no mark, and all above its
+//!   own mark is compacted again.
+//! - In a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute after its
+//!   compaction, with the histories that they had then; if one has another, all that is listed is compacted again.
+//! - Texts are absolute: compacting or restoring a blob twice, or over later state that it precedes in the list, ends the
+//!   same, as all later blobs are listed behind it.
 //! - What is larger than a store takes in one blob lies there in pieces.
-//! - State is named by rule, condition and beginning; names that no rule has are not read, and dropped behind the commit after
-//!   which no rule had them, and again as long as blobs are listed that may have them.
-//! - Whoever lost the ownership writes nothing that counts: blobs carry the generation in their name, commits and folds are
-//!   checked in the store. It then ends.
-//! - If the store has gone back behind our last commit, nothing more is committed, folded or dropped; the process ends, and the
-//!   cluster restarts from what is there, with numbers above all that were published.
+//! - State is named by rule, condition and beginning. Names that no rule has are not read; they are dropped behind the
+//!   commit after which no rule had them, and again as long as blobs are listed that may have them.
+//! - An engine that has lost the ownership writes nothing that counts: blobs carry the owner's generation in their name,
+//!   and the store checks it at every commit and compaction. The engine then ends.
+//! - If the store has gone back behind our last commit, nothing more is committed, compacted or dropped; the process ends,
+//!   and the cluster restarts from the commit that is there, with numbers above all that were published.
 //!
-//! **Limits**: a server that crashes, and loses blobs and no commit, between the look at them and the commit, leaves a commit that can't be
-//! restored. A node of a Redis Cluster that comes back without folds of more than a minute ago has lost them. With a bound of memory,
-//! a key may be read back from a node of a cluster that lost its last fold before that is made again.
+//! **Limits**: a server that crashes between the look at the blobs and the commit, and loses blobs but not the commit,
+//! leaves a commit that can't be restored. A node of a Redis Cluster that comes back without hashes of more than a minute
+//! ago has lost them. With a bound of memory, a key may be read back from a node of a cluster that lost its last
+//! compaction before that is made again.
 //!
 //! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the barrier is an
 //! epoch, which timely aligns.
 
 mod blob;
 mod committed;
+mod compactor;
+mod corrections;
 mod fail_point;
-mod fold;
 pub mod inspect;
 mod keeper;
+mod ledger;
 pub mod loader;
 mod manifest;
 mod pieces;
 mod publish;
 pub mod restore;
+mod retry;
 pub mod rules;
 mod state;
+mod stored_rules;
 mod takeover;
 pub mod taking;
 pub mod writer;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use keeper::{Done, Keeper, KeeperGauge, Opened, Snapshot, open};
 pub use publish::{Publisher, Transactions};
 use sinks::checkpoint::CheckpointError;
 pub use state::State;
 
-/// How long an owner may be silent before another engine takes over.
+use crate::exit::{Fatal, STATE_LOST, STATE_UNUSABLE};
+
+/// Lease of the ownership: after this time without a renewal another engine may take over.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long a process that begins waits for a store that is away. The others of its cluster wait for it a little longer, and the
-/// supervisor allows more restarts a minute than that makes, unless it is told otherwise.
+/// How long a process that starts waits for a store that is away. The others of its cluster wait for it a little longer,
+/// and the supervisor by default allows more restarts a minute than that makes.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two tries of something that fails for the moment.
+/// Time between two attempts of a call that failed with a transient error.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Ends the process: its state can't be kept any more. What may pass by itself gets a code with which the supervisor restarts the
-/// cluster.
-fn fail(error: &CheckpointError) -> ! {
-    tracing::error!(%error, "checkpoints can't go on");
-    let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
-    std::process::exit(if lost || error.is_transient() {
-        crate::exit::STATE_LOST
-    } else {
-        crate::exit::STATE_UNUSABLE
-    })
-}
-
-/// Does something until it succeeds, as long as it fails only for the moment.
-fn persist<T>(what: &str, attempt: impl FnMut() -> Result<T, CheckpointError>) -> T {
-    insist(what, Duration::MAX, attempt).unwrap_or_else(|error| fail(&error))
-}
-
-/// Does something until it succeeds, as long as it fails only for the moment; so long after the beginning it is given up.
-fn insist<T>(
-    what: &str,
-    patience: Duration,
-    mut attempt: impl FnMut() -> Result<T, CheckpointError>,
-) -> Result<T, CheckpointError> {
-    let (begun, mut said) = (Instant::now(), false);
-    loop {
-        match attempt() {
-            Ok(done) => {
-                if said {
-                    tracing::info!("{what}: the checkpoint store is back");
-                }
-                return Ok(done);
-            }
-            Err(error) if error.is_transient() && begun.elapsed() < patience => {
-                if !std::mem::replace(&mut said, true) {
-                    tracing::warn!(%error, "{what} waits for the checkpoint store");
-                }
-                // A store that is away tells nobody when it is back.
-                std::thread::sleep(RETRY);
-            }
-            Err(error) => return Err(error),
-        }
+impl From<CheckpointError> for Fatal {
+    /// A state that can't be kept any more. What a restart from the last commit may mend has a code of its own.
+    fn from(error: CheckpointError) -> Self {
+        let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
+        let code = if lost || error.is_transient() { STATE_LOST } else { STATE_UNUSABLE };
+        Fatal::new(code, "checkpoints can't go on", error)
     }
 }

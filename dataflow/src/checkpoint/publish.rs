@@ -22,11 +22,14 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use super::{
     blob,
     committed::{is_committed, listed},
-    fail,
     fail_point::reach,
-    persist,
+    retry::retry_until_done,
 };
-use crate::{protocol::report::BlobRef, threads};
+use crate::{
+    exit::{ExitHandle, Fatal, SINK_FAILED},
+    protocol::report::BlobRef,
+    threads,
+};
 
 /// Publishes the triggers of checkpoints.
 pub trait Transactions: Send {
@@ -63,13 +66,17 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Starts the thread.
+    /// Starts the thread; it ends the process if triggers can't be published.
     ///
     /// # Errors
-    /// If it can't be told what was published last.
-    pub fn start(mut store: Box<dyn CheckpointStore>, mut to: Box<dyn Transactions>) -> Result<Self, String> {
-        let last = to.last_published()?.unwrap_or(0);
-        let highest = to.highest_published()?;
+    /// If the numbers published so far can't be read.
+    pub fn start(
+        mut store: Box<dyn CheckpointStore>,
+        mut to: Box<dyn Transactions>,
+        exit: ExitHandle,
+    ) -> Result<Self, Fatal> {
+        let last = to.last_published().map_err(unpublished)?.unwrap_or(0);
+        let highest = to.highest_published().map_err(unpublished)?;
         let published = Arc::new(AtomicU64::new(last));
         // Bounded by the keeper, which commits nothing while too much is unpublished.
         let (batches, from) = mpsc::channel::<Batch>();
@@ -78,7 +85,9 @@ impl Publisher {
             for Batch { n, blobs } in from {
                 if n > done.load(Ordering::SeqCst) {
                     reach("publish:before");
-                    publish(&mut *store, &mut *to, n, &blobs);
+                    if let Err(fatal) = publish(&mut *store, &mut *to, n, &blobs) {
+                        exit.end(fatal);
+                    }
                     reach("publish:after");
                     done.store(n, Ordering::SeqCst);
                 }
@@ -103,20 +112,24 @@ impl Publisher {
     }
 }
 
-fn publish(store: &mut dyn CheckpointStore, to: &mut dyn Transactions, n: u64, blobs: &[BlobRef]) {
+fn publish(
+    store: &mut dyn CheckpointStore,
+    to: &mut dyn Transactions,
+    n: u64,
+    blobs: &[BlobRef],
+) -> Result<(), Fatal> {
     let mut fired: Vec<Fired> = Vec::new();
     for blob in blobs {
-        let bytes = persist("publishing", || {
+        let bytes = retry_until_done("publishing", || {
             // What was committed and is gone went with its commit.
             listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
-        });
-        match blob::triggers(&bytes) {
-            Ok(triggers) => fired.extend(triggers),
-            Err(reason) => fail(&CheckpointError::Format { place: blob.name.clone(), reason }),
-        }
+        })?;
+        let place = blob.name.clone();
+        fired.extend(blob::triggers(&bytes).map_err(|reason| CheckpointError::Format { place, reason })?);
     }
-    if let Err(reason) = to.publish(n, &fired) {
-        tracing::error!(n, reason, "triggers can't be published");
-        std::process::exit(crate::exit::SINK_FAILED);
-    }
+    to.publish(n, &fired).map_err(|reason| unpublished(format!("checkpoint {n}: {reason}")))
+}
+
+fn unpublished(reason: String) -> Fatal {
+    Fatal::new(SINK_FAILED, "triggers can't be published", reason)
 }

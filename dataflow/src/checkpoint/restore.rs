@@ -25,8 +25,8 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::{State, blob, fail, fail_point::reach, persist, pieces};
-use crate::threads;
+use super::{State, blob, fail_point::reach, pieces, retry::retry_until_done};
+use crate::{exit::ExitHandle, threads};
 
 /// States in a batch for one worker, and bytes of keys and texts from which on it is full.
 const BATCH: usize = 2_048;
@@ -34,14 +34,15 @@ const BYTES: usize = 256 << 10;
 /// Batches between the reading thread and the worker.
 const QUEUE: usize = 32;
 
-/// Sends a worker's share of stored state to the workers that own its keys.
+/// Sends a worker's share of stored state to the workers that own its keys; ends the process if it can't be read.
 pub fn restore<'s>(
     signals: StreamVec<'s, u64, Signal>,
     shelf: Arc<dyn Shelf>,
     state: State,
+    exit: ExitHandle,
 ) -> StreamVec<'s, u64, Stored> {
     let scope = signals.scope();
-    let share = (scope.index(), scope.peers());
+    let stored_in = StoredIn { state, share: (scope.index(), scope.peers()), exit };
     let mut builder = OperatorBuilder::new("restore".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
     let (mut output, stored) = kit::output_from::<Vec<Stored>>(&mut builder, &[]);
@@ -61,7 +62,7 @@ pub fn restore<'s>(
                             // Made everywhere before the switch is announced.
                             if let (Some(start), Some(applied)) = (start.take(), shelf.applied(generation)) {
                                 let book = Arc::clone(&applied.book);
-                                from = Some(read(state.clone(), share, start, book, wake.clone()));
+                                from = Some(read(stored_in.clone(), start, book, wake.clone()));
                             }
                         }
                         _ => {}
@@ -84,10 +85,17 @@ pub fn restore<'s>(
     stored
 }
 
-/// Starts a thread that reads a share; returns the channel of its batches.
-fn read(
+/// Where a worker's share of the stored state lies: the store, and which of how many shares.
+#[derive(Clone)]
+struct StoredIn {
     state: State,
     share: (usize, usize),
+    exit: ExitHandle,
+}
+
+/// Starts a thread that reads a share; returns the channel of its batches.
+fn read(
+    StoredIn { state, share, exit }: StoredIn,
     start: Arc<Start>,
     book: Arc<RuleBook>,
     wake: SyncActivator,
@@ -96,11 +104,12 @@ fn read(
     threads::spawn("state:restore", move || {
         let names = StateNames::of(&book);
         let mut out = Out { to, wake, names, book, order: 0, filling: vec![Filling::default(); share.1] };
-        let store = persist("restoring", || state.open_now());
-        if let Some(mut store) = store
-            && let Err(error) = share_of(&mut *store, share, &start, &mut out)
-        {
-            fail(&error);
+        let read = retry_until_done("restoring", || state.open_now()).and_then(|store| match store {
+            Some(mut store) => share_of(&mut *store, share, &start, &mut out),
+            None => Ok(()),
+        });
+        if let Err(error) = read {
+            exit.end(error);
         }
         out.flush_all();
         let Out { to, wake, .. } = out;

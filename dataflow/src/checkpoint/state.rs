@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig, SqliteCheckpoints};
 
-use super::{PATIENCE, insist};
+use super::{PATIENCE, retry::retry_within};
 
 /// Where state is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ impl State {
     /// # Errors
     /// If it can't be opened.
     pub fn open(&self) -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
-        insist("opening the state", PATIENCE, || self.open_now())
+        retry_within("opening the state", PATIENCE, || self.open_now())
     }
 
     /// Opens the store; `None` if there is none.

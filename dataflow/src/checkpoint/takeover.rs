@@ -1,4 +1,4 @@
-//! Taking over: the ownership of a store, and what is found in it.
+//! The takeover of a store: its ownership, and the content of its last commit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,27 +23,27 @@ use super::{
 /// Opens a connection to a store; `None` if there is no store.
 pub(super) type Connect<'c> = dyn Fn() -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> + 'c;
 
-/// A store that is ours, and what was found in it.
+/// A store that this engine owns, and the content of its last commit.
 pub(super) struct Owned {
     pub(super) store: Box<dyn CheckpointStore>,
-    /// A connection of its own for the folder.
-    pub(super) to_fold: Box<dyn CheckpointStore>,
+    /// A connection of its own for the compactor.
+    pub(super) to_compact: Box<dyn CheckpointStore>,
     pub(super) generation: u64,
     pub(super) resumed: Resumed,
-    /// Blobs that nobody needs.
+    /// Names of blobs that no manifest lists.
     pub(super) garbage: Vec<String>,
 }
 
 impl Owned {
     /// Takes the ownership, and reads the last commit.
     pub(super) fn take(connect: &Connect<'_>, owner: &str) -> Result<Option<Self>, CheckpointError> {
-        let (Some(mut store), Some(to_fold)) = (connect()?, connect()?) else { return Ok(None) };
+        let (Some(mut store), Some(to_compact)) = (connect()?, connect()?) else { return Ok(None) };
         let until = Instant::now() + LEASE + RETRY;
         let taken = loop {
             match store.take(owner, LEASE) {
                 Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
                     tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
-                    // A lease runs out, or is given up, without a word.
+                    // The end of a lease can only be seen by looking.
                     thread::sleep(Duration::from_millis(for_ms).min(RETRY));
                 }
                 taken => break taken?,
@@ -55,11 +55,11 @@ impl Owned {
         }
         resumed.start.generation = OwnerGeneration(taken.generation);
         let garbage = garbage(&mut *store, resumed.manifest.as_ref(), &resumed.crowds)?;
-        Ok(Some(Owned { store, to_fold, generation: taken.generation, resumed, garbage }))
+        Ok(Some(Owned { store, to_compact, generation: taken.generation, resumed, garbage }))
     }
 }
 
-/// What was found at the start.
+/// The content of the last commit; empty if there is none.
 #[derive(Default)]
 pub(super) struct Resumed {
     pub(super) start: Start,
@@ -68,7 +68,7 @@ pub(super) struct Resumed {
     pub(super) crowds: Crowds,
 }
 
-/// Crowds that are written: their names and how many bytes they have.
+/// Sizes of the crowds in the store, bytes, by blob name.
 pub(super) type Crowds = BTreeMap<String, u64>;
 
 pub(super) fn crowd_name(digest: &str) -> String {

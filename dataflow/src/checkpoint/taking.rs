@@ -28,6 +28,7 @@ use operators::{
 
 use crate::{
     checkpoint::{Keeper, Snapshot},
+    exit::Fatal,
     protocol::report::{BlobRef, Report},
 };
 use operators::rule::remembered::Remembered;
@@ -41,7 +42,10 @@ pub trait Delivery {
     fn accepted(&self) -> Vec<u64>;
 
     /// Whether each sink has acknowledged as many triggers.
-    fn has_acknowledged(&self, accepted: &[u64]) -> bool;
+    ///
+    /// # Errors
+    /// If a sink has failed for good: it would never acknowledge the rest.
+    fn has_acknowledged(&self, accepted: &[u64]) -> Result<bool, Fatal>;
 }
 
 /// Takes checkpoints.
@@ -60,7 +64,7 @@ pub struct Checkpoints {
     dropped: Vec<String>,
     taking: Option<Taking>,
     holding: bool,
-    /// What workers were told last of how far checkpoints are folded.
+    /// The number that workers last received of how far checkpoints are readable.
     folded: CheckpointNumber,
     last_one: LastOne,
 }
@@ -124,8 +128,8 @@ impl Checkpoints {
         self.rules = Some(rules);
     }
 
-    /// A worker's word about a checkpoint.
-    pub fn hear(&mut self, report: Report) {
+    /// Takes in a worker's report of a checkpoint.
+    pub fn receive(&mut self, report: Report) {
         let Some(taking) = &mut self.taking else { return };
         match report {
             Report::BarrierReached(BarrierReached {
@@ -152,7 +156,11 @@ impl Checkpoints {
         self.last_one.committed.is_some_and(|n| self.keeper.has_published(n.0))
     }
 
-    /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an epoch is complete.
+    /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an epoch is
+    /// complete.
+    ///
+    /// # Errors
+    /// If a sink has failed for good.
     pub fn work(
         &mut self,
         at: u64,
@@ -160,10 +168,10 @@ impl Checkpoints {
         passed: &dyn Fn(u64) -> bool,
         ended: bool,
         words: &mut Vec<Signal>,
-    ) {
+    ) -> Result<(), Fatal> {
         self.done(words);
         self.correct(at, words);
-        let folded = CheckpointNumber(self.keeper.folded());
+        let folded = CheckpointNumber(self.keeper.readable_up_to());
         if folded > self.folded {
             self.folded = folded;
             words.push(Signal::Compacted(folded));
@@ -195,7 +203,9 @@ impl Checkpoints {
                 if taking.fired.is_none() && passed(taking.at) {
                     taking.fired = Some(self.delivery.accepted());
                 }
-                if taking.fired.as_ref().is_some_and(|fired| self.delivery.has_acknowledged(fired)) {
+                if let Some(fired) = &taking.fired
+                    && self.delivery.has_acknowledged(fired)?
+                {
                     taking.sent = true;
                     self.keeper.commit(Snapshot {
                         n: taking.n.0,
@@ -216,6 +226,7 @@ impl Checkpoints {
             self.holding = late;
             words.push(Signal::Hold(late));
         }
+        Ok(())
     }
 
     /// Takes in what the keeper has done.

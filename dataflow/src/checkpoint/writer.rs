@@ -17,14 +17,15 @@ use operators::{
         kit::{self, Frontier, HeldEpoch},
     },
 };
-use sinks::checkpoint::CheckpointStore;
+use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use timely::{
     dataflow::{StreamVec, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder},
     scheduling::SyncActivator,
 };
 
-use super::{blob::encode, fail_point::reach, persist, pieces};
+use super::{blob::encode, fail_point::reach, pieces, retry::retry_until_done};
 use crate::{
+    exit::ExitHandle,
     protocol::report::{BlobRef, Report},
     threads,
 };
@@ -47,8 +48,13 @@ struct Shared {
     wake: Mutex<Option<SyncActivator>>,
 }
 
-/// Starts the thread of a worker.
-pub fn start(store: Box<dyn CheckpointStore>, worker: usize, holds_triggers: bool) -> (Writer, Written) {
+/// Starts the thread of a worker; it ends the process if the store can't be used.
+pub fn start(
+    mut store: Box<dyn CheckpointStore>,
+    worker: usize,
+    holds_triggers: bool,
+    exit: ExitHandle,
+) -> (Writer, Written) {
     let (parts, from) = mpsc::channel();
     let shared = Arc::new(Shared {
         generation: AtomicU64::new(0),
@@ -56,16 +62,20 @@ pub fn start(store: Box<dyn CheckpointStore>, worker: usize, holds_triggers: boo
         wake: Mutex::new(None),
     });
     let written = Written { shared: Arc::clone(&shared) };
-    threads::spawn("state:write", move || write(store, worker, &from, &shared));
+    threads::spawn("state:write", move || {
+        if let Err(error) = write(&mut *store, worker, &from, &shared) {
+            exit.end(error);
+        }
+    });
     (Writer { parts, holds_triggers }, written)
 }
 
 fn write(
-    mut store: Box<dyn CheckpointStore>,
+    store: &mut dyn CheckpointStore,
     worker: usize,
     parts: &mpsc::Receiver<(CheckpointNumber, Part)>,
     shared: &Shared,
-) {
+) -> Result<(), CheckpointError> {
     let mut blobs: Vec<BlobRef> = Vec::new();
     while let Ok((n, part)) = parts.recv() {
         let Some(bytes) = encode(&part) else {
@@ -80,10 +90,11 @@ fn write(
         let generation = shared.generation.load(Ordering::SeqCst);
         let name = format!("ckpt:{generation}:{n}:{worker}:{}", blobs.len());
         reach("blob:before");
-        persist("a checkpoint", || pieces::put(&mut *store, &name, &bytes));
+        retry_until_done("a checkpoint", || pieces::put(store, &name, &bytes))?;
         reach("blob:after");
         blobs.push(BlobRef::of(name, &bytes, matches!(part, Part::Triggers(_))));
     }
+    Ok(())
 }
 
 impl Saver for Writer {
@@ -162,7 +173,7 @@ mod tests {
         };
         let held: Vec<Fired> = (0..600).map(fired).collect();
         let mut store = MemoryCheckpoints::new();
-        let (writer, written) = start(Box::new(store.clone()), 0, true);
+        let (writer, written) = start(Box::new(store.clone()), 0, true, ExitHandle::for_test().0);
         writer.save(CheckpointNumber(1), Part::Triggers(held.clone()));
         writer.save(CheckpointNumber(1), Part::End);
         let until = Instant::now() + Duration::from_secs(60);

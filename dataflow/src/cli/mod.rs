@@ -1,6 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead.
+//! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead; those of a process of a cluster
+//! are in [`exit`](crate::exit) and [`cluster`](crate::cluster).
 
 mod config;
 mod dead_letters;
@@ -23,6 +24,8 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::exit::Fatal;
 
 /// 战略之眼: a real-time engine for dynamic rules.
 #[derive(Debug, Parser)]
@@ -75,6 +78,9 @@ enum CliError {
     /// It could not be done: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// A process of a cluster failed for good, which is logged already: the exit code of the failure.
+    #[error(transparent)]
+    Fatal(Fatal),
 }
 
 impl CliError {
@@ -84,6 +90,24 @@ impl CliError {
 
     fn failed(error: impl std::fmt::Display) -> Self {
         CliError::Failed(error.to_string())
+    }
+
+    /// Writes the error for people, or into the log.
+    fn show(&self) {
+        match (self, log::format()) {
+            (CliError::Fatal(_), _) => {}
+            (error, log::LogFormat::Text) => eprintln!("strateye: {error}"),
+            (error, log::LogFormat::Json) => tracing::error!("{error}"),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        let failed = ExitCode::FAILURE;
+        match self {
+            CliError::Usage(_) => ExitCode::from(2),
+            CliError::Failed(_) => failed,
+            CliError::Fatal(fatal) => u8::try_from(fatal.code).map_or(failed, ExitCode::from),
+        }
     }
 }
 
@@ -115,11 +139,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            match log::format() {
-                log::LogFormat::Text => eprintln!("strateye: {error}"),
-                log::LogFormat::Json => tracing::error!("{error}"),
-            }
-            ExitCode::from(if matches!(error, CliError::Usage(_)) { 2 } else { 1 })
+            error.show();
+            error.exit_code()
         }
     }
 }

@@ -1,6 +1,12 @@
-//! Settings that several commands share: from a file, from options, options winning.
+//! Settings that several commands share: from a file and from options, of which options win.
+//!
+//! - `check`: reads and checks a file
+//! - `show`: settings without passwords
+//! - `job`: the job that settings lead to
+//! - `metrics`: where metrics are served
 
 mod check;
+mod job;
 mod metrics;
 mod show;
 
@@ -9,20 +15,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use operators::model::{decode::FieldNames, wire::Codec};
 use serde::{Deserialize, Serialize};
-use sinks::{LineOutput, checkpoint::RedisConfig, kafka::KafkaSinkConfig, webhook::WebhookConfig};
+use sinks::{checkpoint::RedisConfig, webhook::WebhookConfig};
 use sources::events::KafkaConfig;
 
 pub(super) use self::{check::read, show::hide_password};
 use super::{CliError, sink_settings::SinkSettings};
-use crate::{
-    checkpoint::State,
-    protocol::time::Time,
-    rules::breaker::BreakerConfig,
-    run::job::{Events, Job, Rules, kafka_url},
-    triggers::destinations::{Destination, To},
-};
+use crate::{checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig, run::job::Events};
 
-/// What is read and written.
+/// Options that several commands share.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Common {
     /// Settings in TOML, under the names of these options with `_` for `-`; options given here win
@@ -149,7 +149,7 @@ impl Default for Settings {
     }
 }
 
-/// The settings of a file; without one, what holds if nothing is set.
+/// Reads the settings of a file; the defaults without one.
 pub(super) fn settings(config: Option<&Path>) -> Result<Settings, CliError> {
     config.map_or_else(|| Ok(Settings::default()), read)
 }
@@ -229,31 +229,6 @@ impl Settings {
         self.sinks.iter().filter_map(SinkSettings::webhook).cloned().collect()
     }
 
-    /// Where triggers go.
-    fn destinations(&self) -> Result<Vec<Destination>, CliError> {
-        let sinks = self.sinks.iter().enumerate().map(|(i, sink)| {
-            sink.destination().map_err(|fault| CliError::usage(format!("sinks[{i}]: {fault}")))
-        });
-        let mut all = sinks.collect::<Result<Vec<_>, _>>()?;
-        if let Some(text) = &self.triggers {
-            let wrong =
-                |reason: String| CliError::usage(format!("--triggers {}: {reason}", hide_password(text)));
-            all.push(Destination::all(match kafka_url(text) {
-                Some(url) => {
-                    let (brokers, topic) = url.map_err(wrong)?;
-                    let config = KafkaSinkConfig::new(brokers, topic);
-                    config.validate().map_err(|error| wrong(error.to_string()))?;
-                    To::Kafka(config)
-                }
-                None => To::Lines(LineOutput::File(text.into())),
-            }));
-        }
-        if all.is_empty() {
-            all.push(Destination::all(To::Lines(LineOutput::Stdout)));
-        }
-        Ok(all)
-    }
-
     /// Where state is kept, if the settings say so.
     pub(super) fn state(&self) -> Result<State, CliError> {
         match (&self.state, &self.redis) {
@@ -266,71 +241,6 @@ impl Settings {
                 .map_err(|wrong| CliError::usage(format!("--state {}: {wrong}", hide_password(text)))),
         }
     }
-
-    /// The job.
-    pub(super) fn job(&self, events: Events, time: Time) -> Result<Job, CliError> {
-        let rules = self
-            .rules
-            .as_ref()
-            .ok_or_else(|| CliError::usage("--rules is missing: name a folder, a document or a store"))?;
-        let rules = Rules::at(rules);
-        if let Rules::Folder(path) | Rules::Sqlite(path) = &rules
-            && !path.exists()
-        {
-            return Err(CliError::usage(format!(
-                "--rules {}: there is nothing there; name a folder, a document or a store",
-                path.display()
-            )));
-        }
-        if let Some(profiles) = self.profiles.as_ref().filter(|p| !p.is_file()) {
-            return Err(CliError::usage(format!("--profiles {}: there is no such file", profiles.display())));
-        }
-        if let Some(folder) = self.calculators.as_ref().filter(|p| !p.is_dir()) {
-            return Err(CliError::usage(format!(
-                "--calculators {}: there is no such folder",
-                folder.display()
-            )));
-        }
-        let triggers = self.destinations()?;
-        let state = if time.is_live() { self.state()? } else { State::None };
-        if matches!(state, State::None) && triggers.iter().any(Destination::is_committed) {
-            return Err(CliError::usage(
-                "a sink with `delivery = \"committed\"` waits for checkpoints: keep state with --state",
-            ));
-        }
-        let state_memory = self.state_memory_mb.filter(|_| time.is_live()).map(|mb| (mb as usize) << 20);
-        if matches!(state, State::None) && state_memory.is_some() {
-            return Err(CliError::usage(
-                "state_memory_mb moves state from memory to where it is kept: keep state with --state",
-            ));
-        }
-        Ok(Job {
-            events,
-            rules,
-            calculators: self.calculators.clone(),
-            profiles: self.profiles.clone(),
-            triggers,
-            state,
-            name: self.name.clone(),
-            owner: owner(),
-            checkpoint_ms: self.checkpoint_ms,
-            breaker: self.breaker,
-            dead_letters: self.dead_letters.clone().map_or(LineOutput::Nowhere, LineOutput::File),
-            time,
-            fields: self.fields.clone(),
-            codec: self.codec,
-            read_ahead: self.read_ahead_bytes,
-            state_memory,
-            error_budget: self.error_budget,
-            metrics: None,
-        })
-    }
-}
-
-/// Names this run among all that may want the same state.
-fn owner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}:{:08x}", host.trim(), std::process::id(), rand::random::<u32>())
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{CliError, launch::JOB};
 use crate::{
-    cluster::{self, Assignment, ChildLink},
+    cluster::{self, Assignment, ChildLink, Membership},
     run::{
         job::Job,
-        process::{self, Surroundings},
+        process::{self, ProcessError, Surroundings},
     },
-    telemetry::{Board, Expected, Server, messenger::Messenger},
+    telemetry::{Board, Server, messenger::Messenger},
 };
 
 /// Bytes of the program read at once.
@@ -34,7 +34,19 @@ pub(super) fn main() -> Result<(), CliError> {
     let (board, _server) = own.unzip();
     let messenger = Messenger { supervisor: Some(link.sender()), board };
     let around = Surroundings { messenger, stopping: link.stopping(), ticks };
-    process::run(&job, &membership, &around).map_err(CliError::failed)
+    run_to_end(&job, &membership, &around)
+}
+
+/// Runs a process to the end of its work. What has failed for good is logged here, and ends the process with its exit
+/// code as soon as `main` returns: the one place where a failure of any thread becomes an exit.
+pub(super) fn run_to_end(job: &Job, membership: &Membership, around: &Surroundings) -> Result<(), CliError> {
+    process::run(job, membership, around).map_err(|error| match error {
+        ProcessError::Fatal(fatal) => {
+            fatal.log();
+            CliError::Fatal(fatal)
+        }
+        other => CliError::failed(other),
+    })
 }
 
 /// This process's number in its cluster.
@@ -57,7 +69,7 @@ fn own_metrics(
         tracing::error!(%first, "there is no port left for the metrics of this process; choose a lower one");
         None
     })?);
-    let board = Board::new(Expected::of(job, process..process + 1, false));
+    let board = Board::new(job.expected(process..process + 1, false));
     match Server::start(address, board.clone(), Arc::clone(ticks)) {
         Ok(server) => Some((board, server)),
         Err(error) => {

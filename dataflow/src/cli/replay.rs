@@ -1,6 +1,9 @@
 //! `strateye replay`: rules over a file of events, on the events' own time, to the end.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,7 +22,7 @@ use crate::{cluster::Restart, protocol::time::Time, run::job::Events};
 pub(super) struct Replay {
     #[command(flatten)]
     common: Common,
-    /// The events, one JSON object a line
+    /// The events, one JSON object a line; `-` for standard input, together with --publish-at
     #[arg(long, value_name = "FILE.jsonl")]
     events: PathBuf,
     /// How many processes
@@ -43,7 +46,7 @@ fn instant(text: &str) -> Result<i64, String> {
 }
 
 /// The first event's time, unix ms; 0 for a file without events.
-fn first_time(path: &std::path::Path, names: &FieldNames) -> Result<i64, CliError> {
+fn first_time(path: &Path, names: &FieldNames) -> Result<i64, CliError> {
     let mut source = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
     let decoder = Decoder::new(names);
     let fields = Fields::default();
@@ -62,15 +65,36 @@ fn first_time(path: &std::path::Path, names: &FieldNames) -> Result<i64, CliErro
     }
 }
 
+/// What is replayed: events, and the instant at which all rules were published (unix ms).
+#[derive(Debug)]
+struct Replayed {
+    events: Events,
+    publish_at: i64,
+}
+
+impl Replayed {
+    /// Reads what the options say. Without an instant it is the time of the first event, for which a file is read twice.
+    fn of(path: &Path, publish_at: Option<i64>, names: &FieldNames) -> Result<Self, CliError> {
+        if path.as_os_str() == "-" {
+            let publish_at = publish_at.ok_or_else(|| {
+                CliError::usage(
+                    "--events -: standard input can be read only once, so the time of its first event is not known \
+                     beforehand; give --publish-at T with it, or a path to a file",
+                )
+            })?;
+            return Ok(Replayed { events: Events::Stdin, publish_at });
+        }
+        is_readable(path)?;
+        let publish_at = publish_at.map_or_else(|| first_time(path, names), Ok)?;
+        Ok(Replayed { events: Events::File(path.to_owned()), publish_at })
+    }
+}
+
 impl Replay {
     pub(super) fn main(self) -> Result<(), CliError> {
-        is_readable(&self.events)?;
         let settings = self.common.settings()?;
-        let publish_at = match self.publish_at {
-            Some(at) => at,
-            None => first_time(&self.events, &settings.fields)?,
-        };
-        let mut job = settings.job(Events::File(self.events.clone()), Time::Replay { publish_at })?;
+        let Replayed { events, publish_at } = Replayed::of(&self.events, self.publish_at, &settings.fields)?;
+        let mut job = settings.job(events, Time::Replay { publish_at })?;
         if self.json && settings.triggers.is_none() {
             job.triggers = Vec::new();
         }
@@ -128,5 +152,34 @@ fn print(summary: &Summary, json: bool) {
     );
     for (rule, name, count) in summary.sink().by_rule() {
         eprintln!("{count:>10}  {rule}  {name}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(path: &str, publish_at: Option<i64>) -> Result<Replayed, String> {
+        Replayed::of(Path::new(path), publish_at, &FieldNames::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn standard_input_is_replayed_from_a_given_instant() {
+        let Replayed { events, publish_at } = of("-", Some(7)).unwrap();
+        assert!(matches!(events, Events::Stdin), "{events:?}");
+        assert_eq!(publish_at, 7);
+        let error = of("-", None).unwrap_err();
+        assert!(error.contains("give --publish-at T with it, or a path to a file"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_replayed_from_its_first_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        std::fs::write(&path, "no event\n{\"guid\": 1, \"event_id\": \"A\", \"event_time\": 42}\n").unwrap();
+        let path = path.to_str().unwrap();
+        assert_eq!(of(path, None).unwrap().publish_at, 42);
+        assert_eq!(of(path, Some(7)).unwrap().publish_at, 7);
+        assert!(of(&format!("{path}.missing"), None).unwrap_err().contains("there is no such file"));
     }
 }

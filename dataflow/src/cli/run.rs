@@ -16,7 +16,7 @@ use super::{
     options::{Common, is_readable},
     summary::Summary,
 };
-use crate::{cluster::Restart, run::job::Events, telemetry::Expected};
+use crate::{cluster::Restart, run::job::Events};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -49,7 +49,7 @@ impl Run {
         }
         let mut job = settings.job(events, settings.live())?;
         let turns = Arc::new(AtomicU64::new(0));
-        let expected = Expected::of(&job, 0..processes.into(), true);
+        let expected = job.expected(0..processes.into(), true);
         let (board, server) = settings.serve(self.metrics.as_deref(), expected, &turns)?.unzip();
         job.metrics = settings.metrics_of_processes(server.as_ref(), self.metrics.as_deref())?;
         let restart = Restart::Limited { max: settings.restarts_per_minute, within: Duration::from_secs(60) };

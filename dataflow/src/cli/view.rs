@@ -1,4 +1,4 @@
-//! What the demo shows: a live view on a terminal, or plain lines.
+//! The view of the demo: live on a terminal, or plain lines.
 
 use std::{
     collections::VecDeque,
@@ -13,11 +13,12 @@ use crossterm::{
 };
 
 use super::summary::Summary;
+use crate::protocol::numbers::Latency;
 
 const NOTES: usize = 8;
 const RULES: usize = 12;
 
-/// The view.
+/// A live view, or plain lines.
 pub(super) struct View {
     plain: bool,
     json: bool,
@@ -34,7 +35,7 @@ impl View {
         View { plain, json, notes: VecDeque::new(), last: (now, 0), began: now }
     }
 
-    /// Something has happened.
+    /// Adds a note to what is shown.
     pub(super) fn note(&mut self, text: &str) {
         let line = format!("[{:5.1} s] {text}", self.began.elapsed().as_secs_f64());
         if self.plain {
@@ -47,7 +48,7 @@ impl View {
         self.notes.push_back(line);
     }
 
-    /// The numbers as they stand.
+    /// Shows the latest numbers.
     pub(super) fn show(&mut self, summary: &Summary, rate: f64) {
         let events = summary.sum(|w| w.records);
         let speed =
@@ -56,12 +57,11 @@ impl View {
         let sink = summary.sink();
         let lag = summary.workers().map(|w| w.waiting_bytes).sum::<usize>();
         let head = format!(
-            "{speed:>8.0} events/s of {rate:.0}   {} events   {} keys   {} triggers   latency p50 {:.1} ms p99 {:.1} ms   waiting {} KiB   CPU {:.2} cores",
+            "{speed:>8.0} events/s of {rate:.0}   {} events   {} keys   {} triggers   latency {}   waiting {} KiB   CPU {:.2} cores",
             events,
             summary.sum(|w| w.keys as u64),
             sink.triggers,
-            sink.latency.p50,
-            sink.latency.p99,
+            latency(&sink.latency),
             lag >> 10,
             summary.cpu_seconds() / summary.elapsed().as_secs_f64().max(0.001),
         );
@@ -95,7 +95,7 @@ impl View {
         out.flush()
     }
 
-    /// The summary.
+    /// Shows the summary at the end.
     #[expect(clippy::print_stdout, reason = "the summary is what the command was asked for")]
     pub(super) fn end(&mut self, summary: &Summary) {
         if !self.plain {
@@ -125,5 +125,22 @@ impl View {
         for (id, name, count) in by_rule {
             println!("{count:>8}  {name}  ({id})");
         }
+    }
+}
+
+/// Latency for people; a dash before there is one to show, as during start-up.
+fn latency(Latency { p50, p99, count, .. }: &Latency) -> String {
+    if *count == 0 { "-".to_owned() } else { format!("p50 {p50:.1} ms p99 {p99:.1} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_is_a_dash_until_there_is_one() {
+        assert_eq!(latency(&Latency::default()), "-");
+        let measured = Latency { p50: 20.04, p99: 31.0, max: 50.0, count: 3 };
+        assert_eq!(latency(&measured), "p50 20.0 ms p99 31.0 ms");
     }
 }

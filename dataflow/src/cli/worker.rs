@@ -11,14 +11,16 @@ use std::{
 
 use clap::Args;
 
-use super::{CliError, launch::create_outputs, options::Common, process::build};
+use super::{
+    CliError,
+    launch::create_outputs,
+    options::Common,
+    process::{build, run_to_end},
+};
 use crate::{
     cluster::{self, Hosts, Membership, Secret, Transport},
-    run::{
-        job::Events,
-        process::{self, Surroundings},
-    },
-    telemetry::{Expected, messenger::Messenger},
+    run::{job::Events, process::Surroundings},
+    telemetry::messenger::Messenger,
     threads,
 };
 
@@ -88,10 +90,10 @@ impl WorkerArgs {
             signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
         });
         let ticks = Arc::new(AtomicU64::new(0));
-        let expected = Expected::of(&job, self.process..self.process + 1, false);
+        let expected = job.expected(self.process..self.process + 1, false);
         let served = settings.serve(self.metrics.as_deref(), expected, &ticks)?;
         let (board, _server) = served.unzip();
         let around = Surroundings { messenger: Messenger { supervisor: None, board }, stopping, ticks };
-        process::run(&job, &membership, &around).map_err(CliError::failed)
+        run_to_end(&job, &membership, &around)
     }
 }

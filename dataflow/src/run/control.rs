@@ -40,6 +40,7 @@ use timely::{
 
 use crate::{
     checkpoint::taking::{Checkpoints, Delivery},
+    exit::{ExitHandle, Fatal},
     protocol::report::Report,
     protocol::rules::Effect,
     rules::inbox::EffectSender,
@@ -95,6 +96,7 @@ pub fn signals<'s>(
     control: Option<Control>,
     mailbox: Mailbox,
     probe: ProbeHandle<u64>,
+    exit: ExitHandle,
 ) -> StreamVec<'s, u64, Signal> {
     let peers = scope.peers();
     source::<_, CapacityContainerBuilder<Vec<Signal>>, _, _>(scope, "control", move |capability, info| {
@@ -119,8 +121,8 @@ pub fn signals<'s>(
             if controlling.epoch > before {
                 held.downgrade(&controlling.epoch);
             }
-            mailbox.borrow_mut().drain(..).for_each(|report| controlling.hear(report));
-            let over = controlling.work(&mut words);
+            mailbox.borrow_mut().drain(..).for_each(|report| controlling.receive(report));
+            let over = controlling.work(&mut words).unwrap_or_else(|fatal| exit.end(fatal));
             output.session(&*held).give_iterator(words.into_iter());
             let (next, most) = (controlling.next, controlling.control.epoch);
             if over {
@@ -148,7 +150,7 @@ impl Controlling {
         self.next = now + self.control.epoch;
     }
 
-    fn hear(&mut self, report: Report) {
+    fn receive(&mut self, report: Report) {
         match (report, self.change.as_mut()) {
             (Report::Ready { generation, rejected }, Some(change)) if generation == change.generation => {
                 change.ready += 1;
@@ -175,31 +177,34 @@ impl Controlling {
             (Report::Failed(failure), _) => self.control.effects.send(Effect::Failed(failure)),
             (report @ (Report::BarrierReached(_) | Report::Saved { .. }), _) => {
                 if let Some(checkpoints) = &mut self.control.checkpoints {
-                    checkpoints.hear(report);
+                    checkpoints.receive(report);
                 }
             }
         }
     }
 
     /// Does what is due; true when all is over.
-    fn work(&mut self, words: &mut Vec<Signal>) -> bool {
+    fn work(&mut self, words: &mut Vec<Signal>) -> Result<bool, Fatal> {
         self.changes(words);
         let passed = |epoch: u64| !self.probe.less_than(&epoch);
         let ended = self.ended.0 == self.peers;
         if let Some(checkpoints) = &mut self.control.checkpoints {
-            checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words);
+            checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words)?;
         }
         if ended {
             // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
             let last = *self.ended.1.get_or_insert(self.epoch);
             let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
             let delivery = &self.control.delivery;
-            let acknowledged = || delivery.has_acknowledged(&delivery.accepted());
-            if !self.probe.less_equal(&last) && self.change.is_none() && saved && acknowledged() {
-                return true;
+            if !self.probe.less_equal(&last)
+                && self.change.is_none()
+                && saved
+                && delivery.has_acknowledged(&delivery.accepted())?
+            {
+                return Ok(true);
             }
         }
-        self.control.stopping.load(Ordering::SeqCst)
+        Ok(self.control.stopping.load(Ordering::SeqCst))
     }
 
     fn changes(&mut self, words: &mut Vec<Signal>) {

@@ -31,7 +31,7 @@ use self::{
     intake::{Intake, NextTurn},
     reader::ReaderThread,
 };
-use crate::protocol::report::Report;
+use crate::{exit::ExitHandle, protocol::report::Report};
 
 /// Time until the next look whether the dataflow has completed enough to read on.
 const SOON: Duration = Duration::from_millis(2);
@@ -51,6 +51,8 @@ pub struct Reading {
     pub progress: Arc<(AtomicU64, AtomicU64)>,
     /// Set to the last epoch announced.
     pub epoch: Rc<Cell<u64>>,
+    /// Ends the process if the source fails.
+    pub exit: ExitHandle,
 }
 
 /// The streams that come out of `events`.
@@ -76,8 +78,8 @@ pub fn events<'s>(
     let address = builder.operator_info().address;
     let activator = scope.activator_for(Rc::clone(&address));
     let wake = scope.worker().sync_activator_for(address.to_vec());
-    let Reading { live, ends, read_ahead, stopping, progress, epoch } = reading;
-    let mut thread = ReaderThread::new(open, live, Arc::clone(&stopping), progress, wake);
+    let mut thread = ReaderThread::new(open, &reading, wake);
+    let Reading { ends, read_ahead, stopping, epoch, .. } = reading;
     let mut intake = Intake::new(read_ahead);
     builder.build(move |initial| {
         let mut held = HeldEpoch::<2>::new(initial);

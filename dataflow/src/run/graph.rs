@@ -48,9 +48,13 @@ use crate::{
         restore::restore,
         writer::{Writer, Written, reports},
     },
+    exit::ExitHandle,
     protocol::report::Report,
     rules::books::Books,
-    triggers::{destinations::TriggerSinks, write},
+    triggers::{
+        destinations::TriggerSinks,
+        write::{self, TriggerOutput},
+    },
 };
 
 /// Parts of a worker.
@@ -77,13 +81,15 @@ pub struct Parts {
     pub triggers: Rc<TriggerSinks>,
     /// Where refused records go (worker 0 only).
     pub dead_letters: LineWriter,
+    /// Ends the process if something fails for good.
+    pub exit: ExitHandle,
 }
 
 /// Builds a worker's graph; returns the probe of the epochs that are complete on all workers.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<u64> {
     let probe = ProbeHandle::new();
     let Parts { control, open, reading, books, decoder, state, .. } = parts;
-    let Parts { writer, bounded, away, triggers, dead_letters, .. } = parts;
+    let Parts { writer, bounded, away, triggers, dead_letters, exit, .. } = parts;
     let (saver, written): (Box<dyn Saver>, _) = match writer {
         Some((writer, written)) => (Box::new(writer), Some(written)),
         None => (Box::new(NoSaver), None),
@@ -93,7 +99,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
     let live = reading.live;
     worker.dataflow::<u64, _, _>(|scope| {
         let mailbox = Mailbox::default();
-        let signals = signals(scope, control, Rc::clone(&mailbox), probe.clone());
+        let signals = signals(scope, control, Rc::clone(&mailbox), probe.clone(), exit.clone());
         let ready = prepare(signals.clone(), books);
         let read = events(signals.clone(), open, reading, probe.clone());
         let empty = Catalog::default().book();
@@ -105,7 +111,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
             matcher,
             Rc::clone(&gauges.matching),
         );
-        let stored = restore(signals.clone(), Arc::clone(&shelf), state);
+        let stored = restore(signals.clone(), Arc::clone(&shelf), state, exit.clone());
         let parts = EvaluateParts {
             shelf,
             evaluator: Evaluator::new(empty),
@@ -117,8 +123,10 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         };
         let Evaluated { fired, failures } =
             evaluate(routed, signals.clone(), clocks.broadcast(), stored, parts);
-        write::triggers(fired, triggers, effects, Rc::clone(&gauges.sink), &probe);
-        write::refused(refused, dead_letters, Rc::clone(&gauges.sink), &probe);
+        let gauge = || Rc::clone(&gauges.sink);
+        let output = TriggerOutput { sinks: triggers, effects, gauge: gauge(), exit: exit.clone() };
+        write::triggers(fired, output, &probe);
+        write::refused(refused, dead_letters, gauge(), &probe, exit);
         let evaluating = Rc::clone(&gauges.evaluating);
         let waiting = move || away.load(Ordering::Relaxed) || evaluating.get().restoring;
         let reports = ready

@@ -2,8 +2,9 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use operators::model::{decode::FieldNames, wire::Codec};
@@ -12,7 +13,7 @@ use sinks::LineOutput;
 use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
 use crate::{
-    checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig,
+    checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig, telemetry::Expected,
     triggers::destinations::Destination,
 };
 
@@ -55,6 +56,32 @@ pub struct Job {
     pub error_budget: u64,
     /// Where process 0 serves its own metrics, if processes do; process i does it i ports behind, or at any port if this is 0.
     pub metrics: Option<SocketAddr>,
+}
+
+/// A checkpoint is late after this many intervals.
+const LATE_AFTER: u64 = 10;
+/// Least age at which a checkpoint is late, as ages arrive twice a second.
+const NEVER_LATE_BEFORE: Duration = Duration::from_secs(5);
+
+impl Job {
+    /// What these processes show while they are healthy; `supervised` says whether the events of a supervisor arrive too.
+    #[must_use]
+    pub fn expected(&self, processes: Range<usize>, supervised: bool) -> Expected {
+        let kept = processes.contains(&0)
+            && match self.state {
+                State::Sqlite(_) | State::Redis(_) => true,
+                // Its supervisor keeps it.
+                State::Run => supervised,
+                State::None => false,
+            };
+        let late =
+            Duration::from_millis(self.checkpoint_ms.saturating_mul(LATE_AFTER)).max(NEVER_LATE_BEFORE);
+        let epoch = match self.time {
+            Time::Live { epoch, .. } => Duration::from_millis(epoch),
+            Time::Replay { .. } => Duration::ZERO,
+        };
+        Expected { processes, checkpoint_within: kept.then_some(late), epoch, supervised }
+    }
 }
 
 /// Where events come from.

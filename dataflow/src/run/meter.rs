@@ -12,6 +12,7 @@ use operators::{
     model::ids::PartitionId,
     ops::{EvaluateGauge, evaluating::SplitKeys, matcher::MatchCounts},
 };
+use sinks::TriggerSinkError;
 
 use super::{stall::Waits, usage};
 use crate::{
@@ -70,7 +71,15 @@ pub struct Progress {
 }
 
 /// Reads a worker's gauges.
-pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -> Numbers {
+///
+/// # Errors
+/// If a sink has failed for good.
+pub fn numbers(
+    worker: usize,
+    last: bool,
+    gauges: &Gauges,
+    progress: Progress,
+) -> Result<Numbers, TriggerSinkError> {
     let MatchCounts { records, bytes, refused, matched, routed, keyless, wrong_values } =
         gauges.matching.get();
     let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, .. } =
@@ -81,7 +90,11 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -
     let lags = gauges.lags.get().map(|lags| lags.lock().unwrap_or_else(PoisonError::into_inner).clone());
     let keeper = gauges.keeper.as_ref().map(|gauge| *gauge.lock().unwrap_or_else(PoisonError::into_inner));
     let (memory, peak_memory) = usage::memory();
-    Numbers {
+    let sink = match worker {
+        0 => Some(gauges.sink.borrow_mut().numbers(&gauges.sinks)?),
+        _ => None,
+    };
+    Ok(Numbers {
         worker,
         last,
         records,
@@ -122,6 +135,6 @@ pub fn numbers(worker: usize, last: bool, gauges: &Gauges, progress: Progress) -
         memory,
         peak_memory,
         progress: progress.bytes,
-        sink: (worker == 0).then(|| gauges.sink.borrow_mut().numbers(&gauges.sinks)),
-    }
+        sink,
+    })
 }

@@ -1,7 +1,7 @@
-//! The board: the latest of everything that the processes of a cluster, and their supervisor, have told.
+//! The board: the latest numbers of the processes of a cluster, and the latest events of their supervisor.
 //!
-//! **Limit**: counters are those of the living processes; when the cluster restarts they begin at zero again, which whoever
-//! reads them by rates takes for what it is.
+//! **Limit**: counters are those of the living processes. When the cluster restarts they begin at zero again, as readers
+//! of rates expect of a counter that is reset.
 
 use std::{
     collections::BTreeMap,
@@ -11,78 +11,50 @@ use std::{
 };
 
 use crate::{
-    checkpoint::State,
     cluster::{Event, Exit},
     protocol::{
         figures::RuleNumbers,
         message::Message,
         numbers::{Numbers, SinkNumbers},
-        time::Time,
     },
-    run::job::Job,
 };
 
-/// What is to be seen when all is well.
+/// What a healthy cluster shows.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// The processes that tell of themselves here.
+    /// The processes whose numbers arrive here.
     pub processes: Range<usize>,
-    /// How old the last checkpoint may be; none if no state is kept, or process 0 is not among the processes.
+    /// Upper bound of the age of the last checkpoint; `None` if no state is kept, or process 0 is not among the processes.
     pub checkpoint_within: Option<Duration>,
     /// Length of an epoch.
     pub epoch: Duration,
-    /// Whether a supervisor tells what it does.
+    /// Whether the events of a supervisor arrive here.
     pub supervised: bool,
 }
 
-/// Checkpoints are late after so many of their intervals.
-const LATE_AFTER: u64 = 10;
-/// But never before, as ages are told twice a second.
-const NEVER_LATE_BEFORE: Duration = Duration::from_secs(5);
-
-impl Expected {
-    /// What is to be seen of these processes of a job.
-    #[must_use]
-    pub fn of(job: &Job, processes: Range<usize>, supervised: bool) -> Self {
-        let kept = processes.contains(&0)
-            && match job.state {
-                State::Sqlite(_) | State::Redis(_) => true,
-                // Its supervisor keeps it.
-                State::Run => supervised,
-                State::None => false,
-            };
-        let late = Duration::from_millis(job.checkpoint_ms.saturating_mul(LATE_AFTER)).max(NEVER_LATE_BEFORE);
-        let epoch = match job.time {
-            Time::Live { epoch, .. } => Duration::from_millis(epoch),
-            Time::Replay { .. } => Duration::ZERO,
-        };
-        Expected { processes, checkpoint_within: kept.then_some(late), epoch, supervised }
-    }
-}
-
-/// What a process told last.
+/// Latest numbers of a process, and when they arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct Latest {
     pub(super) numbers: Numbers,
     pub(super) at: Instant,
 }
 
-/// What is known.
+/// Latest numbers of every process, keyed by process index, and the latest events of the supervisor.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct ClusterStatus {
     pub(super) expected: Expected,
     pub(super) started: SystemTime,
-    pub(super) processes: BTreeMap<usize, Told>,
+    pub(super) processes: BTreeMap<usize, Latest>,
     pub(super) rules: RuleNumbers,
     pub(super) generation: u64,
     pub(super) restarts: u64,
-    /// What made the cluster restart last, and when.
+    /// Cause and time of the last restart.
     pub(super) last_exit: Option<(Exit, SystemTime)>,
 }
 
-impl Standing {
+impl ClusterStatus {
     pub(super) fn new(expected: Expected) -> Self {
-        Standing {
+        ClusterStatus {
             expected,
             started: SystemTime::now(),
             processes: BTreeMap::new(),
@@ -97,10 +69,10 @@ impl Standing {
         if let Some(rules) = numbers.rules.take() {
             self.rules = rules;
         }
-        self.processes.insert(numbers.worker, Told { numbers, at });
+        self.processes.insert(numbers.worker, Latest { numbers, at });
     }
 
-    /// All processes begin anew.
+    /// Forgets the processes of the generation before.
     pub(super) fn restart(&mut self, generation: u64, cause: Exit) {
         self.processes.clear();
         self.rules = RuleNumbers::default();
@@ -110,43 +82,41 @@ impl Standing {
     }
 
     pub(super) fn sink(&self) -> Option<&SinkNumbers> {
-        self.processes.get(&0).and_then(|told| told.numbers.sink.as_ref())
+        self.processes.get(&0).and_then(|latest| latest.numbers.sink.as_ref())
     }
 }
 
-/// Takes what is told, and shows it.
+/// Takes in messages and events, and is read by the pages; a handle to shared content.
 #[derive(Clone, Debug)]
-pub struct Board(Arc<Mutex<Standing>>);
+pub struct Board(Arc<Mutex<ClusterStatus>>);
 
 impl Board {
-    /// A board on which nothing stands yet.
+    /// An empty board.
     #[must_use]
     pub fn new(expected: Expected) -> Self {
-        Board(Arc::new(Mutex::new(Standing::new(expected))))
+        Board(Arc::new(Mutex::new(ClusterStatus::new(expected))))
     }
 
     /// Takes in a message of a process; only numbers are shown.
     pub fn receive(&self, message: Message) {
         if let Message::Numbers(numbers) = message {
-            self.standing().take(*numbers, Instant::now());
+            self.status().take(*numbers, Instant::now());
         }
     }
 
     /// Takes in an event of the supervisor; the messages of processes come by [`receive`](Self::receive).
     pub fn observe(&self, event: &Event) {
         match event {
-            Event::Restarting { generation, cause, .. } => {
-                self.standing().restart(*generation, cause.clone())
-            }
+            Event::Restarting { generation, cause, .. } => self.status().restart(*generation, cause.clone()),
             Event::Started { generation } | Event::Running { generation } => {
-                self.standing().generation = *generation;
+                self.status().generation = *generation;
             }
             Event::Message { .. } | Event::Exited(_) => {}
         }
     }
 
-    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
-        // Nothing in it is ever left half done.
+    pub(super) fn status(&self) -> MutexGuard<'_, ClusterStatus> {
+        // No change of it is ever left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -100,7 +100,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins to serve what stands on a board. `ticks` is counted up by the loop whose health is told.
+    /// Starts to serve the pages of a board. `ticks` is counted up by the loop whose health is shown.
     ///
     /// # Errors
     /// If nothing can listen at the address, or there is no thread for it.
@@ -225,7 +225,7 @@ async fn health(State(shown): State<Arc<Shown>>) -> Response {
 }
 
 async fn readiness(State(shown): State<Arc<Shown>>) -> Response {
-    let faults = shown.board.standing().faults(Instant::now());
+    let faults = shown.board.status().faults(Instant::now());
     match faults.is_empty() {
         true => "ready\n".into_response(),
         false => (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n") + "\n").into_response(),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_turns_no_more_is_told() {
+    fn a_loop_that_turns_no_more_is_reported() {
         let long_ago = Instant::now().checked_sub(2 * STANDS_STILL).unwrap();
         let shown = shown(7, (7, long_ago));
         shown.look();

@@ -21,6 +21,7 @@ use sinks::{
 
 use crate::{
     checkpoint::{Transactions, taking::Delivery},
+    exit::{Fatal, READER_GONE, SINK_FAILED},
     protocol::figures::SinkFigures,
 };
 
@@ -63,15 +64,12 @@ impl Destination {
     }
 }
 
-/// Unwraps a sink's result. A sink that fails ends the process; the supervisor decides what follows.
-pub(super) fn written<T, E: Into<TriggerSinkError>>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| fail(&error.into()))
-}
-
-pub(super) fn fail(error: &TriggerSinkError) -> ! {
-    let gone = matches!(error, TriggerSinkError::ReaderGone);
-    tracing::error!(%error, "a sink failed");
-    std::process::exit(if gone { crate::exit::READER_GONE } else { crate::exit::SINK_FAILED })
+impl From<TriggerSinkError> for Fatal {
+    /// A sink that has failed for good ends the process; the supervisor decides what follows.
+    fn from(error: TriggerSinkError) -> Self {
+        let gone = matches!(error, TriggerSinkError::ReaderGone);
+        Fatal::new(if gone { READER_GONE } else { SINK_FAILED }, "a sink failed", error)
+    }
 }
 
 /// A destination and its open sink; none if its triggers are published with checkpoints.
@@ -153,11 +151,13 @@ impl TriggerSinks {
         self.sinks().try_for_each(TriggerSink::check)
     }
 
-    /// Figures of all sinks. Triggers that wait for their checkpoint are counted there. Ends the process if a sink has
-    /// failed.
-    pub fn figures(&self) -> Vec<SinkFigures> {
-        written(self.check());
-        self.0.iter().enumerate().map(|(index, open)| open.figures(index)).collect()
+    /// Figures of all sinks. Triggers that wait for their checkpoint are counted there.
+    ///
+    /// # Errors
+    /// If a sink has failed for good.
+    pub fn figures(&self) -> Result<Vec<SinkFigures>, TriggerSinkError> {
+        self.check()?;
+        Ok(self.0.iter().enumerate().map(|(index, open)| open.figures(index)).collect())
     }
 
     fn sinks(&self) -> impl Iterator<Item = &dyn TriggerSink> {
@@ -170,10 +170,9 @@ impl Delivery for TriggerSinks {
         self.sinks().map(TriggerSink::accepted).collect()
     }
 
-    /// Ends the process if a sink has failed: it would never acknowledge what it has accepted.
-    fn has_acknowledged(&self, accepted: &[u64]) -> bool {
-        written(self.check());
-        self.sinks().zip(accepted).all(|(sink, accepted)| sink.acknowledged() >= *accepted)
+    fn has_acknowledged(&self, accepted: &[u64]) -> Result<bool, Fatal> {
+        self.check()?;
+        Ok(self.sinks().zip(accepted).all(|(sink, accepted)| sink.acknowledged() >= *accepted))
     }
 }
 
@@ -313,7 +312,7 @@ mod tests {
             }
         };
         sinks.send(&fired(1), 0).unwrap();
-        wait(&|| sinks.has_acknowledged(&sinks.accepted()));
+        wait(&|| sinks.has_acknowledged(&sinks.accepted()).unwrap());
         let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
         sinks.send(&fired(2), 0).unwrap();

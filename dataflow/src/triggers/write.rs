@@ -12,7 +12,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use operators::model::{raw::Refused, trigger::Fired};
-use sinks::LineWriter;
+use sinks::{LineWriter, TriggerSinkError};
 use timely::{
     container::CapacityContainerBuilder,
     dataflow::{
@@ -22,8 +22,9 @@ use timely::{
     },
 };
 
-use super::destinations::{TriggerSinks, fail, written};
+use super::destinations::TriggerSinks;
 use crate::{
+    exit::ExitHandle,
     protocol::{
         figures::{ByRule, LatencyBuckets, NAMED},
         numbers::{Latency, SinkNumbers},
@@ -39,7 +40,7 @@ const FULL: Duration = Duration::from_millis(5);
 const LATEST: usize = 12;
 /// Bytes of a rule's name or a key that are shown.
 const SHOWN: usize = 128;
-/// Start-up is left out of the overall latency for so long after the first trigger.
+/// Start-up that is left out of the latency shown to people, from the first trigger on.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 /// What the sink shows of itself.
@@ -51,9 +52,9 @@ pub struct SinkGauge {
     pub names: BTreeMap<String, String>,
     /// Latest triggers: rule name and key, long ones cut, and whether it was held out.
     pub latest: VecDeque<(String, String, bool)>,
-    /// From the source to here, µs, since the gauge was last reset.
+    /// Time from the source to here, µs, since the gauge was last read; start-up is left out.
     pub latency: Histogram<u64>,
-    /// The same over all, the first two seconds left out.
+    /// The same since the start.
     pub latency_total: Histogram<u64>,
     first: Option<Instant>,
     /// Whether a trigger waits for room in a sink.
@@ -62,7 +63,7 @@ pub struct SinkGauge {
     pub refused_wait: bool,
     /// Refused records, and the last reason.
     pub refused: (u64, String),
-    /// How latency is distributed, from the start on.
+    /// Distribution of latency since the start, start-up included.
     pub buckets: LatencyBuckets,
     /// Triggers by rule, for as many rules as may be named.
     pub counts: ByRule,
@@ -97,7 +98,10 @@ fn wall_us() -> u64 {
 
 impl SinkGauge {
     /// The gauge's numbers with those of the sinks. What is measured since the last report begins anew.
-    pub fn numbers(&mut self, sinks: &TriggerSinks) -> SinkNumbers {
+    ///
+    /// # Errors
+    /// If a sink has failed for good.
+    pub fn numbers(&mut self, sinks: &TriggerSinks) -> Result<SinkNumbers, TriggerSinkError> {
         let numbers = SinkNumbers {
             triggers: self.triggers,
             names: self.names.clone(),
@@ -106,20 +110,20 @@ impl SinkGauge {
             latency_total: Latency::from(&self.latency_total),
             buckets: self.buckets,
             counts: self.counts.clone(),
-            sinks: sinks.figures(),
+            sinks: sinks.figures()?,
             refused: self.refused.clone(),
         };
         self.latency.reset();
-        numbers
+        Ok(numbers)
     }
 
     fn trigger(&mut self, fired: &Fired) {
         self.triggers += 1;
         if fired.seen > 0 {
             let latency = wall_us().saturating_sub(fired.seen);
-            self.latency.saturating_record(latency);
             self.buckets.record(latency);
             if self.first.get_or_insert_with(Instant::now).elapsed() > WARM_UP {
+                self.latency.saturating_record(latency);
                 self.latency_total.saturating_record(latency);
             }
         }
@@ -149,14 +153,33 @@ struct Waiting {
     sink: usize,
 }
 
-/// Hands triggers to the sinks, in order. Everything goes to worker 0. A full sink holds the frontier back.
-pub fn triggers(
-    fired: StreamVec<'_, u64, Fired>,
-    sinks: Rc<TriggerSinks>,
-    effects: Option<EffectSender>,
-    gauge: Rc<RefCell<SinkGauge>>,
-    probe: &ProbeHandle<u64>,
-) {
+/// Where triggers go, and who else learns of them.
+pub struct TriggerOutput {
+    /// The sinks; open on worker 0 only.
+    pub sinks: Rc<TriggerSinks>,
+    /// To the rules feed: how often rules fired (worker 0).
+    pub effects: Option<EffectSender>,
+    /// Counts and latency.
+    pub gauge: Rc<RefCell<SinkGauge>>,
+    /// Ends the process if a sink fails for good.
+    pub exit: ExitHandle,
+}
+
+impl TriggerOutput {
+    /// Hands a trigger to the sinks from the given one on. Returns the one that is full, to be asked again.
+    fn send(&self, fired: &Fired, from: usize) -> Option<usize> {
+        self.sinks.send(fired, from).unwrap_or_else(|error| self.exit.end(error))
+    }
+
+    /// Hands lines on to the system; whether it takes them all.
+    fn flush(&self) -> bool {
+        self.sinks.flush().unwrap_or_else(|error| self.exit.end(error))
+    }
+}
+
+/// Hands triggers to the sinks, in order. Everything goes to worker 0. A full sink holds the frontier back; one that has
+/// failed for good ends the process.
+pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: &ProbeHandle<u64>) {
     let scope = fired.scope();
     let to_first = Exchange::new(|_: &Fired| 0);
     fired
@@ -168,15 +191,15 @@ pub fn triggers(
                 input.for_each(|time, batch| {
                     for fired in batch.drain(..) {
                         *counts.entry(fired.rule_id.clone()).or_default() += 1;
-                        let full = if waiting.is_empty() { send(&sinks, &fired, 0) } else { Some(0) };
-                        gauge.borrow_mut().trigger(&fired);
+                        let full = if waiting.is_empty() { output.send(&fired, 0) } else { Some(0) };
+                        output.gauge.borrow_mut().trigger(&fired);
                         if let Some(sink) = full {
                             waiting.push_back(Waiting { _capability: time.retain(0), fired, sink });
                         }
                     }
                 });
                 while let Some(first) = waiting.front_mut() {
-                    match send(&sinks, &first.fired, first.sink) {
+                    match output.send(&first.fired, first.sink) {
                         Some(sink) => {
                             first.sink = sink;
                             break;
@@ -185,11 +208,11 @@ pub fn triggers(
                     }
                 }
                 let full = !waiting.is_empty();
-                gauge.borrow_mut().full = full;
-                if !written(sinks.flush()) || full {
+                output.gauge.borrow_mut().full = full;
+                if !output.flush() || full {
                     activator.activate_after(FULL);
                 }
-                if let (Some(effects), false) = (&effects, counts.is_empty()) {
+                if let (Some(effects), false) = (&output.effects, counts.is_empty()) {
                     effects.send(Effect::Fired(counts.into_iter().collect()));
                 }
             }
@@ -197,16 +220,14 @@ pub fn triggers(
         .probe_with(probe);
 }
 
-fn send(sinks: &TriggerSinks, fired: &Fired, from: usize) -> Option<usize> {
-    sinks.send(fired, from).unwrap_or_else(|error| fail(&error))
-}
-
-/// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet holds the frontier back.
+/// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet holds the
+/// frontier back, and a file that fails for good ends the process.
 pub fn refused(
     refused: StreamVec<'_, u64, Refused>,
     mut out: LineWriter,
     gauge: Rc<RefCell<SinkGauge>>,
     probe: &ProbeHandle<u64>,
+    exit: ExitHandle,
 ) {
     let scope = refused.scope();
     let to_first = Exchange::new(|_: &Refused| 0);
@@ -222,12 +243,14 @@ pub fn refused(
                     && let Some((_, record)) = waiting.pop_front()
                 {
                     // Plain text and numbers always serialize.
-                    written(out.line(&serde_json::to_string(&record).unwrap_or_default()));
+                    let line = serde_json::to_string(&record).unwrap_or_default();
+                    out.line(&line).unwrap_or_else(|error| exit.end(TriggerSinkError::from(error)));
                     gauge.borrow_mut().refuse(&record);
                 }
                 let full = !waiting.is_empty();
                 gauge.borrow_mut().refused_wait = full;
-                if !written(out.flush()) || full {
+                let flushed = out.flush().unwrap_or_else(|error| exit.end(TriggerSinkError::from(error)));
+                if !flushed || full {
                     activator.activate_after(FULL);
                 }
             }
@@ -270,11 +293,26 @@ mod tests {
             reason,
             sample: String::new(),
         });
-        let numbers = gauge.numbers(&TriggerSinks::default());
+        let numbers = gauge.numbers(&TriggerSinks::default()).unwrap();
         assert_eq!(numbers.counts.0[OTHER], 500);
         assert_eq!(numbers.by_rule().nth(1).map(|(id, _, count)| (id, count)), Some(("r00000", 13)));
         assert!(numbers.latest.iter().all(|(name, key, _)| name.ends_with('…') && key.ends_with('…')));
         let size = serde_json::to_string(&numbers).unwrap_or_default().len();
         assert!(size < 1 << 20, "{size} bytes");
+    }
+
+    #[test]
+    fn start_up_is_left_out_of_the_latency_that_people_see() {
+        let mut gauge = SinkGauge::default();
+        let slow = || Fired { seen: wall_us() - 3_000_000, ..fired(0, "k") };
+        gauge.trigger(&slow());
+        let first = gauge.numbers(&TriggerSinks::default()).unwrap();
+        assert_eq!((first.latency.count, first.latency_total.count), (0, 0));
+        assert_eq!(first.buckets.counts.iter().sum::<u64>(), 1, "metrics have all");
+        gauge.first = Instant::now().checked_sub(2 * WARM_UP);
+        gauge.trigger(&Fired { seen: wall_us(), ..fired(0, "k") });
+        let second = gauge.numbers(&TriggerSinks::default()).unwrap();
+        assert_eq!((second.latency.count, second.latency_total.count), (1, 1));
+        assert!(second.latency.p99 < 3_000.0, "{:?}", second.latency);
     }
 }

@@ -1,4 +1,7 @@
+use sinks::LineOutput;
+
 use super::*;
+use crate::triggers::destinations::{Destination, To};
 
 const BOTH: &str = "triggers = 'all.jsonl'\n[[sinks]]\nlines = 'stdout'\n[[sinks]]\n[sinks.webhook]\nurl = 'http://a/'\ndead_letters = 'd'";
 

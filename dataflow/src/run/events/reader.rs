@@ -19,7 +19,11 @@ use sources::{
 };
 use timely::scheduling::SyncActivator;
 
-use crate::threads;
+use super::Reading;
+use crate::{
+    exit::{ExitHandle, Fatal, SOURCE_FAILED},
+    threads,
+};
 
 /// Reads between the thread and its worker; the thread blocks when there are more.
 const QUEUE: usize = 16;
@@ -50,16 +54,17 @@ pub(super) struct ReaderThread {
 
 impl ReaderThread {
     /// A thread still to be started; it activates `wake` after every read.
-    pub(super) fn new(
-        open: Open,
-        live: bool,
-        stopping: Arc<AtomicBool>,
-        progress: Arc<(AtomicU64, AtomicU64)>,
-        wake: SyncActivator,
-    ) -> Self {
+    pub(super) fn new(open: Open, reading: &Reading, wake: SyncActivator) -> Self {
         let (committed, committed_from) = mpsc::channel();
         let (begin, begin_from) = mpsc::channel();
-        let reader = Reader { live, stopping, progress, committed: committed_from, begin: begin_from };
+        let reader = Reader {
+            live: reading.live,
+            stopping: Arc::clone(&reading.stopping),
+            progress: Arc::clone(&reading.progress),
+            exit: reading.exit.clone(),
+            committed: committed_from,
+            begin: begin_from,
+        };
         ReaderThread { unstarted: Some((open, reader)), committed, begin: Some(begin), wake }
     }
 
@@ -102,14 +107,10 @@ struct Reader {
     live: bool,
     stopping: Arc<AtomicBool>,
     progress: Arc<(AtomicU64, AtomicU64)>,
+    exit: ExitHandle,
     committed: mpsc::Receiver<Committed>,
     /// Delivers once, when reading may begin.
     begin: mpsc::Receiver<()>,
-}
-
-fn fail(error: &SourceError) -> ! {
-    tracing::error!(%error, "a source of events failed");
-    std::process::exit(crate::exit::SOURCE_FAILED)
 }
 
 impl Reader {
@@ -125,7 +126,7 @@ impl Reader {
             }
         });
         if let Err(error) = read {
-            fail(&error);
+            self.exit.end(Fatal::new(SOURCE_FAILED, "a source of events failed", error));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, time::Instant};
 
 use super::super::{
-    board::Standing,
+    board::ClusterStatus,
     page::{BARE, Metric, Page, bytes, plain, seconds},
 };
 
@@ -17,9 +17,9 @@ const BYTES: Metric = bytes("checkpoint", "Size of the last checkpoint's blobs")
 const UNFOLDED: Metric = plain("checkpoints_unfolded", "Checkpoints not folded into the readable state yet");
 const PUBLISHED: Metric = plain("checkpoint_published", "The last checkpoint whose triggers have left");
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
-    let told = standing.processes.get(&0);
-    let last = told.and_then(|told| Some((told.at, told.numbers.checkpoint?)));
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
+    let latest = status.processes.get(&0);
+    let last = latest.and_then(|latest| Some((latest.at, latest.numbers.checkpoint?)));
     let checkpoint = last.map(|(_, checkpoint)| checkpoint);
     let in_seconds = |ms: u64| ms as f64 / 1_000.0;
     page.gauge(NUMBER, checkpoint.map(|c| (BARE, c.number)))?;

@@ -9,7 +9,7 @@ use operators::model::ids::PartitionId;
 
 use super::{
     super::{
-        board::Standing,
+        board::ClusterStatus,
         page::{Metric, Page, plain, process, seconds},
     },
     each,
@@ -21,17 +21,19 @@ const DELAY: Metric =
 const CLOCK_LAG: Metric = seconds("timer_clock_lag", "How far the timers' clock is behind the wall clock");
 const HELD_BACK: Metric = plain("timer_held_back", "1 for the partition whose clock holds the timers back");
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
-    let epoch = standing.expected.epoch.as_secs_f64();
-    page.gauge(EPOCH, each(standing, |n| n.epoch))?;
-    page.gauge(DELAY, each(standing, |n| n.epochs_behind as f64 * epoch))?;
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
+    let epoch = status.expected.epoch.as_secs_f64();
+    page.gauge(EPOCH, each(status, |n| n.epoch))?;
+    page.gauge(DELAY, each(status, |n| n.epochs_behind as f64 * epoch))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let held = || {
-        let all = standing.processes.iter();
-        all.filter_map(|(number, told)| Some((*number, told.numbers.held_back_by?, told.numbers.clock.0)))
+        let all = status.processes.iter();
+        all.filter_map(|(number, latest)| {
+            Some((*number, latest.numbers.held_back_by?, latest.numbers.clock.0))
+        })
     };
     // A partition of which nothing is known yet has a clock before all time, and holds timers back since the start.
-    let started = standing.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let started = status.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let lag = |clock: i64| now - if clock > 0 { clock as f64 / 1_000.0 } else { started };
     page.gauge(CLOCK_LAG, held().map(|(number, _, clock)| (process(number), lag(clock).max(0.0))))?;
     let partition = |(number, partition, _): (usize, PartitionId, i64)| {

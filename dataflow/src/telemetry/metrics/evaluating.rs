@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     super::{
-        board::Standing,
+        board::ClusterStatus,
         page::{Metric, Page, bytes, plain},
     },
     each,
@@ -32,29 +32,29 @@ const RESTORED: Metric = plain("restored_states", "States taken in from the chec
 const UNREADABLE: Metric = plain("unreadable_states", "Stored states that could not be read");
 const RESTORING: Metric = plain("restoring", "1 while stored state is being taken in");
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
-    page.counter(FOLDED, each(standing, |n| n.folded))?;
-    page.counter(NOT_FOLDED, each(standing, |n| n.not_folded))?;
-    page.counter(TIMERS, each(standing, |n| n.timers))?;
-    page.counter(SEALED, each(standing, |n| n.sealed))?;
-    page.counter(LIMITED, each(standing, |n| n.limited))?;
-    page.counter(LATE, each(standing, |n| n.late))?;
-    page.counter(FAILED, each(standing, |n| n.failed))?;
-    page.gauge(KEYS, each(standing, |n| n.keys))?;
-    page.gauge(WAITING, each(standing, |n| n.waiting_bytes))?;
-    page.gauge(STATE, each(standing, |n| n.state_bytes))?;
-    page.gauge(EVICTED, each(standing, |n| n.evicted_keys))?;
-    page.counter(RELOADS, each(standing, |n| n.reloads))?;
-    page.gauge(RELOAD_WAITING, each(standing, |n| n.reload_waiting))?;
-    let split = standing.processes.iter().flat_map(|(number, told)| {
-        told.numbers
-            .split_keys
-            .iter()
-            .map(|(key_by, keys)| (vec![("process", number.to_string()), ("key_by", key_by.clone())], *keys))
-    });
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
+    page.counter(FOLDED, each(status, |n| n.folded))?;
+    page.counter(NOT_FOLDED, each(status, |n| n.not_folded))?;
+    page.counter(TIMERS, each(status, |n| n.timers))?;
+    page.counter(SEALED, each(status, |n| n.sealed))?;
+    page.counter(LIMITED, each(status, |n| n.limited))?;
+    page.counter(LATE, each(status, |n| n.late))?;
+    page.counter(FAILED, each(status, |n| n.failed))?;
+    page.gauge(KEYS, each(status, |n| n.keys))?;
+    page.gauge(WAITING, each(status, |n| n.waiting_bytes))?;
+    page.gauge(STATE, each(status, |n| n.state_bytes))?;
+    page.gauge(EVICTED, each(status, |n| n.evicted_keys))?;
+    page.counter(RELOADS, each(status, |n| n.reloads))?;
+    page.gauge(RELOAD_WAITING, each(status, |n| n.reload_waiting))?;
+    let split =
+        status.processes.iter().flat_map(|(number, latest)| {
+            latest.numbers.split_keys.iter().map(|(key_by, keys)| {
+                (vec![("process", number.to_string()), ("key_by", key_by.clone())], *keys)
+            })
+        });
     page.counter(SPLIT, split)?;
-    page.gauge(BOOK, each(standing, |n| n.generation.0))?;
-    page.gauge(RESTORED, each(standing, |n| n.restored))?;
-    page.gauge(UNREADABLE, each(standing, |n| n.unreadable))?;
-    page.gauge(RESTORING, each(standing, |n| u64::from(n.restoring)))
+    page.gauge(BOOK, each(status, |n| n.generation.0))?;
+    page.gauge(RESTORED, each(status, |n| n.restored))?;
+    page.gauge(UNREADABLE, each(status, |n| n.unreadable))?;
+    page.gauge(RESTORING, each(status, |n| u64::from(n.restoring)))
 }

@@ -19,7 +19,7 @@ use prometheus_client::{
 
 use super::{
     Board,
-    board::Standing,
+    board::ClusterStatus,
     page::{Labels, Page, process},
 };
 use crate::protocol::numbers::Numbers;
@@ -29,15 +29,15 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 
 impl Collector for Board {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (mut page, standing) = (Page(encoder), self.standing());
-        let standing = &*standing;
-        processes::write(&mut page, standing)?;
-        reading::write(&mut page, standing)?;
-        clocks::write(&mut page, standing)?;
-        evaluating::write(&mut page, standing)?;
-        rules::write(&mut page, standing)?;
-        sinks::write(&mut page, standing)?;
-        checkpoints::write(&mut page, standing)
+        let (mut page, status) = (Page(encoder), self.status());
+        let status = &*status;
+        processes::write(&mut page, status)?;
+        reading::write(&mut page, status)?;
+        clocks::write(&mut page, status)?;
+        evaluating::write(&mut page, status)?;
+        rules::write(&mut page, status)?;
+        sinks::write(&mut page, status)?;
+        checkpoints::write(&mut page, status)
     }
 }
 
@@ -51,8 +51,8 @@ pub(super) fn write(board: &Board) -> Result<String, fmt::Error> {
 }
 
 /// A sample of every process.
-fn each<V>(standing: &Standing, value: impl Fn(&Numbers) -> V) -> impl Iterator<Item = (Labels, V)> {
-    standing.processes.iter().map(move |(number, told)| (process(*number), value(&told.numbers)))
+fn each<V>(status: &ClusterStatus, value: impl Fn(&Numbers) -> V) -> impl Iterator<Item = (Labels, V)> {
+    status.processes.iter().map(move |(number, latest)| (process(*number), value(&latest.numbers)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     super::{
-        board::Standing,
+        board::ClusterStatus,
         page::{BARE, Metric, Page, bytes, plain, seconds},
     },
     each,
@@ -31,18 +31,18 @@ fn since_1970(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
     let now = Instant::now();
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     page.gauge(BUILD, [(version, 1_u64)])?;
-    page.gauge(START, [(BARE, since_1970(standing.started))])?;
-    page.gauge(PROCESSES, [(BARE, standing.expected.processes.len())])?;
-    page.gauge(REPORTING, [(BARE, standing.processes.len())])?;
-    page.gauge(READY, [(BARE, u64::from(standing.faults(now).is_empty()))])?;
-    let supervised = standing.expected.supervised;
-    page.gauge(GENERATION, supervised.then_some((BARE, standing.generation)))?;
-    page.counter(RESTARTS, supervised.then_some((BARE, standing.restarts)))?;
-    let exit = standing.last_exit.as_ref();
+    page.gauge(START, [(BARE, since_1970(status.started))])?;
+    page.gauge(PROCESSES, [(BARE, status.expected.processes.len())])?;
+    page.gauge(REPORTING, [(BARE, status.processes.len())])?;
+    page.gauge(READY, [(BARE, u64::from(status.faults(now).is_empty()))])?;
+    let supervised = status.expected.supervised;
+    page.gauge(GENERATION, supervised.then_some((BARE, status.generation)))?;
+    page.counter(RESTARTS, supervised.then_some((BARE, status.restarts)))?;
+    let exit = status.last_exit.as_ref();
     page.gauge(
         LAST_EXIT,
         exit.map(|(exit, _)| {
@@ -57,11 +57,11 @@ pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
         }),
     )?;
     page.gauge(LAST_EXIT_AT, exit.map(|(_, at)| (BARE, since_1970(*at))))?;
-    page.counter(CPU, each(standing, |n| n.cpu_seconds))?;
-    page.gauge(MEMORY, each(standing, |n| n.memory))?;
-    page.gauge(PEAK, each(standing, |n| n.peak_memory))?;
-    let ages = standing.processes.iter().map(|(number, told)| {
-        (super::process(*number), now.saturating_duration_since(told.at).as_secs_f64())
+    page.counter(CPU, each(status, |n| n.cpu_seconds))?;
+    page.gauge(MEMORY, each(status, |n| n.memory))?;
+    page.gauge(PEAK, each(status, |n| n.peak_memory))?;
+    let ages = status.processes.iter().map(|(number, latest)| {
+        (super::process(*number), now.saturating_duration_since(latest.at).as_secs_f64())
     });
     page.gauge(REPORT_AGE, ages)
 }

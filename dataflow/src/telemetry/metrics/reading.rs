@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     super::{
-        board::Standing,
+        board::ClusterStatus,
         page::{Metric, Page, bytes, plain},
     },
     each,
@@ -20,16 +20,16 @@ const KEYLESS: Metric =
 const WRONG: Metric = plain("wrong_values", "Comparisons and expressions that met a value of the wrong kind");
 const LAG: Metric = plain("kafka_lag", "Records of a partition that are not read yet");
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
-    page.counter(EVENTS, each(standing, |n| n.records))?;
-    page.counter(BYTES, each(standing, |n| n.bytes))?;
-    page.counter(REFUSED, each(standing, |n| n.refused))?;
-    page.counter(MATCHES, each(standing, |n| n.matched))?;
-    page.counter(ROUTED, each(standing, |n| n.routed))?;
-    page.counter(KEYLESS, each(standing, |n| n.keyless))?;
-    page.counter(WRONG, each(standing, |n| n.wrong_values))?;
-    let lags = standing.processes.iter().flat_map(|(number, told)| {
-        told.numbers.lags.iter().map(|(partition, lag)| {
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
+    page.counter(EVENTS, each(status, |n| n.records))?;
+    page.counter(BYTES, each(status, |n| n.bytes))?;
+    page.counter(REFUSED, each(status, |n| n.refused))?;
+    page.counter(MATCHES, each(status, |n| n.matched))?;
+    page.counter(ROUTED, each(status, |n| n.routed))?;
+    page.counter(KEYLESS, each(status, |n| n.keyless))?;
+    page.counter(WRONG, each(status, |n| n.wrong_values))?;
+    let lags = status.processes.iter().flat_map(|(number, latest)| {
+        latest.numbers.lags.iter().map(|(partition, lag)| {
             (vec![("process", number.to_string()), ("partition", partition.to_string())], *lag)
         })
     });

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::super::{
-    board::Standing,
+    board::ClusterStatus,
     page::{BARE, Labels, Metric, Page, plain},
 };
 use crate::protocol::figures::ByRule;
@@ -26,9 +26,9 @@ fn by_rule(counts: Option<&ByRule>) -> impl Iterator<Item = (Labels, u64)> {
         .map(|(rule, count)| (vec![("rule", rule.clone())], *count))
 }
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
-    let first = standing.processes.get(&0).map(|told| &told.numbers);
-    let rules = first.map(|_| &standing.rules);
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
+    let first = status.processes.get(&0).map(|latest| &latest.numbers);
+    let rules = first.map(|_| &status.rules);
     let states = rules.into_iter().flat_map(|r| {
         let states = [("live", r.live), ("paused", r.paused), ("quarantined", r.quarantined)];
         states.map(|(state, count)| (vec![("state", state.to_owned())], count))
@@ -41,6 +41,6 @@ pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
     page.counter(REJECTED, rules.map(|r| (BARE, r.rejections)))?;
     page.counter(QUARANTINED, rules.map(|r| (BARE, r.quarantines)))?;
     page.counter(BROKEN, rules.map(|r| (BARE, r.breaks)))?;
-    page.counter(TRIGGERS, by_rule(standing.sink().map(|sink| &sink.counts)))?;
+    page.counter(TRIGGERS, by_rule(status.sink().map(|sink| &sink.counts)))?;
     page.counter(FAILURES, by_rule(first.map(|numbers| &numbers.failures)))
 }

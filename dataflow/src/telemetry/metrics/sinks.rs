@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::super::{
-    board::Standing,
+    board::ClusterStatus,
     page::{BARE, Labels, Metric, Page, plain, seconds},
 };
 use crate::protocol::figures::{LATENCY_BOUNDS, SinkFigures};
@@ -16,8 +16,8 @@ const RETRIED: Metric = plain("sink_retried", "Attempts after a first one");
 const DEAD: Metric = plain("sink_dead_letters", "Triggers given up and written to a dead-letter file");
 const FAILED: Metric = plain("sink_failed", "Triggers refused for good");
 
-pub(super) fn write(page: &mut Page<'_>, standing: &Standing) -> fmt::Result {
-    let sink = standing.sink();
+pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
+    let sink = status.sink();
     page.counter(TRIGGERS, sink.map(|s| (BARE, s.triggers)))?;
     let buckets = sink.map(|s| s.buckets).unwrap_or_default();
     let bounds = LATENCY_BOUNDS.into_iter().chain([f64::INFINITY]);

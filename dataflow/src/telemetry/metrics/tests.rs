@@ -22,7 +22,7 @@ fn board() -> Board {
 
 fn page(numbers: Numbers) -> String {
     let board = board();
-    board.standing().take(numbers, Instant::now());
+    board.status().take(numbers, Instant::now());
     write(&board).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
 }
 
 #[test]
-fn every_family_is_there_before_anything_was_told() {
+fn every_family_is_there_before_any_message() {
     let count = |page: &str| page.lines().filter(|l| l.starts_with("# TYPE ")).count();
     let empty = write(&board()).unwrap();
     assert_eq!(count(&empty), count(&page(Numbers::default())));

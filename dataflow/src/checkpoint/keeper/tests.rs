@@ -1,24 +1,26 @@
 //! The keeper on a store in memory.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use operators::{
     model::{ids::CheckpointNumber, trigger::Fired},
     ops::Part,
-    rule::book::Published,
+    rule::{book::Published, crowd::Crowd},
     state::Delta,
 };
-use sinks::checkpoint::{Fault, MAX_BLOB, MemoryCheckpoints};
+use sinks::checkpoint::{CheckpointStore, Fault, MAX_BLOB, MemoryCheckpoints};
 
-use super::*;
-use crate::checkpoint::committed::format;
-use crate::checkpoint::{Transactions, blob};
+use super::{committing::BEHIND, *};
+use crate::checkpoint::{Transactions, blob, manifest::Manifest, takeover::crowd_name};
+use crate::exit::STATE_LOST;
 
 /// Nothing here takes nearly as long.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Publishes one checkpoint for each word it gets, and all once nobody gives any more.
-struct OnWord(mpsc::Receiver<()>);
+/// Publishes one checkpoint for each permission, and all once nobody gives any more.
+struct OnPermission(mpsc::Receiver<()>);
 
-impl Transactions for OnWord {
+impl Transactions for OnPermission {
     fn last_published(&mut self) -> Result<Option<u64>, String> {
         Ok(None)
     }
@@ -28,17 +30,19 @@ impl Transactions for OnWord {
     }
 
     fn publish(&mut self, _n: u64, _fired: &[Fired]) -> Result<(), String> {
-        let _word = self.0.recv();
+        let _permission = self.0.recv();
         Ok(())
     }
 }
 
-/// A keeper, what its store is asked to change, and the word for the next checkpoint to be published.
+/// A keeper, the calls that change its store, and permissions to publish.
 struct Scene {
     keeper: Keeper,
     store: MemoryCheckpoints,
     calls: mpsc::Receiver<&'static str>,
-    word: mpsc::Sender<()>,
+    permit: mpsc::Sender<()>,
+    /// Failures that would end the process.
+    failures: mpsc::Receiver<Option<Fatal>>,
     /// In force from the next checkpoint on.
     rules: Arc<Vec<Remembered>>,
     /// When the barrier of the next checkpoint was announced.
@@ -51,9 +55,10 @@ impl Scene {
     /// With a publisher.
     fn new() -> Self {
         let store = MemoryCheckpoints::new();
-        let (word, told) = mpsc::channel();
-        let publisher = Publisher::start(Box::new(store.clone()), Box::new(OnWord(told))).unwrap();
-        Scene::open(store, Some(publisher), word)
+        let (permit, permissions) = mpsc::channel();
+        let to = Box::new(OnPermission(permissions));
+        let publisher = Publisher::start(Box::new(store.clone()), to, ExitHandle::for_test().0).unwrap();
+        Scene::open(store, Some(publisher), permit)
     }
 
     /// Without one.
@@ -61,12 +66,22 @@ impl Scene {
         Scene::open(store, None, mpsc::channel().0)
     }
 
-    fn open(store: MemoryCheckpoints, publisher: Option<Publisher>, word: mpsc::Sender<()>) -> Self {
+    fn open(store: MemoryCheckpoints, publisher: Option<Publisher>, permit: mpsc::Sender<()>) -> Self {
         let mut watched = store.clone();
         let calls = watched.watch();
-        let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || publisher);
+        let (exit, failures) = ExitHandle::for_test();
+        let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || Ok(publisher), &exit);
         let Opened { keeper, remembered, .. } = opened.unwrap().unwrap();
-        Scene { keeper, store, calls, word, rules: Arc::default(), asked: Instant::now(), remembered }
+        Scene {
+            keeper,
+            store,
+            calls,
+            permit,
+            failures,
+            rules: Arc::default(),
+            asked: Instant::now(),
+            remembered,
+        }
     }
 
     /// The keeper ends, with nothing left to do that another one would be in the way of.
@@ -97,16 +112,22 @@ impl Scene {
             BlobRef::of(name, &bytes, matches!(part, Part::Triggers(_)))
         });
         let blobs = blobs.collect();
-        self.keeper.commit(Snapshot {
+        let dropped = dropped.iter().map(|name| (*name).to_owned()).collect();
+        self.keeper.commit(Snapshot { blobs, dropped, ..self.snapshot(n) });
+    }
+
+    /// A checkpoint of the rules alone.
+    fn snapshot(&self, n: u64) -> Snapshot {
+        Snapshot {
             n,
             positions: Positions::default(),
             clocks: Clocks::default(),
             rules: Arc::clone(&self.rules),
-            dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
+            dropped: Vec::new(),
             corrections: None,
-            blobs,
+            blobs: Vec::new(),
             asked: self.asked,
-        });
+        }
     }
 
     /// Commits a checkpoint with these texts of key 1, one by the name of each state.
@@ -120,7 +141,7 @@ impl Scene {
         self.assert_commits(n);
     }
 
-    /// The folded text of key 1.
+    /// The compacted text of key 1.
     fn text(&mut self, name: &str) -> Option<String> {
         self.store.fields(name, &["1"]).unwrap().pop().flatten()
     }
@@ -134,7 +155,7 @@ impl Scene {
         *self.keeper.gauge().lock().unwrap()
     }
 
-    /// Waits until the mark of folds is that.
+    /// Waits until the store's mark of compaction is n.
     fn await_mark(&mut self, n: u64) {
         self.await_that(|scene| scene.store.compacted_up_to() == n);
     }
@@ -180,22 +201,22 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
         scene.asked = Instant::now();
         scene.assert_waits(n);
         let waited = scene.asked.elapsed();
-        scene.word.send(()).unwrap();
+        scene.permit.send(()).unwrap();
         scene.assert_commits(n);
         assert!(scene.gauge().took >= waited, "it took as long as its commit waited");
     }
     scene.assert_waits(most + 3);
     // All leave.
-    drop(std::mem::replace(&mut scene.word, mpsc::channel().0));
+    drop(std::mem::replace(&mut scene.permit, mpsc::channel().0));
     scene.assert_commits(most + 3);
     scene.hand_over(most + 4);
     scene.assert_commits(most + 4);
     // That all has left shows without another commit.
-    scene.await_that(|scene| scene.gauge().published == Some(most + 4) && scene.gauge().unfolded == 0);
+    scene.await_that(|scene| scene.gauge().published == Some(most + 4) && scene.gauge().uncompacted == 0);
 }
 
 #[test]
-fn folds_that_the_store_loses_are_made_again() {
+fn compactions_that_the_store_loses_are_made_again() {
     let mut scene = Scene::on(MemoryCheckpoints::new());
     scene.commit(1, &[("r:a:1", "one")], &[]);
     scene.await_mark(1);
@@ -215,7 +236,7 @@ fn folds_that_the_store_loses_are_made_again() {
     scene.await_mark(7);
     scene.commit(8, &[], &[]);
     let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.n).collect();
-    assert_eq!(listed, BTreeSet::from([7, 8]), "what is folded for good is not listed");
+    assert_eq!(listed, BTreeSet::from([7, 8]), "what is compacted for good is not listed");
 }
 
 #[test]
@@ -229,7 +250,7 @@ fn state_that_no_rule_has_is_dropped_again_after_blobs_that_have_it() {
     scene.commit(3, &[], &[]);
     scene.await_mark(3);
     assert_eq!(scene.manifest().blobs[0].n, 2, "the blob with the last of the old state is still listed");
-    // The next keeper folds it again.
+    // The next keeper compacts it again.
     let mut next = scene.next();
     next.commit(4, &[], &[]);
     next.await_mark(4);
@@ -295,20 +316,30 @@ fn a_store_that_is_away_at_the_start_is_waited_for() {
         }
         Ok(Some(Box::new(store)))
     };
-    let opened = open_on(&connect, "a", || None).unwrap().unwrap();
+    let (exit, _failures) = ExitHandle::for_test();
+    let opened = open_on(&connect, "a", || Ok(None), &exit).unwrap().unwrap();
     assert_eq!((opened.start.checkpoint, tries.get()), (Some(CheckpointNumber(1)), 5));
 }
 
 #[test]
-fn patience_ends_and_what_is_wrong_for_good_is_not_waited_for() {
-    let tries = std::cell::Cell::new(0);
-    let attempt = |error: CheckpointError| {
-        tries.set(tries.get() + 1);
-        Err::<(), _>(error)
-    };
-    let away = || CheckpointError::Unavailable("away".to_owned());
-    assert!(insist("a test", Duration::ZERO, || attempt(away())).is_err_and(|e| e.is_transient()));
-    let wrong = || format("the manifest", "wrong");
-    assert!(insist("a test", Duration::MAX, || attempt(wrong())).is_err_and(|e| !e.is_transient()));
-    assert_eq!(tries.get(), 2);
+fn a_fenced_owner_ends_its_process_so_that_the_cluster_restarts() {
+    let mut scene = Scene::on(MemoryCheckpoints::new());
+    scene.commit(1, &[("r:a:1", "one")], &[]);
+    scene.store.take("a", Duration::from_secs(60)).unwrap();
+    scene.hand_over(2);
+    let fatal = scene.failures.recv_timeout(WITHIN).unwrap().unwrap();
+    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "checkpoints can't go on"));
+    assert!(fatal.cause.contains("this engine must stop, the other one goes on"), "{}", fatal.cause);
+    assert_eq!(scene.store.committed().unwrap().map(|committed| committed.n), Some(1));
+}
+
+#[test]
+fn blobs_that_the_store_has_lost_are_not_committed_and_end_the_process() {
+    let mut scene = Scene::on(MemoryCheckpoints::new());
+    scene.commit(1, &[("r:a:1", "one")], &[]);
+    let blob = BlobRef { name: "ckpt:1:2:0:0".to_owned(), digest: 0, bytes: 1, triggers: false };
+    scene.keeper.commit(Snapshot { blobs: vec![blob], ..scene.snapshot(2) });
+    let fatal = scene.failures.recv_timeout(WITHIN).unwrap().unwrap();
+    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "the checkpoint store has lost what was written"));
+    assert_eq!(scene.store.committed().unwrap().map(|committed| committed.n), Some(1));
 }

@@ -1,0 +1,85 @@
+//! Corrections of state by people: read from the store's stream of edits, and removed once a checkpoint has them.
+
+use std::sync::mpsc;
+
+use operators::ops::Correction;
+use sinks::checkpoint::{CheckpointError, CheckpointStore, Edit};
+
+use super::fail_point::reach;
+
+/// Upper bound of corrections read at once.
+const AT_ONCE: usize = 1_000;
+
+/// Corrections read at once.
+pub(super) struct ReadCorrections {
+    /// Position of the last of them in the stream of edits.
+    pub(super) position: String,
+    pub(super) corrections: Vec<Correction>,
+}
+
+/// How far the stream of edits is read and trimmed.
+pub(super) struct Corrections {
+    /// Position of the last edit handed on.
+    read: Option<String>,
+    /// Position of the last edit removed.
+    trimmed: Option<String>,
+}
+
+impl Corrections {
+    /// Goes on behind the last edit that is in the last commit.
+    pub(super) fn new(committed: Option<String>) -> Self {
+        Corrections { read: committed.clone(), trimmed: committed }
+    }
+
+    /// Reads what is new and hands it on. If the store is away or the channel full, the next call does so.
+    ///
+    /// # Errors
+    /// If the store can't be used.
+    pub(super) fn read(
+        &mut self,
+        store: &mut dyn CheckpointStore,
+        to: &mpsc::SyncSender<ReadCorrections>,
+    ) -> Result<(), CheckpointError> {
+        let edits = match store.edits(self.read.as_deref(), AT_ONCE) {
+            Ok(edits) => edits,
+            Err(error) if error.is_transient() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let Some(position) = edits.last().map(|edit| edit.position.clone()) else { return Ok(()) };
+        let corrections = edits.iter().filter_map(correction).collect();
+        if to.try_send(ReadCorrections { position: position.clone(), corrections }).is_ok() {
+            self.read = Some(position);
+        }
+        Ok(())
+    }
+
+    /// Removes the edits up to `committed`, which a checkpoint has. Those that stay because the store is away go with the
+    /// next.
+    pub(super) fn trim(&mut self, store: &mut dyn CheckpointStore, committed: Option<String>) {
+        if let Some(position) = committed.filter(|c| Some(c) != self.trimmed.as_ref()) {
+            reach("trim:before");
+            if store.trim_edits(&position).is_ok() {
+                self.trimmed = Some(position);
+            }
+            reach("trim:after");
+        }
+    }
+}
+
+/// Reads an edit; one that lacks a field is logged and passed over.
+fn correction(edit: &Edit) -> Option<Correction> {
+    let field = |name: &str| edit.pairs.iter().find(|(n, _)| n == name).map(|(_, text)| text.clone());
+    let (Some(rule_id), Some(condition), Some(key)) = (field("rule"), field("condition"), field("key"))
+    else {
+        let position = &edit.position;
+        tracing::warn!(
+            position,
+            "a correction is passed over; write `rule`, `condition`, `key`, `value` and `by`"
+        );
+        return None;
+    };
+    let by = field("by").unwrap_or_else(|| "unknown".to_owned());
+    let text = field("value");
+    tracing::info!(rule_id, condition, key, value = text, by, "state is corrected");
+    Some(Correction { rule_id, condition, key, text, by })
+}

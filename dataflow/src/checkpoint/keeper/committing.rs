@@ -1,0 +1,211 @@
+//! The keeper's thread: commits, lease, removals and corrections, one after the other.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use sinks::checkpoint::CheckpointStore;
+
+use super::{Done, KeeperGauge, Snapshot};
+use crate::{
+    checkpoint::{
+        LEASE, RETRY,
+        compactor::{Compacted, CompactorLink},
+        corrections::{Corrections, ReadCorrections},
+        fail_point::reach,
+        ledger::Ledger,
+        manifest::Manifest,
+        pieces,
+        publish::{Batch, Publisher},
+        retry::retry_until_done,
+        stored_rules::StoredRules,
+    },
+    exit::{Fatal, STATE_LOST},
+    protocol::report::BlobRef,
+};
+
+/// Interval at which the lease is prolonged.
+const RENEW: Duration = Duration::from_secs(2);
+/// Interval at which corrections and reports are looked for.
+const LOOK: Duration = Duration::from_millis(200);
+/// Upper bound of checkpoints that are not compacted, or not published: with more, the next commit waits.
+pub(super) const BEHIND: usize = 60;
+
+/// The thread's ends of the channels to worker 0.
+pub(super) struct Worker0 {
+    pub(super) snapshots: mpsc::Receiver<Snapshot>,
+    pub(super) done: mpsc::Sender<Done>,
+    pub(super) corrections: mpsc::SyncSender<ReadCorrections>,
+}
+
+/// State of the keeper's thread.
+pub(super) struct Committing {
+    pub(super) store: Box<dyn CheckpointStore>,
+    pub(super) generation: u64,
+    pub(super) ledger: Ledger,
+    pub(super) rules: StoredRules,
+    pub(super) compactor: CompactorLink,
+    pub(super) publisher: Option<Publisher>,
+    pub(super) corrections: Corrections,
+    pub(super) gauge: Arc<Mutex<KeeperGauge>>,
+}
+
+impl Committing {
+    /// Works until worker 0 drops its end; first removes the blobs that no manifest lists.
+    pub(super) fn run(&mut self, garbage: &[String], worker_0: &Worker0) -> Result<(), Fatal> {
+        let mut renewed = Instant::now();
+        self.remove(garbage);
+        loop {
+            match worker_0.snapshots.recv_timeout(LOOK) {
+                Ok(snapshot) => {
+                    let n = snapshot.n;
+                    self.commit(snapshot)?;
+                    if worker_0.done.send(Done { n }).is_err() {
+                        return Ok(());
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    // The end of the work: another engine need not wait.
+                    let _ = self.store.release(self.generation);
+                    return Ok(());
+                }
+            }
+            self.take_reports();
+            if renewed.elapsed() >= RENEW {
+                renewed = Instant::now();
+                self.renew()?;
+            }
+            self.corrections.read(&mut *self.store, &worker_0.corrections)?;
+        }
+    }
+
+    /// Takes up what the last run left to be compacted and published.
+    pub(super) fn resume(&mut self, manifest: Manifest) {
+        for n in self.ledger.resume(manifest) {
+            self.publish(n);
+            self.compact(n);
+        }
+    }
+
+    fn publish(&self, n: u64) {
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(Batch { n, blobs: self.ledger.triggers_of(n) });
+        }
+    }
+
+    fn compact(&mut self, n: u64) {
+        // The thread lives as long as the process.
+        let _ = self.compactor.compactions.send(self.ledger.hand_on(n));
+    }
+
+    fn commit(&mut self, snapshot: Snapshot) -> Result<(), Fatal> {
+        self.wait_until_few_are_behind()?;
+        let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, asked } = snapshot;
+        let (rules, unused) = self.rules.write(&mut *self.store, rules, n)?;
+        let bytes = blobs.iter().map(|blob| blob.bytes).sum();
+        self.check_written(n, blobs.iter().chain([&rules]))?;
+        let unlisted = self.ledger.list(n, blobs, dropped);
+        let manifest = Manifest {
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
+            positions,
+            clocks,
+            corrections: corrections.clone(),
+            rules,
+            blobs: self.ledger.listed(),
+            dropped: self.ledger.dropped(),
+        };
+        let manifest = manifest.to_json();
+        let (generation, store) = (self.generation, &mut self.store);
+        reach("commit:before");
+        let vouched = retry_until_done("a commit", || store.commit(generation, n, &manifest))?;
+        let took = asked.elapsed();
+        reach("commit:after");
+        self.ledger.committed(n, vouched);
+        self.publish(n);
+        reach("hand-on:between");
+        self.compact(n);
+        reach("hand-on:after");
+        self.remove(&[unlisted, unused].concat());
+        self.corrections.trim(&mut *self.store, corrections);
+        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        let (made, at) = (gauge.made + 1, Some(Instant::now()));
+        *gauge = KeeperGauge { committed: n, made, at, took, bytes, ..*gauge };
+        Ok(())
+    }
+
+    /// Blocks while too many checkpoints are not compacted or not published; prolongs the lease meanwhile.
+    fn wait_until_few_are_behind(&mut self) -> Result<(), Fatal> {
+        self.take_reports();
+        while self.ledger.behind() > BEHIND {
+            // A report of the compactor ends the wait; the publisher's progress shows at the next look.
+            if let Ok(report) = self.compactor.compacted.recv_timeout(RETRY) {
+                self.take_report(report);
+            }
+            self.take_reports();
+            self.renew()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the store has what was written for this checkpoint. A server that crashed meanwhile may have lost it
+    /// and still have the last commit: then the cluster restarts from that.
+    fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) -> Result<(), Fatal> {
+        let names: Vec<String> = blobs.flat_map(pieces::of).collect();
+        reach("check:before");
+        let store = &mut self.store;
+        let missing = retry_until_done("a commit", || store.missing_blobs(&names))?;
+        let Some(first) = missing.first() else { return Ok(()) };
+        let cause = format!("{} blobs of checkpoint {n} are not there, the first is {first}", missing.len());
+        Err(Fatal::new(STATE_LOST, "the checkpoint store has lost what was written", cause))
+    }
+
+    /// Takes in all reports of the compactor, and the publisher's progress.
+    fn take_reports(&mut self) {
+        while let Ok(report) = self.compactor.compacted.try_recv() {
+            self.take_report(report);
+        }
+        let published = self.publisher.as_ref().map(Publisher::published);
+        self.ledger.published(published);
+        let (readable_up_to, uncompacted) = (self.ledger.readable_up_to(), self.ledger.uncompacted());
+        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        *gauge = KeeperGauge { readable_up_to, uncompacted, published, ..*gauge };
+    }
+
+    fn take_report(&mut self, report: Compacted) {
+        for compaction in self.ledger.compacted(report, Instant::now()) {
+            // The thread lives as long as the process.
+            let _ = self.compactor.compactions.send(compaction);
+        }
+    }
+
+    /// Removes blobs; those that stay because the store is away are garbage to be collected at the next start.
+    fn remove(&mut self, names: &[String]) {
+        if names.is_empty() {
+            return;
+        }
+        reach("remove:before");
+        if let Err(error) = self.store.remove_blobs(names) {
+            tracing::warn!(%error, "old blobs stay until the next start");
+        }
+        reach("remove:after");
+    }
+
+    fn renew(&mut self) -> Result<(), Fatal> {
+        match self.store.renew(self.generation, LEASE) {
+            Ok(stored) if stored < self.ledger.last() => {
+                let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
+                let (stored, ours) = (number(stored), number(self.ledger.last()));
+                let cause = format!("its last commit is {stored}, ours is {ours}");
+                Err(Fatal::new(STATE_LOST, "the checkpoint store has gone back", cause))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "the lease can't be prolonged now");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

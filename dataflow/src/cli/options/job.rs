@@ -1,0 +1,115 @@
+//! The job that settings lead to.
+
+use sinks::{LineOutput, kafka::KafkaSinkConfig};
+
+use super::{Settings, hide_password};
+use crate::{
+    checkpoint::State,
+    cli::CliError,
+    protocol::time::Time,
+    run::job::{Events, Job, Rules, kafka_url},
+    triggers::destinations::{Destination, To},
+};
+
+impl Settings {
+    /// Where triggers go.
+    pub(super) fn destinations(&self) -> Result<Vec<Destination>, CliError> {
+        let sinks = self.sinks.iter().enumerate().map(|(i, sink)| {
+            sink.destination().map_err(|fault| CliError::usage(format!("sinks[{i}]: {fault}")))
+        });
+        let mut all = sinks.collect::<Result<Vec<_>, _>>()?;
+        if let Some(text) = &self.triggers {
+            let wrong =
+                |reason: String| CliError::usage(format!("--triggers {}: {reason}", hide_password(text)));
+            all.push(Destination::all(match kafka_url(text) {
+                Some(url) => {
+                    let (brokers, topic) = url.map_err(wrong)?;
+                    let config = KafkaSinkConfig::new(brokers, topic);
+                    config.validate().map_err(|error| wrong(error.to_string()))?;
+                    To::Kafka(config)
+                }
+                None => To::Lines(LineOutput::File(text.into())),
+            }));
+        }
+        if all.is_empty() {
+            all.push(Destination::all(To::Lines(LineOutput::Stdout)));
+        }
+        Ok(all)
+    }
+
+    /// The job of a cluster with these events and this time.
+    pub(in crate::cli) fn job(&self, events: Events, time: Time) -> Result<Job, CliError> {
+        let rules = self.checked_rules()?;
+        self.check_inputs()?;
+        let triggers = self.destinations()?;
+        let state = if time.is_live() { self.state()? } else { State::None };
+        if matches!(state, State::None) && triggers.iter().any(Destination::is_committed) {
+            return Err(CliError::usage(
+                "a sink with `delivery = \"committed\"` waits for checkpoints: keep state with --state",
+            ));
+        }
+        let state_memory = self.state_memory_mb.filter(|_| time.is_live()).map(|mb| (mb as usize) << 20);
+        if matches!(state, State::None) && state_memory.is_some() {
+            return Err(CliError::usage(
+                "state_memory_mb moves state from memory to where it is kept: keep state with --state",
+            ));
+        }
+        Ok(Job {
+            events,
+            rules,
+            calculators: self.calculators.clone(),
+            profiles: self.profiles.clone(),
+            triggers,
+            state,
+            name: self.name.clone(),
+            owner: owner(),
+            checkpoint_ms: self.checkpoint_ms,
+            breaker: self.breaker,
+            dead_letters: self.dead_letters.clone().map_or(LineOutput::Nowhere, LineOutput::File),
+            time,
+            fields: self.fields.clone(),
+            codec: self.codec,
+            read_ahead: self.read_ahead_bytes,
+            state_memory,
+            error_budget: self.error_budget,
+            metrics: None,
+        })
+    }
+
+    /// Where rules come from; a folder or file is there.
+    fn checked_rules(&self) -> Result<Rules, CliError> {
+        let rules = self
+            .rules
+            .as_ref()
+            .ok_or_else(|| CliError::usage("--rules is missing: name a folder, a document or a store"))?;
+        let rules = Rules::at(rules);
+        if let Rules::Folder(path) | Rules::Sqlite(path) = &rules
+            && !path.exists()
+        {
+            return Err(CliError::usage(format!(
+                "--rules {}: there is nothing there; name a folder, a document or a store",
+                path.display()
+            )));
+        }
+        Ok(rules)
+    }
+
+    /// Checks that profiles and calculators are there, if they are set.
+    fn check_inputs(&self) -> Result<(), CliError> {
+        if let Some(profiles) = self.profiles.as_ref().filter(|p| !p.is_file()) {
+            return Err(CliError::usage(format!("--profiles {}: there is no such file", profiles.display())));
+        }
+        match self.calculators.as_ref().filter(|p| !p.is_dir()) {
+            Some(folder) => {
+                Err(CliError::usage(format!("--calculators {}: there is no such folder", folder.display())))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names this run among all that may want the same state.
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}:{:08x}", host.trim(), std::process::id(), rand::random::<u32>())
+}

@@ -1,0 +1,37 @@
+//! The source of events that a worker opens.
+
+use operators::model::ids::{PartitionId, Positions};
+use sources::events::{
+    EventSource, FileSource, GeneratorConfig, GeneratorSource, KafkaSource, LineConfig, StreamSource,
+};
+
+use super::{events::Open, job::Events, meter::Lags};
+
+/// Opens what a worker reads. A file or standard input is one partition, read by worker 0; the generator has one per
+/// worker; of a topic worker w reads the partitions p with p mod workers = w.
+pub(super) fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -> Open {
+    let events = events.clone();
+    Box::new(move |resume: &Positions| {
+        let at = |partition: PartitionId| resume.get(partition).unwrap_or_default();
+        let lines = LineConfig { first_offset: at(PartitionId(0)), ..LineConfig::default() };
+        let source: Box<dyn EventSource> = match events {
+            Events::File(path) if worker == 0 => Box::new(FileSource::open(&path, lines)?),
+            Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(lines)?),
+            Events::Generator(config) => Box::new(GeneratorSource::new(GeneratorConfig {
+                rate: config.rate / peers as f64,
+                partition: PartitionId(worker as u32),
+                partitions: peers as u32,
+                first_offset: at(PartitionId(worker as u32)),
+                ..config
+            })?),
+            Events::Kafka(config) => {
+                let source = KafkaSource::open(config, worker as u32, peers as u32, resume)?;
+                // It is opened once.
+                let _ = lags.set(source.lags());
+                Box::new(source)
+            }
+            Events::File(_) | Events::Stdin | Events::None => return Ok(None),
+        };
+        Ok(Some(source))
+    })
+}

@@ -1,0 +1,193 @@
+//! One worker: what it opens, its graph, and the loop that steps it to the end.
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use operators::{model::decode::Decoder, ops::Bounded};
+use sinks::LineOutput;
+use timely::{dataflow::ProbeHandle, worker::Worker};
+
+use super::{
+    event_source::opener,
+    events::Reading,
+    graph::{self, Parts},
+    job::{Events, Job},
+    meter::{self, Gauges, Progress},
+    pace::Pace,
+    process::Surroundings,
+    process_zero::ProcessZero,
+    split_keys::SplitKeyLog,
+    stall::Stall,
+};
+use crate::{
+    checkpoint::{Keeper, loader, writer},
+    exit::{ExitHandle, Fatal, SINK_FAILED},
+    protocol::{message::Message, time::Time},
+    rules::books::Books,
+    triggers::destinations::TriggerSinks,
+};
+
+/// Upper bound of a worker's sleep while nothing is due.
+const LONGEST_PARK: Duration = Duration::from_millis(100);
+
+/// Bytes read so far, and in all (0: unknown), for progress bars.
+type BytesRead = Arc<(AtomicU64, AtomicU64)>;
+
+/// What the workers of a process share.
+pub(super) struct WorkerContext {
+    pub(super) job: Job,
+    pub(super) around: Surroundings,
+    pub(super) exit: ExitHandle,
+    pub(super) books: Books,
+    /// Workers of this process.
+    pub(super) threads: usize,
+    /// Set while the store of keys out of memory is away.
+    pub(super) away: Arc<AtomicBool>,
+    /// Taken by worker 0.
+    pub(super) zero: Mutex<Option<ProcessZero>>,
+}
+
+impl WorkerContext {
+    /// Builds a worker's graph and steps it until all is over; a failure ends the process.
+    pub(super) fn run(&self, worker: &mut Worker) {
+        let work = |worker: &mut Worker| self.build(worker)?.run(worker);
+        work(worker).unwrap_or_else(|fatal| self.exit.end(fatal));
+    }
+
+    fn build(&self, worker: &mut Worker) -> Result<WorkerLoop<'_>, Fatal> {
+        let job = &self.job;
+        let here = worker.index() == 0;
+        let zero = if here { self.zero.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+        let triggers = TriggerSinks::open(if here { &job.triggers } else { &[] }).map_err(not_opened)?;
+        let triggers = Rc::new(triggers);
+        let dead_letters = if here { &job.dead_letters } else { &LineOutput::Nowhere };
+        let gauges = Gauges {
+            sinks: Rc::clone(&triggers),
+            keeper: zero.as_ref().and_then(|zero| zero.keeper.as_ref()).map(Keeper::gauge),
+            rules: zero.as_ref().map(|zero| zero.rules.clone()),
+            ..Gauges::default()
+        };
+        let read = BytesRead::default();
+        let reading = Reading {
+            live: job.time.is_live(),
+            ends: !here || !matches!(job.events, Events::None),
+            read_ahead: job.read_ahead,
+            stopping: Arc::clone(&self.around.stopping),
+            progress: Arc::clone(&read),
+            epoch: Rc::clone(&gauges.epoch),
+            exit: self.exit.clone(),
+        };
+        let parts = Parts {
+            control: zero.map(|zero| zero.control(job, &self.around, Rc::clone(&triggers))),
+            open: opener(&job.events, worker.index(), worker.peers(), Arc::clone(&gauges.lags)),
+            reading,
+            books: self.books.clone(),
+            decoder: Decoder::new(&job.fields),
+            state: job.state.clone(),
+            writer: self.start_writer(worker.index())?,
+            bounded: self.bounded()?,
+            away: Arc::clone(&self.away),
+            triggers,
+            dead_letters: dead_letters.open().map_err(not_opened)?,
+            exit: self.exit.clone(),
+        };
+        let probe = graph::build(worker, parts, &gauges);
+        let stall = here.then(|| Stall::new(Rc::clone(&gauges.waits)));
+        Ok(WorkerLoop {
+            context: self,
+            gauges,
+            probe,
+            read,
+            stall,
+            begun: None,
+            split: SplitKeyLog::default(),
+        })
+    }
+
+    fn start_writer(&self, worker: usize) -> Result<Option<(writer::Writer, writer::Written)>, Fatal> {
+        let holds = self.job.triggers.iter().any(|d| d.is_committed());
+        Ok(self.job.state.open()?.map(|store| writer::start(store, worker, holds, self.exit.clone())))
+    }
+
+    /// What bounds the memory of one of this process's workers, if it is to be bounded.
+    fn bounded(&self) -> Result<Option<Bounded>, Fatal> {
+        let Some(bytes) = self.job.state_memory else { return Ok(None) };
+        let Some(store) = self.job.state.open()? else { return Ok(None) };
+        let loader = loader::start(store, Arc::clone(&self.away), self.exit.clone());
+        Ok(Some(Bounded { bytes: bytes / self.threads.max(1), loader: Box::new(loader) }))
+    }
+}
+
+fn not_opened(error: impl std::fmt::Display) -> Fatal {
+    Fatal::new(SINK_FAILED, "a sink can't be opened", error)
+}
+
+/// A worker with its graph.
+struct WorkerLoop<'c> {
+    context: &'c WorkerContext,
+    gauges: Gauges,
+    probe: ProbeHandle<u64>,
+    read: BytesRead,
+    /// Watches the frontier of the cluster, on worker 0.
+    stall: Option<Stall>,
+    /// When the first record was read.
+    begun: Option<Instant>,
+    split: SplitKeyLog,
+}
+
+impl WorkerLoop<'_> {
+    /// Steps the worker until all is over, and sends its numbers twice a second.
+    fn run(mut self, worker: &mut Worker) -> Result<(), Fatal> {
+        let tick = match self.context.job.time {
+            Time::Live { tick, .. } => Duration::from_millis(tick),
+            Time::Replay { .. } => Duration::ZERO,
+        };
+        let pace = Pace::new(tick);
+        let mut reported = Instant::now();
+        while worker.has_dataflows() {
+            let before = Instant::now();
+            worker.step_or_park(Some(LONGEST_PARK));
+            pace.wait(worker);
+            if self.begun.is_none() && self.gauges.matching.get().records > 0 {
+                self.begun = Some(before);
+            }
+            // Without it the supervisor restarts the cluster.
+            if self.is_alive() {
+                self.context.around.ticks.fetch_add(1, Ordering::Relaxed);
+            }
+            if reported.elapsed() >= meter::EVERY {
+                reported = Instant::now();
+                self.report(worker.index(), false)?;
+            }
+        }
+        self.report(worker.index(), true)
+    }
+
+    fn is_alive(&mut self) -> bool {
+        let full = {
+            let sink = self.gauges.sink.borrow();
+            sink.full || sink.refused_wait
+        };
+        self.stall.as_mut().is_none_or(|stall| stall.is_alive(&self.probe, full, Instant::now()))
+    }
+
+    /// Sends the worker's numbers, and logs what operators have noted.
+    fn report(&self, worker: usize, last: bool) -> Result<(), Fatal> {
+        let progress = Progress {
+            bytes: (self.read.0.load(Ordering::Relaxed), self.read.1.load(Ordering::Relaxed)),
+            seconds: self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
+            incomplete: self.probe.with_frontier(|frontier| frontier.first().copied()),
+        };
+        let numbers = meter::numbers(worker, last, &self.gauges, progress)?;
+        self.context.around.messenger.send(Message::Numbers(Box::new(numbers)));
+        self.gauges.notes.borrow_mut().drain(..).for_each(|note| tracing::warn!("{note}"));
+        self.split.log(&self.gauges.split.borrow());
+        Ok(())
+    }
+}
