@@ -1,19 +1,20 @@
 //! The end of a process that can't go on.
 //!
-//! A failure is a [`Fatal`]: a cause and an exit code. Functions return it. A thread or an operator, which has nobody to
-//! return it to, hands it to [`ExitHandle::end`]. [`run`] keeps the calling thread, in a process the main thread, free to
-//! wait for the first of them and for the end of the work, whichever comes first; its caller logs the cause and returns
-//! from `main`, which ends the process.
+//! A failure is a [`Fatal`]: a cause and an exit code. Functions return it. A thread or an operator, which
+//! has nobody to return it to, hands it to [`ExitHandle::end`]. [`run`] keeps the calling thread, in a
+//! process the main thread, free to wait for the first of them and for the end of the work, whichever comes
+//! first; its caller logs the cause and returns from `main`, which ends the process.
 //!
 //! **Invariants**
-//! - An exit is prompt: the main thread does nothing but wait for it, so a process ends although its worker is blocked in
-//!   an operator, waits for a lock or sleeps.
+//! - An exit is prompt: the main thread does nothing but wait for it, so a process ends although its worker
+//!   is blocked in an operator, waits for a lock or sleeps.
 //! - The first failure decides the exit code.
-//! - A thread that failed does nothing more. [`ExitHandle::end`] does not return and the thread keeps its channels, so
-//!   that no other thread takes its end for a success, such as a restore that broke off for one that is complete.
+//! - A thread that failed does nothing more. [`ExitHandle::end`] does not return and the thread keeps its
+//!   channels, so that no other thread takes its end for a success, such as a restore that broke off for one
+//!   that is complete.
 //!
-//! Two ends are not of this kind: a panic ends its process in the panic hook, and a process whose supervisor is gone has
-//! nobody left to report to; see [`cluster`](crate::cluster).
+//! Two ends are not of this kind: a panic ends its process in the panic hook, and a process whose supervisor
+//! is gone has nobody left to report to; see [`cluster`](crate::cluster).
 
 use std::{fmt::Display, panic, sync::mpsc, thread};
 
@@ -25,8 +26,8 @@ pub const SOURCE_FAILED: i32 = 83;
 pub const SINK_FAILED: i32 = 84;
 /// Exit code: the reader of standard output has gone.
 pub const READER_GONE: i32 = 85;
-/// Exit code: the checkpoints belong to another engine now, have gone back, or can't be reached at the start; a restart
-/// goes on from the last commit.
+/// Exit code: the checkpoints belong to another engine now, have gone back, or can't be reached at the start;
+/// a restart goes on from the last commit.
 pub const STATE_LOST: i32 = 86;
 /// Exit code: the checkpoints can't be used, and a restart would not help.
 pub const STATE_UNUSABLE: i32 = crate::cluster::FINAL;
@@ -86,11 +87,12 @@ impl Drop for Over {
     }
 }
 
-/// Runs `work` on a thread of its own. Blocks until it is over or any thread has failed for good, whichever is first.
+/// Runs `work` on a thread of its own. Blocks until it is over or any thread has failed for good, whichever
+/// is first.
 ///
 /// # Errors
-/// The error of the work, or the failure of a thread; then threads may still be blocked, and the caller is to end the
-/// process.
+/// The error of the work, or the failure of a thread; then threads may still be blocked, and the caller is to
+/// end the process.
 pub fn run<E: From<Fatal> + Send + 'static>(
     work: impl FnOnce(&ExitHandle) -> Result<(), E> + Send + 'static,
 ) -> Result<(), E> {

@@ -16,8 +16,8 @@
 //! | `threads` | threads with names |
 //! | `logged` | the log of a test |
 //!
-//! Outside tests, a module imports only from those below it in this order: `cli`, `run`, `triggers`, `rules`, `checkpoint`,
-//! `telemetry`, `protocol` and `exit`, `cluster`.
+//! Outside tests, a module imports only from those below it in this order: `cli`, `run`, `triggers`, `rules`,
+//! `checkpoint`, `telemetry`, `protocol` and `exit`, `cluster`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,4 +1,4 @@
-//! Panics, told in the log: what was said, where, and in which thread.
+//! Panics as lines of the log: message, place, thread and, if asked for, backtrace.
 
 use std::{
     any::Any,
@@ -10,10 +10,10 @@ use std::{
 
 use tracing::{Level, field::display};
 
-/// What a panic says.
+/// A panic, as its hook sees it.
 #[derive(Debug)]
 pub(crate) struct Panic {
-    /// What it was called with, in one line.
+    /// Its message, in one line.
     pub(crate) message: String,
     thread: String,
     place: String,
@@ -22,7 +22,7 @@ pub(crate) struct Panic {
 }
 
 impl Panic {
-    /// What a hook is told, taken in the thread that panics.
+    /// Reads what a hook is given; to be called in the thread that panics.
     pub(crate) fn of(info: &PanicHookInfo<'_>) -> Self {
         Panic {
             message: message_of(info.payload()).replace('\n', " "),
@@ -32,7 +32,8 @@ impl Panic {
         }
     }
 
-    /// Writes it to the log, or to standard error if nobody logs; `exit` is the code with which the process is going to end.
+    /// Writes it to the log, or to standard error if nobody logs; `exit` is the code with which the process
+    /// is going to end.
     pub(crate) fn tell(&self, what: &str, exit: Option<i32>) {
         let Panic { message, thread, place, backtrace } = self;
         if tracing::enabled!(Level::ERROR) {

@@ -5,7 +5,8 @@ use std::thread::{Builder, JoinHandle};
 /// Starts a thread; of its name the system shows 15 bytes.
 ///
 /// # Panics
-/// If the system has no more threads to give. Like any panic that ends the process, and the cluster starts again.
+/// If the system has no more threads to give. Like any panic that ends the process, and the cluster starts
+/// again.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,

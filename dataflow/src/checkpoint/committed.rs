@@ -1,4 +1,4 @@
-//! What the store has of a commit.
+//! Reads of a commit, and of the blobs that it lists.
 
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
@@ -28,7 +28,7 @@ pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<
     }
 }
 
-/// What is stored there is not what it should be.
+/// The error of content that is not what strateye writes.
 pub(super) fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
     CheckpointError::Format { place: place.to_owned(), reason: reason.into() }
 }

@@ -3,15 +3,15 @@
 //! It takes checkpoints in the order of their numbers, several together where much waits.
 //!
 //! **Invariants**
-//! - What failed because the store was away is done again only if the store still has the commit: one that came back
-//!   with an older commit would get state of a later one. The process then ends instead, and the cluster restarts from
-//!   the commit that the store has.
-//! - A checkpoint counts as compacted once the store has a mark for it. Where the store may have lost hashes, it takes
-//!   no mark; the keeper then hands on the lost checkpoints again, and any that does not follow on the one compacted
-//!   last is passed over until it comes again in its turn.
+//! - What failed because the store was away is done again only if the store still has the commit: one that
+//!   came back with an older commit would get state of a later one. The process then ends instead, and the
+//!   cluster restarts from the commit that the store has.
+//! - A checkpoint counts as compacted once the store has a mark for it. Where the store may have lost hashes,
+//!   it takes no mark; the keeper then hands on the lost checkpoints again, and any that does not follow on
+//!   the one compacted last is passed over until it comes again in its turn.
 //!
-//! **Limit**: a store that goes back while a call is under way, and is there again before the connection has noticed,
-//! can't be distinguished from one whose connection broke.
+//! **Limit**: a store that goes back while a call is under way, and is there again before the connection has
+//! noticed, can't be distinguished from one whose connection broke.
 
 use std::{
     collections::BTreeMap,
@@ -34,8 +34,8 @@ use crate::{exit::ExitHandle, protocol::report::BlobRef, threads};
 
 /// Upper bound of blobs compacted together, bytes as they are stored.
 const GROUP: u64 = 32 << 20;
-/// Rest after each call, in multiples of its duration: events need not wait for a burst of compaction, and a key that
-/// changes often is written once for several checkpoints.
+/// Rest after each call, in multiples of its duration: events need not wait for a burst of compaction, and a
+/// key that changes often is written once for several checkpoints.
 const REST: u32 = 9;
 /// Upper bound of all rests before a checkpoint is compacted.
 const LONGEST_REST: Duration = Duration::from_secs(2);

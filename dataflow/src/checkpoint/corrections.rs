@@ -1,4 +1,5 @@
-//! Corrections of state by people: read from the store's stream of edits, and removed once a checkpoint has them.
+//! Corrections of state by people: read from the store's stream of edits, and removed once a checkpoint has
+//! them.
 
 use std::sync::mpsc;
 
@@ -53,8 +54,8 @@ impl Corrections {
         Ok(())
     }
 
-    /// Removes the edits up to `committed`, which a checkpoint has. Those that stay because the store is away go with the
-    /// next.
+    /// Removes the edits up to `committed`, which a checkpoint has. Those that stay because the store is away
+    /// go with the next.
     pub(super) fn trim(&mut self, store: &mut dyn CheckpointStore, committed: Option<String>) {
         if let Some(position) = committed.filter(|c| Some(c) != self.trimmed.as_ref()) {
             reach("trim:before");

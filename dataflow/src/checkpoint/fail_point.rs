@@ -1,10 +1,12 @@
-//! Fail points: places in the protocol at which a test has a process end, as if the power had gone, or stop as if it hung.
+//! Fail points: places in the protocol at which a test has a process end, as if the power had gone, or stop
+//! as if it hung.
 //!
-//! Builds with debug assertions alone have them; elsewhere [`reach`] is nothing. `STRATEYE_FAIL_POINT` lists them as
-//! `NAME:NTH` or `NAME:NTH:hang`, with commas: at the NTH passage of NAME a process aborts, or stops as SIGSTOP makes it.
-//! They come one after the other: a process watches for the first that is not used up when the process begins, and which
-//! those are is kept in files `PATH.0`, `PATH.1`, .., with the PATH of `STRATEYE_FAIL_POINT_USED`. So each fails one process
-//! of the cluster once over all its restarts. Without a PATH only the first is watched for, in every process anew.
+//! Builds with debug assertions alone have them; elsewhere [`reach`] is nothing. `STRATEYE_FAIL_POINT` lists
+//! them as `NAME:NTH` or `NAME:NTH:hang`, with commas: at the NTH passage of NAME a process aborts, or stops
+//! as SIGSTOP makes it. They come one after the other: a process watches for the first that is not used up
+//! when the process begins, and which those are is kept in files `PATH.0`, `PATH.1`, .., with the PATH of
+//! `STRATEYE_FAIL_POINT_USED`. So each fails one process of the cluster once over all its restarts. Without a
+//! PATH only the first is watched for, in every process anew.
 //!
 //! **Limits**: a list that can't be read is taken as empty.
 

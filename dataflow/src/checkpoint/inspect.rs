@@ -1,12 +1,12 @@
 //! A look at kept state, and corrections of it, from outside: beside a running engine, or while none runs.
 //!
-//! What is shown is the last commit. Its rules say which states there are; a state is what the hash of its name holds, with the
-//! changes in the listed blobs applied over it, just as a restart would read it.
+//! What is shown is the last commit. Its rules say which states there are; a state is what the hash of its
+//! name holds, with the changes in the listed blobs applied over it, just as a restart would read it.
 //!
 //! **Invariants**: no ownership is taken, and nothing is written but the stream of edits.
 //!
-//! **Limits**: every listed blob is read; of a Redis Cluster that is a minute of changes. A state that changes at this
-//! moment may be shown as of the next checkpoint.
+//! **Limits**: every listed blob is read; of a Redis Cluster that is a minute of changes. A state that
+//! changes at this moment may be shown as of the next checkpoint.
 
 mod stored_key;
 
@@ -100,7 +100,8 @@ pub struct KeyStates {
     pub version: u64,
     /// The key as triggers show it.
     pub key: Json,
-    /// By condition, in their order, then of the rule itself (`@rule`): the state as text, or `None` as at the beginning.
+    /// By condition, in their order, then of the rule itself (`@rule`): the state as text, or `None` as at
+    /// the beginning.
     pub states: Vec<(String, Option<String>)>,
 }
 
@@ -130,7 +131,8 @@ impl Inspector {
         Ok(Inspector { store, checkpoint, manifest, rules })
     }
 
-    /// The states of a key: of all conditions of a rule and of the rule itself, or of one condition (`@rule` is the rule itself).
+    /// The states of a key: of all conditions of a rule and of the rule itself, or of one condition (`@rule`
+    /// is the rule itself).
     ///
     /// # Errors
     /// If there is no such rule or condition, no key looks like that, or the store can't be read.
@@ -177,8 +179,8 @@ impl Inspector {
         })
     }
 
-    /// Orders a correction: checks it against the rules of the checkpoint, and puts it where the engine looks for it. Gives its
-    /// position.
+    /// Orders a correction: checks it against the rules of the checkpoint, and puts it where the engine looks
+    /// for it. Gives its position.
     ///
     /// # Errors
     /// If the engine would refuse it, or the store can't be written.

@@ -1,7 +1,8 @@
-//! The keeper: a thread of process 0 that owns the checkpoints of the cluster, and the end of it that worker 0 holds.
+//! The keeper: a thread of process 0 that owns the checkpoints of the cluster, and the end of it that worker
+//! 0 holds.
 //!
-//! The ownership is taken before the dataflow is built. Then the thread commits what worker 0 hands over, prolongs the
-//! lease, has blobs compacted, published and removed, and reads corrections by people.
+//! The ownership is taken before the dataflow is built. Then the thread commits what worker 0 hands over,
+//! prolongs the lease, has blobs compacted, published and removed, and reads corrections by people.
 //!
 //! **Invariants**
 //! - Checkpoint numbers ascend, also above what a store that has gone back had published already; see
@@ -174,13 +175,13 @@ pub struct Opened {
     pub remembered: Vec<Remembered>,
 }
 
-/// Takes the ownership of the checkpoints, reads the last commit and starts the keeper; `None` if no state is kept. Blocks
-/// while another engine's lease lives, once, and for a while if the store is away. Only an owner opens its `publisher`:
-/// that fences whoever published before.
+/// Takes the ownership of the checkpoints, reads the last commit and starts the keeper; `None` if no state is
+/// kept. Blocks while another engine's lease lives, once, and for a while if the store is away. Only an owner
+/// opens its `publisher`: that fences whoever published before.
 ///
 /// # Errors
-/// If the store can't be used, another engine goes on owning it, its content can't be read, or the publisher can't be
-/// opened.
+/// If the store can't be used, another engine goes on owning it, its content can't be read, or the publisher
+/// can't be opened.
 pub fn open(
     state: &State,
     owner: &str,

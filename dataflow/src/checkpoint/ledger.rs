@@ -1,14 +1,16 @@
-//! The ledger of checkpoints: the blobs that the next manifest lists, and how far they are compacted and published.
+//! The ledger of checkpoints: the blobs that the next manifest lists, and how far they are compacted and
+//! published.
 //!
-//! It decides and does nothing: no store, no thread, no clock. The [keeper](super::keeper) acts on what it says.
+//! It decides and does nothing: no store, no thread, no clock. The [keeper](super::keeper) acts on what it
+//! says.
 //!
 //! **Invariants**
-//! - A blob stays listed until its checkpoint is published and compacted *durably*: the store can't lose that unnoticed.
-//!   A store with one log vouches for its mark of compaction with the next commit. A store with many logs is believed
-//!   after [`LISTED_AFTER`], during which its histories were looked at again and again.
+//! - A blob stays listed until its checkpoint is published and compacted *durably*: the store can't lose that
+//!   unnoticed. A store with one log vouches for its mark of compaction with the next commit. A store with
+//!   many logs is believed after [`LISTED_AFTER`], during which its histories were looked at again and again.
 //! - Names of dropped state stay as long as a listed blob may have changes of them.
-//! - Checkpoints are handed to the compactor in the order of their numbers, each with the one handed on before; those
-//!   that the store lost are handed on again, in the same order.
+//! - Checkpoints are handed to the compactor in the order of their numbers, each with the one handed on
+//!   before; those that the store lost are handed on again, in the same order.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -22,8 +24,8 @@ use super::{
 };
 use crate::protocol::report::BlobRef;
 
-/// How long a blob stays listed after its compaction, if the store has many logs and may lose a hash and keep a later
-/// commit.
+/// How long a blob stays listed after its compaction, if the store has many logs and may lose a hash and keep
+/// a later commit.
 pub(super) const LISTED_AFTER: Duration = Duration::from_secs(60);
 
 /// A report of the compactor.
@@ -68,8 +70,8 @@ impl Ledger {
         }
     }
 
-    /// Takes over the lists of the last commit. Returns the checkpoints to be published and handed on, in order: those
-    /// with a listed blob or dropped state, and the last, whose mark says that all is compacted.
+    /// Takes over the lists of the last commit. Returns the checkpoints to be published and handed on, in
+    /// order: those with a listed blob or dropped state, and the last, whose mark says that all is compacted.
     pub(super) fn resume(&mut self, manifest: Manifest) -> BTreeSet<u64> {
         (self.listed, self.dropped) = (manifest.blobs.into(), manifest.dropped.into());
         self.numbers()
@@ -95,8 +97,8 @@ impl Ledger {
         self.dropped.iter().cloned().collect()
     }
 
-    /// Lists the blobs of checkpoint n and takes off those that are no longer needed. Returns the names of the latter's
-    /// pieces, to be removed after the commit.
+    /// Lists the blobs of checkpoint n and takes off those that are no longer needed. Returns the names of
+    /// the latter's pieces, to be removed after the commit.
     pub(super) fn list(&mut self, n: u64, blobs: Vec<BlobRef>, dropped: Vec<String>) -> Vec<String> {
         let unlisted = self.unlist();
         self.listed.extend(blobs.into_iter().map(|blob| Listed { n, blob }));
@@ -181,7 +183,8 @@ impl Ledger {
         }
     }
 
-    /// All checkpoints up to this number can be read back from the hashes: keys that are in them alone may leave memory.
+    /// All checkpoints up to this number can be read back from the hashes: keys that are in them alone may
+    /// leave memory.
     pub(super) fn readable_up_to(&self) -> u64 {
         if self.one_log { self.vouched } else { self.compacted_up_to() }
     }

@@ -1,8 +1,8 @@
 //! The loader: a thread per worker that reads evicted keys back, many in one call.
 //!
-//! **Invariant**: its queue is bounded by the records that wait for keys, and by the number of keys that timers bring back
-//! at once. While the store is away it waits and shows that: a dataflow that stands still then is no reason to restart
-//! the cluster.
+//! **Invariant**: its queue is bounded by the records that wait for keys, and by the number of keys that
+//! timers bring back at once. While the store is away it waits and shows that: a dataflow that stands still
+//! then is no reason to restart the cluster.
 
 use std::{
     sync::{
@@ -37,8 +37,8 @@ struct Shared {
     wake: Mutex<Option<SyncActivator>>,
 }
 
-/// Starts the thread of a worker. It keeps `away` true while the store can't be reached, and ends the process if it can't
-/// be used.
+/// Starts the thread of a worker. It keeps `away` true while the store can't be reached, and ends the process
+/// if it can't be used.
 pub fn start(store: Box<dyn CheckpointStore>, away: Arc<AtomicBool>, exit: ExitHandle) -> StoreLoader {
     let (wanted, from) = mpsc::channel();
     let shared = Arc::new(Shared::default());

@@ -10,8 +10,8 @@
 //!  keeper (a thread, process 0) ── commits n, has blobs compacted and triggers published, keeps the lease
 //! ```
 //!
-//! With a bound of memory, keys whose state is compacted may leave memory; a [`loader`] per worker reads them back.
-//! Worker 0 broadcasts how far checkpoints are compacted.
+//! With a bound of memory, keys whose state is compacted may leave memory; a [`loader`] per worker reads them
+//! back. Worker 0 broadcasts how far checkpoints are compacted.
 //!
 //! - `blob`, `pieces`: deltas and triggers as bytes, of any size
 //! - `manifest`, [`rules`]: what a commit lists, and the stored form of its rules
@@ -27,35 +27,40 @@
 //! - [`restore`], [`loader`]: stored state back into memory, after a restart and key by key
 //! - [`inspect`]: state as people see and correct it
 //! - `state`: where state is kept
-//! - `retry`, `fail_point`: calls of a store that is away, and tests of every place at which a process may end
+//! - `retry`, `fail_point`: calls of a store that is away, and tests of every place at which a process may
+//!   end
 //!
 //! **Invariants**
-//! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changes since the compacted state.
-//!   It is committed after all its blobs are written and found to be there, by one compare-and-set.
-//! - Blobs are compacted in the order of their checkpoints, after the commit; then the store takes a mark of how far. A
-//!   manifest lists every blob whose compaction the store may still lose unnoticed. With one log that is all above the
-//!   mark that stood before the last commit: the next commit is refused if the last is gone, and a mark that is there has
-//!   its hashes before it. A server whose history is not the one in which was compacted takes no mark, and all above its
-//!   own mark is compacted again.
-//! - In a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute after its
-//!   compaction, with the histories that they had then; if one has another, all that is listed is compacted again.
-//! - Texts are absolute: compacting or restoring a blob twice, or over later state that it precedes in the list, ends the
-//!   same, as all later blobs are listed behind it.
+//! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changes since the
+//!   compacted state. It is committed after all its blobs are written and found to be there, by one
+//!   compare-and-set.
+//! - Blobs are compacted in the order of their checkpoints, after the commit; then the store takes a mark of
+//!   how far. A manifest lists every blob whose compaction the store may still lose unnoticed. With one log
+//!   that is all above the mark that stood before the last commit: the next commit is refused if the last is
+//!   gone, and a mark that is there has its hashes before it. A server whose history is not the one in which
+//!   was compacted takes no mark, and all above its own mark is compacted again.
+//! - In a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute
+//!   after its compaction, with the histories that they had then; if one has another, all that is listed is
+//!   compacted again.
+//! - Texts are absolute: compacting or restoring a blob twice, or over later state that it precedes in the
+//!   list, ends the same, as all later blobs are listed behind it.
 //! - What is larger than a store takes in one blob lies there in pieces.
-//! - State is named by rule, condition and beginning. Names that no rule has are not read; they are dropped behind the
-//!   commit after which no rule had them, and again as long as blobs are listed that may have them.
-//! - An engine that has lost the ownership writes nothing that counts: blobs carry the owner's generation in their name,
-//!   and the store checks it at every commit and compaction. The engine then ends.
-//! - If the store has gone back behind our last commit, nothing more is committed, compacted or dropped; the process ends,
-//!   and the cluster restarts from the commit that is there, with numbers above all that were published.
+//! - State is named by rule, condition and beginning. Names that no rule has are not read; they are dropped
+//!   behind the commit after which no rule had them, and again as long as blobs are listed that may have
+//!   them.
+//! - An engine that has lost the ownership writes nothing that counts: blobs carry the owner's generation in
+//!   their name, and the store checks it at every commit and compaction. The engine then ends.
+//! - If the store has gone back behind our last commit, nothing more is committed, compacted or dropped; the
+//!   process ends, and the cluster restarts from the commit that is there, with numbers above all that were
+//!   published.
 //!
-//! **Limits**: a server that crashes between the look at the blobs and the commit, and loses blobs but not the commit,
-//! leaves a commit that can't be restored. A node of a Redis Cluster that comes back without hashes of more than a minute
-//! ago has lost them. With a bound of memory, a key may be read back from a node of a cluster that lost its last
-//! compaction before that is made again.
+//! **Limits**: a server that crashes between the look at the blobs and the commit, and loses blobs but not
+//! the commit, leaves a commit that can't be restored. A node of a Redis Cluster that comes back without
+//! hashes of more than a minute ago has lost them. With a bound of memory, a key may be read back from a node
+//! of a cluster that lost its last compaction before that is made again.
 //!
-//! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the barrier is an
-//! epoch, which timely aligns.
+//! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the
+//! barrier is an epoch, which timely aligns.
 
 mod blob;
 mod committed;
@@ -89,14 +94,15 @@ use crate::exit::{Fatal, STATE_LOST, STATE_UNUSABLE};
 
 /// Lease of the ownership: after this time without a renewal another engine may take over.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long a process that starts waits for a store that is away. The others of its cluster wait for it a little longer,
-/// and the supervisor by default allows more restarts a minute than that makes.
+/// How long a process that starts waits for a store that is away. The others of its cluster wait for it a
+/// little longer, and the supervisor by default allows more restarts a minute than that makes.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between two attempts of a call that failed with a transient error.
 const RETRY: Duration = Duration::from_millis(250);
 
 impl From<CheckpointError> for Fatal {
-    /// A state that can't be kept any more. What a restart from the last commit may mend has a code of its own.
+    /// A state that can't be kept any more. What a restart from the last commit may mend has a code of its
+    /// own.
     fn from(error: CheckpointError) -> Self {
         let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
         let code = if lost || error.is_transient() { STATE_LOST } else { STATE_UNUSABLE };

@@ -1,7 +1,8 @@
 //! Blobs of any size, in pieces that a store takes.
 //!
-//! A blob lies under its name; if that is as long as a store takes, it goes on under `NAME:1`, `NAME:2` and so on. The first piece that
-//! is shorter ends it. So whoever knows a name, and whoever knows a name and a size, knows all of them.
+//! A blob lies under its name; if that is as long as a store takes, it goes on under `NAME:1`, `NAME:2` and
+//! so on. The first piece that is shorter ends it. So whoever knows a name, and whoever knows a name and a
+//! size, knows all of them.
 
 use sinks::checkpoint::{CheckpointError, CheckpointStore, MAX_BLOB};
 

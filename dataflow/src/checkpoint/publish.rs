@@ -1,14 +1,15 @@
 //! The publisher: triggers that wait for their commit leave in one transaction per checkpoint.
 //!
 //! **Invariants**
-//! - The transaction of checkpoint n holds its triggers and records n. After a restart everything that is listed and not
-//!   recorded is published again; so each trigger is visible exactly once.
-//! - A number is used for one content only. Where the store has gone back behind what was published, the next checkpoint is numbered
-//!   above that; one that was numbered anew would be taken for published, and its triggers lost.
+//! - The transaction of checkpoint n holds its triggers and records n. After a restart everything that is
+//!   listed and not recorded is published again; so each trigger is visible exactly once.
+//! - A number is used for one content only. Where the store has gone back behind what was published, the next
+//!   checkpoint is numbered above that; one that was numbered anew would be taken for published, and its
+//!   triggers lost.
 //!
-//! **Limit**: what fired between the checkpoint that a store went back to and the last one published fires again and is published
-//! again, under later numbers and with the same trigger ids. Then each trigger is visible at least once, and whoever must not
-//! act twice drops repeats by id.
+//! **Limit**: what fired between the checkpoint that a store went back to and the last one published fires
+//! again and is published again, under later numbers and with the same trigger ids. Then each trigger is
+//! visible at least once, and whoever must not act twice drops repeats by id.
 
 use std::sync::{
     Arc,
@@ -39,7 +40,8 @@ pub trait Transactions: Send {
     /// If it can't be told, in words.
     fn last_published(&mut self) -> Result<Option<u64>, String>;
 
-    /// The highest number that was ever published; 0 if none was. Above the last one if that did not reach all places.
+    /// The highest number that was ever published; 0 if none was. Above the last one if that did not reach
+    /// all places.
     ///
     /// # Errors
     /// If it can't be told, in words.

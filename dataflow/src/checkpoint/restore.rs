@@ -34,7 +34,8 @@ const BYTES: usize = 256 << 10;
 /// Batches between the reading thread and the worker.
 const QUEUE: usize = 32;
 
-/// Sends a worker's share of stored state to the workers that own its keys; ends the process if it can't be read.
+/// Sends a worker's share of stored state to the workers that own its keys; ends the process if it can't be
+/// read.
 pub fn restore<'s>(
     signals: StreamVec<'s, u64, Signal>,
     shelf: Arc<dyn Shelf>,

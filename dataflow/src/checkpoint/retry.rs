@@ -9,7 +9,8 @@ use sinks::checkpoint::CheckpointError;
 
 use super::RETRY;
 
-/// Retries `attempt` while it fails with a transient error; blocks the calling thread for as long as that takes.
+/// Retries `attempt` while it fails with a transient error; blocks the calling thread for as long as that
+/// takes.
 ///
 /// # Errors
 /// The first error that is not transient.
@@ -20,8 +21,8 @@ pub(super) fn retry_until_done<T>(
     retry_within(what, Duration::MAX, attempt)
 }
 
-/// Retries `attempt` while it fails with a transient error and `patience` has not passed since the call; blocks the
-/// calling thread.
+/// Retries `attempt` while it fails with a transient error and `patience` has not passed since the call;
+/// blocks the calling thread.
 ///
 /// # Errors
 /// The first error that is not transient, or the first after that time.

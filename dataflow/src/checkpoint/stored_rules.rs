@@ -27,8 +27,9 @@ impl StoredRules {
         StoredRules { generation, written: None, crowds }
     }
 
-    /// Writes the rules and their crowds for checkpoint n, unless they are those of the last call. Blocks while the store
-    /// is away. Returns their blob, and the names of blobs that are unused once it is committed.
+    /// Writes the rules and their crowds for checkpoint n, unless they are those of the last call. Blocks
+    /// while the store is away. Returns their blob, and the names of blobs that are unused once it is
+    /// committed.
     ///
     /// # Errors
     /// If the store can't be used.

@@ -1,16 +1,19 @@
 //! The taking of checkpoints, as worker 0 decides about it.
 //!
-//! **Protocol.** A barrier is announced two epochs ahead. Every worker's sources report where they stood when they closed the last
-//! epoch before it, every `evaluate` hands over what changed; when all of a worker's blobs are written, it reports
-//! them. Once all workers have reported, the dataflow has completed the epochs before the barrier, and the sinks have delivered
-//! what was fired in them, the keeper commits. Then sources are told, and the next checkpoint may begin.
+//! **Protocol.** A barrier is announced two epochs ahead. Every worker's sources report where they stood when
+//! they closed the last epoch before it, every `evaluate` hands over what changed; when all of a worker's
+//! blobs are written, it reports them. Once all workers have reported, the dataflow has completed the epochs
+//! before the barrier, and the sinks have delivered what was fired in them, the keeper commits. Then sources
+//! are told, and the next checkpoint may begin.
 //!
 //! **Invariants**
-//! - One checkpoint at a time: while the store is away, none is begun, and what changed is only noted: keys by their places, and
-//!   the stored states that are gone. So what waits is bounded by one checkpoint, by the places for keys, and by what is stored.
+//! - One checkpoint at a time: while the store is away, none is begun, and what changed is only noted: keys
+//!   by their places, and the stored states that are gone. So what waits is bounded by one checkpoint, by the
+//!   places for keys, and by what is stored.
 //! - A commit's positions, clocks, rules and state are all as of its barrier.
 //! - Whatever fired before the barrier has left the sinks when the commit is made.
-//! - If triggers wait for their commit and it takes longer than [`HOLD_AFTER`], sources pause until it is made.
+//! - If triggers wait for their commit and it takes longer than [`HOLD_AFTER`], sources pause until it is
+//!   made.
 
 use std::{
     rc::Rc,
@@ -151,13 +154,14 @@ impl Checkpoints {
         }
     }
 
-    /// Whether the checkpoint after the end of all sources is made, and triggers that wait for checkpoints have left.
+    /// Whether the checkpoint after the end of all sources is made, and triggers that wait for checkpoints
+    /// have left.
     pub fn all_saved(&self) -> bool {
         self.last_one.committed.is_some_and(|n| self.keeper.has_published(n.0))
     }
 
-    /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an epoch is
-    /// complete.
+    /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an
+    /// epoch is complete.
     ///
     /// # Errors
     /// If a sink has failed for good.

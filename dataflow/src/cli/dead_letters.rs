@@ -26,7 +26,8 @@ const DRAW: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetterCommand {
-    /// Print the dead letters, oldest first: when, id, key, attempts, address and the last error, parted by tabs
+    /// Print the dead letters, oldest first: when, id, key, attempts, address and the last error, parted by
+    /// tabs
     List {
         /// The webhook's file of dead letters
         #[arg(value_name = "FILE")]

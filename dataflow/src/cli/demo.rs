@@ -1,7 +1,7 @@
 //! `strateye demo`: everything on this machine.
 //!
-//! Starts a cluster on a lively load with fifty rules in a folder, plays the story by editing that folder as people
-//! would, and shows what happens.
+//! Starts a cluster on a lively load with fifty rules in a folder, plays the story by editing that folder as
+//! people would, and shows what happens.
 
 use std::{
     io::{IsTerminal, stdout},

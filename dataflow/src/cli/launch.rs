@@ -50,8 +50,8 @@ pub(super) enum ClusterEvent {
     Over,
 }
 
-/// Starts `processes` processes; `restart` says what happens when one dies, `level` what they log unless the environment
-/// says otherwise.
+/// Starts `processes` processes; `restart` says what happens when one dies, `level` what they log unless the
+/// environment says otherwise.
 pub(super) fn launch(
     job: &Job,
     processes: usize,

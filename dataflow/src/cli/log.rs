@@ -59,8 +59,8 @@ pub(super) fn format() -> LogFormat {
     CHOSEN.get().copied().unwrap_or_default()
 }
 
-/// Begins to log, panics too: in this format or, if none is given, in that of the environment; `level` is the filter unless the environment has one;
-/// `process` is this process's number in its cluster, if it has one.
+/// Begins to log, panics too: in this format or, if none is given, in that of the environment; `level` is the
+/// filter unless the environment has one; `process` is this process's number in its cluster, if it has one.
 pub(super) fn begin(given: Option<LogFormat>, level: &str, process: Option<usize>) {
     let format = *CHOSEN.get_or_init(|| given.or_else(LogFormat::from_env).unwrap_or_default());
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(level));

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead; those of a process of a cluster
-//! are in [`exit`](crate::exit) and [`cluster`](crate::cluster).
+//! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead; those of a process of
+//! a cluster are in [`exit`](crate::exit) and [`cluster`](crate::cluster).
 
 mod config;
 mod dead_letters;

@@ -28,7 +28,8 @@ pub(super) struct Common {
     /// Settings in TOML, under the names of these options with `_` for `-`; options given here win
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// A folder of rule documents, one document, an SQLite store (*.db, *.sqlite), or mysql://USER:PASSWORD@HOST:PORT/DATABASE
+    /// A folder of rule documents, one document, an SQLite store (*.db, *.sqlite), or
+    /// mysql://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "PATH|URL")]
     rules: Option<PathBuf>,
     /// A folder of calculators of your own, NAME.rhai each, that rules may name
@@ -37,12 +38,12 @@ pub(super) struct Common {
     /// Profiles for crowd queries, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl")]
     profiles: Option<PathBuf>,
-    /// Where triggers go, in place of all sinks of the settings: a file of JSON lines, or kafka://BROKER,..,BROKER/TOPIC; standard output
-    /// if nothing is said
+    /// Where triggers go, in place of all sinks of the settings: a file of JSON lines, or
+    /// kafka://BROKER,..,BROKER/TOPIC; standard output if nothing is said
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
-    /// Where running state is kept: an SQLite file (*.db), redis://.. or with TLS rediss://.., or `none`. If left out it survives a crash,
-    /// but not the end of the command; a `worker` then keeps none
+    /// Where running state is kept: an SQLite file (*.db), redis://.. or with TLS rediss://.., or `none`. If
+    /// left out it survives a crash, but not the end of the command; a `worker` then keeps none
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
     /// Where lines that are no events go, each with its reason
@@ -114,7 +115,8 @@ pub(super) struct Settings {
     pub(super) fields: FieldNames,
     /// Where metrics are served, as `--metrics` takes it.
     metrics: Option<String>,
-    /// Whether every process of a supervised cluster serves its own metrics too, on the ports behind that of `metrics`.
+    /// Whether every process of a supervised cluster serves its own metrics too, on the ports behind that of
+    /// `metrics`.
     metrics_per_process: bool,
 }
 
@@ -212,7 +214,8 @@ impl Settings {
         }
     }
 
-    /// For a process without a supervisor, whose state nobody else keeps: it is kept only where the settings say.
+    /// For a process without a supervisor, whose state nobody else keeps: it is kept only where the settings
+    /// say.
     pub(super) fn keep_state_only_where_said(&mut self) {
         if self.state.is_none() && self.redis.is_none() {
             self.state = Some("none".to_owned());

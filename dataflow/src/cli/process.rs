@@ -37,8 +37,8 @@ pub(super) fn main() -> Result<(), CliError> {
     run_to_end(&job, &membership, &around)
 }
 
-/// Runs a process to the end of its work. What has failed for good is logged here, and ends the process with its exit
-/// code as soon as `main` returns: the one place where a failure of any thread becomes an exit.
+/// Runs a process to the end of its work. What has failed for good is logged here, and ends the process with
+/// its exit code as soon as `main` returns: the one place where a failure of any thread becomes an exit.
 pub(super) fn run_to_end(job: &Job, membership: &Membership, around: &Surroundings) -> Result<(), CliError> {
     process::run(job, membership, around).map_err(|error| match error {
         ProcessError::Fatal(fatal) => {

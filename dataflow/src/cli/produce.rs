@@ -32,7 +32,8 @@ pub(super) struct Produce {
     /// Some of the brokers
     #[arg(long, value_name = "HOST:PORT,..")]
     brokers: Option<String>,
-    /// The field whose value is the record's key: device_id, guid, ip, .. or properties.NAME; keys lie where the Java client puts them
+    /// The field whose value is the record's key: device_id, guid, ip, .. or properties.NAME; keys lie where
+    /// the Java client puts them
     #[arg(long, value_name = "FIELD", default_value = "device_id")]
     key: String,
     /// Partition by an integer field, modulo M, in place of the key, such as guid%12
@@ -44,7 +45,8 @@ pub(super) struct Produce {
     /// Lines per second at most, such as 5000/s; as fast as the brokers take them if left out
     #[arg(long, value_name = "N/s", value_parser = rate)]
     rate: Option<f64>,
-    /// Settings in TOML: brokers, topic and client options (TLS, SASL) of their `[kafka]`, as far as options here don't say otherwise
+    /// Settings in TOML: brokers, topic and client options (TLS, SASL) of their `[kafka]`, as far as options
+    /// here don't say otherwise
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     /// Print the summary as one JSON object on standard output

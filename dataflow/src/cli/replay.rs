@@ -73,7 +73,8 @@ struct Replayed {
 }
 
 impl Replayed {
-    /// Reads what the options say. Without an instant it is the time of the first event, for which a file is read twice.
+    /// Reads what the options say. Without an instant it is the time of the first event, for which a file is
+    /// read twice.
     fn of(path: &Path, publish_at: Option<i64>, names: &FieldNames) -> Result<Self, CliError> {
         if path.as_os_str() == "-" {
             let publish_at = publish_at.ok_or_else(|| {

@@ -66,7 +66,8 @@ pub(super) enum RuleCommand {
     Resume {
         #[command(flatten)]
         rule: RuleArgs,
-        /// What becomes of the events that came during the pause: `replay` counts them (none fires), `skip` does not
+        /// What becomes of the events that came during the pause: `replay` counts them (none fires), `skip`
+        /// does not
         #[arg(long, default_value = "replay", value_parser = gap)]
         gap: Gap,
     },

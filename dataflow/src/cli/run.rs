@@ -22,7 +22,8 @@ use crate::{cluster::Restart, run::job::Events};
 pub(super) struct Run {
     #[command(flatten)]
     common: Common,
-    /// A file of events, `-` for standard input, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`; no events if left out
+    /// A file of events, `-` for standard input, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`; no
+    /// events if left out
     #[arg(long, value_name = "FROM", value_parser = Events::parse)]
     events: Option<Events>,
     /// How many processes [default: 12]

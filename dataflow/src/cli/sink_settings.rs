@@ -1,4 +1,5 @@
-//! Sinks of triggers as a file of settings writes them: `[[sinks]]`, each with exactly one kind of sink in it.
+//! Sinks of triggers as a file of settings writes them: `[[sinks]]`, each with exactly one kind of sink in
+//! it.
 
 use serde::{Deserialize, Serialize};
 use sinks::{LineOutput, kafka::KafkaSinkConfig, webhook::WebhookConfig};

@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StateCommand {
-    /// Print what a rule keeps of a key, as of the last checkpoint: JSON by condition, or the state of one condition alone
+    /// Print what a rule keeps of a key, as of the last checkpoint: JSON by condition, or the state of one
+    /// condition alone
     #[command(allow_missing_positional = true)]
     Get {
         #[command(flatten)]

@@ -1,7 +1,8 @@
-//! Figures that go with a worker's counters: of checkpoints, of rules, of sinks, and how latency is distributed.
+//! Figures that go with a worker's counters: of checkpoints, of rules, of sinks, and how latency is
+//! distributed.
 //!
-//! **Limits**: at most [`NAMED`] rules are named; what is beyond counts as [`OTHER`], so that neither a message to the
-//! supervisor nor a page of metrics grows with the number of rules.
+//! **Limits**: at most [`NAMED`] rules are named; what is beyond counts as [`OTHER`], so that neither a
+//! message to the supervisor nor a page of metrics grows with the number of rules.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub const NAMED: usize = 1_000;
 /// Stands for the rules beyond those.
 pub const OTHER: &str = "other";
-/// The states of rules are told anew this often, in case a message was lost.
+/// Interval at which the states of rules are sent again, in case a message was lost.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Upper bounds of the latency's buckets, seconds; one more bucket takes what is beyond.
@@ -72,7 +73,7 @@ pub struct CheckpointNumbers {
     pub took_ms: u64,
     /// Its blobs' bytes.
     pub bytes: u64,
-    /// Checkpoints that are not folded into the readable state yet.
+    /// Checkpoints that are not compacted yet.
     pub unfolded: u64,
     /// The last one whose triggers have left, if triggers wait for checkpoints.
     pub published: Option<u64>,
@@ -114,7 +115,7 @@ pub struct RuleNumbers {
     pub each: Vec<(String, u64, String)>,
 }
 
-/// Where the rules feed notes how rules stand, for worker 0 to tell.
+/// Counts and states of rules, written by the rules feed and read by worker 0; a handle to shared content.
 #[derive(Clone, Debug, Default)]
 pub struct RuleBoard(Arc<Mutex<Noted>>);
 

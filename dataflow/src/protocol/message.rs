@@ -1,7 +1,7 @@
 //! Messages from a process to its supervisor, one JSON object each: `{"KIND": ..}`.
 //!
-//! **Invariant**: both ends use this type, and the supervisor logs a message that is none of these as an error. A
-//! cluster runs one build, so such a message is a fault, not an older release.
+//! **Invariant**: both ends use this type, and the supervisor logs a message that is none of these as an
+//! error. A cluster runs one build, so such a message is a fault, not an older release.
 
 use std::collections::BTreeMap;
 

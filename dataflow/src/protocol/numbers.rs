@@ -144,7 +144,8 @@ impl From<&Histogram<u64>> for Latency {
 }
 
 impl SinkNumbers {
-    /// Rules that fired: id, name and triggers. Rules beyond those that are named count as one without a name.
+    /// Rules that fired: id, name and triggers. Rules beyond those that are named count as one without a
+    /// name.
     pub fn by_rule(&self) -> impl Iterator<Item = (&str, &str, u64)> {
         let name = |rule_id: &String| self.names.get(rule_id).map_or("", String::as_str);
         self.counts.0.iter().map(move |(rule_id, count)| (rule_id.as_str(), name(rule_id), *count))

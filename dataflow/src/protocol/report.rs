@@ -1,4 +1,4 @@
-//! What workers tell worker 0, through the dataflow.
+//! Reports of workers to worker 0, through the dataflow.
 
 use operators::{
     model::ids::{BookGeneration, CheckpointNumber},
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A worker's word to worker 0.
+/// A report of a worker to worker 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Report {
     /// The book of that generation is made here.

@@ -9,7 +9,8 @@ use crate::{
     telemetry::messenger::Messenger,
 };
 
-/// Logs what becomes of rules, counts it for worker 0's numbers, and sends it to the supervisor. Never blocks.
+/// Logs what becomes of rules, counts it for worker 0's numbers, and sends it to the supervisor. Never
+/// blocks.
 #[derive(Clone)]
 pub struct RuleLog {
     /// To the supervisor.
@@ -48,7 +49,8 @@ impl RuleLog {
         self.messenger.send(Message::Broken(stopped(rule_id, reason)));
     }
 
-    /// Records a change of one rule that is in force on all workers; `log` says whether it gets a line in the log.
+    /// Records a change of one rule that is in force on all workers; `log` says whether it gets a line in the
+    /// log.
     pub fn rule(&self, change: RuleInForce, log: bool) {
         let message = Message::Rule(change);
         if log {

@@ -1,15 +1,17 @@
-//! `control`: the clock of the cluster, the switch of rule books, and the taking of checkpoints. Works on worker 0, is
-//! silent elsewhere.
+//! `control`: the clock of the cluster, the switch of rule books, and the taking of checkpoints. Works on
+//! worker 0, is silent elsewhere.
 //!
-//! **Protocol of a change.** One at a time: `Prepare` is broadcast; every worker has its process make the book off-thread and
-//! answers `Ready`; when all have, `Switch` is broadcast for the epoch two ahead of the last announced; when the
-//! dataflow has completed that epoch, the change is in force on all workers and the next one may begin.
+//! **Protocol of a change.** One at a time: `Prepare` is broadcast; every worker has its process make the
+//! book off-thread and answers `Ready`; when all have, `Switch` is broadcast for the epoch two ahead of the
+//! last announced; when the dataflow has completed that epoch, the change is in force on all workers and the
+//! next one may begin.
 //!
-//! **Protocol of a checkpoint**: see [`Taking`](crate::checkpoint::taking::Taking); also one at a time, beside changes.
+//! **Protocol of a checkpoint**: see [`Taking`](crate::checkpoint::taking::Taking); also one at a time,
+//! beside changes.
 //!
-//! **Invariants.** `Start` is said first. Epochs ascend. Between a barrier announced for `at` and `Epoch(at)` lies exactly one other
-//! epoch. A capability is held for the last epoch announced only. No event is read before the first change is in force
-//! (`events` sees to it).
+//! **Invariants.** `Start` is said first. Epochs ascend. Between a barrier announced for `at` and `Epoch(at)`
+//! lies exactly one other epoch. A capability is held for the last epoch announced only. No event is read
+//! before the first change is in force (`events` sees to it).
 
 use std::{
     cell::RefCell,
@@ -192,7 +194,8 @@ impl Controlling {
             checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words)?;
         }
         if ended {
-            // What was read last is evaluated, and its failures are told, once the epoch of the last word is complete.
+            // What was read last is evaluated, and its failures are told, once the epoch of the last word is
+            // complete.
             let last = *self.ended.1.get_or_insert(self.epoch);
             let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
             let delivery = &self.control.delivery;

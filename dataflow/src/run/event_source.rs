@@ -7,8 +7,8 @@ use sources::events::{
 
 use super::{events::Open, job::Events, meter::Lags};
 
-/// Opens what a worker reads. A file or standard input is one partition, read by worker 0; the generator has one per
-/// worker; of a topic worker w reads the partitions p with p mod workers = w.
+/// Opens what a worker reads. A file or standard input is one partition, read by worker 0; the generator has
+/// one per worker; of a topic worker w reads the partitions p with p mod workers = w.
 pub(super) fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -> Open {
     let events = events.clone();
     Box::new(move |resume: &Positions| {

@@ -54,7 +54,8 @@ pub struct Job {
     pub state_memory: Option<usize>,
     /// Failing calls per minute after which a rule is quarantined.
     pub error_budget: u64,
-    /// Where process 0 serves its own metrics, if processes do; process i does it i ports behind, or at any port if this is 0.
+    /// Where process 0 serves its own metrics, if processes do; process i does it i ports behind, or at any
+    /// port if this is 0.
     pub metrics: Option<SocketAddr>,
 }
 
@@ -64,7 +65,8 @@ const LATE_AFTER: u64 = 10;
 const NEVER_LATE_BEFORE: Duration = Duration::from_secs(5);
 
 impl Job {
-    /// What these processes show while they are healthy; `supervised` says whether the events of a supervisor arrive too.
+    /// What these processes show while they are healthy; `supervised` says whether the events of a supervisor
+    /// arrive too.
     #[must_use]
     pub fn expected(&self, processes: Range<usize>, supervised: bool) -> Expected {
         let kept = processes.contains(&0)
@@ -144,8 +146,8 @@ pub enum Rules {
 }
 
 impl Rules {
-    /// Takes a path for what it looks like: `mysql://..` is a database, `.db`, `.sqlite` and `.sqlite3` are stores, everything else is a
-    /// folder or a document.
+    /// Takes a path for what it looks like: `mysql://..` is a database, `.db`, `.sqlite` and `.sqlite3` are
+    /// stores, everything else is a folder or a document.
     pub fn at(path: &Path) -> Rules {
         if let Some(url) = path.to_str().filter(|p| p.starts_with("mysql://")) {
             return Rules::Mysql(url.to_owned());

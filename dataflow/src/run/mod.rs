@@ -1,8 +1,8 @@
 //! One process of the cluster: its threads, the graph of its workers, and the clock of worker 0.
 //!
-//! Worker 0 keeps the time and orders changes of rules and checkpoints; the process of worker 0 also owns the state and
-//! reads the rules. Every worker reads its partitions, matches and evaluates; triggers and refused records leave from
-//! worker 0.
+//! Worker 0 keeps the time and orders changes of rules and checkpoints; the process of worker 0 also owns the
+//! state and reads the rules. Every worker reads its partitions, matches and evaluates; triggers and refused
+//! records leave from worker 0.
 //!
 //! - [`job`]: the work of a cluster, as every process reads it
 //! - [`process`]: the work of one process, from its start to the end of its dataflow

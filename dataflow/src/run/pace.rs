@@ -1,9 +1,10 @@
 //! How often workers step.
 //!
-//! A step costs a worker messages to all others: that it is woken for every batch of every other one is what would fill
-//! the processors of a machine with many workers. So a live worker without anything left to do waits for the next tick
-//! of the wall clock, takes in whatever has come by then, and all workers of a machine do so at the same instants. A record
-//! passes at most three workers, so this delays its trigger by three ticks at most.
+//! A step costs a worker messages to all others: that it is woken for every batch of every other one is what
+//! would fill the processors of a machine with many workers. So a live worker without anything left to do
+//! waits for the next tick of the wall clock, takes in whatever has come by then, and all workers of a
+//! machine do so at the same instants. A record passes at most three workers, so this delays its trigger by
+//! three ticks at most.
 
 use std::{
     thread,

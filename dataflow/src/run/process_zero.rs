@@ -1,5 +1,5 @@
-//! What process 0 does for the whole cluster before its worker starts: it takes the ownership of the state and starts the
-//! rules feed.
+//! What process 0 does for the whole cluster before its worker starts: it takes the ownership of the state
+//! and starts the rules feed.
 
 use std::{
     rc::Rc,

@@ -12,7 +12,8 @@ pub(super) struct SplitKeyLog {
 }
 
 impl SplitKeyLog {
-    /// Logs what is new: keys that were expected to stay in one partition as a warning, others for information.
+    /// Logs what is new: keys that were expected to stay in one partition as a warning, others for
+    /// information.
     pub(super) fn log(&self, split: &[SplitKeys]) {
         for keys in split {
             if !self.logged.borrow_mut().insert(keys.key_by.clone()) {

@@ -1,7 +1,8 @@
 //! A dataflow that stands still: the cluster starts again, unless it waits for what lies outside.
 //!
-//! A worker that takes in stored state, or whose store is away, says so at every epoch; a sink that is full shows it. Both hold the
-//! frontier of the whole cluster back, so worker 0, who hears of all, is the only one to judge it.
+//! A worker that takes in stored state, or whose store is away, says so at every epoch; a sink that is full
+//! shows it. Both hold the frontier of the whole cluster back, so worker 0, who hears of all, is the only one
+//! to judge it.
 
 use std::{
     cell::Cell,
@@ -20,13 +21,13 @@ use crate::protocol::report::Report;
 
 /// Without progress for so long the dataflow counts as standing still.
 const STANDS_AFTER: Duration = Duration::from_secs(30);
-/// A word of waiting counts for so long: it takes a dataflow that is alive to bring the next.
-const WORD_LASTS: Duration = Duration::from_secs(5);
+/// How long a report of waiting counts: only a dataflow that is alive brings the next.
+const REPORT_LASTS: Duration = Duration::from_secs(5);
 
-/// When a worker last said that it waits.
+/// When a worker last reported that it waits.
 pub type Waits = Rc<Cell<Option<Instant>>>;
 
-/// Says at every epoch whether this worker is `waiting`.
+/// Reports at every epoch that this worker is `waiting`, while it is.
 pub fn waits<'s>(
     signals: StreamVec<'s, u64, Signal>,
     waiting: impl Fn() -> bool + 'static,
@@ -64,7 +65,7 @@ impl Stall {
             }
             moves
         });
-        let said = self.waits.get().is_some_and(|at| now.saturating_duration_since(at) < WORD_LASTS);
+        let said = self.waits.get().is_some_and(|at| now.saturating_duration_since(at) < REPORT_LASTS);
         if moves || said || full {
             self.moved = now;
         }
@@ -98,7 +99,7 @@ mod tests {
             waits.set(Some(at(68)));
             assert!(stall.is_alive(&probe, false, at(72)), "a worker waits");
             assert!(stall.is_alive(&probe, false, at(101)));
-            assert!(!stall.is_alive(&probe, false, at(102)), "its last word is old");
+            assert!(!stall.is_alive(&probe, false, at(102)), "its last report is old");
             assert!(stall.is_alive(&probe, true, at(110)), "a sink is full");
             assert!(stall.is_alive(&probe, false, at(139)));
             assert!(!stall.is_alive(&probe, false, at(140)));

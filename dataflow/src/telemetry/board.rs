@@ -1,7 +1,7 @@
 //! The board: the latest numbers of the processes of a cluster, and the latest events of their supervisor.
 //!
-//! **Limit**: counters are those of the living processes. When the cluster restarts they begin at zero again, as readers
-//! of rates expect of a counter that is reset.
+//! **Limit**: counters are those of the living processes. When the cluster restarts they begin at zero again,
+//! as readers of rates expect of a counter that is reset.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,8 @@ use crate::{
 pub struct Expected {
     /// The processes whose numbers arrive here.
     pub processes: Range<usize>,
-    /// Upper bound of the age of the last checkpoint; `None` if no state is kept, or process 0 is not among the processes.
+    /// Upper bound of the age of the last checkpoint; `None` if no state is kept, or process 0 is not among
+    /// the processes.
     pub checkpoint_within: Option<Duration>,
     /// Length of an epoch.
     pub epoch: Duration,

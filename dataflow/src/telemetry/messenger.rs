@@ -13,7 +13,8 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// Sends a message. Never blocks: one that finds the queue full is dropped, as the next numbers repeat its content.
+    /// Sends a message. Never blocks: one that finds the queue full is dropped, as the next numbers repeat
+    /// its content.
     pub fn send(&self, message: Message) {
         if let Some(sender) = &self.supervisor {
             let _ = sender.send(message.to_json());

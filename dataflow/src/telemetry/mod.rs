@@ -14,8 +14,8 @@
 //! | [`messenger`] | the sending of a process's messages |
 //! | `server` | HTTP, in a thread of its own, whatever strangers send |
 //!
-//! **Invariants.** Nothing here is waited for by a worker: numbers are made when they are due, and pages from the last
-//! ones. Labels are bounded: processes, partitions, sinks, states, and as many rules as
+//! **Invariants.** Nothing here is waited for by a worker: numbers are made when they are due, and pages from
+//! the last ones. Labels are bounded: processes, partitions, sinks, states, and as many rules as
 //! [`NAMED`](crate::protocol::figures::NAMED) says. Nobody can change anything over HTTP.
 
 mod board;

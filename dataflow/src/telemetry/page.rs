@@ -19,7 +19,8 @@ pub(super) fn process(number: usize) -> Labels {
     vec![("process", number.to_string())]
 }
 
-/// What a metric is called, means and is measured in. The name carries neither the unit nor `_total`: both are added.
+/// What a metric is called, means and is measured in. The name carries neither the unit nor `_total`: both
+/// are added.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Metric {
     pub(super) name: &'static str,

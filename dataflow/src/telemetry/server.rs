@@ -6,9 +6,10 @@
 //! | `/healthz` | 200 while the loop of this program turns, else 503 |
 //! | `/readyz` | 200 while the cluster does its work, else 503 with the reasons, one a line |
 //!
-//! **Limits, whatever strangers send.** [`CONNECTIONS`] at a time, the oldest making room for a new one; one request each; its
-//! head within [`HEAD_WITHIN`] and [`HEAD_BYTES`], its body never read; over after [`LIFETIME`]. A page is made at most
-//! every [`PAGE_EVERY`]. There is no authentication: bind an address that only those who may know can reach.
+//! **Limits, whatever strangers send.** [`CONNECTIONS`] at a time, the oldest making room for a new one; one
+//! request each; its head within [`HEAD_WITHIN`] and [`HEAD_BYTES`], its body never read; over after
+//! [`LIFETIME`]. A page is made at most every [`PAGE_EVERY`]. There is no authentication: bind an address
+//! that only those who may know can reach.
 
 use std::{
     collections::VecDeque,

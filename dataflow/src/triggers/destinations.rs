@@ -1,13 +1,15 @@
 //! The sinks of triggers that a job names, each for all channels or for some.
 //!
 //! - [`TriggerSinks`]: sinks that triggers leave by at once, on worker 0
-//! - [`CommittedTopics`]: topics whose triggers wait for their checkpoint, published by the checkpoint's publisher
+//! - [`CommittedTopics`]: topics whose triggers wait for their checkpoint, published by the checkpoint's
+//!   publisher
 //!
-//! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does, as its
-//! receiver would act.
+//! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does,
+//! as its receiver would act.
 //!
-//! A trigger that is too large for its topic is left out and logged: it would be as large whenever it was sent again.
-//! Of triggers that wait for their checkpoint, all that are as large as one that the topic refused are left out with it.
+//! A trigger that is too large for its topic is left out and logged: it would be as large whenever it was
+//! sent again. Of triggers that wait for their checkpoint, all that are as large as one that the topic
+//! refused are left out with it.
 
 use std::collections::BTreeMap;
 
@@ -115,8 +117,8 @@ impl TriggerSinks {
         destinations.iter().map(OpenSink::new).collect::<Result<_, _>>().map(TriggerSinks)
     }
 
-    /// Offers a trigger to the sinks that take it, from index `from` on. Returns the index of the first that is full; the
-    /// caller offers the trigger again from there on.
+    /// Offers a trigger to the sinks that take it, from index `from` on. Returns the index of the first that
+    /// is full; the caller offers the trigger again from there on.
     ///
     /// # Errors
     /// If a sink has failed for good.
@@ -192,8 +194,8 @@ fn leave_out(batch: &mut Vec<Trigger>, large: &Trigger) -> usize {
 pub struct CommittedTopics(Vec<(Destination, KafkaTransactions)>);
 
 impl CommittedTopics {
-    /// Opens the producers; their transactional ids begin with `owner`, which stays the same over all restarts. `None` if
-    /// no destination waits for checkpoints.
+    /// Opens the producers; their transactional ids begin with `owner`, which stays the same over all
+    /// restarts. `None` if no destination waits for checkpoints.
     ///
     /// # Errors
     /// If one can't be opened.
@@ -206,9 +208,9 @@ impl CommittedTopics {
     }
 }
 
-/// The destinations whose triggers wait for their checkpoint, each with its transactional id: the topic, and the index
-/// among the destinations of the same topic. So other sinks may be added or removed, and the number that was published
-/// last is still found.
+/// The destinations whose triggers wait for their checkpoint, each with its transactional id: the topic, and
+/// the index among the destinations of the same topic. So other sinks may be added or removed, and the number
+/// that was published last is still found.
 fn transactional<'d>(
     destinations: &'d [Destination],
     owner: &str,

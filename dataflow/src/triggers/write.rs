@@ -1,7 +1,8 @@
 //! `sink`: triggers and refused records leave the dataflow, from worker 0.
 //!
-//! What a full sink has no room for waits here and holds the frontier back, so that sources stop reading. **Limit**: timers that run
-//! out meanwhile wait here too, as many as are armed: no more than there is state in memory.
+//! What a full sink has no room for waits here and holds the frontier back, so that sources stop reading.
+//! **Limit**: timers that run out meanwhile wait here too, as many as are armed: no more than there is state
+//! in memory.
 
 use std::{
     cell::RefCell,
@@ -177,8 +178,8 @@ impl TriggerOutput {
     }
 }
 
-/// Hands triggers to the sinks, in order. Everything goes to worker 0. A full sink holds the frontier back; one that has
-/// failed for good ends the process.
+/// Hands triggers to the sinks, in order. Everything goes to worker 0. A full sink holds the frontier back;
+/// one that has failed for good ends the process.
 pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: &ProbeHandle<u64>) {
     let scope = fired.scope();
     let to_first = Exchange::new(|_: &Fired| 0);
@@ -220,8 +221,8 @@ pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: 
         .probe_with(probe);
 }
 
-/// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet holds the
-/// frontier back, and a file that fails for good ends the process.
+/// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet
+/// holds the frontier back, and a file that fails for good ends the process.
 pub fn refused(
     refused: StreamVec<'_, u64, Refused>,
     mut out: LineWriter,

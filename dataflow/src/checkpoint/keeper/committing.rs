@@ -149,8 +149,8 @@ impl Committing {
         Ok(())
     }
 
-    /// Checks that the store has what was written for this checkpoint. A server that crashed meanwhile may have lost it
-    /// and still have the last commit: then the cluster restarts from that.
+    /// Checks that the store has what was written for this checkpoint. A server that crashed meanwhile may
+    /// have lost it and still have the last commit: then the cluster restarts from that.
     fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) -> Result<(), Fatal> {
         let names: Vec<String> = blobs.flat_map(pieces::of).collect();
         reach("check:before");
@@ -180,7 +180,8 @@ impl Committing {
         }
     }
 
-    /// Removes blobs; those that stay because the store is away are garbage to be collected at the next start.
+    /// Removes blobs; those that stay because the store is away are garbage to be collected at the next
+    /// start.
     fn remove(&mut self, names: &[String]) {
         if names.is_empty() {
             return;

@@ -174,8 +174,8 @@ impl Scene {
         std::iter::repeat_with(call).find(|call| ["renew", "commit"].contains(call)).unwrap()
     }
 
-    /// A checkpoint handed over waits: the lease is prolonged again and again before it is committed. By itself that happens once in two
-    /// seconds, and not twice before a commit that need not wait.
+    /// A checkpoint handed over waits: the lease is prolonged again and again before it is committed. By
+    /// itself that happens once in two seconds, and not twice before a commit that need not wait.
     fn assert_waits(&mut self, n: u64) {
         self.calls.try_iter().for_each(drop);
         self.hand_over(n);

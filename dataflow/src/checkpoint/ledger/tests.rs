@@ -157,7 +157,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
     ) {
         let (mut ledger, mut now) = (Ledger::new(one_log, None), Instant::now());
-        // The store: its mark of compaction, and since when each checkpoint has been compacted without a loss.
+        // The store: its mark of compaction, and since when each checkpoint has been compacted without a
+        // loss.
         let (mut last, mut mark, mut published) = (0, 0, 0);
         let mut since = std::collections::BTreeMap::<u64, Instant>::new();
         let mut vouched = 0;

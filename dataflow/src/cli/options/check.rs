@@ -1,6 +1,7 @@
 //! A file of settings, read and checked.
 //!
-//! Whatever is wrong is told with the file, the line, the setting and what to write instead; nothing is opened or connected to.
+//! Whatever is wrong is told with the file, the line, the setting and what to write instead; nothing is
+//! opened or connected to.
 
 use std::path::Path;
 
@@ -23,7 +24,8 @@ pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
     }
 }
 
-/// What keeps the text from being read as settings. The text itself is not shown: there may be passwords in it.
+/// What keeps the text from being read as settings. The text itself is not shown: there may be passwords in
+/// it.
 fn unreadable(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().and_then(|span| line_at(text, span.start));
     line.map_or_else(String::new, |line| format!("line {line}: ")) + error.message().trim()

@@ -27,8 +27,8 @@ impl Settings {
         Ok(Some((board, server.map_err(wrong)?)))
     }
 
-    /// Where the first process is to serve its own metrics: at the port behind that of the whole cluster; at any, if that was left to the
-    /// system.
+    /// Where the first process is to serve its own metrics: at the port behind that of the whole cluster; at
+    /// any, if that was left to the system.
     pub(in crate::cli) fn metrics_of_processes(
         &self,
         server: Option<&Server>,

@@ -1,5 +1,5 @@
-//! Failures that end a process, seen from the caller of [`run`]: it returns them although the worker goes on or is
-//! blocked.
+//! Failures that end a process, seen from the caller of [`run`]: it returns them although the worker goes on
+//! or is blocked.
 
 use std::{
     fs,

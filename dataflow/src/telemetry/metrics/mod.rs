@@ -1,5 +1,5 @@
-//! The metrics, one file per component. Every family is written even while it has no samples, so that a page says
-//! what there is.
+//! The metrics, one file per component. Every family is written even while it has no samples, so that a page
+//! says what there is.
 
 mod checkpoints;
 mod clocks;
