@@ -16,19 +16,23 @@
 //!         let mut announced = builder.new_input(announced, Pipeline);
 //!         let (mut output, echoes) = kit::output::<Vec<u64>>(&mut builder);
 //!         builder.build(move |initial| {
-//!             let mut held = HeldEpoch::new(initial);
+//!             let mut held = HeldEpoch::<1>::new(initial);
 //!             move |frontiers| {
-//!                 announced.for_each(|_, epochs| epochs.drain(..).for_each(|epoch| held.advance(epoch)));
-//!                 if let Some([at]) = held.capabilities() {
-//!                     output.activate().session(at).give(*at.time());
-//!                 }
+//!                 announced.for_each(|_, epochs: &mut Vec<u64>| {
+//!                     for epoch in epochs.drain(..) {
+//!                         held.advance(epoch);
+//!                         if let Some([at]) = held.capabilities() {
+//!                             output.activate().session(at).give(10 * epoch);
+//!                         }
+//!                     }
+//!                 });
 //!                 held.release_if(Frontier::from(&frontiers[0]).has_ended());
 //!             }
 //!         });
 //!         echoes.capture()
 //!     })
 //! });
-//! assert_eq!(captured.extract(), [(2, vec![2])]);
+//! assert_eq!(captured.extract(), [(1, vec![10]), (2, vec![20])]);
 //! ```
 
 use timely::{
