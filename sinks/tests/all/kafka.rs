@@ -391,7 +391,7 @@ fn a_coordinator_that_is_away_does_not_hold_the_publisher_for_ever() {
 }
 
 #[test]
-fn whatever_is_in_doubt_after_an_error_is_settled_by_opening_again() {
+fn a_publish_in_doubt_after_an_error_is_settled_by_opening_again() {
     let broker = Kafka::start();
     broker.topic("doubt", 2);
     let patient = config(&broker, "doubt");
