@@ -9,6 +9,7 @@
 //! | `edits`, `statuses`, `sqlite` | rules that change while a cluster runs |
 //! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, members who leave a crowd |
 //! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
+//! | `state_fixture` | state that an earlier commit wrote |
 //! | `commands_*` | the commands around an engine: settings, state, dead letters, events into Kafka, migrations |
 //! | `supervision` | killed processes, signals, the end of input |
 //! | `telemetry` | metrics, health, readiness, the log in JSON |
@@ -33,6 +34,7 @@ mod pauses;
 mod replay;
 mod scene;
 mod sqlite;
+mod state_fixture;
 mod statuses;
 mod supervision;
 mod telemetry;

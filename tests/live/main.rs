@@ -20,6 +20,7 @@ mod outage;
 mod redis_cluster;
 mod rules;
 mod shop;
+mod state_fixture;
 mod strangers;
 mod waiting;
 mod zombie;

@@ -15,3 +15,4 @@ pub mod golden;
 pub mod random;
 pub mod reference;
 pub mod services;
+pub mod state_fixture;

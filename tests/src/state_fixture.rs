@@ -1,0 +1,248 @@
+//! Restores the fixture of state: what commit 7e320d7 stored is to be read, shown and continued as that commit does it.
+//!
+//! `tests/fixtures/state/README.md` tells what is stored there and how it was written.
+//!
+//! **Invariant**: nothing depends on the wall clock. All events lie in the past of every run; they come from files and pipes, and those
+//! never say that they are read up to now. A life without further events holds a pipe open, so that its partition's clock stands still.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fmt::Debug,
+    fs::{self, File, OpenOptions},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use regex::Regex;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use crate::command::{Running, WITHIN, finish};
+
+/// A store that the fixture was put into, seen from outside.
+pub trait FixtureStore {
+    /// Its address as `--state` takes it.
+    fn address(&self) -> String;
+
+    /// Number of the last commit, and of the last checkpoint that is part of the readable state.
+    fn progress(&self) -> (u64, u64);
+
+    /// The readable state, in any order: name of the hash and field, and the text there.
+    fn rows(&self) -> Vec<Line>;
+}
+
+/// A line of the fixture: names that lead to a text, and the text.
+pub type Line = (Vec<String>, String);
+
+/// The events of the story in the order in which they were read; the last file lies behind the stored state.
+const EVENTS: [&str; 5] =
+    ["events-1.jsonl", "events-2.jsonl", "events-failing.jsonl", "events-3.jsonl", "events-4.jsonl"];
+/// Rules that are paused in the fixture, and how their pauses end.
+const RESUMED: [(&str, &str); 3] =
+    [("aside-skip", "skip"), ("aside-skip-edge", "skip"), ("aside-replay", "replay")];
+
+/// A path in the fixture.
+#[must_use]
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/state").join(name)
+}
+
+/// The lines of a file of the fixture: names as a JSON array, a tab, and the text as it is.
+///
+/// # Panics
+/// If a line is none.
+#[must_use]
+pub fn lines(name: &str) -> Vec<Line> {
+    let line = |line: &str| {
+        let (names, text) = line.split_once('\t').expect("names, a tab and a text");
+        (serde_json::from_str(names).expect("an array of names"), text.to_owned())
+    };
+    read(name).lines().map(line).collect()
+}
+
+/// Checks that `program` goes on from the fixture in `store` as the commit that wrote it.
+///
+/// # Panics
+/// If a text, a trigger or a stored row is another one.
+pub fn check(program: &str, store: &dyn FixtureStore) {
+    let engine = Engine::prepare(program, store);
+    assert_same("what `state get` prints", &lines("expected/states.tsv"), &engine.states());
+    engine.resume_rules();
+    let expected: Vec<String> = read("expected/triggers.jsonl").lines().map(str::to_owned).collect();
+    assert_same("triggers", &expected, &engine.go_on());
+    engine.await_readable();
+    let mut rows = store.rows();
+    rows.sort();
+    assert_same("stored rows", &lines("expected/rows.tsv"), &rows);
+}
+
+/// The program in a folder with the rules and events of the fixture.
+struct Engine<'s> {
+    program: String,
+    folder: TempDir,
+    store: &'s dyn FixtureStore,
+}
+
+/// A program that runs without further events until its pipe is closed.
+struct Idle {
+    running: Running,
+    pipe: File,
+}
+
+impl Idle {
+    /// Ends the events and with them the program; its last checkpoint has all.
+    fn end(self) {
+        drop(self.pipe);
+        let finished = self.running.wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.all());
+    }
+}
+
+impl<'s> Engine<'s> {
+    fn prepare(program: &str, store: &'s dyn FixtureStore) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        for part in ["rules", "calculators"] {
+            copy(&path(part), &folder.path().join(part));
+        }
+        let events: String = EVENTS.iter().map(|name| read(&format!("story/{name}"))).collect();
+        fs::write(folder.path().join("events.jsonl"), events).expect("events");
+        fs::write(folder.path().join("strateye.toml"), "checkpoint_ms = 50\nerror_budget = 3\n")
+            .expect("settings");
+        let made = Command::new("mkfifo").arg(folder.path().join("pipe")).status().expect("coreutils");
+        assert!(made.success(), "a pipe");
+        Self { program: program.to_owned(), folder, store }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("STRATEYE_LOG")
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs a command that is to succeed; its output.
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let finished = finish(&mut self.command(arguments));
+        assert_eq!(finished.code, Some(0), "{arguments:?}: {}", finished.all());
+        finished.output.join("\n")
+    }
+
+    /// `run` on the store with these events.
+    fn run(&self, events: &str) -> Command {
+        let address = self.store.address();
+        let inputs =
+            ["--events", events, "--rules", "rules", "--calculators", "calculators", "--state", &address];
+        self.command(&[&["run", "--config", "strateye.toml", "--processes", "2"], &inputs[..]].concat())
+    }
+
+    fn run_idle(&self) -> Idle {
+        // Open for both, so that nobody waits for anybody.
+        let pipe = OpenOptions::new().read(true).write(true).open(self.folder.path().join("pipe"));
+        Idle { running: Running::start(&mut self.run("pipe")), pipe: pipe.expect("a pipe") }
+    }
+
+    /// What `state get` prints with these names.
+    fn get(&self, names: &[&str]) -> String {
+        self.succeed(&[&["state", "get", "--state", &self.store.address()], names].concat())
+    }
+
+    /// What `state get` prints for the keys that are expected, without the number of the checkpoint and the position of the last
+    /// correction.
+    fn states(&self) -> Vec<Line> {
+        let varies = Regex::new(r#""checkpoint":\d+,"corrections":("[^"]*"|null),"#).expect("an expression");
+        let shown = |(names, _): Line| {
+            let printed = self.get(&names.iter().map(String::as_str).collect::<Vec<_>>());
+            (names, varies.replace(&printed, "").into_owned())
+        };
+        lines("expected/states.tsv").into_iter().map(shown).collect()
+    }
+
+    /// Ends pauses, and takes in the corrections that wait in the store.
+    fn resume_rules(&self) {
+        for (rule, gap) in RESUMED {
+            self.succeed(&["rule", "resume", "--rules", "rules", "--gap", gap, rule]);
+        }
+        let mut idle = self.run_idle();
+        let awaited: BTreeSet<&str> = RESUMED.iter().map(|(rule, _)| *rule).collect();
+        let awaited = RefCell::new(awaited);
+        idle.running.log_until("the rules that are resumed", |line| {
+            if let Some(rule) = in_force(line) {
+                awaited.borrow_mut().remove(&*rule);
+            }
+            awaited.borrow().is_empty().then_some(())
+        });
+        until("the corrections are in a checkpoint", || {
+            self.get(&["counts", "plain", "2"]) == "40" && self.get(&["own", "mine", "6"]) == "null"
+        });
+        idle.end();
+    }
+
+    /// Reads the events that follow; the triggers, sorted: the order between keys means nothing.
+    fn go_on(&self) -> Vec<String> {
+        let finished = finish(&mut self.run("events.jsonl"));
+        assert_eq!(finished.code, Some(0), "{}", finished.all());
+        let mut triggers = finished.output;
+        triggers.sort();
+        triggers
+    }
+
+    /// Waits until all that is committed is readable; the program may have ended before.
+    fn await_readable(&self) {
+        let (committed, _) = self.store.progress();
+        let mut idle = self.run_idle();
+        idle.running
+            .log_until("the rules of the checkpoint", |line| line.contains("rules in force").then_some(()));
+        until("all is readable", || self.store.progress().1 >= committed);
+        idle.end();
+    }
+}
+
+/// The rule that a line of the log says is live.
+fn in_force(line: &str) -> Option<String> {
+    let (_, change) = line.split_once("rule in force change=")?;
+    let change: Json = serde_json::from_str(change).ok()?;
+    (change["state"] == "live").then(|| change["rule_id"].as_str().map(str::to_owned))?
+}
+
+/// Looks until something holds.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < WITHIN, "{what}");
+        // A store tells nobody of a commit.
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a part of the fixture") {
+        let entry = entry.expect("a file");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).expect("a file of the fixture")
+}
+
+/// Compares two sorted lists and names some of what only one of them has.
+fn assert_same<T: PartialEq + Debug>(what: &str, expected: &[T], found: &[T]) {
+    let only = |these: &[T], those: &[T]| {
+        let only = these.iter().filter(|item| !those.contains(item)).take(5);
+        only.map(|item| format!("\n  {item:?}")).collect::<String>()
+    };
+    let (missing, more) = (only(expected, found), only(found, expected));
+    assert!(
+        expected == found,
+        "{what}: expected, and not there:{missing}\nthere, and not expected:{more}\n{} and {} in all",
+        expected.len(),
+        found.len()
+    );
+}
