@@ -1,23 +1,24 @@
-//! Calculators of the user's own: scripts that rules name.
+//! User-defined calculators: scripts that rules refer to by name.
 //!
-//! A folder holds `NAME.rhai` files. A script is read when a rule that names it is published; a later change of the file
-//! reaches a rule with its next publish, so that a running rule never changes by itself.
+//! A folder holds `NAME.rhai` files. A script is read when a rule that names it is published. A later change
+//! of the file takes effect with the rule's next publish, so a running rule never changes without one.
 
 use std::{fs, path::PathBuf};
 
-/// A folder of scripts, or none.
+/// The folder of scripts; without a folder there are no scripts.
 #[derive(Clone, Debug, Default)]
 pub struct Calculators {
     folder: Option<PathBuf>,
 }
 
 impl Calculators {
-    /// Looks into `folder`.
+    /// Reads scripts from `folder`.
     pub fn new(folder: Option<PathBuf>) -> Self {
         Calculators { folder }
     }
 
-    /// The script of that name: `[a-z][a-z0-9_-]{0,63}`, so that no name leads out of the folder.
+    /// Reads the script `name`, which has to match `[a-z][a-z0-9_-]{0,63}`, so that no name leads out of the
+    /// folder.
     pub fn script(&self, name: &str) -> Option<String> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
         let fits = (1..=64).contains(&name.len())

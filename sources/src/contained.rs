@@ -1,4 +1,4 @@
-//! Panics of a library that are caught, so that a process which ends at any other panic can let them be.
+//! Catching panics of a library, in a process whose panic hook otherwise ends it.
 
 use std::{
     cell::Cell,
@@ -7,7 +7,7 @@ use std::{
 
 thread_local!(static CONTAINED: Cell<bool> = const { Cell::new(false) });
 
-/// What `run` gives; `None` if it panicked. What it has changed is then to be made anew.
+/// Runs `run` and returns its result; `None` if it panicked. State that `run` modified must then be rebuilt.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
     let outer = CONTAINED.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(run));
@@ -15,7 +15,7 @@ pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
     outcome.ok()
 }
 
-/// Whether a panic in this thread is going to be caught; for a panic hook to ask.
+/// Whether a panic in this thread is going to be caught; for use in a panic hook.
 #[must_use]
 pub fn is_contained() -> bool {
     CONTAINED.get()

@@ -1,62 +1,62 @@
-//! What keeps a source from reading, and what to do about it.
+//! Errors of sources and rule stores, with remedies.
 
 use std::{io, path::PathBuf};
 
-/// A source or store that cannot do what was asked. Broken records and rule documents are not errors but data.
+/// Error of a source or a rule store. Broken records and invalid rule documents are data, not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// A file or folder that cannot be opened.
     #[error("cannot open {}: {source}; give a path that exists and that this user may read", path.display())]
     Open {
-        /// What was to be opened.
+        /// The file or folder.
         path: PathBuf,
-        /// Why it was not.
+        /// Error of the system.
         source: io::Error,
     },
-    /// Reading stopped in the middle.
+    /// Reading stopped before the end.
     #[error(
         "reading {name} failed after {done} bytes: {source}; check the disk or the process at the other end, then start again"
     )]
     Read {
         /// The file or stream.
         name: String,
-        /// Bytes taken before.
+        /// Bytes read before the error.
         done: u64,
-        /// Why it stopped.
+        /// Error of the system.
         source: io::Error,
     },
-    /// A thread that reads ahead could not be started, or died.
+    /// A thread that reads ahead could not be started, or ended unexpectedly.
     #[error("the thread that reads {name} {what}; start again, and report it if it happens again")]
     Thread {
-        /// The stream it reads.
+        /// The stream that the thread reads.
         name: String,
-        /// What became of it.
+        /// What happened to the thread.
         what: String,
     },
-    /// A folder of rules that cannot be listed. The rules read before stay in force.
+    /// A folder of rules cannot be listed. The rules read before stay in force.
     #[error("cannot list the rules folder {}: {source}; create it or give another path", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why it cannot be listed.
+        /// Error of the system.
         source: io::Error,
     },
-    /// A rule file that cannot be written, renamed or deleted.
+    /// A rule file cannot be written, renamed or deleted.
     #[error("cannot {what} {}: {source}; check the permissions of the folder and the free space", path.display())]
     Write {
-        /// The verb.
+        /// The action, as a verb: write, rename, delete.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The SQLite store refused a statement.
+    /// SQLite refused a statement.
     #[error("rule store {}: {source}; check that it is an SQLite file of strateye, writable and on a local disk", path.display())]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Error of SQLite.
         source: rusqlite::Error,
     },
     /// The SQLite store was written by a later release.
@@ -64,52 +64,52 @@ pub enum SourceError {
     Schema {
         /// The file.
         path: PathBuf,
-        /// Its schema.
+        /// Its schema version.
         found: i64,
-        /// The newest one this release reads.
+        /// The latest version this release reads.
         known: i64,
     },
-    /// The MySQL or MariaDB store can't be read or written, or not in a way that loses nothing.
+    /// The MySQL or MariaDB store can't be read or written, or not without the risk of missing changes.
     #[error("rule store {store}: {reason}; {remedy}")]
     Mysql {
-        /// Where it is; never with user or password.
+        /// Address of the server and the database; never with user or password.
         store: String,
         /// What is wrong.
         reason: String,
-        /// What would be right.
+        /// What to do.
         remedy: String,
     },
-    /// The SQLite file is another one than the one opened.
+    /// The SQLite file was replaced by another one while it was open.
     #[error("rule store {} was replaced while it was open; stop strateye, put the file in place together with its -wal file, or without one, and start again", path.display())]
     Replaced {
         /// The file.
         path: PathBuf,
     },
-    /// A document that is no rule.
+    /// The document is no rule.
     #[error("not a rule: {reason}")]
     Document {
-        /// Why, and what would be right.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
-    /// A rule the store does not have.
+    /// The store has no rule of this id.
     #[error("no rule `{rule_id}` in {store}; `strateye rule list` shows what there is")]
     NoSuchRule {
-        /// The id asked for.
+        /// The requested id.
         rule_id: String,
-        /// Where it was looked for.
+        /// The store that was searched.
         store: String,
     },
-    /// A version the store does not have.
+    /// The store has no such version of the rule.
     #[error("rule `{rule_id}` has no version {version}; it has {known}")]
     NoSuchVersion {
         /// The rule.
         rule_id: String,
-        /// The version asked for.
+        /// The requested version.
         version: u64,
-        /// The versions there are, in words.
+        /// The existing versions, as text.
         known: String,
     },
-    /// Something the rule's present state does not allow.
+    /// The rule's present state does not allow the action.
     #[error("rule `{rule_id}` {reason}")]
     Conflict {
         /// The rule.
@@ -117,22 +117,22 @@ pub enum SourceError {
         /// Why not, and what to do.
         reason: String,
     },
-    /// A line of a profile file that is no profile.
+    /// A line of a profile file is no profile.
     #[error("{} line {line}: {reason}", path.display())]
     Profile {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
-        /// Why, and what would be right.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
-    /// A setting that cannot be used.
+    /// A setting is invalid.
     #[error("`{setting}` {reason}")]
     Setting {
         /// Its name.
         setting: &'static str,
-        /// Why, and what would be right.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
     /// Events can't be read from Kafka.

@@ -1,10 +1,10 @@
-//! The rows that were passed on, and how the rule table differs from them.
+//! The rows passed on so far, and their difference from the rule table.
 //!
-//! Data flow: a source collects the rows that changed in [`Pending`]; a poll compares them with the [`Book`], which
-//! returns what changed and takes it in.
+//! Data flow: a source collects changed rows in [`Pending`]; a poll compares them with the [`Book`], which
+//! returns the changes and records the rows as passed on.
 //!
-//! **Invariants**: a row that equals the one passed on last makes no change, however often it is seen; a row that becomes
-//! unreadable leaves its rule in force.
+//! **Invariants**: a row equal to the one passed on last makes no change, however often it is read; a row
+//! that becomes unreadable leaves its rule in force.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,37 +15,39 @@ use super::{
     row::{Row, RowChange, TABLE},
 };
 
-/// Meaning of the versions in a store.
+/// Meaning of the version column in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Versions {
     /// The store gives every document of a rule a version of its own.
     Unique,
-    /// People write versions as they like. One that has named two documents is not passed on: the engine counts then.
+    /// Versions are written by hand. A version that has named two documents is not passed on; the engine then
+    /// numbers the rule's documents itself.
     Unchecked,
 }
 
-/// Rows as they were passed on last, by rule.
+/// Rows as last passed on, by rule id.
 #[derive(Debug)]
 pub(super) struct Book {
     versions: Versions,
     known: BTreeMap<String, Known>,
 }
 
-/// A row as it was passed on last.
+/// A row as last passed on.
 #[derive(Debug)]
 struct Known {
     mark: u128,
     /// Whether a document of the row is in force.
     in_force: bool,
-    /// The last change passed on, while that is in force.
+    /// The last change passed on, while it is in force.
     passed: Option<Passed>,
-    /// The last version passed on, and the digest of the document that it named.
+    /// The last version passed on, and the digest of its document.
     named: Option<(u64, u128)>,
-    /// Whether that version has named another document since, so that the engine counts.
+    /// Whether the version in `named` has since named another document, so that the engine numbers the
+    /// documents.
     stale: bool,
 }
 
-/// The parts of a [`Change::Put`] that tell it from another.
+/// The parts of a [`Change::Put`] in which two of them can differ.
 #[derive(Debug, PartialEq, Eq)]
 struct Passed {
     digest: u128,
@@ -59,7 +61,7 @@ struct Passed {
 pub(super) struct Pending {
     /// Whether `rows` is the whole table.
     whole: bool,
-    /// `None` for a row that is gone.
+    /// Row by rule id; `None` for a deleted row.
     rows: BTreeMap<String, Option<Row>>,
 }
 
@@ -70,7 +72,7 @@ impl Pending {
         self.rows = rows.into_iter().map(|(rule_id, row)| (rule_id, Some(row))).collect();
     }
 
-    /// Collects the present row of one rule; `None` if it has none.
+    /// Collects the current row of one rule; `None` if it has none.
     pub(super) fn set(&mut self, rule_id: String, row: Option<Row>) {
         self.rows.insert(rule_id, row);
     }
@@ -90,12 +92,13 @@ impl Pending {
 }
 
 impl Book {
-    /// An empty book: every row is new to it.
+    /// An empty book, to which every row is new.
     pub(super) fn new(versions: Versions) -> Self {
         Book { versions, known: BTreeMap::new() }
     }
 
-    /// Takes in the rows and returns the changes: removals, then documents, then what is unreadable.
+    /// Compares the rows with the book, records them and returns the changes: removals, then documents, then
+    /// unreadable rows.
     pub(super) fn differences(&mut self, pending: Pending) -> Vec<RuleChange> {
         let Pending { whole, mut rows } = pending;
         let mut touched: BTreeSet<String> = rows.keys().cloned().collect();
@@ -150,14 +153,15 @@ impl Known {
                     Versions::Unchecked => self.version(version, digest),
                 };
                 self.passed = Some(Passed { digest, status, gap, version });
-                // Where the engine counts, the row's own version makes no difference.
+                // While the engine numbers the documents, a change of the row's own version alone is no
+                // change.
                 (self.passed != passed).then_some(Change::Put { document, status, version, gap })
             }
             unreadable => unreadable,
         }
     }
 
-    /// The row's version, unless it has named another document: then the engine counts.
+    /// The row's version; `None` once it has named two documents, and the engine numbers them.
     fn version(&mut self, version: Option<u64>, digest: u128) -> Option<u64> {
         let version = version?;
         match self.named {
@@ -195,7 +199,7 @@ mod tests {
         assert_eq!(version(&see(&mut book, row("a", Some(3), "online", "1"))), Some(3));
         assert!(see(&mut book, row("a", Some(3), "online", "1")).is_empty());
         assert_eq!(version(&see(&mut book, row("a", Some(3), "online", "2"))), None);
-        // Paused under the version the engine gave it.
+        // Paused while the engine numbers the documents.
         assert_eq!(version(&see(&mut book, row("a", Some(3), "paused", "2"))), None);
         assert_eq!(version(&see(&mut book, row("a", Some(3), "paused", "1"))), None);
         assert_eq!(version(&see(&mut book, row("a", Some(4), "paused", "1"))), Some(4));
@@ -231,7 +235,7 @@ mod tests {
                 matches!(&changes[..], [RuleChange { change: Change::Unreadable { reason }, .. }] if reason.contains(said))
             );
         }
-        // Mended, it is passed on again, as after any other change.
+        // Once repaired, it is passed on again, as after any other change.
         assert_eq!(see(&mut book, row("a", None, "online", "1")).len(), 1);
         let changes = see(&mut book, row("a", None, "draft", "1"));
         assert!(matches!(&changes[..], [RuleChange { change: Change::Remove, .. }]));
@@ -244,7 +248,7 @@ mod tests {
             see(&mut book, row(rule, None, "online", "1"));
         }
         let mut pending = Pending::default();
-        // Rows from before the snapshot do not count any more.
+        // Rows collected before the snapshot are discarded.
         pending.apply(vec![RowChange { before: Some("a".to_owned()), after: None }]);
         let rows =
             [row("a", None, "online", "1"), row("c", None, "online", "2"), row("d", None, "online", "1")];

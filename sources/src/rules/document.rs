@@ -1,4 +1,4 @@
-//! The little that is looked at in a rule document: its id.
+//! The part of a rule document that sources read: its `rule_id`.
 
 use operators::document::rule_id::is_rule_id;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ struct Head {
     rule_id: String,
 }
 
-/// The document's `rule_id`, or why there is none.
+/// Reads the document's `rule_id`; an error is the reason why there is none, with a remedy.
 pub(super) fn rule_id(document: &str) -> Result<String, String> {
     let head: Head = serde_json::from_str(document)
         .map_err(|error| format!("{error}; write one JSON object with `rule_id` and `trigger`"))?;
@@ -23,7 +23,7 @@ pub(super) fn rule_id(document: &str) -> Result<String, String> {
     }
 }
 
-/// Tells one document from another.
+/// Digest by which documents are compared.
 pub(super) fn digest(document: &[u8]) -> u128 {
     xxh3_128(document)
 }

@@ -1,18 +1,20 @@
-//! Rules from a folder: every `*.json` is an online rule, every `*.json.paused` a paused one. Or one single file.
+//! Rules from a folder: every `*.json` is an online rule, every `*.json.paused` a paused one. Or from one
+//! single file.
 //!
-//! A poll lists the folder and looks at each file's stamp (times, length, inode); only files whose stamp changed are
-//! read, and only those whose content changed make a change. What is in force follows from the files in the order of
-//! their names:
+//! A poll lists the folder and compares each file's stamp (times, length, inode); only files whose stamp
+//! changed are read, and only files whose content changed make a change. The rules in force follow from the
+//! files in the order of their names:
 //!
 //! - a rule belongs to the first file that names it; a second one is unreadable until the first is gone;
 //! - a renamed file is the same rule, so pausing and resuming by renaming keeps its state;
-//! - how a pause is taken is said by a hidden file that was written in it; one that was there before is of an earlier pause;
+//! - a hidden gap file written during a pause sets the treatment of the pause's events; one that existed
+//!   before belongs to an earlier pause;
 //! - a file that becomes unreadable keeps its rule in force with the document read before;
-//! - a file that is gone removes its rule at the second poll that misses it: an editor that writes by renaming, or a
-//!   rename while the folder is listed, must not cost a rule its state;
-//! - so does an unreadable file whose rule was never known, and says that it is gone.
+//! - a file that is gone removes its rule at the second poll that misses it: an editor that writes by
+//!   renaming, or a rename while the folder is listed, must not cost a rule its state;
+//! - an unreadable file whose rule was never read is reported as removed in the same way.
 //!
-//! Hidden files, folders, and names that end otherwise are ignored. Links are followed.
+//! Hidden files, folders, and names with other endings are ignored. Links are followed.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -35,17 +37,17 @@ use operators::document::lifecycle::{Gap, Status};
 #[derive(Debug)]
 pub struct FolderRules {
     folder: PathBuf,
-    /// The one file, if it is not a folder.
+    /// Name of the file, if a single file is watched.
     only: Option<OsString>,
     files: BTreeMap<OsString, Seen>,
     in_force: HashMap<String, InForce>,
-    /// Unreadable files of nobody knows which rule that the last poll missed.
+    /// Unreadable files whose rule is unknown and that the last poll missed.
     missed: Vec<OsString>,
-    /// Something has to be decided that no file's stamp shows.
+    /// A decision is pending that no change of a stamp will trigger.
     unfinished: bool,
 }
 
-/// What was last seen of a file.
+/// State of a file as last read.
 #[derive(Debug)]
 struct Seen {
     stamp: Stamp,
@@ -54,7 +56,7 @@ struct Seen {
     content: Option<u128>,
     claim: Option<Claim>,
     problem: Option<String>,
-    /// The trouble last passed on.
+    /// The reason last passed on.
     reported: Option<String>,
 }
 
@@ -71,7 +73,7 @@ struct InForce {
     file: OsString,
     digest: u128,
     status: Status,
-    /// Of a paused rule: the file of the gap, as it was when the pause was seen.
+    /// For a paused rule: stamp of its gap file when the pause was first seen.
     gap: Option<Stamp>,
     missed: bool,
 }
@@ -99,7 +101,7 @@ impl FolderRules {
         })
     }
 
-    /// Reads the files whose stamps changed; the documents read.
+    /// Reads the files whose stamps changed and returns their documents.
     fn refresh(&mut self) -> Result<HashMap<OsString, String>, SourceError> {
         let listed = match &self.only {
             None => list(&self.folder)
@@ -129,11 +131,11 @@ impl FolderRules {
         Ok(documents)
     }
 
-    /// Reads one file; its document if it is not the one known.
+    /// Reads one file; returns its document if it differs from the last one read.
     fn look(&mut self, name: &OsStr, stamp: Stamp) -> Option<String> {
         let read = match read(&self.folder.join(name)) {
             Ok(document) => document,
-            // Gone since the folder was listed; the next poll knows.
+            // Deleted since the folder was listed; the next poll handles it.
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => Err(format!("cannot be read: {error}; check its permissions")),
         };
@@ -170,7 +172,7 @@ impl FolderRules {
         }
     }
 
-    /// The file each rule belongs to; the others that name it learn why they do not count.
+    /// Assigns each rule to its file; other files that name the rule are marked unreadable with the reason.
     fn owners(&mut self) -> (BTreeMap<OsString, String>, HashMap<OsString, String>) {
         let mut first: HashMap<String, OsString> = HashMap::new();
         let mut duplicates = HashMap::new();
@@ -187,7 +189,7 @@ impl FolderRules {
                 );
             }
             if seen.problem.is_some() && (!owns || first.contains_key(rule_id)) {
-                // What it held can no longer be read, and is not in force either.
+                // The rule of its former content can no longer be read, and is not in force either.
                 seen.claim = None;
             } else {
                 first.entry(rule_id.clone()).or_insert_with(|| name.clone());
@@ -219,12 +221,12 @@ impl FolderRules {
         changes.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
     }
 
-    /// Passes on a rule if it is not in force as it stands in the file.
+    /// Passes on a rule unless it is in force with the content of its file.
     fn put(&mut self, name: &OsStr, rule_id: String, fresh: Option<String>, changes: &mut Vec<RuleChange>) {
         let Some(seen) = self.files.get_mut(name) else { return };
         let (Some(claim), in_force) = (&mut seen.claim, self.in_force.get(&rule_id)) else { return };
         if seen.problem.is_some() {
-            // It owns the rule by what it held before, and that stays.
+            // The file keeps the rule that it held before, with the document in force.
             claim.digest = in_force.map_or(claim.digest, |rule| rule.digest);
             return;
         }
@@ -237,7 +239,7 @@ impl FolderRules {
             let document = fresh.or_else(|| read(&path).ok().and_then(Result::ok));
             let Some(document) = document.filter(|document| document::digest(document.as_bytes()) == digest)
             else {
-                // It changed since it was looked at: look again at the next poll.
+                // It changed since it was read: read it again at the next poll.
                 seen.settled = false;
                 self.unfinished = true;
                 return;
@@ -245,7 +247,7 @@ impl FolderRules {
             let gap = match in_force {
                 Some(rule) if rule.status != Status::Paused => Gap::Replay,
                 Some(rule) if rule.gap == gap_stamp(&self.folder, &rule_id) => Gap::Replay,
-                // What was said of a pause before this source began may be of it.
+                // A gap file from before this source started may belong to this pause.
                 _ => gap(&self.folder, &rule_id),
             };
             let change = Change::Put { document, status, version: None, gap };

@@ -1,8 +1,8 @@
-//! Publishing into a folder of rules: one file a rule, named after it, written whole or not at all.
+//! Publishing into a folder of rules: one file per rule, named after it, replaced atomically.
 //!
-//! Pausing renames `RULE.json` to `RULE.json.paused`, retiring deletes it. `.RULE.gap` remembers that a rule was resumed without the
-//! events of its pause. At no moment do two files hold one rule.
-//! Every call reads the files: a folder is meant for thousands of rules, not millions.
+//! Pausing renames `RULE.json` to `RULE.json.paused`; retiring deletes the file. `.RULE.gap` records that a
+//! rule was resumed without the events of its pause. At no moment do two files hold one rule. Every call
+//! reads the files: a folder is meant for thousands of rules, not millions.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -29,10 +29,10 @@ pub struct FolderStore {
 }
 
 impl FolderStore {
-    /// Opens the folder, and makes it if it is not there.
+    /// Opens the folder, and creates it if it does not exist.
     ///
     /// # Errors
-    /// If it can be neither made nor listed.
+    /// If it can be neither created nor listed.
     pub fn open(folder: &Path) -> Result<Self, SourceError> {
         let failed = |source| SourceError::Folder { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
@@ -44,7 +44,7 @@ impl FolderStore {
         names(&self.folder).map_err(|source| SourceError::Folder { path: self.folder.clone(), source })
     }
 
-    /// The file that holds a rule, with its document: the first that names it.
+    /// Finds the file that holds a rule, with its document: the first that names the rule.
     fn find(&self, rule_id: &str) -> Result<Option<(OsString, String)>, SourceError> {
         Ok(self.names()?.into_iter().find_map(|name| {
             let document = read(&self.folder.join(&name)).ok()?.ok()?;
@@ -85,7 +85,7 @@ impl FolderStore {
         self.rename(rule_id, &name, &OsString::from_vec(other))
     }
 
-    /// Lets the events of the rule's next pause count.
+    /// Deletes the gap file, so that the events of the rule's next pause are replayed.
     fn forget_gap(&self, rule_id: &str) -> Result<(), SourceError> {
         let path = gap_file(&self.folder, rule_id);
         match fs::remove_file(&path) {
@@ -109,7 +109,7 @@ impl FolderStore {
             })
             .and_then(|()| fs::rename(&hidden, &path));
         written.map_err(|source| {
-            // Nothing more can be done if it cannot be deleted either.
+            // Deletion of the temporary file is best effort: a failure has no remedy.
             drop(fs::remove_file(&hidden));
             SourceError::Write { what: "write", path, source }
         })
@@ -277,14 +277,14 @@ mod tests {
         assert_eq!(gaps(), []);
         store.resume("a", Gap::Skip).unwrap();
         assert_eq!(gaps(), [Gap::Skip]);
-        // The file is there still, and nobody says anything of what comes now.
+        // The file still exists, and no gap is given for the events from now on.
         fs::write(folder.path().join("a.json"), document("a", "2")).unwrap();
         assert_eq!(gaps(), [Gap::Replay]);
         rename("a.json", "a.json.paused");
         assert_eq!(gaps(), []);
         rename("a.json.paused", "a.json");
         assert_eq!(gaps(), [Gap::Replay]);
-        // Paused by hand, resumed with a word.
+        // Paused by renaming, resumed with an explicit gap.
         rename("a.json", "a.json.paused");
         assert_eq!(gaps(), []);
         fs::write(folder.path().join("a.json.paused"), document("a", "3")).unwrap();

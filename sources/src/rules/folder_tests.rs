@@ -1,4 +1,4 @@
-//! Applying the changes of any edits leads to what the folder holds.
+//! Property tests: applying the changes of random edits yields the content of the folder.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -29,7 +29,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
     unreadable
 }
 
-/// What the folder holds, by reading it from scratch.
+/// The content of the folder, read from scratch.
 fn held(folder: &Path) -> Rules {
     let mut rules = Rules::new();
     for name in names(folder).unwrap() {
@@ -70,7 +70,7 @@ proptest! {
         let mut rules = Rules::new();
         for edit in edits {
             match edit {
-                // Equal lengths, so that only the times tell edits apart.
+                // Equal lengths, so that edits differ only in their times.
                 Edit::Write { file, rule, text } => {
                     fs::write(path(file), document(&format!("r{rule}"), &format!("t{text}"))).unwrap();
                 }
@@ -102,7 +102,7 @@ fn a_broken_edit_keeps_the_rule_and_its_removal_does_not() {
         assert!(source.poll().unwrap().is_empty());
         assert_eq!(rules["a"].0, document("a", "1"));
     }
-    // The same document again: said again, so that whoever shows the fault knows that it is mended.
+    // The same document is passed on again, so that a reported fault can be cleared.
     fs::write(&path, document("a", "1")).unwrap();
     assert_eq!(source.poll().unwrap().len(), 1);
     fs::write(&path, "{").unwrap();
@@ -122,7 +122,7 @@ fn an_unreadable_file_of_no_known_rule_says_when_it_is_gone() {
     let told =
         |source: &mut FolderRules| source.poll().unwrap().into_iter().map(|c| c.change).collect::<Vec<_>>();
     assert!(matches!(&told(&mut source)[..], [Change::Unreadable { .. }]));
-    // An editor that deletes and writes anew: it was never gone.
+    // An editor that deletes and writes anew: the rule is never removed.
     fs::remove_file(&path).unwrap();
     assert_eq!(told(&mut source), []);
     fs::write(&path, "[").unwrap();
@@ -149,7 +149,7 @@ fn the_second_file_of_a_rule_waits_for_the_first_to_go() {
         "{unreadable:?}"
     );
     assert_eq!(rules["a"].0, document("a", "b"));
-    // One that comes before both takes the rule over.
+    // A file before both takes the rule over.
     write("a.json", &document("a", "a"));
     let unreadable = apply(&mut rules, source.poll().unwrap());
     assert_eq!(unreadable.len(), 2);

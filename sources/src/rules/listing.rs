@@ -1,4 +1,4 @@
-//! A folder's rule files: which there are, what tells one state of a file from another, and what they hold.
+//! Listing of a folder's rule files: their stamps and contents.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,11 @@ use operators::document::lifecycle::{Gap, Status};
 
 use super::MAX_DOCUMENT;
 
-/// A stamp this old when the file was read tells any later write from it, however coarse the file system's clock.
+/// Age of a stamp, when the file is read, from which on every later write is certain to change it, however
+/// coarse the file system's clock.
 pub(super) const SETTLED: Duration = Duration::from_secs(1);
 
-/// What changes with every change of a file.
+/// Metadata that changes with every change of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     modified: (i64, i64),
@@ -36,7 +37,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the file was last touched long ago.
+    /// Whether the last change of the file is older than [`SETTLED`].
     pub(super) fn is_old(&self) -> bool {
         let (seconds, nanos) = self.modified.max(self.changed);
         let touched = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
@@ -70,7 +71,8 @@ pub(super) fn list(folder: &Path) -> io::Result<BTreeMap<OsString, Stamp>> {
     Ok(listed)
 }
 
-/// The stamp of a file that is there; what is deleted meanwhile is not, what merely can't be looked at is an error.
+/// Stamp of an existing file; `None` if it was deleted meanwhile. A file whose metadata can't be read is an
+/// error.
 pub(super) fn stamp(metadata: io::Result<Metadata>) -> io::Result<Option<Stamp>> {
     match metadata {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -84,28 +86,28 @@ fn is_rule_file(name: &OsStr) -> bool {
     !name.starts_with(b".") && (name.ends_with(b".json") || name.ends_with(b".json.paused"))
 }
 
-/// What a file's name says about its rule.
+/// Status of the rule, from the ending of the file's name.
 pub(super) fn status_of(name: &OsStr) -> Status {
     if name.as_bytes().ends_with(b".paused") { Status::Paused } else { Status::Online }
 }
 
-/// The hidden file that says how the rule's last pause is taken, if it was not replayed.
+/// Path of the hidden file with the gap of the rule's last pause; absent if the pause is replayed.
 pub(super) fn gap_file(folder: &Path, rule_id: &str) -> PathBuf {
     folder.join(format!(".{rule_id}.gap"))
 }
 
-/// What tells one state of that file from another; `None` if there is none.
+/// Stamp of the gap file; `None` if there is none.
 pub(super) fn gap_stamp(folder: &Path, rule_id: &str) -> Option<Stamp> {
     stamp(fs::metadata(gap_file(folder, rule_id))).ok().flatten()
 }
 
-/// How a rule's last pause is to be taken.
+/// The gap of the rule's last pause; the default if there is no valid gap file.
 pub(super) fn gap(folder: &Path, rule_id: &str) -> Gap {
     let said = fs::read_to_string(gap_file(folder, rule_id)).unwrap_or_default();
     Gap::parse(said.trim()).unwrap_or_default()
 }
 
-/// The document in a file, or what keeps it from being one.
+/// Reads the document of a file; the inner error is the reason why the file holds none.
 pub(super) fn read(path: &Path) -> io::Result<Result<String, String>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;

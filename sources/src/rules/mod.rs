@@ -1,16 +1,23 @@
-//! Sources of rules: what changed in the set of published documents.
+//! Sources of rules: the changes in the set of published documents.
 //!
 //! | source | a rule is | for |
 //! | --- | --- | --- |
 //! | [`FolderRules`] | a file | replay, version control, the quickest start |
 //! | [`SqliteRules`] | a row of `rule_engine_resource` | the embedded default: versions, review, status |
-//! | [`MysqlRules`] | a row of `rule_engine_resource` | the same in MySQL or MariaDB, followed by the binlog |
+//! | [`MysqlRules`] | a row of `rule_engine_resource` | the same in MySQL or MariaDB, via the binlog |
 //!
-//! Each has a [`RuleStore`] beside it, through which the CLI and the console publish. Documents are passed on as they
-//! are: only `rule_id` is looked at here.
+//! Each has a [`RuleStore`] through which the CLI and the console publish. Documents are passed on unchanged:
+//! only `rule_id` is read here.
 //!
-//! **Invariant**: a document that cannot be read changes nothing. The one read before stays in force until the
-//! document is mended, removed or retired.
+//! **Invariant**: an unreadable document changes nothing. The document read before stays in force until the
+//! new one is corrected, removed or retired.
+//!
+//! - `store`: the interface for publishing
+//! - `folder`, `folder_store`, `listing`: rules in files, publishing into files, and reading them
+//! - `sqlite`, `mysql`: rules in tables
+//! - `row`: meaning of a row of the rule table
+//! - `book`: the rows passed on so far, and their difference from the table
+//! - `document`: the `rule_id` and the digest of a document
 
 mod book;
 mod document;
@@ -35,19 +42,19 @@ use operators::{
 
 use crate::SourceError;
 
-/// Something that yields rule documents.
+/// A source of rule documents.
 pub trait RuleSource: Send {
-    /// What changed since the last poll; the first poll yields everything there is.
+    /// Returns the changes since the last poll; the first poll returns all rules.
     ///
-    /// Several changes of one rule between two polls are one change. Removals come first, then documents, then what
-    /// is unreadable.
+    /// Several changes of one rule between two polls are merged into one. Removals come first, then
+    /// documents, then unreadable ones.
     ///
     /// # Errors
-    /// When the folder or store cannot be read. Nothing is lost: the next poll that succeeds yields it.
+    /// If the folder or store cannot be read. No change is lost: the next successful poll returns it.
     fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError>;
 
-    /// Notes what became of a version of a rule, for people to read; `version` is 0 if it is not known. A source that
-    /// has no place for it ignores it.
+    /// Records the state of a version of a rule, for display; `version` is 0 if it is unknown. A source
+    /// without a place for it ignores the call.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -62,8 +69,8 @@ pub trait RuleSource: Send {
         Ok(())
     }
 
-    /// Notes from which offsets on a version of a rule holds as it stands, for people to read. A source that has no place for it
-    /// ignores it.
+    /// Records the offsets from which on a version of a rule is in force, for display. A source without a
+    /// place for it ignores the call.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -73,26 +80,27 @@ pub trait RuleSource: Send {
     }
 }
 
-/// As they are stored: `{"PARTITION": OFFSET, ..}`.
+/// The stored form of offsets: `{"PARTITION": OFFSET, ..}`.
 fn offsets_json(offsets: &Positions) -> String {
     serde_json::json!(offsets.as_map()).to_string()
 }
 
-/// One rule's change.
+/// A change of one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleChange {
-    /// Where it comes from, for messages: a file's path, or `rule_engine_resource RULE_ID`.
+    /// Its origin, for messages: a file's path, or `rule_engine_resource RULE_ID`.
     pub origin: String,
-    /// The rule, as far as it can be told. What was unreadable without it is removed without it, once it is gone.
+    /// The rule's id, if it can be read. What was reported unreadable without an id is also removed without
+    /// one.
     pub rule_id: Option<String>,
-    /// What became of it.
+    /// The kind of change.
     pub change: Change,
 }
 
-/// What became of a rule.
+/// Kind of change of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is there with this document and status; both may be as before.
+    /// The rule has this document and status; either may be unchanged.
     Put {
         /// The document as published.
         document: String,
@@ -100,17 +108,17 @@ pub enum Change {
         status: Status,
         /// Its version, where the store keeps versions.
         version: Option<u64>,
-        /// What becomes of the events of its last pause.
+        /// Treatment of the events of its last pause.
         gap: Gap,
     },
-    /// It is gone.
+    /// The rule is gone.
     Remove,
-    /// Its document cannot be used; what was in force stays so.
+    /// The document cannot be used; the rule stays in force with the one before.
     Unreadable {
-        /// Why, and what would be right.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
 }
 
-/// Longest document, bytes.
+/// Upper bound of a document's length, bytes.
 const MAX_DOCUMENT: u64 = 64 << 20;

@@ -3,27 +3,27 @@
 //! | column | means |
 //! | --- | --- |
 //! | `status` | `online`, `paused`, `retired`; `draft` and `in_review` rows do not exist for the engine |
-//! | `resume_gap` | `replay` or `skip`: what becomes of the events of the last pause |
+//! | `resume_gap` | `replay` or `skip`: the treatment of the events of the last pause |
 //! | `rule_json` | the document; its `rule_id` is that of the row |
 //! | `version` | the document's version, where the store has one |
 //!
-//! **Invariant**: a value that is none of these makes the row unreadable, with a reason that says what to write.
+//! **Invariant**: any other value makes the row unreadable, with a reason that names the valid ones.
 
 use operators::document::lifecycle::{Gap, Status};
 
 use super::{Change, MAX_DOCUMENT, document};
 
-/// The table that says which rules run.
+/// The table of rules that the engine follows.
 pub(super) const TABLE: &str = "rule_engine_resource";
 
-/// One row of the rule table, its values not interpreted yet.
+/// One row of the rule table, with uninterpreted values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) rule_id: String,
     pub(super) version: Option<u64>,
     pub(super) status: String,
     pub(super) resume_gap: String,
-    /// `rule_json`, or why it is no text.
+    /// `rule_json`, or the reason why it is no text.
     pub(super) document: Result<String, String>,
     /// Digest of `rule_json`.
     pub(super) digest: u128,
@@ -32,14 +32,14 @@ pub(super) struct Row {
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RowChange {
-    /// The rule of the row before the change; none for a new row.
+    /// Rule id of the row before the change; `None` for a new row.
     pub(super) before: Option<String>,
-    /// The row after the change; none for a deleted one.
+    /// The row after the change; `None` for a deleted one.
     pub(super) after: Option<Row>,
 }
 
 impl Row {
-    /// Builds a row from its columns; `json` is `rule_json` in bytes.
+    /// Builds a row from its columns; `json` is `rule_json` as bytes.
     pub(super) fn new(
         rule_id: String,
         version: Option<u64>,
@@ -58,7 +58,7 @@ impl Row {
         Row { rule_id, version, status, resume_gap, document, digest }
     }
 
-    /// Digest of all values that matter to the engine.
+    /// Digest of all values that affect the engine.
     pub(super) fn mark(&self) -> u128 {
         let head = format!("{:?} {} {} ", self.version, self.status, self.resume_gap);
         document::digest(&[head.as_bytes(), &self.digest.to_le_bytes()].concat())

@@ -1,10 +1,10 @@
-//! What the CLI and the console do with rules, whatever keeps them.
+//! The interface through which the CLI and the console change rules, for every kind of store.
 
 use super::document;
 use crate::SourceError;
 use operators::document::lifecycle::Gap;
 
-/// Somewhere rules are published to. The engine sees a change at its next poll.
+/// A place to which rules are published. The engine receives a change with its next poll.
 pub trait RuleStore: Send {
     /// Puts a document in force, in place of the rule's former one; a paused or retired rule goes online.
     ///
@@ -18,7 +18,7 @@ pub trait RuleStore: Send {
     /// If there is no such rule, it is retired, or the store cannot be written.
     fn pause(&mut self, rule_id: &str) -> Result<(), SourceError>;
 
-    /// Lets a paused rule run again; `gap` says what becomes of the events that came meanwhile.
+    /// Resumes a paused rule; `gap` sets the treatment of the events that came meanwhile.
     ///
     /// # Errors
     /// If there is no such rule, it is retired, or the store cannot be written.
@@ -55,7 +55,7 @@ pub trait RuleStore: Send {
     }
 }
 
-/// What was published.
+/// Result of a publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The rule.
@@ -75,14 +75,14 @@ pub struct StoredRule {
     pub rule_id: String,
     /// Its version, where the store keeps versions.
     pub version: Option<u64>,
-    /// `online`, `paused`, `retired`, or what else the store says (`draft`, `in_review`); `unreadable` for a file or
-    /// row that is no rule.
+    /// `online`, `paused`, `retired`, or another value of the store (`draft`, `in_review`); `unreadable` for
+    /// a file or row that is no rule.
     pub status: String,
-    /// Who published it, if known.
+    /// The author of its last publish, if recorded.
     pub author: Option<String>,
-    /// When it was last changed, RFC 3339, if known.
+    /// Time of its last change, RFC 3339, if recorded.
     pub updated: Option<String>,
-    /// What the engine last said of it, and the details, if it said anything.
+    /// State that the engine reported last, with details; `None` if it reported none.
     pub state: Option<(String, String)>,
     /// Where it is kept.
     pub origin: String,
@@ -90,7 +90,7 @@ pub struct StoredRule {
     pub document: Option<String>,
 }
 
-/// The id of a document to be published.
+/// Reads the rule id of a document to be published.
 pub(super) fn id_of(document: &str) -> Result<String, SourceError> {
     document::rule_id(document).map_err(|reason| SourceError::Document { reason })
 }

@@ -1,8 +1,12 @@
-//! Rules from an SQLite file, the embedded counterpart of MySQL: same tables, same columns, plain SQL is enough.
+//! Rules from an SQLite file, the embedded counterpart of MySQL, with the same tables and columns; rules can
+//! be changed with plain SQL.
 //!
-//! [`SqliteRules`] is the engine's side: it polls the change log that triggers keep, and writes what became of each
-//! rule. [`SqliteStore`] is the side of people: publish, pause, roll back. Both may be open at once, in any number of
-//! processes of one machine (WAL).
+//! [`SqliteRules`] is the engine's side: it polls the change log that database triggers maintain, and writes
+//! the state of each rule. [`SqliteStore`] is the users' side: publish, pause, roll back. Both may be open at
+//! once, in any number of processes of one machine (WAL).
+//!
+//! - `source`: the engine's side
+//! - `store`: the users' side
 
 mod source;
 mod store;
@@ -15,12 +19,12 @@ pub use store::{SqliteStore, Version};
 
 use crate::SourceError;
 
-/// The schema this release writes.
+/// The schema version that this release writes.
 const SCHEMA: i64 = 2;
-/// How long a write waits for another one.
+/// Longest time that a write waits for another one.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Opens the file, and makes it and its tables if they are not there.
+/// Opens the file; creates it and its tables if they do not exist.
 fn open(path: &Path) -> Result<Connection, SourceError> {
     let mut connection = prepare(path).map_err(|source| failed(path, source))?;
     let found = version(&connection).map_err(|source| failed(path, source))?;
@@ -37,7 +41,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // Triggers of triggers do what they are meant to only without.
+    // The schema's triggers are correct only without recursion.
     connection.pragma_update(None, "recursive_triggers", false)?;
     Ok(connection)
 }
@@ -58,8 +62,8 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// A value as text, whatever a column holds: one odd row must not keep the others from being read. What is no text can't be
-/// taken for one: a blob is shown as it is written in SQL.
+/// A column's value as text, whatever its type: one invalid row must not keep the others from being read. A
+/// blob is not taken for text; it is shown as an SQL literal.
 fn shown(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),

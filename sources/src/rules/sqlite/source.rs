@@ -1,11 +1,12 @@
-//! The engine's side: reads changes out of the log, writes states into `rule_status` and positions into `live_cut`, which
-//! the log leaves out.
+//! The engine's side: reads changes from the log; writes states to `rule_status` and offsets to `live_cut`,
+//! which the log does not cover.
 //!
-//! A poll first asks SQLite whether anybody wrote at all (`data_version`), then reads the log from the entry read last, and
-//! the rows that it names, in one transaction. If the log does not continue there, because it was cut or put back to an
-//! earlier state, all rows are read and compared with those passed on: no change is lost or made up.
+//! A poll first asks SQLite whether any connection has committed (`data_version`), then reads the log from
+//! the last entry read, and the rows that it names, in one transaction. If the log does not continue from
+//! that entry, because it was truncated or restored to an earlier state, all rows are read and compared with
+//! those passed on: no change is lost or invented.
 //!
-//! Triggers of the database give every document of a rule a version of its own.
+//! Database triggers give every document of a rule a version of its own.
 
 use std::{
     collections::BTreeMap,
@@ -27,14 +28,14 @@ use crate::{
     },
 };
 
-/// Changes kept in the log.
+/// Entries kept in the log.
 const LOG: i64 = 100_000;
-/// The log may grow by this much before it is cut.
+/// Excess of entries at which the log is truncated.
 const LOG_SLACK: i64 = 10_000;
 
 const ROWS: &str =
     "SELECT rule_id, rule_id, version, status, rule_json, resume_gap FROM rule_engine_resource";
-/// The rules that the log names behind an entry, each with its row if it has one.
+/// The rules that the log names after an entry, each with its row if it has one.
 const LOGGED: &str = "SELECT c.rule_id, r.rule_id, version, status, rule_json, resume_gap
     FROM (SELECT DISTINCT rule_id FROM rule_change WHERE seq > ?1) c
     LEFT JOIN rule_engine_resource r ON r.rule_id = c.rule_id";
@@ -47,24 +48,25 @@ pub struct SqliteRules {
     inode: u64,
     /// SQLite's counter of other connections' commits at the last poll.
     data_version: Option<i64>,
-    /// The last entry of the log that has been passed on.
+    /// The last log entry passed on.
     at: Entry,
     book: Book,
 }
 
-/// A place in the log; the same only if it says the same, so that a log that was put back and went on is noticed.
+/// A position in the log. Entries are equal only if their contents are, so that a log that was restored and
+/// continued is detected.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Entry {
     seq: i64,
-    /// Rule and time, if it is still there.
+    /// Rule and time of the entry; `None` if it is no longer in the log.
     says: Option<(String, String)>,
 }
 
 impl SqliteRules {
-    /// Opens the file, and makes it and its tables if they are not there.
+    /// Opens the file; creates it and its tables if they do not exist.
     ///
     /// # Errors
-    /// If it is no SQLite file, cannot be written, or is of a later release.
+    /// If it is no SQLite file, cannot be written, or was written by a later release.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let connection = open(path)?;
         let inode = inode(path)?;
@@ -78,7 +80,7 @@ impl SqliteRules {
         })
     }
 
-    /// Refuses a file that was put in the place of the open one: SQLite would mix the two.
+    /// Returns an error if the open file was replaced by another one: SQLite would mix the two.
     fn check_same_file(&self) -> Result<(), SourceError> {
         if inode(&self.path)? == self.inode {
             Ok(())
@@ -88,7 +90,7 @@ impl SqliteRules {
     }
 
     fn changes(&mut self) -> rusqlite::Result<Vec<RuleChange>> {
-        // Read before the rows: a commit in between is seen again, not lost.
+        // Read before the rows: a commit in between is read twice, not lost.
         let data_version: i64 = self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
         if self.data_version == Some(data_version) {
             return Ok(Vec::new());
@@ -106,7 +108,8 @@ impl SqliteRules {
         transaction.commit()?;
         (self.data_version, self.at) = (Some(data_version), at);
         let changes = self.book.differences(pending);
-        // What is known and what is passed on must agree: a log that cannot be cut now is cut another time.
+        // A failed truncation must not fail the poll, whose rows are recorded as passed on; a later poll
+        // truncates the log.
         if last.saturating_sub(first) >= LOG + LOG_SLACK
             && let Err(error) =
                 self.connection.execute("DELETE FROM rule_change WHERE seq <= ?1", [last - LOG])
@@ -145,7 +148,7 @@ impl RuleSource for SqliteRules {
 
     fn write_live_cut(&mut self, rule_id: &str, version: u64, cut: &Positions) -> Result<(), SourceError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
-        // A row that has gone on to another version meanwhile gets that one's cut.
+        // A row that has moved on to a later version gets the cut of that version.
         self.connection
             .prepare_cached(
                 "UPDATE rule_engine_resource SET live_cut = ?3 WHERE rule_id = ?1 AND version <= ?2",
@@ -163,11 +166,11 @@ fn entry(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Entry> {
     Ok(Entry { seq, says })
 }
 
-/// Whether the log says all that happened since.
+/// Whether the log holds all changes since `at`.
 fn continues(transaction: &Transaction<'_>, at: &Entry) -> rusqlite::Result<bool> {
     let first: Option<i64> =
         transaction.query_row("SELECT min(seq) FROM rule_change", [], |row| row.get(0))?;
-    // Where the entry itself is gone, the next one has to be the first.
+    // If the entry itself is gone, the next one has to be the first of the log.
     Ok(entry(transaction, at.seq)? == *at && (at.says.is_some() || first == Some(at.seq + 1)))
 }
 
@@ -194,7 +197,7 @@ fn all(transaction: &Transaction<'_>) -> rusqlite::Result<Pending> {
     Ok(pending)
 }
 
-/// Reads a rule, and its row if it has one.
+/// Reads a rule id, and the rule's row if it has one.
 fn look(row: &SqlRow<'_>) -> rusqlite::Result<(String, Option<Row>)> {
     let rule_id = shown(row.get_ref(0)?);
     if matches!(row.get_ref(1)?, ValueRef::Null) {

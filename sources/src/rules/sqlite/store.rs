@@ -1,7 +1,7 @@
-//! The side of people: publish, pause, retire, roll back.
+//! The users' side: publish, pause, retire, roll back.
 //!
-//! **Invariant**: what is written hangs on what the row says in the same transaction: nobody's change is undone by one that was
-//! decided before it.
+//! **Invariant**: every write depends on the row as read in the same transaction, so it never undoes a
+//! concurrent change.
 
 use std::path::{Path, PathBuf};
 
@@ -26,24 +26,24 @@ pub struct SqliteStore {
 pub struct Version {
     /// Its number.
     pub version: u64,
-    /// Who published it, if known.
+    /// Author of the publish, if recorded.
     pub author: Option<String>,
-    /// When, RFC 3339.
+    /// Time of the publish, RFC 3339.
     pub at: String,
 }
 
 const NEXT: &str = "(SELECT 1 + coalesce(max(version), 0) FROM rule_version WHERE rule_id = ?1)";
 
 impl SqliteStore {
-    /// Opens the file, and makes it and its tables if they are not there.
+    /// Opens the file; creates it and its tables if they do not exist.
     ///
     /// # Errors
-    /// If it is no SQLite file, cannot be written, or is of a later release.
+    /// If it is no SQLite file, cannot be written, or was written by a later release.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         Ok(SqliteStore { path: path.to_owned(), connection: open(path)? })
     }
 
-    /// The versions of a rule, oldest first; also of one that is deleted.
+    /// The versions of a rule, oldest first; also of a deleted one.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -84,7 +84,7 @@ impl SqliteStore {
         SourceError::NoSuchRule { rule_id: rule_id.to_owned(), store: self.path.display().to_string() }
     }
 
-    /// Pausing and resuming are for rules that are online or paused.
+    /// Switches a rule between online and paused; a rule of another status is an error.
     fn switch(&mut self, rule_id: &str, to: Status, gap: Gap) -> Result<(), SourceError> {
         let before = self.try_switch(rule_id, to, gap).map_err(|source| failed(&self.path, source))?;
         let before = before.ok_or_else(|| self.no_such_rule(rule_id))?;
@@ -95,7 +95,8 @@ impl SqliteStore {
         Err(SourceError::Conflict { rule_id: rule_id.to_owned(), reason })
     }
 
-    /// The status that the rule had, if there is one.
+    /// Sets the status of a rule that is online or paused; returns its former status, `None` if there is no
+    /// such rule.
     fn try_switch(&mut self, rule_id: &str, to: Status, gap: Gap) -> rusqlite::Result<Option<String>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let before = "SELECT status FROM rule_engine_resource WHERE rule_id = ?1";
@@ -109,7 +110,7 @@ impl SqliteStore {
         Ok(before)
     }
 
-    /// Publishes a document as the next version; without a status the row keeps its own, and has to be there.
+    /// Publishes a document as the next version; without a status the row keeps its own, and has to exist.
     fn put(
         &mut self,
         rule_id: &str,
@@ -218,7 +219,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRule> {
         Ok((value != ValueRef::Null).then(|| shown(value)))
     };
     let rule_id = shown(row.get_ref(0)?);
-    // Nothing can be done to a rule that can't be named.
+    // A rule whose id is no text can't be changed.
     let named = matches!(row.get_ref(0)?, ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_ok());
     let status = if named { shown(row.get_ref(2)?) } else { "unreadable".to_owned() };
     Ok(StoredRule {
@@ -240,11 +241,11 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// Somebody else's transaction, as long as it is open.
+        /// Another connection's transaction, while it is open.
         static OTHER: RefCell<Option<Connection>> = const { RefCell::new(None) };
     }
 
-    /// Ends it once it is waited for.
+    /// Commits that transaction as soon as the store waits for it.
     fn give_way(_: i32) -> bool {
         let other = OTHER.with_borrow_mut(Option::take);
         other.is_some_and(|other| other.execute_batch("COMMIT").is_ok())

@@ -1,4 +1,4 @@
-//! Applying the changes of any statements leads to what the table holds.
+//! Property tests: applying the changes of random statements yields the content of the table.
 
 use std::{collections::BTreeMap, fs};
 
@@ -34,7 +34,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
     unreadable
 }
 
-/// What the table holds, by reading it from scratch.
+/// The content of the table, read from scratch.
 fn held(connection: &Connection) -> Rules {
     let mut statement = connection
         .prepare("SELECT rule_id, rule_json, status, version FROM rule_engine_resource WHERE status NOT IN ('draft', 'in_review')")
@@ -50,7 +50,7 @@ fn held(connection: &Connection) -> Rules {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
-/// One document per version, for ever, and the current one among them.
+/// Asserts that every version has one document that never changes, the current one among them.
 fn check_versions(connection: &Connection) {
     let unversioned: i64 = connection
         .query_row(
@@ -99,7 +99,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// Statements that the constraints refuse are as good as not made.
+/// Makes an edit; statements that the constraints refuse have no effect.
 fn make(edit: &Edit, connection: &Connection, store: &mut SqliteStore) {
     let id = |rule: usize| format!("r{rule}");
     let text = |rule: usize, text: usize| document(&id(rule), &format!("t{text}"));
@@ -155,7 +155,7 @@ proptest! {
         let mut often = SqliteRules::open(&path).unwrap();
         let mut once = SqliteRules::open(&path).unwrap();
         let mut store = SqliteStore::open(&path).unwrap();
-        // As a person's own client would: no pragma of ours.
+        // A client of its own, without the pragmas of the store.
         let connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "synchronous", false).unwrap();
         let (mut rules, mut late) = (Rules::new(), Rules::new());
@@ -215,7 +215,7 @@ fn odd_rows_keep_no_other_from_being_read_listed_and_stopped() {
         store.publish(&document(rule, "1"), "").unwrap();
     }
     apply(&mut rules, source.poll().unwrap());
-    // Of the same name as a rule, without any name, and with values that are no text.
+    // An id that equals a rule's as a blob, an invalid one, and values that are no text.
     for odd in [
         "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES (x'61', '{\"rule_id\":\"a\"}')",
         "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES (CAST(x'ff' AS TEXT), '{}')",
@@ -317,7 +317,7 @@ fn where_a_rule_took_force_is_written_and_is_no_change() {
     assert_eq!(store.show("a").unwrap().updated, updated, "nobody changed the rule");
     assert!(source.poll().unwrap().is_empty());
     assert_eq!(SqliteRules::open(&path).unwrap().poll().unwrap().len(), 1);
-    // The next version has not taken force anywhere yet, and a late word on the one before does not change that.
+    // The next version has not taken force yet, and a late report on the one before does not change that.
     store.publish(&document("a", "2"), "").unwrap();
     source.write_live_cut("a", 1, &[(PartitionId(0), Offset(4))].into()).unwrap();
     assert_eq!(cut(), None);
@@ -353,7 +353,7 @@ fn a_log_that_was_put_back_is_not_followed() {
         store.publish(&document(rule, "1"), "").unwrap();
     }
     assert_eq!(source.poll().unwrap().len(), 2);
-    // As if an earlier copy, without b, had been restored and gone on.
+    // Simulates an earlier copy, without b, that was restored and continued.
     Connection::open(&path)
         .unwrap()
         .execute_batch(
