@@ -1,7 +1,7 @@
-//! What is written in the background: a server that is away, or a row that somebody has locked, must not hold up the engine.
+//! Writes in the background: a server that is away, or a locked row, must not block the engine.
 //!
-//! Of each key only the latest note waits; a later one takes the place of an earlier one. Those that wait take turns, so that
-//! one that can't be written keeps no other one back.
+//! Of each key only the latest note waits; a later note replaces an earlier one. Keys take turns, so a note
+//! that can't be written does not block the others.
 
 use std::{
     collections::BTreeMap,
@@ -17,30 +17,30 @@ use tokio::{runtime::Builder, sync::Notify};
 use super::connect::{ANSWER, Database, Failure, Fault, within};
 use crate::SourceError;
 
-/// Notes that may wait.
+/// Upper bound of waiting notes.
 const WAITING: usize = 10_000;
-/// How long the end waits for what is still to be written.
+/// Longest time that dropping the writer waits for notes that are still to be written.
 const LAST: Duration = Duration::from_secs(1);
-/// The first pause before another attempt, and the longest.
+/// First and longest pause before another attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Something that is written for people to read.
+/// A note that is written to the database for display.
 pub(super) trait Note: Clone + Send + 'static {
-    /// Notes of one key take each other's place.
+    /// Key of a note; a later note of the same key replaces an earlier one.
     type Key: Clone + Ord + Send + std::fmt::Debug;
-    /// What such notes are, for messages.
+    /// Name of these notes in messages.
     const WHAT: &'static str;
-    /// What is said to the server first.
+    /// Statement executed first on every new connection.
     const SESSION: Option<&'static str>;
-    /// Errors after which it is given up: tomorrow the server would say the same.
+    /// Server errors after which a note is discarded, as a retry would fail in the same way.
     const UNFIT: &'static [u16];
 
-    /// Writes it.
+    /// Writes the note.
     async fn put(&self, key: &Self::Key, conn: &mut Conn) -> Result<(), Error>;
 }
 
-/// Writes notes of one kind, over a connection of its own.
+/// Writes notes of one kind, over its own connection.
 #[derive(Debug)]
 pub(super) struct Writer<N: Note> {
     label: String,
@@ -57,9 +57,9 @@ struct Shared<N: Note> {
 #[derive(Debug)]
 struct Queue<N: Note> {
     waiting: BTreeMap<N::Key, N>,
-    /// The key whose turn was last.
+    /// The key written last.
     last: Option<N::Key>,
-    /// One is being written.
+    /// Whether a note is being written.
     writing: bool,
     closed: bool,
 }
@@ -82,7 +82,7 @@ impl<N: Note> Shared<N> {
 }
 
 impl<N: Note> Writer<N> {
-    /// Starts the thread of that name.
+    /// Starts the thread, named `name`.
     pub(super) fn start(name: &str, database: Database) -> Result<Self, SourceError> {
         let label = database.label.clone();
         let failed = |error: std::io::Error| SourceError::Thread {
@@ -102,7 +102,7 @@ impl<N: Note> Writer<N> {
         Ok(Writer { label, shared })
     }
 
-    /// Has it written as soon as the server takes it.
+    /// Queues a note; it is written as soon as the server accepts it. Does not block.
     pub(super) fn write(&self, key: N::Key, note: N) -> Result<(), SourceError> {
         let mut queue = self.shared.lock();
         if queue.waiting.len() >= WAITING && !queue.waiting.contains_key(&key) {
@@ -126,13 +126,13 @@ impl<N: Note> Drop for Writer<N> {
         self.shared.changed.notify_one();
         let busy = |queue: &mut Queue<N>| queue.writing || !queue.waiting.is_empty();
         let waited = self.shared.written.wait_timeout_while(queue, LAST, busy);
-        // What could not be written is in the log, too.
+        // Notes that could not be written are logged as well.
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         queue.waiting.clear();
     }
 }
 
-/// Writes what waits, until nothing will come any more.
+/// Writes waiting notes until the writer is closed and none is left.
 async fn write<N: Note>(shared: &Shared<N>, database: &Database) {
     let mut conn: Option<Conn> = None;
     let mut pause = PAUSE;
@@ -177,7 +177,7 @@ fn done<N: Note>(shared: &Shared<N>) {
     shared.written.notify_all();
 }
 
-/// Puts a note back, unless there is a later one; why it has to wait.
+/// Puts a note back, unless a later one waits or the writer is closed; returns the reason why it failed.
 fn again<N: Note>(shared: &Shared<N>, key: N::Key, note: N, failure: Failure) -> Option<String> {
     let reason = match failure {
         Failure::Away(reason) | Failure::Gap(reason) => reason,

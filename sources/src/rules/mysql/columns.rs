@@ -1,8 +1,9 @@
-//! Which columns of the rule table are read, and where they stand in its row events.
+//! The columns of the rule table that are read, and their positions in its row events.
 //!
-//! Events say only ordinals and types, and names if `binlog_row_metadata=FULL`. So the ordinals come from the schema at
-//! the snapshot, and every event is checked against them by count, by type, and by name where it has names. A table that
-//! was altered meanwhile is noticed by that, if not by the statement that altered it.
+//! Events carry only ordinals and types, and names if `binlog_row_metadata=FULL`. So the ordinals come from
+//! the schema at the snapshot, and every event is checked against them by count, by type, and by name where
+//! it has names. These checks detect a table that was altered meanwhile even if the statement that altered it
+//! was not seen.
 
 use mysql_async::{
     Conn,
@@ -23,7 +24,7 @@ pub(super) struct Columns {
     ordinals: [usize; 5],
 }
 
-/// A column as the schema has it: name, type, whole type, character set, key.
+/// A column in the schema: name, data type, full column type, character set, key.
 type Described = (String, String, String, Option<String>, String);
 
 const TEXTS: [&str; 10] = [
@@ -45,17 +46,17 @@ impl Columns {
     /// The columns that are read, in this order.
     pub(super) const SELECT: [&str; 5] = ["rule_id", "version", "status", "resume_gap", "rule_json"];
 
-    /// Where they stand.
+    /// Ordinals of these columns in the table, from 0.
     pub(super) fn ordinals(&self) -> [usize; 5] {
         self.ordinals
     }
 
-    /// How many columns the table has.
+    /// Number of columns of the table.
     pub(super) fn count(&self) -> usize {
         self.names.len()
     }
 
-    /// Reads the schema, and refuses a table that can't be followed.
+    /// Reads the schema; returns an error for a table that can't be followed.
     pub(super) async fn read(conn: &mut Conn, database: &Database) -> Result<Columns, Failure> {
         check_table(conn, database).await?;
         let described: Vec<Described> = conn
@@ -92,7 +93,7 @@ impl Columns {
         Ok(Columns { names, ordinals })
     }
 
-    /// Whether events under this table map have these columns; why not, if they have others.
+    /// Checks that events under this table map have these columns; an error is the difference.
     pub(super) fn check(&self, map: &TableMapEvent<'_>) -> Result<(), String> {
         if map.columns_count() != self.names.len() as u64 {
             return Err(format!(
@@ -120,7 +121,8 @@ impl Columns {
     }
 }
 
-/// A column that is compressed (MariaDB) can't be read in events, and so nor can what stands beside it.
+/// Checks that a column is not compressed (MariaDB): it can't be read in events, nor can the columns beside
+/// it.
 fn check_readable((name, _, whole, ..): &Described) -> Result<(), Fault> {
     match whole.split_once("/*M!") {
         Some((plain, how)) if how.contains("COMPRESSED") => Err(Fault::new(
@@ -179,7 +181,7 @@ fn fits(kind: ColumnType, integer: bool) -> bool {
     }
 }
 
-/// The table is there, transactional, and changed by nothing that the binlog does not say.
+/// Checks that the table exists, is transactional, and is changed by nothing that the binlog omits.
 async fn check_table(conn: &mut Conn, database: &Database) -> Result<(), Failure> {
     let table: Option<(String, Option<String>)> = conn
         .exec_first(

@@ -1,4 +1,4 @@
-//! Connections, and what their failures call for.
+//! Connections, and classification of their failures.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use mysql_async::{Conn, Opts, OptsBuilder, ServerError};
 
 use crate::SourceError;
 
-/// How long a server may take to accept a connection or to answer a short question.
+/// Longest time that a server may take to accept a connection or to answer a short query.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
-/// A database of a server, and how to get there.
+/// A database of a server, with the options to connect to it.
 #[derive(Clone)]
 pub(super) struct Database {
     opts: Opts,
-    /// For messages: without user and password.
+    /// Address for messages, without user and password.
     pub(super) label: String,
-    /// Its name.
+    /// Name of the database.
     pub(super) name: String,
 }
 
-/// Why reading stopped, by what is to be done about it.
+/// Failure of reading, classified by the action that it requires.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The server can't be reached or broke off: connect again.
+    /// The server can't be reached or closed the connection: connect again.
     Away(String),
-    /// What was read can't be gone on from: take a new snapshot.
+    /// Reading can't continue from its position: take a new snapshot.
     Gap(String),
-    /// Somebody has to do something; then go on.
+    /// Intervention is needed; reading continues afterwards.
     Refused(Fault),
-    /// It makes no sense to go on.
+    /// Reading must end.
     Fatal(Fault),
 }
 
-/// What is wrong, and what would be right.
+/// A fault and its remedy.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) reason: String,
@@ -50,7 +50,7 @@ impl Fault {
 }
 
 impl Failure {
-    /// As an error of something that is not tried again.
+    /// Converts the failure to the error of an action that is not retried.
     pub(super) fn at(self, store: &str) -> SourceError {
         match self {
             Failure::Away(reason) | Failure::Gap(reason) => Fault::new(
@@ -84,7 +84,7 @@ fn of_server(error: &ServerError) -> Failure {
         ));
     }
     match error.code {
-        // Purged files and positions that aren't any; what else 1236 means, a new snapshot does not make worse.
+        // Purged files and invalid positions; for other causes of 1236 a new snapshot does no harm.
         1236 | 1412 => Failure::Gap(message),
         1044 | 1045 | 1049 | 1130 | 1142 | 1143 | 1227 | 1698 | 3118 | 4151 => Failure::Refused(Fault::new(
             message,
@@ -96,7 +96,7 @@ fn of_server(error: &ServerError) -> Failure {
 }
 
 impl Database {
-    /// Reads `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// Parses `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
     pub(super) fn parse(url: &str) -> Result<Database, SourceError> {
         let setting = |reason: String| SourceError::Setting { setting: "url", reason };
         let form = "write mysql://USER:PASSWORD@HOST:PORT/DATABASE";
@@ -107,13 +107,13 @@ impl Database {
         }
         let label = format!("mysql://{}:{}/{name}", opts.ip_or_hostname(), opts.tcp_port());
         let opts = OptsBuilder::from_opts(opts)
-            // Where the URL says, and not a socket that happens to lie on this machine.
+            // The URL's host, not a socket of this machine.
             .prefer_socket(false)
             .tcp_keepalive(Some(Duration::from_secs(10)))
             .init(vec![
                 "SET NAMES utf8mb4",
                 "SET SESSION time_zone = '+00:00'",
-                // What does not fit is an error, never cut.
+                // A value that does not fit is an error and never truncated.
                 "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_TRANS_TABLES')",
             ]);
         Ok(Database { opts: opts.into(), label, name })
@@ -124,7 +124,7 @@ impl Database {
     }
 }
 
-/// What comes of `work`, unless it takes too long.
+/// Result of `work`; an error if it takes longer than `limit`.
 pub(super) async fn within<T, E: Into<Failure>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,

@@ -1,4 +1,4 @@
-//! One event of the binlog, as a step that [`Tail`](super::tail::Tail) takes.
+//! Translation of one binlog event into a step of [`Tail`](super::tail::Tail).
 
 use mysql_async::{
     BinlogStream,
@@ -21,28 +21,28 @@ use crate::rules::{
     row::{Row, RowChange},
 };
 
-/// MariaDB's own events, which the driver does not know.
+/// Event types of MariaDB that the driver does not support.
 const MARIADB_GTID: u8 = 162;
 const MARIADB_COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
-/// `XA PREPARE`: rows whose verdict comes later.
+/// `XA PREPARE`: rows of a transaction that is committed or rolled back later.
 const PREPARED: u8 = 38;
-/// A transaction of MySQL in one compressed event, followed by what is in it.
+/// A transaction of MySQL in one compressed event; its content follows.
 const PAYLOAD: u8 = 40;
 
-/// What an event means.
+/// Meaning of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing; only the position moves.
+    /// No effect; only the position moves.
     Pass,
-    /// The format of what follows; names of files can be trusted from here on.
+    /// Format of the following events; file names can be trusted from here on.
     Format,
-    /// The next events are of this file, from this offset.
+    /// The next events are in this file, from this offset.
     Rotate(Option<String>, u64),
-    /// The next events come without positions; they end here.
+    /// The next events have no positions; they end at the position of this one.
     Payload,
-    /// A transaction, or a statement outside of one, begins.
+    /// A transaction begins, or a statement outside of one.
     Opens(Opening),
-    /// Rows of the rule table.
+    /// Row changes of the rule table.
     Rows(Vec<RowChange>),
     /// A statement.
     Statement(Statement),
@@ -56,11 +56,11 @@ pub(super) enum Step {
 pub(super) struct Watched<'a> {
     pub(super) database: &'a str,
     pub(super) columns: &'a Columns,
-    /// Whether names are compared without regard to case.
+    /// Whether names are compared case-insensitively.
     pub(super) any_case: bool,
 }
 
-/// Reads an event.
+/// Translates an event.
 pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) -> Result<Step, Failure> {
     let raw = event.header().event_type_raw();
     if MARIADB_COMPRESSED.contains(&raw) {
@@ -68,12 +68,12 @@ pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) 
     }
     match raw {
         MARIADB_GTID => return mariadb_opening(event),
-        // The first byte says that it is committed in one go.
+        // The first byte is 1 if the transaction is committed in one phase.
         PREPARED => return Ok(if event.data().first() == Some(&1) { Step::Commit } else { Step::Prepared }),
         PAYLOAD => return payload(event),
         _ => {}
     }
-    // It would be no better when it is read again.
+    // Reading the event again would fail in the same way.
     let broken = |error: std::io::Error| Failure::Gap(format!("event {raw} can't be read: {error}"));
     match event.read_data().map_err(broken)? {
         Some(EventData::FormatDescriptionEvent(_)) => Ok(Step::Format),
@@ -116,8 +116,8 @@ fn opening(event: &Event, alone: bool) -> Opening {
     Opening { offset, digest: document::digest(&written), alone }
 }
 
-/// Sequence (8 bytes), domain (4), flags (1), the lowest of which says that a single statement follows, not a
-/// transaction: MariaDB writes no `BEGIN`.
+/// Parses the event: sequence (8 bytes), domain (4), flags (1). The lowest flag is set if a single statement
+/// follows, not a transaction: MariaDB writes no `BEGIN`.
 fn mariadb_opening(event: &Event) -> Result<Step, Failure> {
     match event.data().get(12) {
         Some(flags) => Ok(Step::Opens(opening(event, flags & 1 == 1))),
@@ -125,7 +125,7 @@ fn mariadb_opening(event: &Event) -> Result<Step, Failure> {
     }
 }
 
-/// The driver passes over a payload that it can't take apart, and what is in it would be lost.
+/// Checks a payload: the driver skips one that it can't decode, and its content would be lost.
 fn payload(event: &Event) -> Result<Step, Failure> {
     match event.read_event::<TransactionPayloadEvent<'_>>() {
         Ok(_) => Ok(Step::Payload),
@@ -133,7 +133,7 @@ fn payload(event: &Event) -> Result<Step, Failure> {
     }
 }
 
-/// The driver leaves checksums to its users.
+/// Verifies the checksum, which the driver does not.
 fn check_sum(event: &Event) -> Result<(), Failure> {
     let footer = event.footer();
     let crc = matches!(footer.get_checksum_alg(), Ok(Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32)));
@@ -161,7 +161,7 @@ impl Watched<'_> {
         for row in rows.rows(map) {
             let (before, after) =
                 row.map_err(|error| Failure::Gap(format!("a row can't be read: {error}")))?;
-            // A row that lacks columns is shorter, and its values stand elsewhere.
+            // A row that lacks columns is shorter, and its values have other ordinals.
             if [&before, &after].into_iter().flatten().any(|row| row.len() != self.columns.count()) {
                 return Err(Failure::Gap(
                     "rows without all columns; a session has set `binlog_row_image` to other than FULL"

@@ -1,7 +1,7 @@
-//! The tables, made and brought up to date.
+//! Creation and migration of the tables.
 //!
-//! Migrations are numbered, and applied in their order under a lock, each once; `strateye_migration` says which. One that
-//! breaks off is applied again: its statements allow that.
+//! Migrations are numbered and applied in order under a lock, each once; `strateye_migration` records them.
+//! An interrupted one is applied again: its statements allow that.
 
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::runtime::Builder;
@@ -17,16 +17,19 @@ const MIGRATIONS: [(u64, &str); 3] = [
     (3, include_str!("migrations/0003_models.sql")),
 ];
 
-/// How long another one that migrates is waited for, seconds.
+/// Longest wait for a concurrent migration, seconds.
 const LOCK: u32 = 60;
-/// A column or key that is there already, or gone already: the statement was run before.
+/// Errors for a table, column or key that exists already, or is dropped already: the statement was executed
+/// before.
 const DONE: [u16; 4] = [1050, 1060, 1061, 1091];
 
-/// Makes the tables in the database that `url` names, or brings them up to date; the numbers of the migrations that were
-/// applied, none if all had been. Needs the right to create and alter tables. Not to be called from async code.
+/// Creates the tables in the database that `url` names, or migrates them; returns the numbers of the
+/// migrations applied, none if all had been. Needs the privileges to create and alter tables. Blocks; must
+/// not be called from async code.
 ///
 /// # Errors
-/// If the URL can't be used, the server can't be reached or refuses a statement, or the tables are of a later release.
+/// If the URL can't be used, the server can't be reached or refuses a statement, or the tables were made by a
+/// later release.
 pub fn migrate(url: &str) -> Result<Vec<u64>, SourceError> {
     let database = Database::parse(url)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
@@ -42,7 +45,7 @@ pub fn migrate(url: &str) -> Result<Vec<u64>, SourceError> {
                 "wait for it, then try again",
             )));
         }
-        // The lock goes with the connection.
+        // The lock ends with the connection.
         let applied = apply(&mut conn).await?;
         conn.disconnect().await?;
         Ok(applied)
@@ -95,7 +98,7 @@ async fn run(conn: &mut Conn, statement: &str) -> Result<(), Failure> {
     }
 }
 
-/// A file's statements, without its comments.
+/// Statements of a migration file, without its comments.
 fn statements(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
     let all = lines.join("\n");

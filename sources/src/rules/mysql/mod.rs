@@ -1,32 +1,46 @@
-//! Rules from MySQL or MariaDB: the tables are the console's, the operators' and the engine's alike, and plain SQL on
-//! `rule_engine_resource` is enough to publish, edit, pause or delete a rule.
+//! Rules from MySQL or MariaDB.
 //!
-//! [`MysqlRules`] is the engine's side: a consistent snapshot, then the row events of the binlog, transaction by
-//! transaction. [`MysqlStore`] is the side of people: publish, pause, roll back. [`migrate`] makes the tables.
+//! The console, the operators and the engine share the tables, and plain SQL on `rule_engine_resource` is
+//! enough to publish, edit, pause or delete a rule.
 //!
-//! | the server | has to say |
+//! [`MysqlRules`] is the engine's side: a consistent snapshot, then the row events of the binlog, transaction
+//! by transaction. [`MysqlStore`] is the users' side: publish, pause, roll back. [`migrate`] creates the
+//! tables.
+//!
+//! - `source`: the engine's side; `reader`, `session`: the thread behind it, and one connection of the thread
+//! - `snapshot`, `position`, `event`, `statement`, `tail`: rows at one position of the binlog, and the
+//!   transactions after it
+//! - `server`, `columns`, `row`: checks of server and table, and rows read from both
+//! - `background`, `status`, `live_cut`: notes written to the tables in the background
+//! - `store`, `store_rows`: the users' side, and its statements
+//! - `connect`, `migrate`: connections and their failures; the tables
+//!
+//! | server variable | required value |
 //! | --- | --- |
 //! | `log_bin` | `ON` |
 //! | `binlog_format` | `ROW` |
 //! | `binlog_row_image` | `FULL` |
 //! | `log_bin_compress` (MariaDB) | `OFF` |
-//! | `binlog_do_db`, `binlog_ignore_db` | nothing, or what leaves this database in |
-//! | `log_replica_updates` (`log_slave_updates` in MariaDB) | `ON`, if it is a replica; that is checked where the user may ask |
-//! | `binlog_row_metadata` | best `FULL`: columns are then checked by name in every event |
+//! | `binlog_do_db`, `binlog_ignore_db` | empty, or values that do not exclude this database |
+//! | `log_replica_updates` (`log_slave_updates` in MariaDB) | `ON` on a replica; checked if permitted |
+//! | `binlog_row_metadata` | preferably `FULL`: columns are then checked by name in every event |
 //!
-//! All else is as it may be: `gtid_mode`, `binlog_checksum`, `binlog_transaction_compression` and `binlog_row_value_options`.
-//! Tested with MariaDB 10.11 and MySQL 9.7, the latter also with what 8.x has for defaults.
+//! All other variables are free, `gtid_mode`, `binlog_checksum`, `binlog_transaction_compression` and
+//! `binlog_row_value_options` included. Tested with MariaDB 10.11 and MySQL 9.7, the latter also with the
+//! defaults of 8.x.
 //!
-//! The engine's user needs `SELECT` on the tables, `INSERT, UPDATE` on `rule_status`, `UPDATE (live_cut, update_time)` on
-//! `rule_engine_resource`, and `REPLICATION SLAVE, REPLICATION CLIENT` (`BINLOG MONITOR` in MariaDB).
+//! The engine's user needs `SELECT` on the tables, `INSERT, UPDATE` on `rule_status`, `UPDATE (live_cut,
+//! update_time)` on `rule_engine_resource`, and `REPLICATION SLAVE, REPLICATION CLIENT` (`BINLOG MONITOR` in
+//! MariaDB).
 //!
-//! **Invariant**: after a break, reading goes on only if the transaction that was read last still stands in its place.
-//! Otherwise, as on another server or one that was put back to an earlier state, all rules are read anew.
+//! **Invariant**: after an interruption, reading continues only if the transaction that was read last is
+//! still at its position. Otherwise, as on another server or one that was restored to an earlier state, all
+//! rules are read again.
 //!
-//! **Limits**: what an XA transaction changes is found by reading all rules once it is committed, so XA is not for busy
-//! rule tables. Columns that are `COMPRESSED` (MariaDB) are refused, since their events can't be read, and so are foreign keys
-//! that change rules by cascade, since the binlog may be silent about what they do. On MySQL a snapshot waits up to 10 s for
-//! whoever holds a row of the rule table.
+//! **Limits**: changes by an XA transaction are found by reading all rules once it is committed, so XA is
+//! unsuitable for busy rule tables. Columns that are `COMPRESSED` (MariaDB) are refused, since their events
+//! can't be read, and so are foreign keys that change rules by cascade, since the binlog may omit their
+//! effects. On MySQL a snapshot waits up to 10 s for locks on rows of the rule table.
 
 mod background;
 mod columns;
@@ -55,19 +69,20 @@ pub use store::MysqlStore;
 
 use super::row::TABLE;
 
-/// Where rules are read from, and as whom.
+/// Settings of the connection to the rule table.
 #[derive(Clone, Default)]
 pub struct MysqlConfig {
-    /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE`; signs other than letters and digits in user and password are written
-    /// `%XX`. For TLS add `?require_ssl=true`, and `verify_ca=false` or `verify_identity=false` to check less.
+    /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE`; characters other than letters and digits in user and
+    /// password are written `%XX`. For TLS add `?require_ssl=true`, and `verify_ca=false` or
+    /// `verify_identity=false` to check less.
     pub url: String,
-    /// The id under which the binlog is read, different from the server's and from all its readers'; a random one if
-    /// absent.
+    /// Server id under which the binlog is read, different from the server's and from those of all its other
+    /// readers; random if absent.
     pub server_id: Option<u32>,
 }
 
 impl MysqlConfig {
-    /// Reads from `url`, under a random server id.
+    /// Settings with a random server id.
     pub fn new(url: impl Into<String>) -> Self {
         MysqlConfig { url: url.into(), server_id: None }
     }
@@ -75,7 +90,7 @@ impl MysqlConfig {
 
 impl fmt::Debug for MysqlConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL has the password in it.
+        // The URL contains the password.
         f.debug_struct("MysqlConfig").field("server_id", &self.server_id).finish_non_exhaustive()
     }
 }

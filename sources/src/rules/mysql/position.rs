@@ -1,4 +1,4 @@
-//! Where the binlog has been read up to.
+//! Positions in the binlog.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Whether everything before `other` has been read.
+    /// Whether the position is at or after `other`.
     pub(super) fn reaches(&self, other: &Position) -> bool {
         (sequence(&self.file), self.offset) >= (sequence(&other.file), other.offset)
     }
@@ -22,27 +22,29 @@ impl fmt::Display for Position {
     }
 }
 
-/// The number a file's name ends in.
+/// The number at the end of a file's name; 0 if there is none.
 fn sequence(file: &str) -> u64 {
     file.rsplit('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
-/// A file name out of an event, if it looks like one: at the start of a stream MariaDB appends a checksum to it.
+/// Parses a file name in an event; `None` if it is invalid: at the start of a stream MariaDB appends a
+/// checksum to it.
 pub(super) fn log_name(name: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(name).ok()?;
     let digits = name.rsplit_once('.')?.1;
     (digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| name.to_owned())
 }
 
-/// The beginning of a transaction: what tells one history of a server's binlog from another, where that has another
-/// transaction in its place, or none.
+/// The beginning of a transaction. It identifies a history of the server's binlog: another history has
+/// another transaction at this position, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Opening {
-    /// Where it is, in its file.
+    /// Offset in its file, bytes.
     pub(super) offset: u64,
-    /// Tells it from others: all that the server wrote of it, its name and the time of its commit included.
+    /// Digest of all that the server wrote of it, its name and the time of its commit included.
     pub(super) digest: u128,
-    /// A single statement follows, or a `BEGIN`; otherwise what follows is in it.
+    /// Whether a single statement or a `BEGIN` follows; otherwise the following events are in the
+    /// transaction.
     pub(super) alone: bool,
 }
 
@@ -54,7 +56,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Where it begins.
+    /// Position of its beginning.
     pub(super) fn position(&self) -> Position {
         Position { file: self.file.clone(), offset: self.opening.offset }
     }

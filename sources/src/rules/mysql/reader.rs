@@ -1,9 +1,9 @@
-//! The thread that follows the binlog, and what it does when that fails.
+//! The thread that follows the binlog, and its reaction to failures.
 //!
-//! A server that is away is tried again and again, ever more rarely up to every 5 s; a position that can't be gone on
-//! from, or where reading breaks off three times in a row, makes a new snapshot; what somebody has to mend is said at
-//! once and every 30 s. Only a clash of server ids ends it: two engines that came back would throw each other out for
-//! ever.
+//! A server that is away is retried with growing pauses of up to 5 s. A position from which reading can't
+//! continue, or at which it breaks off three times in a row, leads to a new snapshot. A fault that needs
+//! intervention is reported at once and every 30 s. Only a clash of server ids ends the thread: two engines
+//! that reconnect would disconnect each other for ever.
 
 use std::{
     thread,
@@ -18,15 +18,15 @@ use super::{
 };
 use crate::{SourceError, contained::contain};
 
-/// The first pause before another attempt, and the longest.
+/// First and longest pause before another attempt.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often somebody is reminded.
+/// Interval at which a fault that needs intervention is reported again.
 const REMIND: Duration = Duration::from_secs(30);
-/// What was followed for so long did not fail at once.
+/// A session of this length counts as a success, and resets the number of failures.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// Starts the thread. It ends when nobody receives any more.
+/// Starts the thread. It ends when the receiver is dropped.
 pub(super) fn start(session: Session) -> Result<(), SourceError> {
     let label = session.database.label.clone();
     let failed = |error: std::io::Error| SourceError::Thread {
@@ -38,7 +38,7 @@ pub(super) fn start(session: Session) -> Result<(), SourceError> {
     let run = move || {
         let sender = reader.session.sender.clone();
         loop {
-            // The driver does not expect an event to be cut off.
+            // The driver panics on a truncated event.
             let attempt = contain(|| {
                 runtime.block_on(async {
                     tokio::select! {
@@ -57,7 +57,7 @@ pub(super) fn start(session: Session) -> Result<(), SourceError> {
                 }
             };
             if ended {
-                // Looking up a host's name can't be broken off.
+                // Dropping the runtime would wait for a lookup of a host name, which can't be cancelled.
                 runtime.shutdown_background();
                 return;
             }
@@ -75,13 +75,14 @@ fn runtime() -> std::io::Result<Runtime> {
 
 struct Reader {
     session: Session,
-    /// Failures in a row.
+    /// Consecutive failures.
     failures: u32,
     reminded: Option<Instant>,
 }
 
 impl Reader {
-    /// Follows until something fails, and waits as long as that calls for; `None` if it is no use to go on.
+    /// Runs one session until it fails, after the pause for earlier failures; `None` if the thread has to
+    /// end.
     async fn attempt(&mut self) -> Option<()> {
         tokio::time::sleep(self.pause()).await;
         let begun = Instant::now();
@@ -121,7 +122,8 @@ impl Reader {
         self.reminded = None;
     }
 
-    /// Twice as long after every failure, give or take a half, so that engines do not come back all at once.
+    /// Pause before the next attempt: random, between half of a bound and the bound, which doubles with every
+    /// failure up to [`LONGEST_PAUSE`], so that engines do not reconnect all at once.
     fn pause(&self) -> Duration {
         if self.failures == 0 {
             return Duration::ZERO;

@@ -1,4 +1,4 @@
-//! Rows of the rule table as the snapshot and the events of the binlog have them.
+//! Decoding of rows of the rule table, from the snapshot and from binlog events.
 
 use mysql_async::{Value, binlog::row::BinlogRow, binlog::value::BinlogValue};
 
@@ -21,7 +21,7 @@ impl Row {
         Some(Row::decode(rule_id, version, status, resume_gap, document))
     }
 
-    /// Reads the rule of a row event whose columns have been checked.
+    /// Reads the rule id of a row event whose columns have been checked.
     pub(super) fn rule_of(mut row: BinlogRow, columns: &Columns) -> Option<String> {
         value(&mut row, columns.ordinals()[0]).map(text)
     }
@@ -31,7 +31,8 @@ impl Row {
     }
 }
 
-/// Takes a value out of a row event; `None` for JSON columns, which have forms of their own and are never read.
+/// Takes a value from a row event; `None` for JSON columns, which have formats of their own and are never
+/// read.
 fn value(row: &mut BinlogRow, at: usize) -> Option<Value> {
     match row.take(at)? {
         BinlogValue::Value(value) => Some(value),
@@ -53,8 +54,8 @@ fn text(value: Value) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Reads a positive number. It is text in a snapshot; events do not say whether it is signed, so a negative one is a
-/// large unsigned one.
+/// Reads a non-negative number. It is text in a snapshot. Events do not carry its sign, so a negative number
+/// becomes a large unsigned one.
 fn number(value: Value) -> Option<u64> {
     let number = match value {
         Value::Bytes(bytes) => std::str::from_utf8(&bytes).ok()?.parse().ok(),

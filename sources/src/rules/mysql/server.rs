@@ -1,4 +1,4 @@
-//! What the server is, whether its binlog can be followed, and how far it goes.
+//! Checks of the server: its identity, whether its binlog can be followed, and where that ends.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,20 @@ use super::{
     position::Position,
 };
 
-/// A server whose settings are right.
+/// A server whose settings allow its binlog to be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) mariadb: bool,
-    /// Tells it from others: positions of one mean nothing on another.
+    /// Identity of the server: positions of one server are invalid on another.
     pub(super) identity: String,
     pub(super) server_id: u32,
-    /// Whether names of tables are compared without regard to case.
+    /// Whether table names are compared case-insensitively.
     pub(super) any_case: bool,
 }
 
 impl Server {
-    /// Asks the server what it is, and refuses settings under which changes in `database` would be missed.
+    /// Queries the server, and returns an error for settings under which changes in `database` would be
+    /// missed.
     pub(super) async fn check(conn: &mut Conn, database: &str) -> Result<Server, Failure> {
         let rows: Vec<(String, String)> = conn
             .query(
@@ -73,7 +74,7 @@ impl Server {
     }
 }
 
-/// What a setting has to be, and where to write it.
+/// Fault for a setting of the wrong value, with the line to write.
 pub(super) fn must_be(name: &str, found: &str) -> Fault {
     let (line, why) = match name {
         "log_bin" => ("log_bin = binlog", "without it changes of rules can't be followed"),
@@ -92,12 +93,12 @@ pub(super) fn must_be(name: &str, found: &str) -> Fault {
     )
 }
 
-/// Which databases' changes the binlog has.
+/// Databases whose changes are in the binlog.
 #[derive(Debug, Default)]
 struct Filter {
-    /// `binlog_do_db`: these and no others, unless it is empty.
+    /// `binlog_do_db`: only these, unless it is empty.
     only: Vec<String>,
-    /// `binlog_ignore_db`: not these. It counts only if the other one is empty.
+    /// `binlog_ignore_db`: all but these; used only if the other list is empty.
     without: Vec<String>,
 }
 
@@ -111,7 +112,7 @@ impl Filter {
         Filter { only: names(2), without: names(3) }
     }
 
-    /// Whether the binlog has the changes of the database.
+    /// Checks that the binlog contains the changes of the database.
     fn judge(&self, database: &str, any_case: bool) -> Result<(), Fault> {
         let same = |name: &String| name == database || any_case && name.eq_ignore_ascii_case(database);
         let (setting, change) = if self.only.is_empty() {
@@ -131,7 +132,7 @@ impl Filter {
     }
 }
 
-/// Whether the server is set up to take over another one's changes; not, if we may not ask.
+/// Whether the server is set up as a replica; false if the user may not ask.
 async fn is_replica(conn: &mut Conn, mariadb: bool) -> Result<bool, Failure> {
     let statement = if mariadb { "SHOW ALL SLAVES STATUS" } else { "SHOW REPLICA STATUS" };
     match conn.query_first::<Row, _>(statement).await {
@@ -143,12 +144,12 @@ async fn is_replica(conn: &mut Conn, mariadb: bool) -> Result<bool, Failure> {
     }
 }
 
-/// How far the binlog goes.
+/// End of the binlog.
 pub(super) async fn position(conn: &mut Conn) -> Result<Position, Failure> {
     Ok(status(conn).await?.0)
 }
 
-/// How far the binlog goes, and what is in it. One statement has two names, and each server knows one of them.
+/// End of the binlog, and its filter. The statement has two names, of which each server accepts at least one.
 async fn status(conn: &mut Conn) -> Result<(Position, Filter), Failure> {
     let row = match conn.query_first::<Row, _>("SHOW MASTER STATUS").await {
         Err(mysql_async::Error::Server(error)) if error.code == 1064 => {
@@ -164,7 +165,7 @@ async fn status(conn: &mut Conn) -> Result<(Position, Filter), Failure> {
     status.ok_or_else(|| Failure::Refused(must_be("log_bin", "OFF")))
 }
 
-/// The position the open snapshot was taken at, on servers that say so (MariaDB, Percona Server).
+/// Position of the open snapshot, on servers that report it (MariaDB, Percona Server).
 pub(super) async fn snapshot_position(conn: &mut Conn) -> Result<Option<Position>, Failure> {
     let rows: Vec<(String, Value)> = conn.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'").await?;
     let said = |name: &str| {

@@ -1,4 +1,4 @@
-//! One connected stretch of following: from a snapshot, or from where the last one broke off, until something fails.
+//! One session of the reader: from a snapshot, or from where the last session ended, until a failure.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,24 +17,24 @@ use super::{
 };
 use crate::rules::row::{Row, RowChange};
 
-/// What the reader has to say.
+/// Message of the reader to the source.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// All rows there are.
+    /// All rows.
     Snapshot(BTreeMap<String, Row>),
-    /// A whole transaction.
+    /// Row changes of one whole transaction.
     Transaction(Vec<RowChange>),
-    /// Somebody has to do something.
+    /// Intervention is needed; reading continues afterwards.
     Refused(Fault),
-    /// Reading has ended for good.
+    /// Reading has ended.
     Fatal(Fault),
 }
 
-/// The server speaks at least this often, in nanoseconds.
+/// Interval of the server's heartbeats, nanoseconds.
 const HEARTBEAT_NS: u64 = 1_000_000_000;
-/// A server that says nothing for so long is gone: a dead peer's connection would stay silent for ever.
+/// Silence after which the server counts as gone: the connection of a dead peer would stay silent for ever.
 const SILENCE: Duration = Duration::from_secs(5);
-/// So often in a row reading may break off at one place of the binlog; then what stands there is passed by.
+/// Consecutive failures at one position of the binlog after which that position is skipped by a new snapshot.
 const STOPS: u32 = 3;
 
 /// Follows the rule table.
@@ -42,30 +42,30 @@ pub(super) struct Session {
     pub(super) database: Database,
     pub(super) server_id: u32,
     pub(super) sender: Sender<Message>,
-    /// Whether to ask the server for a snapshot's position, if it can tell.
+    /// Whether to ask the server for a snapshot's position, if it reports one.
     exact: bool,
-    /// Where the last stretch stood, unless a snapshot is due.
+    /// State at the end of the last session; `None` if a snapshot is due.
     following: Option<Following>,
-    /// What earlier tails learned.
+    /// XA transactions that earlier tails found to be harmless.
     harmless: Harmless,
     stops: Stops,
     /// Transactions read since the last failure.
     pub(super) progress: u64,
-    /// The server is away, and that was said.
+    /// Whether the server is away and that was logged.
     pub(super) outage: bool,
 }
 
-/// What is needed to go on.
+/// State that a session needs to continue.
 struct Following {
     server: Server,
     columns: Columns,
     tail: Tail,
-    /// Whether the snapshot had all that is before the tail.
+    /// Whether the snapshot contained everything before the start of the tail.
     sure: bool,
 }
 
-/// Where reading broke off while the server was there, and how often in a row. A server that can't be reached stops
-/// nothing: it is waited for.
+/// Position at which reading last broke off, and how often in a row. Failures to reach the server are not
+/// counted: it is retried.
 #[derive(Default)]
 struct Stops {
     at: Option<Position>,
@@ -73,7 +73,7 @@ struct Stops {
 }
 
 impl Stops {
-    /// Whether it has broken off there too often; then counting begins anew.
+    /// Counts a failure at `at`; returns whether the limit is reached, and then starts to count anew.
     fn too_many(&mut self, at: &Position) -> bool {
         let same = self.at.replace(at.clone()).as_ref() == Some(at);
         self.times = if same { self.times + 1 } else { 1 };
@@ -106,7 +106,7 @@ impl Session {
         }
     }
 
-    /// Follows until something fails.
+    /// Follows the binlog until a failure.
     pub(super) async fn run(&mut self) -> Failure {
         match self.follow().await {
             Ok(never) => match never {},
@@ -148,8 +148,8 @@ impl Session {
             let at = following.tail.at();
             ended = Err(Failure::Gap(format!("{reason}; {STOPS} times in a row at {at}")));
         }
-        // What has come out is not read again. What has not settled is worth nothing, and where an event can't be taken
-        // there is no going on.
+        // Transactions that were passed on are not read again. A snapshot that was not yet passed on is
+        // discarded, and after an event that can't be read a new snapshot is taken.
         if settling.is_none() && !matches!(ended, Err(Failure::Gap(_) | Failure::Refused(_))) {
             self.following = Some(following);
         } else {
@@ -158,7 +158,7 @@ impl Session {
         ended
     }
 
-    /// Passes on what the binlog says, until something fails.
+    /// Passes on transactions of the binlog until a failure.
     async fn stream(
         &mut self,
         following: &mut Following,
@@ -181,7 +181,7 @@ impl Session {
         }
     }
 
-    /// Asks for the binlog from where reading stands, on a connection of its own.
+    /// Requests the binlog from the tail's position, over a connection of its own.
     async fn open(&self, following: &Following) -> Result<BinlogStream, Failure> {
         let mut conn = self.database.connect().await?;
         let period = format!(
@@ -189,7 +189,7 @@ impl Session {
         );
         within(SILENCE, conn.query_drop(period)).await?;
         if following.server.mariadb {
-            // Otherwise MariaDB sends made-up statements in place of its own events.
+            // Otherwise MariaDB replaces its own events by dummy statements.
             within(SILENCE, conn.query_drop("SET @mariadb_slave_capability = 4")).await?;
         }
         let at = following.tail.at();
@@ -198,7 +198,7 @@ impl Session {
         within(SILENCE, conn.get_binlog_stream(request)).await
     }
 
-    /// Reads one event; what a transaction changed, at its commit.
+    /// Reads one event; returns the changes of a transaction at its commit.
     async fn read(
         &self,
         stream: &mut BinlogStream,
@@ -218,7 +218,7 @@ impl Session {
         following.tail.step(step, event.header().log_pos())
     }
 
-    /// Passes the snapshot on once the binlog has reached what may be in it already.
+    /// Passes the snapshot on once the binlog has reached the position up to which its rows may be ahead.
     async fn settle(&self, following: &Following, settling: &mut Option<Settling>) -> Result<(), Failure> {
         if let Some(settled) = settling.take_if(|settling| following.tail.has_passed(&settling.until)) {
             self.pass(Message::Snapshot(settled.rows)).await?;
@@ -227,7 +227,7 @@ impl Session {
     }
 
     async fn pass(&self, message: Message) -> Result<(), Failure> {
-        // Nobody wants it any more; the reader ends by itself.
+        // The receiver is dropped; the reader ends by itself.
         self.sender.send(message).await.map_err(|_| Failure::Away("nobody listens".to_owned()))
     }
 }
@@ -246,7 +246,8 @@ impl Settling {
 }
 
 impl Following {
-    /// In a new stream of events, if that of this server can go on from the last one.
+    /// Continues in a new stream of events; `None` if the server is another one, or continuity can't be
+    /// verified.
     fn go_on(self, server: &Server) -> Option<Following> {
         let tail = if self.server == *server { self.tail.go_on() } else { None };
         if tail.is_none() {

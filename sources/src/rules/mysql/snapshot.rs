@@ -1,13 +1,15 @@
 //! All rules as of one position of the binlog.
 //!
-//! MariaDB says at which position a snapshot was taken. MySQL does not, and its binlog runs a little ahead of what
-//! transactions see: a transaction in the binlog may not be visible yet. So there the position is read first, then every
-//! row is locked for a moment, which waits for the transactions that were under way, then the snapshot is opened. What
-//! lies between position and snapshot is seen twice, which row images by primary key absorb; but meanwhile a rule may go
-//! back to an earlier state, so nothing is passed on before the position read *after* the snapshot has been reached.
+//! MariaDB reports the position of a snapshot. MySQL does not, and its binlog runs a little ahead of what
+//! transactions see: a transaction in the binlog may not be visible yet. So there the position is read first,
+//! then every row is locked for a moment, which waits for the transactions under way, then the snapshot is
+//! opened. Changes between position and snapshot are read twice, which row images by primary key absorb; but
+//! meanwhile a rule may go back to an earlier state, so nothing is passed on before the position read *after*
+//! the snapshot has been reached.
 //!
-//! Whoever keeps a row locked for long must not keep all rules back. So after a while the snapshot is taken all the same; but
-//! it may lack what was being committed, and another one is due once every row could be locked.
+//! A row that stays locked must not hold back all rules. So after a while the snapshot is taken anyway. It
+//! may then lack transactions that were being committed, and another one is due once every row could be
+//! locked.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,28 +24,28 @@ use super::{
 };
 use crate::rules::row::Row;
 
-/// How long opening a snapshot may take, waiting for transactions included.
+/// Longest time for opening a snapshot, waiting for transactions included.
 const OPEN: Duration = Duration::from_secs(30);
-/// How long the transactions under way are waited for, seconds.
+/// Longest wait for the transactions under way, seconds.
 const UNDER_WAY: u32 = 10;
-/// Somebody holds a row for longer.
+/// Error code of a lock wait that timed out: a row stayed locked.
 const LOCKED: u16 = 1205;
-/// Between two attempts to wait for them, if the server is away.
+/// Pause between two attempts to wait for them, if the server is away.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// All rules.
+/// All rules, and their position in the binlog.
 pub(super) struct Snapshot {
     pub(super) rows: BTreeMap<String, Row>,
     pub(super) columns: Columns,
-    /// Where to go on from.
+    /// Position from which to follow the binlog.
     pub(super) start: Position,
-    /// Up to where what comes may already be in the rows.
+    /// Position up to which transactions may already be in the rows.
     pub(super) until: Position,
-    /// Whether all that is in the binlog before `start` is in the rows.
+    /// Whether everything in the binlog before `start` is in the rows.
     pub(super) sure: bool,
 }
 
-/// Takes a snapshot; `exact` asks the server for its position, if it can tell.
+/// Takes a snapshot; `exact` asks the server for its position, if it reports one.
 pub(super) async fn take(conn: &mut Conn, database: &Database, exact: bool) -> Result<Snapshot, Failure> {
     let (start, exact, sure) = within(OPEN, open(conn, exact)).await?;
     let columns = within(ANSWER, Columns::read(conn, database)).await?;
@@ -53,7 +55,7 @@ pub(super) async fn take(conn: &mut Conn, database: &Database, exact: bool) -> R
     Ok(Snapshot { rows, columns, start, until, sure })
 }
 
-/// Waits until what may be missing from a snapshot that is not sure can be seen by another one.
+/// Waits until transactions that an unsure snapshot may lack are visible to another one.
 pub(super) async fn until_visible(database: &Database) -> Failure {
     loop {
         match locked_once(database).await {
@@ -61,7 +63,7 @@ pub(super) async fn until_visible(database: &Database) -> Failure {
                 return Failure::Gap("rules that were locked when all were read are free now".to_owned());
             }
             Ok(false) => {}
-            // Whoever follows the binlog says so.
+            // The failure is reported by the reader of the binlog.
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
     }
@@ -72,7 +74,8 @@ async fn locked_once(database: &Database) -> Result<bool, Failure> {
     within(OPEN, wait_for_transactions(&mut conn)).await
 }
 
-/// Opens it; where to go on from, whether the snapshot was taken right there, and whether it is sure.
+/// Opens the snapshot; returns the position to continue from, whether the snapshot is at that very position,
+/// and whether it is sure.
 async fn open(conn: &mut Conn, exact: bool) -> Result<(Position, bool, bool), Failure> {
     let before = server::position(conn).await?;
     conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
@@ -98,14 +101,16 @@ async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, Row>, Failure> {
     Ok(rows)
 }
 
-/// A transaction holds its rows from before it is in the binlog until it is visible. False if somebody still holds one.
+/// Waits for transactions under way, which hold locks on their rows from before they are in the binlog until
+/// they are visible. Returns false if a row stayed locked.
 async fn wait_for_transactions(conn: &mut Conn) -> Result<bool, Failure> {
     conn.query_drop(format!("SET SESSION innodb_lock_wait_timeout = {UNDER_WAY}")).await?;
     match conn.query_drop(format!("SELECT rule_id FROM {TABLE} LOCK IN SHARE MODE")).await {
         Ok(()) => Ok(true),
         Err(mysql_async::Error::Server(error)) => {
             tracing::debug!(%error, "the rule table can't be locked for a moment");
-            // What is only being written is visible after this while; where we may not lock, there is no more to be had.
+            // Transactions that are only being written are visible after this pause; without the right to
+            // lock, this is the best available.
             conn.query_drop("DO SLEEP(1)").await?;
             Ok(error.code != LOCKED)
         }

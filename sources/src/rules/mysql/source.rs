@@ -1,4 +1,4 @@
-//! The engine's side: what the reader found, as changes; states into `rule_status`, cuts into `live_cut`.
+//! The engine's side: changes found by the reader; states to `rule_status`, cuts to `live_cut`.
 
 use std::{
     thread,
@@ -31,18 +31,18 @@ use crate::{
     },
 };
 
-/// Transactions read ahead of the polls.
+/// Upper bound of messages that the reader is ahead of the polls.
 const READ_AHEAD: usize = 64;
-/// How long a poll waits for the first snapshot.
+/// Longest wait of a poll for the first snapshot.
 const FIRST: Duration = Duration::from_secs(5);
-/// How often it looks for it meanwhile.
+/// Interval at which such a poll looks for it.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Follows the rules in MySQL or MariaDB by its binlog.
 ///
-/// A poll never asks the server: it takes what a thread has read meanwhile, whole transactions only. Only the first
-/// polls wait, up to 5 s each, until there is something to start from. While the server is away polls yield nothing, and
-/// what is written waits for it.
+/// A poll never queries the server: it returns the whole transactions that a thread has read meanwhile. Only
+/// the first polls block, up to 5 s each, until the first snapshot is there. While the server is away polls
+/// return nothing, and writes are queued.
 #[derive(Debug)]
 pub struct MysqlRules {
     label: String,
@@ -56,16 +56,18 @@ pub struct MysqlRules {
 }
 
 impl MysqlRules {
-    /// Connects, checks the server and its tables, and starts to follow. Not to be called from async code.
+    /// Connects, checks the server and its tables, and starts to follow. Blocks; must not be called from
+    /// async code.
     ///
     /// # Errors
-    /// If the URL can't be used, the server can't be reached, its tables are not there or unfit, or its settings keep
-    /// changes out of its binlog: says what to write in my.cnf.
+    /// If the URL can't be used, the server can't be reached, its tables do not exist or are unfit, or its
+    /// settings keep changes out of its binlog: the message names the line for my.cnf.
     pub fn open(config: &MysqlConfig) -> Result<Self, SourceError> {
         Self::open_with(config, true)
     }
 
-    /// `exact`: whether to ask the server for a snapshot's position, if it can tell.
+    /// As [`open`](Self::open); `exact`: whether to ask the server for a snapshot's position, if it reports
+    /// one.
     pub(super) fn open_with(config: &MysqlConfig, exact: bool) -> Result<Self, SourceError> {
         let database = Database::parse(&config.url)?;
         let label = database.label.clone();
@@ -101,7 +103,7 @@ impl MysqlRules {
         })
     }
 
-    /// Takes what the reader has said so far, up to what needs a person.
+    /// Receives the reader's messages, up to one that needs intervention.
     fn receive(&mut self) -> Result<(), SourceError> {
         for _ in 0..=READ_AHEAD {
             match self.messages.try_recv() {
@@ -162,7 +164,7 @@ impl RuleSource for MysqlRules {
     }
 }
 
-/// The server, if it and its tables can be followed.
+/// Connects and checks that the server and its tables can be followed.
 async fn check(database: &Database) -> Result<Server, Failure> {
     let mut conn = database.connect().await?;
     let server = within(ANSWER, Server::check(&mut conn, &database.name)).await?;
@@ -170,7 +172,7 @@ async fn check(database: &Database) -> Result<Server, Failure> {
     Ok(server)
 }
 
-/// A random id that is not the server's; of 2³² others none is likely to have the same.
+/// A random id other than the server's; a clash with one of the 2³² others is unlikely.
 fn another_id(server: u32) -> u32 {
     loop {
         let id = rand::random_range(1..=u32::MAX);

@@ -1,37 +1,37 @@
-//! What a statement in the binlog means for the rules.
+//! Effect of a statement in the binlog on the rules.
 //!
-//! With row events, statements are there to frame transactions and to change tables. A statement that changes rows is
-//! there only if a session turned row events off: what it changed can't be told, nor which tables (triggers, views and
-//! procedures hide them), so any such one is a reason to read the table anew.
+//! With row events, statements are there to frame transactions and to change tables. A statement that changes
+//! rows is there only if a session turned row events off: its changes are unknown, and so are its tables
+//! (triggers, views and procedures hide them), so any such statement is a reason to read the table again.
 
-/// A statement, as far as it matters.
+/// A statement, classified by its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Statement {
     /// A transaction begins.
     Begin,
-    /// It is committed.
+    /// The transaction is committed.
     Commit,
-    /// It is taken back.
+    /// The transaction is rolled back.
     Rollback,
-    /// A place in it to go back to.
+    /// A savepoint in the transaction.
     Savepoint(String),
-    /// It is taken back to there.
+    /// The transaction is rolled back to a savepoint.
     RollbackTo(String),
-    /// The transaction that is about to be prepared has this name.
+    /// Name of the transaction that is about to be prepared.
     EndPrepared(String),
     /// A transaction prepared earlier is committed.
     CommitPrepared(String),
-    /// A transaction prepared earlier is taken back.
+    /// A transaction prepared earlier is rolled back.
     RollbackPrepared(String),
-    /// Of no concern.
+    /// No effect on rules.
     Other,
-    /// The rule table is made, changed or emptied, or may be.
+    /// The rule table is created, altered or emptied, or may be.
     Table,
     /// Rows were changed without row events.
     Rows,
 }
 
-/// Classifies a statement; `table` is the rule table, `database` the one it is in.
+/// Classifies a statement; `table` is the rule table, `database` its database.
 pub(super) fn classify(text: &[u8], table: &str, database: &str) -> Statement {
     let text = String::from_utf8_lossy(text);
     let begin = skip_comments(&text);
@@ -57,7 +57,7 @@ pub(super) fn classify(text: &[u8], table: &str, database: &str) -> Statement {
     }
 }
 
-/// The text from its first word on. What stands in `/*! */` is executed, so it is no comment.
+/// The text from its first word on. `/*! */` is executed, so it is no comment.
 fn skip_comments(text: &str) -> &str {
     let mut rest = text;
     loop {
@@ -77,7 +77,7 @@ fn skip_comments(text: &str) -> &str {
     }
 }
 
-/// What follows the words, without its quotes.
+/// The name after the words, without its quotes.
 fn name(text: &str, words: &[&str]) -> String {
     let mut rest = text;
     for word in words {

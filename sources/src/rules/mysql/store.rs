@@ -1,6 +1,6 @@
-//! The side of people: publish, pause, retire, roll back. Every change leaves a row in `rule_audit`.
+//! The users' side: publish, pause, retire, roll back. Every change adds a row to `rule_audit`.
 //!
-//! A document that was written by hand and is about to be replaced is kept as a version first.
+//! A document that was written without the store and is about to be replaced is first kept as a version.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -20,21 +20,21 @@ use crate::{
     rules::{Published, RuleStore, StoredRule, Version, store::id_of},
 };
 
-/// Attempts at a transaction that others get in the way of.
+/// Upper bound of attempts at a transaction that conflicts with others.
 const ATTEMPTS: u32 = 10;
-/// Somebody else was first (duplicate key), or the server chose this one to give way (deadlock, lock timeout).
+/// Errors after which a transaction is retried: duplicate key (a concurrent publish), lock timeout, deadlock.
 const AGAIN: [u16; 3] = [1062, 1205, 1213];
-/// How long one transaction may take.
+/// Longest time of one transaction.
 const WORK: Duration = Duration::from_secs(60);
 
-/// Writes rules to MySQL or MariaDB. Its methods block, and are not to be called from async code.
+/// Writes rules to MySQL or MariaDB. Its methods block; they must not be called from async code.
 pub struct MysqlStore {
     database: Database,
     runtime: Runtime,
     conn: Mutex<Option<Conn>>,
 }
 
-/// What goes wrong in a transaction.
+/// Error of a transaction.
 enum Trouble {
     Server(mysql_async::Error),
     Refused(SourceError),
@@ -53,10 +53,10 @@ impl std::fmt::Debug for MysqlStore {
 }
 
 impl MysqlStore {
-    /// Connects. The tables have to be there: [`migrate`](super::migrate) makes them.
+    /// Connects. The tables have to exist: [`migrate`](super::migrate) creates them.
     ///
     /// # Errors
-    /// If the URL can't be used, the server can't be reached, or the tables are not there.
+    /// If the URL can't be used, the server can't be reached, or the tables do not exist.
     pub fn open(url: &str) -> Result<Self, SourceError> {
         let database = Database::parse(url)?;
         let runtime =
@@ -69,7 +69,7 @@ impl MysqlStore {
         Ok(store)
     }
 
-    /// The versions of a rule, oldest first; also of one that is deleted.
+    /// The versions of a rule, oldest first; also of a deleted one.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -106,7 +106,7 @@ impl MysqlStore {
         SourceError::NoSuchRule { rule_id: rule_id.to_owned(), store: self.database.label.clone() }
     }
 
-    /// Does `work` on the connection, and again where others got in its way.
+    /// Runs `work` on the connection, and again after conflicts with other transactions.
     fn run<T>(&self, work: impl AsyncFn(&mut Conn) -> Result<T, Trouble>) -> Result<T, SourceError> {
         let mut kept = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |failure: Failure| failure.at(&self.database.label);
@@ -121,7 +121,7 @@ impl MysqlStore {
                         *kept = Some(conn);
                         return Ok(done);
                     }
-                    // What was begun ends with the connection.
+                    // The open transaction ends with the connection.
                     Err(Trouble::Refused(error)) => return Err(error),
                     Err(Trouble::Server(mysql_async::Error::Server(error)))
                         if AGAIN.contains(&error.code) && attempt < ATTEMPTS => {}
@@ -131,7 +131,7 @@ impl MysqlStore {
         })
     }
 
-    /// The connection that is open, if it still answers, or a new one.
+    /// The open connection, if it still answers, or a new one.
     async fn connection(&self, kept: Option<Conn>) -> Result<Conn, Failure> {
         if let Some(mut conn) = kept
             && within(ANSWER, conn.ping()).await.is_ok()
@@ -141,7 +141,7 @@ impl MysqlStore {
         self.database.connect().await
     }
 
-    /// Changes a rule's status in one transaction; `allowed` looks at what it was.
+    /// Changes a rule's status in one transaction; `allowed` checks its former row.
     fn change_status(
         &self,
         rule_id: &str,
@@ -262,13 +262,13 @@ impl RuleStore for MysqlStore {
 
     fn rollback(&mut self, rule_id: &str, version: u64) -> Result<Published, SourceError> {
         let document = self.document(rule_id, version)?;
-        // A rule that is gone is published, not rolled back.
+        // A deleted rule can be published, not rolled back.
         self.show(rule_id)?;
         self.put(rule_id, &document, None, None, "rollback")
     }
 }
 
-/// Pausing and resuming are for rules that are online or paused.
+/// Returns an error unless the rule is online or paused, so that it can be paused or resumed.
 fn can_switch(rule_id: &str, before: &Stored) -> Result<(), SourceError> {
     let status = &before.status;
     if status == Status::Online.as_str() || status == Status::Paused.as_str() {
@@ -282,7 +282,7 @@ fn too_slow() -> Failure {
     Failure::Away(format!("no answer within {} s", WORK.as_secs()))
 }
 
-/// Errors that say what to do about them.
+/// Converts an error, with a remedy where there is one.
 fn advise(error: mysql_async::Error) -> Failure {
     match &error {
         mysql_async::Error::Server(server) => {

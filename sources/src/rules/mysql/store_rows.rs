@@ -1,4 +1,4 @@
-//! What the store reads and writes of one rule.
+//! Statements of the store on one rule.
 
 use mysql_async::{Error, Transaction, prelude::Queryable};
 use serde_json::{Map, Value, json};
@@ -7,10 +7,11 @@ use operators::document::lifecycle::{Gap, Status};
 
 use crate::rules::StoredRule;
 
-/// Documents up to this length together are written into the audit; longer ones are found by their versions.
+/// Total length of documents up to which they are written into the audit, bytes; longer ones are found by
+/// their versions.
 const AUDITED: usize = 1 << 20;
 
-/// A row of the rule table as it stands before a change.
+/// A row of the rule table before a change.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) version: Option<u64>,
@@ -21,7 +22,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// The row that a new version makes of the one before.
+    /// The row for a new version after `before`.
     pub(super) fn following(
         before: Option<&Stored>,
         version: u64,
@@ -35,7 +36,8 @@ impl Stored {
         Stored {
             version: Some(version),
             status: status.to_owned(),
-            // Of a pause that is over; or it ends only now, or with a `resume` that says anew.
+            // The gap is that of a finished pause. A pause that ends now is replayed; a later `resume` sets
+            // its own.
             resume_gap: Gap::Replay.as_str().to_owned(),
             author: author.map(str::to_owned).or_else(before_author),
             document: document.to_owned(),
@@ -43,7 +45,7 @@ impl Stored {
     }
 }
 
-/// A rule's row, locked until the transaction ends.
+/// Reads a rule's row and locks it until the transaction ends.
 pub(super) async fn stored(
     transaction: &mut Transaction<'_>,
     rule_id: &str,
@@ -60,7 +62,7 @@ pub(super) async fn stored(
     }))
 }
 
-/// Keeps a document that nobody published through a store, before it is replaced.
+/// Keeps a document that was not published through a store, before it is replaced.
 pub(super) async fn keep(
     transaction: &mut Transaction<'_>,
     rule_id: &str,
@@ -92,7 +94,7 @@ pub(super) async fn insert_version(
     transaction.exec_drop(statement, (rule_id, version, document, author)).await
 }
 
-/// What differs, before and after.
+/// The differing fields, before and after.
 pub(super) fn diff(before: Option<&Stored>, after: &Stored) -> Value {
     let short = before.map_or(0, |b| b.document.len()) + after.document.len() <= AUDITED;
     let fields = |stored: &Stored, other: Option<&Stored>| {
@@ -119,8 +121,8 @@ pub(super) fn diff(before: Option<&Stored>, after: &Stored) -> Value {
     json!({ "before": before.map(|b| fields(b, Some(after))), "after": fields(after, before) })
 }
 
-/// Rules with what became of them: of those versions that the row may have in the engine the one it spoke of last. Where people
-/// edit a row without giving it a version, the engine counts on, and what it refuses of theirs has version 0.
+/// Query for rules with their states: of the versions that the row may have in the engine, the one reported
+/// last. Where rows are edited without a version, the engine numbers them, and its refusals have version 0.
 pub(super) fn select(filter: &str, document: &str) -> String {
     format!(
         "SELECT r.rule_id, r.version, r.status, r.author, {}, s.state, s.detail, {document}
@@ -133,7 +135,7 @@ pub(super) fn select(filter: &str, document: &str) -> String {
     )
 }
 
-/// A `TIMESTAMP(3)` as text; sessions are in UTC.
+/// Expression for a `TIMESTAMP(3)` as RFC 3339 text; sessions are in UTC.
 pub(super) fn rfc_3339(column: &str) -> String {
     format!("CONCAT(REPLACE(SUBSTRING(CAST({column} AS CHAR), 1, 23), ' ', 'T'), 'Z')")
 }

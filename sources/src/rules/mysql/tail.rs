@@ -1,8 +1,8 @@
-//! Puts transactions together from the steps of the binlog.
+//! Assembly of transactions from the steps of the binlog.
 //!
-//! **Invariant**: what comes out is one whole committed transaction, and reading goes on from one that came out.
-//! Whatever is taken back (a savepoint, a rollback that the binlog holds because of other tables, a transaction that a
-//! crash cut off) never comes out.
+//! **Invariant**: the output is whole committed transactions, and reading continues from one of them.
+//! Whatever is rolled back (to a savepoint, a rollback that the binlog holds because of other tables, a
+//! transaction cut off by a crash) is never output.
 
 use std::collections::BTreeSet;
 
@@ -14,48 +14,48 @@ use super::{
 };
 use crate::rules::row::RowChange;
 
-/// Where reading stands, in the binlog and in a transaction.
+/// State of reading, in the binlog and in a transaction.
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// Up to where events have been read.
+    /// Position up to which events have been read.
     at: Position,
-    /// The transaction that came out last.
+    /// The last transaction output.
     last: Option<Mark>,
-    /// Reading again from there, and whether it is still there.
+    /// Progress of reading that transaction again in a new stream.
     again: Again,
     trusts_names: bool,
     in_transaction: bool,
     opening: Option<Opening>,
-    /// Where the events that come without positions end.
+    /// End of the events that have no positions.
     payload_end: u64,
     changes: Vec<RowChange>,
     savepoints: Vec<(String, usize)>,
     /// The XA transaction that is about to be prepared.
     preparing: Option<String>,
-    /// XA transactions that were prepared and do not concern rules.
+    /// XA transactions that were prepared and change no rules.
     harmless: Harmless,
 }
 
-/// A stream that goes on from an earlier one begins with the transaction that came out last: what stands in its place
-/// shows whether the server's history is still the same.
+/// State of verifying a new stream. A stream that continues an earlier one begins with the last transaction
+/// output: the transaction at its position shows whether the server's history is still the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Again {
-    /// It has to come next.
+    /// The transaction has to come next.
     Awaited,
-    /// It is being read, and does not come out again.
+    /// The transaction is being read; it is not output again.
     Reading,
-    /// It is over, or there was none.
+    /// The transaction has been read, or there was none.
     Over,
 }
 
-/// Names of XA transactions whose verdict does not matter.
+/// Names of XA transactions whose commit or rollback does not matter.
 pub(super) type Harmless = BTreeSet<String>;
 
-/// As many are remembered; of one that is forgotten, the verdict makes a new snapshot.
+/// Upper bound of remembered names; the commit of a forgotten one leads to a new snapshot.
 const REMEMBERED: usize = 10_000;
 
 impl Tail {
-    /// From `start`, a position between transactions.
+    /// Starts at `start`, a position between transactions.
     pub(super) fn new(start: Position, harmless: Harmless) -> Tail {
         Tail {
             at: start,
@@ -72,13 +72,14 @@ impl Tail {
         }
     }
 
-    /// What has been learned and holds for any position of this history.
+    /// The harmless XA transactions, which are valid for any position of this history; none before the
+    /// history is verified.
     pub(super) fn into_harmless(self) -> Harmless {
         if self.again == Again::Awaited { Harmless::new() } else { self.harmless }
     }
 
-    /// Makes ready for a new stream of events, which goes on from this one; not if there would be nothing to show that it
-    /// does.
+    /// Prepares for a new stream of events that continues this one; `None` if no transaction was output that
+    /// could verify it.
     pub(super) fn go_on(mut self) -> Option<Tail> {
         self.at = self.last.as_ref()?.position();
         self.again = Again::Awaited;
@@ -87,17 +88,17 @@ impl Tail {
         Some(self)
     }
 
-    /// Where a stream of events has to begin.
+    /// Position at which a stream of events has to begin.
     pub(super) fn at(&self) -> &Position {
         &self.at
     }
 
-    /// Whether everything before `position` has come out.
+    /// Whether everything before `position` has been output.
     pub(super) fn has_passed(&self, position: &Position) -> bool {
         !self.in_transaction && self.at.reaches(position)
     }
 
-    /// Takes a step that ends at `end` (0: unknown); what a transaction changed, at its commit.
+    /// Takes a step that ends at `end` (0: unknown); returns the changes of a transaction at its commit.
     pub(super) fn step(&mut self, step: Step, end: u32) -> Result<Option<Vec<RowChange>>, Failure> {
         let end = if end == 0 { self.payload_end } else { u64::from(end) };
         if end > self.at.offset && !matches!(step, Step::Rotate(..)) {
@@ -115,7 +116,7 @@ impl Tail {
             Step::Rotate(name, offset) => self.rotate(name, offset)?,
             Step::Payload => self.payload_end = end,
             Step::Opens(opening) => {
-                // The one before was cut off, if it is still open.
+                // A transaction that is still open was cut off.
                 self.forget();
                 self.in_transaction = !opening.alone;
                 self.opening = Some(opening);
@@ -131,7 +132,7 @@ impl Tail {
         Ok(None)
     }
 
-    /// At its place stands the transaction that came out last, or the history is another one.
+    /// Checks that the last transaction output is still at its position; an error means another history.
     fn await_last(&mut self, step: &Step) -> Result<(), Failure> {
         match step {
             Step::Pass | Step::Format => Ok(()),
@@ -145,7 +146,7 @@ impl Tail {
     }
 
     fn rotate(&mut self, name: Option<String>, offset: u64) -> Result<(), Failure> {
-        // The first one of a stream only repeats what was asked for, and may have a checksum behind the name.
+        // The first one of a stream repeats the requested position, and may have a checksum after the name.
         if !self.trusts_names {
             return Ok(());
         }
@@ -205,12 +206,13 @@ impl Tail {
         Ok(None)
     }
 
-    /// What a prepared transaction changes is decided later; only that it concerns no rule can be told now.
+    /// Ends the events of a prepared transaction. Its outcome is decided later; only that it changes no rules
+    /// can be decided now.
     fn prepare(&mut self) {
         let name = self.preparing.take();
         if !std::mem::take(&mut self.changes).is_empty() {
             tracing::warn!("an XA transaction changes rules; all are read anew when it is committed");
-            // Names are used again.
+            // The name may have been used before, by a harmless transaction.
             name.map(|name| self.harmless.remove(&name));
         } else if let Some(name) = name
             && self.harmless.len() < REMEMBERED
@@ -219,7 +221,7 @@ impl Tail {
         }
     }
 
-    /// What the transaction changed, unless it came out before.
+    /// Ends the transaction; returns its changes, unless it was output before.
     fn commit(&mut self) -> Option<Vec<RowChange>> {
         let changes = std::mem::take(&mut self.changes);
         let again = std::mem::replace(&mut self.again, Again::Over);

@@ -1,4 +1,4 @@
-//! Transactions out of steps.
+//! Tests of assembling transactions from steps.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn tail() -> Tail {
     tail
 }
 
-/// What every stream of events begins with.
+/// The first steps of every stream of events.
 fn begin_stream(tail: &mut Tail) {
     assert_eq!(tail.step(Step::Rotate(None, 4), 0).unwrap(), None);
     assert_eq!(tail.step(Step::Format, 0).unwrap(), None);
@@ -92,7 +92,7 @@ fn a_compressed_transaction_ends_where_its_payload_does() {
     assert_eq!(tail.at().offset, 300);
 }
 
-/// One transaction, `a`, and then the end of the stream; the next one is about to begin.
+/// A tail after one transaction, `a`, and the end of the stream; the next stream is about to begin.
 fn after_a_break() -> Tail {
     let mut tail = tail();
     tail.step(begin(), 120).unwrap();
@@ -165,7 +165,7 @@ fn of_prepared_transactions_only_those_without_rules_are_known() {
         assert!(rules(tail.step(Step::Prepared, 150).unwrap()).is_empty());
     }
     assert!(rules(tail.step(statement(Statement::CommitPrepared, "harmless"), 160).unwrap()).is_empty());
-    // A name that is used again is another transaction.
+    // A transaction that uses the name again is another one.
     tail.harmless.insert("rules".to_owned());
     tail.step(begin(), 161).unwrap();
     tail.step(rows("a"), 162).unwrap();

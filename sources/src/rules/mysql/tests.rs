@@ -1,4 +1,4 @@
-//! Snapshots beside writers, also on servers that do not say where a snapshot was taken.
+//! Tests of snapshots during writes, also on servers that do not report a snapshot's position.
 
 use std::{
     cell::OnceCell,
@@ -18,7 +18,7 @@ use crate::rules::{Change, RuleSource};
 const DEADLINE: Duration = Duration::from_secs(60);
 const SNAPSHOTS: usize = 25;
 
-/// Two rows that always say the same, in one transaction.
+/// Statements that set two rules to the same number in one transaction.
 fn pair(n: u64) -> String {
     let put = |rule: &str| {
         format!(
@@ -35,7 +35,7 @@ fn number(document: &str) -> u64 {
     digits.parse().unwrap()
 }
 
-/// Polls until both rules say `until`, and checks that they never differ and never go back.
+/// Polls until both rules satisfy `until`, and checks that they never differ and never go back.
 fn follow(source: &mut MysqlRules, until: impl Fn(u64) -> bool) {
     let mut rules: BTreeMap<String, u64> = BTreeMap::new();
     let deadline = Instant::now() + DEADLINE;
@@ -73,7 +73,7 @@ fn snapshots_beside_a_writer_lose_and_repeat_nothing() {
         for i in 0..SNAPSHOTS {
             let mut source = MysqlRules::open_with(&MysqlConfig::new(server.url()), i % 2 == 0).unwrap();
             let first = OnceCell::new();
-            // On for a while after what was there at first.
+            // Continues for a while after the initial rows.
             follow(&mut source, |n| n >= first.get_or_init(|| n) + 20);
         }
         stop.store(true, Ordering::Relaxed);
@@ -88,7 +88,7 @@ fn open(server: &Mysql, exact: bool) -> MysqlRules {
     MysqlRules::open_with(&MysqlConfig::new(server.url()), exact).unwrap()
 }
 
-/// A connection that keeps what it locks.
+/// A connection that keeps its locks.
 struct Held(tokio::runtime::Runtime, Conn);
 
 impl Held {
@@ -111,7 +111,7 @@ fn wait(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Changes between the position and the snapshot are in both; they must not be seen to happen again.
+/// Changes between the position and the snapshot are in both; they must not be passed on a second time.
 #[test]
 fn nothing_goes_back_between_the_position_and_the_snapshot() {
     let server = Mysql::start();
@@ -125,7 +125,7 @@ fn nothing_goes_back_between_the_position_and_the_snapshot() {
         let waiting = "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'";
         !server.query(waiting).is_empty()
     });
-    // More than one poll takes.
+    // More than one poll returns.
     for n in 2..400 {
         for statement in pair(n).split(';').filter(|s| s.contains("INSERT")) {
             writer.run(statement);
@@ -141,7 +141,8 @@ fn nothing_goes_back_between_the_position_and_the_snapshot() {
     follow(&mut source, |n| n == 400);
 }
 
-/// Has the server wait so long for a replica that does not come; gives what such a server is called in its settings.
+/// Makes commits of the server wait `ms` milliseconds for a replica that never connects; returns the role's
+/// name in its settings.
 fn wait_for_replica(server: &Mysql, ms: u32) -> &'static str {
     let role = if server.is_mariadb() {
         "master"
@@ -153,8 +154,8 @@ fn wait_for_replica(server: &Mysql, ms: u32) -> &'static str {
     role
 }
 
-/// Commits a pair that gets into the binlog and stays invisible while `meanwhile` runs, until the server has waited, or
-/// `meanwhile` ends that.
+/// Commits a pair that is in the binlog and stays invisible while `meanwhile` runs, until the server's wait
+/// ends or `meanwhile` ends it.
 fn commit_unseen(server: &Mysql, role: &str, n: u64, meanwhile: impl FnOnce()) {
     server.execute(&pair(n - 1));
     server.execute(&format!("SET GLOBAL rpl_semi_sync_{role}_enabled = ON"));
@@ -172,7 +173,7 @@ fn commit_unseen(server: &Mysql, role: &str, n: u64, meanwhile: impl FnOnce()) {
 
 const AFTER_SYNC: [&str; 1] = ["--loose-rpl-semi-sync-master-wait-point=AFTER_SYNC"];
 
-/// A transaction that is in the binlog and not visible yet: the server waits for a replica that does not come.
+/// A transaction in the binlog that is not visible yet: the server waits for a replica that never connects.
 #[test]
 fn a_transaction_that_is_logged_and_not_visible_yet_is_not_lost() {
     let server = Mysql::start_with(&AFTER_SYNC);
