@@ -1,4 +1,4 @@
-//! Where raw events go, and how they are keyed.
+//! Configuration of the producer: the topic of raw events and their keys.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ProduceError;
 
-/// Options of the client that the producer sets itself, and what to do instead.
+/// Client options that the producer sets itself, each with the setting to use instead.
 const OWN_OPTIONS: [(&str, &str); 6] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
@@ -25,11 +25,11 @@ pub struct ProduceConfig {
     pub brokers: String,
     /// The topic; it has to exist.
     pub topic: String,
-    /// The field whose value, as text, is the record's key: `device_id`, `guid`, `ip`, .. or `properties.NAME`. Its
-    /// camelCase spelling counts too.
+    /// The field whose value, as text, is the record's key: `device_id`, `guid`, `ip`, .. or
+    /// `properties.NAME`. Its camelCase spelling is accepted as well.
     #[serde(default = "default_key")]
     pub key: String,
-    /// What the records' timestamps are.
+    /// Source of the records' timestamps.
     #[serde(default)]
     pub timestamps: Timestamps,
     /// Chooses the partition by a number instead of by the key.
@@ -40,23 +40,23 @@ pub struct ProduceConfig {
     pub options: BTreeMap<String, String>,
 }
 
-/// What the records' timestamps are.
+/// Source of the records' timestamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timestamps {
-    /// The moment of sending.
+    /// The time of sending.
     #[default]
     Now,
-    /// The event's own time; the moment of sending where it has none.
+    /// The event's own time; the time of sending for an event without one.
     Event,
 }
 
-/// Partition = (the field's integer mod `modulo`) mod the number of partitions. For loads whose users share an `ip` by
-/// such a remainder, so that they share a partition too.
+/// Partition = (the field's integer mod `modulo`) mod the number of partitions. For loads in which users
+/// share an `ip` by such a remainder, so that those users share a partition too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionBy {
-    /// A field with an unsigned integer, named like the key. A line without it goes by its key.
+    /// A field with an unsigned integer, named like the key. A line without it is partitioned by its key.
     pub field: String,
     /// At least 1.
     pub modulo: u64,
@@ -66,7 +66,7 @@ fn default_key() -> String {
     "device_id".to_owned()
 }
 
-/// Without the values of the options: passwords are among them.
+/// Omits the values of the options: passwords are among them.
 impl fmt::Debug for ProduceConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProduceConfig")
@@ -81,7 +81,7 @@ impl fmt::Debug for ProduceConfig {
 }
 
 impl ProduceConfig {
-    /// This topic of these brokers, everything else as it is by default.
+    /// A configuration for this topic and these brokers, with defaults for all other settings.
     pub fn new(brokers: &str, topic: &str) -> Self {
         ProduceConfig {
             brokers: brokers.to_owned(),
@@ -116,7 +116,8 @@ impl ProduceConfig {
         })
     }
 
-    /// The client: exact order, nothing twice, and a queue of at most 64 MiB, unless the options say otherwise.
+    /// Settings of the client: idempotent and in order, with a queue of at most 64 MiB, unless the options
+    /// override them.
     pub(super) fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client.set_log_level(RDKafkaLogLevel::Info);

@@ -1,6 +1,7 @@
-//! The few fields of an event that decide where its record goes.
+//! Extraction of the fields of an event that determine its record's key, partition and timestamp.
 //!
-//! A name that stands twice counts as it stands last; of several spellings the first that the event carries counts.
+//! Of a name that occurs twice the last value is used; of several spellings the first in the order of
+//! [`Wanted`] that the event has.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,10 +11,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The object that holds what is not a field of its own.
+/// Name of the object with the user-defined properties.
 const PROPERTIES: &str = "properties";
 
-/// A field that is looked for.
+/// A field to extract.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     names: Vec<String>,
@@ -21,7 +22,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// A field by its name in the settings.
+    /// The field with this name in the settings.
     pub(super) fn named(name: &str) -> Self {
         match name.strip_prefix("properties.") {
             Some(name) => Wanted { names: vec![name.to_owned()], property: true },
@@ -29,7 +30,7 @@ impl Wanted {
         }
     }
 
-    /// When the event happened.
+    /// The field with the time of the event.
     pub(super) fn event_time() -> Self {
         let names = ["event_time", "eventTime", "ts"].map(str::to_owned).to_vec();
         Wanted { names, property: false }
@@ -47,7 +48,7 @@ fn camel_case(name: &str) -> String {
     camel
 }
 
-/// The values of the wanted fields, as text; `None` if the line is no JSON object.
+/// Reads the values of the wanted fields, as text; `None` if the line is no JSON object.
 pub(super) fn read<'a>(line: &'a [u8], wanted: &[Wanted]) -> Option<Vec<Option<Cow<'a, str>>>> {
     let mut found = Found { wanted, values: vec![None; wanted.len()] };
     let mut json = serde_json::Deserializer::from_slice(line);
@@ -58,12 +59,12 @@ pub(super) fn read<'a>(line: &'a [u8], wanted: &[Wanted]) -> Option<Vec<Option<C
 
 struct Found<'w, 'a> {
     wanted: &'w [Wanted],
-    /// With the rank of the name it was found under.
+    /// Value of each wanted field, with the rank of the name under which it was found.
     values: Vec<Option<(usize, Cow<'a, str>)>>,
 }
 
 impl<'a> Found<'_, 'a> {
-    /// Whether the name is one of those looked for.
+    /// Whether any wanted field has this name.
     fn wants(&self, name: &str, property: bool) -> bool {
         self.wanted.iter().any(|w| w.property == property && w.names.iter().any(|n| n == name))
     }
@@ -71,7 +72,7 @@ impl<'a> Found<'_, 'a> {
     fn set(&mut self, name: &str, property: bool, raw: &'a str) {
         for (wanted, value) in self.wanted.iter().zip(&mut self.values) {
             let rank = wanted.names.iter().position(|n| n == name).filter(|_| wanted.property == property);
-            // A null is as good as nothing, so it does not hide another spelling.
+            // A null counts as absent, so it does not hide another spelling.
             if let (Some(rank), Some(text)) = (rank, scalar(raw))
                 && value.as_ref().is_none_or(|(best, _)| rank <= *best)
             {
@@ -81,7 +82,7 @@ impl<'a> Found<'_, 'a> {
     }
 }
 
-/// A text's content, a number's or boolean's digits and letters; nothing for the rest.
+/// Content of a string, text of a number or boolean; `None` for anything else.
 fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0),
@@ -90,7 +91,7 @@ fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A text that is borrowed where it can be.
+/// A string that is borrowed from the input unless it has escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -123,7 +124,7 @@ impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
                 let raw = map.next_value::<&'a RawValue>()?.get();
                 if raw.starts_with('{') {
                     let mut json = serde_json::Deserializer::from_str(raw);
-                    // The raw value has been read as JSON before.
+                    // The raw value has been validated as JSON before.
                     Object { found: self.found, properties: true }.deserialize(&mut json).ok();
                 }
             } else {

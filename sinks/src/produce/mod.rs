@@ -1,10 +1,14 @@
-//! Raw events into Kafka, as the producers of a company's apps would send them.
+//! Production of raw events into Kafka, as by the producers of an application.
 //!
-//! Records are keyed by a field of the event, and a key lies in the partition in which the Java client would put it
-//! (murmur2). Order within a partition is that of sending, and nothing is sent twice. A line that is no JSON object is
-//! sent as it is, without a key: what reads the topic has to cope with such lines.
+//! - `config`: topic, key, timestamps, partitioning
+//! - `fields`: extraction of the fields that determine the record
 //!
-//! **Limits**: the queue is bounded by the client's `queue.buffering.max.*`; when it is full, [`Producer::send_line`] waits.
+//! Records are keyed by a field of the event, and a key is assigned to the partition that the Java client
+//! would choose (murmur2). Order within a partition is that of sending, and nothing is sent twice. A line
+//! that is no JSON object is sent unchanged, without a key: consumers of the topic have to accept such lines.
+//!
+//! **Limits**: the queue is bounded by the client's `queue.buffering.max.*`; when it is full,
+//! [`Producer::send_line`] blocks.
 
 mod config;
 mod fields;
@@ -32,84 +36,84 @@ use self::fields::Wanted;
 
 /// Longest wait for the brokers when the producer is opened.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Longest wait for room before looking again for a failure.
+/// Longest wait for room in the queue between two checks for a failure.
 const ROOM: Duration = Duration::from_millis(50);
-/// Answers of brokers are taken every so many lines.
+/// Number of lines between two polls for acknowledgements.
 const POLL_EVERY: u64 = 256;
 
-/// Why lines can't be sent.
+/// Error of the producer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
-    /// A setting that can't be used.
+    /// A setting is invalid.
     #[error("produce: `{setting}` {reason}")]
     Setting {
         /// Its name.
         setting: String,
-        /// Why, and what would be right.
+        /// What is wrong, and what to write instead.
         reason: String,
     },
-    /// No broker could be asked.
+    /// No broker answers.
     #[error(
         "no Kafka broker at {brokers} gives an answer: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
     )]
     Unreachable {
-        /// Those that were tried.
+        /// The brokers tried.
         brokers: String,
-        /// What the client says.
+        /// Error of the client.
         reason: String,
     },
-    /// The topic does not exist, or may not be written.
+    /// The topic does not exist or can't be written.
     #[error(
         "topic `{topic}` can't be written: {reason}; create it, name another one in `topic`, or have it allowed"
     )]
     Topic {
         /// The topic.
         topic: String,
-        /// What the brokers say.
+        /// Error of the brokers.
         reason: String,
     },
-    /// A line can't be taken, larger than allowed perhaps.
+    /// A line can't be queued, for example because it is larger than allowed.
     #[error(
         "line {line} can't be sent to `{topic}`: {reason}; shorten it, or raise `message.max.bytes` in `options` and in the topic"
     )]
     Line {
-        /// Its number, from 1.
+        /// Its number, counted from 1.
         line: u64,
         /// The topic.
         topic: String,
-        /// What the client says.
+        /// Error of the client.
         reason: String,
     },
-    /// Lines that were taken did not arrive.
+    /// Lines that were queued did not arrive.
     #[error(
         "{failed} lines did not reach `{topic}`, {waiting} are still on their way: {reason}; see that the brokers run, then send them again"
     )]
     Undelivered {
         /// The topic.
         topic: String,
-        /// Given up.
+        /// Number of lines given up.
         failed: u64,
-        /// Neither given up nor acknowledged.
+        /// Number of lines neither given up nor acknowledged.
         waiting: u64,
-        /// What was said of the first one.
+        /// Error of the first line given up.
         reason: String,
     },
 }
 
-/// What has been sent.
+/// Counts of a producer, in lines unless noted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Produced {
-    /// Lines taken.
+    /// Lines queued.
     pub lines: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Of these, lines without the key field, broken ones among them.
+    /// Of these, lines without the key field, broken ones included.
     pub without_key: u64,
     /// Of these, lines that are no JSON object.
     pub broken: u64,
-    /// Lines whose partition was to be chosen by a number that they do not have.
+    /// Of these, lines without the number that chooses the partition.
     pub without_partition: u64,
-    /// Lines whose timestamp was to be the event's time, which they do not have.
+    /// Of these, lines without the event time that was to be the timestamp.
     pub without_time: u64,
     /// Lines that a broker has acknowledged.
     pub delivered: u64,
@@ -117,7 +121,7 @@ pub struct Produced {
     pub failed: u64,
 }
 
-/// Counts what brokers say of records.
+/// Counts of the brokers' acknowledgements and refusals.
 #[derive(Debug, Default)]
 struct Deliveries {
     delivered: AtomicU64,
@@ -155,21 +159,21 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// Sends lines to a topic.
+/// Producer of lines to one topic.
 pub struct Producer {
     config: ProduceConfig,
     client: BaseProducer<Deliveries>,
-    /// The key, the event's time, and what the partition is chosen by, in this order.
+    /// The key, the event's time, and the field that chooses the partition, in this order.
     wanted: Vec<Wanted>,
     partitions: u64,
     produced: Produced,
 }
 
 impl Producer {
-    /// Opens the topic.
+    /// Connects and opens the topic; blocks for up to 10 s while the brokers do not answer.
     ///
     /// # Errors
-    /// If a setting can't be used, no broker answers or the topic does not exist.
+    /// If a setting is invalid, no broker answers or the topic does not exist.
     pub fn open(config: ProduceConfig) -> Result<Self, ProduceError> {
         config.check()?;
         let client: BaseProducer<Deliveries> =
@@ -180,10 +184,10 @@ impl Producer {
         Ok(Producer { config, client, wanted, partitions, produced: Produced::default() })
     }
 
-    /// Sends one line, which has no line break of its own; waits while the queue is full.
+    /// Sends one line without its line break; blocks while the queue is full.
     ///
     /// # Errors
-    /// If the line can't be taken, or lines before it have been given up.
+    /// If the line can't be queued, or earlier lines have been given up.
     pub fn send_line(&mut self, line: &[u8]) -> Result<(), ProduceError> {
         let found = fields::read(line, &self.wanted);
         let value = |at: usize| found.as_ref().and_then(|found| found.get(at)?.as_deref());
@@ -237,7 +241,7 @@ impl Producer {
         }
     }
 
-    /// Sends what is queued and waits until brokers have acknowledged it, `wait` at most.
+    /// Sends what is queued and blocks until brokers have acknowledged it, for `wait` at most.
     ///
     /// # Errors
     /// If a line was given up, or some are still unacknowledged after `wait`.
@@ -248,7 +252,7 @@ impl Producer {
         Ok(self.produced())
     }
 
-    /// What has been sent so far.
+    /// Counts so far.
     pub fn produced(&self) -> Produced {
         let deliveries = self.client.context();
         Produced {
@@ -301,7 +305,7 @@ fn count_partitions(client: &BaseProducer<Deliveries>, config: &ProduceConfig) -
     }
 }
 
-/// Never shows an option's value.
+/// Error for a refused option, without the option's value.
 fn refused(error: KafkaError) -> ProduceError {
     let (setting, reason) = match error {
         KafkaError::ClientConfig(_, reason, name, _) => (format!("options.{name}"), reason),

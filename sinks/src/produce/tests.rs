@@ -1,4 +1,4 @@
-//! Against a broker that librdkafka plays inside this process.
+//! Tests against a mock broker of librdkafka in this process.
 
 use std::{
     collections::BTreeMap,
