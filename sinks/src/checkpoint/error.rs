@@ -17,15 +17,15 @@ pub enum CheckpointError {
         /// Remaining time of its lease, ms.
         for_ms: u64,
     },
-    /// The ownership, or a hash, belongs to another generation. Whoever receives this must stop writing.
+    /// The ownership, or a hash, belongs to another owner generation. The receiver must stop writing.
     #[error(
         "generation {generation} does not own the checkpoints any more, the latest is generation {by}; this engine must stop, the other one goes on"
     )]
     Fenced {
-        /// The generation that was refused.
+        /// The owner generation that was refused.
         generation: u64,
-        /// The latest generation given out, or the one that changed the hash last. After a release it is the
-        /// refused one itself.
+        /// The latest owner generation given out, or the one that changed the hash last. After a release it
+        /// equals the refused one.
         by: u64,
     },
     /// The owner commits a checkpoint that does not follow its last one.

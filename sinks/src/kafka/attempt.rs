@@ -1,4 +1,4 @@
-//! One attempt at a transaction: the time it has, how it fails, and the call that stores the number.
+//! One attempt at a transaction: its deadline, its failures, and the call that stores the checkpoint number.
 
 use std::time::{Duration, Instant};
 
@@ -15,20 +15,20 @@ use super::{
     error::KafkaSinkError,
 };
 
-/// Every call into the client is bounded by this and repeated, so that the deadline is kept.
+/// Longest duration of one call into the client; calls are repeated, so that the deadline is kept.
 pub(super) const SLICE: Duration = Duration::from_secs(5);
 
-/// Why a transaction was not committed.
+/// Failure of a transaction, classified by the action that it requires.
 pub(super) enum Failure {
-    /// It has to be aborted, and may be tried again.
+    /// Abort; a retry may succeed.
     Abort { last: String, code: Option<RDKafkaErrorCode> },
-    /// It has to be aborted, and would fail again.
+    /// Abort; a retry would fail in the same way.
     Never(KafkaSinkError),
-    /// What became of it is not known, or the client is at its end.
+    /// The outcome is unknown, or the client can't continue.
     Doubt(KafkaSinkError),
 }
 
-/// A bounded time for a number of calls.
+/// Time limit of a sequence of calls.
 pub(super) struct Deadline {
     end: Instant,
     within: Duration,
@@ -52,7 +52,7 @@ impl Deadline {
     }
 }
 
-/// Offers the number to the transaction as the offset of partition 0.
+/// Adds the checkpoint number to the transaction, as the offset of partition 0.
 pub(super) fn send_number(
     producer: &ThreadedProducer<Failures>,
     marker: &BaseConsumer<Quiet>,

@@ -1,4 +1,4 @@
-//! How the Kafka sink is configured.
+//! Configuration of the Kafka sinks.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::KafkaSinkError;
 
-/// Options that the promises of the sink rest on, with what to do instead of setting them.
+/// Options on which the guarantees of the sinks rest, each with the setting to use instead.
 const RESERVED: [(&str, &str); 15] = [
     ("bootstrap.servers", "write brokers instead"),
     ("metadata.broker.list", "write brokers instead"),
@@ -26,40 +26,42 @@ const RESERVED: [(&str, &str); 15] = [
     ("message.send.max.retries", "triggers are never given up"),
 ];
 
-/// When triggers leave.
+/// Time and guarantee of delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// At once, at least once.
+    /// Immediately, at least once.
     #[default]
     Immediate,
-    /// With their checkpoint, exactly once.
+    /// With the checkpoint, exactly once.
     Committed,
 }
 
-/// Where triggers are produced. `Debug` shows no option's value; serializing does, so show
+/// Configuration of a Kafka sink. `Debug` hides the values of options; serialization does not, so display
 /// [`KafkaSinkConfig::redacted`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSinkConfig {
-    /// Brokers to begin with, `HOST:PORT`, several with commas.
+    /// Bootstrap brokers, `HOST:PORT`, separated by commas.
     pub brokers: String,
-    /// The topic; it has to exist, unless the brokers create topics.
+    /// The topic; it has to exist, unless the brokers create topics automatically.
     pub topic: String,
-    /// When triggers leave: `immediate` (the default) or `committed`.
+    /// Time of delivery: `immediate` (the default) or `committed`.
     #[serde(default)]
     pub delivery: Delivery,
-    /// Further options of librdkafka by name, such as `security.protocol`, `sasl.password` or `compression.type`.
+    /// Further options of librdkafka by name, such as `security.protocol`, `sasl.password` or
+    /// `compression.type`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
-    /// How many triggers may wait for their acknowledgement; 100000 by default.
+    /// Upper bound of unacknowledged triggers; 100000 by default.
     #[serde(default = "default_queue")]
     pub queue: u32,
-    /// How many bytes of triggers may wait for their acknowledgement; 64 MiB by default, 1 KiB to 1 TiB.
+    /// Upper bound of the bytes of unacknowledged triggers; 64 MiB by default, 1 KiB to 1 TiB.
     #[serde(default = "default_queue_bytes")]
     pub queue_bytes: u64,
-    /// With `committed`: how long one publish is tried while brokers are away, in milliseconds; 120000 by default. A call
-    /// under way at that time is not cut short, which may take 10 seconds more.
+    /// With `committed`: time for which one publish is retried while brokers are away, in milliseconds;
+    /// 120000 by default. A call under way at the deadline is not interrupted, which may take 10 seconds
+    /// more.
     #[serde(default = "default_publish_timeout_ms")]
     pub publish_timeout_ms: u64,
 }
@@ -91,10 +93,10 @@ impl KafkaSinkConfig {
         }
     }
 
-    /// Checks every field without touching the network. Options are checked when the client is made.
+    /// Checks every field without network access. Options are checked when the client is created.
     ///
     /// # Errors
-    /// Names the first field that can't be used and what to write instead.
+    /// Names the first invalid field and what to write instead.
     pub fn validate(&self) -> Result<(), KafkaSinkError> {
         let fault = |field: &str, reason: &str| {
             Err(KafkaSinkError::Config { field: field.to_owned(), reason: reason.to_owned() })
@@ -123,7 +125,7 @@ impl KafkaSinkConfig {
         Ok(())
     }
 
-    /// The same configuration, fit to be shown: the values of all options hidden.
+    /// The same configuration for display: the values of all options are hidden.
     #[must_use]
     pub fn redacted(&self) -> Self {
         let options = self.options.keys().map(|name| (name.clone(), "***".to_owned())).collect();
@@ -134,11 +136,11 @@ impl KafkaSinkConfig {
         Duration::from_millis(self.publish_timeout_ms)
     }
 
-    /// What all clients have in common.
+    /// Settings of all producers.
     fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client.set("client.id", "strateye");
-        // A broker that comes back is found within a second, not within ten.
+        // Reconnects to a broker within a second instead of ten.
         client.set("reconnect.backoff.max.ms", "1000");
         client.set("partitioner", "murmur2_random");
         client.set("linger.ms", "1");
@@ -151,33 +153,35 @@ impl KafkaSinkConfig {
         client
     }
 
-    /// The client that sends at once and never gives up.
+    /// Settings of the client that sends immediately and never gives up.
     pub(super) fn immediate(&self) -> ClientConfig {
         let mut client = self.client();
         client.set("message.timeout.ms", "0");
         client
     }
 
-    /// The client that sends every record in a batch of its own, otherwise as [`immediate`](Self::immediate).
+    /// Settings of the client that sends every record in a batch of its own, otherwise as
+    /// [`immediate`](Self::immediate).
     pub(super) fn single(&self) -> ClientConfig {
         let mut client = self.immediate();
         client.set("batch.num.messages", "1");
         client
     }
 
-    /// The client that sends in transactions. Records time out with their transaction.
+    /// Settings of the client that sends in transactions. Records time out with their transaction.
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut client = self.client();
         client.set("transactional.id", transactional_id);
         if !self.options.contains_key("transaction.timeout.ms") {
-            // Long enough for the largest batch and a broker's restart, below the 15 minutes that brokers allow. After a
-            // crash nobody waits for it: opening the transactional id again ends what was left open.
+            // Long enough for the largest batch and a broker's restart, below the 15 minutes that brokers
+            // allow. After a crash nothing waits for it: opening the transactional id again ends open
+            // transactions.
             client.set("transaction.timeout.ms", "300000");
         }
         client
     }
 
-    /// The client that reads the last published number; it consumes nothing.
+    /// Settings of the client that reads the last published number; it consumes nothing.
     pub(super) fn marker(&self, transactional_id: &str) -> ClientConfig {
         let mut client = ClientConfig::new();
         client.set("client.id", "strateye");
@@ -191,7 +195,7 @@ impl KafkaSinkConfig {
     }
 }
 
-/// Why a client can't be made, without the value of the option at fault.
+/// Error for a client that can't be created, without the value of the invalid option.
 pub(super) fn client_error(error: KafkaError) -> KafkaSinkError {
     match error {
         KafkaError::ClientConfig(_, _, name, _) => KafkaSinkError::Config {

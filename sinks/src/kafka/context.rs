@@ -13,21 +13,21 @@ use rdkafka::{
 
 use crate::{progress::Progress, trigger::Trigger};
 
-/// Characters of a key that are logged.
+/// Longest part of a key that is logged, characters.
 const SHOWN: usize = 100;
 
-/// Counts of a sink that produces at once.
+/// Counts of a sink that produces immediately.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) progress: Progress,
     pub(super) delivered: u64,
     /// Records refused for a reason that fails the sink; their numbers are never acknowledged.
     pub(super) failed: u64,
-    /// Triggers that no broker will ever take. Those that had a number count as acknowledged.
+    /// Triggers that no broker accepts. Those that had a number count as acknowledged.
     pub(super) left_out: u64,
     /// Records that are being sent again in batches of their own.
     pub(super) singles: u64,
-    /// Reason of the first record that was refused for good.
+    /// Reason of the first record that was refused permanently.
     pub(super) failure: Option<RDKafkaErrorCode>,
 }
 
@@ -47,7 +47,7 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails the sink.
+    /// Counts a failed record, and keeps the first reason, which fails the sink.
     pub(super) fn fail(&self, code: RDKafkaErrorCode) {
         let mut counts = self.counts();
         counts.failed += 1;
@@ -63,12 +63,12 @@ pub(super) struct Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// For the client that sends a record for the first time.
+    /// Context of the client that sends a record for the first time.
     pub(super) fn first(ledger: &Arc<Ledger>, oversized: mpsc::Sender<Oversized>) -> Self {
         Acknowledgements { ledger: Arc::clone(ledger), oversized: Some(oversized) }
     }
 
-    /// For the client that sends it again in a batch of its own.
+    /// Context of the client that sends a record again, in a batch of its own.
     pub(super) fn last(ledger: &Arc<Ledger>) -> Self {
         Acknowledgements { ledger: Arc::clone(ledger), oversized: None }
     }
@@ -199,7 +199,8 @@ impl ClientContext for Quiet {
 
 impl rdkafka::consumer::ConsumerContext for Quiet {}
 
-/// Reason why a record failed. A purged record is none: this side gave it up, in an abort or at the end.
+/// Reason why a record failed. A purged record has none: the client itself dropped it, in an abort or at its
+/// end.
 fn failure(result: &DeliveryResult<'_>) -> Option<RDKafkaErrorCode> {
     let (error, _) = result.as_ref().err()?;
     let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
@@ -218,7 +219,7 @@ fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     }
 }
 
-/// Logs an error of the client. Most pass by themselves: the client tries again.
+/// Logs an error of the client. Most are transient: the client retries.
 fn log_error(error: &KafkaError, reason: &str) {
     tracing::warn!(%error, reason, "kafka");
 }

@@ -6,10 +6,10 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::{trigger::Trigger, trigger_sink::TriggerSinkError};
 
-/// The reason why triggers can't be produced. No message holds a value of `options`.
+/// Error of a Kafka sink. No message contains a value of `options`.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaSinkError {
-    /// A field of the configuration can't be used.
+    /// A field of the configuration is invalid.
     #[error("kafka sink: {field} {reason}")]
     Config {
         /// The field.
@@ -17,10 +17,10 @@ pub enum KafkaSinkError {
         /// What is wrong with it, and what to write instead.
         reason: String,
     },
-    /// The client can't be made.
+    /// The client can't be created.
     #[error("kafka sink: the client can't be made: {0}; look at brokers and options")]
     Client(String),
-    /// A trigger is larger than a record may be, for this client or for the topic; it was not sent.
+    /// A trigger is larger than the client's or the topic's limit for a record; it was not sent.
     #[error(
         "kafka sink: trigger {} has {} bytes, more than a record may have; make the rule's action smaller, or raise \
          message.max.bytes in options and on the brokers, and the topic's max.message.bytes",
@@ -31,7 +31,7 @@ pub enum KafkaSinkError {
         /// The trigger.
         trigger: Box<Trigger>,
     },
-    /// The brokers refuse a record for good.
+    /// The brokers refuse a record permanently.
     #[error("kafka sink: topic {topic} takes no record: {reason}")]
     Refused {
         /// The topic.
@@ -48,36 +48,36 @@ pub enum KafkaSinkError {
         /// The transactional id.
         transactional_id: String,
     },
-    /// The brokers could not be reached, or not be moved to answer, for too long.
+    /// The brokers could not be reached, or did not complete a call, within the time limit.
     #[error(
         "kafka sink: {what} did not succeed within {within:?}: {last}; see that the brokers are up, then open the \
          transactions again and compare last_published"
     )]
     Unavailable {
-        /// What was tried.
+        /// The call.
         what: &'static str,
-        /// For how long.
+        /// The time limit.
         within: Duration,
         /// The last error.
         last: String,
     },
-    /// The number is not above the last one published.
+    /// The number is not above the last published one.
     #[error(
         "kafka sink: {number} is not above {last}, the last number published under {transactional_id:?}; if the \
          checkpoints were begun anew, choose a new transactional id"
     )]
     Behind {
-        /// The number that was to be published.
+        /// The number to be published.
         number: u64,
-        /// The last one that is.
+        /// The last published number.
         last: u64,
         /// The transactional id.
         transactional_id: String,
     },
-    /// The client can't go on.
+    /// The client can't continue.
     #[error("kafka sink: the client can't go on: {0}; open it again")]
     Fatal(String),
-    /// An earlier call failed and left open what became of its transaction.
+    /// An earlier call failed, and the outcome of its transaction is unknown.
     #[error("kafka sink: an earlier publish failed; open the transactions again and compare last_published")]
     Reopen,
 }
@@ -88,7 +88,7 @@ impl From<KafkaSinkError> for TriggerSinkError {
     }
 }
 
-/// The remedy for an error that no repetition mends; `None` for errors that may pass.
+/// The remedy for an error that no retry resolves; `None` for errors that may be transient.
 pub(super) fn permanent(code: RDKafkaErrorCode) -> Option<&'static str> {
     Some(match code {
         RDKafkaErrorCode::UnknownTopic

@@ -1,18 +1,21 @@
 //! Triggers as records of a Kafka topic.
 //!
-//! - `sink`: [`KafkaSink`], triggers that leave at once
+//! - `sink`: [`KafkaSink`], triggers that are sent immediately
 //! - `single`: records that were refused in a batch, sent again one by one
-//! - `transactions`, `attempt`: [`KafkaTransactions`], triggers that leave with their checkpoint
+//! - `transactions`, `attempt`: [`KafkaTransactions`], triggers that are sent with their checkpoint
 //! - `context`: callbacks of librdkafka's threads: acknowledgements, errors, log lines
-//! - `config`, `error`: settings, and why triggers can't be produced
+//! - `config`, `error`: settings, and errors with remedies
 //!
-//! Record: the key is the trigger's key, the value its line, the header `trigger_id` its id. Partitions are chosen as
-//! the Java client chooses them (murmur2 of the key), so triggers of one key are in order.
+//! Record: the key is the trigger's key, the value its line, the header `trigger_id` its id. Partitions are
+//! chosen as the Java client chooses them (murmur2 of the key), so triggers of one key are in order.
 //!
 //! | delivery | by | promise |
 //! | --- | --- | --- |
-//! | `immediate` | [`KafkaSink`] | at least once: leaves at once; the caller sends again after a crash what is not acknowledged |
-//! | `committed` | [`KafkaTransactions`] | exactly once for consumers with `isolation.level=read_committed`: triggers wait for their checkpoint and leave in one transaction with its number |
+//! | `immediate` | [`KafkaSink`] | at least once: after a crash the caller resends unacknowledged triggers |
+//! | `committed` | [`KafkaTransactions`] | exactly once: sent in one transaction with the checkpoint number |
+//!
+//! Exactly once holds for consumers with `isolation.level=read_committed`; the triggers wait for their
+//! checkpoint.
 
 mod attempt;
 mod config;

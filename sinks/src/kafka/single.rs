@@ -1,7 +1,7 @@
 //! Records that the brokers refused as too large, each sent again in a batch of its own.
 //!
-//! Brokers judge a batch as a whole, so a record may be refused for the size of the others. Only a record that is
-//! refused in a batch of its own is left out.
+//! Brokers judge a batch as a whole, so a record may be refused for the size of the others. Only a record
+//! that is refused in a batch of its own is left out.
 
 use std::{
     sync::{Arc, mpsc},
@@ -21,11 +21,11 @@ use super::{
 /// Pause before a full queue is tried again.
 const FULL: Duration = Duration::from_millis(10);
 
-/// Starts the thread that sends the records of `oversized` again. It makes its client with the first record, and ends
-/// when the sender of the channel is dropped.
+/// Starts the thread that sends the records of `oversized` again. It creates its client with the first
+/// record, and ends when the sender of the channel is dropped.
 ///
 /// # Errors
-/// If the system has no thread for it.
+/// If the thread can't be started.
 pub(super) fn start(
     config: &KafkaSinkConfig,
     ledger: &Arc<Ledger>,

@@ -1,13 +1,15 @@
-//! Triggers that leave at once, by an idempotent producer.
+//! Sink for triggers that are sent immediately, by an idempotent producer.
 //!
-//! **Invariants**: a record is never given up while the brokers are away; one sink writes no record twice, and keeps those
-//! of one key in order; a trigger is acknowledged only once all replicas in sync have its record, or if it is left out:
-//! a record that the brokers refuse as too large in a batch of its own is logged and counted as failed.
+//! **Invariants**: a record is never given up while the brokers are away; one sink writes no record twice,
+//! and keeps those of one key in order; a trigger is acknowledged only once all replicas in sync have its
+//! record, or if it is left out: a record that the brokers refuse as too large in a batch of its own is
+//! logged and counted as failed.
 //!
-//! **Limits**: a record that the brokers refuse for good for another reason (no topic, no rights) fails the sink:
-//! `acknowledged` stays below it, and [`check`](TriggerSink::check) and every later `send` return the reason. Records that
-//! are refused in one batch with one that is too large are sent again one by one, behind later ones. So is every record of
-//! a batch that is above the topic's `max.message.bytes` as a whole: set `batch.size` in `options` no higher than that.
+//! **Limits**: a record that the brokers refuse permanently for another reason (no topic, no permission)
+//! fails the sink: `acknowledged` stays below it, and [`check`](TriggerSink::check) and every later `send`
+//! return the reason. Records that are refused in one batch with one that is too large are sent again one by
+//! one, after later ones. So is every record of a batch that exceeds the topic's `max.message.bytes` as a
+//! whole: set `batch.size` in `options` no higher than that.
 
 use std::sync::{Arc, mpsc};
 
@@ -28,7 +30,7 @@ use crate::{
     trigger_sink::{Sent, SinkStats, TriggerSink, TriggerSinkError},
 };
 
-/// Produces triggers. Dropping it leaves what is still queued unacknowledged.
+/// Sink that sends triggers immediately. Dropping it leaves what is still queued unacknowledged.
 pub struct KafkaSink {
     producer: ThreadedProducer<Acknowledgements>,
     ledger: Arc<Ledger>,
@@ -38,10 +40,10 @@ pub struct KafkaSink {
 }
 
 impl KafkaSink {
-    /// Checks the configuration and makes the producer. The brokers need not be up.
+    /// Checks the configuration and creates the producer. The brokers need not be up.
     ///
     /// # Errors
-    /// If a field or an option can't be used.
+    /// If a field or an option is invalid.
     pub fn start(config: &KafkaSinkConfig) -> Result<Self, KafkaSinkError> {
         config.validate()?;
         let ledger = Arc::default();
@@ -90,7 +92,7 @@ impl KafkaSink {
         }
     }
 
-    /// The error, with the client's fatal error if it has one.
+    /// Text of the error, with the client's fatal error if it has one.
     fn reason(&self, error: &KafkaError) -> String {
         match self.producer.client().fatal_error() {
             Some((code, reason)) => format!("{error}; {code}: {reason}"),
@@ -119,7 +121,7 @@ impl TriggerSink for KafkaSink {
     fn stats(&self) -> SinkStats {
         let counts = self.ledger.counts();
         SinkStats {
-            // The number of a failed record stays open.
+            // The number of a failed record is never acknowledged.
             queued: counts.progress.open().saturating_sub(counts.failed),
             delivered: counts.delivered,
             failed: counts.failed + counts.left_out,

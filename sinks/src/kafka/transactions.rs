@@ -1,18 +1,21 @@
-//! Triggers that leave with their checkpoint: one transaction for all triggers of checkpoint `n` and for `n` itself.
+//! Triggers that are sent with their checkpoint: one transaction for all triggers of checkpoint `n` and for
+//! `n` itself.
 //!
-//! `n` is stored as the offset that the consumer group named like the transactional id has committed for partition 0 of the
-//! topic, in the same transaction as the triggers. Nobody consumes in that group.
+//! `n` is stored as the committed offset of partition 0 of the topic, in the consumer group named like the
+//! transactional id, in the same transaction as the triggers. Nothing consumes in that group.
 //!
-//! **Invariant**: whoever publishes `n` if and only if `last_published` is below `n`, and opens the transactions again after
-//! a crash or an error, gives each trigger exactly once to consumers with `isolation.level=read_committed`. Opening ends
-//! whatever an earlier process left open and locks that process out.
+//! **Invariant**: a caller that publishes `n` if and only if `last_published` is below `n`, and opens the
+//! transactions again after a crash or an error, delivers each trigger exactly once to consumers with
+//! `isolation.level=read_committed`. Opening ends open transactions of an earlier process and fences that
+//! process.
 //!
-//! **Limits**: a batch has to be written within `transaction.timeout.ms` (5 minutes unless set). Brokers forget the stored
-//! number `offsets.retention.minutes` (7 days by default) after its last change, or with the topic: a process that comes back
-//! later than that publishes the triggers of all checkpoints again whose blobs are still listed.
+//! **Limits**: a batch has to be written within `transaction.timeout.ms` (5 minutes unless set). Brokers
+//! delete the stored number `offsets.retention.minutes` (7 days by default) after its last change, or with
+//! the topic: a process that restarts later than that publishes the triggers of all checkpoints again whose
+//! blobs are still listed.
 //!
-//! **Records that are too large**: brokers judge records by the batches that they come in, and refuse one as a whole. The batch is then
-//! published again in smaller portions, until a record is refused by itself.
+//! **Records that are too large**: brokers check the size of whole batches, and refuse a batch as a whole.
+//! The triggers are then published again in smaller portions, until a record is refused by itself.
 
 use std::{
     sync::{Arc, mpsc},
@@ -37,14 +40,14 @@ use super::{
 };
 use crate::trigger::Trigger;
 
-/// Between two attempts.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a portion has to leave before the next follows it nevertheless.
+/// Time that a portion has to be sent before the next one follows in any case.
 const PORTION: Duration = Duration::from_secs(1);
-/// Between two looks at a full queue.
+/// Pause before a full queue is tried again.
 const FULL: Duration = Duration::from_millis(10);
 
-/// Publishes batches of triggers, each exactly once.
+/// Sink that publishes batches of triggers, each exactly once.
 pub struct KafkaTransactions {
     producer: ThreadedProducer<Failures>,
     marker: Arc<BaseConsumer<Quiet>>,
@@ -52,18 +55,19 @@ pub struct KafkaTransactions {
     transactional_id: String,
     patience: Duration,
     last: Option<u64>,
-    /// No call has left a transaction in doubt.
+    /// Whether the outcome of every transaction so far is known.
     certain: bool,
-    /// How many bytes are sent together at most, if brokers refused more.
+    /// Upper bound of the bytes sent together, if brokers refused more.
     together: Option<usize>,
 }
 
 impl KafkaTransactions {
-    /// Makes the producer, locks out earlier ones with the same id, waits for what they left to be aborted or committed,
-    /// and reads the last published number. The id is one engine's own: its checkpoints and it begin anew together.
+    /// Creates the producer, fences earlier ones with the same id, waits for their transactions to be aborted
+    /// or committed, and reads the last published number; blocks. The id belongs to one engine: start a new
+    /// one together with new checkpoints.
     ///
     /// # Errors
-    /// If a field or option can't be used, or the brokers don't answer within `publish_timeout_ms`.
+    /// If a field or an option is invalid, or the brokers don't answer within `publish_timeout_ms`.
     pub fn open(config: &KafkaSinkConfig, transactional_id: &str) -> Result<Self, KafkaSinkError> {
         config.validate()?;
         if transactional_id.is_empty() {
@@ -90,7 +94,7 @@ impl KafkaTransactions {
         Ok(transactions)
     }
 
-    /// The number of the last batch that was published, as the brokers have it.
+    /// Reads the number of the last published batch from the brokers; `None` before the first. Blocks.
     ///
     /// # Errors
     /// If the brokers don't answer within `publish_timeout_ms`, or refuse to.
@@ -109,7 +113,7 @@ impl KafkaTransactions {
             if deadline.is_over() {
                 return Err(deadline.unavailable("reading the last published number", error.to_string()));
             }
-            // A broker that is away tells nobody when it is back; so it is at every pause here.
+            // The return of a broker is not signalled, so it is polled for.
             thread::sleep(PAUSE);
         }
     }
@@ -126,14 +130,14 @@ impl KafkaTransactions {
         })
     }
 
-    /// Publishes the triggers of checkpoint `number`, all or none, and records the number with them; waits for the brokers.
-    /// Numbers rise; they may leave gaps.
+    /// Publishes the triggers of checkpoint `number`, all or none, and stores the number with them; blocks
+    /// until the brokers have committed. Numbers ascend; gaps are allowed.
     ///
     /// # Errors
     /// [`Behind`](KafkaSinkError::Behind), [`TooLarge`](KafkaSinkError::TooLarge) and
     /// [`Refused`](KafkaSinkError::Refused): nothing was published, and another call may follow.
-    /// [`Fenced`](KafkaSinkError::Fenced): another process publishes, this one has to stop. All others: open the
-    /// transactions again, and publish again if `last_published` is below the number.
+    /// [`Fenced`](KafkaSinkError::Fenced): another process publishes, this one has to stop. All others: open
+    /// the transactions again, and publish again if `last_published` is below the number.
     pub fn publish(&mut self, number: u64, batch: &[Trigger]) -> Result<(), KafkaSinkError> {
         if !self.certain {
             return Err(KafkaSinkError::Reopen);
@@ -144,10 +148,10 @@ impl KafkaTransactions {
         while let Err(failure) = self.transact(number, batch, &deadline) {
             if !matches!(failure, Failure::Doubt(_)) {
                 self.abort(&deadline)?;
-                // From here nothing is in doubt: the transaction is gone.
+                // The transaction was aborted, so the outcome is known.
                 self.certain = true;
             }
-            // A record's own failure says more than what the transaction makes of it.
+            // A record's own failure is more specific than the transaction's.
             let failed = self.producer.context().take();
             let failure = match failure {
                 Failure::Abort { last, code } => Failure::Abort { last, code: failed.code.or(code) },
@@ -167,7 +171,7 @@ impl KafkaTransactions {
                 {
                     tracing::warn!(number, reason = last, "a transaction was aborted; it is tried again");
                     self.certain = false;
-                    // What made the broker give it up (a fail-over, mostly) passes without a word.
+                    // The cause of the broker's abort (mostly a fail-over) is transient and not reported.
                     thread::sleep(PAUSE);
                 }
                 failure => return Err(self.report(failure, &deadline, "publishing")),
@@ -178,14 +182,14 @@ impl KafkaTransactions {
         Ok(())
     }
 
-    /// Has less sent together than what was refused as too large.
+    /// Lowers the bound of bytes sent together, after `refused` records were too large.
     ///
     /// # Errors
-    /// If it was one record: the topic does not take it.
+    /// If a single record was refused: the topic does not accept it.
     fn divide(&mut self, batch: &[Trigger], refused: &[usize]) -> Result<(), KafkaSinkError> {
         let refused: Vec<&Trigger> = refused.iter().filter_map(|place| batch.get(*place)).collect();
         if let [trigger] = refused[..] {
-            // The others are not too large because of this one.
+            // The other records are not too large because of this one.
             self.together = None;
             return Err(KafkaSinkError::TooLarge { trigger: Box::new(trigger.clone()) });
         }
@@ -207,9 +211,9 @@ impl KafkaTransactions {
         }
     }
 
-    /// One transaction, from its beginning to its commit.
+    /// Runs one transaction, from its beginning to its commit.
     fn transact(&self, number: u64, batch: &[Trigger], deadline: &Deadline) -> Result<(), Failure> {
-        // What is left of an aborted attempt.
+        // Discards failures of an aborted attempt.
         let _ = self.producer.context().take();
         self.again(deadline, "beginning", Producer::begin_transaction)?;
         let mut together = 0;
@@ -223,7 +227,7 @@ impl KafkaTransactions {
         }
         self.record_number(number, deadline)?;
         match self.again(deadline, "committing", |producer| producer.commit_transaction(SLICE)) {
-            // A commit that was asked for may still come about.
+            // A requested commit may still take effect.
             Err(Failure::Abort { last, code: None }) => {
                 Err(Failure::Doubt(deadline.unavailable("committing", last)))
             }
@@ -231,11 +235,11 @@ impl KafkaTransactions {
         }
     }
 
-    /// Makes the number part of the transaction.
+    /// Adds the number to the transaction.
     ///
-    /// The call has a thread of its own: the client does not keep its timeout while the group's coordinator is away. A call
-    /// that is stuck is left behind with its client; it ends when the coordinator is back, and by then the producer that
-    /// was opened instead has locked it out.
+    /// The call runs in a thread of its own: the client does not keep its timeout while the group's
+    /// coordinator is away. A blocked call is abandoned together with its client; it ends when the
+    /// coordinator is back, and by then the producer that was opened instead has fenced it.
     fn record_number(&self, number: u64, deadline: &Deadline) -> Result<(), Failure> {
         const WHAT: &str = "recording the number";
         loop {
@@ -243,7 +247,7 @@ impl KafkaTransactions {
             let (producer, marker) = (self.producer.clone(), Arc::clone(&self.marker));
             let topic = self.topic.clone();
             let call = move || {
-                // Nobody may be waiting any more.
+                // The receiver may be gone.
                 let _ = answer.send(send_number(&producer, &marker, &topic, number));
             };
             thread::Builder::new()
@@ -260,7 +264,7 @@ impl KafkaTransactions {
         }
     }
 
-    /// Queues one trigger, waiting for room.
+    /// Queues one trigger; blocks while the queue is full.
     fn enqueue(&self, place: usize, trigger: &Trigger, deadline: &Deadline) -> Result<(), Failure> {
         loop {
             let Err((error, _)) = self.producer.send(record(&self.topic, trigger, place)) else {
@@ -275,18 +279,19 @@ impl KafkaTransactions {
                     let trigger = Box::new(trigger.clone());
                     return Err(Failure::Never(KafkaSinkError::TooLarge { trigger }));
                 }
-                // The transaction has failed meanwhile; the abort tells whether the client has, too.
+                // The transaction has failed meanwhile; aborting shows whether the client has failed as well.
                 code => return Err(Failure::Abort { last: error.to_string(), code }),
             }
         }
     }
 
-    /// Waits until what is queued has left, so that the brokers do not get it together with what follows; not for long, as what is too
-    /// large together is refused again.
+    /// Waits until the queued records are sent, so that the brokers do not receive them in one batch with
+    /// those that follow. The wait is bounded by [`PORTION`], since what is still too large together is
+    /// refused again.
     fn part(&self, deadline: &Deadline) -> Result<(), Failure> {
         let portion = Deadline::new(PORTION);
         while let Err(error) = self.producer.flush(PAUSE) {
-            // The rest of a transaction that has failed never leaves.
+            // After the transaction has failed, the rest of it is never sent.
             if self.producer.context().is_any() || deadline.is_over() {
                 return Err(Failure::Abort { last: error.to_string(), code: None });
             }
@@ -297,14 +302,14 @@ impl KafkaTransactions {
         Ok(())
     }
 
-    /// Ends the transaction without a trace for consumers.
+    /// Aborts the transaction; consumers see none of it.
     fn abort(&self, deadline: &Deadline) -> Result<(), KafkaSinkError> {
-        // Also after the deadline a client that can abort at once may do so.
+        // Tried even after the deadline, as a client that can abort immediately may do so.
         let aborted = self.again(deadline, "aborting", |producer| producer.abort_transaction(SLICE));
         aborted.map_err(|failure| self.report(failure, deadline, "aborting"))
     }
 
-    /// Repeats a call as long as its error says so, once at least.
+    /// Repeats a call while its error is retriable; makes it at least once.
     fn again(
         &self,
         deadline: &Deadline,
@@ -317,7 +322,7 @@ impl KafkaTransactions {
         }
     }
 
-    /// Waits a moment where another call is called for, and fails where not.
+    /// Pauses after a retriable error; returns the failure for all others.
     fn judge(&self, error: KafkaError, what: &'static str, deadline: &Deadline) -> Result<(), Failure> {
         let last = error.to_string();
         match error {
@@ -329,14 +334,14 @@ impl KafkaTransactions {
                 return Err(Failure::Abort { last, code: Some(error.code()) });
             }
             KafkaError::Transaction(error) if !error.is_fatal() && error.is_retriable() => {}
-            // The part of a commit that waits for acknowledgements.
+            // The phase of a commit that waits for acknowledgements.
             KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => {}
             _ => return Err(Failure::Doubt(KafkaSinkError::Fatal(format!("{what}: {last}")))),
         }
         if deadline.is_over() {
             return Err(Failure::Abort { last: format!("{what}: {last}"), code: None });
         }
-        // The client says that another call may do it, and not when.
+        // The client reports that a retry may succeed, but not when.
         thread::sleep(PAUSE);
         Ok(())
     }
@@ -350,7 +355,7 @@ impl KafkaTransactions {
                     | RDKafkaErrorCode::InvalidProducerEpoch
             )
         };
-        // A client at its end answers every call alike; the first cause is kept apart.
+        // After a fatal error the client fails every call alike; its first cause is stored separately.
         let cause = || self.producer.client().fatal_error().is_some_and(|(code, _)| fenced(code));
         error.is_fatal() && (fenced(error.code()) || cause())
     }
@@ -359,7 +364,7 @@ impl KafkaTransactions {
         KafkaSinkError::Refused { topic: self.topic.clone(), reason: format!("{remedy} ({code})") }
     }
 
-    /// The error for the caller.
+    /// Converts a failure into the caller's error.
     fn report(&self, failure: Failure, deadline: &Deadline, what: &'static str) -> KafkaSinkError {
         match failure {
             Failure::Never(error) | Failure::Doubt(error) => error,
