@@ -1,8 +1,8 @@
-//! How long to wait before the next attempt.
+//! Wait before the next attempt.
 
 use std::time::Duration;
 
-/// Bounds of the waits.
+/// Bounds of the wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     pub(super) first: Duration,
@@ -10,9 +10,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after the `failures`-th failure in a row, 1 being the first. `fraction` in 0..1 is where the draw fell in
-    /// the range (all of it is used, so that receivers coming back are not met by everybody at once); `asked` is what the
-    /// receiver asked for at least.
+    /// The wait after the `failures`-th consecutive failure, counted from 1. `fraction` in 0..1 selects the
+    /// point in the range (all of it is used, so that senders do not return to a recovered receiver at the
+    /// same time); `asked` is the least wait that the receiver asked for.
     pub(super) fn wait(&self, failures: u32, fraction: f64, asked: Option<Duration>) -> Duration {
         let doubled = 2u32.checked_pow(failures.saturating_sub(1)).and_then(|n| self.first.checked_mul(n));
         let range = doubled.unwrap_or(self.longest).min(self.longest);
@@ -21,7 +21,7 @@ impl Backoff {
     }
 }
 
-/// What a `Retry-After` header asks for: seconds, or a date seen from `now_ms` (unix milliseconds).
+/// Parses a `Retry-After` header: seconds, or a date, relative to `now_ms` (unix milliseconds).
 pub(super) fn retry_after(header: &str, now_ms: u64) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<u64>() {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::trigger::Trigger;
 
-/// Upper bound of bytes read of an answer's body: enough to use the connection again after any reasonable answer.
+/// Upper bound of bytes read of an answer's body: enough to reuse the connection after any reasonable answer.
 const READ_LIMIT: u64 = 64 << 10;
 /// Bytes of an answer's body that are kept in the reason of a dead letter.
 const QUOTED: usize = 200;
@@ -31,7 +31,7 @@ const QUOTED: usize = 200;
 /// Outcome of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// The receiver has taken the trigger.
+    /// The receiver has accepted the trigger.
     Delivered,
     /// The receiver will never take the trigger.
     Refused(Failure),
@@ -42,9 +42,9 @@ pub(super) enum Attempt {
 /// Reason why an attempt failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// Fit for logs.
+    /// The reason, without secrets, for logs.
     pub(super) reason: String,
-    /// Beginning of the answer's body; for the dead-letter file only, as receivers may quote what they were sent.
+    /// Beginning of the answer's body; only for the dead-letter file, as receivers may quote requests.
     pub(super) answer: String,
 }
 
@@ -71,7 +71,8 @@ impl WebhookClient {
             .timeout(timeout)
             .connect_timeout(timeout)
             .pool_max_idle_per_host(config.concurrency)
-            // Following would turn a POST into a GET, and hand the signature to an address nobody configured.
+            // A redirect would turn a POST into a GET, and send the signature to an address that is not
+            // configured.
             .redirect(Policy::none())
             .user_agent(concat!("strateye/", env!("CARGO_PKG_VERSION")));
         if is_loopback(&url) {
@@ -94,7 +95,7 @@ impl WebhookClient {
         })
     }
 
-    /// Tries once; blocks for twice the timeout at most.
+    /// Makes one attempt; blocks for at most twice the timeout.
     pub(super) fn attempt(&self, trigger: &Trigger) -> Attempt {
         let Ok(id) = HeaderValue::from_bytes(trigger.id.as_bytes()) else {
             return Attempt::Refused(failure("the trigger's id can't be sent as a header"));
@@ -137,12 +138,13 @@ impl WebhookClient {
         }
     }
 
-    /// Reads the body within bounds of size and time, so that the connection can be used again, and returns its beginning.
+    /// Reads the body within bounds of size and time, so that the connection can be reused; returns its
+    /// beginning.
     fn drain(&self, response: &mut Response) -> String {
         let started = Instant::now();
         let (mut buffer, mut quoted, mut read) = ([0; 4096], Vec::new(), 0);
         while read < READ_LIMIT && started.elapsed() < self.timeout {
-            // The status alone decides; a body that breaks off changes nothing.
+            // Only the status counts; an incomplete body changes nothing.
             let Ok(length @ 1..) = response.read(&mut buffer) else { break };
             read += length as u64;
             let room = QUOTED.saturating_sub(quoted.len()).min(length);
@@ -152,7 +154,8 @@ impl WebhookClient {
     }
 }
 
-/// Whether the receiver is on this machine: it is then reached directly, whatever proxy the environment names.
+/// Whether the receiver is on this machine; it is then reached directly, regardless of proxies in the
+/// environment.
 fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();

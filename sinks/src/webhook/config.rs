@@ -1,4 +1,4 @@
-//! How a webhook is configured.
+//! Configuration of a webhook.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -10,67 +10,69 @@ use serde::{Deserialize, Serialize};
 
 use super::error::WebhookError;
 
-/// What stands where a secret was.
+/// Replacement for a hidden value.
 const HIDDEN: &str = "***";
-/// Headers that the sink or HTTP itself sets.
+/// Headers that are set by the sink or by HTTP itself.
 const OWN_HEADERS: [&str; 5] =
     ["x-strateye-trigger", "x-strateye-signature", "content-length", "transfer-encoding", "host"];
 
-/// The request's method.
+/// HTTP method of the requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
-    /// The usual one.
+    /// `POST`, the default.
     #[default]
     Post,
-    /// For receivers that store the trigger under the address.
+    /// `PUT`, for receivers that store the trigger under the address.
     Put,
 }
 
-/// Where triggers are posted, and how patiently. `Debug` shows no secrets; serializing does, so show
+/// Configuration of a webhook sink. `Debug` hides secrets; serialization does not, so display
 /// [`WebhookConfig::redacted`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
-    /// The address, `https://..` or `http://..`; `USER:PASSWORD@` before the host becomes basic authentication.
+    /// The address, `https://..` or `http://..`; `USER:PASSWORD@` before the host becomes basic
+    /// authentication.
     pub url: String,
-    /// The request's method, `POST` or `PUT`; `POST` by default.
+    /// HTTP method, `POST` or `PUT`; `POST` by default.
     #[serde(default)]
     pub method: Method,
     /// Headers sent with every request, such as `Authorization`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// How long the receiver has to answer, connecting included, in milliseconds; 5000 by default.
+    /// Timeout of a request, connecting included, in milliseconds; 5000 by default.
     #[serde(default = "defaults::timeout_ms")]
     pub timeout_ms: u64,
     /// Secret shared with the receiver; with it every request is signed. None by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// How often a trigger is tried before it goes to the dead letters; 8 by default.
+    /// Number of attempts before a trigger becomes a dead letter; 8 by default.
     #[serde(default = "defaults::attempts")]
     pub attempts: u32,
-    /// The longest wait before the second attempt, in milliseconds; it doubles with every attempt, and the wait itself is
-    /// drawn evenly between 0 and it. 200 by default.
+    /// Upper bound of the wait before the second attempt, in milliseconds; it doubles with every attempt, and
+    /// the wait itself is drawn uniformly between 0 and the bound. 200 by default.
     #[serde(default = "defaults::first_backoff_ms")]
     pub first_backoff_ms: u64,
-    /// The longest wait before any attempt, in milliseconds, also where the receiver asks for more; 30000 by default.
+    /// Longest wait before any attempt, in milliseconds, even if the receiver asks for more; 30000 by
+    /// default.
     #[serde(default = "defaults::longest_backoff_ms")]
     pub longest_backoff_ms: u64,
-    /// How many requests are under way at the same time, 1 to 256; 4 by default.
+    /// Upper bound of concurrent requests, 1 to 256; 4 by default.
     #[serde(default = "defaults::concurrency")]
     pub concurrency: usize,
-    /// How many triggers may wait, those under way included; 10000 by default.
+    /// Upper bound of queued triggers, those under way included; 10000 by default.
     #[serde(default = "defaults::queue")]
     pub queue: usize,
-    /// How many bytes of triggers may wait, those under way included; 64 MiB by default. A single larger trigger is
-    /// taken when nothing else waits.
+    /// Upper bound of the bytes of queued triggers, those under way included; 64 MiB by default. A single
+    /// larger trigger is accepted when the queue is empty.
     #[serde(default = "defaults::queue_bytes")]
     pub queue_bytes: usize,
-    /// File for triggers that could not be delivered, one JSON document a line.
+    /// File for triggers that could not be delivered, one JSON document per line.
     pub dead_letters: PathBuf,
 }
 
-/// Values of fields that are left out.
+/// Default values of fields.
 mod defaults {
     pub(super) fn timeout_ms() -> u64 {
         5_000
@@ -115,10 +117,10 @@ impl WebhookConfig {
         }
     }
 
-    /// Checks every field without touching network or disk.
+    /// Checks every field without network or disk access.
     ///
     /// # Errors
-    /// Names the first field that can't be used and what to write instead.
+    /// Names the first invalid field and what to write instead.
     pub fn validate(&self) -> Result<(), WebhookError> {
         self.parsed_url()?;
         self.parsed_headers()?;
@@ -162,7 +164,7 @@ impl WebhookConfig {
         Ok(())
     }
 
-    /// The address; messages never repeat it, as it may hold a password.
+    /// Parses the address; messages do not contain it, as it may hold a password.
     pub(super) fn parsed_url(&self) -> Result<Url, WebhookError> {
         let url = Url::parse(&self.url).map_err(|e| {
             WebhookError::config("url", format!("is no address ({e}); write https://HOST/PATH"))
@@ -176,7 +178,7 @@ impl WebhookConfig {
         }
     }
 
-    /// The configured headers; messages never repeat a value.
+    /// Parses the configured headers; messages contain no value.
     pub(super) fn parsed_headers(&self) -> Result<HeaderMap, WebhookError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -194,7 +196,8 @@ impl WebhookConfig {
         Ok(headers)
     }
 
-    /// The same configuration, fit to be shown: secret, header values, and the address's user, password and query hidden.
+    /// The same configuration for display: secret, header values, and the address's user, password and query
+    /// are hidden.
     #[must_use]
     pub fn redacted(&self) -> Self {
         WebhookConfig {
@@ -205,7 +208,7 @@ impl WebhookConfig {
         }
     }
 
-    /// The address without what may be secret in it.
+    /// The address without its potentially secret parts.
     pub(super) fn shown_url(&self) -> String {
         let Ok(url) = self.parsed_url() else { return HIDDEN.to_owned() };
         let host = url.host_str().unwrap_or_default();
@@ -283,7 +286,8 @@ mod tests {
             ("retries", json!(3), "unknown field `retries`"),
         ] {
             let error = with(field, value).unwrap_err();
-            // Of a value that is not in a closed list, the reader of the document names the place.
+            // The error for a value outside a fixed list does not name the field; the caller that reads the
+            // document adds it.
             let named = field == "method" || error.contains(field);
             assert!(error.contains(expected) && named, "{field}: {error}");
         }

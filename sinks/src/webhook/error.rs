@@ -5,10 +5,10 @@ use std::io;
 use super::dead_letters::DeadLetterError;
 use crate::trigger_sink::TriggerSinkError;
 
-/// The reason why a webhook sink can't start. No message holds a secret or a password.
+/// Error of starting a webhook sink. No message contains a secret or a password.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// A field of the configuration can't be used.
+    /// A field of the configuration is invalid.
     #[error("webhook: {field} {reason}")]
     Config {
         /// The field.
@@ -19,12 +19,12 @@ pub enum WebhookError {
     /// The dead-letter file can't be used.
     #[error("webhook: dead_letters: {0}")]
     DeadLetters(#[from] DeadLetterError),
-    /// The HTTP client can't be made.
+    /// The HTTP client can't be created.
     #[error(
         "webhook: the HTTP client can't be made: {0}; look at the TLS and proxy settings of this machine"
     )]
     Client(String),
-    /// The system gives no more threads.
+    /// A delivery thread can't be started.
     #[error(
         "webhook: a delivery thread can't be started: {0}; lower concurrency or raise the limit of threads"
     )]

@@ -1,29 +1,33 @@
-//! Triggers as HTTP requests, one trigger a request.
+//! Triggers as HTTP requests, one request per trigger.
 //!
 //! - `sink`: [`WebhookSink`] and its delivery threads
 //! - `queue`: the bounded queue between `send` and the delivery threads
-//! - `client`: one attempt, signed, and the meaning of its answer
+//! - `client`: one attempt, signed, and the classification of its answer
 //! - `backoff`: the wait before the next attempt
 //! - [`dead_letters`]: triggers that could not be delivered, and their replay
-//! - `config`, `error`: settings, and why a sink can't start
+//! - `config`, `error`: settings, and errors with remedies
 //!
-//! Data flow: `send` puts a trigger into the queue, in the lane of its key; the delivery thread of the lane posts it. The
-//! trigger is acknowledged once the receiver has answered 2xx, or once it lies, synced, in the dead-letter file.
+//! Data flow: `send` puts a trigger into the queue, in the lane of its key; the delivery thread of the lane
+//! sends it. The trigger is acknowledged once the receiver has answered 2xx, or once it is synced to the
+//! dead-letter file.
 //!
 //! The request's body is the trigger's line. Its headers:
 //!
-//! | header | is |
+//! | header | value |
 //! | --- | --- |
-//! | `X-Strateye-Trigger` | the trigger's id: receivers drop what they have seen |
-//! | `X-Strateye-Signature` | `t=UNIX_MS,v1=HEX`: HMAC-SHA256 over `UNIX_MS.BODY` under the shared secret; receivers compare in constant time and refuse old times |
+//! | `X-Strateye-Trigger` | the trigger's id, by which receivers discard duplicates |
+//! | `X-Strateye-Signature` | `t=UNIX_MS,v1=HEX`: HMAC-SHA256 over `UNIX_MS.BODY` under the shared secret |
 //!
-//! What an answer means: 2xx is delivered; 4xx goes to the dead letters at once, except 408, 425 and 429; everything else,
-//! and no answer in time, is tried again after a random back-off, or after what `Retry-After` asks, until the attempts
-//! are used up.
+//! Receivers compare the signature in constant time and refuse old times.
 //!
-//! **Invariants**: at least once; triggers of one key arrive in order, except that a dead letter is passed by those behind
-//! it. **Limits**: while a trigger is being retried, the keys that share its delivery thread wait; what is queued when
-//! the process ends is lost unless the caller sends again everything above [`acknowledged`](crate::TriggerSink).
+//! Answers: 2xx is delivered; 4xx makes a dead letter at once, except 408, 425 and 429; everything else, and
+//! no answer in time, is retried after a random back-off, or after the time in `Retry-After`, until the
+//! attempts are used up.
+//!
+//! **Invariants**: at least once; triggers of one key arrive in order, except that later ones overtake a dead
+//! letter. **Limits**: while a trigger is being retried, the keys that share its delivery thread wait; queued
+//! triggers are lost when the process ends unless the caller resends everything above
+//! [`acknowledged`](crate::TriggerSink).
 
 mod backoff;
 mod client;

@@ -1,4 +1,4 @@
-//! The sink: its queue, its delivery threads, and the way of a trigger through them.
+//! The sink: its queue, its delivery threads, and the delivery of a trigger.
 
 use std::{
     sync::{
@@ -25,10 +25,10 @@ use crate::{
 /// Pause between two attempts at writing a dead letter.
 const DEAD_LETTER_RETRY: Duration = Duration::from_secs(1);
 
-/// Posts triggers from delivery threads.
+/// Sink that sends triggers as HTTP requests from delivery threads.
 ///
-/// Dropping it finishes the requests under way and leaves the rest of the queue unacknowledged. It never fails for good:
-/// a receiver that is away fills the dead letters, not the queue.
+/// Dropping it finishes the requests under way and leaves the rest of the queue unacknowledged. It never
+/// fails permanently: while a receiver is away, triggers become dead letters and do not fill the queue.
 pub struct WebhookSink {
     delivery: Arc<Delivery>,
     threads: Vec<JoinHandle<()>>,
@@ -50,7 +50,7 @@ impl WebhookSink {
     /// Checks the configuration and starts the delivery threads. The receiver need not be up.
     ///
     /// # Errors
-    /// If a field can't be used, the dead-letter file can't be written, or the system gives no thread.
+    /// If a field is invalid, the dead-letter file can't be written, or a thread can't be started.
     pub fn start(config: &WebhookConfig) -> Result<Self, WebhookError> {
         config.validate()?;
         let dead_letters = DeadLetterFile::new(&config.dead_letters);
@@ -67,7 +67,7 @@ impl WebhookSink {
             url: config.shown_url(),
             failing: AtomicBool::new(false),
         });
-        // Made first, so that the threads already started are stopped if a later one can't be.
+        // Created first, so that the threads already started are stopped if a later one can't be started.
         let mut sink = WebhookSink { delivery, threads: Vec::with_capacity(config.concurrency) };
         for lane in 0..config.concurrency {
             let delivery = Arc::clone(&sink.delivery);
@@ -85,12 +85,13 @@ impl WebhookSink {
         self.delivery.queue.wait_room(trigger, longest)
     }
 
-    /// Blocks until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they are.
+    /// Blocks until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they
+    /// are.
     pub(super) fn wait_acknowledged(&self, number: u64, longest: Duration) -> bool {
         self.delivery.queue.wait_acknowledged(number, longest)
     }
 
-    /// Queues a trigger. Unlike with other sinks this cannot fail.
+    /// Queues a trigger. Unlike with other sinks this never fails.
     pub(super) fn offer(&self, trigger: &Trigger) -> Sent {
         self.delivery.queue.push(trigger)
     }
@@ -136,7 +137,7 @@ impl Delivery {
         }
     }
 
-    /// Tries one trigger until it is delivered or dead, or the sink is stopped.
+    /// Tries one trigger until it is delivered or a dead letter, or the sink is stopped.
     fn deliver(&self, lane: usize, job: &Job) {
         for attempt in 1u32.. {
             let (failure, after) = match self.client.attempt(&job.trigger) {
@@ -158,7 +159,8 @@ impl Delivery {
         }
     }
 
-    /// Writes a dead letter. The trigger is acknowledged only once the letter is synced, however long that takes.
+    /// Writes a dead letter. The trigger is acknowledged only once the letter is synced; failed writes are
+    /// retried every second until then.
     fn bury(&self, lane: usize, job: &Job, attempts: u32, failure: Failure) {
         let Failure { reason, answer } = failure;
         tracing::warn!(

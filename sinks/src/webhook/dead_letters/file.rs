@@ -9,7 +9,8 @@ use std::{
 use super::{DeadLetter, DeadLetterError};
 use crate::lines::ends_torn;
 
-/// A dead-letter file. It is opened for every letter, under a lock, so that a replay can move it aside at any time.
+/// A dead-letter file. It is opened for every letter, under a lock, so that a replay can move it aside at any
+/// time.
 pub(in crate::webhook) struct DeadLetterFile {
     path: PathBuf,
 }
@@ -19,7 +20,7 @@ impl DeadLetterFile {
         DeadLetterFile { path: path.to_owned() }
     }
 
-    /// Finds out whether letters could be written, without making the file.
+    /// Checks that letters could be written, without creating the file.
     pub(in crate::webhook) fn check(&self) -> Result<(), DeadLetterError> {
         let _lock = self.lock()?;
         if self.path.exists() {
@@ -29,19 +30,20 @@ impl DeadLetterFile {
         Ok(())
     }
 
-    /// Adds a letter and syncs it.
+    /// Appends a letter and syncs it.
     pub(in crate::webhook) fn append(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
         let line = letter.line().map_err(|e| DeadLetterError::file(&self.path, "written")(e.into()))?;
         let _lock = self.lock()?;
         append_line(&self.path, line.as_bytes())
     }
 
-    /// Keeps a line that no replay can read.
+    /// Appends a line that no replay can read to `NAME.unreadable`.
     pub(super) fn set_apart(&self, line: &[u8]) -> Result<(), DeadLetterError> {
         append_line(&self.beside("unreadable"), line)
     }
 
-    /// Moves the file out of the way of new letters, to a name no other file has. Nothing happens where there is none.
+    /// Moves the file aside, to an unused name, so that new letters go to a new file. No effect if there is
+    /// none.
     pub(super) fn move_aside(&self) -> Result<(), DeadLetterError> {
         let _lock = self.lock()?;
         if !self.path.exists() {
@@ -53,7 +55,7 @@ impl DeadLetterFile {
         sync_folder(&self.path)
     }
 
-    /// Files moved aside and not yet replayed to their end, oldest first.
+    /// Files moved aside and not yet fully replayed, oldest first.
     pub(super) fn aside(&self) -> Result<Vec<PathBuf>, DeadLetterError> {
         Ok(self.numbered()?.into_iter().map(|(_, path)| path).collect())
     }
@@ -78,7 +80,7 @@ impl DeadLetterFile {
         Ok(found)
     }
 
-    /// Held by one replay at a time; ends with the value, or with the process.
+    /// Lock held by one replay at a time; released when the value is dropped, or the process ends.
     pub(super) fn lock_replay(&self) -> Result<File, DeadLetterError> {
         let path = self.beside("replay-lock");
         let file = open_lock(&path)?;
@@ -89,7 +91,7 @@ impl DeadLetterFile {
         }
     }
 
-    /// The file system's lock, not a mutex: a replay may run in a process of its own.
+    /// Lock of the file system, not a mutex: a replay may run in another process.
     fn lock(&self) -> Result<File, DeadLetterError> {
         let path = self.beside("lock");
         let file = open_lock(&path)?;
@@ -115,7 +117,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a new or renamed file outlast a crash of the machine.
+/// Makes a new or renamed file survive a crash of the machine.
 fn sync_folder(path: &Path) -> Result<(), DeadLetterError> {
     let folder = folder(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(DeadLetterError::file(folder, "written"))
@@ -139,7 +141,7 @@ fn append_line(path: &Path, line: &[u8]) -> Result<(), DeadLetterError> {
     if existed { Ok(()) } else { sync_folder(path) }
 }
 
-/// Hands every line that is not empty to `each`, without its line break. A file that is not there has none.
+/// Calls `each` with every non-empty line, without its line break. A missing file has none.
 pub(super) fn read_lines(
     path: &Path,
     each: &mut dyn FnMut(&[u8]) -> Result<(), DeadLetterError>,

@@ -8,19 +8,19 @@ use crate::trigger::Trigger;
 /// A trigger that could not be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// When it was given up, unix milliseconds.
+    /// Time at which it was given up, unix milliseconds.
     pub at: u64,
-    /// Where it should have gone, without user, password and query.
+    /// Address of the receiver, without user, password and query.
     pub url: String,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Why the last attempt failed.
+    /// Reason why the last attempt failed.
     pub last_error: String,
     /// The trigger.
     pub trigger: Trigger,
 }
 
-/// A letter as it lies in the file.
+/// The stored form of a letter.
 #[derive(Serialize, Deserialize)]
 struct Line {
     at: u64,
@@ -33,7 +33,7 @@ struct Line {
 }
 
 impl DeadLetter {
-    /// The letter as one line, without a line break.
+    /// Serializes the letter as one line, without a line break.
     pub(super) fn line(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&Line {
             at: self.at,
@@ -46,7 +46,7 @@ impl DeadLetter {
         })
     }
 
-    /// Reads a line; `None` if it is no letter.
+    /// Parses a line; `None` if it is no letter.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let line: Line = serde_json::from_slice(line).ok()?;
         let trigger = line.trigger.get();
@@ -62,7 +62,7 @@ impl DeadLetter {
     }
 }
 
-/// An object on one line as it is; anything else as a string, so that parsing gives back the very same text.
+/// A one-line object unchanged; anything else as a string, so that parsing returns the very same text.
 fn document(line: &str) -> Result<Box<RawValue>, serde_json::Error> {
     if line.starts_with('{')
         && line.ends_with('}')

@@ -1,12 +1,16 @@
-//! Triggers that could not be delivered, kept in a file until somebody replays them.
+//! Triggers that could not be delivered, kept in a file until they are replayed.
 //!
-//! One JSON document a line: `{"at", "url", "attempts", "last_error", "id", "key", "trigger"}`. `trigger` is the
-//! trigger's own document, byte for byte; a line that is no JSON object stands there as a string.
+//! - `letter`: one letter and its line
+//! - `file`: the file and those beside it
+//! - `replay`: sends letters again
 //!
-//! **Invariants**: a letter is synced to disk before `append` returns; a torn line, left by a crash in the middle of an
-//! append, spoils no other. Beside the file `NAME` lie `NAME.lock` (held for every append and move, by whatever
-//! process), `NAME.replaying-N` (letters that are being replayed), `NAME.replay-lock` and `NAME.unreadable` (lines
-//! that a replay could not read).
+//! One JSON document per line: `{"at", "url", "attempts", "last_error", "id", "key", "trigger"}`. `trigger`
+//! is the trigger's own document, byte for byte; a trigger that is no JSON object is stored as a string.
+//!
+//! **Invariants**: a letter is synced to disk before `append` returns; a torn line, left by a crash in the
+//! middle of an append, damages no other. Beside the file `NAME` are `NAME.lock` (held for every append and
+//! move, by any process), `NAME.replaying-N` (letters that are being replayed), `NAME.replay-lock` and
+//! `NAME.unreadable` (lines that a replay could not read).
 
 mod file;
 mod letter;
@@ -21,7 +25,7 @@ pub(super) use file::DeadLetterFile;
 pub use letter::DeadLetter;
 pub use replay::{Replayed, replay};
 
-/// Why dead letters can't be read, written or replayed.
+/// Error of reading, writing or replaying dead letters.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLetterError {
     /// A file can't be used.
@@ -31,9 +35,9 @@ pub enum DeadLetterError {
     File {
         /// The file.
         path: PathBuf,
-        /// What was tried: opened, read, written, locked, moved, removed.
+        /// The action, as a participle: opened, read, written, locked, moved, removed.
         action: &'static str,
-        /// Why.
+        /// Error of the system.
         error: io::Error,
     },
     /// Another process replays the same file.
@@ -45,26 +49,26 @@ pub enum DeadLetterError {
 }
 
 impl DeadLetterError {
-    /// For `map_err`.
+    /// Conversion of a system error, for `map_err`.
     fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| DeadLetterError::File { path: path.to_owned(), action, error }
     }
 }
 
-/// Dead letters, read.
+/// Content of a dead-letter file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The letters, oldest first.
     pub letters: Vec<DeadLetter>,
-    /// Lines that are no letters: torn by a crash, written by somebody else, or just being written.
+    /// Number of lines that are no letters: torn by a crash, written by another program, or being written.
     pub unreadable: usize,
 }
 
-/// Reads all letters of a dead-letter file, those of a replay that was broken off included. A file that is not there
-/// holds none.
+/// Reads all letters of a dead-letter file, those of an interrupted replay included. A missing file holds
+/// none.
 ///
 /// # Errors
-/// If the file is there and can't be read.
+/// If the file exists and can't be read.
 pub fn list(path: &Path) -> Result<Listing, DeadLetterError> {
     let file = DeadLetterFile::new(path);
     let mut listing = Listing::default();

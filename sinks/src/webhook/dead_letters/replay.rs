@@ -1,7 +1,8 @@
-//! Sends dead letters again.
+//! Sending dead letters again.
 //!
-//! **Invariant**: a letter leaves the disk only after it was delivered, or lies in the sink's dead-letter file again; so a
-//! replay that ends anywhere loses none, and the next one sends the rest (some of it for the second time).
+//! **Invariant**: a letter leaves the disk only after it was delivered, or is in the sink's dead-letter file
+//! again. So an interrupted replay loses none, and the next one sends the rest (some of it for the second
+//! time).
 
 use std::{fs, path::Path, time::Duration};
 
@@ -11,7 +12,7 @@ use crate::{trigger::Trigger, trigger_sink::Sent, webhook::WebhookSink};
 /// Longest single wait; waits are repeated until their condition holds.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Counts of one replay.
+/// Counts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Letters sent and acknowledged: delivered, or dead again.
@@ -20,12 +21,12 @@ pub struct Replayed {
     pub unreadable: u64,
 }
 
-/// Sends all letters of the file `path` again and blocks until every one is acknowledged. The file is moved aside first,
-/// so that letters which fail again are written to a new one.
+/// Sends all letters of the file `path` again and blocks until every one is acknowledged. The file is moved
+/// aside first, so that letters which fail again are written to a new one.
 ///
 /// # Errors
-/// If another replay of the file is running, or a file can't be read, moved or removed. The next replay sends what was
-/// not acknowledged by then.
+/// If another replay of the file is running, or a file can't be read, moved or removed. The next replay sends
+/// what was not acknowledged by then.
 pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
     let file = DeadLetterFile::new(path);
     let _only = file.lock_replay()?;
@@ -52,7 +53,8 @@ pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterErr
     Ok(done)
 }
 
-/// Sends one letter, waiting for room as long as it takes: the sink acknowledges everything in the end.
+/// Sends one letter; blocks until there is room, which comes eventually, as the sink acknowledges every
+/// trigger in the end.
 fn send(sink: &WebhookSink, trigger: &Trigger) -> u64 {
     loop {
         if let Sent::Accepted(number) = sink.offer(trigger) {
