@@ -29,7 +29,7 @@ fn nothing_is_caught_up_while_records_wait() {
     let mut received = Received::default();
     received.until(&mut source, |received| received.count() > 0);
     let lags = source.lags();
-    // By the next query for ends, the partition has been quiet for long.
+    // By the next query for ends, the partition has been quiet for a while.
     let since = now();
     let waiting = 5000 - received.count() as i64;
     eventually("the lag is known", || lags.lock().unwrap().get(&PartitionId(0)) == Some(&waiting));
@@ -60,7 +60,7 @@ fn markers_of_transactions_and_aborted_records_leave_nothing_to_read() {
 
     writer.transaction(0, 8..10, true);
     writer.transaction(1, 4..6, true);
-    // It can't begin before the markers of the one before are written.
+    // It can't begin before the markers of the previous transaction are written.
     writer.transaction(2, 0..1, false);
     let since = now();
     received.until(&mut source, |received| (0..3).all(|partition| received.is_caught_up(partition, since)));

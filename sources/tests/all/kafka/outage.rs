@@ -7,7 +7,7 @@ use strateye_tests::services::Kafka;
 
 use super::scene::{Received, Writer, config, no_lag, now, open};
 
-/// Long enough for several queries to fail.
+/// Long enough for several failed queries.
 const OUTAGE: Duration = Duration::from_secs(5);
 
 /// Reads through an outage and until everything has arrived; nothing may be reported as caught up within it.

@@ -104,7 +104,7 @@ fn a_partition_without_a_position_begins_as_the_settings_say() {
     assert_eq!(begin(StartAt::Timestamp(1_766_000_000_495)), positions([(0, 50), (1, 0)]));
     assert_eq!(begin(StartAt::Timestamp(1_766_000_000_500)), positions([(0, 50), (1, 0)]));
     assert_eq!(begin(StartAt::Timestamp(1_866_000_000_000)), positions([(0, 100), (1, 0)]));
-    // A position of another worker shows that this is no first start.
+    // A position of another worker's partition means that this is not the first start.
     writer.numbers(1, 0..10);
     assert_eq!(begin(StartAt::Latest), positions([(0, 100), (1, 10)]));
     for (worker, begin) in [(0, positions([(0, 7)])), (1, positions([(1, 0)]))] {
@@ -174,7 +174,7 @@ fn a_missing_topic_and_missing_brokers_are_named() {
     let opened = |config| KafkaSource::open(config, 0, 1, &Positions::default()).err().unwrap().to_string();
     let error = opened(config(&BROKER, "nowhere"));
     assert!(error.contains("`nowhere` does not exist") && error.contains("create it"), "{error}");
-    // Bound, but never speaking Kafka's protocol: no other program gets the port meanwhile.
+    // The port is bound, so that no other program gets it, but never speaks Kafka's protocol.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let error = opened(KafkaConfig::new(&address, "events"));

@@ -18,7 +18,7 @@ use strateye_tests::services::Kafka;
 
 pub(crate) static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 
-/// Longer than anything takes on a busy machine.
+/// Time limit of every wait, for a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_millis(50);
 /// Pause between two polls of a condition, so that others have the processor meanwhile.

@@ -1,4 +1,4 @@
-//! The forms that events, rows and names of transactions take.
+//! Tests of the forms of events, rows and transaction names.
 
 use operators::document::lifecycle::Status;
 use strateye_sources::rules::{MysqlConfig, MysqlRules, migrate_mysql};
@@ -60,7 +60,7 @@ fn without_names_in_events_columns_are_told_by_count_and_type() {
     let (mut sql, mut follower) = (Sql::connect(&url), Follower::open(&url));
     sql.put("a", "1");
     follower.catch_up(&mut sql);
-    // For the whole server: others only do without what they do not need.
+    // For the whole server: followers in other tests only lose a check that they do not need.
     let nameless = if sql.mariadb { "NO_LOG" } else { "MINIMAL" };
     sql.run(&format!("SET GLOBAL binlog_row_metadata = {nameless}"));
     let mut nameless = Sql::connect(&url);
@@ -74,19 +74,19 @@ fn without_names_in_events_columns_are_told_by_count_and_type() {
     follower.catch_up(&mut sql);
 }
 
-/// Only MariaDB has them, and puts them into the binlog as they are.
+/// Only MariaDB has compressed columns, and writes them to the binlog in compressed form.
 #[test]
 fn a_compressed_column_is_said_wherever_it_stands() {
     let server = Mysql::mariadb(&[]);
     let url = server.url();
     migrate_mysql(url).unwrap();
     let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
-    // The second is read in an event, to go on from.
+    // The second change is read in an event, from which reading continues.
     for text in ["0", "1"] {
         sql.put("a", text);
         follower.catch_up(&mut sql);
     }
-    // Behind the binlog, so that its rows are the first thing that is seen.
+    // Without binlogging, so that the next row event is the first sign of the change.
     let alter = |sql: &mut Sql, to: &str| {
         sql.run("SET SESSION sql_log_bin = 0");
         sql.run(&format!("ALTER TABLE rule_engine_resource MODIFY reviewer {to}"));
@@ -102,7 +102,7 @@ fn a_compressed_column_is_said_wherever_it_stands() {
     follower.catch_up(&mut sql);
 }
 
-/// JSON columns are forms of their own in the binlog of MySQL, and may hold only what changed in them.
+/// JSON columns have formats of their own in MySQL's binlog, and may be partial updates.
 #[test]
 fn json_columns_beside_those_that_are_read_do_no_harm() {
     let url = database("json");
@@ -151,7 +151,7 @@ fn binlogs_may_have_checksums_and_statements_or_not() {
     assert!(follower.said.is_empty(), "{:?}", follower.said);
 }
 
-/// MySQL may put a tag into a transaction's name, which makes another kind of event of it. MariaDB has domains.
+/// MySQL may add a tag to a transaction's name, which changes the type of the event. MariaDB has domains.
 #[test]
 fn transactions_may_have_names_of_another_form() {
     let server = Mysql::start_with(&["--loose-gtid-mode=ON", "--loose-enforce-gtid-consistency=ON"]);

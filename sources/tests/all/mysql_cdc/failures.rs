@@ -1,4 +1,4 @@
-//! What happens to connections, files and servers.
+//! Tests of failing connections, lost binlog files and restarted servers.
 
 use std::{
     io::{self, Read},
@@ -31,7 +31,7 @@ fn a_killed_connection_loses_nothing_wherever_it_stood() {
         }
         wait("a dump", || !sql.dumps("killed").is_empty());
         for dump in sql.dumps("killed") {
-            // It may have ended by itself.
+            // The connection may have ended by itself.
             drop(sql.attempt(&format!("KILL CONNECTION {dump}")));
         }
         sql.put("b", &n.to_string());
@@ -56,7 +56,7 @@ fn a_restarted_server_is_followed_on() {
         sql.put("after", &n.to_string());
         follower.catch_up(&mut sql);
     }
-    // Being away is no error.
+    // An outage is no error.
     assert!(follower.said.is_empty(), "{:?}", follower.said);
 }
 
@@ -97,7 +97,7 @@ fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
         } else {
             sql.run("PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY");
         }
-        // In the new history there are transactions, too, and the old position may be one of it.
+        // The new history has transactions as well, and the old position may be one of its positions.
         for i in 0..50 {
             sql.put("d", &format!("{n} {i}"));
         }
@@ -109,7 +109,7 @@ fn a_purged_binlog_or_another_history_makes_a_new_snapshot() {
     }
 }
 
-/// A server put back to an earlier state may have the same files and the same positions, with other transactions.
+/// A server restored to an earlier state may have the same files and positions, with other transactions.
 #[test]
 fn transactions_of_another_history_are_not_taken_for_those_that_were_read() {
     let server = Mysql::start_with(&MIXED);
@@ -132,7 +132,7 @@ fn transactions_of_another_history_are_not_taken_for_those_that_were_read() {
     sql.run("DELETE FROM rule_engine_resource");
     sql.run("SET SESSION sql_log_bin = 1");
     sql.reset_binlog();
-    // MariaDB has the time of a transaction in seconds, and as the session has it.
+    // MariaDB stores a transaction's time in seconds, as set in the session.
     sql.run("SET SESSION timestamp = UNIX_TIMESTAMP() - 3600");
     assert_eq!(publish(&mut sql, "2"), stood);
     sql.put("d", "1");
@@ -159,7 +159,7 @@ fn a_position_of_another_history_is_not_gone_on_from() {
     shut_out(&mut sql);
     sql.put("a", "2");
     sql.run("DELETE FROM rule_engine_resource WHERE rule_id = 'b'");
-    // One transaction as long as those before, found by trying.
+    // A single transaction that ends at the same offset; its length is found by trial.
     let mut length = 100;
     for _ in 0..2 {
         sql.reset_binlog();
@@ -172,9 +172,9 @@ fn a_position_of_another_history_is_not_gone_on_from() {
     follower.catch_up(&mut sql);
 }
 
-/// Nobody reads the binlog until the account is unlocked.
+/// Prevents everyone from reading the binlog until the account is unlocked.
 fn shut_out(sql: &mut Sql) {
-    // Not in the binlog, so that a reader stands where the rules changed last.
+    // Not in the binlog, so that a reader stays at the last change of the rules.
     sql.run("SET SESSION sql_log_bin = 0");
     sql.run("ALTER USER 'cdc'@'%' ACCOUNT LOCK");
     sql.run("SET SESSION sql_log_bin = 1");
@@ -200,14 +200,15 @@ fn two_readers_of_one_id_are_told() {
     let mut second = Follower::with(&config);
     second.catch_up(&mut sql);
     first.until("told", |f| f.said.iter().any(|s| s.contains("give each engine its own `server_id`")));
-    // For good: it does not come back and throw the other one out.
+    // Permanently: it does not reconnect, which would disconnect the other one.
     assert!(first.source.poll().is_err());
     sql.put("a", "2");
     second.catch_up(&mut sql);
     assert!(second.said.is_empty(), "{:?}", second.said);
 }
 
-/// Passes connections on, so many bytes each way, and counts them.
+/// Starts a proxy that closes a connection after `bytes` bytes in either direction; returns its address and
+/// its count of connections.
 fn proxy(to: String, bytes: u64) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -278,12 +279,12 @@ fn where_reading_breaks_off_again_and_again_all_rules_are_read_anew() {
     let mut sql = Sql::connect(server.url());
     sql.run("CREATE TABLE noise (b LONGBLOB)");
     let mut follower = Follower::open(&server.url().replace(server.address(), &address));
-    // The second is read in an event, to go on from.
+    // The second change is read in an event, from which reading continues.
     for text in ["0", "1"] {
         sql.put("a", text);
         follower.catch_up(&mut sql);
     }
-    // An event that no connection lasts long enough for.
+    // An event that is longer than any connection lasts.
     sql.run("INSERT INTO noise VALUES (REPEAT('x', 4000000))");
     sql.put("a", "2");
     follower.catch_up(&mut sql);

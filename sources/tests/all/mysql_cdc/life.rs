@@ -1,4 +1,4 @@
-//! The side of people.
+//! Tests of the users' side of the store, and of what the engine writes.
 
 use std::thread;
 
@@ -36,7 +36,7 @@ fn a_rule_goes_through_its_life() {
     store.resume("a", Gap::Skip).unwrap();
     follower.catch_up(&mut sql);
     assert_eq!(follower.rules["a"], (document("a", "1"), Status::Online, Gap::Skip));
-    // Another version is no end of that pause.
+    // A new version does not take over the gap of that pause.
     assert_eq!(store.rollback("a", 1).unwrap().version, Some(4));
     follower.catch_up(&mut sql);
     assert_eq!(follower.rules["a"], (document("a", "1"), Status::Online, Gap::Replay));
@@ -208,15 +208,16 @@ fn where_a_rule_took_force_is_written_and_is_no_change() {
     }
     assert_eq!(store.show("a").unwrap().updated, updated, "nobody changed the rule");
 
-    // What is written last comes last in the binlog: the follower would have noticed a repeated change before.
+    // Changes are read in the order of the binlog: the follower would have noticed an earlier repeated
+    // change.
     sql.put("c", "1");
     follower.catch_up(&mut sql);
-    // A snapshot that comes after finds nothing new either.
+    // A later snapshot has no change either.
     drop(follower);
     let mut follower = Follower::open(&url);
     follower.catch_up(&mut sql);
 
-    // The next version has not taken force anywhere yet, and a late word on the one before does not change that.
+    // The next version has not taken force yet, and a late report on the one before does not change that.
     store.publish(&document("a", "2"), "").unwrap();
     assert_eq!(live_cut(&mut sql, "a"), None);
     write_cut(&mut follower, "a", 1, 4);
@@ -266,7 +267,7 @@ fn a_user_who_may_not_write_cuts_follows_and_tells_states() {
     sql.put("a", "2");
     follower.catch_up(&mut sql);
     assert_eq!(live_cut(&mut sql, "a"), None);
-    // The rights that the documentation asks for are enough, and it is not too late for them.
+    // The privileges in the documentation suffice, and may be granted later.
     sql.run("GRANT UPDATE (live_cut, update_time) ON grants.rule_engine_resource TO 'reader'@'%'");
     wait("the cut", || live_cut(&mut sql, "a") == written);
 }
@@ -297,7 +298,7 @@ fn migrations_are_applied_once_whoever_comes_first() {
     ] {
         assert!(tables.iter().any(|t| t == table), "{table}");
     }
-    // One that broke off is repeated.
+    // An interrupted migration is repeated.
     sql.run("DELETE FROM strateye_migration WHERE version = 2");
     assert_eq!(migrate_mysql(url).unwrap(), [2]);
     sql.run("INSERT INTO strateye_migration (version) VALUES (99)");

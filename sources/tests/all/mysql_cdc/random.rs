@@ -1,4 +1,4 @@
-//! A thousand random changes, with all that may come between them.
+//! A thousand random changes, with all kinds of disturbances in between.
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use strateye_sources::rules::migrate_mysql;
@@ -26,7 +26,7 @@ fn a_thousand_changes_lead_to_what_the_table_holds() {
     let server = Mysql::start_with(&MIXED);
     migrate_mysql(server.url()).unwrap();
     let mut sql = Sql::connect(server.url());
-    // Beside it, what is rolled back reaches the binlog.
+    // Rolled back changes reach the binlog if this table is written as well.
     sql.run("CREATE TABLE noise (n INT) ENGINE = MyISAM");
     sql.run("CREATE VIEW rules AS SELECT * FROM rule_engine_resource");
     let follower = Follower::open(server.url());
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// Polls now and then, and sometimes until all is seen.
+    /// Polls sometimes, and sometimes until all changes are received.
     fn look(&mut self) {
         if self.rng.random_bool(0.3) {
             self.follower.poll();
@@ -73,11 +73,11 @@ impl World {
         if self.rng.random_bool(0.03) {
             self.follower.catch_up(&mut self.sql);
         }
-        // Both are only ever changed together.
+        // Both are only ever changed in one transaction.
         assert_eq!(self.follower.name("pair-a"), self.follower.name("pair-b"), "half a transaction");
     }
 
-    /// One statement on one rule; those that the table refuses are as good as not made.
+    /// One statement on one rule; statements that the table refuses have no effect.
     fn edit(&mut self) {
         let rule = *RULES.choose(&mut self.rng).unwrap();
         let other = *RULES.choose(&mut self.rng).unwrap();
@@ -190,12 +190,12 @@ impl World {
 
     fn kill_dump(&mut self) {
         for dump in self.sql.dumps("strateye") {
-            // It may have ended by itself.
+            // The connection may have ended by itself.
             drop(self.sql.attempt(&format!("KILL CONNECTION {dump}")));
         }
     }
 
-    /// The server dies, now and then in the middle of a transaction.
+    /// Kills and restarts the server, sometimes in the middle of a transaction.
     fn restart(&mut self) {
         if self.rng.random_bool(0.5) {
             self.sql.run("START TRANSACTION");

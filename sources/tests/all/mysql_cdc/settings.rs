@@ -1,4 +1,4 @@
-//! Servers whose settings keep changes out of the binlog.
+//! Tests with servers whose settings keep changes out of the binlog.
 
 use strateye_sources::rules::{MysqlConfig, MysqlRules, migrate_mysql};
 use strateye_tests::services::Mysql;
@@ -42,7 +42,7 @@ fn wrong_settings_are_said_at_open_with_what_to_write() {
     sql.run("ALTER TABLE rule_engine_resource MODIFY status VARCHAR(64) CHARACTER SET gbk");
     refused(url, "character set gbk");
     sql.run("ALTER TABLE rule_engine_resource MODIFY status VARCHAR(64) NOT NULL DEFAULT 'online'");
-    // Only in MySQL is it a type of its own.
+    // Only MySQL has a JSON type of its own.
     sql.run("ALTER TABLE rule_engine_resource MODIFY rule_json JSON NOT NULL");
     if !sql.mariadb {
         refused(url, "MODIFY rule_json LONGTEXT CHARACTER SET utf8mb4 NOT NULL");
@@ -73,7 +73,7 @@ fn a_server_that_keeps_the_database_or_what_it_takes_over_out_of_its_binlog_is_r
         let server = Mysql::start_with(&[option, "--loose-log-replica-updates=OFF"]);
         migrate_mysql(server.url()).unwrap();
         refused(server.url(), &format!("`{setting}` keeps the changes of database `strateye` out"));
-        // Another one is not concerned.
+        // Another database is not affected.
         server.execute("CREATE DATABASE other");
         let other = server.url().replace("/strateye", "/other");
         migrate_mysql(&other).unwrap();
@@ -118,7 +118,7 @@ fn compressed_transactions_are_read(sql: &mut Sql, follower: &mut Follower) {
         sql.put("d", &text);
         sql.run(end);
         follower.catch_up(sql);
-        // From its end reading goes on.
+        // Reading continues from its end.
         let dumps = sql.dumps("strateye");
         dumps.iter().for_each(|dump| sql.kill(*dump));
         wait("another one", || sql.dumps("strateye").iter().any(|dump| !dumps.contains(dump)));
@@ -132,7 +132,7 @@ fn compressed_transactions_are_read(sql: &mut Sql, follower: &mut Follower) {
     assert!(follower.said.is_empty(), "{:?}", follower.said);
 }
 
-/// MariaDB compresses events one by one, and the driver knows none of them.
+/// MariaDB compresses single events, which the driver does not support.
 fn compressed_events_are_said(sql: &mut Sql, follower: &mut Follower) {
     sql.run("SET GLOBAL log_bin_compress = ON");
     sql.put("b", &"long enough to be compressed ".repeat(100));

@@ -1,4 +1,4 @@
-//! A client for statements, and a follower that checks what it is given.
+//! A client for statements, and a follower that checks the changes it receives.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use tokio::runtime::{Builder, Runtime};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// One server for the tests that do nothing to it.
+/// Server shared by the tests that do not change it.
 static SERVER: LazyLock<Mysql> = LazyLock::new(Mysql::start);
 
-/// The URL of a database of its own on the common server, with all tables.
+/// Creates a database on the shared server, with all tables; returns its URL.
 pub(crate) fn database(name: &str) -> String {
     let root = SERVER.url();
     SERVER.execute(&format!("CREATE DATABASE {name}"));
@@ -27,14 +27,14 @@ pub(crate) fn database(name: &str) -> String {
     url
 }
 
-/// Lets a transaction change tables of both kinds, with transactions and without, which MySQL refuses where it names
-/// transactions. MariaDB has no such setting.
+/// Options that let a transaction change transactional and other tables together, which MySQL refuses while
+/// GTIDs are on. MariaDB has no such setting.
 pub(crate) const MIXED: [&str; 2] = ["--loose-gtid-mode=OFF", "--loose-enforce-gtid-consistency=OFF"];
 
-/// A connection of a person.
+/// A connection of a user.
 pub(crate) struct Sql {
     url: String,
-    /// Whether to a MariaDB; otherwise to a MySQL.
+    /// Whether the server is MariaDB; otherwise it is MySQL.
     pub(crate) mariadb: bool,
     runtime: Runtime,
     conn: Conn,
@@ -49,7 +49,7 @@ impl Sql {
         sql
     }
 
-    /// A new connection, after the server was away.
+    /// Connects again, after a restart of the server.
     pub(crate) fn reconnect(&mut self) {
         self.conn = self.runtime.block_on(Conn::new(Opts::from_url(&self.url).unwrap())).unwrap();
     }
@@ -85,7 +85,7 @@ impl Sql {
         self.runtime.block_on(self.conn.exec_drop(statement, values)).unwrap();
     }
 
-    /// What the table holds, as an engine has it.
+    /// The content of the table, as an engine holds it.
     pub(crate) fn held(&mut self) -> Rules {
         let query = "SELECT rule_id, rule_json, status, resume_gap FROM rule_engine_resource
             WHERE status NOT IN ('draft', 'in_review')";
@@ -101,18 +101,18 @@ impl Sql {
         self.rows::<Row>(query).into_iter().map(rule).collect()
     }
 
-    /// File and offset where the binlog ends.
+    /// File and offset of the end of the binlog.
     pub(crate) fn binlog_end(&mut self) -> (String, u64) {
         let last: Row = self.rows("SHOW BINARY LOGS").pop().unwrap();
         (last.get(0).unwrap(), last.get(1).unwrap())
     }
 
-    /// Begins the binlog anew, as on a server that is put back to an earlier state.
+    /// Resets the binlog, as on a server that is restored to an earlier state.
     pub(crate) fn reset_binlog(&mut self) {
         self.run(if self.mariadb { "RESET MASTER" } else { "RESET BINARY LOGS AND GTIDS" });
     }
 
-    /// The connections that read the binlog for a database.
+    /// Ids of the connections that read the binlog for a database.
     pub(crate) fn dumps(&mut self, database: &str) -> Vec<u64> {
         self.rows(&format!(
             "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%' AND DB = '{database}'"
@@ -127,11 +127,11 @@ pub(crate) fn document(rule: &str, text: &str) -> String {
 /// Rules by id, as an engine that applies changes holds them.
 pub(crate) type Rules = BTreeMap<String, (String, Status, Gap)>;
 
-/// Applies what it is given.
+/// Engine that applies the changes it receives.
 pub(crate) struct Follower {
     pub(crate) source: MysqlRules,
     pub(crate) rules: Rules,
-    /// What could not be read, and what polls failed with.
+    /// Reasons of unreadable rows, and errors of polls.
     pub(crate) said: Vec<String>,
     last: BTreeMap<String, Change>,
 }
@@ -172,7 +172,7 @@ impl Follower {
         }
     }
 
-    /// Polls until it is so.
+    /// Polls until `holds` returns true.
     #[track_caller]
     pub(crate) fn until(&mut self, what: &str, holds: impl Fn(&Follower) -> bool) {
         let deadline = Instant::now() + DEADLINE;
@@ -183,7 +183,7 @@ impl Follower {
         }
     }
 
-    /// Polls until it has what the table holds.
+    /// Polls until the rules equal the content of the table.
     #[track_caller]
     pub(crate) fn catch_up(&mut self, sql: &mut Sql) {
         let held = sql.held();
@@ -205,7 +205,7 @@ impl Follower {
     }
 }
 
-/// Waits until it is so.
+/// Waits until `holds` returns true.
 #[track_caller]
 pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;

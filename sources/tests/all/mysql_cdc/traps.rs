@@ -1,4 +1,4 @@
-//! What a binlog holds besides rows, one by one.
+//! Tests of what a binlog contains besides rows, one by one.
 
 use operators::document::lifecycle::{Gap, Status};
 use strateye_sources::rules::{MysqlConfig, migrate_mysql};
@@ -53,7 +53,7 @@ fn savepoints_and_rollbacks_leave_nothing_behind() {
     let url = server.url();
     migrate_mysql(url).unwrap();
     let (mut sql, mut follower) = (Sql::connect(url), Follower::open(url));
-    // Rows that are taken back reach the binlog if a table without transactions is written beside them.
+    // Rolled back rows reach the binlog if a non-transactional table is written in the same transaction.
     sql.run("CREATE TABLE noise (n INT) ENGINE = MyISAM");
     sql.run("START TRANSACTION");
     sql.put("a", "1");
@@ -71,7 +71,7 @@ fn savepoints_and_rollbacks_leave_nothing_behind() {
     follower.until("e", |f| f.rules.contains_key("e"));
     assert_eq!(follower.rules.keys().collect::<Vec<_>>(), ["a", "c", "e"]);
     assert!(follower.said.is_empty(), "{:?}", follower.said);
-    // The position is never one within a transaction: from there nothing could be read.
+    // The stored position is never within a transaction: reading could not start there.
     for dump in sql.dumps("strateye") {
         sql.kill(dump);
     }
@@ -119,7 +119,7 @@ fn a_table_may_be_emptied_taken_away_and_brought_back() {
 
 #[test]
 fn rows_without_all_columns_or_without_row_events_are_read_anew() {
-    // A server of its own: what is said here concerns all that follow it.
+    // A server of its own: these statements affect all followers of a server.
     let server = Mysql::start();
     let url = server.url();
     migrate_mysql(url).unwrap();
