@@ -1,4 +1,4 @@
-//! The Kafka sinks against a real broker.
+//! Tests of the Kafka sinks with a real broker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use crate::wait;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// For the tests that leave the broker running.
+/// Broker shared by the tests that leave it running.
 static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 
 fn trigger(number: u64) -> Trigger {
@@ -41,7 +41,7 @@ fn config(broker: &Kafka, topic: &str) -> KafkaSinkConfig {
     KafkaSinkConfig::new(broker.address(), topic)
 }
 
-/// All triggers of a topic as a consumer sees them now, in the order of their partitions.
+/// All triggers of a topic that a consumer reads now, in the order of their partitions.
 pub(crate) fn consumed(broker: &Kafka, topic: &str) -> Vec<Trigger> {
     let consumer: BaseConsumer = broker
         .client()
@@ -81,7 +81,7 @@ pub(crate) fn consumed(broker: &Kafka, topic: &str) -> Vec<Trigger> {
     found.into_values().flatten().collect()
 }
 
-/// Each trigger once, and those of a key in order.
+/// Asserts that each trigger was found once, and those of a key in order.
 fn assert_exactly(found: &[Trigger], expected: &[Trigger]) {
     let by_key = |all: &[Trigger]| {
         let mut keys = BTreeMap::<String, Vec<Trigger>>::new();
@@ -93,17 +93,17 @@ fn assert_exactly(found: &[Trigger], expected: &[Trigger]) {
     assert_eq!(by_key(found), by_key(expected));
 }
 
-/// Sends, waiting for room where there is none; returns how often there was none.
+/// Sends all triggers, waiting for room; returns how often the sink was full.
 fn send_all(sink: &KafkaSink, all: &[Trigger]) -> usize {
     all.iter().map(|trigger| wait::send(sink, trigger, LONG).unwrap()).sum()
 }
 
-/// Waits until everything accepted so far is acknowledged; returns whether it is in time.
+/// Blocks until everything accepted so far is acknowledged, for `longest` at most; returns whether it is.
 fn all_acknowledged(sink: &KafkaSink, longest: Duration) -> Result<bool, TriggerSinkError> {
     wait::all_acknowledged(sink, longest)
 }
 
-/// The Kafka error inside.
+/// Downcasts to the Kafka error.
 fn kafka_error(error: &TriggerSinkError) -> &KafkaSinkError {
     let TriggerSinkError::Failed(error) = error else { panic!("{error:?}") };
     error.downcast_ref().unwrap()
@@ -128,7 +128,7 @@ fn a_broker_that_is_killed_costs_no_trigger_and_doubles_none() {
     broker.topic("restarted", 3);
     let sink = KafkaSink::start(&config(&broker, "restarted")).unwrap();
     send_all(&sink, &triggers(0..50_000));
-    // It dies with records in every stage, and is away for the later ones.
+    // The broker is killed with records in every stage, and is down for the later ones.
     assert!(wait::acknowledged(&sink, 1_000, LONG).unwrap());
     broker.kill();
     send_all(&sink, &triggers(50_000..60_000));
@@ -210,7 +210,7 @@ fn a_record_that_is_too_large_by_itself_is_left_out_and_the_rest_of_its_batch_ar
 
     broker.topic("limited", 2);
     let mut config = config(&broker, "limited");
-    // So that all of a partition are one batch at first, and too large together.
+    // A long linger, so that all records of a partition form one batch at first, which is too large.
     config.options.insert("linger.ms".to_owned(), "500".to_owned());
     let sink = KafkaSink::start(&config).unwrap();
     send_all(&sink, &all);
@@ -218,7 +218,7 @@ fn a_record_that_is_too_large_by_itself_is_left_out_and_the_rest_of_its_batch_ar
     let stats = sink.stats();
     assert_eq!((sink.acknowledged(), stats.delivered, stats.queued, stats.failed), (502, 500, 0, 2));
     sink.check().unwrap();
-    // Records that were sent again one by one may be behind others of their key.
+    // Records that were sent again one by one may come after later ones of their key.
     let ids = |all: &[Trigger]| all.iter().map(|trigger| trigger.id.clone()).collect::<BTreeSet<_>>();
     let found = consumed(&broker, "limited");
     assert_eq!((found.len(), ids(&found)), (500, ids(&others)));
@@ -268,7 +268,7 @@ fn batches_are_published_with_their_number() {
     assert_eq!(other.last_published().unwrap(), None);
 }
 
-/// A process that gets as far into the transaction of a batch as `until` says, and is then gone.
+/// Simulates a process that crashes within the transaction of a batch, after step `until`.
 fn crash_within(broker: &Kafka, topic: &str, id: &str, number: u64, batch: &[Trigger], until: u8) {
     let producer: ThreadedProducer<DefaultProducerContext> =
         broker.client().set("transactional.id", id).create().unwrap();
@@ -288,7 +288,7 @@ fn crash_within(broker: &Kafka, topic: &str, id: &str, number: u64, batch: &[Tri
         let group = marker.group_metadata().unwrap();
         producer.send_offsets_to_transaction(&offsets, &group, LONG).unwrap();
     }
-    // The transaction stays open at the broker, as after a kill.
+    // The transaction stays open in the broker, as after a kill.
     std::mem::forget(producer);
 }
 
@@ -306,7 +306,7 @@ fn a_crash_inside_a_transaction_leaves_no_trace_and_the_batch_is_published_again
             "crashed after step {until}"
         );
         transactions.publish(number, &batch).unwrap();
-        // The crash after the commit: the number is there for whoever asks again.
+        // Crash after the commit: reading the number again returns it.
         drop(transactions);
         let transactions = KafkaTransactions::open(&config(&BROKER, "crashed"), "crashed").unwrap();
         assert_eq!(transactions.last_published().unwrap(), Some(number));
@@ -386,7 +386,7 @@ fn a_coordinator_that_is_away_does_not_hold_the_publisher_for_ever() {
     cluster.broker_up(2).unwrap();
     config.publish_timeout_ms = 60_000;
     let mut transactions = KafkaTransactions::open(&config, "stuck").unwrap();
-    // The mock cluster forgets numbers, so this is as far as it goes.
+    // The mock cluster does not keep numbers, so the test ends here.
     transactions.publish(3, &triggers(6..9)).unwrap();
 }
 
@@ -399,7 +399,7 @@ fn a_publish_in_doubt_after_an_error_is_settled_by_opening_again() {
     let (mut number, mut errors) = (0u64, 0);
     while number < 40 {
         let mut transactions = KafkaTransactions::open(&patient, "doubt").unwrap();
-        // What the engine does after a restart.
+        // As the engine does after a restart.
         let last = transactions.last_published().unwrap();
         assert!(last == number.checked_sub(1) || last == Some(number), "{last:?} at {number}");
         number = last.map_or(0, |last| last + 1);
@@ -419,7 +419,7 @@ fn a_publish_in_doubt_after_an_error_is_settled_by_opening_again() {
             Ok(())
         });
         if errors < 3 {
-            // In the middle of the fourth publish, wherever that is by now.
+            // In the middle of the fourth publish, at whatever stage.
             while published.recv_timeout(LONG).unwrap() < from + 3 {}
             broker.kill();
             let (failed, error) = publisher.join().unwrap().unwrap_err();

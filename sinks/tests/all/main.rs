@@ -1,6 +1,6 @@
 //! Tests of the sinks against a real Kafka, a real Redis and an HTTP receiver.
 //!
-//! They are one program: it is linked once, and while some tests wait, others run.
+//! All are one program: it is linked once, and some tests run while others wait.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! A small HTTP receiver that answers by a script and records its requests.
+//! A small HTTP receiver with scripted answers that records its requests.
 
 use std::{
     collections::HashMap,
@@ -9,16 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// By name in lower case.
+    /// Headers by name in lower case.
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
     pub(crate) at: Instant,
-    /// Where it came from.
+    /// Address of the client.
     pub(crate) peer: SocketAddr,
 }
 
@@ -28,22 +28,22 @@ impl Request {
     }
 }
 
-/// What the receiver does with a request.
+/// Reaction of the receiver to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// Answers with this status and these header lines.
+    /// Answers with this status, these header lines and this body.
     Answer(u16, Vec<String>, String),
-    /// Doesn't answer while the receiver lives.
+    /// Sends no answer while the receiver lives.
     Hang,
     /// Closes the connection without an answer.
     Close,
-    /// Answers 200 once [`Receiver::open`] was called.
+    /// Answers 200 after the call of [`Receiver::open`].
     Gated,
     /// Answers 200 with a body that never ends while the receiver lives.
     Endless,
 }
 
-/// An answer without further headers.
+/// An empty answer with this status and no further headers.
 pub(crate) fn status(status: u16) -> Reply {
     Reply::Answer(status, Vec::new(), String::new())
 }
@@ -63,14 +63,15 @@ struct Shared {
     reply: Script,
 }
 
-/// The receiver; it ends with its value.
+/// A receiver, which is stopped when it is dropped.
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
     address: SocketAddr,
 }
 
 impl Receiver {
-    /// Starts one; `reply` is given each request and how many came before it with the same trigger id.
+    /// Starts a receiver; `reply` gets each request, and the number of earlier requests with the same trigger
+    /// id.
     pub(crate) fn start(reply: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -93,7 +94,7 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
-    /// Lets gated requests be answered.
+    /// Releases gated requests, present and future.
     pub(crate) fn open(&self) {
         self.shared.state.lock().unwrap().open = true;
         self.shared.changed.notify_all();
@@ -103,7 +104,7 @@ impl Receiver {
         self.shared.state.lock().unwrap().requests.clone()
     }
 
-    /// Waits until so many requests have come.
+    /// Blocks until at least `requests` requests have arrived.
     pub(crate) fn wait(&self, requests: usize) {
         let state = self.shared.state.lock().unwrap();
         let longest = Duration::from_secs(30);

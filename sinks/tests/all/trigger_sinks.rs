@@ -1,4 +1,4 @@
-//! The contract of `TriggerSink`, held against every sink.
+//! Tests of the contract of `TriggerSink`, for every sink.
 
 use std::{
     collections::BTreeMap,
@@ -25,16 +25,16 @@ use crate::{
 
 const LONG: Duration = Duration::from_secs(60);
 const KEYS: u64 = 7;
-/// Triggers that no queue of these tests holds.
+/// More triggers than any queue of these tests holds.
 const MANY: u64 = 10_000;
-/// Triggers sent after the receiver has begun to take them.
+/// Number of triggers sent after the receiver was released.
 const MORE: u64 = 100;
 
-/// A receiver that takes nothing until it is released.
+/// A receiver that accepts nothing until it is released.
 trait Held {
     fn release(&mut self);
 
-    /// Ends the sink and returns the lines that have arrived, in their order as far as there is one.
+    /// Ends the sink and returns the received lines, in order where the receiver has one.
     fn arrived(self, sink: Box<dyn TriggerSink>) -> Vec<String>;
 }
 
@@ -63,7 +63,7 @@ fn holds_the_contract(sink: Box<dyn TriggerSink>, mut receiver: impl Held) {
         })
         .expect("the queue is bounded");
 
-    // A full sink takes nothing and changes nothing.
+    // A full sink accepts nothing and changes nothing.
     let before = (sink.accepted(), sink.acknowledged());
     assert_eq!(sink.send(&trigger(full_at)).unwrap(), Sent::Full);
     assert_eq!(before, (full_at - 1, sink.acknowledged()));
@@ -73,7 +73,7 @@ fn holds_the_contract(sink: Box<dyn TriggerSink>, mut receiver: impl Held) {
     assert_eq!((stats.dead, stats.failed), (0, 0));
     sink.check().unwrap();
 
-    // With room again, everything arrives once, and in order within a key.
+    // After the release everything arrives once, and in order within a key.
     receiver.release();
     let last = full_at + MORE;
     for number in full_at..=last {
@@ -97,7 +97,7 @@ fn holds_the_contract(sink: Box<dyn TriggerSink>, mut receiver: impl Held) {
     assert_eq!(by_key(receiver.arrived(sink)), by_key(sent));
 }
 
-/// A pipe that nobody reads until it is released.
+/// A pipe that is not read until it is released.
 struct HeldPipe {
     reading: Option<File>,
     lines: Option<JoinHandle<Vec<String>>>,
@@ -111,7 +111,7 @@ impl Held for HeldPipe {
     }
 
     fn arrived(self, sink: Box<dyn TriggerSink>) -> Vec<String> {
-        // The only writer, so that the pipe ends.
+        // The sink is the only writer, so dropping it ends the pipe.
         drop(sink);
         self.lines.unwrap().join().unwrap()
     }
@@ -122,7 +122,7 @@ fn lines_hold_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    // Opened for both, a pipe does not wait for its other end.
+    // Opened for reading and writing, a pipe does not wait for its other end.
     let both = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let sink = LineSink::open(&LineOutput::File(path.clone())).unwrap();
     let reading = File::open(&path).unwrap();
@@ -130,7 +130,7 @@ fn lines_hold_the_contract() {
     holds_the_contract(Box::new(sink), HeldPipe { reading: Some(reading), lines: None, _folder: folder });
 }
 
-/// A receiver that answers nothing until it is released.
+/// A receiver that does not answer until it is released.
 struct HeldReceiver {
     receiver: Receiver,
     _folder: TempDir,
@@ -159,7 +159,7 @@ fn a_webhook_holds_the_contract() {
     );
 }
 
-/// A broker that is away until it is released.
+/// A broker that is down until it is released.
 struct HeldBroker(Kafka);
 
 impl Held for HeldBroker {

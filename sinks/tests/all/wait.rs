@@ -1,4 +1,4 @@
-//! Waits for sinks of triggers, which never wait themselves.
+//! Blocking waits for trigger sinks, whose own calls do not block.
 
 use std::{
     thread,
@@ -7,10 +7,10 @@ use std::{
 
 use strateye_sinks::{Sent, Trigger, TriggerSink, TriggerSinkError};
 
-/// Between two looks at a condition.
+/// Pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Waits until `condition` holds, for `longest` at most; returns whether it holds.
+/// Blocks until `condition` holds, for `longest` at most; returns whether it holds.
 fn until(longest: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + longest;
     loop {
@@ -24,8 +24,8 @@ fn until(longest: Duration, mut condition: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// Waits until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they are, or the error
-/// of a sink that has failed.
+/// Blocks until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they
+/// are, or the error of a failed sink.
 pub(crate) fn acknowledged(
     sink: &dyn TriggerSink,
     number: u64,
@@ -41,13 +41,13 @@ pub(crate) fn acknowledged(
     Ok(false)
 }
 
-/// Waits until everything accepted so far is acknowledged, like [`acknowledged`].
+/// Blocks until everything accepted so far is acknowledged, like [`acknowledged`].
 pub(crate) fn all_acknowledged(sink: &dyn TriggerSink, longest: Duration) -> Result<bool, TriggerSinkError> {
     acknowledged(sink, sink.accepted(), longest)
 }
 
-/// Offers a trigger until the sink accepts it, for `longest` at most; returns how often the sink was full, or `None` if
-/// it was full to the end.
+/// Offers a trigger until the sink accepts it, for `longest` at most; returns how often the sink was full, or
+/// `None` if it was full until the end.
 pub(crate) fn send(sink: &dyn TriggerSink, trigger: &Trigger, longest: Duration) -> Option<usize> {
     let mut full = 0;
     let accepted = until(longest, || match sink.send(trigger).unwrap() {

@@ -1,4 +1,4 @@
-//! The webhook sink against a real HTTP receiver.
+//! Tests of the webhook sink with a real HTTP receiver.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,7 +48,7 @@ fn send(sink: &WebhookSink, trigger: &Trigger) -> u64 {
     }
 }
 
-/// Waits until everything accepted so far is acknowledged; returns whether it is in time.
+/// Blocks until everything accepted so far is acknowledged, for `longest` at most; returns whether it is.
 fn all_acknowledged(sink: &WebhookSink, longest: Duration) -> bool {
     wait::all_acknowledged(sink, longest).unwrap()
 }
@@ -187,7 +187,7 @@ fn retry_after_is_honoured_up_to_the_longest_backoff() {
         let requests: Vec<_> = receiver.requests().into_iter().filter(|r| r.id() == id).collect();
         let waited = requests[1].at - requests[0].at;
         assert!(waited >= Duration::from_millis(least), "{id}: {waited:?}");
-        // An hour was asked for; the deadline of the flush has shown that it was not waited for.
+        // The receiver asked for an hour; the test's deadline shows that the sink did not wait for it.
     }
 }
 
@@ -203,7 +203,7 @@ fn a_refused_trigger_goes_to_the_dead_letters_at_once_and_passes_the_rest() {
     for id in ["good-1", "bad", "good-2"] {
         send(&sink, &trigger(id, "1"));
     }
-    // An id that is no header can't be sent at all.
+    // An id that is no valid header can't be sent.
     send(&sink, &trigger("line\nbreak", "1"));
     assert!(all_acknowledged(&sink, LONG));
     let ids: Vec<_> = receiver.requests().iter().map(|r| r.id().to_owned()).collect();
@@ -225,7 +225,7 @@ fn a_refused_trigger_goes_to_the_dead_letters_at_once_and_passes_the_rest() {
 #[test]
 fn attempts_end_in_the_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
-    // A port on which nobody listens any more.
+    // A port without a listener.
     let url =
         format!("http://user:word@{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let mut config = config(&url, folder.path());
@@ -276,7 +276,7 @@ fn a_key_that_hangs_does_not_hold_another_threads_keys() {
     for key in 0..keys {
         send(&sink, &trigger(&key.to_string(), &key.to_string()));
     }
-    // Some of these share the thread that hangs, most likely about half; the others arrive.
+    // About half of these share the thread that hangs; the others arrive.
     receiver.wait(5);
     assert_eq!(sink.acknowledged(), 0, "a number behind an open one must not count");
     receiver.open();
@@ -311,7 +311,7 @@ fn a_replay_delivers_and_what_fails_again_is_dead_again() {
         status(if bad { 400 } else { 200 })
     });
     let mut config = config(&receiver.url(), folder.path());
-    // Smaller than the letters, so that the replay has to wait for room.
+    // Smaller than the number of letters, so that the replay has to wait for room.
     config.queue = 4;
     let path = config.dead_letters.clone();
     let sink = WebhookSink::start(&config).unwrap();
@@ -329,7 +329,7 @@ fn a_replay_delivers_and_what_fails_again_is_dead_again() {
         dead_letters::list(&path).unwrap().letters.into_iter().map(|letter| letter.trigger.id).collect();
     assert_eq!(again, BTreeSet::from(["t-3".to_owned(), "t-13".to_owned()]));
     assert_eq!(sink.stats().delivered, 18);
-    // In the order of the file within a key.
+    // Within a key, in the order of the file.
     let second: Vec<_> =
         receiver.requests().into_iter().skip(20).map(|r| (r.id().to_owned(), r.body)).collect();
     for key in 0..3 {
@@ -356,10 +356,10 @@ fn a_replay_broken_off_and_torn_lines_lose_no_letter() {
         assert!(all_acknowledged(&sink, LONG));
     };
     bury("first");
-    // As a process leaves it that ends in the middle of a replay.
+    // State after a process that ended in the middle of a replay.
     fs::rename(&path, folder.path().join("dead.jsonl.replaying-1")).unwrap();
     bury("second");
-    // As a process leaves it that ends in the middle of an append.
+    // State after a process that ended in the middle of an append.
     let mut text = fs::read_to_string(&path).unwrap();
     text.push_str("{\"at\":17660000");
     fs::write(&path, text).unwrap();
@@ -414,7 +414,7 @@ fn a_dead_letter_that_cannot_be_written_stays_unacknowledged_until_it_can() {
     let receiver = Receiver::start(|_, _| status(400));
     let config = config(&receiver.url(), folder.path());
     let sink = WebhookSink::start(&config).unwrap();
-    // A folder where the file should be.
+    // A folder at the path of the file.
     fs::create_dir(&config.dead_letters).unwrap();
     send(&sink, &trigger("t", "1"));
     receiver.wait(1);

@@ -14,7 +14,7 @@ fn store(redis: &Redis, timeout_ms: u64) -> RedisCheckpoints {
     RedisCheckpoints::open(&RedisConfig { timeout_ms, ..config(redis) }).unwrap()
 }
 
-/// Ends all connections but this one, on the server's side.
+/// Ends all other connections, on the server's side.
 fn cut(plain: &mut redis::Connection) {
     let ended: u64 =
         cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes").query(plain).unwrap();
@@ -129,7 +129,7 @@ fn a_server_that_lost_writes_is_detected() {
     let mut restore = cmd("RESTORE");
     restore.arg("strateye:committed").arg(0).arg(earlier).arg("REPLACE").exec(&mut plain).unwrap();
     assert_eq!(store.renew(generation, LONG).unwrap(), Some(1));
-    // It lost the acquisition of the ownership, and another engine got the same generation.
+    // The server lost the acquisition of the ownership, and another engine got the same generation.
     cmd("FLUSHALL").exec(&mut plain).unwrap();
     let mut other = RedisCheckpoints::open(&config(&redis)).unwrap();
     assert_eq!(other.take("b", LONG).unwrap().generation, generation);
@@ -178,7 +178,7 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     assert!(store.apply_many(generation, &folds).unwrap_err().is_transient());
     assert!(store.commit(generation, 1, b"1").unwrap_err().is_transient());
     assert!(store.put_blob("ckpt:1", &[0].repeat(8 << 20)).unwrap_err().is_transient());
-    // Three times 1 s to send and to wait; 33 answers would be awaited for 33 s.
+    // Three times 1 s to send and to wait; waiting for 33 answers one by one would take 33 s.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     redis.resume();
     // Answers to commands from before the pause are not taken for answers to later ones.
@@ -215,7 +215,7 @@ fn a_commit_waits_for_a_replica() {
     assert!(error.is_transient() && error.to_string().contains("0 of 1 replicas"), "{error}");
     assert!(hasty.mark_compacted(generation, 1).unwrap_err().is_transient());
     assert!(hasty.commit(generation, 2, b"2").unwrap_err().is_transient());
-    // The same commit again, over a connection that has written nothing yet, does not count as one that a
+    // The same commit, retried over a connection that has written nothing yet, is not taken for one that a
     // replica has.
     let mut again = RedisCheckpoints::open(&RedisConfig { timeout_ms: 2_000, ..config(&redis) }).unwrap();
     assert!(again.commit(generation, 2, b"2").unwrap_err().is_transient());

@@ -1,4 +1,4 @@
-//! Tests with slots that move, and nodes that go.
+//! Tests with migrating slots and failing nodes.
 
 use redis::{cluster_routing::Slot, cmd};
 use strateye_sinks::checkpoint::{CheckpointStore, FieldChange, RedisCheckpoints, RedisConfig};
@@ -44,7 +44,7 @@ fn a_moving_slot_is_followed() {
     let mut nodes = nodes(&cluster);
     let mut store = RedisCheckpoints::open(&cluster_config(&cluster)).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    // All in one slot, by their tag.
+    // All in one slot, by their hash tag.
     let name = |i: usize| format!("{{moving}}:{i}");
     let (one, two): (&[FieldChange<'_>], &[FieldChange<'_>]) = (&[("a", Some("1"))], &[("a", Some("2"))]);
     store.apply(generation, &name(0), one).unwrap();
@@ -53,7 +53,7 @@ fn a_moving_slot_is_followed() {
     let (from, to) = server_and_other(&mut nodes, &key);
     let (from_id, to_id) = (nodes[from].id.clone(), nodes[to].id.clone());
 
-    // In migration: keys that are still there are served there, others by the other node.
+    // During migration: existing keys are served here, others by the other node.
     set_slot(&mut nodes[to], slot, "IMPORTING", &from_id);
     set_slot(&mut nodes[from], slot, "MIGRATING", &to_id);
     store.apply_many(generation, &[(&name(0), two), (&name(1), one), (&name(2), one)]).unwrap();
@@ -113,7 +113,7 @@ fn a_node_that_returns_may_have_lost_any_change() {
     let generation = store.take("a", LONG).unwrap().generation;
     assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
     assert_eq!(store.mark_compacted(generation, 2).unwrap(), 2);
-    // Not the one that has the mark.
+    // Not the node that serves this key.
     let (_, other) = server_and_other(&mut beside, "strateye:committed");
     cluster.kill_node(other);
     assert!(store.mark_compacted(generation, 3).unwrap_err().is_transient());

@@ -1,5 +1,9 @@
-//! Checkpoint stores: one suite for all of them, random calls compared with the memory store, and tests of
-//! what is special about real Redis servers and clusters.
+//! Tests of the checkpoint stores.
+//!
+//! - `suite`: the contract, for every store; `support`: stores for the tests
+//! - `random`: random calls compared with the memory store
+//! - `broken`, `cluster`, `tls`: failures of real Redis servers and clusters, and TLS
+//! - `refused`: unfit servers and invalid data
 
 mod broken;
 mod cluster;

@@ -37,7 +37,7 @@ fn changes() -> impl Strategy<Value = Changes> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // Number of generations ago: mostly the latest.
+    // Age of an owner generation, counted from the latest: mostly 0.
     let age = || prop_oneof![4 => Just(0u64), 1 => 1..3u64];
     let folds = proptest::collection::vec((0..3u8, changes()), 0..4);
     let pairs = proptest::collection::vec((text(), text()), 0..3);
@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A store, the generations it gave and the edits it accepted.
+/// A store, its owner generations and accepted edits.
 struct Run {
     engines: [Store; 2],
     generations: Vec<u64>,
@@ -76,7 +76,7 @@ fn borrowed(changes: &[(String, Option<String>)]) -> Vec<FieldChange<'_>> {
     changes.iter().map(|(field, text)| (field.as_str(), text.as_deref())).collect()
 }
 
-/// An outcome without what differs between stores: texts, times and positions.
+/// An outcome without the parts that differ between stores: texts, times and positions.
 fn outcome<T: std::fmt::Debug>(result: Result<T, CheckpointError>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
@@ -150,7 +150,7 @@ impl Run {
         }
     }
 
-    /// How many of several changes are made if one is refused is up to the store: here none is refused, or
+    /// Whether the other changes are made if one is refused depends on the store: here none is refused, or
     /// only the refused ones are sent.
     fn apply_many(&mut self, engine: usize, generation: u64, folds: &[(u8, Changes)]) -> String {
         if self.generations.last() != Some(&generation) {
@@ -163,7 +163,7 @@ impl Run {
         outcome(self.engines[engine].apply_many(generation, &folds))
     }
 
-    /// Everything that can be read, edits by their order.
+    /// All readable data, with the edits in order.
     fn kept(&mut self) -> String {
         let store: &mut dyn CheckpointStore = &mut *self.engines[0];
         let blobs: Vec<_> =

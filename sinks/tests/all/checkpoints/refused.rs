@@ -1,4 +1,4 @@
-//! Tests with servers and data that are unfit, and with data written by hand.
+//! Tests with unfit servers, invalid data and data written by hand.
 
 use strateye_sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig};
 use strateye_tests::services::Redis;

@@ -1,4 +1,4 @@
-//! The contract of every store.
+//! Tests of the contract of every store.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -41,7 +41,7 @@ fn one_owner_at_a_time(open: &dyn Fn() -> Store) {
     let again = first.take("first", LONG).unwrap();
     assert!(again.generation > taken.generation);
     is_fenced(first.renew(taken.generation, LONG), taken.generation, again.generation);
-    // An ownership that is lost already can't be released.
+    // A lost ownership can't be released.
     first.release(taken.generation).unwrap();
     assert_eq!(first.renew(again.generation, LONG).unwrap(), None);
     first.commit(again.generation, 7, b"seven").unwrap();
@@ -160,7 +160,7 @@ fn fields_are_changed_in_order(open: &dyn Fn() -> Store) {
     store.drop_hash(g, "r:none:1").unwrap();
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[]));
-    // An empty hash is one, too.
+    // A hash without fields is listed as well.
     store.apply(g, "r:d:1", &[("x", None)]).unwrap();
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[]));
@@ -179,7 +179,7 @@ fn compacted_up_to_ascends(open: &dyn Fn() -> Store) {
     assert_eq!(compactor.mark_compacted(g, 9).unwrap(), 9);
     assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
     assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
-    // Numbers are compared as numbers; a lower one, of what was applied before, changes nothing.
+    // Numbers are compared as numbers; a lower one, already applied, changes nothing.
     assert_eq!(compactor.mark_compacted(g, 10).unwrap(), 10);
     assert_eq!(compactor.mark_compacted(g, 9).unwrap(), 10);
     assert!(matches!(compactor.mark_compacted(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
@@ -213,7 +213,8 @@ fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("a", "2")]));
     assert_eq!(store.renew(new, LONG).unwrap(), Some(1));
     store.commit(new, 2, b"new").unwrap();
-    // The successor's restore finds what it has not touched yet.
+    // A hash that the successor has not changed yet accepts changes of the old engine, and the successor's
+    // restore reads them.
     zombie.apply(old, "r:d:1", &[("a", Some("4"))]).unwrap();
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[("a", "4")]));
     store.apply(new, "r:d:1", &[("a", Some("5"))]).unwrap();

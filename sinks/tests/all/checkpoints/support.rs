@@ -14,7 +14,7 @@ use strateye_sinks::checkpoint::{
 use strateye_tests::services::{Certificates, Redis, RedisCluster};
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
-/// Pause between two attempts, so that others have the processor meanwhile.
+/// Pause between two attempts, so that other threads get the processor meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(crate) static REDIS: LazyLock<Redis> = LazyLock::new(Redis::start);
@@ -26,7 +26,7 @@ static TLS_CLUSTER: LazyLock<RedisCluster> = LazyLock::new(|| RedisCluster::star
 
 pub(crate) type Store = Box<dyn CheckpointStore>;
 
-/// Opens a store at a named place; the same name is the same place.
+/// Opens a store at a named place; equal names open the same place.
 pub(crate) type Open<'o> = Box<dyn Fn(&str) -> Store + 'o>;
 
 pub(crate) fn memory() -> Open<'static> {
@@ -46,7 +46,7 @@ pub(crate) fn cluster_config(cluster: &RedisCluster) -> RedisConfig {
     RedisConfig { urls: cluster.urls(), cluster: true, timeout_ms: 60_000, ..RedisConfig::default() }
 }
 
-/// The authority that signed the servers' certificates is trusted.
+/// Settings that trust the authority of the servers' certificates.
 pub(crate) fn tls_config(urls: Vec<String>) -> RedisConfig {
     let ca_file = Some(CERTIFICATES.file("ca.pem"));
     RedisConfig { urls, ca_file, timeout_ms: 60_000, ..RedisConfig::default() }
@@ -75,7 +75,7 @@ pub(crate) fn on_tls_cluster(prefix: &str, buckets: u16) -> Open<'_> {
     opener(RedisConfig { cluster: true, ..tls_config(TLS_CLUSTER.tls_urls()) }, prefix, buckets)
 }
 
-/// A connection beside the store.
+/// A connection that bypasses the store.
 pub(crate) fn plain(url: &str) -> redis::Connection {
     redis::Client::open(url).unwrap().get_connection_with_timeout(LONG).unwrap()
 }

@@ -99,8 +99,8 @@ fn a_connection_that_breaks_is_opened_again_and_a_server_that_hangs_costs_the_ti
     let large = [0].repeat(8 << 20);
     redis.pause();
     let begun = Instant::now();
-    // Over an open connection, which accepts less than that, and over new ones, whose first command is not
-    // answered.
+    // Over an open connection, which accepts fewer bytes than that, and over new ones, whose first command is
+    // not answered.
     for _ in 0..3 {
         assert!(store.put_blob("ckpt:2", &large).unwrap_err().is_transient());
     }
