@@ -30,7 +30,7 @@ pub enum SourceError {
     Thread {
         /// The stream that the thread reads.
         name: String,
-        /// What happened to the thread.
+        /// Fate of the thread, as a phrase.
         what: String,
     },
     /// A folder of rules cannot be listed. The rules read before stay in force.
@@ -74,9 +74,9 @@ pub enum SourceError {
     Mysql {
         /// Address of the server and the database; never with user or password.
         store: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
-        /// What to do.
+        /// Action that resolves it.
         remedy: String,
     },
     /// The SQLite file was replaced by another one while it was open.
@@ -88,7 +88,7 @@ pub enum SourceError {
     /// The document is no rule.
     #[error("not a rule: {reason}")]
     Document {
-        /// What is wrong, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// The store has no rule of this id.
@@ -114,7 +114,7 @@ pub enum SourceError {
     Conflict {
         /// The rule.
         rule_id: String,
-        /// Why not, and what to do.
+        /// The obstacle, and what to do.
         reason: String,
     },
     /// A line of a profile file is no profile.
@@ -124,7 +124,7 @@ pub enum SourceError {
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// A setting is invalid.
@@ -132,7 +132,7 @@ pub enum SourceError {
     Setting {
         /// Its name.
         setting: &'static str,
-        /// What is wrong, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// Events can't be read from Kafka.

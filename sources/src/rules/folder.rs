@@ -1,5 +1,5 @@
-//! Rules from a folder: every `*.json` is an online rule, every `*.json.paused` a paused one. Or from one
-//! single file.
+//! Rules from a folder, in which every `*.json` is an online rule and every `*.json.paused` a paused one, or
+//! from one single file.
 //!
 //! A poll lists the folder and compares each file's stamp (times, length, inode); only files whose stamp
 //! changed are read, and only files whose content changed make a change. The rules in force follow from the

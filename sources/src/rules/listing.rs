@@ -37,7 +37,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the last change of the file is older than [`SETTLED`].
+    /// Whether the last change of the file is older than `SETTLED`.
     pub(super) fn is_old(&self) -> bool {
         let (seconds, nanos) = self.modified.max(self.changed);
         let touched = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));

@@ -115,7 +115,7 @@ pub enum Change {
     Remove,
     /// The document cannot be used; the rule stays in force with the one before.
     Unreadable {
-        /// What is wrong, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
 }

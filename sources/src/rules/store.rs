@@ -24,7 +24,7 @@ pub trait RuleStore: Send {
     /// If there is no such rule, it is retired, or the store cannot be written.
     fn resume(&mut self, rule_id: &str, gap: Gap) -> Result<(), SourceError>;
 
-    /// Ends a rule for good.
+    /// Ends a rule permanently.
     ///
     /// # Errors
     /// If there is no such rule or the store cannot be written.
@@ -64,7 +64,7 @@ pub struct Published {
     pub version: Option<u64>,
     /// Whether the rule is new to the store.
     pub new: bool,
-    /// Where it is kept.
+    /// Its location: the file's path, or `rule_engine_resource RULE_ID`.
     pub origin: String,
 }
 
@@ -84,7 +84,7 @@ pub struct StoredRule {
     pub updated: Option<String>,
     /// State that the engine reported last, with details; `None` if it reported none.
     pub state: Option<(String, String)>,
-    /// Where it is kept.
+    /// Its location: the file's path, or `rule_engine_resource RULE_ID`.
     pub origin: String,
     /// The document; absent in lists.
     pub document: Option<String>,

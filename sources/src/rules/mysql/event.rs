@@ -116,8 +116,8 @@ fn opening(event: &Event, alone: bool) -> Opening {
     Opening { offset, digest: document::digest(&written), alone }
 }
 
-/// Parses the event: sequence (8 bytes), domain (4), flags (1). The lowest flag is set if a single statement
-/// follows, not a transaction: MariaDB writes no `BEGIN`.
+/// Parses the start of a MariaDB transaction: sequence (8 bytes), domain (4), flags (1). The lowest flag is
+/// set if a single statement follows, not a transaction: MariaDB writes no `BEGIN`.
 fn mariadb_opening(event: &Event) -> Result<Step, Failure> {
     match event.data().get(12) {
         Some(flags) => Ok(Step::Opens(opening(event, flags & 1 == 1))),

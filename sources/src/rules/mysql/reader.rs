@@ -26,7 +26,7 @@ const REMIND: Duration = Duration::from_secs(30);
 /// A session of this length counts as a success, and resets the number of failures.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// Starts the thread. It ends when the receiver is dropped.
+/// Starts the thread. It ends when the receiver is dropped, or after a clash of server ids.
 pub(super) fn start(session: Session) -> Result<(), SourceError> {
     let label = session.database.label.clone();
     let failed = |error: std::io::Error| SourceError::Thread {
@@ -123,7 +123,7 @@ impl Reader {
     }
 
     /// Pause before the next attempt: random, between half of a bound and the bound, which doubles with every
-    /// failure up to [`LONGEST_PAUSE`], so that engines do not reconnect all at once.
+    /// failure up to `LONGEST_PAUSE`, so that engines do not reconnect all at once.
     fn pause(&self) -> Duration {
         if self.failures == 0 {
             return Duration::ZERO;

@@ -20,7 +20,7 @@ pub(super) struct RuleStatus {
 }
 
 impl RuleStatus {
-    /// A state as of now; `detail` is truncated to [`DETAIL`].
+    /// A state as of now; `detail` is truncated to `DETAIL`.
     pub(super) fn now(state: RunState, detail: &str) -> Self {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |at| at.as_secs_f64());
         let end = (0..=DETAIL.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end));

@@ -1,10 +1,10 @@
 //! The engine's side: reads changes from the log; writes states to `rule_status` and offsets to `live_cut`,
 //! which the log does not cover.
 //!
-//! A poll first asks SQLite whether any connection has committed (`data_version`), then reads the log from
-//! the last entry read, and the rows that it names, in one transaction. If the log does not continue from
-//! that entry, because it was truncated or restored to an earlier state, all rows are read and compared with
-//! those passed on: no change is lost or invented.
+//! A poll first asks SQLite whether another connection has committed (`data_version`), then reads the log
+//! from the last entry read, and the rows that it names, in one transaction. If the log does not continue
+//! from that entry, because it was truncated or restored to an earlier state, all rows are read and compared
+//! with those passed on: no change is lost or invented.
 //!
 //! Database triggers give every document of a rule a version of its own.
 
