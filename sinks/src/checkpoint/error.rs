@@ -47,17 +47,17 @@ pub enum CheckpointError {
     BadServer {
         /// The server.
         place: String,
-        /// Why, and what to configure.
+        /// The fault, and what to configure.
         reason: String,
     },
     /// A setting or a name is invalid.
     #[error("{name} can't be {value:?}: {reason}")]
     Invalid {
-        /// What the value is for.
+        /// Purpose of the value.
         name: &'static str,
         /// The value.
         value: String,
-        /// What is wrong, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// Data that strateye does not write was found.
@@ -65,13 +65,13 @@ pub enum CheckpointError {
     Format {
         /// The key, file or row.
         place: String,
-        /// What was found, and what to do.
+        /// The data found, and what to do.
         reason: String,
     },
     /// A value exceeds its limit.
     #[error("{what} is too large: {size}, at most {most} fits; write it in smaller parts")]
     TooLarge {
-        /// What is too large.
+        /// Name of the value.
         what: String,
         /// Its size or value.
         size: u64,
@@ -87,7 +87,7 @@ pub enum CheckpointError {
         path: PathBuf,
         /// Its schema version.
         found: i64,
-        /// The latest version this release knows.
+        /// The latest version this release reads.
         known: i64,
     },
     /// SQLite refused a statement.

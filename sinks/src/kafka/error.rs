@@ -14,7 +14,7 @@ pub enum KafkaSinkError {
     Config {
         /// The field.
         field: String,
-        /// What is wrong with it, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// The client can't be created.
@@ -36,7 +36,7 @@ pub enum KafkaSinkError {
     Refused {
         /// The topic.
         topic: String,
-        /// Why, and what to do.
+        /// The fault, and what to do.
         reason: String,
     },
     /// Another process publishes under the same transactional id.

@@ -113,7 +113,7 @@ impl KafkaTransactions {
             if deadline.is_over() {
                 return Err(deadline.unavailable("reading the last published number", error.to_string()));
             }
-            // The return of a broker is not signalled, so it is polled for.
+            // The return of a broker is not signalled, so the brokers are polled.
             thread::sleep(PAUSE);
         }
     }
@@ -286,7 +286,7 @@ impl KafkaTransactions {
     }
 
     /// Waits until the queued records are sent, so that the brokers do not receive them in one batch with
-    /// those that follow. The wait is bounded by [`PORTION`], since what is still too large together is
+    /// those that follow. The wait is bounded by `PORTION`, since what is still too large together is
     /// refused again.
     fn part(&self, deadline: &Deadline) -> Result<(), Failure> {
         let portion = Deadline::new(PORTION);

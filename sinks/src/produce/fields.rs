@@ -1,7 +1,7 @@
 //! Extraction of the fields of an event that determine its record's key, partition and timestamp.
 //!
-//! Of a name that occurs twice the last value is used; of several spellings the first in the order of
-//! [`Wanted`] that the event has.
+//! Of a name that occurs twice the last value is used; of several spellings the first in the
+//! order of `Wanted` that the event has.
 
 use std::{borrow::Cow, fmt};
 

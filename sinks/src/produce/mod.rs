@@ -49,7 +49,7 @@ pub enum ProduceError {
     Setting {
         /// Its name.
         setting: String,
-        /// What is wrong, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// No broker answers.

@@ -13,7 +13,7 @@ pub enum WebhookError {
     Config {
         /// The field.
         field: &'static str,
-        /// What is wrong with it, and what to write instead.
+        /// The fault, and what to write instead.
         reason: String,
     },
     /// The dead-letter file can't be used.

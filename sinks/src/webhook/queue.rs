@@ -1,7 +1,8 @@
-//! The queue between `send` and the delivery threads: bounded by number and bytes, with one lane per delivery thread.
+//! The queue between `send` and the delivery threads: bounded by number and bytes, with one lane per delivery
+//! thread.
 //!
-//! **Invariants**: triggers of one key share a lane, so their order is kept; an accepted trigger counts against the
-//! bounds until it is acknowledged, also while its request is under way.
+//! **Invariants**: triggers of one key share a lane, so their order is kept; an accepted trigger counts
+//! against the bounds until it is acknowledged, even while its request is under way.
 
 use std::{
     collections::VecDeque,
@@ -79,7 +80,7 @@ impl Queue {
 
     fn has_room(&self, state: &QueueState, bytes: usize) -> bool {
         let open = state.progress.open();
-        // Without the first case a trigger larger than the bound would wait for ever.
+        // Without the first condition a trigger larger than the bound would wait for ever.
         open == 0 || (open < self.limit as u64 && state.bytes + bytes <= self.limit_bytes)
     }
 
@@ -123,7 +124,7 @@ impl Queue {
         self.state().retried += 1;
     }
 
-    /// Acknowledges a trigger and makes its room free.
+    /// Acknowledges a trigger and releases its room.
     pub(super) fn acknowledge(&self, job: &Job, outcome: Outcome) {
         let mut state = self.state();
         match outcome {
@@ -151,7 +152,8 @@ impl Queue {
         }
     }
 
-    /// Blocks until all numbers up to `number` are acknowledged, for `longest` at most; returns whether they are.
+    /// Blocks until all numbers up to `number` are acknowledged, for `longest` at most; returns whether they
+    /// are.
     pub(super) fn wait_acknowledged(&self, number: u64, longest: Duration) -> bool {
         self.wait_for(longest, |state| state.progress.acknowledged() >= number)
     }
