@@ -3,16 +3,16 @@
 /// The status that people give a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// It is to run.
+    /// The rule folds and fires.
     Online,
-    /// It is to keep its state, and wait.
+    /// The rule fires nothing and keeps its state.
     Paused,
-    /// It is to be dropped, with its state.
+    /// The rule is dropped, with its state.
     Retired,
 }
 
 impl Status {
-    /// Its name in stores.
+    /// Name of the status in stores.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Online => "online",
@@ -25,15 +25,15 @@ impl Status {
 /// Treatment of the events that came during a pause, once the rule goes online again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Gap {
-    /// They count as if the rule had not been paused; none of them fires.
+    /// Events of the pause are folded as if the rule had not been paused; none of them fires.
     #[default]
     Replay,
-    /// They don't count: state goes on as it stood at the pause.
+    /// Events of the pause do not count; state goes on as it stood when the pause began.
     Skip,
 }
 
 impl Gap {
-    /// Its name in stores.
+    /// Name of the gap in stores.
     pub fn as_str(self) -> &'static str {
         match self {
             Gap::Replay => "replay",
@@ -41,31 +41,31 @@ impl Gap {
         }
     }
 
-    /// The gap of that name.
+    /// Parses the name of a gap; `None` for any other text.
     pub fn parse(name: &str) -> Option<Self> {
         [Gap::Replay, Gap::Skip].into_iter().find(|g| g.as_str() == name)
     }
 }
 
-/// The state in which the engine has a rule.
+/// State of a rule in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// It is valid, and being installed.
+    /// Valid, and being installed.
     Accepted,
     /// Its crowd or history is being gathered.
     Seeding,
-    /// It runs.
+    /// In force on all workers.
     Live,
-    /// It keeps its state and waits.
+    /// Fires nothing, keeps its state.
     Paused,
-    /// It was stopped for its own faults.
+    /// Stopped by the engine because too many of its calls failed.
     Quarantined,
-    /// It is invalid; the detail says why.
+    /// Invalid; the detail gives the reason.
     Rejected,
 }
 
 impl RunState {
-    /// Its name in stores.
+    /// Name of the state in stores.
     pub fn as_str(self) -> &'static str {
         match self {
             RunState::Accepted => "accepted",

@@ -1,13 +1,13 @@
 //! The rule document that a person writes, and the life of a rule.
 //!
-//! The ground floor of this crate: nothing here knows how a rule is compiled or run.
+//! The lowest layer of this crate: it does not depend on how a rule is compiled or run.
 //!
 //! - [`spec`]: the document, field by field
 //! - [`rule_id`]: which texts are rule ids
 //! - [`predicate`]: conditions on an event's properties and on profiles
 //! - [`span`]: durations and instants
 //! - [`lifecycle`]: the status of a rule, as people and as the engine set it
-//! - [`put`]: a document as a store of rules has it
+//! - [`put`]: a document as a rule store contains it
 //! - [`fault`]: faults of a document: where, what is wrong, what to write instead
 
 pub mod fault;

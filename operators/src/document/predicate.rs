@@ -1,11 +1,11 @@
-//! Questions about properties and tags, as rules write them: comparisons, nested by `all`, `any` and `not`.
+//! Predicates on properties and tags, as rules write them: comparisons, nested by `all`, `any` and `not`.
 //!
-//! Both kinds share one JSON shape; a node that is none of its kind is refused with what may be written.
+//! Both kinds share one JSON shape; a node that is neither is refused with what may be written.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A question about a profile's tags.
+/// A predicate on a profile's tags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RawNode", into = "RawNode")]
 #[schemars(with = "RawNode")]
@@ -20,7 +20,7 @@ pub enum Query {
     Tag(Comparison),
 }
 
-/// A question about an event's properties.
+/// A predicate on an event's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RawNode", into = "RawNode")]
 #[schemars(with = "RawNode")]
@@ -42,13 +42,13 @@ pub enum Predicate {
 pub struct Comparison {
     /// The property, top-level field or tag.
     pub name: String,
-    /// How it is compared.
+    /// Operator of the comparison.
     pub op: Op,
-    /// What it is compared with.
+    /// Value to compare with.
     pub value: serde_json::Value,
 }
 
-/// How a name is compared with a value.
+/// Operators of comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
@@ -72,7 +72,7 @@ pub enum Op {
     Le,
     /// one of a list
     In,
-    /// has the text in it
+    /// contains the text
     Contains,
     /// begins with the text
     StartsWith,
@@ -80,7 +80,7 @@ pub enum Op {
     EndsWith,
     /// matches the regular expression somewhere
     Regex,
-    /// is there (`true`) or not (`false`)
+    /// is present (`true`) or absent (`false`)
     Exists,
     /// between two values, both included
     Between,

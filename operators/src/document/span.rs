@@ -9,7 +9,7 @@ const UNITS: [(&str, i64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
 const LONGEST: i64 = 100 * 366 * 86_400_000;
 
-/// A length of time in ms, written `"500ms"`, `"15m"`, `"5d"`, `"1d12h"`. At least 1 ms, at most a hundred years.
+/// A duration in ms, written `"500ms"`, `"15m"`, `"5d"`, `"1d12h"`. At least 1 ms, at most a hundred years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Cow<'_, str>", into = "String")]
 pub struct Span(pub i64);
@@ -34,7 +34,7 @@ impl From<Span> for String {
 }
 
 impl Span {
-    /// Reads a duration; the error says what to write.
+    /// Parses a duration; the error names what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
@@ -78,13 +78,13 @@ impl From<Instant> for String {
     }
 }
 
-/// An edge of a fixed window: an instant, or one told from the rule's publish.
+/// An edge of a fixed window: an instant, or one relative to the rule's publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Cow<'_, str>", into = "String")]
 pub enum Edge {
     /// An instant.
     At(Instant),
-    /// `"publish"` (0) or so many ms before it (`"publish-3d"`).
+    /// `"publish"` (0), or this many ms before it (`"publish-3d"`).
     BeforePublish(i64),
 }
 

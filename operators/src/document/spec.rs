@@ -1,7 +1,7 @@
 //! The rule document: exactly what a marketer publishes, as types.
 //!
-//! Parsing refuses a document of the wrong shape, and names the path. One of the right shape that still cannot
-//! run (an unknown output in `met`, a script that does not compile) is refused by
+//! Parsing refuses a document of the wrong shape, and names the path. One of the right shape that still
+//! cannot run (an unknown output in `met`, a script that does not compile) is refused by
 //! [`compile`](crate::rule::compile::compile).
 //!
 //! The docstrings of the types are the descriptions in the JSON Schema that `strateye rule schema` prints.
@@ -25,24 +25,24 @@ pub struct Rule {
     /// The rule's name for people.
     #[serde(default)]
     pub name: String,
-    /// The field, or fields, whose value groups events.
+    /// The field, or fields, by whose values events are grouped into keys.
     #[serde(default)]
     pub key_by: KeyBy,
-    /// Whom the rule is for; everybody if absent.
+    /// The users whom the rule is for; everybody if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crowd: Option<Crowd>,
-    /// When the rule is valid; outside it neither folds nor fires.
+    /// When the rule is valid; outside this period it neither folds nor fires.
     #[serde(default)]
     pub active: Active,
-    /// What is folded per key, 0 to 32.
+    /// Conditions folded per key, 0 to 32.
     #[serde(default)]
     pub conditions: Vec<Condition>,
     /// Expression over the conditions; all of them met if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// What makes the rule fire.
+    /// The event or change that makes the rule fire.
     pub trigger: Trigger,
-    /// With `"satisfied"`: what becomes of keys whose history satisfies `when` at publish.
+    /// With `"satisfied"`: treatment of keys whose history satisfies `when` at publish.
     #[serde(default)]
     pub already: Already,
     /// How often a key may fire.
@@ -55,20 +55,21 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub holdout: f64,
-    /// Passed on with the trigger; `{{property}}` in its strings is filled from the cause event.
+    /// Content passed on with the trigger; `{{property}}` in its strings is filled from the cause event.
     #[serde(default)]
     pub action: serde_json::Value,
     /// Keys idle for longer are deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub ttl: Option<Span>,
-    /// Events older than this against `now` are ignored and counted.
+    /// Events older than this, compared with `now`, are ignored and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub late: Option<Span>,
 }
 
-/// The field or fields a rule's state is kept by: `guid`, `device_id`, `ip`, `session_id` or `properties.NAME`.
+/// The field or fields by which a rule's state is keyed: `guid`, `device_id`, `ip`, `session_id` or
+/// `properties.NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -97,11 +98,11 @@ impl KeyBy {
     }
 }
 
-/// Whom a rule is for.
+/// The users whom a rule is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Crowd {
-    /// Whoever's profile answers the query.
+    /// Users whose profile answers the query.
     Profile(Query),
     /// These users.
     Guids(Vec<u64>),
@@ -117,20 +118,20 @@ pub struct Active {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub from: Option<Instant>,
-    /// First instant at which it no longer is.
+    /// First instant at which the rule is no longer valid.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub until: Option<Instant>,
 }
 
-/// One thing that is folded per key.
+/// A condition: events folded per key by a calculator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// `[a-z][a-z0-9_]{0,31}` and no Rhai keyword.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_]{0,31}$"))]
     pub id: String,
-    /// How matching events are folded.
+    /// The calculator that folds matching events.
     pub calculator: Calculator,
     /// The events it folds; for calculators without steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,10 +139,10 @@ pub struct Condition {
     /// The steps it folds; for `sequence`, `gap`, `absence` and scripts that read `event.step`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<Filter>>,
-    /// Which stretch of time counts; from publish on if absent.
+    /// The window of time that counts; from publish on if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// How the calculator folds.
+    /// Parameters of the calculator.
     #[serde(default)]
     pub params: serde_json::Map<String, serde_json::Value>,
     /// Expression over the calculator's outputs.
@@ -153,13 +154,13 @@ pub struct Condition {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a calculator's name or {\"script\": \"..\"}")]
 pub enum Calculator {
-    /// By name.
+    /// A built-in or stored calculator, by name.
     Named(String),
-    /// By text.
+    /// A script in the rule itself.
     Own(OwnScript),
 }
 
-/// A Rhai script by the calculator contract.
+/// A Rhai script that implements the calculator contract.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnScript {
@@ -167,13 +168,13 @@ pub struct OwnScript {
     pub script: String,
 }
 
-/// Which events: one of the ids, and every predicate holds.
+/// A filter of events: one of the ids, and every predicate holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// The event id, or several.
     pub id: EventIds,
-    /// What must hold of the properties.
+    /// Predicates on the properties, all of which must hold.
     #[serde(default, rename = "where")]
     pub predicates: Vec<Predicate>,
 }
@@ -198,18 +199,18 @@ impl EventIds {
     }
 }
 
-/// Which stretch of time a condition looks at.
+/// The window of time that a condition looks at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RawWindow", into = "RawWindow")]
 #[schemars(with = "RawWindow")]
 pub enum Window {
-    /// The last so many ms before `now`.
+    /// Sliding: the last N ms before `now`.
     Sliding(Span),
-    /// From an instant until another, half open; absent ends are open.
+    /// Fixed: from an instant until another, half open; absent ends are open.
     Fixed {
-        /// First instant inside.
+        /// First instant inside the window.
         from: Option<Edge>,
-        /// First instant outside.
+        /// First instant behind the window.
         until: Option<Edge>,
     },
 }
@@ -252,19 +253,19 @@ impl From<Window> for RawWindow {
     }
 }
 
-/// What makes a rule fire.
+/// The event or change that makes a rule fire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// Such an event arrives while `when` holds.
+    /// A matching event arrives while `when` holds.
     Event(Filter),
     /// `when` turns true.
     Satisfied,
-    /// That condition completes once more while `when` holds.
+    /// The named condition completes once more while `when` holds.
     Each(String),
 }
 
-/// What becomes of keys that satisfy `when` at publish already.
+/// Treatment of keys that already satisfy `when` at publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Already {
@@ -275,24 +276,24 @@ pub enum Already {
     Fire,
 }
 
-/// At most `times` firings per key in any span of `per`.
+/// Limit: at most `times` firings per key in any span of `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// How often, 1 to 1000.
+    /// Number of firings, 1 to 1000.
     #[schemars(range(min = 1, max = 1000))]
     pub times: u32,
-    /// In any span this long; for the rule's life if absent.
+    /// Length of the span; the rule's whole life if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub per: Option<Span>,
 }
 
 impl Rule {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
-    /// A fault that names the path where the document stops being a rule.
+    /// A fault with the path at which the document stops being a rule.
     pub fn parse(text: &str) -> Result<Rule, Faults> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let rule: Rule = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
@@ -303,7 +304,7 @@ impl Rule {
         Ok(rule)
     }
 
-    /// The JSON Schema of the document, made from these types.
+    /// The JSON Schema of the document, derived from these types.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Rule).to_value()
     }

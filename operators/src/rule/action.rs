@@ -7,7 +7,7 @@ use crate::model::{
     value::Value,
 };
 
-/// An action, its templates split once.
+/// An action whose templates are already split.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// JSON without templates.
@@ -20,12 +20,12 @@ pub enum Action {
     Object(Vec<(String, Action)>),
 }
 
-/// A stretch of a template.
+/// A part of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
-    /// As it stands.
+    /// Literal text.
     Text(String),
-    /// The cause event's value, as text; empty if it has none.
+    /// Value of the cause event, as text; empty if the event has none.
     Field(Field),
 }
 
@@ -49,7 +49,7 @@ impl Action {
         Ok(if action.fields().is_empty() { Action::Plain(json.clone()) } else { action })
     }
 
-    /// The fields its templates name.
+    /// Fields named by the templates.
     pub fn fields(&self) -> Vec<Field> {
         match self {
             Action::Plain(_) => Vec::new(),
@@ -83,7 +83,7 @@ impl Action {
         }
     }
 
-    /// The action for one cause.
+    /// Renders the action for one cause; `value` looks up a field of the cause event.
     pub fn render<'v>(&self, value: &impl Fn(Field) -> Option<&'v Value<'v>>) -> Json {
         match self {
             Action::Plain(json) => json.clone(),

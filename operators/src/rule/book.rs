@@ -1,8 +1,9 @@
-//! All rules of one instant, and the catalog that makes one book after another.
+//! The rule book: all rules of one instant; and the catalog that makes each book from the one before.
 //!
 //! **Invariant**: every process applies the same change sets in the same order, so slots, field positions and
 //! filter numbers are the same in all of them, and a routed record means the same to its sender and its
-//! receiver. What a process has compiled before does not matter, see [`compiler`](super::compiler).
+//! receiver. The result does not depend on what a process has compiled before, see
+//! [`compiler`](super::compiler).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,10 +29,10 @@ use crate::{
     },
 };
 
-/// Rules to be changed together; they take effect at one epoch on all workers.
+/// Change set: rules changed together; takes effect at one epoch on all workers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChangeSet {
-    /// The catalog's generation after this change; each is one more than the last.
+    /// Generation of the book after this change; each is one more than the last.
     pub generation: BookGeneration,
     /// The changes, at most one per rule.
     pub changes: Vec<RuleChange>,
@@ -40,9 +41,9 @@ pub struct ChangeSet {
 /// A change of one rule in the book.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RuleChange {
-    /// The rule is in the book as given: published, edited, paused or resumed.
+    /// Puts the rule into the book as given: published, edited, paused or resumed.
     Put(Box<Published>),
-    /// The rule is not in the book: retired or quarantined. Its state is dropped.
+    /// Removes the rule from the book: retired or quarantined. Its state is dropped.
     Remove {
         /// The rule.
         rule_id: String,
@@ -68,27 +69,27 @@ pub struct Published {
     pub version: u64,
     /// The document as JSON, its crowd left out.
     pub document: String,
-    /// Members of its crowd; `None`: it is for everybody.
+    /// Members of the crowd; `None` for everybody.
     pub crowd: Option<Crowd>,
     /// The instant it was first published, unix ms; edits keep it.
     pub publish: i64,
-    /// Number of the pause it is in, from 1; `None`: it is online.
+    /// Number of the current pause, from 1; `None` while the rule is online.
     pub pause: Option<u64>,
     /// Pauses whose events do not count.
     pub skipped: BTreeSet<u64>,
-    /// The versions at which its states began.
+    /// Versions at which the rule's states began.
     pub lineage: Lineage,
     /// People who left its crowd.
     pub departed: Vec<Departed>,
-    /// Stored calculators that it names, by name.
+    /// Stored calculators that the rule names, by name.
     pub scripts: BTreeMap<String, String>,
 }
 
 impl Published {
-    /// A document as first published at `publish` (unix ms), under that version: no crowd, not paused.
+    /// Makes a rule as first published at `publish` (unix ms) with this version: no crowd, not paused.
     ///
     /// # Errors
-    /// If it does not compile.
+    /// If the document does not compile.
     pub fn first(
         document: &str,
         version: u64,
@@ -110,7 +111,7 @@ impl Published {
         })
     }
 
-    /// The input from which every process compiles it.
+    /// Input from which every process compiles the rule.
     pub fn compiler_input(&self) -> CompilerInput {
         CompilerInput {
             document: self.document.clone(),
@@ -119,16 +120,16 @@ impl Published {
         }
     }
 
-    /// The lineage of the version that is to follow while this one is in force, see [`Lineage::next`].
+    /// Lineage of the version that follows while this one is in force, see [`Lineage::next`].
     pub fn next_lineage(&self, plan: &RulePlan, version: u64, edited: bool) -> Lineage {
         let mut next = self.lineage.next(plan, version, edited);
-        // Since people left, states say when they were touched.
+        // Once people have left, states must carry the time of their last touch.
         next.rule_level |= next.rule == self.lineage.rule && !self.departed.is_empty();
         next
     }
 }
 
-/// The part of a rule that a filter of the index belongs to.
+/// The part of a rule to which a filter of the index belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A step of a condition (0 without steps).
@@ -137,7 +138,7 @@ pub enum Target {
         rule: u32,
         /// Position of the condition in the rule.
         condition: u16,
-        /// Which step.
+        /// Number of the step.
         step: u16,
     },
     /// A rule's trigger event.
@@ -156,27 +157,28 @@ impl Target {
     }
 }
 
-/// All rules of one instant. Immutable; shared by the workers of a process.
+/// The rule book: all rules of one instant. Immutable; shared by the workers of a process.
 #[derive(Debug)]
 pub struct RuleBook {
-    /// Which change set made it; 0 is the empty book.
+    /// Generation of the book; 0 is the empty book.
     pub generation: BookGeneration,
     /// The rules, ascending by id.
     pub rules: Vec<Arc<RulePlan>>,
-    /// Whether a rule has a crowd, by position.
+    /// Whether each rule has a crowd, by position of the rule.
     pub has_crowd: Vec<bool>,
     /// Names of fields.
     pub fields: Fields,
-    /// The distinct `key_by` of all rules.
+    /// Distinct `key_by` of all rules.
     pub keys: Vec<KeyFields>,
-    /// Routing seed of each of them.
+    /// Routing seed of each distinct `key_by`.
     pub key_seeds: Vec<u64>,
-    /// Which `key_by` a rule has, by position.
+    /// Index of the `key_by` of each rule, by position of the rule.
     pub rule_key: Vec<u32>,
-    /// The part that each filter of the index belongs to. Of one rule: its conditions in their order, the
+    /// Part to which each filter of the index belongs. Of one rule: its conditions in their order, the steps
+    /// of each from the last to the first, then its trigger. An event is folded in this order.
     /// steps of each from the last to the first, then its trigger. An event is folded in this order.
     pub targets: Vec<Target>,
-    /// Values that `evaluate` needs when a filter matches, by filter.
+    /// Fields whose values `evaluate` needs when a filter matches, by filter.
     pub needs: Vec<Vec<Field>>,
     /// Finds the filters that an event matches.
     pub index: Index,
@@ -184,42 +186,43 @@ pub struct RuleBook {
 }
 
 impl RuleBook {
-    /// The rule in a slot, if it is in the book.
+    /// Position of the rule in a slot, if the book has one there.
     pub fn at_slot(&self, slot: u32) -> Option<usize> {
         self.by_slot.get(&slot).copied()
     }
 }
 
-/// A crowd to be given to, or taken from, a rule.
+/// A crowd that a rule gains, changes or loses.
 #[derive(Clone, Debug)]
 pub struct CrowdChange {
     /// The rule's slot.
     pub slot: u32,
-    /// The crowd before.
+    /// The former crowd.
     pub before: Option<Crowd>,
-    /// The crowd from now on.
+    /// The new crowd.
     pub after: Option<Crowd>,
 }
 
-/// The result of a change set.
+/// Result of applying a change set.
 #[derive(Debug)]
 pub struct Applied {
     /// The new book.
     pub book: Arc<RuleBook>,
-    /// Changes of crowds, to take effect together with the book.
+    /// Changes of crowds, which take effect together with the book.
     pub crowds: Vec<CrowdChange>,
-    /// Rules that did not compile; they are left as they were.
+    /// Rules that did not compile, with their faults; they stay as they were.
     pub rejected: Vec<(String, Faults)>,
 }
 
 struct Entry {
     plan: Arc<RulePlan>,
-    /// Held so that the compiler of this process need not compile it again.
+    /// Keeps the compiled rule alive, so that the compiler of this process does not compile it again.
     _compiled: Arc<CompiledRule>,
     crowd: Option<Crowd>,
 }
 
-/// Makes books from change sets. Field positions, slots and keys are only ever added, so that the books of
+/// Catalog: makes books from change sets. Field positions, slots and keys are only ever added, so that the
+/// books of neighbouring epochs agree on them.
 /// neighbouring epochs agree on them.
 #[derive(Default)]
 pub struct Catalog {
@@ -232,12 +235,12 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// An empty catalog that compiles with `compiler`. The default has a compiler of its own.
+    /// Makes an empty catalog that compiles with `compiler`. The default has a compiler of its own.
     pub fn new(compiler: Compiler) -> Self {
         Catalog { compiler, ..Catalog::default() }
     }
 
-    /// The book before the first change set.
+    /// The current book; empty before the first change set.
     pub fn book(&self) -> Arc<RuleBook> {
         let rules: Vec<Arc<RulePlan>> = self.rules.values().map(|e| Arc::clone(&e.plan)).collect();
         let mut targets = Vec::new();
@@ -279,7 +282,7 @@ impl Catalog {
         })
     }
 
-    /// Applies a change set. A rule that does not compile is left as it was.
+    /// Applies a change set. A rule that does not compile stays as it was.
     pub fn apply(&mut self, set: &ChangeSet) -> Applied {
         self.generation = set.generation;
         let mut crowds = Vec::new();

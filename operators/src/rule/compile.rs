@@ -1,5 +1,6 @@
-//! Compiles a document into a plan. Everything that would keep a rule from running is found here, all faults
-//! at once.
+//! Compiles a document into a plan.
+//!
+//! Everything that would keep a rule from running is found here; all faults are reported at once.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -380,7 +381,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A condition that `when` names bare, or that it does not spell out at all, needs a `met`.
+    /// Requires a `met` of every condition that `when` names bare, or of every condition if there is no
+    /// `when`.
     fn met_where_asked(&mut self, spec: &Rule, conditions: &[ConditionPlan], when: Option<&When>) {
         for (i, condition) in conditions.iter().enumerate() {
             let asked = match (&spec.when, when) {

@@ -1,14 +1,14 @@
-//! Compiling each rule once per process.
+//! The compiler: compiles each rule once per process.
 //!
 //! Two parts of a process need a rule compiled: the [register](super::register), which refuses what does not
 //! compile (process 0 only), and the [catalog](super::book::Catalog), which puts it into rule books. They
-//! share a [`Compiler`], which hands out one result for equal input as long as somebody holds it: the
-//! register holds it until the change set is in force, the catalog as long as the rule is in the book.
+//! share a [`Compiler`], which returns one result for equal input while any holder keeps it alive: the
+//! register holds it until the change set is in force, the catalog while the rule is in the book.
 //!
 //! **Invariant**: a compiled rule depends on its [`CompilerInput`] alone. Its field positions are its own, in
-//! the order in which it first names the fields; the catalog gives it the book's ([`CompiledRule::plan_in`]).
-//! Those are therefore a function of the sequence of change sets, equal in all processes, whoever compiled
-//! the rule and how often.
+//! the order in which it first names the fields; the catalog translates them to the book's
+//! ([`CompiledRule::plan_in`]). The book's positions are therefore a function of the sequence of change sets,
+//! equal in all processes, however often and in which process a rule was compiled.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,18 +21,18 @@ use crate::{
     model::field::Fields,
 };
 
-/// All that a compiled rule depends on.
+/// Input that determines a compiled rule completely.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CompilerInput {
     /// The document as JSON, without its crowd.
     pub document: String,
     /// The instant it was first published, unix ms.
     pub publish: i64,
-    /// The stored calculators that it names, by name.
+    /// Stored calculators that the rule names, by name.
     pub scripts: BTreeMap<String, String>,
 }
 
-/// A rule that compiles, with field positions of its own.
+/// A compiled rule, with field positions of its own.
 #[derive(Debug)]
 pub struct CompiledRule {
     input: Arc<CompilerInput>,
@@ -48,7 +48,7 @@ impl CompiledRule {
         Ok(CompiledRule { input, plan, fields })
     }
 
-    /// The input it was compiled from.
+    /// Input from which the rule was compiled.
     pub fn input(&self) -> &CompilerInput {
         &self.input
     }
@@ -58,7 +58,7 @@ impl CompiledRule {
         &self.plan
     }
 
-    /// The plan with the field positions of a book, whose `fields` get those they lack.
+    /// The plan with the field positions of a book; fields that the book lacks are added to `fields`.
     pub fn plan_in(&self, fields: &mut Fields) -> RulePlan {
         self.plan.renumbered(&fields.adopt(&self.fields))
     }
@@ -74,16 +74,16 @@ pub struct Compiler {
 struct Results {
     held: HashMap<Arc<CompilerInput>, Weak<CompiledRule>>,
     compilations: u64,
-    /// Number of entries at which those that nobody holds any more are removed.
+    /// Number of entries at which those without a holder are removed.
     sweep_at: usize,
 }
 
 impl Compiler {
-    /// Compiles a rule, or returns the result that somebody holds for the same input. Blocks while it
-    /// compiles; other threads go on meanwhile.
+    /// Compiles a rule, or returns the result that is still held for the same input. Blocks while it
+    /// compiles; other threads are not blocked.
     ///
     /// # Errors
-    /// Every fault found, each with its path. They are not kept.
+    /// Every fault found, each with its path. Faults are not cached.
     pub fn compile(&self, input: CompilerInput) -> Result<Arc<CompiledRule>, Faults> {
         if let Some(held) = self.lock().held.get(&input).and_then(Weak::upgrade) {
             return Ok(held);
@@ -175,7 +175,8 @@ mod tests {
         assert_eq!(names(&adopted), names(&compiled));
         assert_eq!(plan.action_fields, expected.action_fields);
         assert_eq!(plan.action_fields[0], Field(6), "ascending in the book");
-        // Programs hold addresses of compiled scripts; all that has field positions is compared as text.
+        // Programs contain addresses of compiled scripts; everything with field positions is compared as
+        // text.
         let text = |plan: &RulePlan| {
             let conditions: Vec<_> =
                 plan.conditions.iter().map(|c| (&c.inputs, &c.filters, c.hash)).collect();

@@ -19,7 +19,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Makes a crowd of a bitmap; costs one serialization for the digest.
+    /// Makes a crowd from a bitmap; costs one serialization for the digest.
     pub fn new(members: RoaringTreemap) -> Self {
         let mut bytes = Vec::with_capacity(members.serialized_size());
         // Writing into memory does not fail.
@@ -43,38 +43,38 @@ impl Crowd {
         }
     }
 
-    /// Reads base64 of a portable roaring bitmap.
+    /// Reads a portable roaring bitmap from base64.
     ///
     /// # Errors
-    /// If the text is no base64 or holds no bitmap.
+    /// If the text is not base64 or contains no bitmap.
     pub fn from_base64(text: &str) -> Result<Self, String> {
         let bytes = STANDARD.decode(text.trim()).map_err(|e| format!("this is no base64: {e}"))?;
         Crowd::from_portable(&bytes)
     }
 
-    /// Digest of its members, in hexadecimal.
+    /// Digest of the members, in hexadecimal.
     pub fn digest(&self) -> String {
         format!("{:032x}", self.digest)
     }
 
-    /// The bitmap in its portable 64-bit form.
+    /// Portable 64-bit form of the bitmap.
     pub fn to_portable(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.members.serialized_size());
         let _ = self.members.serialize_into(&mut bytes);
         bytes
     }
 
-    /// Whether a user belongs to it.
+    /// Whether a user belongs to the crowd.
     pub fn contains(&self, guid: u64) -> bool {
         self.members.contains(guid)
     }
 
-    /// How many users belong to it.
+    /// Number of members.
     pub fn len(&self) -> u64 {
         self.members.len()
     }
 
-    /// Whether nobody belongs to it.
+    /// Whether the crowd is empty.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -116,36 +116,37 @@ impl<'de> Deserialize<'de> for Crowd {
 /// Time for which the state of people who left a crowd is kept, in case they come back, ms.
 pub const KEPT_AFTER_LEAVING: i64 = 7 * 24 * 3_600_000;
 
-/// Most departures older than [`KEPT_AFTER_LEAVING`] that are kept apart.
+/// Upper bound of departures older than [`KEPT_AFTER_LEAVING`] that are kept separate.
 const MOST_OVER: usize = 64;
 
-/// People who left a crowd together, and whose state is or will be dropped.
+/// People who left a crowd at one instant, and whose state is or will be dropped.
 ///
-/// Once the seven days are over, people are remembered as long as the rule has its state, since a key that is
-/// out of memory may still have theirs: those who are outside in one bitmap, those who came back too late by
-/// the instant they had left.
+/// When the seven days are over, people are remembered while the rule has its state, since a key that is out
+/// of memory may still have theirs: those who are outside in one bitmap, those who came back too late by the
+/// instant at which they had left.
 ///
-/// **Limit**: of the latter at most 64 departures are kept apart. A user who came back too late, and was not
-/// touched through 64 later ones, may find the state of before if the key was out of memory all the time.
+/// **Limit**: of the latter at most 64 departures are kept separate. A user who came back too late, and was
+/// not touched through 64 later departures, may find the former state if the key was out of memory all the
+/// time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
-    /// The instant, unix ms. Of people who are still outside it may be later than the real one, as long as
-    /// the seven days are over.
+    /// Instant of leaving, unix ms. Of people who are still outside it may be later than the real one, if the
+    /// seven days are over.
     pub at: i64,
-    /// The people.
+    /// The people who left.
     pub guids: Crowd,
 }
 
 impl Departed {
     /// Whether the state of one of these people, last touched at `touched`, is to be dropped by `now`. State
-    /// that was touched after the seven days is of somebody who came back.
+    /// touched after the seven days belongs to somebody who came back.
     pub fn is_over(&self, touched: i64, now: i64) -> bool {
         let until = self.at.saturating_add(KEPT_AFTER_LEAVING);
         now >= until && touched < until
     }
 
-    /// The departures to be remembered when a crowd changes at `now`: who left now, who left before and did
-    /// not come back, and who came back when it was too late. Without a crowd everybody is back.
+    /// Departures to be remembered when a crowd changes at `now`: of people who leave now, who left before
+    /// and did not come back, and who came back too late. Without a crowd everybody is back.
     pub fn after(
         former: &[Departed],
         before: Option<&Crowd>,
@@ -159,7 +160,7 @@ impl Departed {
         let mut all: BTreeMap<i64, RoaringTreemap> =
             recent.iter().map(|d| (d.at, outside(&d.guids.members))).collect();
         *all.entry(now).or_default() |= before.map(|before| outside(&before.members)).unwrap_or_default();
-        // Whoever is in none of these has been outside ever since.
+        // Members of no recent departure have been outside since an earlier one.
         let away = all.values().fold(RoaringTreemap::new(), |away, guids| away | guids);
         all.extend(after_all(over, |guids| outside(guids) - &away));
         let rest = all.into_iter().filter(|(_, guids)| !guids.is_empty());
@@ -167,8 +168,8 @@ impl Departed {
     }
 }
 
-/// The departures to be remembered of those that are over; `outside` gives those who have been outside ever
-/// since.
+/// Departures to be remembered of those that are over; `outside` returns those of the given people who have
+/// been outside ever since.
 fn after_all(
     mut over: Vec<&Departed>,
     outside: impl Fn(&RoaringTreemap) -> RoaringTreemap,
@@ -178,7 +179,7 @@ fn after_all(
     let Some(latest) = over.first().map(|d| d.at) else { return all };
     let mut seen = RoaringTreemap::new();
     for d in over {
-        // Who left again later is of that departure.
+        // A user who left again later belongs to that departure.
         let guids = &*d.guids.members - &seen;
         seen |= &guids;
         let outside = outside(&guids);
@@ -234,7 +235,7 @@ mod tests {
     fn so_many_departures_are_told_apart_and_none_forgets_whom_it_had() {
         let (mut departed, all) = (Vec::new(), crowd(&(0..200).collect::<Vec<_>>()));
         for guid in 0..200 {
-            // Each leaves for eight days.
+            // Each user stays away for eight days.
             let (left, others) =
                 (guid * 20 * DAY, Crowd::new(&*all.members - &*crowd(&[guid as u64]).members));
             departed = Departed::after(&departed, Some(&all), Some(&others), left);
@@ -253,14 +254,14 @@ mod tests {
     }
 
     proptest! {
-        /// Against what is to become of each, without forgetting anything.
+        /// Compares with a model that tracks every user separately and forgets nothing.
         #[test]
         fn who_left_for_seven_days_begins_anew(
             steps in prop::collection::vec((1i64..20, 0u64..32, 0u64..32), 1..60),
         ) {
             let (mut departed, mut before, mut now) = (Vec::new(), 31u64, 0);
-            // Of each user: when the state was touched that may be stored, since when he is away, and whether
-            // his state is to be dropped.
+            // Per user: when a state that may be stored was touched, since when the user is away, and whether
+            // the state is to be dropped.
             let mut users = [(0i64, None::<i64>, false); 5];
             let of = |bits: u64| crowd(&(0..5).filter(|guid| bits >> guid & 1 == 1).collect::<Vec<_>>());
             for (half_days, members, touches) in steps {

@@ -1,9 +1,9 @@
-//! Where a rule's state began: what goes on from one version to the next, and what starts anew.
+//! Lineage: the versions at which a rule's states began, which decides what a new version keeps.
 //!
 //! State is named by the rule, the condition and `since`, the version at which that state began. A condition
-//! that folds as before keeps its `since`; one that folds otherwise, and everything of a rule published again
-//! after its retirement, gets a number that was never used for the rule. So no edit and no rollback revives
-//! state that was let go.
+//! that folds as before keeps its `since`; one that folds differently, and everything of a rule published
+//! again after its retirement, gets a number that was never used for the rule. So no edit and no rollback
+//! revives dropped state.
 
 use std::ops::Range;
 
@@ -11,41 +11,41 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::RulePlan;
 
-/// The beginnings of a rule's state, as of one version.
+/// Beginnings of a rule's states, as of one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lineage {
-    /// Highest number used so far.
+    /// Highest version number used so far.
     pub last: u64,
-    /// When the document, its crowd included, last changed.
+    /// Version at which the document, its crowd included, last changed.
     pub edited: u64,
-    /// When the rule-level state began: limits, edge, timers.
+    /// Version at which the rule-level state (limits, edge, timers) began.
     pub rule: u64,
-    /// Whether there has been any, as states may have it since: then it is written on with each, so that it
-    /// never has an outdated time of a key's last touch.
+    /// Whether any version had rule-level state, so that stored states may have it: then every later version
+    /// writes it, so that no stored time of a key's last touch is outdated.
     #[serde(default)]
     pub rule_level: bool,
-    /// `key_by`; another one makes all state another's.
+    /// `key_by` as JSON; another `key_by` makes all state begin anew.
     pub key: String,
     /// The conditions, in their order.
     pub conditions: Vec<Beginning>,
 }
 
-/// Where a condition's state began.
+/// Version at which a condition's state began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
-    /// The condition.
+    /// Id of the condition.
     pub id: String,
-    /// Hash of what folds it, in hexadecimal.
+    /// Hash of what the condition folds, in hexadecimal.
     pub hash: String,
-    /// The number.
+    /// Version at which the state began.
     pub since: u64,
 }
 
-/// Which cells belong to which condition, and which conditions are the same as in another version of the
-/// rule.
+/// Layout of a rule's state: the cells of each condition, and the identity by which conditions are recognised
+/// in another version of the rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Where the rule-level state began.
+    /// Version at which the rule-level state began.
     pub rule: u64,
     /// Per condition: its identity and its cells.
     pub conditions: Vec<(Identity, Range<usize>)>,
@@ -61,22 +61,21 @@ pub struct Identity {
     pub since: u64,
 }
 
-/// A state's name: the rule, the condition or [`RULE_LEVEL`], and its beginning.
+/// Name of a stored state: the rule, the condition or [`RULE_LEVEL`], and the version at which it began.
 pub fn state_name(rule_id: &str, part: &str, since: u64) -> String {
     format!("{rule_id}:{part}:{since}")
 }
 
-/// Stands for a condition's id in the names of rule-level state.
+/// Placeholder for the condition's id in the names of rule-level state.
 pub const RULE_LEVEL: &str = "@rule";
 
 impl Lineage {
-    /// The lineage of a rule first published under that version.
+    /// Lineage of a rule first published with this version.
     pub fn first(plan: &RulePlan, version: u64) -> Self {
         Lineage::default().anew(plan, version)
     }
 
-    /// The lineage of the next version of a rule that is in force; `edited` says whether document or crowd
-    /// differ.
+    /// Lineage of the next version of a rule that is in force; `edited` is whether document or crowd differ.
     #[must_use]
     pub fn next(&self, plan: &RulePlan, version: u64, edited: bool) -> Self {
         let key = plan.key_text();
@@ -97,19 +96,19 @@ impl Lineage {
         Lineage { last: self.last.max(used), edited, rule, rule_level, key, conditions }
     }
 
-    /// The lineage of a rule published again after it was retired: nothing goes on.
+    /// Lineage of a rule published again after it was retired: all state begins anew.
     #[must_use]
     pub fn anew(&self, plan: &RulePlan, version: u64) -> Self {
         Lineage { last: self.last, ..Lineage::default() }.next(plan, version, true)
     }
 
-    /// The names of all state of the rule.
+    /// Names of all states of the rule.
     pub fn names(&self, rule_id: &str) -> Vec<String> {
         let conditions = self.conditions.iter().map(|b| state_name(rule_id, &b.id, b.since));
         conditions.chain([state_name(rule_id, RULE_LEVEL, self.rule)]).collect()
     }
 
-    /// The layout of a plan's state with these beginnings.
+    /// Layout of a plan's state with these beginnings.
     pub(super) fn layout(&self, plan: &RulePlan) -> Layout {
         let since = |i: usize| self.conditions.get(i).map_or(0, |b| b.since);
         let conditions = plan

@@ -1,4 +1,4 @@
-//! A condition's calculator and params: the script, and the values it gets.
+//! Calculator and params of a condition: the script, and the values it is given.
 
 use serde_json::{Map, Value as Json};
 
@@ -17,16 +17,16 @@ use crate::{
 pub(super) struct Resolved {
     /// The script's text.
     pub(super) script: String,
-    /// Its params; durations of built-in calculators in ms, optional ones that are absent as null.
+    /// Params of the script; durations of built-in calculators in ms, absent optional ones as null.
     pub(super) params: Map<String, Json>,
     /// Whether the condition has steps.
     pub(super) steps: bool,
 }
 
-/// Finds the script and checks params and steps.
+/// Finds the script, and checks params and steps.
 ///
 /// # Errors
-/// Every fault, with its path from the condition on.
+/// Every fault, with its path relative to the condition.
 pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Result<Resolved, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut fault = |path: &str, message: String| faults.push(Fault { path: path.into(), message });
@@ -68,7 +68,7 @@ pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Resul
     if faults.is_empty() { Ok(Resolved { script, params, steps }) } else { Err(faults) }
 }
 
-/// `met` where the rule gives none.
+/// Default of `met` for rules that give none.
 pub(super) fn default_met(calculator: &Calculator) -> Option<&'static str> {
     match calculator {
         Calculator::Named(name) => builtin::find(name).and_then(|b| b.met),
@@ -81,7 +81,7 @@ pub(super) fn is_builtin(calculator: &Calculator) -> bool {
     matches!(calculator, Calculator::Named(name) if builtin::find(name).is_some())
 }
 
-/// Whether `value` counts completions; of a script of the user's own it is assumed.
+/// Whether `value` counts completions; assumed of scripts of the user's own.
 pub(super) fn counts(calculator: &Calculator) -> bool {
     match calculator {
         Calculator::Named(name) => builtin::find(name).is_none_or(|b| b.counts),

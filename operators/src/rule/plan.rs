@@ -1,4 +1,4 @@
-//! A rule as it runs: names resolved, scripts and filters compiled, instants worked out.
+//! The plan of a rule: names resolved, scripts and filters compiled, instants computed.
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
@@ -20,25 +20,25 @@ use crate::{
 pub struct RulePlan {
     /// The document.
     pub spec: Arc<Rule>,
-    /// Its version, from 1.
+    /// Version of the rule, from 1.
     pub version: u64,
-    /// The rule's own number in the catalog, the same for all its versions.
+    /// Number of the rule in the catalog, the same for all its versions.
     pub slot: u32,
-    /// The instant it first went live, unix ms.
+    /// Instant at which the rule first went live, unix ms.
     pub publish: i64,
-    /// When the document last changed, see [`Lineage`].
+    /// Version at which the document last changed, see [`Lineage`].
     pub edited: u64,
-    /// Number of the pause it is in. A paused rule goes on folding and fires nothing.
+    /// Number of the current pause. A paused rule goes on folding and fires nothing.
     pub pause: Option<u64>,
     /// Pauses whose events do not count: state goes on as it stood when they began.
     pub skipped: BTreeSet<u64>,
     /// People who left the crowd.
     pub departed: Vec<Departed>,
-    /// Whether there is rule-level state beside that of the conditions: what a firing, an edge, a timer, a
-    /// pause or `ttl` leaves, and when people were last seen, if some have left. Once a version has it, the
+    /// Whether the rule has state besides that of its conditions: left by a firing, an edge, a timer, a pause
+    /// or `ttl`, or the times at which people were last seen, if some have left. Once a version has it, all
     /// later ones do.
     pub rule_level: bool,
-    /// `key_by`, as the trigger shows it.
+    /// `key_by`, as triggers show it.
     pub key: KeyFields,
     /// The conditions, in their order.
     pub conditions: Vec<ConditionPlan>,
@@ -52,9 +52,9 @@ pub struct RulePlan {
     pub action_fields: Vec<Field>,
     /// All conditions' initial cells, back to back.
     pub initial: Arc<[Cell]>,
-    /// Whether some figure changes by time alone.
+    /// Whether any output changes by time alone.
     pub slides: bool,
-    /// Distinguishes the state of this version from that of others.
+    /// Layout by which state of this version is distinguished from that of others.
     pub layout: Arc<Layout>,
 }
 
@@ -63,25 +63,25 @@ pub struct RulePlan {
 pub struct ConditionPlan {
     /// Its id.
     pub id: String,
-    /// Its calculator.
+    /// Program of its calculator.
     pub program: Arc<Program>,
     /// Fields that the calculator reads, in the order of its inputs.
     pub inputs: Vec<Field>,
-    /// Its event, or its steps.
+    /// Filter of its event, or filters of its steps.
     pub filters: Vec<Filter>,
-    /// Whether it has steps.
+    /// Whether the condition has steps.
     pub steps: bool,
-    /// Which stretch of time counts.
+    /// Window of time that counts.
     pub window: WindowPlan,
-    /// When it is met; `None` where `when` never asks.
+    /// Expression for when it is met; `None` if `when` never asks.
     pub met: Option<Met>,
-    /// Its cells among the rule's.
+    /// Range of its cells among the rule's.
     pub cells: Range<usize>,
-    /// Hash of what folds it.
+    /// Hash of everything that determines how it folds.
     pub hash: u128,
 }
 
-/// A window with its instants worked out.
+/// A window with its instants computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowPlan {
     /// `from <= event_time < until`.
@@ -126,7 +126,7 @@ pub struct When {
 /// The cause of a rule's triggers.
 #[derive(Clone, Debug)]
 pub enum TriggerPlan {
-    /// Such an event.
+    /// A matching event.
     Event(Filter),
     /// `when` turning true.
     Satisfied,
@@ -170,19 +170,20 @@ impl RulePlan {
         self.spec.limit
     }
 
-    /// Whether keys that satisfy `when` at publish fire then.
+    /// Whether keys that satisfy `when` at publish fire at that instant.
     pub fn fires_at_publish(&self) -> bool {
         matches!(self.trigger, TriggerPlan::Satisfied) && self.spec.already == Already::Fire
     }
 
-    /// Whether the rule takes part at `now`. For history (`now` before publish) only the end counts.
+    /// Whether the rule is active at `now`. For history (`now` before publish) only the end of the period
+    /// counts.
     pub fn active(&self, now: i64) -> bool {
         let active = self.spec.active;
         (now < self.publish || active.from.is_none_or(|from| now >= from.0))
             && active.until.is_none_or(|until| now < until.0)
     }
 
-    /// Whether firing is barred at `now`: the rule is paused, or what happens is history.
+    /// Whether firing is barred at `now`: the rule is paused, or `now` lies before publish.
     pub fn sealed(&self, now: i64) -> bool {
         self.pause.is_some() || now < self.publish
     }
@@ -193,7 +194,7 @@ impl RulePlan {
         condition.program.timer().map(|t| condition.cells.start + t)
     }
 
-    /// Takes the beginnings of its state.
+    /// Sets the beginnings of the rule's states.
     pub fn place(&mut self, lineage: &Lineage) {
         self.edited = lineage.edited;
         self.layout = Arc::new(lineage.layout(self));

@@ -1,4 +1,4 @@
-//! Where calculators that rules name come from.
+//! Source of the stored calculators that rules name.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ pub trait ScriptStore {
     fn script(&self, name: &str) -> Option<String>;
 }
 
-/// No stored scripts.
+/// A store without scripts.
 impl ScriptStore for () {
     fn script(&self, _name: &str) -> Option<String> {
         None

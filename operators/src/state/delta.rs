@@ -1,10 +1,11 @@
-//! Delta: changes of keyed state between two checkpoints, as absolute texts and deletions, so that applying
-//! one twice does no harm.
+//! Delta: changes of keyed state between two checkpoints.
+//!
+//! Changes are absolute texts and deletions, so applying one twice has the effect of applying it once.
 
 use serde::{Deserialize, Serialize};
 
-/// Changes of state, in the order in which they are to be applied. Flat, so that it is cheap to make and to
-/// write.
+/// Changes of state, in the order in which they are to be applied. Stored flat, which makes it cheap to build
+/// and to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// State names (see [`state_name`](crate::rule::lineage::state_name)) that the changes refer to.
@@ -85,7 +86,7 @@ impl Delta {
         self.changes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }

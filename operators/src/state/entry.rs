@@ -1,8 +1,7 @@
-//! Stored form of rule-level state: firings, edge, timers with their causes, and the copy made when a pause
-//! began.
+//! Stored form of rule-level state: firings, edge, timers with their causes, and the snapshot of a pause.
 //!
 //! Conditions are named by id and beginning, properties by name, so that an entry means the same under any
-//! later version of the rule: what belongs to a condition that has started anew is left out when it is read.
+//! later version of the rule: entries of a condition that has begun anew are ignored on reading.
 
 use std::ops::Range;
 
@@ -67,7 +66,7 @@ struct Before {
     rule: Entry,
 }
 
-/// Writes the rule-level part of a state that is laid out by `plan`.
+/// Writes the rule-level part of a state whose layout is that of `plan`.
 pub fn write(state: &RuleState, plan: &RulePlan, fields: &Fields, text: &mut String) {
     // Names, numbers and texts always serialize.
     text.push_str(&serde_json::to_string(&entry(state, plan, fields)).unwrap_or_default());
@@ -111,16 +110,16 @@ fn conditions(state: &RuleState, plan: &RulePlan) -> Vec<(String, u64, Box<RawVa
     let row = |(c, (identity, _)): (&ConditionPlan, &(Identity, Range<usize>))| {
         let mut json = String::new();
         text::write(c.program.names(), state.cells(c), &mut json);
-        // What was just written is JSON.
+        // The text was just written as JSON.
         Some((c.id.clone(), identity.since, RawValue::from_string(json).ok()?))
     };
     plan.conditions.iter().zip(&plan.layout.conditions).filter_map(row).collect()
 }
 
-/// Reads an entry into a state that is laid out by `plan`.
+/// Reads an entry into a state whose layout is that of `plan`.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// If the text is not such an entry; the message names the fault.
 pub fn read(state: &mut RuleState, plan: &RulePlan, fields: &Fields, text: &str) -> Result<(), String> {
     let entry: Entry = serde_json::from_str(text).map_err(|e| format!("{text:?}: {e}"))?;
     place(state, plan, fields, entry)

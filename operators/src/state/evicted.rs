@@ -1,15 +1,15 @@
-//! Evicted keys: a stub each, and the timers that are to reload them.
+//! Evicted keys: a stub each, and the timers that reload them.
 //!
 //! **Invariants**
 //! - A key is in the [`Store`](super::Store) or has a stub, never both. While it is read back the stub stays.
-//! - A stub stands for its key by 96 bits of two independent hashes: of ten million keys two would be taken
-//!   for one another once in 10¹⁵ times. A key that was never evicted is therefore never read back; so what
-//!   lies in the store of a state that was deleted and whose deletion is not folded yet, is not revived.
-//! - A stub keeps what is not saved: the key's last `now` and its next timer, which bear on outcomes, and its
+//! - A stub stands for its key by 96 bits of two independent hashes: of ten million keys two would collide
+//!   once in 10¹⁵ times. So a key that was never evicted is never read back, and a deleted state whose
+//!   deletion is not compacted yet is not revived from the store.
+//! - A stub keeps what is not saved: the key's last `now` and its next timer, which affect outcomes, and its
 //!   origin.
 //!
-//! **Limit**: a stub takes about 45 bytes, and 100 more and the key's text while it has a timer; they are not
-//! part of what is bounded.
+//! **Limit**: a stub takes about 45 bytes, and 100 more and the key's text while it has a timer; these bytes
+//! do not count towards the memory bound.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Origin;
 
-/// Seeds the second hash.
+/// Seed of the second hash.
 const CHECK: u64 = 0x7374_7562;
 
-/// Keys out of memory, found by their hashes.
+/// Keys out of memory, indexed by their hashes.
 #[derive(Debug, Default)]
 pub struct Evicted {
     stubs: HashTable<Stub>,
@@ -79,12 +79,12 @@ impl Evicted {
         self.stubs.find(hash, |stub| stub.hash == hash && stub.check == check(group, key))
     }
 
-    /// Whether a key is out of memory.
+    /// Whether a key is evicted.
     pub fn contains(&self, hash: u64, group: u32, key: &str) -> bool {
         self.find(hash, group, key).is_some()
     }
 
-    /// Adds a key that leaves memory. One that is out already takes the later `now` and the earlier timer,
+    /// Adds a key that leaves memory. One that is already out takes the later `now` and the earlier timer,
     /// and keeps its origin.
     pub fn insert(&mut self, key: EvictedKey, kept: Kept) {
         let former = self.remove(key.hash, key.group, &key.key);
@@ -101,7 +101,7 @@ impl Evicted {
         self.stubs.insert_unique(hash, Stub { hash, last_now, deadline, check, origin }, |stub| stub.hash);
     }
 
-    /// Removes a key that is back in memory; returns what was kept of it, `None` if it was not out.
+    /// Removes a key that is back in memory; returns what was kept for it, `None` if it was not out.
     pub fn remove(&mut self, hash: u64, group: u32, key: &str) -> Option<Kept> {
         let check = check(group, key);
         let found = self.stubs.find_entry(hash, |stub| stub.hash == hash && stub.check == check);
@@ -110,7 +110,7 @@ impl Evicted {
         Some(Kept { last_now, deadline, origin })
     }
 
-    /// Moves timers of a group's keys to `to` if they are later than that, but not later than `from`.
+    /// Moves timers of a group's keys to `to` if they are later than `to`, but not later than `from`.
     pub fn hasten(&mut self, group: u32, from: i64, to: i64) {
         let all = (to, u64::MAX, u32::MAX)..=(from, u64::MAX, u32::MAX);
         let of_group = self.timers.range(all).filter(|(_, (g, _))| *g == group).map(|(at, _)| *at);
@@ -123,7 +123,8 @@ impl Evicted {
         }
     }
 
-    /// Next key with a timer below `clock` (unix ms). It is returned once, and stays out until it is removed.
+    /// Next key with a timer below `clock` (unix ms). It is returned once, and stays evicted until it is
+    /// removed.
     pub fn due(&mut self, clock: i64) -> Option<EvictedKey> {
         let first = self.timers.first_entry().filter(|first| first.key().0 < clock)?;
         let ((_, hash, check), (group, key)) = first.remove_entry();

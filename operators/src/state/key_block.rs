@@ -1,4 +1,4 @@
-//! Everything remembered of one key.
+//! Block of a key: its text, times, and states.
 
 use super::{
     Origin, RuleState,
@@ -18,24 +18,24 @@ pub struct KeyBlock {
     pub(super) key: Box<str>,
     /// Highest `now` of its events, unix ms.
     pub(super) last_now: i64,
-    /// Its next timer as the store has filed it, unix ms.
+    /// Next timer of the key as the store has it filed, unix ms.
     pub(super) next_deadline: i64,
-    /// See [`changed_in`](Self::changed_in).
+    /// Checkpoint of the latest change, see [`changed_in`](Self::changed_in).
     pub(super) changed_in: CheckpointNumber,
     /// Partition of its records.
     pub(super) origin: Origin,
-    /// Whether the place holds a key.
+    /// Whether the place is in use by a key.
     pub(super) used: bool,
-    /// Whether it was used since eviction last looked at it.
+    /// Whether the key was used since eviction last visited it.
     pub(super) recent: bool,
-    /// Whether the place is listed as changed. It stays listed when it is given to another key.
+    /// Whether the place is listed as changed. It stays listed when it is reused for another key.
     pub(super) listed: bool,
     /// States of the rules it has met, ascending by slot.
     pub(super) rules: Vec<RuleState>,
 }
 
 impl KeyBlock {
-    /// Block of a key that was never seen.
+    /// Makes the block of a key that was never seen.
     pub(super) fn new(hash: u64, group: u32, key: &str, listed: bool) -> Self {
         KeyBlock {
             hash,
@@ -55,7 +55,7 @@ impl KeyBlock {
         &self.key
     }
 
-    /// The key's next timer as it is filed, unix ms; `i64::MAX` if there is none. Never later than the true
+    /// Next timer of the key as it is filed, unix ms; `i64::MAX` if there is none. Never later than the true
     /// one.
     pub fn next_deadline(&self) -> i64 {
         self.next_deadline
@@ -66,19 +66,19 @@ impl KeyBlock {
         self.last_now
     }
 
-    /// Takes in the times of an event: returns its `now`, which is at least that of the events before it.
+    /// Applies the `now` of an event; returns the key's `now`, which never goes back.
     pub fn advance(&mut self, now: i64) -> i64 {
         self.last_now = self.last_now.max(now);
         self.recent = true;
         self.last_now
     }
 
-    /// Sets the highest `now` of the key's events, unix ms, as far as restored states tell.
+    /// Sets the highest `now` of the key's events, unix ms, as far as restored states contain it.
     pub fn set_last_now(&mut self, now: i64) {
         self.last_now = now;
     }
 
-    /// Takes in the partition of an event. If it is the key's second one, returns the first: at most once.
+    /// Records the partition of an event. If it is the key's second one, returns the first: at most once.
     pub fn see_partition(&mut self, partition: PartitionId) -> Option<PartitionId> {
         self.origin.see(partition)
     }
@@ -93,18 +93,18 @@ impl KeyBlock {
         self.position(slot).ok().map(|position| &self.rules[position])
     }
 
-    /// Position of a slot's state, or where it would have to be put.
+    /// Position of a slot's state, or the position at which it would have to be inserted.
     pub(super) fn position(&self, slot: u32) -> Result<usize, usize> {
         self.rules.binary_search_by_key(&slot, RuleState::slot)
     }
 
-    /// Whether no rule has a state of the key.
+    /// Whether no rule has a state for the key.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// Number of the checkpoint that has the latest change, or will have it; 0 if that lies before the start,
-    /// `u64::MAX` if there was none.
+    /// Number of the checkpoint that has the latest change, or will have it; 0 if the change lies before the
+    /// start, `u64::MAX` if there was none.
     pub fn changed_in(&self) -> CheckpointNumber {
         self.changed_in
     }
@@ -114,12 +114,12 @@ impl KeyBlock {
         self.changed_in = checkpoint;
     }
 
-    /// Lists the place as changed; false if it is listed already.
+    /// Lists the place as changed; returns false if it is listed already.
     pub fn list(&mut self) -> bool {
         !std::mem::replace(&mut self.listed, true)
     }
 
-    /// Takes the place off the list of changed ones.
+    /// Removes the place from the list of changed ones.
     pub fn unlist(&mut self) {
         self.listed = false;
     }
@@ -129,21 +129,21 @@ impl KeyBlock {
         std::mem::take(&mut self.recent)
     }
 
-    /// Name and times of the key, to be kept while it is out of memory; `deadline` is its next timer, unix
-    /// ms.
+    /// Splits off what is kept while the key is out of memory: its name and times; `deadline` is its next
+    /// timer, unix ms.
     pub fn into_evicted(self, deadline: i64) -> (EvictedKey, Kept) {
         let touched = self.rules.iter().map(RuleState::touched).max().unwrap_or(i64::MIN);
         let kept = Kept { last_now: self.last_now.max(touched), deadline, origin: self.origin };
         (EvictedKey { group: self.group, hash: self.hash, key: self.key }, kept)
     }
 
-    /// Name of the key once it is out of memory.
+    /// Name of the key for when it is out of memory.
     #[cfg(test)]
     pub(crate) fn evicted_key(&self) -> EvictedKey {
         EvictedKey { group: self.group, hash: self.hash, key: self.key.clone() }
     }
 
-    /// Takes back what was kept while the key was out of memory. It counts as used, and as last changed in
+    /// Restores what was kept while the key was out of memory. The key counts as used, and as last changed in
     /// `checkpoint`.
     pub fn reloaded(&mut self, kept: &Kept, checkpoint: CheckpointNumber) {
         self.last_now = self.last_now.max(kept.last_now);

@@ -1,8 +1,8 @@
 //! Keyed state: everything remembered per key.
 //!
-//! Key-major: one look-up by the routing hash finds a key's block; inside lie the states of the rules that
-//! the key has met, each one array of cells for all its conditions. What changed is written as texts that
-//! people can read ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
+//! Key-major: one look-up by the routing hash finds a key's block; it contains the states of the rules that
+//! the key has met, each one array of cells for all conditions. Changes are written as texts that people can
+//! read ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
 
 pub mod delta;
 pub mod entry;

@@ -2,18 +2,18 @@
 
 use crate::model::ids::PartitionId;
 
-/// Partition of a key's records: none yet, one, or several. As small as a partition's number, as there is one
-/// for every key.
+/// Partition of a key's records: none yet, one, or several. As small as a partition's number, since every key
+/// has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin(PartitionId);
 
 impl Origin {
-    /// No record yet. Partitions are numbered far below this and the next.
+    /// No record yet. Partition numbers are far below this value and the next.
     pub const UNKNOWN: Origin = Origin(PartitionId(u32::MAX));
     /// Records of several partitions.
     pub const SEVERAL: Origin = Origin(PartitionId(u32::MAX - 1));
 
-    /// Takes in a record's partition. If it is the second one, returns the first: at most once.
+    /// Records a partition. If it is the second one, returns the first: at most once.
     pub fn see(&mut self, partition: PartitionId) -> Option<PartitionId> {
         match *self {
             Origin::SEVERAL => None,

@@ -15,7 +15,7 @@ use crate::{
 /// Firings, edge, timers and pause of a rule for a key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RuleLevel {
-    /// Instants at which the rule fired for the key, unix ms, ascending; those that the limit may still
+    /// Instants at which the rule fired for the key, unix ms, ascending; only those that the limit may still
     /// count.
     pub(super) firings: VecDeque<i64>,
     /// Whether `when` held at the last touch, and under which edit of the rule.
@@ -24,11 +24,11 @@ pub(super) struct RuleLevel {
     pub(super) armed: Vec<Armed>,
     /// Whether the key is to be judged at the rule's publish.
     pub(super) judge_at_publish: bool,
-    /// State as it stood when the present pause began, in case the pause is skipped.
+    /// State as it stood when the current pause began, in case the pause is skipped.
     pub(super) paused_copy: Option<Box<PausedCopy>>,
 }
 
-/// A key's state as it stood when a pause of its rule began.
+/// Snapshot of a pause: a key's state as it stood when the pause began.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PausedCopy {
     /// Number of the pause.
@@ -42,7 +42,7 @@ pub(super) struct PausedCopy {
 pub struct Armed {
     /// Position of the condition in the layout.
     pub condition: usize,
-    /// When it is due, unix ms.
+    /// Deadline, unix ms.
     pub deadline: i64,
     /// Partition of the event.
     pub partition: PartitionId,
@@ -59,7 +59,7 @@ pub struct Armed {
 }
 
 impl RuleLevel {
-    /// Notes a firing at `at` if `limit` allows one; forgets firings outside the limit's span.
+    /// Records a firing at `at` if `limit` allows one; removes firings outside the limit's span.
     pub(super) fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
         let Limit { times, per } = limit;
         while let (Some(per), Some(first)) = (per, self.firings.front())

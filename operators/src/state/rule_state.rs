@@ -1,13 +1,13 @@
-//! One key's state of one rule.
+//! State of one rule for one key.
 //!
-//! Its representation is private to this folder: operators see a condition's cells as slices, and all else by
-//! methods.
+//! Its representation is private to this folder: operators see a condition's cells as slices, and everything
+//! else through methods.
 //!
 //! **Invariants**
 //! - Cells of a condition are changed together with [`mark_condition`](RuleState::mark_condition), rule-level
-//!   state together with [`mark_rule_level`](RuleState::mark_rule_level): a checkpoint takes what is marked.
-//! - A state is laid out by the plan it was last [brought up to](RuleState::bring_up_to); methods that take a
-//!   plan expect that one.
+//!   state together with [`mark_rule_level`](RuleState::mark_rule_level): a checkpoint saves what is marked.
+//! - The layout of a state is that of the plan it was last [brought up to](RuleState::bring_up_to); methods
+//!   that take a plan expect that one.
 
 use std::sync::Arc;
 
@@ -26,28 +26,28 @@ use crate::{
 pub struct RuleState {
     /// The rule's slot.
     pub(super) slot: u32,
-    /// Which cells belong to which condition.
+    /// Cells and identity of each condition.
     pub(super) layout: Arc<Layout>,
     /// All conditions' cells, back to back.
     pub(super) cells: Box<[Cell]>,
-    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if it is unknown.
+    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if unknown.
     pub(super) touched: i64,
     /// Rule-level state, which few keys have.
     pub(super) level: Option<Box<RuleLevel>>,
     /// Changes since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
     pub(super) dirty: u64,
-    /// Whether checkpoints have a part of it, so that its removal must be saved too.
+    /// Whether checkpoints contain a part of the state, so that its removal must be saved too.
     pub(super) stored: bool,
-    /// Bytes that it counted for when it was last put into its store.
+    /// Bytes counted for the state when it was last put into its store.
     pub(super) weight: u32,
 }
 
-/// Marks changed rule-level state in [`RuleState::dirty`].
+/// Bit of changed rule-level state in [`RuleState::dirty`].
 const RULE_LEVEL_BIT: u64 = 1 << 63;
 
-/// Life of a state: new, brought up to its rule, saved.
+/// Life cycle of a state: new, brought up to its rule, saved.
 impl RuleState {
-    /// State of a key for which nothing was folded.
+    /// Makes the state of a key for which nothing was folded.
     pub fn fresh(plan: &RulePlan, now: i64) -> Self {
         RuleState {
             slot: plan.slot,
@@ -61,8 +61,8 @@ impl RuleState {
         }
     }
 
-    /// State that begins anew at `now` in place of this one, which was stored perhaps and is to be
-    /// overwritten.
+    /// State that begins anew at `now` in place of this one; if this one is stored, the new one overwrites
+    /// it.
     #[must_use]
     pub fn restarted(&self, plan: &RulePlan, now: i64) -> Self {
         let mut fresh = RuleState::fresh(plan, now);
@@ -82,21 +82,21 @@ impl RuleState {
         self.layout.rule
     }
 
-    /// Whether it is of the rule as it is: of the same `key_by`, and of the same life if the rule was retired
-    /// and published again.
+    /// Whether the state belongs to the rule as given: to the same `key_by`, and to the same life if the rule
+    /// was retired and published again.
     pub fn is_of(&self, plan: &RulePlan) -> bool {
         self.layout.rule == plan.layout.rule
     }
 
-    /// Whether it equals the state of a key for which nothing was folded.
+    /// Whether the state equals that of a key for which nothing was folded.
     pub fn is_fresh(&self, plan: &RulePlan) -> bool {
         !self.has_rule_level() && self.cells[..] == plan.initial[..]
     }
 
     /// Brings the state up to the rule's version and pauses. A pause that has ended leaves the state as it is
-    /// or, if it is skipped, as it stood when the pause began; for one that goes on a copy is kept.
+    /// or, if it is skipped, as it stood when the pause began; for a current pause a snapshot is kept.
     pub fn bring_up_to(&mut self, plan: &RulePlan) {
-        // In its store and in checkpoints it counts as before, until it is put there anew.
+        // Weight and stored flag stay as they are until the state is put into its store again.
         let (weight, stored) = (self.weight, self.stored);
         self.migrate(plan);
         let ended = |copy: &mut Box<PausedCopy>| Some(copy.pause) != plan.pause;
@@ -116,7 +116,7 @@ impl RuleState {
     }
 
     /// [Brings up](Self::bring_up_to) a state that no event concerns. Returns the instant of its next timer
-    /// if that has changed.
+    /// if it has changed.
     pub fn bring_up_idle(&mut self, plan: &RulePlan) -> Option<i64> {
         let before = self.next_deadline(plan.publish);
         self.bring_up_to(plan);
@@ -124,8 +124,8 @@ impl RuleState {
         (after != before && after < i64::MAX).then_some(after)
     }
 
-    /// Carries the state over to another version of the rule: conditions that both have keep their cells and
-    /// timers, others start anew.
+    /// Carries the state over to another version of the rule: conditions in both versions keep their cells
+    /// and timers, others begin anew.
     fn migrate(&mut self, plan: &RulePlan) {
         if let Some(copy) = self.paused_copy_mut() {
             copy.migrate(plan);
@@ -153,17 +153,17 @@ impl RuleState {
         *self = fresh;
     }
 
-    /// Whether checkpoints have a part of it.
+    /// Whether checkpoints contain a part of the state.
     pub fn is_stored(&self) -> bool {
         self.stored
     }
 
-    /// Notes that it was read from a checkpoint.
+    /// Records that the state was read from a checkpoint.
     pub fn set_stored(&mut self) {
         self.stored = true;
     }
 
-    /// Notes that a checkpoint has all of it.
+    /// Records that a checkpoint contains the whole state.
     pub fn set_saved(&mut self) {
         (self.dirty, self.stored) = (0, true);
     }
@@ -193,7 +193,7 @@ impl RuleState {
         self.dirty & RULE_LEVEL_BIT != 0
     }
 
-    /// Bytes that it counted for when it was last put into its store.
+    /// Bytes counted for the state when it was last put into its store.
     #[cfg(test)]
     pub(crate) fn weight(&self) -> usize {
         self.weight as usize
@@ -207,7 +207,7 @@ impl RuleState {
         &self.cells[of.cells.clone()]
     }
 
-    /// Cells of a condition, for its calculator.
+    /// Mutable cells of a condition, for its calculator.
     pub fn cells_mut(&mut self, of: &ConditionPlan) -> &mut [Cell] {
         &mut self.cells[of.cells.clone()]
     }
@@ -227,7 +227,7 @@ impl RuleState {
         }
     }
 
-    /// Starts all conditions anew: initial cells, no timers. The rest of the rule-level state stays.
+    /// Resets all conditions: initial cells, no timers. The rest of the rule-level state stays.
     pub fn reset_conditions(&mut self, plan: &RulePlan) {
         self.cells = plan.initial.iter().cloned().collect();
         self.dirty = u64::MAX;
@@ -253,7 +253,7 @@ impl RuleState {
         self.level = None;
     }
 
-    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if it is unknown.
+    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if unknown.
     pub fn touched(&self) -> i64 {
         self.touched
     }
@@ -270,12 +270,12 @@ impl RuleState {
         (under == edited).then_some(held)
     }
 
-    /// Remembers whether `when` holds, judged under this edit of the rule.
+    /// Records whether `when` holds, judged under this edit of the rule.
     pub fn set_edge(&mut self, edited: u64, holds: bool) {
         self.level_mut().edge = Some((edited, holds));
     }
 
-    /// Notes a firing at `at` (unix ms) if `limit` allows one; forgets firings outside the limit's span.
+    /// Records a firing at `at` (unix ms) if `limit` allows one; removes firings outside the limit's span.
     pub fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
         self.level_mut().try_fire(limit, at)
     }
@@ -285,12 +285,12 @@ impl RuleState {
         self.level.as_deref().is_some_and(|level| level.judge_at_publish)
     }
 
-    /// Has the key judged at the rule's publish.
+    /// Marks the key to be judged at the rule's publish.
     pub fn judge_at_publish(&mut self) {
         self.level_mut().judge_at_publish = true;
     }
 
-    /// Notes that the key was judged at the rule's publish.
+    /// Records that the key was judged at the rule's publish.
     pub fn judged_at_publish(&mut self) {
         if let Some(level) = self.level.as_deref_mut() {
             level.judge_at_publish = false;
@@ -307,12 +307,12 @@ impl RuleState {
         self.level.as_deref()?.armed.iter().min_by_key(|armed| (armed.deadline, armed.condition))
     }
 
-    /// Earliest armed timer, if it is due exactly at `deadline`.
+    /// Earliest armed timer, if its deadline is exactly `deadline`.
     pub fn armed_at(&self, deadline: i64) -> Option<&Armed> {
         self.next_armed().filter(|armed| armed.deadline == deadline)
     }
 
-    /// Arms the timer of a condition, in place of the one that is armed.
+    /// Arms the timer of a condition, replacing an armed one.
     pub fn arm(&mut self, timer: Armed) {
         let level = self.level_mut();
         level.disarm(timer.condition);
@@ -326,18 +326,18 @@ impl RuleState {
         }
     }
 
-    /// State as it stood when the present pause began; `None` if no pause is known to it.
+    /// State as it stood when the current pause began; `None` if the state has seen no pause.
     pub fn paused_copy(&self) -> Option<&RuleState> {
         self.level.as_deref()?.paused_copy.as_deref().map(|copy| &copy.state)
     }
 
-    /// State as it stood when the present pause began, to be changed by what is no event of the pause.
+    /// State as it stood when the current pause began, for changes other than events of the pause.
     pub fn paused_copy_mut(&mut self) -> Option<&mut RuleState> {
         self.level.as_deref_mut()?.paused_copy.as_deref_mut().map(|copy| &mut copy.state)
     }
 
-    /// Instant of the key's next timer, unix ms: armed, of the paused copy, or the rule's publish; `i64::MAX`
-    /// if there is none.
+    /// Instant of the key's next timer, unix ms: an armed one, one of the snapshot, or the rule's publish;
+    /// `i64::MAX` if there is none.
     pub fn next_deadline(&self, publish: i64) -> i64 {
         let armed = [self.next_armed(), self.paused_copy().and_then(RuleState::next_armed)];
         let timer = armed.into_iter().flatten().map(|armed| armed.deadline).min().unwrap_or(i64::MAX);

@@ -1,11 +1,11 @@
 //! Store: all keys of a worker that are in memory.
 //!
-//! **Invariant**: what a store [weighs](Store::weigh), its states bring with them when they are put in and
-//! take along when they are taken out. So `bytes` never drifts; a state that is changed in place is weighed
-//! again when it is next put in.
-//!
-//! **Invariant**: of a key that has timers one is filed, the one that its block names. So timers take what
-//! the keys do, however often they are set, and a place that is given to another key has none.
+//! **Invariants**
+//! - Where a store [weighs](Store::weigh), each state adds its weight when it is put in and subtracts the
+//!   same weight when it is taken out. So `bytes` never drifts; a state changed in place is weighed again
+//!   when it is next put in.
+//! - Of a key with timers exactly one is filed, the one that its block names. So the number of filed timers
+//!   is bounded by that of keys, however often timers are set, and a place reused for another key has none.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use hashbrown::HashTable;
 
 use super::{KeyBlock, RuleState, weight};
 
-/// Place of a key in a [`Store`]; may be given to another key once its own is removed.
+/// Place of a key in a [`Store`]; may be reused for another key once its own is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(u32);
 
-/// All keys of a worker, found by their routing hash.
+/// All keys of a worker, indexed by their routing hash.
 #[derive(Debug, Default)]
 pub struct Store {
     table: HashTable<u32>,
@@ -79,7 +79,7 @@ impl Store {
         &mut self.blocks[id.0 as usize]
     }
 
-    /// Files a key's next timer: its deadline (unix ms), or `i64::MAX` if it has none any more.
+    /// Files a key's next timer: its deadline (unix ms), or `i64::MAX` for none.
     pub fn file(&mut self, id: KeyId, deadline: i64) {
         let Store { blocks, timers, .. } = self;
         let former = std::mem::replace(&mut blocks[id.0 as usize].next_deadline, deadline);
@@ -92,14 +92,14 @@ impl Store {
         }
     }
 
-    /// Files a timer of a key that is due at `deadline` (unix ms), unless a sooner one is filed.
+    /// Files a timer of a key with this deadline (unix ms), unless an earlier one is filed.
     pub fn file_sooner(&mut self, id: KeyId, deadline: i64) {
         if deadline < self.block(id).next_deadline {
             self.file(id, deadline);
         }
     }
 
-    /// Moves filed timers of a group's keys to `to` if they are later than that, but not later than `from`.
+    /// Moves filed timers of a group's keys to `to` if they are later than `to`, but not later than `from`.
     pub fn hasten(&mut self, group: u32, from: i64, to: i64) {
         let filed = self.timers.range((to, KeyId(u32::MAX))..=(from, KeyId(u32::MAX)));
         let of_group = filed.map(|(_, id)| *id).filter(|id| self.block(*id).group == group);
@@ -118,7 +118,7 @@ impl Store {
         self.timers.len()
     }
 
-    /// Begins to weigh; to be called while the store is empty.
+    /// Starts to weigh; to be called while the store is empty.
     pub fn weigh(&mut self) {
         self.weighs = true;
     }
@@ -128,7 +128,7 @@ impl Store {
         self.bytes
     }
 
-    /// Takes out a key's state of the rule in a slot, to be put back after use.
+    /// Takes out a key's state for the rule in a slot, to be put back after use.
     pub fn take(&mut self, id: KeyId, slot: u32) -> Option<RuleState> {
         let block = &mut self.blocks[id.0 as usize];
         let state = block.position(slot).ok().map(|position| block.rules.remove(position))?;
@@ -136,7 +136,7 @@ impl Store {
         Some(state)
     }
 
-    /// Puts in a key's state of a rule, in place of the one that is there.
+    /// Puts in a key's state of a rule, replacing the present one.
     pub fn put(&mut self, id: KeyId, mut state: RuleState) {
         if self.weighs {
             state.weight = weight::of_state(&state);
@@ -166,8 +166,8 @@ impl Store {
         self.table.iter().map(|id| &self.blocks[*id as usize])
     }
 
-    /// Next place in turn, free ones included, whose blocks are empty; after the last comes the first. `None`
-    /// if there are none.
+    /// Next place in rotation, free ones included (their blocks are empty); the first follows the last.
+    /// `None` if there are no places.
     pub fn next_in_turn(&mut self) -> Option<KeyId> {
         if self.blocks.is_empty() {
             return None;
@@ -181,7 +181,7 @@ impl Store {
         self.blocks.len()
     }
 
-    /// Next place in turn for eviction, independent of [`next_in_turn`](Self::next_in_turn).
+    /// Next place in rotation for eviction, independent of [`next_in_turn`](Self::next_in_turn).
     pub fn next_under_hand(&mut self) -> Option<KeyId> {
         if self.blocks.is_empty() {
             return None;
@@ -214,7 +214,7 @@ impl Store {
         }
     }
 
-    /// Key in the n-th place; `None` if the place is free.
+    /// Key in the place of index `n`; `None` if the place is free.
     pub fn at_place(&self, n: usize) -> Option<KeyId> {
         let id = u32::try_from(n).ok()?;
         self.blocks.get(n)?.used.then_some(KeyId(id))

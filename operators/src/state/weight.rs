@@ -1,4 +1,6 @@
-//! Approximate memory of keys and states: sizes of their parts, and what an allocator adds.
+//! Weight: approximate memory of keys and states.
+//!
+//! The sizes of their parts, and the overhead of the allocator.
 
 use std::mem::size_of;
 
@@ -11,9 +13,9 @@ use crate::{
     model::{field::Field, value::Value},
 };
 
-/// Bytes that an allocation costs besides its own.
+/// Overhead of an allocation, bytes.
 const ALLOCATION: usize = 16;
-/// Bytes of a key's place in the table of keys.
+/// Bytes of a key's entry in the table of keys.
 const PLACE: usize = 8;
 
 /// Bytes of a key without its states.
@@ -21,12 +23,12 @@ pub(super) fn of_key(key: &str) -> usize {
     size_of::<KeyBlock>() + PLACE + key.len() + ALLOCATION
 }
 
-/// Bytes of a rule's state of a key.
+/// Bytes of a key's state for one rule.
 pub(super) fn of_state(state: &RuleState) -> u32 {
     u32::try_from(size_of::<RuleState>() + ALLOCATION + behind(state)).unwrap_or(u32::MAX)
 }
 
-/// Bytes that a state points to.
+/// Bytes on the heap that a state points to.
 fn behind(state: &RuleState) -> usize {
     let cells: usize = state.cells.iter().map(|cell| size_of::<Cell>() + of_cell(cell)).sum();
     ALLOCATION + cells + state.level.as_deref().map_or(0, of_level)

@@ -1,4 +1,4 @@
-//! Changes on their way into force: gathered, ordered as one set, in flight, in force.
+//! Changes of rules on their way into force: pending, ordered as one set, in flight, in force.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,27 +12,27 @@ use crate::{
     },
 };
 
-/// A change set to be put in force, with what has to be stored once it is.
+/// A change set to be put in force, with what has to be stored as soon as it is.
 #[derive(Clone, Debug)]
 pub struct Ordered {
     /// The changes.
     pub set: ChangeSet,
-    /// Names of state that belongs to no rule once they are in force.
+    /// Names of states that belong to no rule once the changes are in force.
     pub dropped: Vec<String>,
-    /// All rules once they are in force, ascending by id.
+    /// All rules once the changes are in force, ascending by id.
     pub remembered: Arc<Vec<Remembered>>,
 }
 
-/// How a rule stands.
+/// Standing of a rule: its version and state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The rule.
     pub rule_id: String,
     /// Its version.
     pub version: u64,
-    /// How the engine takes it; `None` once it is retired.
+    /// State of the rule in the engine; `None` once it is retired.
     pub state: Option<RunState>,
-    /// Why it was quarantined or paused by the breaker, if it was.
+    /// Reason for which the rule was quarantined, or paused by the breaker.
     pub reason: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl From<&Remembered> for Standing {
 /// A change set that has taken force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
-    /// The rules that it changed, as they stood when it was ordered.
+    /// Rules that it changed, as they stood when the set was ordered.
     pub changed: Vec<Standing>,
     /// Whether it was the first after a restart, which puts the rules of the checkpoint in force as they
     /// were.
@@ -76,7 +76,7 @@ struct Pending {
 #[derive(Debug)]
 struct InFlight {
     in_force: InForce,
-    /// Held until the catalog of this process has taken it from the compiler.
+    /// Keeps compiled rules alive until the catalog of this process has taken them from the compiler.
     _compiled: Vec<Arc<CompiledRule>>,
 }
 
@@ -104,7 +104,7 @@ impl Changes {
         self.pending.is_empty()
     }
 
-    /// Puts a rule as `published`; `compiled` is `None` if it is compiled as it was before.
+    /// Puts a rule as `published`; `compiled` is `None` if the compiled rule is unchanged.
     pub(super) fn put(&mut self, published: &Published, compiled: Option<Arc<CompiledRule>>) {
         let rule_id = published.rule_id.clone();
         let compiled = compiled.or_else(|| self.pending.remove(&rule_id)?.compiled);
@@ -112,19 +112,19 @@ impl Changes {
         self.pending.insert(rule_id, Pending { change, compiled });
     }
 
-    /// Removes a rule from the book, if it is there.
+    /// Removes a rule from the book, if it is in it.
     pub(super) fn remove(&mut self, rule_id: &str) {
         let change = RuleChange::Remove { rule_id: rule_id.to_owned() };
         self.pending.insert(rule_id.to_owned(), Pending { change, compiled: None });
     }
 
-    /// Notes names of state that is no rule's once the pending changes are in force.
+    /// Records names of states that belong to no rule once the pending changes are in force.
     pub(super) fn drop_states(&mut self, names: impl IntoIterator<Item = String>) {
         self.dropped.extend(names);
     }
 
-    /// The pending changes as one set, unless another one is in flight; `rules` are all rules, ascending by
-    /// id. The first set may be empty, later ones are not.
+    /// Orders the pending changes as one set, unless another one is in flight; `rules` are all rules,
+    /// ascending by id. The first set may be empty, later ones are not.
     pub(super) fn order<'r>(&mut self, rules: impl Iterator<Item = &'r Remembered>) -> Option<Ordered> {
         if self.in_flight.is_some() || (self.generation > BookGeneration(0) && self.pending.is_empty()) {
             return None;
@@ -148,7 +148,7 @@ impl Changes {
         })
     }
 
-    /// Ends the flight of the change set that was ordered last.
+    /// Ends the flight of the change set ordered last.
     pub(super) fn in_force(&mut self) -> Option<InForce> {
         self.in_flight.take().map(|in_flight| in_flight.in_force)
     }

@@ -1,4 +1,4 @@
-//! The error budget: how many calls of a rule may fail within a minute.
+//! The error budget: the number of calls of a rule that may fail within a minute.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Adds failing calls; true if there are now more than `budget` in the minute.
+    /// Adds failing calls; returns whether there are now more than `budget` in the minute.
     pub(super) fn exceed(&mut self, budget: u64, count: u64, now: Instant) -> bool {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) > SPAN) {
             *self = Failures { since: Some(now), count: 0 };

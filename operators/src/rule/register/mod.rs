@@ -1,6 +1,7 @@
-//! The register of rules: all rules of an engine, what became of each, and the change sets that come of it.
+//! The register: all rules of an engine, the outcome of each put, and the resulting change sets.
 //!
-//! A pure state machine. It does no I/O and reads no clock; instants are arguments. The rules feed drives it
+//! A pure state machine without I/O or clock; instants are arguments. The rules feed drives it from a rule
+//! store, the property tests drive it directly.
 //! from a store of rules, the property tests drive it by hand.
 //!
 //! ```text
@@ -12,22 +13,20 @@
 //!
 //! **Invariants**
 //! 1. A pause, a resume and a retirement need nothing but the rule in force: [`receive`](Register::receive)
-//!    does them at once, and the rule goes on as the very same one afterwards. A put that says *paused*
-//!    pauses the rule in force even if its document is another one, or one that is refused.
-//! 2. A document that is refused changes nothing but that: it is never passed to
-//!    [`publish`](Register::publish).
-//! 3. No number is used twice: state that was dropped (`Ordered::dropped`) is never named again, whatever
-//!    versions the store counts.
+//!    applies them at once, and the rule itself is otherwise unchanged. A put with the status *paused* pauses
+//!    the rule in force even if its document differs or is refused.
+//! 2. A refused document has no other effect: it is never passed to [`publish`](Register::publish).
+//! 3. No number is used twice: dropped state (`Ordered::dropped`) is never named again, whatever versions the
+//!    store counts.
 //! 4. A change set has at most one change per rule, ascending by id, and at most one set is in flight.
-//! 5. A restart needs [`Ordered::remembered`] and no more: a register made of it orders the same changes from
-//!    then on. Only the error budget, which is of the last minute, begins anew.
-//! 6. A rule that was stopped for its own faults stays so over a restart: the first listing of a store is
-//!    nothing new.
+//! 5. A restart needs [`Ordered::remembered`] and nothing else: a register made from it orders the same
+//!    changes from then on. Only the error budget, which covers the last minute, begins anew.
+//! 6. A quarantined rule stays quarantined over a restart: the first listing of a store counts as no change.
 //!
-//! **Limit**: a rule that has once been there is remembered for ever, its numbers at least.
+//! **Limit**: a rule that once existed is remembered for ever, at least its numbers.
 //!
-//! - `pauses`: which pause a rule is in, and which ones do not count
-//! - `succession`: what a version takes over from the one before
+//! - `pauses`: the current pause of a rule, and the pauses that do not count
+//! - `succession`: what a version takes over from the one before it
 //! - `failures`: the error budget
 //! - `prepared`: a document that can be published
 //! - `changes`: from pending changes to those in force
@@ -64,7 +63,7 @@ use crate::{
     model::ids::BookGeneration,
 };
 
-/// All rules, and the changes of them that are not in force yet.
+/// All rules, and their changes that are not in force yet.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -105,22 +104,23 @@ struct Entry {
     failures: Failures,
 }
 
-/// Which listing of a store a put is from.
+/// The listing of a store that a put is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// The first since the start: it says of every rule how it stands.
+    /// The first listing since the start: the state of every rule, not a change.
     First,
-    /// A later one: somebody has changed something.
+    /// A later listing: somebody has changed something.
     Later,
 }
 
-/// What a put needs besides having been received.
+/// Next step that a put requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Next {
-    /// Nothing.
+    /// Nothing more to do.
     Done,
-    /// Its document has to be prepared and published, or refused. A later put or retirement of the rule
+    /// The document has to be prepared and published, or refused. A later put or retirement of the rule
+    /// supersedes it.
     /// supersedes it.
     Prepare {
         /// The instant the rule was first published, unix ms; `None` if this is its first publish.
@@ -135,7 +135,7 @@ impl Register {
         Register::from_remembered(Vec::new(), error_budget)
     }
 
-    /// A register with the rules of a checkpoint; putting those in force again is its first change set.
+    /// Makes a register with the rules of a checkpoint; its first change set puts those in force again.
     pub fn from_remembered(remembered: Vec<Remembered>, error_budget: u64) -> Self {
         let changes = Changes::resuming(remembered.iter());
         let entry = |rule: Remembered| {
@@ -144,8 +144,8 @@ impl Register {
         Register { rules: remembered.into_iter().map(entry).collect(), changes, error_budget }
     }
 
-    /// Receives a put: pauses, resumes or retires the rule in force as it says, and tells whether its
-    /// document is to be prepared.
+    /// Receives a put: pauses, resumes or retires the rule in force by its status, and returns whether its
+    /// document has to be prepared.
     pub fn receive(&mut self, put: &Put, listing: Listing) -> Next {
         if put.status == Status::Retired {
             self.retire(&put.rule_id);
@@ -167,7 +167,8 @@ impl Register {
         if same && in_force { Next::Done } else { Next::Prepare { publish } }
     }
 
-    /// Publishes a put, as [`receive`](Register::receive) asked for; `now` is in unix ms.
+    /// Publishes a put for which [`receive`](Register::receive) returned [`Next::Prepare`]; `now` is in unix
+    /// ms.
     ///
     /// # Errors
     /// If the document is that of another rule.
@@ -210,7 +211,7 @@ impl Register {
         Ok(())
     }
 
-    /// Retires a rule, if there is one of that id. Its state is dropped.
+    /// Retires a rule, if one of that id exists. Its state is dropped.
     pub fn retire(&mut self, rule_id: &str) {
         let Some(Entry { rule, .. }) = self.rules.get_mut(rule_id) else { return };
         rule.document.clear();
@@ -220,8 +221,8 @@ impl Register {
         }
     }
 
-    /// Counts failing calls of a rule, the last with that `message`; beyond the error budget it is
-    /// quarantined: removed with its state, until it is published again. Returns how it stands then.
+    /// Counts failing calls of a rule, the last with that `message`; beyond the error budget the rule is
+    /// quarantined: removed with its state, until it is published again. Returns its standing then.
     pub fn failed(&mut self, rule_id: &str, count: u64, message: &str, now: Instant) -> Option<Standing> {
         let Entry { rule, failures } = self.rules.get_mut(rule_id)?;
         if !failures.exceed(self.error_budget, count, now) || !rule.in_force {
@@ -232,7 +233,7 @@ impl Register {
         self.put_out_of_force(rule_id, Some(reason))
     }
 
-    /// Pauses a rule that fires too much, unless it is paused. Returns how it stands then.
+    /// Pauses a rule that fires too much, unless it is paused. Returns its standing then.
     pub fn pause_broken(&mut self, rule_id: &str, reason: &str) -> Option<Standing> {
         let Entry { rule, .. } = self.rules.get_mut(rule_id)?;
         if !rule.in_force || rule.published.pause.is_some() {
@@ -243,25 +244,25 @@ impl Register {
         Some(Standing::from(&*rule))
     }
 
-    /// The pending changes as one set, to be put in force; `None` while another set is in flight, or if there
-    /// are none. The first set is ordered even if it is empty, as events are not read before: order it once
-    /// the store has been listed and everything in it is published or refused, or at once if
+    /// Orders the pending changes as one set, to be put in force; `None` while another set is in flight, or
+    /// if there are none. The first set is ordered even if it is empty, as no events are read before it:
+    /// order it once the store has been listed and all its documents are published or refused, or at once if
     /// [`is_resuming`](Register::is_resuming).
     pub fn order(&mut self) -> Option<Ordered> {
         self.changes.order(self.rules.values().map(|entry| &entry.rule))
     }
 
-    /// Notes that the set in flight is in force; `None` if there was none.
+    /// Records that the set in flight is in force; `None` if there was none.
     pub fn in_force(&mut self) -> Option<InForce> {
         self.changes.in_force()
     }
 
-    /// Whether the first set is pending, and puts the rules of a checkpoint in force.
+    /// Whether the first set is pending and puts the rules of a checkpoint in force.
     pub fn is_resuming(&self) -> bool {
         self.changes.is_resuming()
     }
 
-    /// Whether no set has been ordered.
+    /// Whether no set has been ordered yet.
     pub fn is_new(&self) -> bool {
         self.changes.generation() == BookGeneration(0)
     }
@@ -271,12 +272,12 @@ impl Register {
         !self.changes.is_empty()
     }
 
-    /// How all rules stand, retired ones included, ascending by id.
+    /// Standing of all rules, retired ones included, ascending by id.
     pub fn standing(&self) -> impl Iterator<Item = Standing> {
         self.rules.values().map(|entry| Standing::from(&entry.rule))
     }
 
-    /// The rule of that id, if there has been one.
+    /// The rule of that id, if it has ever existed.
     pub fn rule(&self, rule_id: &str) -> Option<&Remembered> {
         self.rules.get(rule_id).map(|entry| &entry.rule)
     }
@@ -286,7 +287,7 @@ impl Register {
         self.rules.values().filter(|e| e.rule.publish().is_some()).map(|e| e.rule.published.rule_id.as_str())
     }
 
-    /// Pauses or resumes the rule in force, as the put says.
+    /// Pauses or resumes the rule in force, by the status of the put.
     fn set_status(&mut self, put: &Put) {
         if let Some(Entry { rule, .. }) = self.rules.get_mut(&put.rule_id)
             && rule.in_force
@@ -309,7 +310,7 @@ impl Register {
     }
 }
 
-/// Pauses or resumes a rule in force, and leaves it as it is otherwise.
+/// Pauses or resumes a rule in force, and leaves it otherwise unchanged.
 fn switch(rule: &mut Remembered, status: Status, gap: Gap, changes: &mut Changes) {
     let pauses = Pauses::of(rule).under(status, gap);
     (rule.published.pause, rule.published.skipped) = (pauses.current, pauses.skipped);

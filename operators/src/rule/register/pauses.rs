@@ -1,4 +1,4 @@
-//! The pauses of a rule, numbered from 1 as long as it is in force.
+//! Pauses of a rule, numbered from 1 while it is in force.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::{
 /// The pauses of a rule.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pauses {
-    /// The pause it is in.
+    /// Number of the current pause.
     pub(super) current: Option<u64>,
     /// Number of pauses so far, the current one included.
     pub(super) count: u64,
@@ -25,7 +25,7 @@ impl Pauses {
         Pauses { current: published.pause, count: rule.pauses, skipped: published.skipped.clone() }
     }
 
-    /// The pauses once the rule has that status; `gap` says what becomes of a pause that ends.
+    /// Pauses of the rule under that status; `gap` decides whether a pause that ends counts.
     pub(super) fn under(mut self, status: Status, gap: Gap) -> Self {
         match (self.current, status == Status::Paused) {
             (None, true) => {

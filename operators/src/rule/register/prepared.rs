@@ -1,4 +1,4 @@
-//! A document with all that had to be found out about it before it can be published.
+//! A document with everything that has to be determined before it can be published.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{
 pub struct Prepared {
     /// The rule, compiled for the instant at which it is first published.
     pub compiled: Arc<CompiledRule>,
-    /// Its members, if it has a crowd.
+    /// Members of the crowd, if the rule has one.
     pub crowd: Option<Crowd>,
 }
 
@@ -33,7 +33,7 @@ impl Prepared {
         compiler: &Compiler,
     ) -> Result<Self, Faults> {
         let plain = Rule { crowd: None, ..rule.clone() };
-        // What was parsed serializes again.
+        // A parsed document always serializes.
         let document = serde_json::to_string(&plain).unwrap_or_default();
         let compiled = compiler.compile(CompilerInput { document, publish, scripts })?;
         Ok(Prepared { compiled, crowd })

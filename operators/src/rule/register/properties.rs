@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// What happens to one of the rules `a` and `b`.
+/// A step that concerns one of the rules `a` and `b`.
 #[derive(Clone, Debug)]
 enum Step {
     Put {
@@ -78,7 +78,7 @@ impl Run {
         Run { scene, catalog, dropped: BTreeSet::new() }
     }
 
-    /// Takes a step; gives what was ordered.
+    /// Takes a step; returns the change set ordered.
     fn step(&mut self, rule: usize, step: &Step) -> Result<Option<Ordered>, TestCaseError> {
         let rule_id = ["a", "b"][rule];
         self.scene.now += 1_000;
@@ -94,7 +94,7 @@ impl Run {
         Ok(None)
     }
 
-    /// A document that is refused changes nothing but a pause.
+    /// Checks that a refused document has no effect but a pause.
     fn put(&mut self, put: &Put, refused: bool) -> Result<(), TestCaseError> {
         let before = self.scene.register.rule(&put.rule_id).cloned();
         let published = self.scene.put(put);
@@ -116,7 +116,7 @@ impl Run {
         Ok(())
     }
 
-    /// Orders the pending changes and has the catalog apply them.
+    /// Orders the pending changes; the catalog applies them.
     fn order(&mut self) -> Result<Option<Ordered>, TestCaseError> {
         let Some(ordered) = self.scene.register.order() else { return Ok(None) };
         prop_assert!(self.scene.register.order().is_none(), "one set is in flight");
@@ -145,12 +145,12 @@ proptest! {
         for (rule, step) in &steps {
             run.step(*rule, step)?;
         }
-        // What is compiled for the register is not compiled for the catalog: at most once per put.
+        // A rule compiled for the register is not compiled again for the catalog: at most once per put.
         let puts = steps.iter().filter(|(_, step)| matches!(step, Step::Put { .. })).count();
         prop_assert!(run.scene.compiler.compilations() <= puts as u64);
     }
 
-    /// A register made of what was remembered orders the same as one that was never restarted.
+    /// A register made from remembered rules orders the same as one that was never restarted.
     #[test]
     fn a_restart_needs_what_is_remembered_and_no_more(
         before in prop::collection::vec(step(), 1..20), after in prop::collection::vec(step(), 1..20),

@@ -1,4 +1,4 @@
-//! What a version of a rule takes over from the one before it: its number, its lineage, its departures.
+//! Succession: what a version of a rule takes over from the one before: its number, lineage, departures.
 
 use crate::{
     document::put::Put,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The version of a put: the store's own, unless a former version with another document has that number or a
+/// Version of a put: the store's own, unless a former version with another document has that number or a
 /// higher one.
 pub(super) fn version(former: Option<&Remembered>, put: &Put) -> u64 {
     let stored = put.version.unwrap_or(0);
@@ -26,7 +26,7 @@ pub(super) fn version(former: Option<&Remembered>, put: &Put) -> u64 {
     }
 }
 
-/// Where the state of the next version begins. Of a rule that is out of force nothing goes on.
+/// Lineage of the next version. A rule that is out of force keeps no state.
 pub(super) fn lineage(
     former: Option<&Remembered>,
     put: &Put,
@@ -44,8 +44,8 @@ pub(super) fn lineage(
     }
 }
 
-/// The people who have left the crowd of a rule, once it is `crowd`. State that is not kept by user has none
-/// to drop.
+/// People who have left the crowd of a rule when it becomes `crowd`. State that is not keyed by user is never
+/// dropped for them.
 pub(super) fn departed(
     former: Option<&Remembered>,
     crowd: Option<&Crowd>,

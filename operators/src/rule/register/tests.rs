@@ -47,14 +47,14 @@ impl Scene {
         self.register.publish(put, prepared, self.now)
     }
 
-    /// The changes of the next set, which takes force.
+    /// Changes of the next set, which takes force.
     pub(super) fn changes(&mut self) -> Vec<RuleChange> {
         let changes = self.register.order().map_or_else(Vec::new, |ordered| ordered.set.changes);
         self.register.in_force();
         changes
     }
 
-    /// The changes that a put leads to.
+    /// Changes that a put leads to.
     fn changes_of(&mut self, document: &Json, status: Status, gap: Gap) -> Vec<RuleChange> {
         self.put(&put(document, status, gap)).unwrap();
         self.changes()
@@ -80,7 +80,7 @@ fn rule(name: &str) -> Json {
         "conditions": [{"id": "c", "calculator": "count", "event": {"id": "A"}}], "when": "c.value >= 0"})
 }
 
-/// The only change, which is a rule.
+/// The rule of the only change.
 fn only(changes: Vec<RuleChange>) -> Published {
     match <[_; 1]>::try_from(changes) {
         Ok([RuleChange::Put(published)]) => *published,

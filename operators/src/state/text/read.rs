@@ -1,4 +1,4 @@
-//! Reading states from text.
+//! Reads states from text.
 
 use serde_json::Value as Json;
 
@@ -8,10 +8,11 @@ use crate::calculator::{
     aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
 };
 
-/// Reads a state of the same fields as `initial`. Fields that the text leaves out are as initially.
+/// Reads a state with the same fields as `initial`. Fields that the text leaves out have their initial
+/// values.
 ///
 /// # Errors
-/// What is wrong with the text, and what would be right.
+/// If the text is not such a state; the message names the fault and what to write instead.
 pub fn read<'n>(
     names: impl ExactSizeIterator<Item = &'n str>,
     initial: &[Cell],

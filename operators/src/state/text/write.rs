@@ -1,4 +1,4 @@
-//! Writing states as text.
+//! Writes states as text.
 
 use std::fmt::Write as _;
 
@@ -66,7 +66,7 @@ fn quoted(plain: &str, text: &mut String) {
     text.push('"');
 }
 
-/// Writes an array; `each` writes an item.
+/// Appends an array; `each` appends an item.
 fn list<T>(items: impl IntoIterator<Item = T>, text: &mut String, mut each: impl FnMut(T, &mut String)) {
     text.push('[');
     for (i, item) in items.into_iter().enumerate() {
