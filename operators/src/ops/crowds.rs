@@ -1,8 +1,8 @@
 //! Crowds: a differential arrangement from a rule's slot to its crowd, one per worker.
 //!
 //! Changes enter at the epoch of the switch they belong to. The arrangement runs ahead of the events: once
-//! `Epoch(e)` is received no change at `e + 1` or before can come any more, so its frontier stands at `e +
-//! 2`, and reading it waits only in the moment of a switch.
+//! `Epoch(e)` is received no change at `e + 1` or before can arrive any more, so its frontier is at `e + 2`,
+//! and readers wait for it only at a switch.
 //!
 //! The bitmaps are not copied: every worker of a process arranges pointers to the same ones.
 
@@ -32,13 +32,13 @@ type Update = ((u32, Crowd), u64, isize);
 /// Trace of the arrangement, shared by its readers.
 pub type CrowdTrace = TraceAgent<ValSpine<u32, Crowd, u64, isize>>;
 
-/// Arranges the crowds of all rules; every switch signalled changes them at its epoch.
+/// Arranges the crowds of all rules; each switch changes them at its epoch.
 pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) -> Arranged<'s, CrowdTrace> {
     let mut builder = OperatorBuilder::new("crowds".to_owned(), signals.scope());
     let mut signals = builder.new_input(signals, Pipeline);
     let (mut output, updates) = kit::output_from::<Vec<Update>>(&mut builder, &[]);
     builder.build(move |initial| {
-        // Two epochs ahead: no barrier before that can be announced any more.
+        // Two epochs ahead: no earlier barrier can be announced any more.
         let mut held = HeldEpoch::<1>::new(initial);
         move |frontiers| {
             let mut output = output.activate();
@@ -75,19 +75,19 @@ pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) ->
     >(updates, Pipeline, "crowds.arrange")
 }
 
-/// Reader of the crowds as of an epoch; lets the trace compact what lies before it.
+/// Reader of the crowds as of an epoch; lets the trace compact everything before that epoch.
 pub struct CrowdReader {
     trace: CrowdTrace,
 }
 
 impl CrowdReader {
-    /// Reader of `trace`; holds back its compaction.
+    /// Makes a reader of `trace`, whose compaction it holds back.
     pub fn new(trace: CrowdTrace) -> Self {
         CrowdReader { trace }
     }
 
-    /// Crowds by rule slot as of `epoch`, which the arrangement must have passed. Later calls must not ask
-    /// for earlier epochs.
+    /// Crowds by rule slot as of `epoch`, which the arrangement must have passed. Epochs of later calls must
+    /// not be earlier.
     pub fn at(&mut self, epoch: u64) -> HashMap<u32, Crowd> {
         let mut crowds = HashMap::new();
         let (mut cursor, storage) = self.trace.cursor();

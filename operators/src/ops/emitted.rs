@@ -1,4 +1,4 @@
-//! Emissions of evaluating: triggers, and failures of rules.
+//! Output of evaluation: triggers, and failures of rules.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct RuleFailure {
     pub message: String,
 }
 
-/// Triggers and failures, gathered until they are sent.
+/// Triggers and failures, buffered until they are sent.
 #[derive(Debug, Default)]
 pub struct Emitted {
     /// Triggers, in the order in which they fired.

@@ -1,6 +1,6 @@
 //! `evaluate`: from routed records and clocks to triggers.
 //!
-//! The operator only moves data and capabilities; what may be done when is decided by [`Schedule`].
+//! The operator only moves data and capabilities; [`Schedule`] decides what may be done when.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,7 +38,7 @@ use crate::model::{
     trigger::Fired,
 };
 
-/// The streams that come out of `evaluate`.
+/// Output streams of `evaluate`.
 pub struct Evaluated<'s> {
     /// Triggers.
     pub fired: StreamVec<'s, u64, Fired>,
@@ -54,18 +54,17 @@ pub struct EvaluateParts {
     pub evaluator: Evaluator,
     /// Receives the parts of checkpoints.
     pub saver: Box<dyn Saver>,
-    /// Set to the figures at every activation.
+    /// Set to the current figures at every activation.
     pub gauge: Rc<Cell<EvaluateGauge>>,
-    /// Bound of the memory of keys, if there is one.
+    /// Bound of the memory of keys; `None` without a bound.
     pub bounded: Option<Bounded>,
-    /// Receives reasons why stored states could not be read and corrections could not be applied.
+    /// Receives the reasons why stored states could not be read and corrections could not be applied.
     pub refused: Rc<RefCell<Vec<String>>>,
-    /// Set to the keys found in more than one partition, when there are more.
+    /// Set to the keys found in more than one partition whenever their number has grown.
     pub split: Rc<RefCell<Vec<SplitKeys>>>,
 }
 
-/// Evaluates routed records, which are exchanged by key on the way in, as is stored state, which comes before
-/// them.
+/// Evaluates routed records and restores stored state before them; both are exchanged by key on the way in.
 pub fn evaluate<'s>(
     routed: Stream<'s, u64, Routed>,
     signals: StreamVec<'s, u64, Signal>,
@@ -121,13 +120,13 @@ pub fn evaluate<'s>(
 /// Capabilities of the outputs for triggers and failures.
 type Capabilities = [Capability<u64>; 2];
 
-/// Progress as the frontiers of the inputs tell it, in the order in which `evaluate` adds them.
+/// Progress according to the frontiers of the inputs, in the order in which `evaluate` adds them.
 fn progress(frontiers: &[MutableAntichain<u64>]) -> Progress {
     let [_signals, routed, _clocks, stored] = [0, 1, 2, 3].map(|input| Frontier::from(&frontiers[input]));
     Progress { routed, stored, slowest: Frontier::slowest(frontiers) }
 }
 
-/// The outputs during one activation.
+/// Output sessions of one activation.
 struct Sessions<'o> {
     fired: OutputBuilderSession<'o, u64, CapacityContainerBuilder<Vec<Fired>>>,
     failures: OutputBuilderSession<'o, u64, CapacityContainerBuilder<Vec<RuleFailure>>>,

@@ -1,13 +1,13 @@
-//! Keyed evaluation of one worker: state of every key, its timers, and the triggers that follow.
+//! Keyed evaluation of one worker: state of every key, its timers, and the resulting triggers.
 //!
-//! Two inputs drive it, both as data: routed records, in the order in which they arrive, and the ingest
-//! clock. A key's own timers with a deadline below the `now` of its next event run before that event,
-//! whenever the clock itself gets there: so the outcome depends on the events alone.
+//! Two inputs drive it, both as data: routed records, in order of arrival, and the ingest clock. Timers of a
+//! key with a deadline below the `now` of its next event run before that event, even if the clock itself has
+//! not passed them: so the outcome depends on the events alone.
 //!
-//! - [`judge`](super::judge) decides over one rule, key and occurrence
+//! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
-//! - `saving` gives out changes for checkpoints, `restoring` takes them back in, `correcting` applies edits
-//!   by people
+//! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
+//!   people
 //! - `eviction` bounds memory, `split` finds keys in several partitions, `figures` shows conditions' outputs
 
 mod correcting;
@@ -49,7 +49,7 @@ use crate::{
     state::{KeyId, RuleState, Store},
 };
 
-/// Bound of how far an event may lie ahead of `now`, ms; one further ahead counts as `now`.
+/// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
 
 /// Keyed state and the interpreters that work on it; one per worker.
@@ -57,7 +57,7 @@ pub const MAX_AHEAD: i64 = 5 * 60_000;
 pub struct Evaluator {
     book: Arc<RuleBook>,
     store: Store,
-    /// Interpreters per rule of the book, per condition.
+    /// Interpreters by rule of the book and condition.
     runners: Vec<Vec<Option<Runner>>>,
     /// Highest clock applied, unix ms.
     clock: i64,
@@ -66,14 +66,14 @@ pub struct Evaluator {
     unsaved: Unsaved,
     /// Number of places for keys whose restoring is finished.
     restored_places: usize,
-    /// Bound of memory, and keys out of it.
+    /// Bound of memory, and evicted keys.
     memory: Memory,
-    /// Keys of several partitions.
+    /// Keys found in several partitions.
     split: Split,
 }
 
 impl Evaluator {
-    /// Evaluator without keys, under `book`.
+    /// Makes an evaluator without keys, under `book`.
     pub fn new(book: Arc<RuleBook>) -> Self {
         let mut evaluator = Evaluator {
             book: Arc::clone(&book),
@@ -90,7 +90,7 @@ impl Evaluator {
         evaluator
     }
 
-    /// Switches to `book`. State of rules that left it is [swept](Self::sweep) out bit by bit.
+    /// Switches to `book`. State of rules that have left it is [swept](Self::sweep) out gradually.
     pub fn install(&mut self, book: Arc<RuleBook>) {
         let mut former: Vec<_> = std::mem::take(&mut self.runners).into_iter().map(Some).collect();
         for (plan, group) in book.rules.iter().zip(&book.rule_key) {
@@ -99,7 +99,7 @@ impl Evaluator {
             let kept = before.filter(same).and_then(|i| former.get_mut(i)?.take());
             self.runners.push(kept.unwrap_or_else(|| plan.conditions.iter().map(|_| None).collect()));
             if let Some(publish) = before.map(|i| self.book.rules[i].publish).filter(|p| *p > plan.publish) {
-                // Keys that are to be judged at publish have a timer by the former one at the latest.
+                // Keys to be judged at publish have a timer at the former instant of publish at the latest.
                 self.store.hasten(*group, publish - 1, plan.publish - 1);
                 self.memory.hasten(*group, publish - 1, plan.publish - 1);
             }
@@ -123,7 +123,7 @@ impl Evaluator {
         self.store.len()
     }
 
-    /// Evaluates a routed record that was made under the same book. Its key must not be
+    /// Evaluates a routed record that was routed under the same book. Its key must not be
     /// [evicted](Self::is_evicted).
     pub fn record(&mut self, record: &RoutedRecord<'_>, out: &mut Emitted) {
         self.counts.records += 1;
@@ -157,7 +157,7 @@ impl Evaluator {
         }
     }
 
-    /// Has a rule judge an event for a key; `targets` are those of the rule.
+    /// Judges an event by one rule for one key; `targets` are those of the rule.
     fn event(
         &mut self,
         book: &RuleBook,
@@ -182,10 +182,10 @@ impl Evaluator {
         self.put_back(plan, id, state);
     }
 
-    /// Takes out a key's state of a rule, brought up to the plan and `now`; a fresh one if there is none that
-    /// counts.
+    /// Takes out a key's state for a rule, brought up to the plan and `now`; a fresh one if there is none
+    /// that counts.
     fn enter(&mut self, plan: &RulePlan, id: KeyId, now: i64) -> RuleState {
-        // What is stored of another key or life of the rule has another name.
+        // Stored state of another key or life of the rule has another name.
         let Some(mut state) = self.store.take(id, plan.slot).filter(|state| state.is_of(plan)) else {
             let mut fresh = RuleState::fresh(plan, now);
             fresh.bring_up_to(plan);
@@ -198,7 +198,7 @@ impl Evaluator {
         }
     }
 
-    /// Puts a state back into its key's block, unless it is as good as new, and files its timers.
+    /// Puts a state back into its key's block, unless it equals a fresh one, and files its timers.
     fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState) {
         let Evaluator { store, unsaved, .. } = self;
         let block = store.block_mut(id);

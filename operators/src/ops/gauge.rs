@@ -2,7 +2,7 @@
 
 use crate::model::ids::{BookGeneration, IngestTime, PartitionId};
 
-/// Counts of evaluating, all since the start.
+/// Counts of evaluation since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvaluateCounts {
     /// Routed records evaluated.
@@ -39,11 +39,11 @@ pub struct EvaluateGauge {
     pub counts: EvaluateCounts,
     /// Keys in memory.
     pub keys: usize,
-    /// Bytes of routed records that wait.
+    /// Bytes of waiting routed records.
     pub waiting_bytes: usize,
     /// The applied clock.
     pub clock: IngestTime,
-    /// The partition that holds the clock back.
+    /// Partition that holds back the clock.
     pub held_back_by: Option<PartitionId>,
     /// Generation of the book in force.
     pub generation: BookGeneration,
@@ -57,10 +57,10 @@ pub struct EvaluateGauge {
     pub restoring: bool,
     /// Approximate bytes of keys and states in memory; 0 without a bound.
     pub state_bytes: usize,
-    /// Keys out of memory.
+    /// Number of evicted keys.
     pub evicted_keys: usize,
     /// Keys reloaded into memory.
     pub reloads: u64,
-    /// Records that wait for their keys to be reloaded.
+    /// Records waiting for their keys to be reloaded.
     pub reload_waiting: usize,
 }

@@ -1,4 +1,5 @@
-//! One rule, one key, one occurrence: an event is folded or a timer runs, then the rule fires or not.
+//! The judge: one rule, one key, one occurrence: an event is folded or a timer runs, then the rule fires or
+//! not.
 //!
 //! The order is that of `SEMANTICS.md`: `when` before the occurrence, the [folding], `when` after it, then
 //! [firing]: the limit and the reset.
@@ -26,9 +27,9 @@ use crate::{
 /// An event that concerns a rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RuleEvent<'r> {
-    /// Ingest time, unix ms, at least that of the key's events before.
+    /// Ingest time, unix ms; not below that of the key's earlier events.
     pub(super) now: i64,
-    /// Time at which it counts, unix ms: its own, or `now` if that lies too far ahead.
+    /// Time at which the event counts, unix ms: its own, or `now` if that lies too far ahead.
     pub(super) time: i64,
     /// Its own time, unix ms.
     pub(super) event_time: i64,
@@ -46,14 +47,14 @@ pub(super) struct RuleEvent<'r> {
     pub(super) values: &'r [(Field, Value<'r>)],
 }
 
-/// `when` before an occurrence, as far as the trigger asks.
+/// Value of `when` before an occurrence, as far as the trigger needs it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Before {
     held: Option<bool>,
     value: Option<f64>,
 }
 
-/// What a judge works with besides plan and state.
+/// Resources of a judge besides plan and state.
 pub(super) struct Workings<'j> {
     /// Interpreters of the rule's conditions, made when first needed.
     pub(super) runners: &'j mut [Option<Runner>],
@@ -69,12 +70,12 @@ pub(super) struct Judge<'j> {
     key: &'j str,
     state: &'j mut RuleState,
     workings: Workings<'j>,
-    /// Outputs per condition at the instant last asked for, since the last change of state.
+    /// Outputs per condition at the instant last evaluated, since the last change of state.
     outputs: Vec<Option<Outputs>>,
 }
 
 impl<'j> Judge<'j> {
-    /// Judge of a rule for a key; `state` is brought up to `plan`.
+    /// Makes the judge of a rule for a key; `state` is brought up to `plan`.
     pub(super) fn new(
         plan: &'j RulePlan,
         key: &'j str,
@@ -102,8 +103,8 @@ impl<'j> Judge<'j> {
         }
     }
 
-    /// Runs what is due at `deadline`: the earliest armed timer or, if the key waits for it, the rule's
-    /// publish.
+    /// Runs whatever is due at `deadline`: the earliest armed timer or, if the key is to be judged then, the
+    /// rule's publish.
     pub(super) fn timer(&mut self, deadline: i64) {
         let plan = self.plan;
         if let Some(armed) = self.state.armed_at(deadline).cloned() {
@@ -116,7 +117,7 @@ impl<'j> Judge<'j> {
             }
         } else if self.state.is_judged_at_publish() && deadline == plan.publish - 1 {
             self.state.judged_at_publish();
-            // An edit may have moved publish to before what was folded.
+            // An edit may have moved publish to an instant before events that are already folded.
             let now = plan.publish.max(self.state.touched());
             let counts = plan.fires_at_publish() && !is_lapsed(plan, self.state, self.key, now);
             if counts && plan.active(now) && self.holds(now) {
@@ -126,8 +127,8 @@ impl<'j> Judge<'j> {
         }
     }
 
-    /// Drops what is due at `deadline` in a paused copy: timers due during a pause neither fire nor, if it is
-    /// skipped, count.
+    /// Drops whatever is due at `deadline` in the snapshot of a pause: timers due during a pause neither fire
+    /// nor, if the pause is skipped, count.
     pub(super) fn skip_timer(&mut self, deadline: i64) {
         if let Some(armed) = self.state.armed_at(deadline).cloned() {
             self.end_timer(&armed, false);
@@ -143,7 +144,7 @@ impl<'j> Judge<'j> {
         all.map(|c| (self.plan.conditions[c].id.clone(), self.output(c, now).json().into())).collect()
     }
 
-    /// `when` before folding at `now`, as far as the trigger asks.
+    /// Evaluates `when` before folding at `now`, as far as the trigger needs it.
     fn before(&mut self, now: i64) -> Before {
         let before = match self.plan.trigger {
             TriggerPlan::Event(_) => Before::default(),
@@ -158,7 +159,7 @@ impl<'j> Judge<'j> {
         before
     }
 
-    /// Whether the rule fires after folding at `now`, its limit aside. Remembers the edge.
+    /// Whether the rule fires after folding at `now`, apart from its limit. Records the edge.
     fn fires(&mut self, before: Before, trigger_event: bool, now: i64) -> bool {
         self.forget_outputs();
         match self.plan.trigger {
@@ -230,7 +231,7 @@ impl<'j> Judge<'j> {
         self.outputs[condition].get_or_insert_default()
     }
 
-    /// Forgets outputs, since state or time have changed.
+    /// Discards cached outputs, since state or time have changed.
     fn forget_outputs(&mut self) {
         self.outputs.iter_mut().for_each(|o| *o = None);
     }

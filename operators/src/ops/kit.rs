@@ -182,9 +182,9 @@ mod tests {
         assert_eq!(slowest, Frontier::at(2));
     }
 
-    /// Runs an operator that advances a [`HeldEpoch`] to each number it gets, and releases it at 0; returns
-    /// the frontier of its output after each of `numbers`, all of which are sent at time 9, `None` when it is
-    /// empty.
+    /// Runs an operator that advances a [`HeldEpoch`] to each number it receives, and releases it at 0;
+    /// returns the frontier of its output after each of `numbers`, all of which are sent at time 9, `None`
+    /// when it is empty.
     fn frontiers(numbers: &[u64], connected: bool) -> Vec<Option<u64>> {
         let numbers = numbers.to_vec();
         timely::execute_directly(move |worker| {

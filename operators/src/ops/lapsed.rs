@@ -1,19 +1,19 @@
-//! When a key's state of a rule no longer counts.
+//! Lapse: when a key's state of a rule no longer counts.
 
 use crate::{model::key, rule::plan::RulePlan, state::RuleState};
 
 /// Whether a key's state of a rule no longer counts at `now` (unix ms): idle beyond `ttl`, or its user left
-/// the crowd long ago. A state of unknown last touch is not idle.
+/// the crowd more than seven days ago. A state of unknown last touch is not idle.
 pub(super) fn is_lapsed(plan: &RulePlan, state: &RuleState, key: &str, now: i64) -> bool {
     let touched = state.touched();
     let idle = |ttl: i64| touched > i64::MIN && now.saturating_sub(touched) > ttl;
     plan.spec.ttl.is_some_and(|ttl| idle(ttl.0)) || has_left(plan, touched, key, now)
 }
 
-/// Whether the key's user left the crowd so long ago that state last touched at `touched` no longer counts.
+/// Whether the key's user left the crowd so early that state last touched at `touched` no longer counts.
 fn has_left(plan: &RulePlan, touched: i64, key: &str, now: i64) -> bool {
     let mut over = plan.departed.iter().filter(|d| d.is_over(touched, now)).peekable();
-    // Few keys get so far as to be read.
+    // The key is parsed only if a departure is over for its state, which is rare.
     over.peek().is_some()
         && plan.key.guid(&key::show(&plan.key, key)).is_some_and(|guid| over.any(|d| d.guids.contains(guid)))
 }

@@ -1,6 +1,6 @@
 //! `match`: from raw records to routed ones, by the book of the record's epoch.
 //!
-//! The operator only moves data and capabilities; which reads may be matched when is decided by [`Matching`].
+//! The operator only moves data and capabilities; [`Matching`] decides which reads may be matched when.
 //! Capabilities are held for waiting reads only.
 
 use std::{cell::Cell, mem, rc::Rc, sync::Arc};
@@ -25,7 +25,7 @@ use crate::model::{
     routed::Routed,
 };
 
-/// The streams that come out of `match`.
+/// Output streams of `match`.
 pub struct Matched<'s> {
     /// Routed records, not yet exchanged.
     pub routed: Stream<'s, u64, Routed>,
@@ -37,10 +37,10 @@ pub struct Matched<'s> {
     pub barriers: StreamVec<'s, u64, BarrierReached>,
 }
 
-/// Routed records sent in one batch, at least, unless there are no more.
+/// Least number of routed records sent in one batch, unless there are no more.
 const FLUSH_AT: usize = 1024;
 
-/// Matches what sources read; figures go to `counts` at every activation.
+/// Matches the reads of sources; figures go to `counts` at every activation.
 pub fn match_events<'s>(
     reads: StreamVec<'s, u64, Read>,
     signals: StreamVec<'s, u64, Signal>,

@@ -1,5 +1,4 @@
-//! Matcher: decodes an event, finds the filters it matches, checks crowds, and routes it to the keys it
-//! concerns.
+//! Matcher: decodes an event, finds the filters it matches, checks crowds, and routes it to its keys.
 //!
 //! Stateless but for the ingest clock of each partition. `now` of an event is the highest record time read so
 //! far in its partition; the record time is the log's own or, where there is none, the event's; live, each is
@@ -21,7 +20,7 @@ use crate::{
     rule::{book::RuleBook, crowd::Crowd},
 };
 
-/// Counts of matching, all since the start.
+/// Counts of matching since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MatchCounts {
     /// Records read.
@@ -36,7 +35,7 @@ pub struct MatchCounts {
     pub routed: u64,
     /// Matches dropped because the event lacked a key field.
     pub keyless: u64,
-    /// Comparisons and expressions that met a value of the wrong kind.
+    /// Comparisons and expressions that received a value of the wrong kind.
     pub wrong_values: u64,
 }
 
@@ -56,8 +55,8 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Matcher under `book`, whose crowds are still empty. `live` clamps record times to the wall clock; a
-    /// replay does not.
+    /// Makes a matcher under `book`, whose crowds are still empty. `live` clamps record times to the wall
+    /// clock; a replay does not.
     pub fn new(decoder: Decoder, book: Arc<RuleBook>, live: bool) -> Self {
         let mut membership = Membership::default();
         membership.install(&book, HashMap::new());
@@ -85,7 +84,7 @@ impl Matcher {
         &self.clocks
     }
 
-    /// Advances a partition's clock to `to`, unless it is later; returns where it stands.
+    /// Advances a partition's clock to `to`, unless it is later already; returns the clock.
     pub fn move_clock(&mut self, partition: PartitionId, to: IngestTime) -> IngestTime {
         self.clocks.advance(partition, to)
     }
@@ -95,7 +94,7 @@ impl Matcher {
         self.counts
     }
 
-    /// Matches a batch; appends routed records to `routed`, and records that are no events to `refused`.
+    /// Matches a batch; appends routed records to `routed`, and records that are not events to `refused`.
     pub fn batch(&mut self, batch: &RawBatch, routed: &mut Routed, refused: &mut Vec<Refused>) {
         self.counts.refused += batch.refused.len() as u64;
         refused.extend_from_slice(&batch.refused);
@@ -156,7 +155,7 @@ impl Matcher {
         Ok(())
     }
 
-    /// Groups the matched filters by their rule's `key_by`, without rules whose crowd the user is not in.
+    /// Groups the matched filters by their rule's `key_by`, except rules whose crowd excludes the user.
     fn group_by_key(&mut self, book: &RuleBook, guid: Option<u64>) {
         let mut checked = (usize::MAX, false);
         for target in &self.scratch.matched {

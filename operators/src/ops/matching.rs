@@ -1,10 +1,10 @@
-//! Which reads `match` may match when, without timely.
+//! Decides which reads `match` may match when; independent of timely.
 //!
 //! **Invariants**
 //! - A read is matched by the book of its own epoch. Reads of a switch's epoch and later wait, in their
 //!   order, until the book is made and the crowds of that epoch are arranged; both happen before the switch
 //!   is announced, so the wait is short.
-//! - Ingest clocks are given out once per epoch, if they have changed: every record routed later has a `now`
+//! - Ingest clocks are returned once per epoch, if they have changed: every record routed later has a `now`
 //!   at or above them.
 //! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back
 //!   all timers.
@@ -31,16 +31,16 @@ use crate::{
 /// Number of the stand-in partition of worker 0; that of worker `n` is `n` less.
 const UNOPENED: u32 = u32::MAX;
 
-/// A matcher, the reads that wait for it, and the switches announced; `C` are the capabilities of an epoch.
+/// A matcher, the reads waiting for it, and the switches announced; `C` are the capabilities of an epoch.
 pub(super) struct Matching<C> {
     matcher: Matcher,
     shelf: Arc<dyn Shelf>,
     waiting: VecDeque<Waiting<C>>,
-    /// Announced and not yet in force, in their order.
+    /// Switches announced and not yet in force, in their order.
     switches: VecDeque<Switch>,
     /// Last epoch announced.
     announced: u64,
-    /// Clocks as last given out.
+    /// Clocks as last returned.
     clocks: Clocks,
     /// Clocks of the checkpoint that is resumed.
     resumed: Clocks,
@@ -62,12 +62,12 @@ struct Switch {
     generation: BookGeneration,
 }
 
-/// What matching has made of reads.
+/// Results of matching reads.
 #[derive(Default)]
 pub(super) struct Matches {
     /// Routed records.
     pub(super) routed: Routed,
-    /// Records that are no events.
+    /// Records that are not events.
     pub(super) refused: Vec<Refused>,
     /// Clocks of partitions that have ended.
     pub(super) clocks: Vec<(PartitionId, IngestTime)>,
@@ -76,7 +76,7 @@ pub(super) struct Matches {
 }
 
 impl<C> Matching<C> {
-    /// Matching by `matcher` on the worker of index `worker`.
+    /// Makes the matching by `matcher` on the worker of index `worker`.
     pub(super) fn new(mut matcher: Matcher, shelf: Arc<dyn Shelf>, worker: usize) -> Self {
         let unopened = PartitionId(UNOPENED - worker as u32);
         matcher.move_clock(unopened, IngestTime::MIN);
@@ -92,8 +92,8 @@ impl<C> Matching<C> {
         }
     }
 
-    /// Takes a signal of worker 0. On a new epoch, returns the ingest clocks if they have changed since they
-    /// were last returned.
+    /// Processes a signal of worker 0. On a new epoch, returns the ingest clocks if they have changed since
+    /// they were last returned.
     pub(super) fn signal(&mut self, signal: &Signal) -> Option<&Clocks> {
         match signal {
             Signal::Epoch(epoch) => {
@@ -122,15 +122,15 @@ impl<C> Matching<C> {
         changed.then_some(&self.clocks)
     }
 
-    /// Adds reads of `epoch`, to be matched after all that wait.
+    /// Adds reads of `epoch`, to be matched after all waiting ones.
     pub(super) fn wait(&mut self, epoch: u64, capabilities: C, reads: Vec<Read>) {
         self.waiting.push_back(Waiting { epoch, capabilities, reads });
     }
 
-    /// Next reads that may be matched now, with their capabilities; puts switches in force that lie before
-    /// them.
+    /// Next reads that may be matched now, with their capabilities; puts the switches before them in force.
     ///
     /// `crowds_at` returns the crowds by rule slot as of an epoch, `None` while they are not arranged up to
+    /// it.
     /// it.
     pub(super) fn next(
         &mut self,

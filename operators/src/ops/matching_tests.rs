@@ -11,7 +11,7 @@ use crate::{
     rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
 };
 
-/// Books by generation; of version `n` of the rule in the book of generation `n`.
+/// Books by generation; the book of generation `n` has version `n` of the rule.
 struct Books(BTreeMap<BookGeneration, Arc<Applied>>);
 
 impl Shelf for Books {
@@ -20,7 +20,7 @@ impl Shelf for Books {
     }
 }
 
-/// Matching on worker 0, with the books of these generations: that of generation `n` routes events `n` by
+/// Matching on worker 0, with the books of these generations: the book of generation `n` routes events `n` by
 /// `ip`.
 fn matching(generations: &[u64]) -> Matching<()> {
     let mut catalog = Catalog::default();
@@ -52,8 +52,8 @@ fn event(event_id: &str, time: i64) -> Read {
     Read::Batch(RawBatch { partition: PARTITION, bytes: line.into_bytes(), records, ..RawBatch::default() })
 }
 
-/// Matches what may be matched, with crowds arranged below `arranged`; returns how many records each of the
-/// reads routed.
+/// Matches everything that may be matched, with crowds arranged below `arranged`; returns the number of
+/// records routed for each read.
 fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
     let mut crowds_at = |epoch: u64| (epoch < arranged).then(HashMap::new);
     let mut counts = Vec::new();

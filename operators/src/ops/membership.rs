@@ -1,49 +1,49 @@
-//! Whether a user is in the crowds of rules, remembered for users who were asked for lately.
+//! Membership: whether a user is in the crowds of rules, with a cache of the users looked up lately.
 //!
-//! An event is held against the crowd of each rule it matches, and a bitmap answers by a search through
-//! memory that is in no cache: with many rules that is a good part of matching. A user's events come again
-//! and again, so what bitmaps said of a user is kept, all rules side by side.
+//! An event is checked against the crowd of each rule it matches, and a look-up in a bitmap searches memory
+//! that is in no processor cache: with many rules that is a good part of the cost of matching. Events of one
+//! user recur, so the answers of the bitmaps for a user are cached, all rules side by side.
 //!
-//! **Invariant**: what is remembered is what the installed crowds say; [`Membership::install`] forgets
-//! everything.
+//! **Invariant**: cached answers are those of the installed crowds; [`Membership::install`] clears the cache.
 //!
-//! Rows are found as in a direct-mapped cache: each user has one place, and whoever comes there later takes
-//! it over. So memory is bounded and there is nothing to keep in order.
+//! Rows are found as in a direct-mapped cache: each user has one row, and a later user of the same row
+//! replaces the earlier one. So memory is bounded and no order has to be maintained.
 
 use std::collections::HashMap;
 
 use crate::rule::{book::RuleBook, crowd::Crowd};
 
-/// Bytes that all rows may take, about.
+/// Approximate upper bound of the bytes of all rows.
 const ROOM: usize = 1 << 20;
-/// Rows there are at least, however many rules have a crowd.
+/// Lower bound of the number of rows, whatever the number of crowds.
 const FEWEST_ROWS: usize = 64;
 
-/// Who may set a rule off.
+/// Users whose events may set a rule off.
 #[derive(Debug)]
 enum Admitted {
     Everyone,
-    /// Members of the crowd of that number, among those in [`Membership::crowds`].
+    /// Members of the crowd at that index of [`Membership::crowds`].
     Members(usize),
     Nobody,
 }
 
-/// The crowds of a book's rules, with a memory.
+/// The crowds of a book's rules, with a cache of look-ups.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    /// By position of the rule.
+    /// Admitted users, by position of the rule.
     admitted: Vec<Admitted>,
     crowds: Vec<Crowd>,
-    /// Words of a row: whose it is, then a bit per crowd that it was asked, then a bit per crowd that the
-    /// user is in it. A row that was never used is one of user 0 for whom no crowd was asked.
+    /// Length of a row in words of 64 bits: the user, then a bit per crowd for whether it was looked up, then
+    /// a bit per crowd for whether the user is in it. An unused row is one of user 0 for whom no crowd was
+    /// looked up.
     width: usize,
     rows: Vec<u64>,
-    /// How many rows there are, a power of two.
+    /// Number of rows, a power of two.
     count: usize,
 }
 
 impl Membership {
-    /// Answers for these rules from now on. `crowds` are by slot; a rule whose crowd is not among them admits
+    /// Switches to the rules of `book`. `crowds` are by slot; a rule whose crowd is missing there admits
     /// nobody.
     pub(super) fn install(&mut self, book: &RuleBook, mut crowds: HashMap<u32, Crowd>) {
         self.crowds.clear();
@@ -64,8 +64,8 @@ impl Membership {
         self.rows.resize(self.count * self.width, 0);
     }
 
-    /// Whether the rule at that position is for that user; an event without a user is for rules without a
-    /// crowd.
+    /// Whether the rule at that position admits the user; an event without a user is admitted by rules
+    /// without a crowd.
     pub(super) fn admits(&mut self, rule: usize, guid: Option<u64>) -> bool {
         match (&self.admitted[rule], guid) {
             (Admitted::Everyone, _) => true,
@@ -93,8 +93,8 @@ impl Membership {
     }
 }
 
-/// The row of a user among so many, a power of two. Multiplying by the golden ratio spreads guids that count
-/// up, or in steps (Knuth, The Art of Computer Programming, vol. 3, 6.4).
+/// Row of a user among `rows`, a power of two. Multiplying by the golden ratio spreads guids that ascend by
+/// one or by larger steps (Knuth, The Art of Computer Programming, vol. 3, 6.4).
 fn place(guid: u64, rows: usize) -> usize {
     let spread = guid.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (spread >> 32) as usize & (rows - 1)
@@ -116,7 +116,8 @@ mod tests {
         rule::book::{Catalog, ChangeSet, Published, RuleChange},
     };
 
-    /// A book of so many rules; every third one has no crowd, and the crowd of the last one is not given.
+    /// Book with this number of rules; every third one has no crowd, and the crowd of the last one is
+    /// missing.
     fn book(rules: usize) -> Arc<RuleBook> {
         let changes = (0..rules).map(|i| {
             let document = format!(r#"{{"rule_id": "r{i:04}", "trigger": {{"event": {{"id": "view"}}}}}}"#);
@@ -151,8 +152,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is asked for in whatever order, and whether users share a row or not: the answers are
-        /// those of the crowds, and after a change those of the new ones.
+        /// Whatever the order of look-ups, and whether users share a row or not: the answers are those of the
+        /// crowds, and after a change those of the new ones.
         #[test]
         fn what_is_remembered_is_what_crowds_say(
             asked in prop::collection::vec((0..132usize, prop::option::of(0..100u64)), 1..400),

@@ -1,27 +1,27 @@
-//! The timely operators and the structs that decide for them.
+//! The timely operators, and the structs that make their decisions.
 //!
 //! Data flow: reads of sources -> `match` -> routed records, exchanged by key -> `evaluate` -> triggers. Each
-//! operator only moves data and capabilities; its decisions are a struct without timely, tested by itself
-//! ([`matching`], [`schedule`]).
+//! operator only moves data and capabilities; its decisions are made by a struct without timely, which is
+//! tested by itself ([`matching`], [`schedule`]).
 //!
 //! **Invariants**
-//! - Timely time is an epoch number. Worker 0 is the only clock: it announces epochs by [`Signal`], and what
-//!   a source reads carries the last epoch announced.
-//! - A record is read by the rule book of its own epoch, in `match` as in `evaluate`.
+//! - Timely time is an epoch number. Worker 0 is the only clock: it announces epochs by [`Signal`], and the
+//!   reads of a source carry the last epoch announced.
+//! - A record is processed by the rule book of its own epoch, in `match` as in `evaluate`.
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | [`signal`] | messages of worker 0 to all workers, and the traits by which a process serves its operators |
+//! | [`signal`] | messages of worker 0 to all workers, and the traits through which operators use their process |
 //! | [`kit`] | outputs, frontiers, held epochs |
 //! | [`read`] | messages of sources |
 //! | [`match_events`] | the operator `match` |
-//! | [`matching`] | which reads may be matched when |
+//! | [`matching`] | decides which reads may be matched when |
 //! | [`matcher`] | events to routed records |
 //! | [`crowds`] | the crowds, arranged |
 //! | [`membership`] | whether a user is in a rule's crowd |
 //! | [`route`] | the exchange by key |
 //! | [`mod@evaluate`] | the operator `evaluate` |
-//! | [`schedule`] | what may be evaluated when |
+//! | [`schedule`] | decides what may be evaluated when |
 //! | [`evaluating`] | keyed state, timers, checkpoints of it |
 //! | [`judge`] | one rule, one key, one occurrence |
 //! | [`lapsed`] | when a key's state no longer counts |

@@ -12,16 +12,16 @@ use crate::model::{
 pub enum Read {
     /// Records of a partition.
     Batch(RawBatch),
-    /// Partitions read from now on, beside those opened before, each with the offset where reading begins.
+    /// Further partitions are open, each with the offset at which reading begins.
     Opened(Positions),
     /// The partitions have no more records at present: their ingest clocks may advance to `clock`.
     Idle {
         /// The partitions.
         partitions: Vec<PartitionId>,
-        /// The grace period is already subtracted.
+        /// Ingest time to advance to; the grace period is already subtracted.
         clock: IngestTime,
     },
-    /// A barrier: reads before it belong to earlier epochs, reads behind it to the barrier's epoch and later.
+    /// A barrier: reads before it belong to earlier epochs, reads after it to the barrier's epoch and later.
     Barrier {
         /// The checkpoint or switch.
         barrier: SourceBarrier,

@@ -1,15 +1,14 @@
-//! Reload: records and timers of keys on their way back into memory.
+//! Reload: records and timers that wait for keys on their way back into memory.
 //!
 //! **Invariants**
 //! - Records of such a key wait in their order, with the capabilities of their epochs; nothing else waits for
 //!   them.
 //! - When the key is back, its records are evaluated, then the timers that the clock has passed meanwhile
-//!   run: as it would have been without the wait, since a record runs the timers that lie before it in any
-//!   case.
-//! - A key is requested once.
+//!   run. The outcome is that of not waiting, since a record always runs the timers before it first.
+//! - A key is requested once at a time.
 //!
-//! Records that wait are bounded as all are, by how far sources read ahead of what is complete; keys that
-//! timers reload by their number.
+//! Waiting records are bounded by the read-ahead of the sources, as all records are; keys that timers reload
+//! are bounded by number.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,10 +22,10 @@ use crate::{
     state::{delta::Change, evicted::EvictedKey},
 };
 
-/// Upper bound of the keys being reloaded, beyond which timers reload none.
+/// Upper bound of keys being reloaded; at this number, timers reload no further ones.
 const WOKEN: usize = 8_192;
 
-/// Name of a state, and its text; no text if the state is deleted.
+/// Name and text of a state; no text if the state is deleted.
 pub type NamedText = (String, Option<String>);
 
 /// Request to reload a key.
@@ -34,9 +33,9 @@ pub type NamedText = (String, Option<String>);
 pub struct Wanted {
     /// The key.
     pub key: EvictedKey,
-    /// Names of the states that it may have.
+    /// Names of the states that the key may have.
     pub names: Arc<[String]>,
-    /// States of blobs that are not compacted yet; they replace those that are read.
+    /// States of blobs that are not compacted yet; they take precedence over those that are read.
     pub uncompacted: Vec<NamedText>,
 }
 
@@ -45,7 +44,7 @@ pub struct Wanted {
 pub struct Loaded {
     /// The request.
     pub wanted: Wanted,
-    /// Stored states: position of the name in the request, and text.
+    /// Stored states: index of the name in the request, and text.
     pub texts: Vec<(usize, String)>,
 }
 
@@ -76,11 +75,11 @@ pub trait Loader {
     fn wakes(&self, activator: SyncActivator);
 }
 
-/// Bound of the memory of keys, and the reader of those that left it.
+/// Bound of the memory of keys, and the reader of evicted keys.
 pub struct Bounded {
-    /// Approximate bytes of keys and states.
+    /// Approximate upper bound of the bytes of keys and states.
     pub bytes: usize,
-    /// Reader of keys out of memory.
+    /// Reader of evicted keys.
     pub loader: Box<dyn Loader>,
 }
 
@@ -96,7 +95,7 @@ pub(super) struct Reloads<C> {
 /// Records and timers that wait for one key.
 pub(super) struct Waiting<C> {
     records: Routed,
-    /// Per epoch: end of its records, the epoch, its capabilities.
+    /// Per epoch: end index of its records, the epoch, its capabilities.
     at: Vec<(usize, u64, C)>,
     /// Capabilities of the clock that made a timer due.
     due: Option<C>,
@@ -109,7 +108,7 @@ impl<C> Default for Waiting<C> {
 }
 
 impl<C: Clone> Waiting<C> {
-    /// The records, each with the capabilities of its epoch.
+    /// The waiting records, each with the capabilities of its epoch.
     pub(super) fn records(&self) -> impl Iterator<Item = (RoutedRecord<'_>, &C)> {
         let mut place = 0;
         (0..self.records.len()).filter_map(move |i| {
@@ -120,7 +119,7 @@ impl<C: Clone> Waiting<C> {
         })
     }
 
-    /// Capabilities for timers that the clock has passed meanwhile; `None` if nothing waits for the key.
+    /// Capabilities for timers that the clock has passed meanwhile; `None` if no timer waits for the key.
     pub(super) fn due(&self) -> Option<&C> {
         self.due.as_ref().or_else(|| self.at.last().map(|(_, _, capability)| capability))
     }
@@ -136,12 +135,12 @@ impl<C: Clone> Reloads<C> {
         self.waiting.is_empty()
     }
 
-    /// Number of keys that timers may still reload now.
+    /// Number of further keys that timers may reload now.
     pub(super) fn room(&self) -> usize {
         WOKEN.saturating_sub(self.waiting.len())
     }
 
-    /// Number of records that wait.
+    /// Number of waiting records.
     pub(super) fn records(&self) -> usize {
         self.records
     }
@@ -154,7 +153,7 @@ impl<C: Clone> Reloads<C> {
         })
     }
 
-    /// Keeps a record until its key is reloaded.
+    /// Holds a record until its key is reloaded.
     pub(super) fn hold(
         &mut self,
         record: &RoutedRecord<'_>,
@@ -172,7 +171,7 @@ impl<C: Clone> Reloads<C> {
         }
     }
 
-    /// Reloads a key of which the clock has passed a timer.
+    /// Reloads a key with a timer that the clock has passed.
     pub(super) fn wake(
         &mut self,
         key: EvictedKey,
@@ -187,14 +186,14 @@ impl<C: Clone> Reloads<C> {
         self.entry(key, request);
     }
 
-    /// Requests all keys wanted since the last call at once.
+    /// Sends one request for all keys wanted since the last call.
     pub(super) fn request(&mut self) {
         if !self.asked.is_empty() {
             self.loader.request(std::mem::take(&mut self.asked));
         }
     }
 
-    /// Next key that is read, and what waits for it.
+    /// Next key that is read, with everything that waits for it.
     pub(super) fn next(&mut self) -> Option<(Loaded, Waiting<C>)> {
         if self.loaded.is_empty() {
             self.loaded.extend(self.loader.loaded());

@@ -1,7 +1,7 @@
 //! Route: the exchange pact that brings a routed record to the worker that owns its key.
 //!
 //! The owner is the routing hash modulo the number of workers. The hash is seeded by the `key_by`, so a user
-//! and an ip of the same text have owners of their own. Batches are cut at 512 records, which amortises
+//! and an ip of the same text have independent owners. Batches are cut at 512 records, which amortises
 //! timely's cost per message, and sent in the order in which they were filled: records of one key from one
 //! worker stay in order.
 
@@ -12,7 +12,7 @@ use timely::{
 
 use crate::model::routed::Routed;
 
-/// Records in a batch.
+/// Upper bound of the records in a batch.
 const RECORDS: usize = 512;
 /// Bytes of variable parts from which on a batch is sent.
 const BYTES: usize = 256 * 1024;
@@ -49,7 +49,7 @@ impl Distributor<Routed> for Router {
         pushers: &mut [P],
     ) {
         for i in 0..batch.len() {
-            // `match` made this batch, so it holds together.
+            // `match` made this batch, so it is consistent.
             let Some(record) = batch.get(i) else { continue };
             let to = owner(record.hash, pushers.len());
             let filling = &mut self.filling[to];

@@ -1,24 +1,23 @@
-//! When `evaluate` may do what, without timely.
+//! Decides what `evaluate` may do when; independent of timely.
 //!
 //! **Invariants**
-//! - A record of epoch t is evaluated once `Epoch(t)` was received here, so every switch up to t is known;
-//!   the sender may have received it sooner.
+//! - A record of epoch t is evaluated after `Epoch(t)` was received here, so every switch up to t is known;
+//!   the sender may have received it earlier.
 //! - A switch, checkpoint or correction at epoch s is a barrier: records of s and later wait, in their order,
 //!   until the frontier of routed records has reached s; then the book changes, state is saved or corrected,
-//!   and they go on. Else nothing waits.
-//! - Until all stored state is restored, nothing but the first switch happens.
-//! - A trigger belongs to the first checkpoint that is saved after it fired.
-//! - Clocks of epoch e are applied when all frontiers have passed e, so every record that bears on a timer
-//!   was evaluated before it runs. The clock is the least of all partitions'.
-//! - Records of a key that is out of memory wait until it is reloaded, others go on; a barrier waits until no
-//!   key is being reloaded. Timers that the clock makes due reload their keys, and hold up nothing but
-//!   barriers.
-//! - Capabilities are held for waiting records and clocks, and for keys that are being reloaded. How much
-//!   waits is bounded by how far sources read ahead.
-//! - One call of [`Schedule::work`] does a bounded amount, so that the worker stays responsive.
+//!   and they go on. No other records wait.
+//! - Until all stored state is restored, the only thing that happens is the first switch.
+//! - A trigger belongs to the first checkpoint saved after it fired.
+//! - Clocks of epoch e are applied when all frontiers have passed e, so every record that affects a timer was
+//!   evaluated before the timer runs. The clock is the least of all partitions'.
+//! - Records of an evicted key wait until it is reloaded, others go on; a barrier waits until no key is being
+//!   reloaded. Timers that the clock makes due reload their keys, and hold back nothing but barriers.
+//! - Capabilities are held for waiting records and clocks, and for keys being reloaded. The amount of waiting
+//!   data is bounded by the read-ahead of the sources.
+//! - One call of [`Schedule::work`] does a bounded amount of work, so that the worker stays responsive.
 //!
-//! `records` evaluates what need not wait, `barriers` passes barriers, `clocks` applies clocks, `restoring`
-//! takes in stored state.
+//! `records` evaluates records that need not wait, `barriers` passes barriers, `clocks` applies clocks,
+//! `restoring` restores stored state.
 
 mod barriers;
 mod clocks;
@@ -54,10 +53,10 @@ use crate::{
 
 /// Records, calls and timers after which the worker lets other operators run.
 const SLICE: u64 = 4_096;
-/// Places looked at for keys that can leave memory, per record or key that came in.
+/// Places visited by eviction per record or key that came in.
 const LOOKS: usize = 2;
 
-/// How far the inputs of `evaluate` have come.
+/// Progress of the inputs of `evaluate`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
     /// Frontier of routed records.
@@ -68,7 +67,7 @@ pub(super) struct Progress {
     pub(super) slowest: Frontier,
 }
 
-/// Sends what evaluating emits; `C` are the capabilities of an epoch.
+/// Output for triggers and failures; `C` are the capabilities of an epoch.
 pub(super) trait Output<C> {
     /// Sends `fired` and the failures in `emitted`, and removes them.
     fn send(&mut self, fired: &mut Vec<Fired>, emitted: &mut Emitted, at: &C);
@@ -90,17 +89,17 @@ pub(super) struct Schedule<C> {
     place: WorkerPlace,
     /// Last epoch announced.
     announced: Option<u64>,
-    /// Announced and not passed, with their epochs, ascending.
+    /// Barriers announced and not passed, with their epochs, ascending.
     barriers: VecDeque<(u64, Barrier)>,
-    /// Records that are not evaluated.
+    /// Records not evaluated yet.
     waiting: VecDeque<Waiting<C>>,
-    /// Clocks that are not applied, by epoch.
+    /// Clocks not applied yet, by epoch.
     clocks: BTreeMap<u64, ClocksOf<C>>,
-    /// Applied clocks.
+    /// Clocks applied so far.
     applied: Clocks,
-    /// Until all stored state is restored.
+    /// Restoring, until all stored state is restored.
     restoring: Option<Restoring>,
-    /// Records and timers that wait for keys out of memory, if memory is bounded.
+    /// Records and timers that wait for evicted keys, if memory is bounded.
     reloads: Option<Reloads<C>>,
     emissions: Emissions,
     log: RestoreLog,
@@ -108,7 +107,7 @@ pub(super) struct Schedule<C> {
 }
 
 impl<C: Clone> Schedule<C> {
-    /// Schedule of `evaluator`, which has no keys yet.
+    /// Makes a schedule for `evaluator`, which has no keys yet.
     pub(super) fn new(
         mut evaluator: Evaluator,
         shelf: Arc<dyn Shelf>,
@@ -141,7 +140,7 @@ impl<C: Clone> Schedule<C> {
         self.reloads = Some(Reloads::new(bounded.loader));
     }
 
-    /// Takes a signal of worker 0.
+    /// Processes a signal of worker 0.
     pub(super) fn signal(&mut self, signal: &Signal) {
         match (signal, self.restoring.as_mut()) {
             (Signal::Epoch(epoch), _) => self.announced = Some(*epoch),
@@ -154,8 +153,8 @@ impl<C: Clone> Schedule<C> {
         }
     }
 
-    /// Does what may be done at this progress: records as far as they may go, then the barrier that held back
-    /// the rest, and so on. True if there is more to do at once.
+    /// Does everything that this progress allows: evaluates records as far as they may go, then passes the
+    /// barrier that held back the rest, and so on. Returns true if there is more to do at once.
     pub(super) fn work(&mut self, progress: Progress, output: &mut impl Output<C>) -> bool {
         let more = self.work_on(progress, output);
         if let Some(reloads) = &mut self.reloads {
@@ -187,7 +186,7 @@ impl<C: Clone> Schedule<C> {
         self.barriers.front().map_or(u64::MAX, |(at, _)| *at)
     }
 
-    /// Lets keys leave memory, but not those that a correction waits for.
+    /// Evicts keys, except those that a correction waits for.
     fn evict(&mut self, looks: usize) {
         if !matches!(self.barriers.front(), Some((_, Barrier::Correct(_)))) {
             self.evaluator.evict(looks);
@@ -199,12 +198,12 @@ impl<C: Clone> Schedule<C> {
         self.log.take_refused()
     }
 
-    /// Keys found in more than one partition, if there are more than at the last call.
+    /// Keys found in more than one partition, if their number has grown since the last call.
     pub(super) fn take_split(&mut self) -> Option<Vec<SplitKeys>> {
         self.evaluator.take_split()
     }
 
-    /// Figures at this instant.
+    /// Current figures.
     pub(super) fn gauge(&self) -> EvaluateGauge {
         let MemoryGauge { bytes, evicted, reloads } = self.evaluator.memory();
         EvaluateGauge {
@@ -222,15 +221,15 @@ impl<C: Clone> Schedule<C> {
     }
 }
 
-/// Triggers on their way out, and into checkpoints if they are part of them.
+/// Triggers on their way out and, if checkpoints contain triggers, into the next checkpoint.
 struct Emissions {
     saver: Box<dyn Saver>,
-    /// Triggers since the last checkpoint, if they are part of it.
+    /// Triggers since the last checkpoint, if checkpoints contain triggers.
     held: Vec<Fired>,
 }
 
 impl Emissions {
-    /// Sends what was emitted, with the capabilities `at`.
+    /// Sends triggers and failures, with the capabilities `at`.
     fn send<C>(&mut self, emitted: &mut Emitted, at: &C, output: &mut impl Output<C>) {
         let mut fired: Vec<Fired> = emitted.triggers.drain(..).map(Fired::from).collect();
         if self.saver.holds_triggers() {

@@ -1,4 +1,4 @@
-//! The schedule without timely.
+//! Tests of the schedule, without timely.
 
 use std::{collections::BTreeMap, iter};
 
@@ -22,7 +22,7 @@ impl Shelf for Books {
     }
 }
 
-/// Two books: every `T` of version 1 fires, then of version 2.
+/// Schedule with two books: every `T` fires by version 1, then by version 2.
 fn schedule() -> Schedule<u64> {
     schedule_of(r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#)
 }
@@ -74,7 +74,7 @@ impl Output<u64> for Lines {
     }
 }
 
-/// Works with all frontiers at `frontier`, stored state complete; gives offset and version of what fired.
+/// Works with all frontiers at `frontier`, stored state complete; returns offset and version of each trigger.
 fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
     let mut lines = Lines::default();
     let at = Frontier::at(frontier);
@@ -167,7 +167,7 @@ fn where_no_state_is_kept_nothing_is_noted_for_it() {
     assert_eq!((schedule.gauge().keys, schedule.evaluator.has_unsaved()), (1, false));
 }
 
-/// Notes what it is given.
+/// A saver that records its parts.
 #[derive(Default)]
 struct Notes(std::rc::Rc<std::cell::RefCell<Vec<(CheckpointNumber, Part)>>>);
 
@@ -255,7 +255,7 @@ fn much_stored_state_is_taken_in_in_slices() {
     schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.signal(&Signal::Epoch(1));
     work_once(&mut schedule, Frontier::at(0));
-    // Half of it folded, half of it not.
+    // Half of the state is compacted (order 0), the other half is not.
     schedule.restore(stored(0, 0..RESTORED));
     schedule.restore(stored(1, RESTORED..2 * RESTORED + 1));
     let mut calls = 1;

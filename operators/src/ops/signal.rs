@@ -17,18 +17,18 @@ use crate::{
 ///
 /// **Invariants**: `Start` comes first, once. Epochs ascend. Barriers (switches, checkpoints, corrections)
 /// are announced two epochs ahead: when `Epoch(e)` was the last one sent, the next barrier is at `e + 2`. So
-/// whoever has received `Epoch(e)` knows all barriers up to `e + 1`.
+/// a receiver of `Epoch(e)` knows all barriers up to `e + 1`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Signal {
-    /// Announces an epoch: sources send what they read from now on in it.
+    /// Announces an epoch: sources send their further reads in it.
     Epoch(u64),
     /// Has every process make the book of this change set.
     Prepare(Arc<ChangeSet>),
-    /// Switches books: records of epoch `at` and later are read by the book of `generation`.
+    /// Switches books: records of epoch `at` and later are processed by the book of `generation`.
     Switch {
         /// The book's generation.
         generation: BookGeneration,
-        /// First epoch that it holds for.
+        /// First epoch that the book holds for.
         at: u64,
     },
     /// Begins a run, from a checkpoint if there is one.
@@ -37,7 +37,7 @@ pub enum Signal {
     Checkpoint {
         /// Its number.
         n: CheckpointNumber,
-        /// First epoch that is not in it.
+        /// First epoch that is not part of the checkpoint.
         at: u64,
     },
     /// Applies corrections by people before records of epoch `at`.
@@ -47,24 +47,24 @@ pub enum Signal {
         /// First epoch that sees them.
         at: u64,
     },
-    /// Tells sources the positions of a durable checkpoint.
+    /// Informs sources of the positions of a durable checkpoint.
     Committed(Arc<Positions>),
     /// Checkpoints up to this number are compacted: part of the readable state.
     Compacted(CheckpointNumber),
-    /// Pauses sources, or lets them go on.
+    /// Pauses sources (true) or resumes them (false).
     Hold(bool),
 }
 
-/// Checkpoint from which a cluster goes on; all empty if there is none.
+/// Checkpoint from which a cluster continues; all empty if there is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Start {
-    /// The generation of this run, among all that kept state in the same place; 0 where none is kept.
+    /// Owner generation of this run, among all runs that kept state in the same store; 0 if no state is kept.
     pub generation: OwnerGeneration,
     /// First offset not read yet, by partition.
     pub positions: Positions,
     /// The ingest clocks, by partition.
     pub clocks: Clocks,
-    /// The number of the checkpoint that is resumed, if one is.
+    /// Number of the checkpoint that is resumed, if one is.
     pub checkpoint: Option<CheckpointNumber>,
     /// Names of stored states.
     pub states: Vec<String>,
@@ -88,7 +88,7 @@ pub struct Correction {
     pub condition: String,
     /// The key.
     pub key: String,
-    /// The state as text; `None` puts it back to its beginning.
+    /// The state as text; `None` resets it to its initial value.
     pub text: Option<String>,
     /// Name of the person.
     pub by: String,
@@ -97,7 +97,7 @@ pub struct Correction {
 /// Stored states on their way to the worker that owns their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// The worker.
+    /// Index of the worker.
     pub to: u64,
     /// Rank among several texts of one state: that of the highest order counts.
     pub order: u64,
@@ -107,12 +107,12 @@ pub struct Stored {
 
 /// Receiver of the parts of a worker's checkpoints; no method blocks.
 pub trait Saver {
-    /// Whether it keeps checkpoints at all; if not, no changes are noted for them.
+    /// Whether it keeps checkpoints at all; if not, changes are not recorded.
     fn keeps_state(&self) -> bool {
         true
     }
 
-    /// Whether triggers are part of checkpoints.
+    /// Whether checkpoints contain triggers.
     fn holds_triggers(&self) -> bool;
 
     /// Takes a part of checkpoint `n`; the last one is [`Part::End`].
@@ -130,7 +130,7 @@ pub enum Part {
     End,
 }
 
-/// Saver where no state is kept.
+/// Saver for clusters that keep no state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoSaver;
 
@@ -148,7 +148,7 @@ impl Saver for NoSaver {
 
 /// Rule books of a process, each kept until all its workers have switched to it.
 pub trait Shelf {
-    /// Book of a generation with the changes of crowds that lead to it; `None` until it is made.
+    /// Book of a generation, with the changes of crowds since the one before; `None` until it is made.
     fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>>;
 }
 

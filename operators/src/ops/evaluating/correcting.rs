@@ -14,10 +14,12 @@ use crate::{
 };
 
 impl Evaluator {
-    /// Sets a condition's state of a key to `text`, or to its initial state without one; as an edit by people
-    /// at the clock. If no clock is known yet, the state counts as touched when one is.
+    /// Sets a condition's state of a key to `text`, or to its initial state without a text; as an edit by
+    /// people at the instant of the clock. Before the first clock, the state counts as touched when a clock
+    /// arrives.
     ///
     /// # Errors
+    /// If there is no such rule or condition, or the text is not a state of the condition.
     /// If there is no such rule or condition, or the text is no such state.
     pub fn correct(
         &mut self,
@@ -36,7 +38,7 @@ impl Evaluator {
         let mut state = self.enter(plan, id, now);
         set(&mut state, plan, condition, &cells, now);
         if let Some(copy) = state.paused_copy_mut() {
-            // No event of the pause, so it stays if the pause is skipped.
+            // Not an event of the pause, so the correction stays if the pause is skipped.
             set(copy, plan, condition, &cells, now);
         }
         state.mark_condition(condition);
@@ -46,10 +48,10 @@ impl Evaluator {
     }
 }
 
-/// Routing hash of the key that a correction is of.
+/// Routing hash of the key that a correction concerns.
 ///
 /// # Errors
-/// If there is no such rule or condition, or the text is no such state.
+/// If there is no such rule or condition, or the text is not a state of the condition.
 pub fn route_correction(
     book: &RuleBook,
     rule_id: &str,
@@ -74,7 +76,7 @@ pub(super) fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result
     Ok((rule, condition))
 }
 
-/// Sets a condition's cells, and its armed timer in line with them.
+/// Sets a condition's cells, and arms or disarms its timer accordingly.
 fn set(state: &mut RuleState, plan: &RulePlan, condition: usize, cells: &[Cell], now: i64) {
     state.cells_mut(&plan.conditions[condition]).clone_from_slice(cells);
     match state.timer(plan, condition) {
@@ -86,7 +88,7 @@ fn set(state: &mut RuleState, plan: &RulePlan, condition: usize, cells: &[Cell],
     }
 }
 
-/// Timer that people set at `now`, its deadline still open.
+/// Timer set by people at `now`, its deadline not filled in yet.
 fn by_hand(condition: usize, now: i64) -> Armed {
     Armed {
         condition,

@@ -1,24 +1,25 @@
-//! Eviction and reload: which keys leave memory under its bound, and how they come back.
+//! Eviction and reload: the keys that leave memory under its bound, and their return.
 //!
 //! **Invariants**
-//! - A key leaves memory only if the checkpoint that has its latest change is compacted into the readable
-//!   hashes. So what is read back from them is its state as it left.
-//! - The highest `now` and the next timer of a key that left stay in memory ([`Evicted`]). So nothing that
-//!   bears on outcomes depends on whether a key is in memory.
-//! - Whoever evaluates records asks [`Evaluator::is_evicted`] first, and keeps the records of such a key
-//!   until it is [reloaded](Evaluator::reload).
-//! - Of what was restored at the start, texts of blobs that may not be compacted yet stay in memory until
-//!   they are: with their key, or, if that has left meanwhile, by themselves; then they count before what is
-//!   read from the hashes.
+//! - A key leaves memory only if the checkpoint with its latest change is compacted into the readable hashes.
+//!   So the state read back from them is its state when it left.
+//! - The highest `now` and the next timer of an evicted key stay in memory ([`Evicted`]). So no outcome
+//!   depends on whether a key is in memory.
+//! - Callers that evaluate records first ask [`Evaluator::is_evicted`], and hold the records of an evicted
+//!   key until it is [reloaded](Evaluator::reload).
+//! - Of the state restored at the start, texts of blobs that may not be compacted yet stay in memory until
+//!   they are: with their key or, if that has left meanwhile, by themselves; then they take precedence over
+//!   texts read from the hashes.
 //!
-//! Keys leave by second chance (CLOCK): a hand goes round, and takes what was not used since it last came by.
+//! Keys are evicted by second chance (CLOCK): a hand goes round, and evicts what was not used since its last
+//! visit.
 //!
-//! **Limits**: what was touched since the last compacted checkpoint is in memory whatever the bound; so are
-//! keys without any state, until the clock has passed them. Who left a crowd is remembered, for keys that are
-//! out of memory, within the limit of [`Departed`](crate::rule::crowd::Departed). A key idle beyond `ttl`
-//! that is out of memory stays in the store until it is touched or its rule retired. A rule that is edited to
-//! have a `ttl`, and whose states never said when they were touched, takes a key that is read back as touched
-//! at the key's last event, or when the process began if that is later.
+//! **Limits**: state touched since the last compacted checkpoint is in memory whatever the bound; so are keys
+//! without any state, until the clock has passed them. People who left a crowd are remembered, for evicted
+//! keys, within the limit of [`Departed`](crate::rule::crowd::Departed). An evicted key idle beyond `ttl`
+//! stays in the store until it is touched or its rule retired. If an edit gives a rule a `ttl`, and its
+//! states never contained when they were touched, a reloaded key counts as touched at its last event, or at
+//! the start of the process if that is later.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -37,7 +38,7 @@ use crate::{
     },
 };
 
-/// Bound of memory, and the keys out of it.
+/// Bound of memory, and the evicted keys.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     bound: Option<usize>,
@@ -45,15 +46,15 @@ pub(super) struct Memory {
     names: StateNames,
     /// Names of states, by group of keys.
     of_group: HashMap<u32, Arc<[String]>>,
-    /// Texts of blobs that may not be compacted yet, of keys that left.
+    /// Texts of blobs that may not be compacted yet, of evicted keys.
     uncompacted: HashMap<(u32, Box<str>), Vec<NamedText>>,
     /// Checkpoint that was resumed; 0 if none was.
     resumed: CheckpointNumber,
-    /// Its clock, unix ms.
+    /// Clock of that checkpoint, unix ms.
     clock: Option<i64>,
     /// Checkpoints up to this one are compacted.
     compacted: CheckpointNumber,
-    /// Places visited in vain since anything last changed that could let a key leave.
+    /// Places visited in vain since the last change that could make a key evictable.
     in_vain: usize,
     reloads: u64,
 }
@@ -63,7 +64,7 @@ pub(super) struct Memory {
 pub struct MemoryGauge {
     /// Approximate bytes of keys and states in memory; 0 without a bound.
     pub bytes: usize,
-    /// Keys out of memory.
+    /// Number of evicted keys.
     pub evicted: usize,
     /// Keys reloaded so far.
     pub reloads: u64,
@@ -82,7 +83,7 @@ impl Memory {
         self.of_group = of_group.into_iter().map(|(group, names)| (group, names.into())).collect();
     }
 
-    /// Notes the clock of the checkpoint that was resumed, unix ms.
+    /// Records the clock of the checkpoint that was resumed, unix ms.
     pub(super) fn restored(&mut self, clock: i64) {
         self.clock = Some(clock);
     }
@@ -101,13 +102,13 @@ impl Evaluator {
         self.memory.install(&self.book);
     }
 
-    /// Notes that checkpoint `n` is resumed.
+    /// Records that checkpoint `n` is resumed.
     pub fn resume(&mut self, n: CheckpointNumber) {
         self.memory.resumed = n;
         self.saved(n);
     }
 
-    /// Notes that checkpoints up to checkpoint `n` are compacted.
+    /// Records that checkpoints up to `n` are compacted.
     pub fn compacted(&mut self, n: CheckpointNumber) {
         if n > self.memory.compacted {
             (self.memory.compacted, self.memory.in_vain) = (n, 0);
@@ -123,12 +124,12 @@ impl Evaluator {
         MemoryGauge { bytes: self.store.bytes(), evicted: evicted.len(), reloads: *reloads }
     }
 
-    /// Whether a key is out of memory.
+    /// Whether a key is evicted.
     pub fn is_evicted(&self, hash: u64, group: u32, key: &str) -> bool {
         !self.memory.evicted.is_empty() && self.memory.evicted.contains(hash, group, key)
     }
 
-    /// Key that a correction is of, if it is evicted: then the correction must wait for it.
+    /// Key that a correction concerns, if it is evicted: then the correction must wait for it.
     pub fn awaits(&self, rule_id: &str, condition: &str, key: &str) -> Option<EvictedKey> {
         let (rule, _) = find(&self.book, rule_id, condition).ok()?;
         let group = self.book.rule_key[rule];
@@ -146,8 +147,8 @@ impl Evaluator {
         Wanted { key, names, uncompacted: uncompacted.unwrap_or_default() }
     }
 
-    /// Appends evicted keys with timers below `clock` (unix ms) to `due`, `most` at most; each once. False if
-    /// there are more.
+    /// Appends evicted keys with timers below `clock` (unix ms) to `due`, at most `most`; each once. Returns
+    /// false if there are more.
     pub fn wake(&mut self, clock: i64, most: usize, due: &mut Vec<EvictedKey>) -> bool {
         for _ in 0..most {
             let Some(key) = self.memory.evicted.due(clock) else { return true };
@@ -156,7 +157,7 @@ impl Evaluator {
         false
     }
 
-    /// Evicts keys while memory is above its bound; visits `looks` places at most.
+    /// Evicts keys while memory is above its bound; visits at most `looks` places.
     pub fn evict(&mut self, looks: usize) {
         let Some(bound) = self.memory.bound.filter(|bound| self.store.bytes() > *bound) else { return };
         let enough = bound - bound / 20;
@@ -193,7 +194,7 @@ impl Evaluator {
         self.memory.evicted.insert(key, kept);
     }
 
-    /// Takes an evicted key back in; reasons why states could not be read go to `refused`.
+    /// Restores an evicted key; reasons why states could not be read are appended to `refused`.
     pub fn reload(&mut self, loaded: &Loaded, refused: &mut Vec<String>) -> KeyId {
         let EvictedKey { group, hash, key } = &loaded.wanted.key;
         let out = self.memory.evicted.remove(*hash, *group, key);
@@ -204,8 +205,8 @@ impl Evaluator {
                 refused.extend(self.restore_part(id, part, &stored).err());
             }
         }
-        // A key that left while others still came in may have been touched later than those of its states
-        // that were in by then.
+        // A key that left while restoring still went on may have been touched later than those of its states
+        // that had been restored by then.
         let touched = kept.last_now.max(self.memory.clock.unwrap_or(i64::MIN));
         self.finish_key(id, if touched == i64::MIN { self.clock } else { touched });
         let compacted = loaded.wanted.uncompacted.is_empty();
@@ -219,7 +220,7 @@ impl Evaluator {
     /// last.
     ///
     /// # Errors
-    /// If the text is no such state.
+    /// If the text is not a state of that name.
     pub fn restore_uncompacted(&mut self, names: &StateNames, stored: &Change<'_>) -> Result<(), String> {
         let Some(part) = names.part(stored.name) else { return Ok(()) };
         let group = self.book.rule_key[part.rule];
@@ -236,7 +237,8 @@ impl Evaluator {
         read
     }
 
-    /// Takes in a stored state of a key that left while others were still restored: only its timers matter.
+    /// Restores a stored state of a key that was evicted while restoring still went on: only its timers
+    /// matter.
     pub(super) fn restore_evicted(
         &mut self,
         key: EvictedKey,

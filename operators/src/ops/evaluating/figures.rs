@@ -1,4 +1,4 @@
-//! Figures of all keys: conditions' outputs, as tests compare them with the reference.
+//! Figures of all keys: conditions' outputs, which tests compare with the reference.
 
 use serde_json::Value as Json;
 
@@ -27,8 +27,8 @@ pub struct Figures {
 }
 
 impl Evaluator {
-    /// Conditions' outputs for every key in memory at `now` (unix ms), in no order. Left out are figures that
-    /// a key never seen would have, and keys idle beyond their rule's `ttl`. Slow: for tests.
+    /// Conditions' outputs for every key in memory at `now` (unix ms), in no order. Without outputs that
+    /// equal those of a key never seen, and without keys idle beyond their rule's `ttl`. Slow: for tests.
     pub fn figures(&mut self, now: i64) -> Vec<Figures> {
         let Evaluator { book, store, runners, .. } = self;
         let (mut counts, mut out) = (EvaluateCounts::default(), Emitted::default());

@@ -20,12 +20,12 @@ pub(super) struct StatePart {
     pub(super) condition: Option<usize>,
 }
 
-/// Names of all states that the rules of a book have.
+/// Names of all states of a book's rules.
 #[derive(Clone, Debug, Default)]
 pub struct StateNames(HashMap<String, StatePart>);
 
 impl StateNames {
-    /// Names of the states of a book's rules.
+    /// Makes the names of all states of a book's rules.
     pub fn of(book: &RuleBook) -> Self {
         let mut names = HashMap::new();
         for (rule, plan) in book.rules.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Restoring: stored states, in any order, back into keys.
 //!
-//! **Invariant**: restoring what was saved, in any order of its states, gives an evaluator that goes on as
+//! **Invariant**: restoring what was saved, in any order of its states, gives an evaluator that continues as
 //! the saved one would have.
 
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::{
 };
 
 impl Evaluator {
-    /// Restores a stored state. States that no rule has any more are passed over.
+    /// Restores a stored state. States that no rule has any more are ignored.
     ///
     /// # Errors
-    /// If the text is no such state.
+    /// If the text is not a state of that name.
     pub fn restore(&mut self, names: &StateNames, stored: &Change<'_>) -> Result<(), String> {
         let Some(part) = names.part(stored.name) else { return Ok(()) };
         let book = Arc::clone(&self.book);
@@ -33,7 +33,7 @@ impl Evaluator {
         read
     }
 
-    /// Reads a stored state into the key in memory that it is of.
+    /// Reads a stored state into its key in memory.
     pub(super) fn restore_part(
         &mut self,
         id: KeyId,
@@ -48,14 +48,13 @@ impl Evaluator {
         read
     }
 
-    /// Finishes restoring: all stored states have been restored, of a checkpoint whose clock stood at `clock`
-    /// (unix ms).
+    /// Finishes restoring after all stored states were restored; `clock` is that of the checkpoint (unix ms).
     pub fn restored(&mut self, clock: i64) {
         while !self.finish_restoring(clock, usize::MAX) {}
     }
 
-    /// As [`restored`](Self::restored), for the next `most` places of keys. False if some are left: then call
-    /// again with the same clock, and do nothing else meanwhile.
+    /// Like [`restored`](Self::restored), for at most `most` further places of keys. Returns false if some
+    /// are left: then call again with the same clock, and do nothing else meanwhile.
     pub fn finish_restoring(&mut self, clock: i64, most: usize) -> bool {
         self.clock = self.clock.max(clock);
         self.memory.restored(clock);
@@ -69,7 +68,7 @@ impl Evaluator {
         end == self.store.places()
     }
 
-    /// Finishes restoring a key: drops states as good as new, sets its times, files its timer. A state
+    /// Finishes restoring a key: drops states that equal fresh ones, sets its times, files its timer. A state
     /// without a time of its own was touched by `touched` at the latest.
     pub(super) fn finish_key(&mut self, id: KeyId, touched: i64) {
         let Evaluator { book, store, .. } = self;
@@ -81,8 +80,8 @@ impl Evaluator {
             }
             last_now = last_now.max(state.touched());
             if state.touched() == i64::MIN {
-                // Without an entry of its own a rule does not ask when it was touched, unless it is edited
-                // to; and since somebody left its crowd, whoever was touched has one.
+                // A rule without a stored rule-level entry does not use the time of the last touch, unless an
+                // edit makes it; and since somebody left its crowd, every touched key has an entry.
                 let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
                 state.touch(left.min(touched));
             }
@@ -115,7 +114,7 @@ pub(super) fn read(
     read.map_err(|e| format!("state {} of key {:?}: {e}", stored.name, stored.key))
 }
 
-/// Cells of a condition as a text gives them; its initial cells without a text.
+/// Cells of a condition read from a text; its initial cells without a text.
 pub(super) fn cells(plan: &RulePlan, condition: usize, text: Option<&str>) -> Result<Vec<Cell>, String> {
     let program = &plan.conditions[condition].program;
     match text {

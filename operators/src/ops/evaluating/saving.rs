@@ -1,12 +1,12 @@
 //! Saving: changes since the last checkpoint, as a [`Delta`].
 //!
 //! **Invariants**
-//! - A key with a dirty state is listed as changed, and the state is clean once it is saved. So saving costs
-//!   what changed, not what there is.
-//! - However long no checkpoint is taken, a place for keys is listed once, and a removal for each state that
-//!   checkpoints have. What came and went between two checkpoints is not listed; nor is anything if none will
-//!   be taken.
-//! - Removals come before changes in a checkpoint: a state that was removed and is there again is there.
+//! - A key with a dirty state is listed as changed, and the state is clean once it is saved. So the cost of
+//!   saving depends on the number of changes, not on the size of the state.
+//! - However long no checkpoint is taken, a place for keys is listed once, and a removal once for each state
+//!   that checkpoints contain. States that came and went between two checkpoints are not listed; nothing is
+//!   listed if no checkpoints will be taken.
+//! - Removals come before changes in a checkpoint: a state that was removed and exists again is kept.
 
 use std::sync::Arc;
 
@@ -19,16 +19,16 @@ use crate::{
     state::{Delta, KeyBlock, KeyId, RuleState, entry, text},
 };
 
-/// Bytes of keys and texts from which on a delta takes no more keys.
+/// Size of a delta, bytes, from which on it takes no more keys.
 const ENOUGH: usize = 8 << 20;
 
 /// Changes since the last checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
-    /// Keys with changed states: those whose blocks are `listed`. A place may have been given to another key
-    /// meanwhile.
+    /// Keys with changed states: those whose blocks are `listed`. A place may have been reused for another
+    /// key meanwhile.
     changed: Vec<KeyId>,
-    /// States that were dropped and that checkpoints have.
+    /// States that were dropped and that checkpoints contain.
     removed: Vec<Removed>,
     /// Lower bound of the next checkpoint's number, above that of the last one.
     pub(super) next: CheckpointNumber,
@@ -40,20 +40,20 @@ pub(super) struct Unsaved {
 #[derive(Debug)]
 struct Removed {
     slot: u32,
-    /// Beginning of its rule-level state, which its name contains.
+    /// Beginning of its rule-level state, which is part of its name.
     beginning: u64,
     key: Box<str>,
 }
 
 impl Unsaved {
-    /// Notes that a state of a key has changed.
+    /// Records that a state of a key has changed.
     pub(super) fn changed(&mut self, id: KeyId, block: &mut KeyBlock) {
         if !self.disabled && block.list() {
             self.changed.push(id);
         }
     }
 
-    /// Notes that a key's state is dropped.
+    /// Records that a key's state is dropped.
     pub(super) fn gone(&mut self, state: &RuleState, key: &str) {
         if !self.disabled && state.is_stored() {
             self.removed.push(Removed { slot: state.slot(), beginning: state.beginning(), key: key.into() });
@@ -67,8 +67,8 @@ impl Unsaved {
     }
 }
 
-/// A delta being filled. Per slot it has the number of the rule-level state's name; those of the conditions
-/// follow.
+/// A delta being filled, with the number of the name of each slot's rule-level state; the numbers of the
+/// conditions' names follow it.
 #[derive(Default)]
 struct Chunk {
     delta: Delta,
@@ -89,7 +89,7 @@ impl Chunk {
 }
 
 impl Evaluator {
-    /// Stops noting changes, since no checkpoints will be taken. To be called before there are any keys.
+    /// Stops recording changes, since no checkpoints will be taken. To be called before there are any keys.
     pub fn without_checkpoints(&mut self) {
         self.unsaved.disabled = true;
     }
@@ -106,11 +106,11 @@ impl Evaluator {
         let mut chunk = Chunk::default();
         let mut states = 0;
         while states < most && chunk.delta.bytes() < ENOUGH {
-            // Removals first, all of them.
+            // All removals come first.
             if let Some(Removed { slot, beginning, key }) = self.unsaved.removed.pop() {
                 states += 1;
-                // What an edit has named otherwise meanwhile is let go with its names, and may be another
-                // worker's by its new ones.
+                // State that an edit has renamed meanwhile is dropped with its former names; a key of the new
+                // names may belong to another worker.
                 let plan = book.at_slot(slot).map(|rule| &*book.rules[rule]);
                 if let Some(plan) = plan.filter(|plan| plan.layout.rule == beginning) {
                     delete(plan, &key, &mut chunk);
@@ -124,7 +124,7 @@ impl Evaluator {
         chunk.delta
     }
 
-    /// Takes out the changes of a key; returns of how many states.
+    /// Takes out the changes of a key; returns the number of states.
     fn save_key(&mut self, book: &RuleBook, id: KeyId, chunk: &mut Chunk) -> usize {
         self.store.block_mut(id).unlist();
         let (mut states, mut soonest) = (0, i64::MAX);
@@ -132,7 +132,7 @@ impl Evaluator {
             let plan = book.at_slot(state.slot()).map(|rule| &*book.rules[rule]);
             let Some(plan) = plan.filter(|plan| state.is_dirty() && state.is_of(plan)) else { return true };
             states += 1;
-            // An edit may have come between the change and now.
+            // The rule may have been edited since the change.
             let paused = state.paused_copy().is_some();
             soonest = soonest.min(state.bring_up_idle(plan).unwrap_or(i64::MAX));
             if paused && state.is_fresh(plan) {
@@ -149,7 +149,7 @@ impl Evaluator {
         states
     }
 
-    /// Notes that checkpoint `n` has all changes until now.
+    /// Records that checkpoint `n` contains all changes so far.
     pub fn saved(&mut self, n: CheckpointNumber) {
         self.unsaved.next = n.next();
     }
@@ -171,8 +171,8 @@ fn save_state(state: &RuleState, plan: &RulePlan, book: &RuleBook, key: &str, ch
         chunk.delta.push(own + 1 + c as u32, key, write);
     }
     if state.is_rule_level_dirty() {
-        // The copy made for a pause that is over must not stay in the store, nor when keys were touched in
-        // it.
+        // The snapshot of a pause that is over must not stay in the store, not even if keys were touched
+        // during the pause.
         let there = plan.rule_level || state.has_rule_level();
         let write = there.then_some(|out: &mut String| entry::write(state, plan, &book.fields, out));
         chunk.delta.push(own, key, write);

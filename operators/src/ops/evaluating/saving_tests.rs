@@ -1,4 +1,4 @@
-//! Changes noted for checkpoints, and saved.
+//! Tests of the changes recorded for checkpoints, and of saving them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::rule::book::{Catalog, Published};
 
-/// A key comes and goes, and its place is free again.
+/// Makes a key come and go, after which its place is free again.
 fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {
     send(evaluator, key, "A", now);
     send(evaluator, key, "B", now);

@@ -1,4 +1,4 @@
-//! An evaluator driven by hand, for tests.
+//! An evaluator for tests, driven step by step.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -44,7 +44,7 @@ pub(super) fn edited(former: &Published, document: &str) -> Published {
     Published { version, lineage: former.next_lineage(&plan, version, true), ..next }
 }
 
-/// The book in which a rule is as published.
+/// Book in which a rule is as published.
 pub(super) fn put(catalog: &mut Catalog, published: Published) -> Arc<RuleBook> {
     let set =
         ChangeSet { generation: BookGeneration(1), changes: vec![RuleChange::Put(Box::new(published))] };
@@ -58,17 +58,17 @@ pub(super) const WAITING: &str = r#"{"rule_id": "r", "key_by": "ip", "conditions
     {"id": "t", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "100ms"}}
 ], "trigger": {"each": "t"}}"#;
 
-/// An evaluator that keeps nothing in memory but what it must, with the rule [`COUNTING`].
+/// Evaluator that evicts everything it may, with the rule [`COUNTING`].
 pub(super) fn evaluator() -> Evaluator {
     evaluator_of(COUNTING)
 }
 
-/// An evaluator that keeps nothing in memory but what it must, with one rule.
+/// Evaluator that evicts everything it may, with one rule.
 pub(super) fn evaluator_of(document: &str) -> Evaluator {
     evaluator_by(&mut Catalog::default(), published(document))
 }
 
-/// As [`evaluator_of`], by a catalog that can go on.
+/// Like [`evaluator_of`], with a catalog that can make further books.
 pub(super) fn evaluator_by(catalog: &mut Catalog, published: Published) -> Evaluator {
     let mut evaluator = Evaluator::new(catalog.book());
     evaluator.bound(0);
@@ -81,7 +81,7 @@ pub(super) fn hash(evaluator: &Evaluator, key: &str) -> u64 {
     key::route(evaluator.book().key_seeds[0], key)
 }
 
-/// An event of an `ip`.
+/// Sends an event of an `ip`.
 pub(super) fn send(evaluator: &mut Evaluator, key: &str, event_id: &str, now: i64) -> Emitted {
     let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
     let line = format!(r#"{{"ip": "{key}", "event_id": "{event_id}", "event_time": {now}}}"#);
@@ -95,7 +95,7 @@ pub(super) fn send(evaluator: &mut Evaluator, key: &str, event_id: &str, now: i6
     emitted
 }
 
-/// An `A` of an `ip`.
+/// Sends an `A` of an `ip`.
 pub(super) fn event(evaluator: &mut Evaluator, key: &str, now: i64) {
     send(evaluator, key, "A", now);
 }
@@ -115,7 +115,7 @@ pub(super) fn save(evaluator: &mut Evaluator, n: u64, stored: &mut Hashes) {
     evaluator.saved(CheckpointNumber(n));
 }
 
-/// Reads a key back.
+/// Reloads a key.
 pub(super) fn load(evaluator: &mut Evaluator, key: &str, stored: &Hashes) -> KeyId {
     let wanted = evaluator.wanted(EvictedKey { group: 0, hash: hash(evaluator, key), key: key.into() });
     let text =

@@ -1,11 +1,11 @@
-//! Split keys: keys that had records of more than one partition.
+//! Split keys: keys with records of more than one partition.
 //!
-//! Events are in their order only within a partition. So for such a key, what depends on the order of events
-//! may come out otherwise after a recovery. Keys of a user or a device are expected to stay in one partition;
+//! Events are in order only within a partition. So for such a key, outcomes that depend on the order of
+//! events may differ after a recovery. Keys of a user or a device are expected to stay in one partition;
 //! others, like an `ip`, are known not to.
 //!
-//! **Limits**: it is no part of checkpoints, so after a restart of the cluster keys are counted anew. A key
-//! is forgotten when nothing is remembered of it any more, and may then be counted again, or its move be
+//! **Limits**: checkpoints do not contain the split keys, so after a restart of the cluster keys are counted
+//! anew. A key is forgotten when it has no state any more, and may then be counted again, or its move be
 //! missed.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::{
 /// Keys of one `key_by` that had records of more than one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitKeys {
-    /// The names of the key's fields, with commas between.
+    /// Names of the key's fields, separated by commas.
     pub key_by: String,
     /// Whether such keys are expected to stay in one partition.
     pub of_user: bool,
@@ -56,8 +56,8 @@ impl Split {
 }
 
 impl Evaluator {
-    /// Keys found in more than one partition so far, by `key_by`; `None` if there are no more than at the
-    /// last call.
+    /// Keys found in more than one partition so far, by `key_by`; `None` if their number has not grown since
+    /// the last call.
     pub fn take_split(&mut self) -> Option<Vec<SplitKeys>> {
         std::mem::take(&mut self.split.more).then(|| self.split.of_group.values().cloned().collect())
     }

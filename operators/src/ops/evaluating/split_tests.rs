@@ -13,7 +13,7 @@ use crate::{
     state::{KeyBlock, evicted::EvictedKey},
 };
 
-/// Every `A` counts, by user and by address.
+/// Evaluator in which every `A` counts, by user and by address.
 fn evaluator() -> Evaluator {
     let put = |key_by: &str| {
         let document = format!(
@@ -33,7 +33,7 @@ fn evaluator() -> Evaluator {
     evaluator
 }
 
-/// An `A` in a partition.
+/// Sends an `A` in a partition.
 fn event(evaluator: &mut Evaluator, partition: u32, guid: u64, ip: &str) {
     let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
     let line = format!(r#"{{"guid": {guid}, "ip": "{ip}", "event_id": "A", "event_time": 10}}"#);
@@ -52,7 +52,7 @@ fn event(evaluator: &mut Evaluator, partition: u32, guid: u64, ip: &str) {
     }
 }
 
-/// Lets all keys leave memory, and has them read back.
+/// Has all keys evicted and reloaded.
 fn leave_and_return(evaluator: &mut Evaluator, n: u64) {
     let keys: Vec<EvictedKey> = evaluator.store.blocks().map(KeyBlock::evicted_key).collect();
     let changed = evaluator.save(100);

@@ -6,9 +6,9 @@ use super::{super::lapsed::is_lapsed, Evaluator};
 use crate::state::KeyId;
 
 impl Evaluator {
-    /// Visits the next `budget` places for keys, in turn, and drops states of rules that are gone or keyed
-    /// otherwise, of keys idle beyond `ttl`, and of people who left the crowd long ago. Copies made for
-    /// pauses that are over are resolved.
+    /// Visits the next `budget` places for keys, in rotation, and drops states of rules that are gone or
+    /// keyed differently, of keys idle beyond `ttl`, and of people who left the crowd more than seven days
+    /// ago. Snapshots of pauses that are over are resolved.
     pub fn sweep(&mut self, budget: usize) {
         for _ in 0..budget.min(self.store.places()) {
             if let Some(id) = self.store.next_in_turn() {
@@ -29,7 +29,7 @@ impl Evaluator {
                 soonest = soonest.min(state.bring_up_idle(plan).unwrap_or(i64::MAX));
             }
             if state.touched() == i64::MIN && clock > i64::MIN {
-                // People set it before a clock was known.
+                // A correction set the state before the first clock.
                 state.touch(clock);
                 state.mark_rule_level();
             }

@@ -1,4 +1,4 @@
-//! Timers as they are filed.
+//! Tests of the filing of timers.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn a_key_has_one_timer_filed_however_often_it_is_touched() {
     }
     assert_eq!(evaluator.store.timers(), 2);
     for i in 50..80 {
-        // Cleared and set again, so that it is another timer each time.
+        // Cleared and set again, so that it is a new timer each time.
         send(&mut evaluator, "1", "B", i);
         event(&mut evaluator, "1", i);
     }
@@ -42,7 +42,7 @@ fn a_key_that_leaves_memory_takes_its_timer_along() {
     }
 }
 
-/// Fires at publish, `seconds` after the epoch, for keys that had an `A` by then.
+/// Rule that fires at publish, `seconds` after the epoch, for keys that had an `A` by then.
 fn live_at(seconds: u64) -> String {
     r#"{"rule_id": "r", "key_by": "ip", "trigger": "satisfied", "already": "fire", "active": {"from": "1970-01-01T00:SS:00Z"},
         "conditions": [{"id": "n", "calculator": "count", "event": {"id": "A"}, "window": {"last": "1d"}, "met": "value >= 1"}]}"#

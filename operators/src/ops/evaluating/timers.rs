@@ -12,8 +12,8 @@ use super::{
 use crate::{rule::book::RuleBook, state::KeyId};
 
 impl Evaluator {
-    /// Advances the ingest clock to `clock` (unix ms) and runs the timers with deadlines below it, `most` at
-    /// most. False if some are left: then call again with the same clock.
+    /// Advances the ingest clock to `clock` (unix ms) and runs the timers with deadlines below it, at most
+    /// `most`. Returns false if some are left: then call again with the same clock.
     pub fn advance(&mut self, clock: i64, most: u64, out: &mut Emitted) -> bool {
         self.clock = self.clock.max(clock);
         let book = Arc::clone(&self.book);
@@ -23,13 +23,13 @@ impl Evaluator {
                 return false;
             }
             run += 1;
-            // If the key's own is later by now, it is filed anew and has its turn then.
+            // If the key's own timer is later by now, it is filed anew and runs when it is due.
             self.run_next(&book, id, deadline + 1, out);
         }
         true
     }
 
-    /// Runs the timers of a reloaded key, as far as the clock has passed them.
+    /// Runs the timers of a reloaded key that the clock has passed.
     pub fn catch_up(&mut self, id: KeyId, out: &mut Emitted) {
         if self.store.block(id).next_deadline() < self.clock {
             self.run_key(id, self.clock, out);
@@ -42,8 +42,8 @@ impl Evaluator {
         while self.run_next(&book, id, now, out) {}
     }
 
-    /// Runs the earliest timer of a key if its deadline lies below `now`, else files it as it stands. Whether
-    /// one was run.
+    /// Runs the earliest timer of a key if its deadline lies below `now`, else files it. Returns whether one
+    /// was run.
     fn run_next(&mut self, book: &RuleBook, id: KeyId, now: i64, out: &mut Emitted) -> bool {
         let deadlines = self.store.block(id).states().filter_map(|state| {
             let rule = book.at_slot(state.slot())?;

@@ -24,7 +24,7 @@ pub(super) enum Why<'w> {
 }
 
 impl Judge<'_> {
-    /// Lets the rule fire at `at` (unix ms), as far as publish, pause and limit allow it.
+    /// Fires the rule at `at` (unix ms), unless publish, pause or limit forbid it.
     pub(super) fn fire(&mut self, why: &Why<'_>, at: i64) {
         let (plan, key) = (self.plan, self.key);
         if plan.sealed(at) {
@@ -85,7 +85,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Starts all conditions anew.
+    /// Resets all conditions to their initial state.
     fn reset(&mut self, now: i64) {
         self.state.reset_conditions(self.plan);
         self.forget_outputs();
@@ -97,7 +97,7 @@ impl Judge<'_> {
 }
 
 impl<'w> Why<'w> {
-    /// User of the event behind it.
+    /// User of the causing event.
     fn guid(&self) -> Option<u64> {
         match self {
             Why::Event(event) => event.guid,
@@ -114,7 +114,7 @@ impl<'w> Why<'w> {
         }
     }
 
-    /// Values of the event behind it.
+    /// Values of the causing event.
     fn values(&self) -> &'w [(Field, Value<'w>)] {
         match self {
             Why::Event(event) => event.values,

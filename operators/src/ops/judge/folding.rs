@@ -1,4 +1,4 @@
-//! Folding events into conditions, and running their timers out.
+//! Folding of events into conditions, and running of their timers.
 
 use super::{Judge, RuleEvent, runner};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Judge<'_> {
-    /// Folds an event into every condition it matches. True if it also is the trigger event.
+    /// Folds an event into every condition it matches. Returns whether it also is the trigger event.
     pub(super) fn fold(&mut self, targets: &[Target], event: &RuleEvent<'_>) -> bool {
         let mut used_up = None;
         for target in targets {
@@ -39,7 +39,7 @@ impl Judge<'_> {
         false
     }
 
-    /// Runs an armed timer out. A timer that may not count, because of its deadline, is dropped.
+    /// Runs an armed timer. A timer whose deadline excludes it from counting is dropped.
     pub(super) fn run_out(&mut self, armed: &Armed) {
         let (condition, deadline) = (armed.condition, armed.deadline);
         let plan = &self.plan.conditions[condition];
@@ -47,7 +47,7 @@ impl Judge<'_> {
         self.end_timer(armed, counts);
     }
 
-    /// Ends an armed timer: with a call of `on_timer` if it `counts`, else of what drops it.
+    /// Ends an armed timer: with a call of `on_timer` if it `counts`, else of `on_timer_dropped`.
     pub(super) fn end_timer(&mut self, armed: &Armed, counts: bool) {
         let (condition, deadline) = (armed.condition, armed.deadline);
         let plan = &self.plan.conditions[condition];
@@ -62,7 +62,7 @@ impl Judge<'_> {
         };
         self.state.disarm(condition);
         match result {
-            // It would come due again and again without an end.
+            // Such a timer would be due again and again without end.
             Ok(()) if self.state.timer(self.plan, condition).is_some_and(|timer| timer <= deadline) => {
                 self.state.clear_timer(self.plan, condition);
                 let how =
@@ -74,8 +74,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Arms or disarms a condition's timer if the script has changed it from `before`; `cause` is given the
-    /// fields to keep.
+    /// Arms or disarms a condition's timer if the script has changed it from `before`; `cause` receives the
+    /// fields whose values are to be kept.
     fn arm_if_changed(
         &mut self,
         condition: usize,
@@ -90,7 +90,7 @@ impl Judge<'_> {
     }
 }
 
-/// A timer that an event sets, its deadline still open; keeps the values of the fields in `kept`.
+/// Timer set by an event, its deadline not filled in yet; keeps the values of the fields in `kept`.
 fn armed_by(event: &RuleEvent<'_>, condition: usize, kept: &[Field]) -> Armed {
     let values = event.values.iter().filter(|(field, _)| kept.contains(field));
     Armed {

@@ -1,4 +1,4 @@
-//! Passing barriers: switches, checkpoints, corrections.
+//! Barriers: passing switches, checkpoints and corrections.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::{
     },
 };
 
-/// States saved in one go.
+/// Upper bound of states saved per call.
 const SAVED: usize = 8_192;
 
-/// How far a barrier was passed.
+/// Outcome of an attempt to pass a barrier.
 pub(super) enum Passed {
-    /// It is not due, or there is none.
+    /// The barrier is not due, or there is none.
     Not,
     /// There is more to do.
     Partly,
-    /// It is done.
+    /// The barrier is passed.
     Wholly,
 }
 
@@ -49,8 +49,8 @@ impl<C: Clone> Schedule<C> {
         passed
     }
 
-    /// Puts the book of `generation` in force. Stored state is named by the first book, so the second waits
-    /// until it is restored.
+    /// Puts the book of `generation` in force. The first book names the stored state, so the second waits
+    /// until all of it is restored.
     fn switch(&mut self, generation: BookGeneration, at: u64) -> Passed {
         if self.restoring.as_ref().is_some_and(|restoring| restoring.has_names()) {
             return Passed::Not;
@@ -80,7 +80,7 @@ impl<C: Clone> Schedule<C> {
         Passed::Wholly
     }
 
-    /// Has keys reloaded that corrections are of. Whether there are any.
+    /// Requests the evicted keys that corrections concern. Returns whether there are any.
     fn reload_corrected(&mut self, corrections: &[Correction]) -> bool {
         let Schedule { evaluator, reloads: Some(reloads), .. } = self else { return false };
         let mut any = false;
@@ -93,8 +93,8 @@ impl<C: Clone> Schedule<C> {
         any
     }
 
-    /// Corrects a state, if its key is this worker's. A correction that makes no sense is refused by the
-    /// first worker alone.
+    /// Corrects a state, if this worker owns its key. An invalid correction is refused by the first worker
+    /// alone.
     fn correct(&mut self, c: &Correction) {
         let place = self.place;
         let text = c.text.as_deref();

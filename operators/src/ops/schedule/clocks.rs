@@ -8,29 +8,29 @@ use crate::{
     ops::{emitted::Emitted, kit::Frontier, reload::Reloads},
 };
 
-/// Least and most places for keys that are swept per epoch.
+/// Bounds of the number of places swept per epoch.
 const SWEEP: RangeInclusive<usize> = 64..=2_000;
-/// Epochs within which all keys are swept, if there are few enough.
+/// Number of epochs within which all keys are swept, unless there are too many of them.
 const ROUND: usize = 1_000;
 
-/// Clocks that arrived at an epoch.
+/// Clocks that arrived at an epoch, with its capabilities.
 pub(super) struct ClocksOf<C> {
     capability: C,
     clocks: Vec<(PartitionId, IngestTime)>,
 }
 
-/// Whether timers are left that are due by a clock.
+/// Whether timers due by a clock are left.
 enum Advanced {
-    /// In memory: the worker has done its share for now.
+    /// Timers in memory are left: the slice is used up.
     MoreInMemory,
-    /// Out of memory: too many keys are being reloaded.
+    /// Timers of evicted keys are left: too many keys are being reloaded.
     MoreEvicted,
-    /// All have run.
+    /// All due timers have run.
     All,
 }
 
 impl<C: Clone> Schedule<C> {
-    /// Adds clocks of `epoch`; `capability` is asked for at the first ones.
+    /// Adds clocks of `epoch`; `capability` is called for the first ones.
     pub(in crate::ops) fn add_clocks(
         &mut self,
         epoch: u64,
@@ -41,13 +41,13 @@ impl<C: Clone> Schedule<C> {
         self.clocks.entry(epoch).or_insert_with(of).clocks.append(clocks);
     }
 
-    /// Applies the clocks of epochs that all inputs have passed, and runs the timers they make due. False if
-    /// some are left to run at once.
+    /// Applies the clocks of epochs that all inputs have passed, and runs the timers they make due. Returns
+    /// false if timers are left to run at once.
     pub(super) fn apply_clocks(&mut self, slowest: Frontier, output: &mut impl Output<C>) -> bool {
         let barrier = self.next_barrier();
         while let Some(entry) = self.clocks.first_entry() {
             let epoch = *entry.key();
-            // A barrier that waits for keys holds back the timers behind it, as it does records.
+            // A barrier that waits for keys holds back later timers, as it does records.
             let held = epoch >= barrier || self.waiting.iter().any(|waiting| waiting.epoch <= epoch);
             if held || !slowest.has_passed(epoch) {
                 break;
@@ -85,7 +85,7 @@ impl<C: Clone> Schedule<C> {
         }
         match (all_run, all_woken) {
             (false, _) => Advanced::MoreInMemory,
-            // There is more to do once some of them are back.
+            // The rest goes on when some of those keys are back.
             (true, false) => Advanced::MoreEvicted,
             (true, true) => Advanced::All,
         }

@@ -1,4 +1,4 @@
-//! Records as far as they may go, and those that waited for keys out of memory.
+//! Records: evaluated as far as they may go, and those that waited for evicted keys.
 
 use super::{LOOKS, Output, SLICE, Schedule};
 use crate::{model::routed::Routed, ops::emitted::Emitted};
@@ -19,7 +19,7 @@ impl<C: Clone> Schedule<C> {
         self.waiting.push_back(Waiting { epoch, capability, batch, done: 0 });
     }
 
-    /// Takes in keys that are reloaded, with all that waited for them. False if the slice was used up.
+    /// Processes reloaded keys, with everything that waited for them. Returns false if the slice was used up.
     pub(super) fn take_reloaded(&mut self, output: &mut impl Output<C>) -> bool {
         let enough = self.evaluator.counts().work() + SLICE;
         for taken in 0..SLICE as usize {
@@ -32,7 +32,7 @@ impl<C: Clone> Schedule<C> {
         false
     }
 
-    /// Takes in the next key that is reloaded; false if there is none.
+    /// Processes the next reloaded key; returns false if there is none.
     fn take_next_reloaded(&mut self, output: &mut impl Output<C>) -> bool {
         let Schedule { evaluator, reloads: Some(reloads), emissions, log, .. } = self else { return false };
         let Some((loaded, waiting)) = reloads.next() else { return false };
@@ -49,7 +49,7 @@ impl<C: Clone> Schedule<C> {
         true
     }
 
-    /// Evaluates records that need not wait. False if the slice was used up.
+    /// Evaluates records that need not wait. Returns false if the slice was used up.
     pub(super) fn evaluate(&mut self, output: &mut impl Output<C>) -> bool {
         let barrier = self.next_barrier();
         let enough = self.evaluator.counts().work() + SLICE;
@@ -62,7 +62,7 @@ impl<C: Clone> Schedule<C> {
                 continue;
             }
             while first.done < first.batch.len() && evaluator.counts().work() < enough && seen < SLICE {
-                // An inconsistent record comes from no peer of ours; see `wire`.
+                // No peer of this build sends an inconsistent record; see `wire`.
                 if let Some(record) = first.batch.get(first.done) {
                     match reloads {
                         Some(reloads) if evaluator.is_evicted(record.hash, record.key_group, record.key) => {

@@ -1,7 +1,7 @@
 //! Restoring: stored state of the last checkpoint, before anything is evaluated.
 //!
 //! **Invariants**
-//! - Stored state is named by the first book; what arrives before that is in force waits.
+//! - The first book names the stored state; state that arrives before that book is in force waits.
 //! - Of two stored texts of one state, that of the higher order counts, in whatever order they arrive: texts
 //!   of order 0 are restored at once, those of blobs that are not compacted yet only when all have arrived.
 
@@ -21,24 +21,24 @@ use crate::{
     state::delta::Change,
 };
 
-/// States restored in one go once all have arrived.
+/// Upper bound of states restored per call once all have arrived.
 pub(super) const RESTORED: usize = 8_192;
 
-/// Stored state on its way in.
+/// Stored state being restored.
 #[derive(Default)]
 pub(super) struct Restoring {
     start: Option<Arc<Start>>,
     /// Names of states, once the first book is in force.
     names: Option<StateNames>,
-    /// State that arrived before that.
+    /// State that arrived before the first book was in force.
     early: Vec<Stored>,
     /// State of blobs that are not compacted yet.
     late: HashMap<StateKey, Ordered>,
-    /// The rest of that, once all has arrived.
+    /// Rest of the state of those blobs, once all has arrived.
     ending: Option<hash_map::IntoIter<StateKey, Ordered>>,
 }
 
-/// A state of a key.
+/// Name and key of a state.
 #[derive(PartialEq, Eq, Hash)]
 struct StateKey {
     name: String,
@@ -53,7 +53,7 @@ struct Ordered {
 }
 
 impl Restoring {
-    /// Begins with a checkpoint.
+    /// Starts from a checkpoint.
     pub(super) fn begin(&mut self, start: Arc<Start>) {
         self.start = Some(start);
     }
@@ -80,7 +80,8 @@ impl Restoring {
         stored.states.len()
     }
 
-    /// Restores the next states of blobs, when all have arrived, then finishes keys; false if there is more.
+    /// Restores the next states of blobs, once all have arrived, then finishes keys; returns false if there
+    /// is more.
     fn finish(&mut self, evaluator: &mut Evaluator, log: &mut RestoreLog) -> bool {
         let Restoring { start: Some(start), names: Some(names), late, ending, .. } = self else {
             return false;
@@ -93,14 +94,14 @@ impl Restoring {
         late.len() == 0 && evaluator.finish_restoring(start.clock().0, RESTORED)
     }
 
-    /// Whether the first book and the checkpoint's clocks are there.
+    /// Whether the first book is in force and the checkpoint's clocks are known.
     fn is_ready(&self) -> bool {
         self.start.is_some() && self.names.is_some()
     }
 }
 
 impl<C: Clone> Schedule<C> {
-    /// Takes in stored state that has arrived.
+    /// Restores stored state that has arrived.
     pub(in crate::ops) fn restore(&mut self, stored: impl Iterator<Item = Stored>) {
         let Some(restoring) = self.restoring.as_mut() else { return };
         if !restoring.has_names() {
@@ -111,7 +112,7 @@ impl<C: Clone> Schedule<C> {
         self.evaluator.evict(LOOKS * taken);
     }
 
-    /// Takes in stored state that arrived before `book`, the first one, was in force.
+    /// Restores stored state that arrived before `book`, the first one, was in force.
     pub(super) fn restore_early(&mut self, book: &RuleBook) {
         if let Some(restoring) = self.restoring.as_mut().filter(|restoring| !restoring.has_names()) {
             restoring.names = Some(StateNames::of(book));
@@ -120,8 +121,8 @@ impl<C: Clone> Schedule<C> {
         }
     }
 
-    /// Finishes restoring once all stored state has arrived, a bounded amount per call. False if there is
-    /// more to do at once.
+    /// Finishes restoring once all stored state has arrived, a bounded amount per call. Returns false if
+    /// there is more to do at once.
     pub(super) fn finish_restoring(&mut self, stored: Frontier) -> bool {
         let Schedule { restoring: Some(restoring), evaluator, log, .. } = self else { return true };
         if !restoring.is_ready() || !stored.has_ended() {
@@ -135,7 +136,7 @@ impl<C: Clone> Schedule<C> {
     }
 }
 
-/// Counts of restored states, and reasons why states could not be read or corrected.
+/// Counts of restored states, and the reasons why states could not be read or corrected.
 #[derive(Default)]
 pub(super) struct RestoreLog {
     /// States restored from the last checkpoint.
@@ -146,7 +147,7 @@ pub(super) struct RestoreLog {
 }
 
 impl RestoreLog {
-    /// Notes a restored state.
+    /// Records the result of restoring a state.
     fn note(&mut self, read: Result<(), String>) {
         self.restored += 1;
         if let Err(reason) = read {
@@ -155,7 +156,7 @@ impl RestoreLog {
         }
     }
 
-    /// Notes what `reload` could not read.
+    /// Records the states that `reload` could not read.
     pub(super) fn note_reload<R>(&mut self, reload: impl FnOnce(&mut Vec<String>) -> R) -> R {
         let before = self.refused.len();
         let reloaded = reload(&mut self.refused);
@@ -163,7 +164,7 @@ impl RestoreLog {
         reloaded
     }
 
-    /// Notes why something was refused.
+    /// Records the reason of a refusal.
     pub(super) fn refuse(&mut self, reason: String) {
         self.refused.push(reason);
     }
