@@ -1,4 +1,4 @@
-//! `strateye config`: look at a file of settings.
+//! `strateye config`: checks or shows a file of settings.
 
 use std::path::PathBuf;
 

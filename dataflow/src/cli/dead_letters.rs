@@ -1,4 +1,4 @@
-//! `strateye dead-letters`: triggers that a webhook could not deliver, listed and sent again.
+//! `strateye dead-letters`: lists triggers that a webhook could not deliver, and sends them again.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use sinks::{
 
 use super::{CliError, options};
 
-/// How often the progress is drawn.
+/// Interval at which the progress bar is drawn.
 const DRAW: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Subcommand)]
@@ -50,12 +50,12 @@ pub(super) enum DeadLetterCommand {
     },
 }
 
-/// What a person sees of a letter.
+/// Line of the list for one letter.
 fn row(letter: &DeadLetter) -> String {
     let at = i64::try_from(letter.at).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let at = at.map_or_else(|| letter.at.to_string(), |at| at.to_string());
     let DeadLetter { url, attempts, last_error, trigger, .. } = letter;
-    // An error's line breaks and tabs would break the columns.
+    // Line breaks and tabs of an error would break the columns.
     let error = last_error.split_whitespace().collect::<Vec<_>>().join(" ");
     format!("{at}\t{}\t{}\t{attempts}\t{url}\t{error}", trigger.id, trigger.key)
 }
@@ -88,7 +88,7 @@ fn list(file: &Path, json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The same file, however it is written.
+/// Whether two paths name the same file, however they are written.
 fn is_same(one: &Path, other: &Path) -> bool {
     let whole = |path: &Path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -97,7 +97,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
-/// The webhook that writes this file.
+/// Finds the webhook in the settings that writes this file.
 fn webhook(config: &Path, file: &Path) -> Result<WebhookConfig, CliError> {
     let webhooks = options::read(config)?.webhooks();
     let found = webhooks.iter().find(|webhook| is_same(&webhook.dead_letters, file)).cloned();
@@ -121,7 +121,7 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
     thread::scope(|scope| {
         let (ending, ended) = mpsc::channel::<()>();
         let replay = scope.spawn(move || {
-            // Dropped at the end, which wakes the drawing.
+            // Dropped at the end, which wakes the drawing thread.
             let _ending = ending;
             dead_letters::replay(file, sink)
         });

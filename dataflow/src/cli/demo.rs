@@ -1,7 +1,7 @@
-//! `strateye demo`: everything on this machine.
+//! `strateye demo`: a whole cluster on this machine.
 //!
-//! Starts a cluster on a lively load with fifty rules in a folder, plays the story by editing that folder as
-//! people would, and shows what happens.
+//! Starts a cluster on a lively load with fifty rules in a folder, plays a story by editing that folder as
+//! people would, and shows the effects.
 
 use std::{
     io::{IsTerminal, stdout},
@@ -57,13 +57,13 @@ pub(super) struct Demo {
     triggers: Option<String>,
 }
 
-/// A span of time, as rules write it.
+/// Parses a duration, written as in rules.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     operators::document::span::Span::parse(text).map(|s| Duration::from_millis(s.0.unsigned_abs()))
 }
 
 impl Demo {
-    /// Whether it draws on a terminal.
+    /// Whether the demo draws on a terminal.
     pub(super) fn is_live_view(&self) -> bool {
         !self.plain && !self.json && stdout().is_terminal()
     }
@@ -85,7 +85,7 @@ impl Demo {
         settings.rules = Some(folder.path().to_owned());
         settings.triggers.clone_from(&self.triggers);
         let mut job = settings.job(Events::Generator(generator), settings.live())?;
-        // A demo that crashes begins anew; what checkpoints cost is measured between services.
+        // After a crash a demo begins anew; the cost of checkpoints is measured with real services instead.
         job.state = State::None;
         if self.triggers.is_none() {
             job.triggers = Vec::new();
@@ -122,7 +122,7 @@ impl Demo {
             }
             if !stopping && played.is_some_and(|p| p >= self.length) {
                 stopping = true;
-                // If it is over already, there is nothing to stop.
+                // If the cluster has ended already, there is nothing to stop.
                 let _ = cluster.handle().request_stop();
             }
         }
@@ -132,7 +132,7 @@ impl Demo {
     }
 }
 
-/// Does to the rules what the act says, as a person would: by the store.
+/// Applies the changes of an act to the rules through the store, as a person would.
 fn play(store: &mut FolderStore, act: &Act) -> Result<(), CliError> {
     match &act.change {
         StoryChange::Publish(_, document) | StoryChange::Edit(_, document) => {

@@ -38,20 +38,20 @@ pub(super) struct Cluster {
     _folder: TempDir,
 }
 
-/// What a command learns of its cluster.
+/// Events of a cluster, as a command receives them.
 pub(super) enum ClusterEvent {
     /// A message of a process.
     Message(Message),
-    /// The end of a process or a restart, for people.
+    /// A process ended or the cluster restarts; text for people.
     Notice(String),
-    /// Nothing to show, within the time waited.
+    /// Nothing to show within the time waited.
     Quiet,
     /// The cluster has ended.
     Over,
 }
 
-/// Starts `processes` processes; `restart` says what happens when one dies, `level` what they log unless the
-/// environment says otherwise.
+/// Starts `processes` processes; `restart` is the policy when one dies, `level` is what they log unless the
+/// environment sets a filter.
 pub(super) fn launch(
     job: &Job,
     processes: usize,
@@ -86,7 +86,7 @@ pub(super) fn launch(
     Ok(Cluster { supervisor, events, board: None, _folder: folder })
 }
 
-/// Ctrl-C and SIGTERM end the cluster cleanly.
+/// Ends the cluster cleanly on Ctrl-C and SIGTERM.
 fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
     use signal_hook::{
         consts::{SIGINT, SIGTERM},
@@ -95,7 +95,7 @@ fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::failed)?;
     threads::spawn("signals", move || {
         if signals.forever().next().is_some() {
-            // If it is over already, there is nothing to stop.
+            // If the cluster has ended already, there is nothing to stop.
             let _ = handle.request_stop();
         }
     });
@@ -103,13 +103,13 @@ fn stop_on_signals(handle: SupervisorHandle) -> Result<(), CliError> {
 }
 
 impl Cluster {
-    /// Shows its messages and events on a board, too.
+    /// Also shows its messages and events on a board.
     pub(super) fn shown_on(mut self, board: Board) -> Self {
         self.board = Some(board);
         self
     }
 
-    /// The next event, waiting for at most `wait`.
+    /// The next event; blocks for at most `wait`.
     pub(super) fn next(&self, wait: Duration) -> ClusterEvent {
         let event = self.events.recv_timeout(wait);
         if let (Some(board), Ok(event)) = (&self.board, &event) {
@@ -142,18 +142,18 @@ impl Cluster {
         }
     }
 
-    /// For stopping it from elsewhere.
+    /// Handle by which other threads stop the cluster.
     pub(super) fn handle(&self) -> SupervisorHandle {
         self.supervisor.handle()
     }
 
-    /// Waits for the end; true if the cluster came to it by itself, false if it was stopped.
+    /// Blocks until the cluster has ended; returns true if it finished by itself, false if it was stopped.
     pub(super) fn wait(self) -> Result<bool, CliError> {
         self.supervisor.wait().map(|outcome| matches!(outcome, Outcome::Finished)).map_err(CliError::failed)
     }
 }
 
-/// Makes the files that a job writes anew; with state kept over several runs, what earlier ones wrote stays.
+/// Creates the files that a job writes; if state is kept over several runs, the output of earlier runs stays.
 pub(super) fn create_outputs(job: &Job) -> Result<(), CliError> {
     if matches!(job.state, State::Sqlite(_) | State::Redis(_)) {
         return Ok(());

@@ -1,6 +1,6 @@
-//! The log: lines for people, or one JSON object a line for machines, on standard error.
+//! The log on standard error: lines for people, or one JSON object per line for machines.
 //!
-//! A process of a cluster logs in the format of whoever started it, and in JSON says which process it is.
+//! A process of a cluster logs in the format of whoever started it; its JSON contains its process number.
 
 use std::{
     fmt,
@@ -22,12 +22,12 @@ use tracing_subscriber::{
 
 use crate::panics;
 
-/// Environment variable that says what is logged, as `tracing` filters are written.
+/// Environment variable with the log filter, in the syntax of `tracing`.
 pub(super) const LOG: &str = "STRATEYE_LOG";
-/// Environment variable that tells the processes of a cluster the format.
+/// Environment variable with the format, set for the processes of a cluster.
 pub(super) const FORMAT: &str = "STRATEYE_LOG_FORMAT";
 
-/// How the log is written.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(super) enum LogFormat {
     /// Lines for people
@@ -38,7 +38,7 @@ pub(super) enum LogFormat {
 }
 
 impl LogFormat {
-    /// As it is written in an option.
+    /// Name of the format in an option.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             LogFormat::Text => "text",
@@ -46,7 +46,7 @@ impl LogFormat {
         }
     }
 
-    /// What the environment says.
+    /// Format given by the environment.
     fn from_env() -> Option<Self> {
         LogFormat::from_str(&std::env::var(FORMAT).ok()?, true).ok()
     }
@@ -54,13 +54,14 @@ impl LogFormat {
 
 static CHOSEN: OnceLock<LogFormat> = OnceLock::new();
 
-/// The format that was chosen.
+/// Format in use.
 pub(super) fn format() -> LogFormat {
     CHOSEN.get().copied().unwrap_or_default()
 }
 
-/// Begins to log, panics too: in this format or, if none is given, in that of the environment; `level` is the
-/// filter unless the environment has one; `process` is this process's number in its cluster, if it has one.
+/// Starts logging, panics included: in the `given` format or, without one, in that of the environment;
+/// `level` is the filter unless the environment has one; `process` is this process's number in its cluster,
+/// if it has one.
 pub(super) fn begin(given: Option<LogFormat>, level: &str, process: Option<usize>) {
     let format = *CHOSEN.get_or_init(|| given.or_else(LogFormat::from_env).unwrap_or_default());
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(level));
@@ -78,7 +79,7 @@ pub(super) fn begin(given: Option<LogFormat>, level: &str, process: Option<usize
     panics::tell_all();
 }
 
-/// JSON that says first which process it is from.
+/// JSON format that begins with the process number.
 struct Numbered {
     inner: Format<Json>,
     process: Option<usize>,
@@ -119,7 +120,7 @@ mod tests {
 
     const ROLE: &str = "STRATEYE_TEST_ROLE";
 
-    /// Not a test of its own: what a process that [`panicked`] started does.
+    /// Main function of a process that [`panicked`] started; not a test of its own.
     #[test]
     fn entry() {
         let (format, ends) = match std::env::var(ROLE).as_deref() {
@@ -136,7 +137,7 @@ mod tests {
         std::process::exit(0);
     }
 
-    /// Exit code and lines of this program, started again to panic.
+    /// Starts this program again to panic; returns its exit code and lines.
     fn panicked(role: &str) -> (Option<i32>, Vec<String>) {
         let (_, module) = module_path!().split_once("::").unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -1,4 +1,4 @@
-//! `strateye migrate`: the tables of a rules database, made or brought up to date.
+//! `strateye migrate`: creates the tables of a rules database, or brings them up to date.
 
 use std::path::PathBuf;
 

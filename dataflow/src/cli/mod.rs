@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 bad usage or input that names what to write instead; those of a process of
-//! a cluster are in [`exit`](crate::exit) and [`cluster`](crate::cluster).
+//! Exit codes: 0 done, 1 failed, 2 bad usage or input, with a message that names what to write instead; those
+//! of a process of a cluster are in [`exit`](crate::exit) and [`cluster`](crate::cluster).
 
 mod config;
 mod dead_letters;
@@ -72,13 +72,13 @@ enum Command {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
-    /// The command was used wrongly, or its input can't be used: exit code 2.
+    /// Wrong usage of the command, or invalid input: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It could not be done: exit code 1.
+    /// Failure of the command: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// A process of a cluster failed for good, which is logged already: the exit code of the failure.
+    /// A process of a cluster failed for good, which is logged already: exit code of the failure.
     #[error(transparent)]
     Fatal(Fatal),
 }
@@ -92,7 +92,7 @@ impl CliError {
         CliError::Failed(error.to_string())
     }
 
-    /// Writes the error for people, or into the log.
+    /// Prints the error for people, or logs it.
     fn show(&self) {
         match (self, log::format()) {
             (CliError::Fatal(_), _) => {}
@@ -111,10 +111,10 @@ impl CliError {
     }
 }
 
-/// Runs the command that the arguments say.
+/// Runs the command given by the arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The live view has the screen to itself.
+    // The live view uses the whole screen.
     let level =
         if matches!(&cli.command, Command::Demo(demo) if demo.is_live_view()) { "error" } else { "info" };
     let number = match &cli.command {

@@ -1,9 +1,9 @@
-//! Settings that several commands share: from a file and from options, of which options win.
+//! Settings shared by several commands: from a file and from options, of which options take precedence.
 //!
 //! - `check`: reads and checks a file
 //! - `show`: settings without passwords
-//! - `job`: the job that settings lead to
-//! - `metrics`: where metrics are served
+//! - `job`: the job made from settings
+//! - `metrics`: addresses at which metrics are served
 
 mod check;
 mod job;
@@ -65,7 +65,7 @@ fn codec(name: &str) -> Result<Codec, String> {
     }
 }
 
-/// All settings of a cluster, as a file may hold them. It is shown [`redacted`](Settings::redacted) only.
+/// All settings of a cluster, as a file may contain them. Shown only [`redacted`](Settings::redacted).
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Settings {
@@ -75,29 +75,30 @@ pub(super) struct Settings {
     calculators: Option<PathBuf>,
     /// Profiles for crowd queries.
     profiles: Option<PathBuf>,
-    /// Where events come from, as `--events` takes it.
+    /// Source of events, in the syntax of `--events`.
     pub(super) events: Option<String>,
-    /// A topic of events, in detail; instead of `events`.
+    /// A topic of events, in detail; replaces `events`.
     kafka: Option<KafkaConfig>,
-    /// How many processes.
+    /// Number of processes.
     pub(super) processes: Option<u16>,
-    /// Where triggers go, as `--triggers` takes it; standard output if that and `sinks` are left out.
+    /// Destination of triggers, in the syntax of `--triggers`; standard output if neither this nor `sinks` is
+    /// given.
     pub(super) triggers: Option<String>,
     /// Sinks of triggers, in detail.
     sinks: Vec<SinkSettings>,
-    /// Where state is kept, as `--state` takes it.
+    /// Store of the state, in the syntax of `--state`.
     state: Option<String>,
-    /// A Redis to keep state in, in detail; instead of `state`.
+    /// A Redis for the state, in detail; replaces `state`.
     redis: Option<RedisConfig>,
-    /// Between two checkpoints, ms.
+    /// Interval between two checkpoints, ms.
     checkpoint_ms: u64,
-    /// Keyed state that each process may have in memory, MiB; without it all is in memory.
+    /// Upper bound of keyed state in the memory of each process, MiB; without it all state is in memory.
     state_memory_mb: Option<u64>,
-    /// What the engine is called where others see it.
+    /// Name of the engine in other systems.
     name: String,
-    /// Which rules fire too much.
+    /// Limits beyond which the breaker pauses a rule.
     breaker: BreakerConfig,
-    /// Where refused lines go.
+    /// Destination of refused lines.
     dead_letters: Option<PathBuf>,
     /// The wire codec.
     codec: Codec,
@@ -105,17 +106,17 @@ pub(super) struct Settings {
     error_budget: u64,
     /// Length of an epoch, ms.
     epoch_ms: u64,
-    /// Between two instants at which workers take in what has come, ms.
+    /// Interval at which workers process their input, ms.
     tick_ms: u64,
-    /// Restarts within a minute after which the supervisor gives up.
+    /// Upper bound of restarts within a minute; beyond it the supervisor gives up.
     pub(super) restarts_per_minute: u32,
-    /// Bytes that a worker's sources may read ahead of evaluation.
+    /// Upper bound of bytes that a worker's sources may read ahead of evaluation.
     read_ahead_bytes: usize,
-    /// Under which names events carry their fields.
+    /// Names under which events carry their fields.
     pub(super) fields: FieldNames,
-    /// Where metrics are served, as `--metrics` takes it.
+    /// Address at which metrics are served, in the syntax of `--metrics`.
     metrics: Option<String>,
-    /// Whether every process of a supervised cluster serves its own metrics too, on the ports behind that of
+    /// Whether every process of a supervised cluster also serves its own metrics, on the ports after that of
     /// `metrics`.
     metrics_per_process: bool,
 }
@@ -151,12 +152,12 @@ impl Default for Settings {
     }
 }
 
-/// Reads the settings of a file; the defaults without one.
+/// Reads the settings in a file; returns the defaults without a file.
 pub(super) fn settings(config: Option<&Path>) -> Result<Settings, CliError> {
     config.map_or_else(|| Ok(Settings::default()), read)
 }
 
-/// Whether events can be read from a path: a file or a pipe.
+/// Checks that events can be read from a path: a file or a pipe.
 pub(super) fn is_readable(path: &Path) -> Result<(), CliError> {
     if path.exists() && !path.is_dir() {
         return Ok(());
@@ -168,7 +169,7 @@ pub(super) fn is_readable(path: &Path) -> Result<(), CliError> {
 }
 
 impl Common {
-    /// The settings of the file, if one is named, overridden by what was given as options.
+    /// Settings of the file, if one is given, overridden by the options given.
     pub(super) fn settings(self) -> Result<Settings, CliError> {
         let mut settings = settings(self.config.as_deref())?;
         settings.rules = self.rules.or(settings.rules);
@@ -184,12 +185,12 @@ impl Common {
 }
 
 impl Settings {
-    /// Live time.
+    /// Wall-clock time with these settings.
     pub(super) fn live(&self) -> Time {
         Time::Live { epoch: self.epoch_ms, tick: self.tick_ms }
     }
 
-    /// Where events come from, if the settings say so.
+    /// Source of events, if the settings give one.
     pub(super) fn events(&self) -> Result<Option<Events>, CliError> {
         match (&self.events, &self.kafka) {
             (Some(_), Some(_)) => {
@@ -200,29 +201,29 @@ impl Settings {
         }
     }
 
-    /// Sends triggers where the option `--triggers` says, and nowhere else, if it says something.
+    /// Sends triggers only to the destination of the option `--triggers`, if it is given.
     fn send_triggers(&mut self, option: Option<String>) {
         if option.is_some() {
             (self.triggers, self.sinks) = (option, Vec::new());
         }
     }
 
-    /// Keeps state where the option `--state` says, if it says something.
+    /// Keeps state in the store of the option `--state`, if it is given.
     pub(super) fn keep_state(&mut self, option: Option<String>) {
         if option.is_some() {
             (self.state, self.redis) = (option, None);
         }
     }
 
-    /// For a process without a supervisor, whose state nobody else keeps: it is kept only where the settings
-    /// say.
+    /// For a process without a supervisor, where nothing else keeps the state: keeps it only if the settings
+    /// name a store.
     pub(super) fn keep_state_only_where_said(&mut self) {
         if self.state.is_none() && self.redis.is_none() {
             self.state = Some("none".to_owned());
         }
     }
 
-    /// The topic of events, if it is given in detail.
+    /// Topic of events, if it is given in detail.
     pub(super) fn kafka(&self) -> Option<&KafkaConfig> {
         self.kafka.as_ref()
     }
@@ -232,7 +233,7 @@ impl Settings {
         self.sinks.iter().filter_map(SinkSettings::webhook).cloned().collect()
     }
 
-    /// Where state is kept, if the settings say so.
+    /// Store of the state, if the settings give one.
     pub(super) fn state(&self) -> Result<State, CliError> {
         match (&self.state, &self.redis) {
             (Some(_), Some(_)) => {

@@ -19,7 +19,7 @@ use crate::{
     telemetry::{Board, Server, messenger::Messenger},
 };
 
-/// Bytes of the program read at once.
+/// Bytes of the program read per call.
 const PIECE: usize = 256 << 10;
 
 pub(super) fn main() -> Result<(), CliError> {
@@ -37,8 +37,8 @@ pub(super) fn main() -> Result<(), CliError> {
     run_to_end(&job, &membership, &around)
 }
 
-/// Runs a process to the end of its work. What has failed for good is logged here, and ends the process with
-/// its exit code as soon as `main` returns: the one place where a failure of any thread becomes an exit.
+/// Runs a process to the end of its work. A permanent failure is logged here, and ends the process with its
+/// exit code as soon as `main` returns: the one place where a failure of any thread becomes an exit.
 pub(super) fn run_to_end(job: &Job, membership: &Membership, around: &Surroundings) -> Result<(), CliError> {
     process::run(job, membership, around).map_err(|error| match error {
         ProcessError::Fatal(fatal) => {
@@ -54,7 +54,7 @@ pub(super) fn number() -> Option<usize> {
     Assignment::from_env().ok().flatten().map(|assignment| assignment.process)
 }
 
-/// Serves this process's own metrics. If that can't be, the process works all the same.
+/// Serves this process's own metrics. If that fails, the process works all the same.
 fn own_metrics(
     first: SocketAddr,
     job: &Job,
@@ -84,9 +84,9 @@ fn read_job(file: &std::ffi::OsStr) -> Result<Job, CliError> {
     serde_json::from_slice(&bytes).map_err(CliError::failed)
 }
 
-/// Fingerprint of this very program: processes of different builds don't form a cluster.
+/// Fingerprint of this program: processes of different builds do not form a cluster.
 pub(super) fn build() -> Result<u64, CliError> {
-    // Piece by piece: a process would else begin with its whole program in memory once more.
+    // In portions, so that the process does not begin with its whole program in memory a second time.
     let mut hash = Xxh3::new();
     std::env::current_exe()
         .and_then(File::open)

@@ -1,4 +1,4 @@
-//! `strateye produce`: a file of events, or standard input, into a topic.
+//! `strateye produce`: sends a file of events, or standard input, to a topic.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use super::{
     options::{is_readable, settings},
 };
 
-/// The longest wait for what is queued to arrive, once all is read.
+/// Longest wait for the delivery of queued records, once all is read.
 const ARRIVE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
@@ -72,12 +72,12 @@ fn timestamps(text: &str) -> Result<Timestamps, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text).parse::<f64>().ok();
-    // Slower than this is a wait of hours.
+    // A lower rate would mean waits of hours.
     let number = number.filter(|rate| (0.001..=1e9).contains(rate));
     number.ok_or_else(|| "write a number of lines per second, such as 5000/s".to_owned())
 }
 
-/// What came of it.
+/// Summary of a run.
 struct Summary {
     produced: Produced,
     too_long: u64,
@@ -138,7 +138,7 @@ fn open(events: &Path) -> Result<Box<dyn EventSource>, CliError> {
     Ok(Box::new(FileSource::open(events, LineConfig::default()).map_err(CliError::usage)?))
 }
 
-/// Sends every line that is not blank; how many were too long to be sent.
+/// Sends every line that is not blank; returns the number of lines too long to be sent.
 fn send(
     source: &mut dyn EventSource,
     producer: &mut Producer,
@@ -159,7 +159,7 @@ fn send(
             }
             if let Some(rate) = rate {
                 let due = begun + Duration::from_secs_f64(sent as f64 / rate);
-                // The pace that was asked for.
+                // Waits for the requested pace.
                 thread::sleep(due.saturating_duration_since(Instant::now()));
             }
             producer.send_line(line).map_err(wrong)?;

@@ -1,4 +1,4 @@
-//! `strateye replay`: rules over a file of events, on the events' own time, to the end.
+//! `strateye replay`: runs rules over a file of events, on the events' own time, to the end.
 
 use std::{
     path::{Path, PathBuf},
@@ -45,7 +45,7 @@ fn instant(text: &str) -> Result<i64, String> {
     }
 }
 
-/// The first event's time, unix ms; 0 for a file without events.
+/// Time of the first event, unix ms; 0 for a file without events.
 fn first_time(path: &Path, names: &FieldNames) -> Result<i64, CliError> {
     let mut source = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
     let decoder = Decoder::new(names);
@@ -65,7 +65,7 @@ fn first_time(path: &Path, names: &FieldNames) -> Result<i64, CliError> {
     }
 }
 
-/// What is replayed: events, and the instant at which all rules were published (unix ms).
+/// Input of a replay: events, and the instant at which all rules were published (unix ms).
 #[derive(Debug)]
 struct Replayed {
     events: Events,
@@ -73,8 +73,8 @@ struct Replayed {
 }
 
 impl Replayed {
-    /// Reads what the options say. Without an instant it is the time of the first event, for which a file is
-    /// read twice.
+    /// Reads the input named by the options. Without an instant it is the time of the first event, for which
+    /// a file is read twice.
     fn of(path: &Path, publish_at: Option<i64>, names: &FieldNames) -> Result<Self, CliError> {
         if path.as_os_str() == "-" {
             let publish_at = publish_at.ok_or_else(|| {

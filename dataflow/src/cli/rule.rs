@@ -1,4 +1,4 @@
-//! `strateye rule`: check, publish and manage rules.
+//! `strateye rule`: checks, publishes and manages rules.
 
 use std::{
     fs,
@@ -113,7 +113,7 @@ impl StoreArgs {
     }
 }
 
-/// Reads and compiles a document; what is wrong with it comes as lines.
+/// Reads and compiles a document; returns its faults as lines.
 fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<String>> {
     let text = fs::read_to_string(path).map_err(|error| vec![format!("can't be read: {error}")])?;
     let lines = |faults: Faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -122,7 +122,7 @@ fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<Stri
     compile(Arc::new(rule), 0, &mut Fields::default(), &scripts).map_err(lines)
 }
 
-/// What is right and still worth knowing.
+/// Remarks about a valid rule.
 fn notes(plan: &RulePlan) -> Vec<String> {
     let spans = !plan.key.of_user();
     let by_order = |c: &spec::Condition| match &c.calculator {
@@ -178,7 +178,7 @@ fn gap(name: &str) -> Result<Gap, String> {
     Gap::parse(name).ok_or_else(|| "write replay or skip".to_owned())
 }
 
-/// Pauses a rule, or without an id all that are online; one that can't be paused keeps no other from it.
+/// Pauses a rule, or without an id all that are online; one that can't be paused does not prevent the others.
 #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
 fn pause(store: &mut dyn RuleStore, rule_id: Option<&str>) -> Result<(), CliError> {
     if let Some(rule_id) = rule_id {
@@ -251,7 +251,7 @@ mod tests {
             let document = format!(r#"{{"rule_id": "{id}", "trigger": {{"event": {{"id": "T"}}}}}}"#);
             store.publish(&document, "somebody").unwrap();
         }
-        // Where the file of the paused rule would be.
+        // A folder at the path of the paused rule's file.
         fs::create_dir_all(folder.path().join("b.json.paused/full")).unwrap();
         let error = pause(&mut store, None).unwrap_err();
         assert!(error.to_string().contains("b.json"), "{error}");

@@ -1,4 +1,4 @@
-//! `strateye run`: a supervised cluster on this machine.
+//! `strateye run`: runs a supervised cluster on this machine.
 
 use std::{
     sync::{

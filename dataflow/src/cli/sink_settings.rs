@@ -1,16 +1,15 @@
-//! Sinks of triggers as a file of settings writes them: `[[sinks]]`, each with exactly one kind of sink in
-//! it.
+//! Sinks of triggers as a file of settings describes them: `[[sinks]]`, each with exactly one kind of sink.
 
 use serde::{Deserialize, Serialize};
 use sinks::{LineOutput, kafka::KafkaSinkConfig, webhook::WebhookConfig};
 
 use crate::triggers::destinations::{Destination, To};
 
-/// A sink, and what it is for.
+/// A sink and the channels it takes.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SinkSettings {
-    /// The channels whose triggers it takes; all triggers if left out.
+    /// Channels whose triggers the sink takes; all triggers if left out.
     channels: Vec<String>,
     /// A topic.
     kafka: Option<KafkaSinkConfig>,
@@ -21,10 +20,10 @@ pub(super) struct SinkSettings {
 }
 
 impl SinkSettings {
-    /// The sink.
+    /// The destination that these settings describe.
     ///
     /// # Errors
-    /// What is wrong with it, and what to write instead.
+    /// If the settings are invalid; the message names the fault and what to write instead.
     pub(super) fn destination(&self) -> Result<Destination, String> {
         let to = match (&self.kafka, &self.webhook, &self.lines) {
             (Some(config), None, None) => {
@@ -45,12 +44,12 @@ impl SinkSettings {
         Ok(Destination { channels: self.channels.clone(), to })
     }
 
-    /// The webhook, if it is one.
+    /// The webhook, if the sink is one.
     pub(super) fn webhook(&self) -> Option<&WebhookConfig> {
         self.webhook.as_ref()
     }
 
-    /// The same, fit to be shown.
+    /// Copy fit to be shown.
     pub(super) fn redacted(&self) -> Self {
         SinkSettings {
             channels: self.channels.clone(),

@@ -1,4 +1,4 @@
-//! `strateye state`: look at kept state, and correct it, beside a running engine.
+//! `strateye state`: shows stored state and corrects it, beside a running engine.
 
 use std::{
     path::PathBuf,
@@ -16,7 +16,7 @@ use crate::checkpoint::{
     inspect::{InspectError, Inspector, KeyStates},
 };
 
-/// Between two looks for a correction in checkpoints.
+/// Interval between two polls for a correction in checkpoints.
 const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Subcommand)]
@@ -110,7 +110,7 @@ impl Place {
                     "--state is missing: name redis://HOST:PORT or a file *.db, or a --config with one of them",
                 ));
             }
-            // Opening a file that is not there would make it.
+            // Opening a file that does not exist would create it.
             State::Sqlite(path) if !path.is_file() => {
                 return Err(CliError::usage(format!("--state {}: there is no such file", path.display())));
             }
@@ -126,7 +126,7 @@ impl Order {
         self.by.clone().or_else(user).unwrap_or_else(|| "cli".to_owned())
     }
 
-    /// Waits until a checkpoint has what was ordered, if that was asked for.
+    /// Blocks until a checkpoint includes the ordered corrections, if that was asked for.
     fn await_checkpoint(&self, look: &mut Inspector, position: &str) -> Result<(), CliError> {
         let Some(limit) = self.wait else { return Ok(()) };
         let until = Instant::now() + limit;
@@ -136,14 +136,14 @@ impl Order {
                     "no checkpoint has correction {position} after {limit:?}; it is taken over as soon as an engine runs on this state"
                 )));
             }
-            // A store tells nobody of a commit.
+            // A store gives no notice of a commit.
             thread::sleep(LOOK);
         }
         Ok(())
     }
 }
 
-/// A state as JSON; one that is none is shown as the text it is.
+/// A state as JSON; a text that is not JSON is shown as it is.
 fn shown(text: Option<&str>) -> Json {
     text.map_or(Json::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()))
 }

@@ -1,4 +1,4 @@
-//! The summary of a cluster: sums of its workers' numbers, and what became of its rules.
+//! Summary of a cluster: sums of its workers' numbers, and the results of its rules.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use crate::protocol::{
     numbers::{Latency, Numbers, SinkNumbers},
 };
 
-/// The latest numbers of every worker, and what became of rules.
+/// Latest numbers of every worker, and results of rules.
 #[derive(Debug)]
 pub(super) struct Summary {
     started: Instant,
@@ -23,7 +23,7 @@ pub(super) struct Summary {
     pub(super) quarantined: Vec<Stopped>,
     /// State of each rule in force.
     pub(super) rules: BTreeMap<String, String>,
-    /// When the first rules were in force everywhere.
+    /// Instant at which the first rules were in force everywhere.
     pub(super) begun: Option<Instant>,
 }
 
@@ -39,7 +39,7 @@ impl Summary {
         }
     }
 
-    /// Takes in a message of a process. Returns a note for people, if it is worth one.
+    /// Processes a message of a process. Returns a note for people, if it is worth one.
     pub(super) fn receive(&mut self, message: Message) -> Option<String> {
         match message {
             Message::Numbers(numbers) => drop(self.workers.insert(numbers.worker, *numbers)),
@@ -76,7 +76,7 @@ impl Summary {
         self.workers.values()
     }
 
-    /// CPU of all processes, seconds.
+    /// CPU time of all processes, seconds.
     pub(super) fn cpu_seconds(&self) -> f64 {
         self.workers.values().map(|w| w.cpu_seconds).sum()
     }
@@ -85,12 +85,12 @@ impl Summary {
         self.workers.get(&0).and_then(|w| w.sink.clone()).unwrap_or_default()
     }
 
-    /// Bytes read, and of how many.
+    /// Bytes read, and bytes in all.
     pub(super) fn progress(&self) -> (u64, u64) {
         self.workers.values().fold((0, 0), |sum, w| (sum.0 + w.progress.0, sum.1 + w.progress.1))
     }
 
-    /// The whole as one JSON object. Latency means something only when events come at their own pace.
+    /// The whole summary as one JSON object. Latency is meaningful only when events come at their own pace.
     pub(super) fn json(&self, live: bool) -> Json {
         let seconds = self.workers.values().map(|w| w.seconds).fold(0.001, f64::max);
         let sink = self.sink();

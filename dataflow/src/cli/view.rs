@@ -23,7 +23,7 @@ pub(super) struct View {
     plain: bool,
     json: bool,
     notes: VecDeque<String>,
-    /// Time and number of events of the last picture.
+    /// Time and number of events at the last drawing.
     last: (Instant, u64),
     began: Instant,
 }
@@ -35,7 +35,7 @@ impl View {
         View { plain, json, notes: VecDeque::new(), last: (now, 0), began: now }
     }
 
-    /// Adds a note to what is shown.
+    /// Adds a note to the view.
     pub(super) fn note(&mut self, text: &str) {
         let line = format!("[{:5.1} s] {text}", self.began.elapsed().as_secs_f64());
         if self.plain {
@@ -95,7 +95,7 @@ impl View {
         out.flush()
     }
 
-    /// Shows the summary at the end.
+    /// Shows the final summary.
     #[expect(clippy::print_stdout, reason = "the summary is what the command was asked for")]
     pub(super) fn end(&mut self, summary: &Summary) {
         if !self.plain {
@@ -128,7 +128,7 @@ impl View {
     }
 }
 
-/// Latency for people; a dash before there is one to show, as during start-up.
+/// Latency for people; a dash while there is none, as during start-up.
 fn latency(Latency { p50, p99, count, .. }: &Latency) -> String {
     if *count == 0 { "-".to_owned() } else { format!("p50 {p50:.1} ms p99 {p99:.1} ms") }
 }

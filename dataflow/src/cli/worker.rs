@@ -1,4 +1,4 @@
-//! `strateye worker`: one process of a cluster over several machines.
+//! `strateye worker`: runs one process of a cluster over several machines.
 
 use std::{
     path::PathBuf,

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - No connection can make this thread wait: every read and write is non-blocking, and an unfinished
 //!   handshake is dropped at its deadline, when the set is full (the oldest first), or at the first byte that
-//!   is not ours.
+//!   does not belong to the protocol.
 //! - A connection counts only after its proof was checked.
 //! - Of several authentic connections of one process the one with the highest attempt number is kept, because
 //!   the dialer has given up the others.
@@ -126,8 +126,7 @@ impl Acceptor {
                 Ok(socket) => self.pending.push(Pending::new(socket)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    // For example out of file descriptors: trying again at once would only burn the
-                    // processor.
+                    // For example out of file descriptors: an immediate retry would only burn the processor.
                     tracing::warn!(%error, "cannot accept a connection");
                     self.listener_rests_until = Instant::now() + STOP_CHECK_INTERVAL;
                     break;

@@ -1,5 +1,6 @@
-//! What a child receives from its supervisor at its start: assignment by environment variables, and the
-//! secret by a file that only this user can read.
+//! Assignment of a child: what its supervisor gives it at the start.
+//!
+//! The task comes by environment variables, and the secret by a file that only this user can read.
 
 use std::path::PathBuf;
 use std::time::Duration;

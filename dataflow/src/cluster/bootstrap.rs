@@ -28,7 +28,7 @@ mod error;
 
 pub use error::{BootstrapError, Missing};
 
-/// How long an address may be in use by a predecessor that is about to end.
+/// Longest time for which an address may still be in use by a predecessor that is about to end.
 const BIND_WITHIN: Duration = Duration::from_secs(3);
 const BIND_PAUSE: Duration = Duration::from_millis(50);
 
@@ -112,7 +112,8 @@ fn spawn_acceptor(
     thread::Builder::new().name("cluster:accept".into()).spawn(work).map_err(BootstrapError::Thread)
 }
 
-/// Not joined: the thread ends soon after `stop`, but the system's name resolution has its own deadlines.
+/// Starts a thread that dials `process`. Not joined: the thread ends soon after `stop`, but the system's name
+/// resolution has its own deadlines.
 fn spawn_dialer(
     me: &Arc<Membership>,
     process: usize,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! child → supervisor   {"process":0,"generation":3,"body":{"hello":{"pid":4711}}}          first, once
-//!                      {"process":0,"generation":3,"body":{"heartbeat":{"ticks":981}}}     while the worker loop turns
+//!                      {"process":0,"generation":3,"body":{"heartbeat":{"ticks":981}}}  while workers step
 //!                      {"process":0,"generation":3,"body":{"message":{…}}}                 the program's own
 //! supervisor → child   "stop"
 //!                      {"message":{…}}

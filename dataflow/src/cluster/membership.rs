@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::{AddressError, Hosts, check_private, socket_path};
 use super::secret::Secret;
 
-/// Most processes of a cluster; more than a full mesh is good for.
+/// Upper bound of processes of a cluster; a full mesh does not scale further.
 const MAX_PROCESSES: usize = 1024;
 
 /// The place of one process in a cluster. All processes must agree on everything but `process`; the handshake
@@ -79,7 +79,7 @@ pub enum MembershipError {
     /// The number of processes is out of range.
     #[error("{processes} processes cannot form a cluster; choose 1 to {MAX_PROCESSES}")]
     Processes {
-        /// How many were asked for.
+        /// Number of processes asked for.
         processes: usize,
     },
     /// The process number is not below the number of processes.
@@ -93,7 +93,7 @@ pub enum MembershipError {
     /// The number of threads is out of range.
     #[error("{threads} worker threads per process; choose at least 1, about as many as there are cores")]
     Threads {
-        /// How many were asked for.
+        /// Number of threads asked for.
         threads: usize,
     },
     /// The hosts file names another number of processes.

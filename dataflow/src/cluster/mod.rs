@@ -10,7 +10,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `membership`, `address`, `secret` | identity of a process in its cluster, and the addresses of the others |
+//! | `membership`, `address`, `secret` | identity of a process in its cluster, and addresses of the others |
 //! | `claim`, `handshake` | proof that two processes belong together (pure) |
 //! | `socket`, `arrival`, `accept`, `dial`, `bootstrap` | connecting all processes, whatever strangers do |
 //! | `timely_cluster`, `link`, `exit` | timely on those sockets; the end of a process whose peer is lost |

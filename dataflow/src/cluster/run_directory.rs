@@ -1,5 +1,6 @@
-//! The private directory of one supervised cluster: the secret and all sockets. It is removed with the
-//! supervisor.
+//! The private directory of one supervised cluster: the secret and all sockets.
+//!
+//! It is removed with the supervisor.
 
 use std::fs::Permissions;
 use std::io;
@@ -19,7 +20,7 @@ pub(super) struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Creates one in `parent`, or in the default place.
+    /// Creates a run directory in `parent`, or in the default place.
     pub(super) fn create(parent: Option<&Path>) -> Result<Self, RunDirectoryError> {
         let parent = parent.map_or_else(default_parent, Path::to_owned);
         let directory = tempfile::Builder::new()

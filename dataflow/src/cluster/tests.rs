@@ -28,7 +28,7 @@ fn again(role: &str) -> Command {
     command
 }
 
-/// Not a test of its own: the main function of a process that [`again`] started.
+/// Main function of a process that [`again`] started; not a test of its own.
 #[test]
 fn entry() {
     match std::env::var(ROLE).as_deref() {

@@ -1,17 +1,18 @@
-//! `control`: the clock of the cluster, the switch of rule books, and the taking of checkpoints. Works on
-//! worker 0, is silent elsewhere.
+//! `control`: the clock of the cluster, on worker 0; it also switches rule books and takes checkpoints.
+//!
+//! On other workers it emits nothing.
 //!
 //! **Protocol of a change.** One at a time: `Prepare` is broadcast; every worker has its process make the
 //! book off-thread and answers `Ready`; when all have, `Switch` is broadcast for the epoch two ahead of the
 //! last announced; when the dataflow has completed that epoch, the change is in force on all workers and the
 //! next one may begin.
 //!
-//! **Protocol of a checkpoint**: see [`Taking`](crate::checkpoint::taking::Taking); also one at a time,
-//! beside changes.
+//! **Protocol of a checkpoint**: see [`Taking`](crate::checkpoint::taking::Taking); also one at a time, in
+//! parallel to changes.
 //!
-//! **Invariants.** `Start` is said first. Epochs ascend. Between a barrier announced for `at` and `Epoch(at)`
+//! **Invariants.** `Start` is sent first. Epochs ascend. Between a barrier announced for `at` and `Epoch(at)`
 //! lies exactly one other epoch. A capability is held for the last epoch announced only. No event is read
-//! before the first change is in force (`events` sees to it).
+//! before the first change is in force (`events` ensures it).
 
 use std::{
     cell::RefCell,
@@ -48,17 +49,17 @@ use crate::{
     rules::inbox::EffectSender,
 };
 
-/// What control works with; there is one, on worker 0.
+/// Inputs of `control`; exists once, on worker 0.
 pub struct Control {
-    /// From where the cluster goes on.
+    /// Checkpoint from which the cluster continues.
     pub start: Arc<Start>,
     /// Change sets to be put in force.
     pub changes: mpsc::Receiver<Ordered>,
-    /// Where to say what became of them.
+    /// Receives the effects of changes.
     pub effects: EffectSender,
-    /// Takes checkpoints.
+    /// Takes checkpoints; `None` if no state is kept.
     pub checkpoints: Option<Checkpoints>,
-    /// Delivers triggers.
+    /// Progress of the delivery of triggers.
     pub delivery: Rc<dyn Delivery>,
     /// Length of an epoch.
     pub epoch: Duration,
@@ -66,7 +67,7 @@ pub struct Control {
     pub stopping: Arc<AtomicBool>,
 }
 
-/// Words of workers that have arrived at worker 0.
+/// Reports of workers that have arrived at worker 0.
 pub type Mailbox = Rc<RefCell<Vec<Report>>>;
 
 /// A change on its way into force.
@@ -77,7 +78,8 @@ struct Change {
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
     at: Option<u64>,
     reached: usize,
-    /// First offsets behind the switch: where sources stand that are open, and where the others will begin.
+    /// First offsets after the switch: the positions of open sources, and the starting positions of the
+    /// others.
     positions: Positions,
 }
 
@@ -88,11 +90,11 @@ struct Controlling {
     epoch: u64,
     next: Instant,
     change: Option<Change>,
-    /// Workers whose partitions have all ended, and the epoch of the last one's word.
+    /// Number of workers whose partitions have all ended, and the epoch of the last one's report.
     ended: (usize, Option<u64>),
 }
 
-/// The words of worker 0, on all workers.
+/// Stream of the signals of worker 0, on all workers.
 pub fn signals<'s>(
     scope: Scope<'s, u64>,
     control: Option<Control>,
@@ -138,7 +140,7 @@ pub fn signals<'s>(
 }
 
 impl Controlling {
-    /// Announces the next epoch when it is time.
+    /// Announces the next epoch when it is due.
     fn tick(&mut self, words: &mut Vec<Signal>) {
         let now = Instant::now();
         if now < self.next {
@@ -185,7 +187,7 @@ impl Controlling {
         }
     }
 
-    /// Does what is due; true when all is over.
+    /// Does everything that is due; returns true when all work is done.
     fn work(&mut self, words: &mut Vec<Signal>) -> Result<bool, Fatal> {
         self.changes(words);
         let passed = |epoch: u64| !self.probe.less_than(&epoch);
@@ -194,7 +196,7 @@ impl Controlling {
             checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words)?;
         }
         if ended {
-            // What was read last is evaluated, and its failures are told, once the epoch of the last word is
+            // The last reads are evaluated, and their failures reported, once the epoch of the last report is
             // complete.
             let last = *self.ended.1.get_or_insert(self.epoch);
             let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
@@ -231,7 +233,7 @@ impl Controlling {
                 let at = self.epoch + 2;
                 words.push(Signal::Switch { generation: change.generation, at });
                 change.at = Some(at);
-                // Checkpoints announced from now on lie behind the switch.
+                // Checkpoints announced from now on come after the switch.
                 if let (Some(checkpoints), Some((dropped, rules))) =
                     (&mut self.control.checkpoints, change.ordered.take())
                 {

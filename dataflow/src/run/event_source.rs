@@ -1,4 +1,4 @@
-//! The source of events that a worker opens.
+//! Opens the source of events of a worker.
 
 use operators::model::ids::{PartitionId, Positions};
 use sources::events::{
@@ -7,8 +7,8 @@ use sources::events::{
 
 use super::{events::Open, job::Events, meter::Lags};
 
-/// Opens what a worker reads. A file or standard input is one partition, read by worker 0; the generator has
-/// one per worker; of a topic worker w reads the partitions p with p mod workers = w.
+/// Opener of a worker's source. A file or standard input is one partition, read by worker 0; the generator
+/// has one per worker; of a topic worker w reads the partitions p with p mod workers = w.
 pub(super) fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -> Open {
     let events = events.clone();
     Box::new(move |resume: &Positions| {
@@ -26,7 +26,7 @@ pub(super) fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -
             })?),
             Events::Kafka(config) => {
                 let source = KafkaSource::open(config, worker as u32, peers as u32, resume)?;
-                // It is opened once.
+                // A source is opened once.
                 let _ = lags.set(source.lags());
                 Box::new(source)
             }

@@ -1,8 +1,8 @@
 //! `events`: from sources to the dataflow.
 //!
-//! A [thread per worker](reader) opens its source and reads; a bounded channel brings its reads to the
-//! operator, which sends them at the last epoch announced. What may be sent when is decided by [`Intake`]: it
-//! reads ahead of what is evaluated by a bounded number of bytes, and marks barriers.
+//! A [thread per worker](reader) opens its source and reads; a bounded channel passes its reads to the
+//! operator, which sends them at the last epoch announced. [`Intake`] decides what may be sent when: it
+//! bounds the bytes read ahead of evaluation, and inserts barriers.
 
 mod intake;
 mod reader;
@@ -33,21 +33,21 @@ use self::{
 };
 use crate::{exit::ExitHandle, protocol::report::Report};
 
-/// Time until the next look whether the dataflow has completed enough to read on.
+/// Delay before the next check whether the dataflow has completed enough to read on.
 const SOON: Duration = Duration::from_millis(2);
 
-/// How a worker reads.
+/// Parameters of a worker's reading.
 pub struct Reading {
     /// Whether the clocks of idle partitions follow the wall clock.
     pub live: bool,
     /// Whether this worker is done once its partitions have ended. Worker 0 without any source of events
-    /// never is: the cluster waits for its rules to change.
+    /// never is: the cluster waits for changes of its rules.
     pub ends: bool,
-    /// Upper bound of the record bytes sent in epochs that are not complete; one slice may reach beyond.
+    /// Upper bound of the record bytes sent in epochs that are not complete; one slice may exceed it.
     pub read_ahead: usize,
     /// Set when the cluster is to end.
     pub stopping: Arc<AtomicBool>,
-    /// Bytes taken, and of how many (0: unknown), for progress bars.
+    /// Bytes read, and bytes in all (0: unknown), for progress bars.
     pub progress: Arc<(AtomicU64, AtomicU64)>,
     /// Set to the last epoch announced.
     pub epoch: Rc<Cell<u64>>,
@@ -55,7 +55,7 @@ pub struct Reading {
     pub exit: ExitHandle,
 }
 
-/// The streams that come out of `events`.
+/// Output streams of `events`.
 pub struct EventStreams<'s> {
     /// Reads of this worker's source.
     pub reads: StreamVec<'s, u64, Read>,
@@ -63,7 +63,7 @@ pub struct EventStreams<'s> {
     pub reports: StreamVec<'s, u64, Report>,
 }
 
-/// Reads a worker's partitions; `probe` tells which epochs the dataflow has completed.
+/// Reads a worker's partitions; `probe` shows which epochs the dataflow has completed.
 pub fn events<'s>(
     signals: StreamVec<'s, u64, Signal>,
     open: Open,

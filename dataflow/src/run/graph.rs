@@ -61,27 +61,27 @@ use crate::{
 pub struct Parts {
     /// Worker 0's control.
     pub control: Option<Control>,
-    /// Opens what this worker reads.
+    /// Opens this worker's source.
     pub open: Open,
-    /// How it reads.
+    /// Parameters of its reading.
     pub reading: Reading,
     /// The process's rule books.
     pub books: Books,
-    /// How events are decoded.
+    /// Decoder of events.
     pub decoder: Decoder,
-    /// Where state is kept.
+    /// Store of the state.
     pub state: State,
-    /// Writes checkpoints, and reports what is written.
+    /// Writer of checkpoints, and its reports of written blobs.
     pub writer: Option<(Writer, Written)>,
-    /// Bounds the memory of keys, if it is to be bounded.
+    /// Bound of the memory of keys; `None` without a bound.
     pub bounded: Option<Bounded>,
-    /// Set while the store is away that keys out of memory are read from.
+    /// Set while the store of evicted keys can't be reached.
     pub away: Arc<AtomicBool>,
-    /// Where triggers go (worker 0 only; elsewhere nothing arrives).
+    /// Sinks of triggers (worker 0 only; no triggers arrive elsewhere).
     pub triggers: Rc<TriggerSinks>,
-    /// Where refused records go (worker 0 only).
+    /// Destination of refused records (worker 0 only).
     pub dead_letters: LineWriter,
-    /// Ends the process if something fails for good.
+    /// Ends the process if a part of it fails for good.
     pub exit: ExitHandle,
 }
 
@@ -140,7 +140,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
     probe
 }
 
-/// Makes the books that are signalled, and reports each once it is made.
+/// Makes the book of each change set that is signalled, and reports when it is made.
 fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'s, u64, Report> {
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("rules.prepare".to_owned(), scope);

@@ -1,4 +1,6 @@
-//! What a cluster is to do. Made once by the command line, read by every process.
+//! The job of a cluster: its inputs, outputs and parameters.
+//!
+//! Made once by the command line, read by every process.
 
 use std::{
     net::SocketAddr,
@@ -17,62 +19,62 @@ use crate::{
     triggers::destinations::Destination,
 };
 
-/// A cluster's work.
+/// Work of a cluster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
-    /// Where events come from.
+    /// Source of events.
     pub events: Events,
-    /// Where rules come from.
+    /// Source of rules.
     pub rules: Rules,
     /// A folder of calculators that rules may name, `NAME.rhai` each.
     pub calculators: Option<PathBuf>,
     /// Profiles for crowd queries, one JSON object a line.
     pub profiles: Option<PathBuf>,
-    /// Where triggers go.
+    /// Destinations of triggers.
     pub triggers: Vec<Destination>,
-    /// Where state is kept.
+    /// Store of the state.
     pub state: State,
-    /// What the engine is called where others see it, such as the transactions of its triggers.
+    /// Name of the engine in other systems, such as in the transactions of its triggers.
     pub name: String,
-    /// Who owns that state: the same over all restarts of this run.
+    /// Owner of the state: the same over all restarts of this run.
     pub owner: String,
-    /// Between two checkpoints, ms.
+    /// Interval between two checkpoints, ms.
     pub checkpoint_ms: u64,
-    /// Which rules fire too much.
+    /// Limits beyond which the breaker pauses a rule.
     pub breaker: BreakerConfig,
-    /// Where refused records go; they are counted in any case.
+    /// Destination of refused records; they are counted in any case.
     pub dead_letters: LineOutput,
-    /// How time passes.
+    /// Mode of time: wall clock or replay.
     pub time: Time,
-    /// Under which names events carry their fields.
+    /// Names under which events carry their fields.
     pub fields: FieldNames,
-    /// How routed records are written to the wire.
+    /// Encoding of routed records on the wire.
     pub codec: Codec,
-    /// How far sources may read ahead of what is evaluated, bytes per worker.
+    /// Upper bound of bytes that sources may read ahead of evaluation, per worker.
     pub read_ahead: usize,
-    /// Bytes of keyed state that a process may have in memory, about; `None` without a bound.
+    /// Approximate upper bound of keyed state in the memory of a process, bytes; `None` without a bound.
     pub state_memory: Option<usize>,
     /// Failing calls per minute after which a rule is quarantined.
     pub error_budget: u64,
-    /// Where process 0 serves its own metrics, if processes do; process i does it i ports behind, or at any
-    /// port if this is 0.
+    /// Address at which process 0 serves its own metrics, if processes do; process i adds i to the port, or
+    /// uses any port if it is 0.
     pub metrics: Option<SocketAddr>,
 }
 
-/// A checkpoint is late after this many intervals.
+/// Number of intervals after which a checkpoint is late.
 const LATE_AFTER: u64 = 10;
-/// Least age at which a checkpoint is late, as ages arrive twice a second.
+/// Least age at which a checkpoint is late, since ages arrive twice a second.
 const NEVER_LATE_BEFORE: Duration = Duration::from_secs(5);
 
 impl Job {
-    /// What these processes show while they are healthy; `supervised` says whether the events of a supervisor
-    /// arrive too.
+    /// Figures expected of these processes while they are healthy; `supervised` is whether the events of a
+    /// supervisor arrive too.
     #[must_use]
     pub fn expected(&self, processes: Range<usize>, supervised: bool) -> Expected {
         let kept = processes.contains(&0)
             && match self.state {
                 State::Sqlite(_) | State::Redis(_) => true,
-                // Its supervisor keeps it.
+                // The supervisor keeps the state.
                 State::Run => supervised,
                 State::None => false,
             };
@@ -86,7 +88,7 @@ impl Job {
     }
 }
 
-/// Where events come from.
+/// Source of events.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Events {
@@ -94,7 +96,7 @@ pub enum Events {
     File(PathBuf),
     /// Standard input of process 0: one partition.
     Stdin,
-    /// The built-in generator, one partition per worker; rate and partition are worked out for each.
+    /// The built-in generator, one partition per worker; rate and partition are derived for each worker.
     Generator(GeneratorConfig),
     /// A topic: partition p is read by worker p mod workers.
     Kafka(KafkaConfig),
@@ -103,10 +105,10 @@ pub enum Events {
 }
 
 impl Events {
-    /// Reads what `--events` says: `-`, a path, `generator:RATE` or `kafka://..`.
+    /// Parses the value of `--events`: `-`, a path, `generator:RATE` or `kafka://..`.
     ///
     /// # Errors
-    /// What to write instead.
+    /// If the text is none of these; the message names what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix("generator:") {
             Some(rate) => {
@@ -114,7 +116,7 @@ impl Events {
                 let rate = rate.ok_or(
                     "write generator:RATE with a number of events per second, such as generator:12000",
                 )?;
-                // After a crash the load goes on where its schedule stands by then.
+                // After a crash the load continues at the current point of its schedule.
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
                 Ok(Events::Generator(GeneratorConfig {
                     rate,
@@ -133,7 +135,7 @@ impl Events {
     }
 }
 
-/// Where rules come from.
+/// Source of rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rules {
@@ -146,8 +148,8 @@ pub enum Rules {
 }
 
 impl Rules {
-    /// Takes a path for what it looks like: `mysql://..` is a database, `.db`, `.sqlite` and `.sqlite3` are
-    /// stores, everything else is a folder or a document.
+    /// Chooses the kind of source by the look of a path: `mysql://..` is a database, `.db`, `.sqlite` and
+    /// `.sqlite3` are stores, everything else is a folder or a document.
     pub fn at(path: &Path) -> Rules {
         if let Some(url) = path.to_str().filter(|p| p.starts_with("mysql://")) {
             return Rules::Mysql(url.to_owned());

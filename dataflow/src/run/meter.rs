@@ -1,4 +1,4 @@
-//! What a process shows of itself in numbers, twice a second.
+//! Numbers that a process reports about itself, twice a second.
 
 use std::{
     cell::{Cell, RefCell},
@@ -24,49 +24,49 @@ use crate::{
     triggers::{destinations::TriggerSinks, write::SinkGauge},
 };
 
-/// Records that a source has not handed over yet, by partition; empty until a source that knows is open.
+/// Records that a source has not delivered yet, by partition; empty until a source with such figures is open.
 pub type Lags = Arc<OnceLock<Arc<Mutex<BTreeMap<PartitionId, i64>>>>>;
 
-/// What a worker shows of itself.
+/// Gauges of a worker.
 #[derive(Clone, Default)]
 pub struct Gauges {
-    /// Of `match`.
+    /// Figures of `match`.
     pub matching: Rc<Cell<MatchCounts>>,
-    /// Of `evaluate`.
+    /// Figures of `evaluate`.
     pub evaluating: Rc<Cell<EvaluateGauge>>,
     /// Keys found in more than one partition, by `key_by`.
     pub split: Rc<RefCell<Vec<SplitKeys>>>,
-    /// Of the sinks (worker 0).
+    /// Figures of the sinks (worker 0).
     pub sink: Rc<RefCell<SinkGauge>>,
     /// The sinks (worker 0).
     pub sinks: Rc<TriggerSinks>,
-    /// The last epoch announced, as `events` heard it.
+    /// Last epoch announced, as `events` received it.
     pub epoch: Rc<Cell<u64>>,
-    /// How far its partitions are behind.
+    /// Lags of its partitions.
     pub lags: Lags,
     /// Failing calls (worker 0).
     pub failures: Rc<RefCell<ByRule>>,
-    /// When a worker last said that it waits for something outside (worker 0).
+    /// Time of the last report of a worker that it waits for something outside (worker 0).
     pub waits: Waits,
-    /// Of the keeper of checkpoints (worker 0).
+    /// Figures of the keeper of checkpoints (worker 0).
     pub keeper: Option<Arc<Mutex<KeeperGauge>>>,
-    /// How rules stand (worker 0).
+    /// States of rules (worker 0).
     pub rules: Option<RuleBoard>,
-    /// What could not be done, in words.
+    /// Failures to be logged, as text.
     pub notes: Rc<RefCell<Vec<String>>>,
 }
 
-/// How often numbers are sent.
+/// Interval at which numbers are sent.
 pub const EVERY: Duration = Duration::from_millis(500);
 
-/// How far a worker has come.
+/// Progress of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Bytes taken from its source, and of how many.
+    /// Bytes read from its source, and bytes in all.
     pub bytes: (u64, u64),
     /// Seconds since the first record was read; 0 before.
     pub seconds: f64,
-    /// The first epoch that is not complete; none once all are.
+    /// First epoch that is not complete; `None` once all are.
     pub incomplete: Option<u64>,
 }
 

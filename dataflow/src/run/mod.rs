@@ -15,7 +15,7 @@
 //! - [`meter`]: a worker's numbers
 //! - `pace`: the instants at which live workers step
 //! - `split_keys`: warnings of keys that lie in several partitions
-//! - [`stall`]: whether a dataflow that makes no progress counts as dead
+//! - [`stall`]: detects a dataflow without progress
 //! - `usage`: CPU time and memory of the process
 
 pub mod control;

@@ -1,10 +1,10 @@
-//! How often workers step.
+//! Pace: the instants at which live workers step.
 //!
-//! A step costs a worker messages to all others: that it is woken for every batch of every other one is what
-//! would fill the processors of a machine with many workers. So a live worker without anything left to do
-//! waits for the next tick of the wall clock, takes in whatever has come by then, and all workers of a
-//! machine do so at the same instants. A record passes at most three workers, so this delays its trigger by
-//! three ticks at most.
+//! Each step makes a worker send messages to all others: waking for every batch of every other worker would
+//! saturate the processors of a machine with many workers. So a live worker with nothing left to do waits for
+//! the next tick of the wall clock and then processes everything that has arrived; all workers of a machine
+//! do so at the same instants. A record passes at most three workers, so this delays its trigger by at most
+//! three ticks.
 
 use std::{
     thread,
@@ -13,28 +13,28 @@ use std::{
 
 use timely::worker::Worker;
 
-/// When a worker goes on.
+/// Decides when a worker goes on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     tick: Duration,
 }
 
 impl Pace {
-    /// Steps at ticks of that length; zero: at once.
+    /// Steps at ticks of this length; zero: at once.
     pub(super) fn new(tick: Duration) -> Self {
         Pace { tick }
     }
 
-    /// Waits for the next tick, unless the worker has something left to do.
+    /// Blocks until the next tick, unless the worker has something left to do.
     pub(super) fn wait(self, worker: &Worker) {
         let busy = worker.activations().borrow().empty_for() == Some(Duration::ZERO);
         if !busy && !self.tick.is_zero() {
-            // Pacing; a message must not end it, so the thread is not parked.
+            // The wait is for pacing; a message must not end it, so the thread sleeps instead of parking.
             thread::sleep(self.rest(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
         }
     }
 
-    /// From that time to the next tick.
+    /// Time from `now` to the next tick.
     fn rest(self, now: Duration) -> Duration {
         let tick = self.tick.as_nanos();
         Duration::from_nanos((tick - now.as_nanos() % tick) as u64)

@@ -17,7 +17,7 @@ use crate::{
     telemetry::messenger::Messenger,
 };
 
-/// Why a process could not do its work.
+/// Errors of a process.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The cluster did not form, or broke.
@@ -29,26 +29,26 @@ pub enum ProcessError {
     /// A worker panicked.
     #[error("a worker ended with: {0}")]
     Worker(String),
-    /// Some part of the process has failed for good: it is to end with the failure's exit code.
+    /// Some part of the process has failed for good: the process is to end with the failure's exit code.
     #[error(transparent)]
     Fatal(#[from] Fatal),
 }
 
-/// A process's connections to those who started it and watch it.
+/// Connections of a process to whoever started it and watches it.
 #[derive(Clone)]
 pub struct Surroundings {
     /// To the supervisor and to this process's own metrics.
     pub messenger: Messenger,
     /// Set when the cluster is to end.
     pub stopping: Arc<AtomicBool>,
-    /// Counted up while the worker makes progress: the heartbeat.
+    /// Incremented while the worker makes progress: the heartbeat.
     pub ticks: Arc<AtomicU64>,
 }
 
 /// Runs a process; blocks until its work is done or some part of it has failed for good.
 ///
 /// # Errors
-/// If it can't take part in the cluster, can't open what it reads and writes, or has [failed](exit).
+/// If it can't take part in the cluster, can't open its inputs and outputs, or has [failed](exit).
 pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<(), ProcessError> {
     let (job, membership, around) = (job.clone(), membership.clone(), around.clone());
     exit::run(move |exit| work(job, &membership, around, exit))
@@ -89,7 +89,8 @@ fn work(
         result.map_err(ProcessError::Worker)?;
     }
     if let Some(feed) = feed {
-        // It ends with `control`, after it has taken in all effects; a panic of its has ended the process.
+        // The feed ends with `control`, after it has received all effects; a panic in it has ended the
+        // process.
         let _ = feed.join();
     }
     Ok(())

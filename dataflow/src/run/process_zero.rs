@@ -1,5 +1,6 @@
-//! What process 0 does for the whole cluster before its worker starts: it takes the ownership of the state
-//! and starts the rules feed.
+//! Work of process 0 for the whole cluster before its worker starts.
+//!
+//! It takes the ownership of the state and starts the rules feed.
 
 use std::{
     rc::Rc,
@@ -44,7 +45,7 @@ use crate::{
     triggers::destinations::{CommittedTopics, TriggerSinks},
 };
 
-/// Worker 0's ends of the keeper and the rules feed.
+/// Worker 0's ends of the channels to the keeper and the rules feed.
 pub(super) struct ProcessZero {
     start: Arc<Start>,
     pub(super) keeper: Option<Keeper>,
@@ -128,7 +129,7 @@ fn rule_source(rules: &Rules) -> Result<Box<dyn RuleSource>, ProcessError> {
     })
 }
 
-/// Publishes triggers that wait for their checkpoints, if there are such.
+/// Publishes triggers that wait for their checkpoints; `None` if none do.
 fn publisher(job: &Job, exit: &ExitHandle) -> Result<Option<Publisher>, Fatal> {
     let topics = CommittedTopics::open(&job.triggers, &job.name)
         .map_err(|error| Fatal::new(SINK_FAILED, "a sink can't be opened", error))?;

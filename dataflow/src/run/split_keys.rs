@@ -1,10 +1,10 @@
-//! Logs keys that lie in several partitions, once for each `key_by`.
+//! Logs keys that lie in several partitions.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
 use operators::ops::evaluating::SplitKeys;
 
-/// Logs each `key_by` whose keys lie in several partitions once.
+/// Logger of each `key_by` whose keys lie in several partitions, once each.
 #[derive(Debug, Default)]
 pub(super) struct SplitKeyLog {
     /// Each `key_by` logged so far.
@@ -12,7 +12,7 @@ pub(super) struct SplitKeyLog {
 }
 
 impl SplitKeyLog {
-    /// Logs what is new: keys that were expected to stay in one partition as a warning, others for
+    /// Logs each `key_by` that is new: keys expected to stay in one partition as a warning, others for
     /// information.
     pub(super) fn log(&self, split: &[SplitKeys]) {
         for keys in split {

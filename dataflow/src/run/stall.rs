@@ -1,8 +1,8 @@
-//! A dataflow that stands still: the cluster starts again, unless it waits for what lies outside.
+//! Stall: a dataflow without progress makes the cluster restart, unless it waits for something outside.
 //!
-//! A worker that takes in stored state, or whose store is away, says so at every epoch; a sink that is full
-//! shows it. Both hold the frontier of the whole cluster back, so worker 0, who hears of all, is the only one
-//! to judge it.
+//! A worker that restores stored state, or whose store is away, reports it at every epoch; a full sink shows
+//! in its gauge. Both hold back the frontier of the whole cluster, so worker 0, which receives all reports,
+//! alone decides.
 
 use std::{
     cell::Cell,
@@ -19,12 +19,12 @@ use timely::{
 
 use crate::protocol::report::Report;
 
-/// Without progress for so long the dataflow counts as standing still.
+/// Time without progress after which the dataflow counts as stalled.
 const STANDS_AFTER: Duration = Duration::from_secs(30);
-/// How long a report of waiting counts: only a dataflow that is alive brings the next.
+/// Validity of a report of waiting: only a dataflow that is alive brings the next.
 const REPORT_LASTS: Duration = Duration::from_secs(5);
 
-/// When a worker last reported that it waits.
+/// Time of the last report of a worker that it waits.
 pub type Waits = Rc<Cell<Option<Instant>>>;
 
 /// Reports at every epoch that this worker is `waiting`, while it is.
@@ -43,7 +43,7 @@ pub fn waits<'s>(
     })
 }
 
-/// Watches the frontier.
+/// Observer of the frontier.
 pub(super) struct Stall {
     frontier: Antichain<u64>,
     moved: Instant,
@@ -51,12 +51,12 @@ pub(super) struct Stall {
 }
 
 impl Stall {
-    /// Begins now.
+    /// Starts observing now.
     pub(super) fn new(waits: Waits) -> Self {
         Stall { frontier: Antichain::new(), moved: Instant::now(), waits }
     }
 
-    /// Whether the frontier has moved lately, or somebody waits; `full` says that a sink is.
+    /// Whether the frontier has moved lately, or a worker waits; `full` is whether a sink is full.
     pub(super) fn is_alive(&mut self, probe: &ProbeHandle<u64>, full: bool, now: Instant) -> bool {
         let moves = probe.with_frontier(|frontier| {
             let moves = *frontier != *self.frontier.borrow();

@@ -1,4 +1,4 @@
-//! One worker: what it opens, its graph, and the loop that steps it to the end.
+//! One worker: its inputs and outputs, its graph, and the loop that steps it to the end.
 
 use std::{
     rc::Rc,
@@ -36,25 +36,25 @@ use crate::{
 /// Upper bound of a worker's sleep while nothing is due.
 const LONGEST_PARK: Duration = Duration::from_millis(100);
 
-/// Bytes read so far, and in all (0: unknown), for progress bars.
+/// Bytes read so far, and bytes in all (0: unknown), for progress bars.
 type BytesRead = Arc<(AtomicU64, AtomicU64)>;
 
-/// What the workers of a process share.
+/// Context shared by the workers of a process.
 pub(super) struct WorkerContext {
     pub(super) job: Job,
     pub(super) around: Surroundings,
     pub(super) exit: ExitHandle,
     pub(super) books: Books,
-    /// Workers of this process.
+    /// Number of workers of this process.
     pub(super) threads: usize,
-    /// Set while the store of keys out of memory is away.
+    /// Set while the store of evicted keys can't be reached.
     pub(super) away: Arc<AtomicBool>,
     /// Taken by worker 0.
     pub(super) zero: Mutex<Option<ProcessZero>>,
 }
 
 impl WorkerContext {
-    /// Builds a worker's graph and steps it until all is over; a failure ends the process.
+    /// Builds a worker's graph and steps it until all work is done; a failure ends the process.
     pub(super) fn run(&self, worker: &mut Worker) {
         let work = |worker: &mut Worker| self.build(worker)?.run(worker);
         work(worker).unwrap_or_else(|fatal| self.exit.end(fatal));
@@ -115,7 +115,7 @@ impl WorkerContext {
         Ok(self.job.state.open()?.map(|store| writer::start(store, worker, holds, self.exit.clone())))
     }
 
-    /// What bounds the memory of one of this process's workers, if it is to be bounded.
+    /// Bound of the memory of one of this process's workers; `None` without a bound.
     fn bounded(&self) -> Result<Option<Bounded>, Fatal> {
         let Some(bytes) = self.job.state_memory else { return Ok(None) };
         let Some(store) = self.job.state.open()? else { return Ok(None) };
@@ -134,15 +134,15 @@ struct WorkerLoop<'c> {
     gauges: Gauges,
     probe: ProbeHandle<u64>,
     read: BytesRead,
-    /// Watches the frontier of the cluster, on worker 0.
+    /// Observer of the cluster's frontier, on worker 0.
     stall: Option<Stall>,
-    /// When the first record was read.
+    /// Instant at which the first record was read.
     begun: Option<Instant>,
     split: SplitKeyLog,
 }
 
 impl WorkerLoop<'_> {
-    /// Steps the worker until all is over, and sends its numbers twice a second.
+    /// Steps the worker until all work is done, and sends its numbers twice a second.
     fn run(mut self, worker: &mut Worker) -> Result<(), Fatal> {
         let tick = match self.context.job.time {
             Time::Live { tick, .. } => Duration::from_millis(tick),
@@ -157,7 +157,7 @@ impl WorkerLoop<'_> {
             if self.begun.is_none() && self.gauges.matching.get().records > 0 {
                 self.begun = Some(before);
             }
-            // Without it the supervisor restarts the cluster.
+            // Without this heartbeat the supervisor restarts the cluster.
             if self.is_alive() {
                 self.context.around.ticks.fetch_add(1, Ordering::Relaxed);
             }
@@ -177,7 +177,7 @@ impl WorkerLoop<'_> {
         self.stall.as_mut().is_none_or(|stall| stall.is_alive(&self.probe, full, Instant::now()))
     }
 
-    /// Sends the worker's numbers, and logs what operators have noted.
+    /// Sends the worker's numbers, and logs the notes of operators.
     fn report(&self, worker: usize, last: bool) -> Result<(), Fatal> {
         let progress = Progress {
             bytes: (self.read.0.load(Ordering::Relaxed), self.read.1.load(Ordering::Relaxed)),

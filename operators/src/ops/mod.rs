@@ -11,7 +11,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | [`signal`] | messages of worker 0 to all workers, and the traits through which operators use their process |
+//! | [`signal`] | messages of worker 0 to all workers, and traits of the process for its operators |
 //! | [`kit`] | outputs, frontiers, held epochs |
 //! | [`read`] | messages of sources |
 //! | [`match_events`] | the operator `match` |

@@ -1,7 +1,7 @@
-//! A file of settings, read and checked.
+//! Reads and checks a file of settings.
 //!
-//! Whatever is wrong is told with the file, the line, the setting and what to write instead; nothing is
-//! opened or connected to.
+//! A fault is reported with the file, the line, the setting and what to write instead; nothing is opened or
+//! connected to.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{BreakerConfig, CliError, RedisConfig, Settings, SinkSettings};
 
-/// Reads a file of settings; a fault is told with its line.
+/// Reads a file of settings; a fault is reported with its line.
 pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
     let wrong = |error: String| CliError::usage(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
@@ -24,28 +24,27 @@ pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
     }
 }
 
-/// What keeps the text from being read as settings. The text itself is not shown: there may be passwords in
-/// it.
+/// Message for a text that can't be read as settings. The text itself is not shown: it may contain passwords.
 fn unreadable(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().and_then(|span| line_at(text, span.start));
     line.map_or_else(String::new, |line| format!("line {line}: ")) + error.message().trim()
 }
 
-/// The line of a byte, from 1.
+/// Line that contains a byte, from 1.
 fn line_at(text: &str, byte: usize) -> Option<usize> {
     Some(text.get(..byte)?.matches('\n').count() + 1)
 }
 
-/// What can't be among the settings.
+/// A setting that is invalid.
 struct Fault {
     name: &'static str,
-    /// Which of several of that name.
+    /// Index among several settings of that name.
     at: usize,
-    /// And what to write instead.
+    /// The reason, and what to write instead.
     reason: String,
 }
 
-/// The line of a setting, from 1.
+/// Line of a setting, from 1.
 fn line_of(text: &str, name: &str, at: usize) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
     let (key, value) = table.get_ref().iter().find(|(key, _)| key.get_ref() == name)?;
@@ -57,7 +56,7 @@ fn line_of(text: &str, name: &str, at: usize) -> Option<usize> {
 }
 
 impl Settings {
-    /// The first setting that can't be.
+    /// The first invalid setting.
     fn fault(&self) -> Option<Fault> {
         let ranges = [
             ("epoch_ms", self.epoch_ms, 1, 10_000),
@@ -83,7 +82,7 @@ impl Settings {
         self.fault_of_ends()
     }
 
-    /// The first setting that can't be of those that say what is read and written.
+    /// The first invalid one of the settings for inputs and outputs.
     fn fault_of_ends(&self) -> Option<Fault> {
         let fault = |name, reason: String| Some(Fault { name, at: 0, reason });
         if let Some(Err(error)) = self.kafka.as_ref().map(KafkaConfig::validate) {

@@ -1,4 +1,4 @@
-//! The job that settings lead to.
+//! Makes the job from settings.
 
 use sinks::{LineOutput, kafka::KafkaSinkConfig};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Settings {
-    /// Where triggers go.
+    /// Destinations of triggers.
     pub(super) fn destinations(&self) -> Result<Vec<Destination>, CliError> {
         let sinks = self.sinks.iter().enumerate().map(|(i, sink)| {
             sink.destination().map_err(|fault| CliError::usage(format!("sinks[{i}]: {fault}")))
@@ -37,7 +37,7 @@ impl Settings {
         Ok(all)
     }
 
-    /// The job of a cluster with these events and this time.
+    /// Job of a cluster with these events and this time.
     pub(in crate::cli) fn job(&self, events: Events, time: Time) -> Result<Job, CliError> {
         let rules = self.checked_rules()?;
         self.check_inputs()?;
@@ -76,7 +76,7 @@ impl Settings {
         })
     }
 
-    /// Where rules come from; a folder or file is there.
+    /// Source of rules, after a check that its folder or file exists.
     fn checked_rules(&self) -> Result<Rules, CliError> {
         let rules = self
             .rules
@@ -94,7 +94,7 @@ impl Settings {
         Ok(rules)
     }
 
-    /// Checks that profiles and calculators are there, if they are set.
+    /// Checks that profiles and calculators exist, if they are set.
     fn check_inputs(&self) -> Result<(), CliError> {
         if let Some(profiles) = self.profiles.as_ref().filter(|p| !p.is_file()) {
             return Err(CliError::usage(format!("--profiles {}: there is no such file", profiles.display())));
@@ -108,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Names this run among all that may want the same state.
+/// Name of this run, unique among all runs that may use the same store.
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}:{:08x}", host.trim(), std::process::id(), rand::random::<u32>())

@@ -1,4 +1,4 @@
-//! Settings of what is served to those who watch.
+//! Addresses at which metrics are served, by the settings.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Settings {
-    /// Serves metrics, if the option or the settings say where.
+    /// Serves metrics, if the option or the settings give an address.
     pub(in crate::cli) fn serve(
         &self,
         option: Option<&str>,
@@ -27,8 +27,8 @@ impl Settings {
         Ok(Some((board, server.map_err(wrong)?)))
     }
 
-    /// Where the first process is to serve its own metrics: at the port behind that of the whole cluster; at
-    /// any, if that was left to the system.
+    /// Address at which the first process serves its own metrics: the port after that of the whole cluster,
+    /// or any port if the system chooses that one.
     pub(in crate::cli) fn metrics_of_processes(
         &self,
         server: Option<&Server>,

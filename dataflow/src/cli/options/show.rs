@@ -1,11 +1,11 @@
-//! Settings as people may see them.
+//! Settings in a form fit for people to see.
 
 use sources::events::KafkaConfig;
 
 use super::{RedisConfig, Settings, SinkSettings};
 
 impl Settings {
-    /// The same settings, fit to be shown: passwords, tokens and the values of clients' options hidden.
+    /// Copy fit to be shown: passwords, tokens and the values of clients' options are hidden.
     pub(in crate::cli) fn redacted(&self) -> Self {
         Settings {
             rules: self.rules.as_ref().map(|rules| hide_password(&rules.to_string_lossy()).into()),
@@ -20,7 +20,7 @@ impl Settings {
     }
 }
 
-/// An address without user and password; what is none stays as it is.
+/// An address without user and password; any other text stays as it is.
 pub(in crate::cli) fn hide_password(text: &str) -> String {
     match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
         Some((scheme, place)) => format!("{scheme}://***@{place}"),

@@ -24,7 +24,7 @@ fn a_worker_without_a_place_for_state_refuses_what_needs_one() {
     assert!(matches!(job("").unwrap().state, State::None));
 }
 
-/// Where triggers go with a file of settings and these options: files by name, else the kind of sink.
+/// Destinations of triggers with a file of settings and these options: files by name, others by kind of sink.
 fn destinations(file: &str, triggers: Option<&str>) -> Vec<String> {
     let config = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(config.path(), file).unwrap();

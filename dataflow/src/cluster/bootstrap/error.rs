@@ -61,7 +61,7 @@ pub enum BootstrapError {
         process: usize,
         /// Number of processes.
         processes: usize,
-        /// How long it waited.
+        /// Timeout that has passed.
         within: Duration,
         /// The missing processes, each with the reason as far as known.
         missing: Vec<Missing>,

@@ -36,7 +36,7 @@ impl ControlListener {
 }
 
 impl Drop for ControlListener {
-    /// A connection wakes the blocking accept.
+    /// Wakes the blocking accept by a connection.
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
         let _ = UnixStream::connect(&self.path);

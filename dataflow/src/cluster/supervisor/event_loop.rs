@@ -84,7 +84,7 @@ struct RunningCluster {
     restarts: Restarts,
     fleet: Fleet,
     phase: Phase,
-    /// An exit that is only a consequence, and until when its cause may show.
+    /// An exit that is only a consequence, and the instant until which its cause may show.
     suspect: Option<(Exit, Instant)>,
 }
 
@@ -185,7 +185,7 @@ impl RunningCluster {
             }
             Input::Send { to, message } => self.fleet.send(to, &Order::Message(message)),
             Input::Stop => return self.stop(),
-            // From an earlier generation.
+            // Reports of an earlier generation.
             Input::Connected { .. }
             | Input::Closed { .. }
             | Input::Heartbeat { .. }

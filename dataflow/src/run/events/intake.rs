@@ -1,9 +1,9 @@
-//! What `events` may send when, without timely.
+//! Decides what `events` may send when; independent of timely.
 //!
 //! **Invariants**
-//! - A barrier lies behind everything sent in an epoch below its own, and before everything else; its
-//!   positions are those of what was sent before it, and of all partitions that are open. So it waits for the
-//!   source to be opened.
+//! - A barrier comes after everything sent in an epoch below its own, and before everything else; its
+//!   positions are those of what was sent before it, and of all open partitions. So it waits until the source
+//!   is open.
 //! - Nothing is read before the epoch of the first switch: it would be older than its rules.
 //! - Bytes sent in epochs that are not complete are bounded by `read_ahead` and one [`SLICE`].
 
@@ -33,18 +33,18 @@ pub(super) struct Intake {
     under_way: UnderWay,
     /// Epoch of the first switch, once it is announced.
     begin: Option<u64>,
-    /// Whether worker 0 asks sources to pause.
+    /// Whether worker 0 has told sources to pause.
     paused: bool,
     end_reported: bool,
 }
 
-/// How far a source is.
+/// State of a source.
 enum Source {
-    /// Its thread is not started.
+    /// Its thread is not started yet.
     Waiting,
-    /// It has not sent yet where it begins.
+    /// It has not sent its starting positions yet.
     Opening(mpsc::Receiver<Read>),
-    /// It is open and read.
+    /// It is open and being read.
     Open(mpsc::Receiver<Read>),
     /// Its thread has ended.
     Ended {
@@ -56,28 +56,29 @@ enum Source {
 /// Outcome of one activation.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// Reads to be sent at the epoch asked for.
+    /// Reads to be sent at the given epoch.
     pub(super) reads: Vec<Read>,
-    /// Whether this is the turn in which the source has ended, all of it sent.
+    /// Whether the source has ended in this turn, everything sent.
     pub(super) ended: bool,
-    /// When to take the next turn.
+    /// Time of the next turn.
     pub(super) next: NextTurn,
 }
 
-/// When an operator is to be activated again.
+/// Time at which an operator is to be activated again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum NextTurn {
     /// When its inputs or its source wake it.
     #[default]
     Woken,
-    /// At once: there may be more.
+    /// At once: there may be more to send.
     AtOnce,
-    /// In a moment: the dataflow has to complete epochs first.
+    /// Shortly: the dataflow has to complete epochs first.
     Soon,
 }
 
 impl Intake {
-    /// Intake of a source that sends at most `read_ahead` bytes, and a slice, ahead of what is complete.
+    /// Makes the intake of a source that sends at most `read_ahead` bytes, and a slice, ahead of what is
+    /// complete.
     pub(super) fn new(read_ahead: usize) -> Self {
         Intake {
             source: Source::Waiting,
@@ -90,12 +91,12 @@ impl Intake {
         }
     }
 
-    /// Takes reads from this channel from now on; its end is the end of the source.
+    /// Starts taking reads from this channel; its end is the end of the source.
     pub(super) fn start(&mut self, reads: mpsc::Receiver<Read>) {
         self.source = Source::Opening(reads);
     }
 
-    /// Takes a signal of worker 0.
+    /// Processes a signal of worker 0.
     pub(super) fn signal(&mut self, signal: &Signal) {
         match signal {
             Signal::Switch { generation, at } => {
@@ -113,12 +114,12 @@ impl Intake {
         }
     }
 
-    /// What to send at `epoch`, the last one announced; `is_complete` tells which epochs the dataflow has
-    /// completed.
+    /// Reads to send at `epoch`, the last one announced; `is_complete` returns whether the dataflow has
+    /// completed an epoch.
     pub(super) fn turn(&mut self, epoch: u64, is_complete: impl Fn(u64) -> bool) -> Turn {
         let mut turn = Turn::default();
         if !self.is_opened() {
-            // The first read of a source says where it begins.
+            // The first read of a source contains its starting positions.
             turn.reads.extend(self.next());
         }
         let opened = self.is_opened();

@@ -27,7 +27,7 @@ fn batch(offset: u64, bytes: usize) -> Read {
     Read::Batch(RawBatch { partition: PARTITION, bytes: vec![b'x'; bytes], records, ..RawBatch::default() })
 }
 
-/// Short forms of the reads of a turn at `epoch`, of which all epochs below `complete` are complete.
+/// Short forms of the reads of a turn at `epoch`, when all epochs below `complete` are complete.
 fn sent(intake: &mut Intake, epoch: u64, complete: u64) -> (Vec<String>, NextTurn) {
     let turn = intake.turn(epoch, |e| e < complete);
     let short = |read: &Read| match read {

@@ -25,15 +25,15 @@ use crate::{
     threads,
 };
 
-/// Reads between the thread and its worker; the thread blocks when there are more.
+/// Capacity of the channel from the thread to its worker; the thread blocks when it is full.
 const QUEUE: usize = 16;
-/// Time that a partition without more records is behind the wall clock, ms: records may still be on their way
-/// to it.
+/// Delay of the clock of a partition without more records behind the wall clock, ms: records may still be on
+/// their way to the partition.
 const TIMER_GRACE: i64 = 2_000;
-/// Upper bound of one wait for the source, so that the thread sees when it is to stop.
+/// Upper bound of one wait for the source, so that the thread notices when it is to stop.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Opens a worker's source, to go on from given positions; `None` if it has nothing to read.
+/// Opens a worker's source, to continue from given positions; `None` if it has nothing to read.
 pub type Open = Box<dyn FnOnce(&Positions) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
 
 /// Positions of a durable checkpoint.
@@ -47,13 +47,13 @@ pub(super) struct ReaderThread {
     /// The source, until the thread is started.
     unstarted: Option<(Open, Reader)>,
     committed: mpsc::Sender<Committed>,
-    /// Until reading has begun.
+    /// Sender of the start of reading; taken when it is used.
     begin: Option<mpsc::Sender<()>>,
     wake: SyncActivator,
 }
 
 impl ReaderThread {
-    /// A thread still to be started; it activates `wake` after every read.
+    /// Makes a thread that is not started yet; it activates `wake` after every read.
     pub(super) fn new(open: Open, reading: &Reading, wake: SyncActivator) -> Self {
         let (committed, committed_from) = mpsc::channel();
         let (begin, begin_from) = mpsc::channel();
@@ -68,7 +68,7 @@ impl ReaderThread {
         ReaderThread { unstarted: Some((open, reader)), committed, begin: Some(begin), wake }
     }
 
-    /// Takes a signal of worker 0. On `Start`, starts the thread and returns the channel of its reads.
+    /// Processes a signal of worker 0. On `Start`, starts the thread and returns the channel of its reads.
     pub(super) fn signal(&mut self, signal: &Signal) -> Option<mpsc::Receiver<Read>> {
         match signal {
             Signal::Start(start) => return self.start(start),
@@ -109,13 +109,13 @@ struct Reader {
     progress: Arc<(AtomicU64, AtomicU64)>,
     exit: ExitHandle,
     committed: mpsc::Receiver<Committed>,
-    /// Delivers once, when reading may begin.
+    /// Receives one message, when reading may begin.
     begin: mpsc::Receiver<()>,
 }
 
 impl Reader {
-    /// Opens the source and, once it may, reads it to its end. An error ends the process: the supervisor
-    /// restarts the cluster.
+    /// Opens the source, blocks until reading may begin, and reads it to its end. An error ends the process:
+    /// the supervisor restarts the cluster.
     fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
         let read = open(&start.positions).and_then(|source| {
             let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();

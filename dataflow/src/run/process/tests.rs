@@ -1,5 +1,6 @@
-//! Failures that end a process, seen from the caller of [`run`]: it returns them although the worker goes on
-//! or is blocked.
+//! Failures that end a process, seen from the caller of [`run`].
+//!
+//! It returns them although the worker goes on or is blocked.
 
 use std::{
     fs,
@@ -27,13 +28,13 @@ use crate::{
     triggers::destinations::{Destination, To},
 };
 
-/// Nothing here takes nearly as long.
+/// Timeout far above the duration of any step.
 const WITHIN: Duration = Duration::from_secs(60);
 
 const RULE: &str = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#;
 const EVENT: &str = r#"{"guid": 1, "ip": "10.0.0.7", "event_id": "T", "event_time": 1000, "properties": {}}"#;
 
-/// A rule that fires at every event T, and one such event.
+/// Job with a rule that fires at every event T, and one such event.
 fn job(folder: &Path) -> Job {
     let (rules, events) = (folder.join("rules"), folder.join("events.jsonl"));
     fs::create_dir(&rules).unwrap();
@@ -61,7 +62,7 @@ fn job(folder: &Path) -> Job {
     }
 }
 
-/// A process that runs on a thread of this test.
+/// A process running on a thread of this test.
 struct Running {
     folder: TempDir,
     ended: mpsc::Receiver<Result<(), ProcessError>>,

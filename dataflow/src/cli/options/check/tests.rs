@@ -58,7 +58,7 @@ fn no_fault_shows_a_password() {
     }
 }
 
-/// The names that a table of settings may have, as its reader lists them.
+/// Names that a table of settings may have, as its reader lists them.
 fn names<T: serde::de::DeserializeOwned>() -> BTreeSet<String> {
     let error = toml::from_str::<T>("no_such_setting = 1").err().expect("a fault").to_string();
     let (_, list) = error.split_once("expected one of ").expect("a list");
@@ -97,7 +97,7 @@ fn the_example_is_right_and_shows_everything() {
 fn what_the_example_leaves_out_may_be_written_too() {
     let mut tried = 0;
     for line in EXAMPLE.lines().take_while(|line| !line.starts_with('[')) {
-        // A setting that is left out begins with `#` and no space.
+        // A setting that is left out is written as `#` without a space.
         if let Some(setting) = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)) {
             let settings: Settings = toml::from_str(setting).unwrap();
             assert!(settings.fault().is_none(), "{setting}");
