@@ -1,4 +1,4 @@
-//! Blobs: what changed, compressed, with a head that says what they are.
+//! Blobs: parts of a checkpoint, compressed, with a head that identifies their kind and format.
 
 use operators::{model::trigger::Fired, ops::Part, state::Delta};
 
@@ -8,7 +8,7 @@ const FORMAT: u8 = 1;
 const STATE: u8 = b's';
 const TRIGGERS: u8 = b't';
 
-/// The bytes of a part; none for the end.
+/// Bytes of a part; `None` for the end.
 pub(super) fn encode(part: &Part) -> Option<Vec<u8>> {
     let (kind, plain) = match part {
         // Plain data always serializes.
@@ -41,7 +41,7 @@ fn plain(kind: u8, bytes: &[u8]) -> Result<Vec<u8>, String> {
 /// Reads a blob of state.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If it is not such a blob; the message names the fault.
 pub(super) fn state(bytes: &[u8]) -> Result<Delta, String> {
     postcard::from_bytes(&plain(STATE, bytes)?).map_err(|e| e.to_string())
 }
@@ -49,7 +49,7 @@ pub(super) fn state(bytes: &[u8]) -> Result<Delta, String> {
 /// Reads a blob of triggers.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If it is not such a blob; the message names the fault.
 pub(super) fn triggers(bytes: &[u8]) -> Result<Vec<Fired>, String> {
     postcard::from_bytes(&plain(TRIGGERS, bytes)?).map_err(|e| e.to_string())
 }

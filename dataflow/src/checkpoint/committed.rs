@@ -5,7 +5,7 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use super::pieces;
 use crate::protocol::report::BlobRef;
 
-/// Whether the store has commit n, or a later one.
+/// Checks that the store has commit n, or a later one.
 pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<(), CheckpointError> {
     match store.committed()?.map(|committed| committed.n) {
         Some(last) if last >= n => Ok(()),
@@ -28,7 +28,7 @@ pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<
     }
 }
 
-/// The error of content that is not what strateye writes.
+/// Error for content that strateye did not write.
 pub(super) fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
     CheckpointError::Format { place: place.to_owned(), reason: reason.into() }
 }

@@ -1,17 +1,17 @@
 //! The compactor: a thread of process 0 that applies committed blobs to the readable hashes of the store.
 //!
-//! It takes checkpoints in the order of their numbers, several together where much waits.
+//! It processes checkpoints in the order of their numbers, several together when many wait.
 //!
 //! **Invariants**
-//! - What failed because the store was away is done again only if the store still has the commit: one that
-//!   came back with an older commit would get state of a later one. The process then ends instead, and the
-//!   cluster restarts from the commit that the store has.
+//! - A call that failed because the store was away is repeated only if the store still has the commit: a
+//!   store that came back with an older commit would receive state of a later one. The process then ends
+//!   instead, and the cluster restarts from the commit that the store has.
 //! - A checkpoint counts as compacted once the store has a mark for it. Where the store may have lost hashes,
-//!   it takes no mark; the keeper then hands on the lost checkpoints again, and any that does not follow on
-//!   the one compacted last is passed over until it comes again in its turn.
+//!   it refuses the mark; the keeper then hands on the lost checkpoints again, and any that does not follow
+//!   the one compacted last is skipped until it comes again in its turn.
 //!
-//! **Limit**: a store that goes back while a call is under way, and is there again before the connection has
-//! noticed, can't be distinguished from one whose connection broke.
+//! **Limit**: a store that goes back while a call is in progress, and is reachable again before the
+//! connection has noticed, can't be distinguished from one whose connection broke.
 
 use std::{
     collections::BTreeMap,
@@ -32,12 +32,12 @@ use super::{
 };
 use crate::{exit::ExitHandle, protocol::report::BlobRef, threads};
 
-/// Upper bound of blobs compacted together, bytes as they are stored.
+/// Upper bound of blobs compacted together, stored bytes.
 const GROUP: u64 = 32 << 20;
-/// Rest after each call, in multiples of its duration: events need not wait for a burst of compaction, and a
-/// key that changes often is written once for several checkpoints.
+/// Rest after each call, in multiples of its duration: so that events need not wait for a burst of
+/// compaction, and a key that changes often is written once for several checkpoints.
 const REST: u32 = 9;
-/// Upper bound of all rests before a checkpoint is compacted.
+/// Upper bound of the sum of rests before a checkpoint is compacted.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 /// Hashes changed by one call.
 const HASHES: usize = 16;
@@ -45,13 +45,13 @@ const HASHES: usize = 16;
 /// A committed checkpoint to be compacted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Compaction {
-    /// The checkpoint handed on before it; this one is passed over unless that one is compacted.
+    /// The checkpoint handed on before it; this one is skipped unless that one is compacted.
     pub(super) after: u64,
-    /// Its number.
+    /// Number of the checkpoint.
     pub(super) n: u64,
-    /// Its blobs of state.
+    /// Blobs of state of the checkpoint.
     pub(super) blobs: Vec<BlobRef>,
-    /// Names of state that no rule has after it.
+    /// Names of state that no rule has after the checkpoint.
     pub(super) dropped: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ impl Compactor {
         Ok(())
     }
 
-    /// Compacts checkpoints that follow on each other, the last being n.
+    /// Compacts consecutive checkpoints, the last being n.
     fn compact(&mut self, n: u64, compactions: &[Compaction]) -> Result<Compacted, CheckpointError> {
         let blobs: Vec<BlobRef> = compactions.iter().flat_map(|c| c.blobs.iter().cloned()).collect();
         let mut rest = Rest { left: LONGEST_REST };
@@ -131,7 +131,7 @@ impl Compactor {
         Ok(Compacted::LostAbove(mark))
     }
 
-    /// Retries `attempt` until it is done, as long as the store has commit n; blocks the thread.
+    /// Retries `attempt` until it is done, while the store has commit n; blocks the thread.
     fn behind<T>(
         &mut self,
         n: u64,
@@ -168,7 +168,7 @@ impl Compactor {
 
     fn delta(&mut self, n: u64, blob: &BlobRef) -> Result<Delta, CheckpointError> {
         let bytes = self.behind(n, "compaction", |store, _| {
-            // What was committed and is gone went with its commit.
+            // A blob that was committed and is missing was lost together with its commit.
             listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
         })?;
         let place = blob.name.clone();
@@ -176,7 +176,7 @@ impl Compactor {
     }
 }
 
-/// The rest that is left before a checkpoint is compacted.
+/// Remaining time of rests before a checkpoint is compacted.
 struct Rest {
     left: Duration,
 }
@@ -186,18 +186,18 @@ impl Rest {
     fn after(&mut self, worked: Duration) {
         let rest = (worked * REST).min(self.left);
         self.left -= rest;
-        // Pacing is the purpose.
+        // The sleep is for pacing.
         thread::sleep(rest);
     }
 }
 
-/// Takes all that waits; blocks until there is something. `None` at the end.
+/// Takes all waiting checkpoints; blocks until there is one. `None` when the channel has ended.
 fn gather(waiting: &mpsc::Receiver<Compaction>) -> Option<Vec<Compaction>> {
     let first = waiting.recv().ok()?;
     Some(iter::once(first).chain(waiting.try_iter()).collect())
 }
 
-/// The checkpoints that follow on the one compacted last, each on the one before.
+/// Checkpoints that follow the one compacted last, each directly on the one before; others are skipped.
 fn following(mut up_to: u64, compactions: Vec<Compaction>) -> Vec<Compaction> {
     let follows = |compaction: &Compaction| {
         let follows = compaction.after <= up_to;

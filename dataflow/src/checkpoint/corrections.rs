@@ -1,5 +1,6 @@
-//! Corrections of state by people: read from the store's stream of edits, and removed once a checkpoint has
-//! them.
+//! Corrections of state by people: read from the store's stream of edits.
+//!
+//! They are removed once a checkpoint includes them.
 
 use std::sync::mpsc;
 
@@ -13,12 +14,12 @@ const AT_ONCE: usize = 1_000;
 
 /// Corrections read at once.
 pub(super) struct ReadCorrections {
-    /// Position of the last of them in the stream of edits.
+    /// Position of the last one in the stream of edits.
     pub(super) position: String,
     pub(super) corrections: Vec<Correction>,
 }
 
-/// How far the stream of edits is read and trimmed.
+/// Progress of reading and trimming the stream of edits.
 pub(super) struct Corrections {
     /// Position of the last edit handed on.
     read: Option<String>,
@@ -27,12 +28,12 @@ pub(super) struct Corrections {
 }
 
 impl Corrections {
-    /// Goes on behind the last edit that is in the last commit.
+    /// Continues after the last edit that the last commit includes.
     pub(super) fn new(committed: Option<String>) -> Self {
         Corrections { read: committed.clone(), trimmed: committed }
     }
 
-    /// Reads what is new and hands it on. If the store is away or the channel full, the next call does so.
+    /// Reads new edits and hands them on. If the store is away or the channel full, the next call does so.
     ///
     /// # Errors
     /// If the store can't be used.
@@ -54,8 +55,8 @@ impl Corrections {
         Ok(())
     }
 
-    /// Removes the edits up to `committed`, which a checkpoint has. Those that stay because the store is away
-    /// go with the next.
+    /// Removes the edits up to `committed`, which a checkpoint includes. Edits that stay because the store is
+    /// away are removed with the next call.
     pub(super) fn trim(&mut self, store: &mut dyn CheckpointStore, committed: Option<String>) {
         if let Some(position) = committed.filter(|c| Some(c) != self.trimmed.as_ref()) {
             reach("trim:before");
@@ -67,7 +68,7 @@ impl Corrections {
     }
 }
 
-/// Reads an edit; one that lacks a field is logged and passed over.
+/// Reads an edit; one that lacks a field is logged and skipped.
 fn correction(edit: &Edit) -> Option<Correction> {
     let field = |name: &str| edit.pairs.iter().find(|(n, _)| n == name).map(|(_, text)| text.clone());
     let (Some(rule_id), Some(condition), Some(key)) = (field("rule"), field("condition"), field("key"))

@@ -1,16 +1,16 @@
-//! Fail points: places in the protocol at which a test has a process end, as if the power had gone, or stop
-//! as if it hung.
+//! Fail points: places in the protocol at which a test aborts or stops a process.
 //!
-//! Builds with debug assertions alone have them; elsewhere [`reach`] is nothing. `STRATEYE_FAIL_POINT` lists
-//! them as `NAME:NTH` or `NAME:NTH:hang`, with commas: at the NTH passage of NAME a process aborts, or stops
-//! as SIGSTOP makes it. They come one after the other: a process watches for the first that is not used up
-//! when the process begins, and which those are is kept in files `PATH.0`, `PATH.1`, .., with the PATH of
-//! `STRATEYE_FAIL_POINT_USED`. So each fails one process of the cluster once over all its restarts. Without a
-//! PATH only the first is watched for, in every process anew.
+//! An abort is like a loss of power, a stop like a hang. Only builds with debug assertions have fail points;
+//! in others [`reach`] does nothing. `STRATEYE_FAIL_POINT` lists them as `NAME:NTH` or `NAME:NTH:hang`,
+//! separated by commas: at the NTH passage of NAME a process aborts, or stops as by SIGSTOP. They take effect
+//! one after the other: a process waits for the first one that is not used up when the process begins; the
+//! used ones are recorded by files `PATH.0`, `PATH.1`, .., with the PATH of `STRATEYE_FAIL_POINT_USED`. So
+//! each fails one process of the cluster once over all its restarts. Without a PATH every process waits for
+//! the first one only.
 //!
 //! **Limits**: a list that can't be read is taken as empty.
 
-/// The process passes a place of this name.
+/// Marks the passage of the fail point of this name; does nothing in this build.
 #[cfg(not(debug_assertions))]
 pub(super) fn reach(_name: &str) {}
 
@@ -32,13 +32,13 @@ mod armed {
 
     use signal_hook::{consts::SIGSTOP, low_level::raise};
 
-    /// What a process watches for.
+    /// The fail point that a process waits for.
     #[derive(Debug, PartialEq)]
     struct Point {
         name: String,
         nth: u64,
         hangs: bool,
-        /// The file that says it is used up; it can be made once.
+        /// File that records that the point is used up; it can be created once.
         used: Option<PathBuf>,
     }
 
@@ -63,19 +63,19 @@ mod armed {
             .find(|point| point.used.as_deref().is_none_or(|file| !file.exists()))
     }
 
-    /// The process passes a place of this name.
+    /// Marks the passage of the fail point of this name; aborts or stops the process if it is due.
     pub(crate) fn reach(name: &str) {
         let Some((point, passed)) = &*ARMED else { return };
         if point.name != name || passed.fetch_add(1, Ordering::SeqCst) + 1 != point.nth {
             return;
         }
         if point.used.as_deref().is_some_and(|file| File::create_new(file).is_err()) {
-            // Another process was first.
+            // Another process used it up first.
             return;
         }
         tracing::error!(name, hangs = point.hangs, "a fail point is reached");
         if point.hangs {
-            // Sent to this thread, so that it comes no further; a process may always stop itself.
+            // Raised in this thread, so that it gets no further; a process may always stop itself.
             let _ = raise(SIGSTOP);
         } else {
             abort();

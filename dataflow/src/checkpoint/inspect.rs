@@ -1,11 +1,12 @@
-//! A look at kept state, and corrections of it, from outside: beside a running engine, or while none runs.
+//! Inspection of stored state, and corrections of it, from outside: beside a running engine, or while none
+//! runs.
 //!
-//! What is shown is the last commit. Its rules say which states there are; a state is what the hash of its
-//! name holds, with the changes in the listed blobs applied over it, just as a restart would read it.
+//! Shown is the state of the last commit. Its rules determine which states exist; a state is read from the
+//! hash of its name, with the changes in the listed blobs applied over it, just as a restart would read it.
 //!
 //! **Invariants**: no ownership is taken, and nothing is written but the stream of edits.
 //!
-//! **Limits**: every listed blob is read; of a Redis Cluster that is a minute of changes. A state that
+//! **Limits**: every listed blob is read; in a Redis Cluster that is a minute of changes. A state that
 //! changes at this moment may be shown as of the next checkpoint.
 
 mod stored_key;
@@ -29,10 +30,10 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use self::stored_key::stored_key;
 use super::{State, blob, committed::listed, manifest::Manifest, rules};
 
-/// Commits that may overtake one look before it is given up.
+/// Number of commits that may overtake one read before it is given up.
 const ATTEMPTS: usize = 10;
 
-/// Why state can't be shown or corrected.
+/// Errors of showing or correcting state.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// The store can't be read or written.
@@ -41,7 +42,7 @@ pub enum InspectError {
     /// The settings keep no state.
     #[error("no state is kept that could be looked at; name a file *.db or redis://HOST:PORT")]
     NotKept,
-    /// Nothing was ever committed there.
+    /// The store has no commit.
     #[error(
         "there is no checkpoint yet; start an engine on this state, or name the prefix or file of one that runs"
     )]
@@ -49,7 +50,7 @@ pub enum InspectError {
     /// The checkpoint has no such rule.
     #[error("checkpoint {checkpoint} has no rule `{rule_id}` in force; it has {known}")]
     NoRule {
-        /// Its number.
+        /// Number of the checkpoint.
         checkpoint: u64,
         /// The rule asked for.
         rule_id: String,
@@ -66,12 +67,12 @@ pub enum InspectError {
         /// The conditions there are.
         known: String,
     },
-    /// No key of this rule looks like that.
+    /// The text is not a key of this rule.
     #[error("{key:?} is no key of rule `{rule_id}`: {reason}")]
     Key {
         /// The rule.
         rule_id: String,
-        /// What was given.
+        /// The text given.
         key: String,
         /// What to write instead.
         reason: String,
@@ -82,30 +83,30 @@ pub enum InspectError {
 }
 
 impl InspectError {
-    /// Whether what was asked for is at fault, rather than the store.
+    /// Whether the request is at fault, rather than the store.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         !matches!(self, InspectError::Store(error) if !matches!(error, CheckpointError::Invalid { .. }))
     }
 }
 
-/// What a rule keeps of a key.
+/// State of a rule for a key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyStates {
-    /// The checkpoint it is of.
+    /// Number of the checkpoint.
     pub checkpoint: u64,
-    /// The last correction that is in it, if there was one.
+    /// Position of the last correction that it includes, if there was one.
     pub corrections: Option<String>,
     /// The rule's version.
     pub version: u64,
     /// The key as triggers show it.
     pub key: Json,
-    /// By condition, in their order, then of the rule itself (`@rule`): the state as text, or `None` as at
-    /// the beginning.
+    /// By condition, in their order, then of the rule itself (`@rule`): the state as text, or `None` for the
+    /// initial state.
     pub states: Vec<(String, Option<String>)>,
 }
 
-/// A look at the last commit.
+/// Reader of the last commit.
 pub struct Inspector {
     store: Box<dyn CheckpointStore>,
     checkpoint: u64,
@@ -135,7 +136,7 @@ impl Inspector {
     /// is the rule itself).
     ///
     /// # Errors
-    /// If there is no such rule or condition, no key looks like that, or the store can't be read.
+    /// If there is no such rule or condition, the text is not a key of the rule, or the store can't be read.
     pub fn states(
         &mut self,
         rule_id: &str,
@@ -144,7 +145,7 @@ impl Inspector {
     ) -> Result<KeyStates, InspectError> {
         for _ in 0..ATTEMPTS {
             match self.read(rule_id, condition, key) {
-                // A newer commit may have dropped what this one lists.
+                // A newer commit may have dropped blobs that this one lists.
                 Err(InspectError::Store(_)) if self.renew()? => {}
                 read => return read,
             }
@@ -179,8 +180,8 @@ impl Inspector {
         })
     }
 
-    /// Orders a correction: checks it against the rules of the checkpoint, and puts it where the engine looks
-    /// for it. Gives its position.
+    /// Orders a correction: checks it against the rules of the checkpoint, and appends it to the stream of
+    /// edits that the engine reads. Returns its position.
     ///
     /// # Errors
     /// If the engine would refuse it, or the store can't be written.
@@ -200,7 +201,7 @@ impl Inspector {
         Ok(self.store.push_edit(&edit)?)
     }
 
-    /// The ids of a rule's conditions.
+    /// Ids of a rule's conditions.
     ///
     /// # Errors
     /// If there is no such rule.
@@ -209,7 +210,7 @@ impl Inspector {
         Ok(found.plan.conditions.iter().map(|condition| condition.id.clone()).collect())
     }
 
-    /// Whether the last commit has the correction at that position in it.
+    /// Whether the last commit includes the correction at that position.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -218,7 +219,7 @@ impl Inspector {
         Ok(self.manifest.corrections.as_deref().is_some_and(|last| order(last) >= order(position)))
     }
 
-    /// Reads the last commit again; whether it is another one than before.
+    /// Reads the last commit again; returns whether it has changed.
     fn renew(&mut self) -> Result<bool, InspectError> {
         let (checkpoint, manifest, rules) = last_commit(&mut *self.store)?;
         let before = std::mem::replace(&mut self.checkpoint, checkpoint);
@@ -259,7 +260,7 @@ fn last_commit(store: &mut dyn CheckpointStore) -> Result<(u64, Manifest, Vec<Re
             Err(CheckpointError::Format { .. }) if tried != Some(committed.n) => tried = Some(committed.n),
             read => {
                 let text = String::from_utf8_lossy(&read?).into_owned();
-                // Nobody's crowd matters to what is kept.
+                // The crowds do not matter to stored state.
                 let rules = rules::from_json(&text, &mut |_| Ok(Crowd::new(Default::default())))
                     .map_err(|e| unusable(&manifest.rules.name, e))?;
                 return Ok((committed.n, manifest, rules));
@@ -273,7 +274,7 @@ fn either<'a>(words: impl Iterator<Item = &'a str>, none: &str) -> String {
     if words.is_empty() { none.to_owned() } else { words.join(", ") }
 }
 
-/// What a rule's states are called: by people, and in the store.
+/// Names of a rule's states: for people, and in the store.
 fn state_names(
     published: &Published,
     condition: Option<&str>,
@@ -294,7 +295,7 @@ fn state_names(
     }
 }
 
-/// Positions of all stores: numbers, `MS-SEQUENCE` in Redis.
+/// Order of positions in all stores: numbers, `MS-SEQUENCE` in Redis.
 fn order(position: &str) -> (u64, u64) {
     let (high, low) = position.split_once('-').unwrap_or((position, "0"));
     (high.parse().unwrap_or(0), low.parse().unwrap_or(0))

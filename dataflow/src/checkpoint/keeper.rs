@@ -1,13 +1,12 @@
-//! The keeper: a thread of process 0 that owns the checkpoints of the cluster, and the end of it that worker
-//! 0 holds.
+//! The keeper: a thread of process 0 that owns the checkpoints of the cluster, and worker 0's end of it.
 //!
-//! The ownership is taken before the dataflow is built. Then the thread commits what worker 0 hands over,
-//! prolongs the lease, has blobs compacted, published and removed, and reads corrections by people.
+//! The ownership is taken before the dataflow is built. Then the thread commits the snapshots that worker 0
+//! hands over, renews the lease, has blobs compacted, published and removed, and reads corrections by people.
 //!
 //! **Invariants**
-//! - Checkpoint numbers ascend, also above what a store that has gone back had published already; see
+//! - Checkpoint numbers ascend, also above those that a store that has gone back had published already; see
 //!   [`publish`](super::publish).
-//! - What is listed, compacted and removed is decided by the [ledger](super::ledger).
+//! - The [ledger](super::ledger) decides what is listed, compacted and removed.
 
 mod committing;
 
@@ -43,9 +42,9 @@ use crate::{
 /// A checkpoint to be committed.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Its number.
+    /// Number of the checkpoint.
     pub n: u64,
-    /// First offset that is not in it, by partition.
+    /// First offset that the checkpoint does not include, by partition.
     pub positions: Positions,
     /// The ingest clocks, by partition.
     pub clocks: Clocks,
@@ -53,31 +52,31 @@ pub struct Snapshot {
     pub rules: Arc<Vec<Remembered>>,
     /// Names of state that no rule has any more.
     pub dropped: Vec<String>,
-    /// The last correction that is in it.
+    /// Position of the last correction that the checkpoint includes.
     pub corrections: Option<String>,
     /// Blobs that the workers wrote.
     pub blobs: Vec<BlobRef>,
-    /// When its barrier was announced.
+    /// Instant at which its barrier was announced.
     pub asked: Instant,
 }
 
-/// A commit that is made.
+/// A completed commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// Its number.
+    /// Number of the checkpoint.
     pub n: u64,
 }
 
 /// Gauges of the keeper.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeeperGauge {
-    /// Number of the last commit; that of the checkpoint which was resumed, until another is made.
+    /// Number of the last commit; that of the resumed checkpoint until another one is made.
     pub committed: u64,
     /// Commits made since the start.
     pub made: u64,
-    /// When the keeper started.
+    /// Instant at which the keeper started.
     pub opened: Option<Instant>,
-    /// When the last commit was made.
+    /// Instant of the last commit.
     pub at: Option<Instant>,
     /// Time from the barrier of the last commit to its end.
     pub took: Duration,
@@ -85,7 +84,7 @@ pub struct KeeperGauge {
     pub bytes: u64,
     /// Number of checkpoints that are not compacted yet.
     pub uncompacted: usize,
-    /// All checkpoints up to this number can be read back from the hashes.
+    /// Checkpoints up to this number can be read back from the hashes.
     pub readable_up_to: u64,
     /// The last checkpoint published; `None` if triggers do not wait for checkpoints.
     pub published: Option<u64>,
@@ -106,7 +105,7 @@ impl From<KeeperGauge> for CheckpointNumbers {
     }
 }
 
-/// Worker 0's end of the keeper. The thread ends when it is dropped, and gives up the ownership.
+/// Worker 0's end of the keeper. When it is dropped, the thread ends and gives up the ownership.
 pub struct Keeper {
     snapshots: mpsc::SyncSender<Snapshot>,
     done: mpsc::Receiver<Done>,
@@ -122,18 +121,19 @@ impl Keeper {
         self.first
     }
 
-    /// Has a checkpoint committed. At most one may be on its way; blocks while there is another.
+    /// Hands over a checkpoint to be committed. At most one may be in progress; blocks while there is
+    /// another.
     pub fn commit(&self, snapshot: Snapshot) {
         // The thread lives as long as the process.
         let _ = self.snapshots.send(snapshot);
     }
 
-    /// A commit that was made since the last call.
+    /// The commit that was made since the last call, if any.
     pub fn done(&self) -> Option<Done> {
         self.done.try_recv().ok()
     }
 
-    /// Corrections that have come since the last call.
+    /// Corrections that have arrived since the last call.
     pub fn corrections(&mut self) -> Vec<Correction> {
         let mut all = Vec::new();
         while let Ok(ReadCorrections { position, corrections }) = self.corrections.try_recv() {
@@ -143,18 +143,18 @@ impl Keeper {
         all
     }
 
-    /// All checkpoints up to this number can be read back from the hashes.
+    /// Checkpoints up to this number can be read back from the hashes.
     pub fn readable_up_to(&self) -> u64 {
         self.gauge.lock().unwrap_or_else(PoisonError::into_inner).readable_up_to
     }
 
-    /// Whether all triggers that wait for checkpoints up to this one have left.
+    /// Whether all triggers that wait for checkpoints up to this one have been published.
     pub fn has_published(&self, n: u64) -> bool {
         let gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
         gauge.published.is_none_or(|published| published >= n)
     }
 
-    /// Position of the last correction given out.
+    /// Position of the last correction returned.
     pub fn corrected(&self) -> Option<String> {
         self.corrected.clone()
     }
@@ -165,22 +165,23 @@ impl Keeper {
     }
 }
 
-/// The state that a cluster starts with.
+/// State with which a cluster starts.
 pub struct Opened {
     /// Commits checkpoints.
     pub keeper: Keeper,
-    /// Where to go on: positions, clocks, state.
+    /// Checkpoint from which to continue: positions, clocks, state.
     pub start: Start,
-    /// The rules in force then, and those remembered.
+    /// Rules in force at that checkpoint, and rules remembered.
     pub remembered: Vec<Remembered>,
 }
 
 /// Takes the ownership of the checkpoints, reads the last commit and starts the keeper; `None` if no state is
-/// kept. Blocks while another engine's lease lives, once, and for a while if the store is away. Only an owner
-/// opens its `publisher`: that fences whoever published before.
+/// kept. Blocks once while another engine's lease lasts, and for a limited time while the store is away. Only
+/// an owner opens its `publisher`: that fences any earlier publisher.
 ///
 /// # Errors
-/// If the store can't be used, another engine goes on owning it, its content can't be read, or the publisher
+/// If the store can't be used, another engine continues to own it, its content can't be read, or the
+/// publisher can't be opened.
 /// can't be opened.
 pub fn open(
     state: &State,

@@ -1,14 +1,14 @@
-//! The ledger of checkpoints: the blobs that the next manifest lists, and how far they are compacted and
-//! published.
+//! The ledger of checkpoints: the blobs that the next manifest lists, and the progress of compaction and
+//! publication.
 //!
-//! It decides and does nothing: no store, no thread, no clock. The [keeper](super::keeper) acts on what it
-//! says.
+//! It decides without side effects: no store, no thread, no clock. The [keeper](super::keeper) carries out
+//! its decisions.
 //!
 //! **Invariants**
 //! - A blob stays listed until its checkpoint is published and compacted *durably*: the store can't lose that
 //!   unnoticed. A store with one log vouches for its mark of compaction with the next commit. A store with
-//!   many logs is believed after [`LISTED_AFTER`], during which its histories were looked at again and again.
-//! - Names of dropped state stay as long as a listed blob may have changes of them.
+//!   many logs is trusted after [`LISTED_AFTER`], during which its histories were checked repeatedly.
+//! - Names of dropped state stay while a listed blob may contain changes of them.
 //! - Checkpoints are handed to the compactor in the order of their numbers, each with the one handed on
 //!   before; those that the store lost are handed on again, in the same order.
 
@@ -24,8 +24,8 @@ use super::{
 };
 use crate::protocol::report::BlobRef;
 
-/// How long a blob stays listed after its compaction, if the store has many logs and may lose a hash and keep
-/// a later commit.
+/// Time for which a blob stays listed after its compaction, if the store has many logs and may lose a hash
+/// but keep a later commit.
 pub(super) const LISTED_AFTER: Duration = Duration::from_secs(60);
 
 /// A report of the compactor.
@@ -35,7 +35,7 @@ struct Reached {
     at: Instant,
 }
 
-/// Listed blobs, and how far they are compacted and published.
+/// Listed blobs, and the progress of their compaction and publication.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// Whether the store keeps commits and hashes in one log.
@@ -47,7 +47,7 @@ pub(super) struct Ledger {
     dropped: VecDeque<Dropped>,
     /// The last checkpoint handed to the compactor.
     handed_on: u64,
-    /// Reports of the compactor: those of the last [`LISTED_AFTER`], and the one before.
+    /// Reports of the compactor within the last [`LISTED_AFTER`], and the one before.
     reached: VecDeque<Reached>,
     /// The store's mark of compaction before the last commit.
     vouched: u64,
@@ -56,7 +56,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger behind the commit that was found in the store, if any.
+    /// Makes an empty ledger after the commit that was found in the store, if any.
     pub(super) fn new(one_log: bool, last: Option<u64>) -> Self {
         Ledger {
             one_log,
@@ -71,7 +71,8 @@ impl Ledger {
     }
 
     /// Takes over the lists of the last commit. Returns the checkpoints to be published and handed on, in
-    /// order: those with a listed blob or dropped state, and the last, whose mark says that all is compacted.
+    /// order: those with a listed blob or dropped state, and the last, whose mark shows that all is
+    /// compacted.
     pub(super) fn resume(&mut self, manifest: Manifest) -> BTreeSet<u64> {
         (self.listed, self.dropped) = (manifest.blobs.into(), manifest.dropped.into());
         self.numbers()
@@ -97,8 +98,8 @@ impl Ledger {
         self.dropped.iter().cloned().collect()
     }
 
-    /// Lists the blobs of checkpoint n and takes off those that are no longer needed. Returns the names of
-    /// the latter's pieces, to be removed after the commit.
+    /// Lists the blobs of checkpoint n and removes those that are no longer needed from the list. Returns the
+    /// names of their pieces, to be removed after the commit.
     pub(super) fn list(&mut self, n: u64, blobs: Vec<BlobRef>, dropped: Vec<String>) -> Vec<String> {
         let unlisted = self.unlist();
         self.listed.extend(blobs.into_iter().map(|blob| Listed { n, blob }));
@@ -119,12 +120,12 @@ impl Ledger {
         unlisted
     }
 
-    /// Takes in the commit of checkpoint n; `vouched` is the store's mark of compaction before it.
+    /// Records the commit of checkpoint n; `vouched` is the store's mark of compaction before it.
     pub(super) fn committed(&mut self, n: u64, vouched: u64) {
         (self.last, self.vouched) = (Some(n), vouched);
     }
 
-    /// Takes in how far triggers are published.
+    /// Records that triggers are published up to this checkpoint.
     pub(super) fn published(&mut self, up_to: Option<u64>) {
         self.published = up_to;
     }
@@ -139,7 +140,7 @@ impl Ledger {
         of_n.map(|listed| listed.blob.clone()).collect()
     }
 
-    /// Checkpoint n as the next to be compacted.
+    /// Checkpoint n as the next one to be compacted.
     pub(super) fn hand_on(&mut self, n: u64) -> Compaction {
         let dropped = self.dropped.iter().filter(|dropped| dropped.n == n);
         let dropped = dropped.flat_map(|dropped| dropped.names.clone()).collect();
@@ -147,7 +148,7 @@ impl Ledger {
         Compaction { after, n, blobs: self.blobs_of(n, false), dropped }
     }
 
-    /// Takes in a report of the compactor. Returns the checkpoints that are to be handed on again.
+    /// Processes a report of the compactor. Returns the checkpoints that are to be handed on again.
     pub(super) fn compacted(&mut self, report: Compacted, now: Instant) -> Vec<Compaction> {
         match report {
             Compacted::UpTo(up_to) => {
@@ -166,15 +167,15 @@ impl Ledger {
         }
     }
 
-    /// All checkpoints up to this number are compacted, as the compactor reported last.
+    /// Checkpoints up to this number are compacted, by the last report of the compactor.
     fn compacted_up_to(&self) -> u64 {
         self.reached.back().map_or(0, |last| last.up_to)
     }
 
-    /// All checkpoints up to this number are compacted, and the store can't lose that unnoticed.
+    /// Checkpoints up to this number are compacted, and the store can't lose that unnoticed.
     fn durable_up_to(&self) -> u64 {
         if self.one_log {
-            // The blobs of what is not compacted in this run are still needed.
+            // Blobs of checkpoints not compacted in this run are still needed.
             return self.vouched.min(self.compacted_up_to());
         }
         match (self.reached.front(), self.reached.back()) {
@@ -183,7 +184,7 @@ impl Ledger {
         }
     }
 
-    /// All checkpoints up to this number can be read back from the hashes: keys that are in them alone may
+    /// Checkpoints up to this number can be read back from the hashes: keys whose changes they include may
     /// leave memory.
     pub(super) fn readable_up_to(&self) -> u64 {
         if self.one_log { self.vouched } else { self.compacted_up_to() }

@@ -1,8 +1,8 @@
 //! The loader: a thread per worker that reads evicted keys back, many in one call.
 //!
 //! **Invariant**: its queue is bounded by the records that wait for keys, and by the number of keys that
-//! timers bring back at once. While the store is away it waits and shows that: a dataflow that stands still
-//! then is no reason to restart the cluster.
+//! timers reload at once. While the store is away it waits and shows that by a flag: a dataflow without
+//! progress is then no reason to restart the cluster.
 
 use std::{
     sync::{
@@ -38,7 +38,7 @@ struct Shared {
 }
 
 /// Starts the thread of a worker. It keeps `away` true while the store can't be reached, and ends the process
-/// if it can't be used.
+/// if the store can't be used.
 pub fn start(store: Box<dyn CheckpointStore>, away: Arc<AtomicBool>, exit: ExitHandle) -> StoreLoader {
     let (wanted, from) = mpsc::channel();
     let shared = Arc::new(Shared::default());
@@ -90,7 +90,7 @@ impl Reading {
     }
 
     fn read(&mut self, mut wanted: Vec<Wanted>) -> Result<(), CheckpointError> {
-        // Keys of one group have the same states.
+        // Keys of one group have states of the same names.
         wanted.sort_by_key(|wanted| wanted.key.group);
         for group in wanted.chunk_by(|a, b| a.key.group == b.key.group && a.names == b.names) {
             for batch in group.chunks(BATCH) {
@@ -125,7 +125,7 @@ impl Reading {
     }
 }
 
-/// Sets `away` if the call failed because the store can't be reached, and clears it else.
+/// Sets `away` if the call failed because the store can't be reached, and clears it otherwise.
 fn note<T>(away: &AtomicBool, seen: &Result<T, CheckpointError>) {
     away.store(seen.as_ref().is_err_and(CheckpointError::is_transient), Ordering::Relaxed);
 }

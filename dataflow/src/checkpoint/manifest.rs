@@ -1,41 +1,43 @@
-//! The manifest of a checkpoint: what it consists of. JSON, so that people can look at it.
+//! The manifest of a checkpoint: the list of its content.
+//!
+//! It is JSON, so that people can read it.
 
 use operators::model::ids::{Clocks, Positions};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::report::BlobRef;
 
-/// The format this release writes.
+/// Version of the format that this release writes.
 const FORMAT: u32 = 1;
 
-/// What a checkpoint consists of.
+/// Content of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
-    /// When it was committed, unix ms by the wall clock; for people.
+    /// Time of the commit, unix ms by the wall clock; for people.
     pub(super) at: i64,
-    /// First offset that is not in it, by partition.
+    /// First offset that the checkpoint does not include, by partition.
     pub(super) positions: Positions,
     /// The ingest clocks, by partition.
     pub(super) clocks: Clocks,
-    /// The last correction by people that is in it.
+    /// Position of the last correction by people that the checkpoint includes.
     pub(super) corrections: Option<String>,
     /// The blob of the rules in force.
     pub(super) rules: BlobRef,
-    /// Blobs of changes that may not be folded, in their order.
+    /// Blobs of changes that may not be compacted, in their order.
     pub(super) blobs: Vec<Listed>,
-    /// State that is to be dropped, if it is not yet.
+    /// State to be dropped, if it has not been yet.
     pub(super) dropped: Vec<Dropped>,
 }
 
-/// A blob, and which checkpoint it is of.
+/// A blob, and the checkpoint that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Listed {
     pub(super) n: u64,
     pub(super) blob: BlobRef,
 }
 
-/// Names of state that no rule has behind a checkpoint.
+/// Names of state that no rule has after a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Dropped {
     pub(super) n: u64,

@@ -11,53 +11,53 @@
 //! ```
 //!
 //! With a bound of memory, keys whose state is compacted may leave memory; a [`loader`] per worker reads them
-//! back. Worker 0 broadcasts how far checkpoints are compacted.
+//! back. Worker 0 broadcasts the number up to which checkpoints are compacted.
 //!
 //! - `blob`, `pieces`: deltas and triggers as bytes, of any size
 //! - `manifest`, [`rules`]: what a commit lists, and the stored form of its rules
 //! - [`taking`]: barrier, reports and commit, as worker 0 decides about them
-//! - [`writer`]: blobs of a worker, and the operator that reports them
+//! - [`taking`]: barrier, reports and commit, as decided by worker 0
 //! - `takeover`: the ownership of a store, and the content of its last commit
 //! - `keeper`: the thread that commits, and worker 0's end of it
-//! - `ledger`: which blobs are listed, and how far they are compacted and published
-//! - `stored_rules`, `corrections`: rules that are written anew, edits by people that are read
+//! - `keeper`: the thread that commits, and worker 0's end of it
+//! - `ledger`: which blobs are listed, and the progress of compaction and publication
+//! - `stored_rules`, `corrections`: rules that are written again, edits by people that are read
 //! - `compactor`: committed blobs become readable hashes
 //! - `publish`: triggers that wait for their commit
 //! - `committed`: reads of a commit, and of what it lists
 //! - [`restore`], [`loader`]: stored state back into memory, after a restart and key by key
 //! - [`inspect`]: state as people see and correct it
-//! - `state`: where state is kept
+//! - `state`: the configured store of the state
 //! - `retry`, `fail_point`: calls of a store that is away, and tests of every place at which a process may
 //!   end
 //!
 //! **Invariants**
-//! - A checkpoint is what its manifest says: positions, clocks, rules, and the blobs of changes since the
-//!   compacted state. It is committed after all its blobs are written and found to be there, by one
+//! - A checkpoint consists of what its manifest lists: positions, clocks, rules, and the blobs of changes
+//!   since the compacted state. It is committed after all its blobs are written and found to exist, by one
 //!   compare-and-set.
 //! - Blobs are compacted in the order of their checkpoints, after the commit; then the store takes a mark of
 //!   how far. A manifest lists every blob whose compaction the store may still lose unnoticed. With one log
-//!   that is all above the mark that stood before the last commit: the next commit is refused if the last is
-//!   gone, and a mark that is there has its hashes before it. A server whose history is not the one in which
-//!   was compacted takes no mark, and all above its own mark is compacted again.
+//!   those are all above the mark that stood before the last commit: the next commit is refused if the last
+//!   is lost, and a mark that exists has its hashes before it. A server whose history is not the one of the
+//!   compaction takes no mark, and everything above its own mark is compacted again.
 //! - In a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute
-//!   after its compaction, with the histories that they had then; if one has another, all that is listed is
+//!   after its compaction, with the histories that they had then; if one has another, everything listed is
 //!   compacted again.
 //! - Texts are absolute: compacting or restoring a blob twice, or over later state that it precedes in the
-//!   list, ends the same, as all later blobs are listed behind it.
-//! - What is larger than a store takes in one blob lies there in pieces.
+//!   list, has the same result, as all later blobs are listed after it.
+//! - A blob larger than a store accepts is stored in pieces.
 //! - State is named by rule, condition and beginning. Names that no rule has are not read; they are dropped
-//!   behind the commit after which no rule had them, and again as long as blobs are listed that may have
-//!   them.
-//! - An engine that has lost the ownership writes nothing that counts: blobs carry the owner's generation in
-//!   their name, and the store checks it at every commit and compaction. The engine then ends.
-//! - If the store has gone back behind our last commit, nothing more is committed, compacted or dropped; the
-//!   process ends, and the cluster restarts from the commit that is there, with numbers above all that were
-//!   published.
+//!   after the commit since which no rule has them, and again while blobs are listed that may contain them.
+//! - An engine that has lost the ownership writes nothing that takes effect: blobs carry the owner's
+//!   generation in their name, and the store checks it at every commit and compaction. The engine then ends.
+//! - If the store has gone back behind this engine's last commit, nothing more is committed, compacted or
+//!   dropped; the process ends, and the cluster restarts from the commit that is there, with numbers above
+//!   all that were published.
 //!
-//! **Limits**: a server that crashes between the look at the blobs and the commit, and loses blobs but not
+//! **Limits**: a server that crashes between the check of the blobs and the commit, and loses blobs but not
 //! the commit, leaves a commit that can't be restored. A node of a Redis Cluster that comes back without
-//! hashes of more than a minute ago has lost them. With a bound of memory, a key may be read back from a node
-//! of a cluster that lost its last compaction before that is made again.
+//! hashes older than a minute has lost them. With a bound of memory, a key may be read back from a node of a
+//! cluster that lost its last compaction before that is repeated.
 //!
 //! Idea: Carbone et al., "Lightweight Asynchronous Snapshots for Distributed Dataflows" (2015); here the
 //! barrier is an epoch, which timely aligns.
@@ -94,15 +94,16 @@ use crate::exit::{Fatal, STATE_LOST, STATE_UNUSABLE};
 
 /// Lease of the ownership: after this time without a renewal another engine may take over.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long a process that starts waits for a store that is away. The others of its cluster wait for it a
-/// little longer, and the supervisor by default allows more restarts a minute than that makes.
+/// Time for which a process that starts waits for a store that is away. The others of its cluster wait for
+/// that process a little longer, and the supervisor's default limit allows more restarts per minute than that
+/// causes.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between two attempts of a call that failed with a transient error.
 const RETRY: Duration = Duration::from_millis(250);
 
 impl From<CheckpointError> for Fatal {
-    /// A state that can't be kept any more. What a restart from the last commit may mend has a code of its
-    /// own.
+    /// Failure of the process: state can't be kept any more. Errors that a restart from the last commit may
+    /// repair have an exit code of their own.
     fn from(error: CheckpointError) -> Self {
         let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
         let code = if lost || error.is_transient() { STATE_LOST } else { STATE_UNUSABLE };

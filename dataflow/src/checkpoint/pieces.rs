@@ -1,14 +1,14 @@
-//! Blobs of any size, in pieces that a store takes.
+//! Blobs of any size, in pieces that a store accepts.
 //!
-//! A blob lies under its name; if that is as long as a store takes, it goes on under `NAME:1`, `NAME:2` and
-//! so on. The first piece that is shorter ends it. So whoever knows a name, and whoever knows a name and a
-//! size, knows all of them.
+//! A blob is stored under its name; a full first piece is followed by `NAME:1`, `NAME:2` and so on. The first
+//! piece that is shorter than a store accepts ends the blob. So the name alone, or the name and the size,
+//! determine all pieces.
 
 use sinks::checkpoint::{CheckpointError, CheckpointStore, MAX_BLOB};
 
 use crate::protocol::report::BlobRef;
 
-/// The names of the pieces of a blob with so many bytes.
+/// Names of the pieces of a blob with this number of bytes.
 pub(super) fn names(name: &str, bytes: u64) -> impl Iterator<Item = String> {
     (0..=bytes / MAX_BLOB as u64).map(move |piece| named(name, piece))
 }
@@ -25,7 +25,7 @@ pub(super) fn of(blob: &BlobRef) -> impl Iterator<Item = String> + use<'_> {
 /// Writes a blob.
 ///
 /// # Errors
-/// If the store can't be reached; some of its pieces may be there.
+/// If the store can't be reached; some pieces may have been written.
 pub(super) fn put(store: &mut dyn CheckpointStore, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
     names(name, bytes.len() as u64).enumerate().try_for_each(|(piece, name)| {
         let rest = &bytes[piece * MAX_BLOB..];
@@ -33,7 +33,7 @@ pub(super) fn put(store: &mut dyn CheckpointStore, name: &str, bytes: &[u8]) -> 
     })
 }
 
-/// Reads a blob; `None` if a piece is not there.
+/// Reads a blob; `None` if a piece is missing.
 ///
 /// # Errors
 /// If the store can't be reached.

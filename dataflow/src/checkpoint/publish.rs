@@ -1,15 +1,14 @@
-//! The publisher: triggers that wait for their commit leave in one transaction per checkpoint.
+//! The publisher: triggers that wait for their commit are published in one transaction per checkpoint.
 //!
 //! **Invariants**
-//! - The transaction of checkpoint n holds its triggers and records n. After a restart everything that is
+//! - The transaction of checkpoint n contains its triggers and records n. After a restart everything that is
 //!   listed and not recorded is published again; so each trigger is visible exactly once.
-//! - A number is used for one content only. Where the store has gone back behind what was published, the next
-//!   checkpoint is numbered above that; one that was numbered anew would be taken for published, and its
-//!   triggers lost.
+//! - A number is used for one content only. Where the store has gone back behind a published checkpoint, the
+//!   next one is numbered above it; a reused number would be taken for published, and its triggers lost.
 //!
-//! **Limit**: what fired between the checkpoint that a store went back to and the last one published fires
-//! again and is published again, under later numbers and with the same trigger ids. Then each trigger is
-//! visible at least once, and whoever must not act twice drops repeats by id.
+//! **Limit**: triggers that fired between the checkpoint to which a store went back and the last one
+//! published fire again and are published again, under later numbers and with the same trigger ids. Then each
+//! trigger is visible at least once, and a consumer that must not act twice drops repeats by id.
 
 use std::sync::{
     Arc,
@@ -37,30 +36,30 @@ pub trait Transactions: Send {
     /// The number of the last checkpoint published.
     ///
     /// # Errors
-    /// If it can't be told, in words.
+    /// If it can't be read, as text.
     fn last_published(&mut self) -> Result<Option<u64>, String>;
 
-    /// The highest number that was ever published; 0 if none was. Above the last one if that did not reach
-    /// all places.
+    /// The highest number ever published; 0 if none was. Higher than the last one if a publication did not
+    /// reach all topics.
     ///
     /// # Errors
-    /// If it can't be told, in words.
+    /// If it can't be read, as text.
     fn highest_published(&mut self) -> Result<u64, String>;
 
-    /// Publishes a checkpoint's triggers and its number, all or nothing; tries again what may pass.
+    /// Publishes a checkpoint's triggers and its number, all or nothing; retries transient errors.
     ///
     /// # Errors
-    /// If it can't, in words.
+    /// If it fails for good, as text.
     fn publish(&mut self, n: u64, fired: &[Fired]) -> Result<(), String>;
 }
 
-/// The triggers of a commit.
+/// Triggers of a commit.
 pub(super) struct Batch {
     pub(super) n: u64,
     pub(super) blobs: Vec<BlobRef>,
 }
 
-/// Hands commits to the publishing thread.
+/// Sender of commits to the publishing thread.
 pub struct Publisher {
     batches: mpsc::Sender<Batch>,
     published: Arc<AtomicU64>,
@@ -103,12 +102,12 @@ impl Publisher {
         let _ = self.batches.send(batch);
     }
 
-    /// The highest number that had been published at the start.
+    /// Highest number published before the start.
     pub(super) fn highest(&self) -> u64 {
         self.highest
     }
 
-    /// The number of the last checkpoint whose triggers have left.
+    /// Number of the last checkpoint whose triggers are published.
     pub(super) fn published(&self) -> u64 {
         self.published.load(Ordering::SeqCst)
     }
@@ -123,7 +122,7 @@ fn publish(
     let mut fired: Vec<Fired> = Vec::new();
     for blob in blobs {
         let bytes = retry_until_done("publishing", || {
-            // What was committed and is gone went with its commit.
+            // A blob that was committed and is missing was lost together with its commit.
             listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
         })?;
         let place = blob.name.clone();

@@ -1,8 +1,8 @@
 //! Restore: stored state, back to the workers that own its keys now.
 //!
-//! Every worker reads a share of what is stored, once the rules of the checkpoint are made. The operator
-//! holds a capability until its share is read, at the last epoch announced, so that the frontier shows when
-//! all state is there.
+//! Every worker reads a share of the stored state, once the rules of the checkpoint are made. The operator
+//! holds a capability, at the last epoch announced, until its share is read; so the frontier shows when all
+//! state has arrived.
 
 use std::{
     collections::HashMap,
@@ -28,14 +28,14 @@ use timely::{
 use super::{State, blob, fail_point::reach, pieces, retry::retry_until_done};
 use crate::{exit::ExitHandle, threads};
 
-/// States in a batch for one worker, and bytes of keys and texts from which on it is full.
+/// Number of states from which on a batch for one worker is full; also full from `BYTES` of keys and texts.
 const BATCH: usize = 2_048;
 const BYTES: usize = 256 << 10;
-/// Batches between the reading thread and the worker.
+/// Capacity of the channel of batches from the reading thread to the worker.
 const QUEUE: usize = 32;
 
-/// Sends a worker's share of stored state to the workers that own its keys; ends the process if it can't be
-/// read.
+/// Sends a worker's share of stored state to the workers that own its keys; ends the process if the share
+/// can't be read.
 pub fn restore<'s>(
     signals: StreamVec<'s, u64, Signal>,
     shelf: Arc<dyn Shelf>,
@@ -60,7 +60,7 @@ pub fn restore<'s>(
                         Signal::Start(resumed) if resumed.checkpoint.is_none() => held.release(),
                         Signal::Start(resumed) => start = Some(resumed),
                         Signal::Switch { generation, .. } => {
-                            // Made everywhere before the switch is announced.
+                            // All processes have made the book before the switch is announced.
                             if let (Some(start), Some(applied)) = (start.take(), shelf.applied(generation)) {
                                 let book = Arc::clone(&applied.book);
                                 from = Some(read(stored_in.clone(), start, book, wake.clone()));
@@ -86,7 +86,8 @@ pub fn restore<'s>(
     stored
 }
 
-/// Where a worker's share of the stored state lies: the store, and which of how many shares.
+/// Location of a worker's share of the stored state: the store, the index of the share and the number of
+/// shares.
 #[derive(Clone)]
 struct StoredIn {
     state: State,
@@ -126,9 +127,9 @@ struct Out {
     wake: SyncActivator,
     names: StateNames,
     book: Arc<RuleBook>,
-    /// Of what is pushed.
+    /// Order of the states pushed.
     order: u64,
-    /// Batch being filled, per worker.
+    /// Batches being filled, one per worker.
     filling: Vec<Filling>,
 }
 
@@ -155,7 +156,7 @@ impl Filling {
 }
 
 impl Out {
-    /// Adds a stored state to its owner's batch; one that no rule has is passed over.
+    /// Adds a stored state to its owner's batch; one that no rule has is skipped.
     fn push(&mut self, name: &str, key: &str, text: Option<&str>) {
         let Some(hash) = self.names.route(&self.book, name, key) else { return };
         let to = owner(hash, self.filling.len());
@@ -165,7 +166,7 @@ impl Out {
         }
     }
 
-    /// Sends all batches, and gives later ones this order.
+    /// Sends all batches, and sets the order of later ones.
     fn begin(&mut self, order: u64) {
         self.flush_all();
         self.order = order;
@@ -185,7 +186,7 @@ impl Out {
     }
 }
 
-/// Reads this worker's share of all that is stored: names and blobs by their position modulo the workers.
+/// Reads this worker's share of the stored state: names and blobs by their position modulo the workers.
 fn share_of(
     store: &mut dyn CheckpointStore,
     (me, peers): (usize, usize),

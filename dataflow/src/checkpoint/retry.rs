@@ -9,8 +9,7 @@ use sinks::checkpoint::CheckpointError;
 
 use super::RETRY;
 
-/// Retries `attempt` while it fails with a transient error; blocks the calling thread for as long as that
-/// takes.
+/// Retries `attempt` while it fails with a transient error; blocks the calling thread until then.
 ///
 /// # Errors
 /// The first error that is not transient.

@@ -1,4 +1,4 @@
-//! The stored form of the rules of a checkpoint: JSON, with the crowds apart.
+//! Stored form of the rules of a checkpoint: JSON, with the crowds separate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use operators::rule::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The stored form: crowds apart, by their digests.
+/// The stored form: crowds are referred to by their digests.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -31,7 +31,7 @@ struct Stored {
     scripts: BTreeMap<String, String>,
 }
 
-/// Writes rules as JSON, and gives the crowds that go with it.
+/// Writes rules as JSON, and returns the crowds that belong to it.
 pub fn to_json(rules: &[Remembered]) -> (String, Vec<Crowd>) {
     let mut crowds = BTreeMap::new();
     let mut apart = |crowd: &Crowd| {
@@ -63,10 +63,10 @@ pub fn to_json(rules: &[Remembered]) -> (String, Vec<Crowd>) {
     (serde_json::to_string(&all).unwrap_or_default(), crowds.into_values().collect())
 }
 
-/// Reads what [`to_json`] wrote; `crowd` finds a crowd by its digest.
+/// Reads the JSON of [`to_json`]; `crowd` finds a crowd by its digest.
 ///
 /// # Errors
-/// If it is something else, or a crowd is not to be had.
+/// If the text is something else, or a crowd can't be found.
 pub fn from_json(
     text: &str,
     crowd: &mut dyn FnMut(&str) -> Result<Crowd, String>,

@@ -1,4 +1,4 @@
-//! Where a cluster keeps its state, as configured.
+//! The store of a cluster's state, as configured.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,14 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, Redi
 
 use super::{PATIENCE, retry::retry_within};
 
-/// Where state is kept.
+/// Location of the state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Nowhere: it lives in memory alone.
+    /// No store: state is in memory alone.
     None,
-    /// For as long as the command runs: it survives a crash of the cluster. The supervisor says where.
+    /// A store for as long as the command runs: state survives a crash of the cluster. The supervisor chooses
+    /// the location.
     Run,
     /// In an SQLite file.
     Sqlite(PathBuf),
@@ -22,10 +23,10 @@ pub enum State {
 }
 
 impl State {
-    /// Takes a text for what it looks like.
+    /// Chooses the kind of store by the look of a text.
     ///
     /// # Errors
-    /// What to write instead.
+    /// If the text is no location of state; the message names what to write instead.
     pub fn at(text: &str) -> Result<Self, String> {
         let path = std::path::Path::new(text);
         match path.extension().and_then(|e| e.to_str()) {
@@ -34,12 +35,12 @@ impl State {
                 Ok(State::Redis(RedisConfig { urls: vec![text.to_owned()], ..RedisConfig::default() }))
             }
             Some("db" | "sqlite" | "sqlite3") => Ok(State::Sqlite(path.to_owned())),
-            // Without the text: it may be an address with a password in it.
+            // The message leaves out the text, which may be an address with a password.
             _ => Err("is no place for state; write a file *.db, redis://HOST:PORT, rediss://HOST:PORT (TLS), or none".to_owned()),
         }
     }
 
-    /// Opens the store; `None` if there is none. Waits a while for one that is away.
+    /// Opens the store; `None` if there is none. Blocks for a limited time while the store is away.
     ///
     /// # Errors
     /// If it can't be opened.
@@ -47,7 +48,7 @@ impl State {
         retry_within("opening the state", PATIENCE, || self.open_now())
     }
 
-    /// Opens the store; `None` if there is none.
+    /// Opens the store without waiting; `None` if there is none.
     ///
     /// # Errors
     /// If it can't be opened now.

@@ -1,4 +1,4 @@
-//! The blobs of the rules in force and of their crowds, written again only when they change.
+//! Stored rules: the blobs of the rules in force and of their crowds, written again only when they change.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::protocol::report::BlobRef;
 
-/// The rules last written, and the crowds that are in the store.
+/// The rules last written, and the crowds in the store.
 pub(super) struct StoredRules {
     generation: u64,
     written: Option<(Arc<Vec<Remembered>>, BlobRef)>,
@@ -22,16 +22,17 @@ pub(super) struct StoredRules {
 }
 
 impl StoredRules {
-    /// No rules are written yet in this `generation` of the owner; `crowds` are in the store.
+    /// State before the first write in this `generation` of the owner; `crowds` are in the store.
     pub(super) fn new(generation: u64, crowds: Crowds) -> Self {
         StoredRules { generation, written: None, crowds }
     }
 
-    /// Writes the rules and their crowds for checkpoint n, unless they are those of the last call. Blocks
-    /// while the store is away. Returns their blob, and the names of blobs that are unused once it is
-    /// committed.
+    /// Writes the rules and their crowds for checkpoint n, unless they equal those of the last call. Blocks
+    /// while the store is away. Returns their blob, and the names of blobs that are unused once checkpoint n
+    /// is committed.
     ///
     /// # Errors
+    /// If the store can't be used.
     /// If the store can't be used.
     pub(super) fn write(
         &mut self,

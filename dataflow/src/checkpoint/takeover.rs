@@ -43,7 +43,7 @@ impl Owned {
             match store.take(owner, LEASE) {
                 Err(CheckpointError::Owned { owner, for_ms, .. }) if Instant::now() < until => {
                     tracing::info!(owner, for_ms, "waiting for another engine's lease to end");
-                    // The end of a lease can only be seen by looking.
+                    // The end of a lease can only be found by polling.
                     thread::sleep(Duration::from_millis(for_ms).min(RETRY));
                 }
                 taken => break taken?,
@@ -114,7 +114,7 @@ impl Resumed {
     }
 }
 
-/// Blobs that no manifest lists: of checkpoints that were never committed.
+/// Blobs that no manifest lists: those of checkpoints that were never committed.
 fn garbage(
     store: &mut dyn CheckpointStore,
     manifest: Option<&Manifest>,

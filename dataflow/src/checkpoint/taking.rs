@@ -1,17 +1,17 @@
-//! The taking of checkpoints, as worker 0 decides about it.
+//! Taking: the protocol of a checkpoint, run by worker 0.
 //!
-//! **Protocol.** A barrier is announced two epochs ahead. Every worker's sources report where they stood when
-//! they closed the last epoch before it, every `evaluate` hands over what changed; when all of a worker's
-//! blobs are written, it reports them. Once all workers have reported, the dataflow has completed the epochs
-//! before the barrier, and the sinks have delivered what was fired in them, the keeper commits. Then sources
-//! are told, and the next checkpoint may begin.
+//! **Protocol.** A barrier is announced two epochs ahead. Every worker's sources report their positions at
+//! the end of the last epoch before it, every `evaluate` hands over its changes; when all of a worker's blobs
+//! are written, it reports them. Once all workers have reported, the dataflow has completed the epochs before
+//! the barrier, and the sinks have delivered the triggers of those epochs, the keeper commits. Then the
+//! positions are passed to the sources, and the next checkpoint may begin.
 //!
 //! **Invariants**
-//! - One checkpoint at a time: while the store is away, none is begun, and what changed is only noted: keys
-//!   by their places, and the stored states that are gone. So what waits is bounded by one checkpoint, by the
-//!   places for keys, and by what is stored.
+//! - One checkpoint at a time: while the store is away, none is begun, and changes are only noted: keys by
+//!   their places, and the stored states that are gone. So the waiting changes are bounded by one checkpoint,
+//!   by the places for keys, and by the stored state.
 //! - A commit's positions, clocks, rules and state are all as of its barrier.
-//! - Whatever fired before the barrier has left the sinks when the commit is made.
+//! - All triggers fired before the barrier have left the sinks when the commit is made.
 //! - If triggers wait for their commit and it takes longer than [`HOLD_AFTER`], sources pause until it is
 //!   made.
 
@@ -36,7 +36,7 @@ use crate::{
 };
 use operators::rule::remembered::Remembered;
 
-/// Triggers that wait for their commit may wait this long before sources pause.
+/// Longest wait of triggers for their commit before sources pause.
 const HOLD_AFTER: Duration = Duration::from_secs(10);
 
 /// Progress of the sinks of triggers.
@@ -44,14 +44,14 @@ pub trait Delivery {
     /// Number of triggers that each sink has accepted so far.
     fn accepted(&self) -> Vec<u64>;
 
-    /// Whether each sink has acknowledged as many triggers.
+    /// Whether each sink has acknowledged at least this number of triggers.
     ///
     /// # Errors
     /// If a sink has failed for good: it would never acknowledge the rest.
     fn has_acknowledged(&self, accepted: &[u64]) -> Result<bool, Fatal>;
 }
 
-/// Takes checkpoints.
+/// State of taking checkpoints, on worker 0.
 pub struct Checkpoints {
     keeper: Keeper,
     every: Duration,
@@ -60,14 +60,14 @@ pub struct Checkpoints {
     holds_triggers: bool,
     next: CheckpointNumber,
     last: Instant,
-    /// Positions and clocks of the checkpoint before.
+    /// Positions of the checkpoint before, and its clocks.
     positions: Positions,
     clocks: Clocks,
     rules: Option<Arc<Vec<Remembered>>>,
     dropped: Vec<String>,
     taking: Option<Taking>,
     holding: bool,
-    /// The number that workers last received of how far checkpoints are readable.
+    /// The number last broadcast, up to which checkpoints are readable.
     folded: CheckpointNumber,
     last_one: LastOne,
 }
@@ -76,7 +76,7 @@ pub struct Checkpoints {
 #[derive(Default)]
 struct LastOne {
     begun: bool,
-    /// Its number, once it is committed.
+    /// Number of the checkpoint, once it is committed.
     committed: Option<CheckpointNumber>,
 }
 
@@ -91,14 +91,14 @@ struct Taking {
     rules: Arc<Vec<Remembered>>,
     dropped: Vec<String>,
     corrections: Option<String>,
-    /// What sinks had been handed when the dataflow was past the barrier.
+    /// Number of triggers handed to each sink when the dataflow had passed the barrier.
     fired: Option<Vec<u64>>,
     sent: bool,
     last_one: bool,
 }
 
 impl Checkpoints {
-    /// Goes on from `start`, with a checkpoint at every so often.
+    /// Continues from `start`, with a checkpoint every `every`.
     pub fn new(
         keeper: Keeper,
         start: &Start,
@@ -125,13 +125,13 @@ impl Checkpoints {
         }
     }
 
-    /// Other rules are in force behind all barriers announced so far.
+    /// Records a change of the rules: the new ones are in force after all barriers announced so far.
     pub fn rules_change(&mut self, dropped: Vec<String>, rules: Arc<Vec<Remembered>>) {
         self.dropped.extend(dropped);
         self.rules = Some(rules);
     }
 
-    /// Takes in a worker's report of a checkpoint.
+    /// Processes a worker's report of a checkpoint.
     pub fn receive(&mut self, report: Report) {
         let Some(taking) = &mut self.taking else { return };
         match report {
@@ -155,15 +155,16 @@ impl Checkpoints {
     }
 
     /// Whether the checkpoint after the end of all sources is made, and triggers that wait for checkpoints
-    /// have left.
+    /// are published.
     pub fn all_saved(&self) -> bool {
         self.last_one.committed.is_some_and(|n| self.keeper.has_published(n.0))
     }
 
-    /// Does what is due. `at` is the epoch of a barrier announced now, `passed` says whether all before an
-    /// epoch is complete.
+    /// Does everything that is due. `at` is the epoch of a barrier announced now, `passed` returns whether
+    /// all epochs before an epoch are complete.
     ///
     /// # Errors
+    /// If a sink has failed for good.
     /// If a sink has failed for good.
     pub fn work(
         &mut self,
@@ -233,7 +234,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Takes in what the keeper has done.
+    /// Processes the commits that the keeper has made.
     fn done(&mut self, words: &mut Vec<Signal>) {
         while let Some(done) = self.keeper.done() {
             let n = CheckpointNumber(done.n);
@@ -246,7 +247,7 @@ impl Checkpoints {
         }
     }
 
-    /// Passes on corrections by people. They belong to the checkpoint that is announced next.
+    /// Broadcasts corrections by people. They belong to the checkpoint that is announced next.
     fn correct(&mut self, at: u64, words: &mut Vec<Signal>) {
         let corrections = if self.rules.is_some() { self.keeper.corrections() } else { Vec::new() };
         if !corrections.is_empty() {

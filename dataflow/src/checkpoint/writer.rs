@@ -1,8 +1,7 @@
 //! The writer: a thread per worker that puts the parts of checkpoints into the store as blobs, and the
 //! operator that reports them.
 //!
-//! What waits in its queue is one checkpoint at most, since the next is not begun before this one is
-//! committed.
+//! Its queue holds at most one checkpoint, since the next is not begun before this one is committed.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -30,7 +29,7 @@ use crate::{
     threads,
 };
 
-/// Worker's end: takes the parts of its checkpoints, for `evaluate`.
+/// Worker's end: receives the parts of its checkpoints from `evaluate`.
 pub struct Writer {
     parts: mpsc::Sender<(CheckpointNumber, Part)>,
     holds_triggers: bool,
@@ -42,7 +41,7 @@ pub struct Written {
 }
 
 struct Shared {
-    /// The engine's generation, as soon as it is known.
+    /// Owner generation of the engine, as soon as it is known.
     generation: AtomicU64,
     done: Mutex<Vec<(CheckpointNumber, Vec<BlobRef>)>>,
     wake: Mutex<Option<SyncActivator>>,
@@ -159,7 +158,7 @@ mod tests {
 
     #[test]
     fn more_triggers_than_fit_in_one_piece_come_back() {
-        // Lines that can't be compressed.
+        // Lines that do not compress.
         let line = |n: u64| (n << 10..(n + 1) << 10).map(|i| format!("{:016x}", xxh3_64(&i.to_le_bytes())));
         let fired = |n: u64| Fired {
             trigger_id: n.to_string(),

@@ -1,8 +1,8 @@
-//! Figures that go with a worker's counters: of checkpoints, of rules, of sinks, and how latency is
-//! distributed.
+//! Figures reported with a worker's counters: of checkpoints, of rules, of sinks, and the distribution of
+//! latency.
 //!
-//! **Limits**: at most [`NAMED`] rules are named; what is beyond counts as [`OTHER`], so that neither a
-//! message to the supervisor nor a page of metrics grows with the number of rules.
+//! **Limits**: at most [`NAMED`] rules are named; the others count as [`OTHER`], so that neither a message to
+//! the supervisor nor a page of metrics grows with the number of rules.
 
 use std::{
     collections::BTreeMap,
@@ -12,28 +12,28 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Rules that figures name.
+/// Upper bound of the rules that figures name.
 pub const NAMED: usize = 1_000;
-/// Stands for the rules beyond those.
+/// Name for the rules beyond that bound.
 pub const OTHER: &str = "other";
 /// Interval at which the states of rules are sent again, in case a message was lost.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Upper bounds of the latency's buckets, seconds; one more bucket takes what is beyond.
+/// Upper bounds of the latency's buckets, seconds; one more bucket takes longer latencies.
 pub const LATENCY_BOUNDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
-/// How latency is distributed, since the start.
+/// Distribution of latency since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyBuckets {
-    /// How many, by bucket; not cumulative.
+    /// Number of triggers in each bucket; not cumulative.
     pub counts: [u64; LATENCY_BOUNDS.len() + 1],
-    /// Their sum, µs.
+    /// Sum of the latencies, µs.
     pub sum_us: u64,
 }
 
 impl LatencyBuckets {
-    /// Counts one, in µs.
+    /// Counts a latency, in µs.
     pub fn record(&mut self, us: u64) {
         let seconds = us as f64 / 1e6;
         let bucket = LATENCY_BOUNDS.partition_point(|bound| seconds > *bound);
@@ -44,7 +44,7 @@ impl LatencyBuckets {
     }
 }
 
-/// Counts by rule, for as many rules as may be named.
+/// Counts by rule, for at most [`NAMED`] rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByRule(pub BTreeMap<String, u64>);
 
@@ -60,31 +60,31 @@ impl ByRule {
     }
 }
 
-/// The checkpoints, as process 0 sees them.
+/// Figures of the checkpoints, from process 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointNumbers {
-    /// The last one's number, that of an earlier run included.
+    /// Number of the last one, including those of earlier runs.
     pub number: u64,
-    /// Made since the start.
+    /// Checkpoints made since the start.
     pub made: u64,
-    /// Since the last one, or since the start if none was made, ms.
+    /// Time since the last one, or since the start if none was made, ms.
     pub age_ms: u64,
-    /// How long the last one took from its barrier on, ms.
+    /// Time from the barrier of the last one to its end, ms.
     pub took_ms: u64,
-    /// Its blobs' bytes.
+    /// Bytes of the blobs of the last one.
     pub bytes: u64,
     /// Checkpoints that are not compacted yet.
     pub unfolded: u64,
-    /// The last one whose triggers have left, if triggers wait for checkpoints.
+    /// The last one whose triggers are published, if triggers wait for checkpoints.
     pub published: Option<u64>,
 }
 
-/// A sink of triggers, since its start.
+/// Figures of a sink of triggers, since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkFigures {
-    /// Its place among the sinks, and its kind, such as `1-webhook`.
+    /// Index among the sinks, and kind, such as `1-webhook`.
     pub sink: String,
-    /// Triggers that it has taken and not settled.
+    /// Triggers accepted and not acknowledged.
     pub queued: u64,
     /// Triggers delivered.
     pub delivered: u64,
@@ -96,7 +96,7 @@ pub struct SinkFigures {
     pub failed: u64,
 }
 
-/// What has become of the rules, as process 0 sees it.
+/// Figures of the rules, from process 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleNumbers {
     /// Rules that run.
@@ -111,7 +111,8 @@ pub struct RuleNumbers {
     pub quarantines: u64,
     /// Rules paused by the breaker since the start.
     pub breaks: u64,
-    /// Id, version and state of the rules; those that don't run first, if there are more than may be named.
+    /// Id, version and state of the rules; those that are not live come first, if there are more than may be
+    /// named.
     pub each: Vec<(String, u64, String)>,
 }
 
@@ -127,14 +128,14 @@ struct Noted {
 }
 
 impl RuleBoard {
-    /// Notes that something happened to a rule.
+    /// Records a change of the numbers of rules.
     pub fn note(&self, what: impl FnOnce(&mut RuleNumbers)) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         what(&mut noted.numbers);
         noted.taken = None;
     }
 
-    /// Notes all rules as they stand: id, version, state.
+    /// Records all rules: id, version, state.
     pub fn note_all<'r>(&self, rules: impl Iterator<Item = (&'r str, u64, &'r str)>) {
         let (mut running, mut each): (Vec<_>, Vec<_>) = rules.partition(|(_, _, state)| *state == "live");
         let count = |wanted: &str| each.iter().filter(|(_, _, state)| *state == wanted).count() as u64;
@@ -150,7 +151,7 @@ impl RuleBoard {
         });
     }
 
-    /// The numbers, if they have changed since they were last taken, or that was [`AGAIN`] ago.
+    /// The numbers, if they have changed since they were last taken, or if that was [`AGAIN`] ago.
     pub fn take_update(&self) -> Option<RuleNumbers> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.taken.is_some_and(|taken| taken.elapsed() < AGAIN) {

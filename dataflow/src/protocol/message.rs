@@ -41,7 +41,7 @@ pub struct Rejection {
 /// A rule that the engine itself stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
-    /// Its id.
+    /// Id of the rule.
     pub rule_id: String,
     /// Why it was stopped.
     pub reason: String,
@@ -50,17 +50,17 @@ pub struct Stopped {
 /// A change of a rule that is in force on all workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleInForce {
-    /// Its id.
+    /// Id of the rule.
     pub rule_id: String,
-    /// Its version.
+    /// Version of the rule.
     pub version: u64,
-    /// Its state from now on: `live`, `paused`, `quarantined` or `removed`.
+    /// New state of the rule: `live`, `paused`, `quarantined` or `removed`.
     pub state: String,
     /// First epoch that the change holds for.
     pub epoch: u64,
     /// Time from the reading of the change to its taking force, ms.
     pub took_ms: u64,
-    /// Whether the rule only is in force again after a restart.
+    /// Whether the rule is merely in force again after a restart.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,
     /// First offsets that the change holds for, by partition; `None` after a restart.
@@ -68,7 +68,7 @@ pub struct RuleInForce {
     pub live_cut: Option<BTreeMap<PartitionId, Offset>>,
 }
 
-/// A message that is none of [`Message`]'s.
+/// A message of a kind that [`Message`] does not have.
 #[derive(Debug, thiserror::Error)]
 #[error("not a message of this build ({0}); start all processes of the cluster from one build")]
 pub struct UnknownMessage(#[from] serde_json::Error);
@@ -83,7 +83,7 @@ impl Message {
     /// Reads a message.
     ///
     /// # Errors
-    /// If the JSON is none of these messages.
+    /// If the JSON is not a [`Message`].
     pub fn from_json(json: Json) -> Result<Self, UnknownMessage> {
         Ok(serde_json::from_value(json)?)
     }

@@ -1,6 +1,6 @@
-//! The plain data that threads, workers and processes exchange.
+//! Protocol: the plain data that threads, workers and processes exchange.
 //!
-//! The ground floor of this crate: none of it knows who sends or receives it.
+//! The lowest layer of this crate: it does not depend on senders or receivers.
 //!
 //! - [`message`]: from a process to its supervisor
 //! - [`report`]: from workers to worker 0, through the dataflow

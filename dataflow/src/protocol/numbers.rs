@@ -1,4 +1,4 @@
-//! The numbers that a worker shows of itself.
+//! Numbers that a worker reports about itself.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleNumbers, SinkFigures};
 
-/// A worker's numbers, all since its start unless said otherwise.
+/// A worker's numbers, all since its start unless stated otherwise.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Numbers {
-    /// Which worker.
+    /// Index of the worker.
     pub worker: usize,
     /// Whether these are the last.
     pub last: bool,
@@ -47,39 +47,39 @@ pub struct Numbers {
     pub keys: usize,
     /// Routed records waiting, bytes.
     pub waiting_bytes: usize,
-    /// Keys and states in memory, bytes, about; 0 without a bound.
+    /// Approximate bytes of keys and states in memory; 0 without a bound.
     pub state_bytes: usize,
-    /// Keys out of memory.
+    /// Number of evicted keys.
     pub evicted_keys: usize,
-    /// Keys read back into memory.
+    /// Keys reloaded so far.
     pub reloads: u64,
-    /// Records that wait for their keys to be read back.
+    /// Records that wait for their keys to be reloaded.
     pub reload_waiting: usize,
-    /// How many keys were found in more than one partition, by `key_by`.
+    /// Number of keys found in more than one partition, by `key_by`.
     pub split_keys: BTreeMap<String, u64>,
     /// The timers' clock, unix ms.
     pub clock: IngestTime,
-    /// The partition that holds it back.
+    /// Partition that holds back the clock.
     pub held_back_by: Option<PartitionId>,
     /// Generation of the rule book.
     pub generation: BookGeneration,
-    /// States taken in from the checkpoint that was resumed.
+    /// States restored from the checkpoint that was resumed.
     pub restored: u64,
     /// Stored states that could not be read.
     pub unreadable: u64,
-    /// Whether stored state is still being taken in.
+    /// Whether stored state is still being restored.
     pub restoring: bool,
     /// The last epoch announced.
     pub epoch: u64,
     /// Announced epochs that are not complete in the whole cluster.
     pub epochs_behind: u64,
-    /// Records that sources have not handed over, by partition.
+    /// Records that sources have not delivered, by partition.
     pub lags: BTreeMap<PartitionId, i64>,
     /// Failing calls by rule (worker 0).
     pub failures: ByRule,
     /// The checkpoints (worker 0), if state is kept.
     pub checkpoint: Option<CheckpointNumbers>,
-    /// How rules stand (worker 0), if that is news.
+    /// States of rules (worker 0), if they have changed.
     pub rules: Option<RuleNumbers>,
     /// Seconds since the first record was read; 0 before.
     pub seconds: f64,
@@ -89,36 +89,36 @@ pub struct Numbers {
     pub memory: u64,
     /// Most memory the process has had, bytes.
     pub peak_memory: u64,
-    /// Progress of the source: bytes done, and of how many.
+    /// Progress of the source: bytes done, and bytes in all.
     pub progress: (u64, u64),
-    /// What the sink shows (worker 0).
+    /// Numbers of the sinks (worker 0).
     pub sink: Option<SinkNumbers>,
 }
 
-/// The sink's numbers.
+/// Numbers of the sinks of triggers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SinkNumbers {
     /// Triggers written.
     pub triggers: u64,
     /// Names of the rules in `counts`.
     pub names: BTreeMap<String, String>,
-    /// Latest: rule name, key, held out.
+    /// Latest triggers: rule name, key, held out.
     pub latest: Vec<(String, String, bool)>,
     /// Latency since the last report.
     pub latency: Latency,
-    /// Latency over all, the first seconds left out.
+    /// Latency since the start, without the first seconds.
     pub latency_total: Latency,
-    /// How latency is distributed, from the start on.
+    /// Distribution of latency since the start.
     pub buckets: LatencyBuckets,
-    /// Triggers by rule, for as many rules as may be named.
+    /// Triggers by rule, for at most as many rules as may be named.
     pub counts: ByRule,
     /// The sinks.
     pub sinks: Vec<SinkFigures>,
-    /// Refused records and the last reason.
+    /// Number of refused records, and the last reason.
     pub refused: (u64, String),
 }
 
-/// From the moment a source read the cause to the moment the trigger was written, ms.
+/// Latency from the instant at which a source read the cause to the writing of the trigger, ms.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Latency {
     /// Triggers measured.
@@ -127,7 +127,7 @@ pub struct Latency {
     pub p50: f64,
     /// 99th percentile.
     pub p99: f64,
-    /// Greatest.
+    /// Maximum.
     pub max: f64,
 }
 
@@ -144,7 +144,7 @@ impl From<&Histogram<u64>> for Latency {
 }
 
 impl SinkNumbers {
-    /// Rules that fired: id, name and triggers. Rules beyond those that are named count as one without a
+    /// Rules that fired: id, name and number of triggers. Rules beyond the named ones count as one without a
     /// name.
     pub fn by_rule(&self) -> impl Iterator<Item = (&str, &str, u64)> {
         let name = |rule_id: &String| self.names.get(rule_id).map_or("", String::as_str);

@@ -11,25 +11,25 @@ use xxhash_rust::xxh3::xxh3_64;
 /// A report of a worker to worker 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Report {
-    /// The book of that generation is made here.
+    /// The book of a generation is made on this worker's process.
     Ready {
-        /// Its generation.
+        /// Generation of the book.
         generation: BookGeneration,
         /// Rules that did not compile, with the reason.
         rejected: Vec<(String, String)>,
     },
-    /// How far this worker's sources had come at a barrier.
+    /// This worker's sources have reached a barrier.
     BarrierReached(BarrierReached),
     /// This worker's part of a checkpoint is written.
     Saved {
-        /// The checkpoint.
+        /// Number of the checkpoint.
         n: CheckpointNumber,
-        /// What it consists of.
+        /// Blobs of the part.
         blobs: Vec<BlobRef>,
     },
     /// All this worker's partitions have ended.
     Ended,
-    /// This worker waits for something outside: a dataflow that stands still is no wonder.
+    /// This worker waits for something outside, which explains a dataflow without progress.
     Waits,
     /// Calls of a rule failed.
     Failed(RuleFailure),
@@ -38,23 +38,23 @@ pub enum Report {
 /// A blob of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlobRef {
-    /// Its name in the store, that of its first piece.
+    /// Name in the store, that of its first piece.
     pub name: String,
-    /// Hash of its bytes.
+    /// Hash of the bytes.
     pub digest: u64,
-    /// How many they are.
+    /// Number of bytes.
     pub bytes: u64,
     /// Whether it holds triggers that wait for their commit, rather than state.
     pub triggers: bool,
 }
 
 impl BlobRef {
-    /// What a manifest says of a blob with these bytes.
+    /// Reference to a blob with these bytes.
     pub fn of(name: String, bytes: &[u8], triggers: bool) -> Self {
         BlobRef { name, digest: xxh3_64(bytes), bytes: bytes.len() as u64, triggers }
     }
 
-    /// Whether these are its bytes.
+    /// Whether the blob has these bytes.
     pub fn fits(&self, bytes: &[u8]) -> bool {
         self.bytes == bytes.len() as u64 && self.digest == xxh3_64(bytes)
     }

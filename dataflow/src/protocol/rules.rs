@@ -1,17 +1,17 @@
-//! From `control` to the rules feed: effects of change sets, and of rules in force.
+//! Effects of change sets and of rules in force, from `control` to the rules feed.
 
 use operators::{model::ids::Positions, ops::RuleFailure};
 
-/// An effect that the rules feed has to know.
+/// An effect reported to the rules feed.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// A change set is in force on all workers.
     InForce {
-        /// First epoch it holds for.
+        /// First epoch that the change set holds for.
         epoch: u64,
         /// First offset that it holds for, by partition.
         positions: Positions,
-        /// Rules that did not compile after all.
+        /// Rules that did not compile after all, with the reason.
         rejected: Vec<(String, String)>,
     },
     /// Calls of a rule failed.

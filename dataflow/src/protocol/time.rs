@@ -1,21 +1,21 @@
-//! How time passes in a cluster.
+//! Time of a cluster: the wall clock, or the events' own.
 
 use serde::{Deserialize, Serialize};
 
-/// How time passes.
+/// Mode of time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Time {
-    /// With the wall clock.
+    /// Wall-clock time.
     Live {
         /// Length of an epoch, ms.
         epoch: u64,
-        /// Between two instants at which workers take in what has come, ms (0: at once).
+        /// Interval at which workers process their input, ms (0: at once).
         tick: u64,
     },
-    /// With the events; rules are published at that instant (unix ms).
+    /// Time of the events; all rules are published at one instant.
     Replay {
-        /// When all rules were published.
+        /// Instant of publish of all rules, unix ms.
         publish_at: i64,
     },
 }

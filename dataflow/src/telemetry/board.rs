@@ -1,7 +1,7 @@
 //! The board: the latest numbers of the processes of a cluster, and the latest events of their supervisor.
 //!
 //! **Limit**: counters are those of the living processes. When the cluster restarts they begin at zero again,
-//! as readers of rates expect of a counter that is reset.
+//! which readers of rates treat as a reset.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// What a healthy cluster shows.
+/// Figures expected of a healthy cluster.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// The processes whose numbers arrive here.
@@ -73,7 +73,7 @@ impl ClusterStatus {
         self.processes.insert(numbers.worker, Latest { numbers, at });
     }
 
-    /// Forgets the processes of the generation before.
+    /// Removes the processes of the previous generation.
     pub(super) fn restart(&mut self, generation: u64, cause: Exit) {
         self.processes.clear();
         self.rules = RuleNumbers::default();
@@ -87,7 +87,7 @@ impl ClusterStatus {
     }
 }
 
-/// Takes in messages and events, and is read by the pages; a handle to shared content.
+/// Receives messages and events, and is read by the pages; a handle to shared content.
 #[derive(Clone, Debug)]
 pub struct Board(Arc<Mutex<ClusterStatus>>);
 
@@ -98,14 +98,14 @@ impl Board {
         Board(Arc::new(Mutex::new(ClusterStatus::new(expected))))
     }
 
-    /// Takes in a message of a process; only numbers are shown.
+    /// Processes a message of a process; only numbers are shown.
     pub fn receive(&self, message: Message) {
         if let Message::Numbers(numbers) = message {
             self.status().take(*numbers, Instant::now());
         }
     }
 
-    /// Takes in an event of the supervisor; the messages of processes come by [`receive`](Self::receive).
+    /// Processes an event of the supervisor; the messages of processes come by [`receive`](Self::receive).
     pub fn observe(&self, event: &Event) {
         match event {
             Event::Restarting { generation, cause, .. } => self.status().restart(*generation, cause.clone()),
@@ -117,7 +117,7 @@ impl Board {
     }
 
     pub(super) fn status(&self) -> MutexGuard<'_, ClusterStatus> {
-        // No change of it is ever left half done.
+        // No panic can leave a change of the board incomplete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The sending of a process's messages.
+//! Messenger: sends a process's messages.
 
 use super::Board;
 use crate::{cluster::MessageSender, protocol::message::Message};
@@ -8,7 +8,7 @@ use crate::{cluster::MessageSender, protocol::message::Message};
 pub struct Messenger {
     /// To the supervisor.
     pub supervisor: Option<MessageSender>,
-    /// Behind this process's own metrics.
+    /// To the board of this process's own metrics.
     pub board: Option<Board>,
 }
 

@@ -19,8 +19,7 @@ pub(super) fn process(number: usize) -> Labels {
     vec![("process", number.to_string())]
 }
 
-/// What a metric is called, means and is measured in. The name carries neither the unit nor `_total`: both
-/// are added.
+/// Name, meaning and unit of a metric. The name contains neither the unit nor `_total`: both are added.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Metric {
     pub(super) name: &'static str,
@@ -43,7 +42,7 @@ pub(super) const fn bytes(name: &'static str, help: &'static str) -> Metric {
     Metric { name, help, unit: Some(|| Unit::Bytes) }
 }
 
-/// Where metrics are written.
+/// Writer of a page.
 pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Page<'_> {
@@ -67,7 +66,7 @@ impl Page<'_> {
         })
     }
 
-    /// Writes a histogram: sum, and how many by bucket, each with its upper bound.
+    /// Writes a histogram: the sum, and the count of each bucket with its upper bound.
     pub(super) fn histogram(&mut self, metric: Metric, sum: f64, buckets: &[(f64, u64)]) -> fmt::Result {
         let count = buckets.iter().map(|(_, count)| count).sum();
         self.family(metric, MetricType::Histogram, [(BARE, ())], |encoder, ()| {

@@ -1,4 +1,4 @@
-//! Whether a cluster does its work: a pure decision.
+//! Readiness of a cluster: a pure decision.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::protocol::numbers::Numbers;
 const SILENT: Duration = Duration::from_secs(5);
 
 impl ClusterStatus {
-    /// Why the cluster is not ready now; empty if it is.
+    /// Reasons why the cluster is not ready now; empty if it is.
     pub(super) fn faults(&self, now: Instant) -> Vec<String> {
         let mut faults = Vec::new();
         for process in self.expected.processes.clone() {

@@ -1,15 +1,15 @@
-//! HTTP for those who watch: `/metrics`, `/healthz`, `/readyz`. One thread of its own.
+//! The HTTP server of `/metrics`, `/healthz` and `/readyz`, in one thread of its own.
 //!
-//! | path | says |
+//! | path | answer |
 //! | --- | --- |
 //! | `/metrics` | all metrics as OpenMetrics text |
-//! | `/healthz` | 200 while the loop of this program turns, else 503 |
-//! | `/readyz` | 200 while the cluster does its work, else 503 with the reasons, one a line |
+//! | `/healthz` | 200 while the loop of this program runs, else 503 |
+//! | `/readyz` | 200 while the cluster does its work, else 503 with the reasons, one per line |
 //!
-//! **Limits, whatever strangers send.** [`CONNECTIONS`] at a time, the oldest making room for a new one; one
-//! request each; its head within [`HEAD_WITHIN`] and [`HEAD_BYTES`], its body never read; over after
-//! [`LIFETIME`]. A page is made at most every [`PAGE_EVERY`]. There is no authentication: bind an address
-//! that only those who may know can reach.
+//! **Limits, whatever strangers send.** At most [`CONNECTIONS`] connections, of which a new one displaces the
+//! oldest; one request each; its head within [`HEAD_WITHIN`] and [`HEAD_BYTES`], its body never read; closed
+//! after [`LIFETIME`]. A page is made at most every [`PAGE_EVERY`]. There is no authentication: bind an
+//! address that only authorised clients can reach.
 
 use std::{
     collections::VecDeque,
@@ -40,45 +40,46 @@ use tokio::{net::TcpStream, sync::oneshot, task::AbortHandle, time};
 
 use super::{board::Board, metrics};
 
-/// Connections at a time.
+/// Upper bound of simultaneous connections.
 const CONNECTIONS: usize = 64;
-/// How long a request's head may take.
+/// Timeout of a request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long a request's head may be, bytes.
+/// Upper bound of a request's head, bytes.
 const HEAD_BYTES: usize = 16 << 10;
-/// How long a connection may last.
+/// Upper bound of a connection's life.
 const LIFETIME: Duration = Duration::from_secs(10);
-/// A page is good for so long.
+/// Time for which a page is reused.
 const PAGE_EVERY: Duration = Duration::from_millis(100);
-/// A loop that has not turned for so long stands still; a supervisor takes it for hung then, too.
+/// Time without an iteration after which the loop counts as stalled; a supervisor then takes it for hung,
+/// too.
 const STANDS_STILL: Duration = Duration::from_secs(10);
-/// How often it is looked whether the loop has turned.
+/// Interval of checks whether the loop runs.
 const LOOK: Duration = Duration::from_millis(250);
-/// After accepting failed, such as for want of file handles.
+/// Pause after a failed accept, for example for want of file descriptors.
 const REST: Duration = Duration::from_millis(100);
 
-/// Why nothing is served.
+/// Errors of the server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The text is no address.
+    /// The text is not an address.
     #[error("{text}: {reason}; write HOST:PORT, such as 127.0.0.1:9464")]
     Address {
         /// The text.
         text: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
-    /// Nothing can listen there.
+    /// The address can't be bound.
     #[error(
         "{address}: {error}; write an address of this machine with a port that is free, such as 127.0.0.1:9464"
     )]
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// Error of the operating system.
         error: io::Error,
     },
-    /// There is no thread for it.
+    /// The thread can't be started.
     #[error("the thread that serves metrics can't be started: {0}; check the limit of threads")]
     Thread(#[source] io::Error),
 }
@@ -86,14 +87,14 @@ pub enum ServerError {
 /// Reads `HOST:PORT`; a port of 0 lets the system choose one.
 ///
 /// # Errors
-/// If it is something else, or the host is not known.
+/// If the text is something else, or the host can't be resolved.
 pub fn resolve(text: &str) -> Result<SocketAddr, ServerError> {
     let wrong = |reason: String| ServerError::Address { text: text.to_owned(), reason };
     let mut addresses = text.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
     addresses.next().ok_or_else(|| wrong("the host has no address".to_owned()))
 }
 
-/// Serves until it is dropped.
+/// Running server; dropping it ends the service.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -101,10 +102,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to serve the pages of a board. `ticks` is counted up by the loop whose health is shown.
+    /// Starts to serve the pages of a board. `ticks` is incremented by the loop whose health is shown.
     ///
     /// # Errors
-    /// If nothing can listen at the address, or there is no thread for it.
+    /// If the address can't be bound, or the thread can't be started.
     pub fn start(address: SocketAddr, board: Board, ticks: Arc<AtomicU64>) -> Result<Self, ServerError> {
         let bind = |error| ServerError::Bind { address, error };
         let listener = TcpListener::bind(address).map_err(bind)?;
@@ -124,18 +125,18 @@ impl Server {
         Ok(Server { address, _stop: stop })
     }
 
-    /// Where it listens.
+    /// Address at which the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// What is shown.
+/// Content shown by the pages.
 struct Shown {
     board: Board,
     ticks: Arc<AtomicU64>,
-    /// The ticks seen last, and when they moved.
+    /// The last value of `ticks`, and when it changed.
     turned: Mutex<(u64, Instant)>,
     page: Mutex<Option<(Instant, Bytes)>>,
 }
@@ -170,7 +171,7 @@ async fn serve(listener: TcpListener, shown: Arc<Shown>, mut stopped: oneshot::R
     }
 }
 
-/// One request and its answer. What goes wrong is the stranger's affair.
+/// Answers one request of a connection. Errors are ignored: they are the client's own.
 async fn answer(stream: TcpStream, router: Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_BYTES).keep_alive(false);
@@ -179,7 +180,7 @@ async fn answer(stream: TcpStream, router: Router) {
 }
 
 impl Shown {
-    /// Looks whether the loop has turned.
+    /// Checks whether the loop has run.
     fn look(&self) {
         let ticks = self.ticks.load(Ordering::Relaxed);
         let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,13 +189,13 @@ impl Shown {
         }
     }
 
-    /// How long the loop has stood still, if too long. One that has not begun is not judged.
+    /// Time without an iteration of the loop, if too long. A loop that has not begun is not judged.
     fn stands_still(&self) -> Option<Duration> {
         let (ticks, at) = *self.turned.lock().unwrap_or_else(PoisonError::into_inner);
         Some(at.elapsed()).filter(|still| ticks > 0 && *still > STANDS_STILL)
     }
 
-    /// The page, made anew if it is too old; none if it can't be written.
+    /// The page, made again if it is too old; `None` if it can't be written.
     fn page(&self) -> Option<Bytes> {
         let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, text)) = &*page

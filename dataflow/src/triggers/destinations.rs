@@ -1,14 +1,14 @@
-//! The sinks of triggers that a job names, each for all channels or for some.
+//! Destinations: the sinks of triggers that a job names, each for all channels or for some.
 //!
-//! - [`TriggerSinks`]: sinks that triggers leave by at once, on worker 0
+//! - [`TriggerSinks`]: sinks that receive triggers at once, on worker 0
 //! - [`CommittedTopics`]: topics whose triggers wait for their checkpoint, published by the checkpoint's
 //!   publisher
 //!
-//! Held-out triggers are only recorded: lines and topics carry them, with `held_out`; a webhook never does,
+//! Held-out triggers are only recorded: lines and topics contain them, with `held_out`; a webhook never does,
 //! as its receiver would act.
 //!
-//! A trigger that is too large for its topic is left out and logged: it would be as large whenever it was
-//! sent again. Of triggers that wait for their checkpoint, all that are as large as one that the topic
+//! A trigger that is too large for its topic is left out and logged: it would be too large again on every
+//! retry. Of triggers that wait for their checkpoint, all that are at least as large as one that the topic
 //! refused are left out with it.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct Destination {
     pub to: To,
 }
 
-/// A kind of sink.
+/// Kinds of sinks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum To {
@@ -67,14 +67,14 @@ impl Destination {
 }
 
 impl From<TriggerSinkError> for Fatal {
-    /// A sink that has failed for good ends the process; the supervisor decides what follows.
+    /// Failure of the process: a sink has failed for good. The supervisor decides about a restart.
     fn from(error: TriggerSinkError) -> Self {
         let gone = matches!(error, TriggerSinkError::ReaderGone);
         Fatal::new(if gone { READER_GONE } else { SINK_FAILED }, "a sink failed", error)
     }
 }
 
-/// A destination and its open sink; none if its triggers are published with checkpoints.
+/// A destination and its open sink; `None` if its triggers are published with checkpoints.
 struct OpenSink {
     destination: Destination,
     sink: Option<Box<dyn TriggerSink>>,
@@ -137,7 +137,7 @@ impl TriggerSinks {
         Ok(None)
     }
 
-    /// Hands buffered triggers on without blocking, and returns whether no sink has any left.
+    /// Passes buffered triggers on without blocking, and returns whether no sink has any left.
     ///
     /// # Errors
     /// If a sink has failed for good.
@@ -153,7 +153,7 @@ impl TriggerSinks {
         self.sinks().try_for_each(TriggerSink::check)
     }
 
-    /// Figures of all sinks. Triggers that wait for their checkpoint are counted there.
+    /// Figures of all sinks. Triggers that wait for their checkpoint are counted in the checkpoint's figures.
     ///
     /// # Errors
     /// If a sink has failed for good.
@@ -209,8 +209,8 @@ impl CommittedTopics {
 }
 
 /// The destinations whose triggers wait for their checkpoint, each with its transactional id: the topic, and
-/// the index among the destinations of the same topic. So other sinks may be added or removed, and the number
-/// that was published last is still found.
+/// the index among the destinations of the same topic. So other sinks may be added or removed, and the last
+/// published number is still found.
 fn transactional<'d>(
     destinations: &'d [Destination],
     owner: &str,

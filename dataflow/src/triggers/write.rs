@@ -1,8 +1,8 @@
 //! `sink`: triggers and refused records leave the dataflow, from worker 0.
 //!
-//! What a full sink has no room for waits here and holds the frontier back, so that sources stop reading.
-//! **Limit**: timers that run out meanwhile wait here too, as many as are armed: no more than there is state
-//! in memory.
+//! A trigger for which a full sink has no room waits here and holds back the frontier, so that sources stop
+//! reading. **Limit**: triggers of timers that run out meanwhile wait here too, as many as timers are armed:
+//! no more than there is state in memory.
 
 use std::{
     cell::RefCell,
@@ -35,44 +35,44 @@ use crate::{
     rules::inbox::EffectSender,
 };
 
-/// How long a full sink is left alone.
+/// Pause before a full sink is tried again.
 const FULL: Duration = Duration::from_millis(5);
 /// Latest triggers kept for the live view.
 const LATEST: usize = 12;
-/// Bytes of a rule's name or a key that are shown.
+/// Upper bound of the bytes shown of a rule's name or a key.
 const SHOWN: usize = 128;
-/// Start-up that is left out of the latency shown to people, from the first trigger on.
+/// Time from the first trigger on that is left out of the latency shown to people.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// What the sink shows of itself.
+/// Gauge of the sinks.
 #[derive(Debug)]
 pub struct SinkGauge {
     /// Triggers written, held-out ones included.
     pub triggers: u64,
-    /// Names of the rules that `counts` counts by themselves, as they were first seen, long ones cut.
+    /// Names of the rules that `counts` counts individually, as first seen, long ones cut.
     pub names: BTreeMap<String, String>,
-    /// Latest triggers: rule name and key, long ones cut, and whether it was held out.
+    /// Latest triggers: rule name and key, long ones cut, and whether the trigger was held out.
     pub latest: VecDeque<(String, String, bool)>,
     /// Time from the source to here, µs, since the gauge was last read; start-up is left out.
     pub latency: Histogram<u64>,
-    /// The same since the start.
+    /// Latency since the start, µs; start-up is left out.
     pub latency_total: Histogram<u64>,
     first: Option<Instant>,
     /// Whether a trigger waits for room in a sink.
     pub full: bool,
     /// Whether a refused record waits until it can be written.
     pub refused_wait: bool,
-    /// Refused records, and the last reason.
+    /// Number of refused records, and the last reason.
     pub refused: (u64, String),
     /// Distribution of latency since the start, start-up included.
     pub buckets: LatencyBuckets,
-    /// Triggers by rule, for as many rules as may be named.
+    /// Triggers by rule, for at most as many rules as may be named.
     pub counts: ByRule,
 }
 
 impl Default for SinkGauge {
     fn default() -> Self {
-        // Up to ten minutes; what is beyond counts as ten minutes.
+        // Up to ten minutes; longer latencies count as ten minutes.
         let histogram = || {
             Histogram::new_with_bounds(1, 600_000_000, 3)
                 .unwrap_or_else(|_| unreachable!("the bounds are valid"))
@@ -98,7 +98,7 @@ fn wall_us() -> u64 {
 }
 
 impl SinkGauge {
-    /// The gauge's numbers with those of the sinks. What is measured since the last report begins anew.
+    /// The gauge's numbers with those of the sinks. Measurements since the last report are reset.
     ///
     /// # Errors
     /// If a sink has failed for good.
@@ -146,7 +146,7 @@ impl SinkGauge {
     }
 }
 
-/// A trigger that a sink has no room for yet, and which sink.
+/// A trigger for which a sink has no room yet, and the index of the sink.
 struct Waiting {
     /// Holds the frontier back, and so the sources, until there is room.
     _capability: Capability<u64>,
@@ -154,11 +154,11 @@ struct Waiting {
     sink: usize,
 }
 
-/// Where triggers go, and who else learns of them.
+/// Sinks of triggers, and other receivers.
 pub struct TriggerOutput {
     /// The sinks; open on worker 0 only.
     pub sinks: Rc<TriggerSinks>,
-    /// To the rules feed: how often rules fired (worker 0).
+    /// To the rules feed: numbers of firings by rule (worker 0).
     pub effects: Option<EffectSender>,
     /// Counts and latency.
     pub gauge: Rc<RefCell<SinkGauge>>,
@@ -167,19 +167,19 @@ pub struct TriggerOutput {
 }
 
 impl TriggerOutput {
-    /// Hands a trigger to the sinks from the given one on. Returns the one that is full, to be asked again.
+    /// Sends a trigger to the sinks from the given one on. Returns the one that is full, to be tried again.
     fn send(&self, fired: &Fired, from: usize) -> Option<usize> {
         self.sinks.send(fired, from).unwrap_or_else(|error| self.exit.end(error))
     }
 
-    /// Hands lines on to the system; whether it takes them all.
+    /// Passes lines on to the system; returns whether it takes them all.
     fn flush(&self) -> bool {
         self.sinks.flush().unwrap_or_else(|error| self.exit.end(error))
     }
 }
 
-/// Hands triggers to the sinks, in order. Everything goes to worker 0. A full sink holds the frontier back;
-/// one that has failed for good ends the process.
+/// Sends triggers to the sinks, in order. All triggers are exchanged to worker 0. A full sink holds back the
+/// frontier; one that has failed for good ends the process.
 pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: &ProbeHandle<u64>) {
     let scope = fired.scope();
     let to_first = Exchange::new(|_: &Fired| 0);
@@ -221,8 +221,8 @@ pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: 
         .probe_with(probe);
 }
 
-/// Writes refused records, each as one line of JSON. Everything goes to worker 0; what can't be written yet
-/// holds the frontier back, and a file that fails for good ends the process.
+/// Writes refused records, each as one line of JSON. All records are exchanged to worker 0; what can't be
+/// written yet holds back the frontier, and a file that fails for good ends the process.
 pub fn refused(
     refused: StreamVec<'_, u64, Refused>,
     mut out: LineWriter,

@@ -1,4 +1,4 @@
-//! Keys as people write them, and as they are stored.
+//! Keys as people write them, converted to their stored form.
 
 use operators::{
     model::{field::Field, key::KeyFields},
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::InspectError;
 
-/// A key as it is stored, from how triggers show it.
+/// Stored form of a key, from the form that triggers show.
 pub(super) fn stored_key(plan: &RulePlan, key: &str) -> Result<String, InspectError> {
     let KeyFields(fields) = &plan.key;
     let wrong = |reason: String| InspectError::Key {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{checkpoint::manifest::Listed, protocol::report::BlobRef};
 
-/// A store in which checkpoints are made by hand.
+/// A store with checkpoints made step by step.
 struct Scene {
     _folder: TempDir,
     state: State,
@@ -61,7 +61,7 @@ impl Scene {
         Scene { _folder: folder, state: State::Sqlite(path), store, generation, manifest, n: 0 }
     }
 
-    /// Commits a checkpoint with these changes, which are not folded.
+    /// Commits a checkpoint with these changes, which are not compacted.
     fn commit(&mut self, changes: &[(&str, &str, Option<&str>)]) {
         self.n += 1;
         let mut delta = Delta::default();

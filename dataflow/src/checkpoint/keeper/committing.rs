@@ -25,11 +25,11 @@ use crate::{
     protocol::report::BlobRef,
 };
 
-/// Interval at which the lease is prolonged.
+/// Interval at which the lease is renewed.
 const RENEW: Duration = Duration::from_secs(2);
-/// Interval at which corrections and reports are looked for.
+/// Interval of polls for corrections and reports.
 const LOOK: Duration = Duration::from_millis(200);
-/// Upper bound of checkpoints that are not compacted, or not published: with more, the next commit waits.
+/// Upper bound of checkpoints that are not compacted, or not published; above it the next commit waits.
 pub(super) const BEHIND: usize = 60;
 
 /// The thread's ends of the channels to worker 0.
@@ -67,7 +67,7 @@ impl Committing {
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    // The end of the work: another engine need not wait.
+                    // The work has ended: another engine need not wait for the lease.
                     let _ = self.store.release(self.generation);
                     return Ok(());
                 }
@@ -81,7 +81,7 @@ impl Committing {
         }
     }
 
-    /// Takes up what the last run left to be compacted and published.
+    /// Resumes compacting and publishing the checkpoints that the last run left.
     pub(super) fn resume(&mut self, manifest: Manifest) {
         for n in self.ledger.resume(manifest) {
             self.publish(n);
@@ -135,11 +135,11 @@ impl Committing {
         Ok(())
     }
 
-    /// Blocks while too many checkpoints are not compacted or not published; prolongs the lease meanwhile.
+    /// Blocks while too many checkpoints are not compacted or not published; renews the lease meanwhile.
     fn wait_until_few_are_behind(&mut self) -> Result<(), Fatal> {
         self.take_reports();
         while self.ledger.behind() > BEHIND {
-            // A report of the compactor ends the wait; the publisher's progress shows at the next look.
+            // A report of the compactor ends the wait; progress of the publisher is seen at the next poll.
             if let Ok(report) = self.compactor.compacted.recv_timeout(RETRY) {
                 self.take_report(report);
             }
@@ -149,8 +149,8 @@ impl Committing {
         Ok(())
     }
 
-    /// Checks that the store has what was written for this checkpoint. A server that crashed meanwhile may
-    /// have lost it and still have the last commit: then the cluster restarts from that.
+    /// Checks that the store has all blobs written for this checkpoint. A server that crashed meanwhile may
+    /// have lost some and still have the last commit: then the cluster restarts from that.
     fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) -> Result<(), Fatal> {
         let names: Vec<String> = blobs.flat_map(pieces::of).collect();
         reach("check:before");
@@ -161,7 +161,7 @@ impl Committing {
         Err(Fatal::new(STATE_LOST, "the checkpoint store has lost what was written", cause))
     }
 
-    /// Takes in all reports of the compactor, and the publisher's progress.
+    /// Processes all reports of the compactor, and the publisher's progress.
     fn take_reports(&mut self) {
         while let Ok(report) = self.compactor.compacted.try_recv() {
             self.take_report(report);
@@ -180,8 +180,7 @@ impl Committing {
         }
     }
 
-    /// Removes blobs; those that stay because the store is away are garbage to be collected at the next
-    /// start.
+    /// Removes blobs; those that stay because the store is away are collected as garbage at the next start.
     fn remove(&mut self, names: &[String]) {
         if names.is_empty() {
             return;

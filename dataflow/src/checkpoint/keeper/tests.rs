@@ -1,4 +1,4 @@
-//! The keeper on a store in memory.
+//! Tests of the keeper on a store in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use super::{committing::BEHIND, *};
 use crate::checkpoint::{Transactions, blob, manifest::Manifest, takeover::crowd_name};
 use crate::exit::STATE_LOST;
 
-/// Nothing here takes nearly as long.
+/// Timeout far above the duration of any step.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Publishes one checkpoint for each permission, and all once nobody gives any more.
+/// Publisher of one checkpoint per permission, and of all once the permissions end.
 struct OnPermission(mpsc::Receiver<()>);
 
 impl Transactions for OnPermission {
@@ -43,16 +43,16 @@ struct Scene {
     permit: mpsc::Sender<()>,
     /// Failures that would end the process.
     failures: mpsc::Receiver<Option<Fatal>>,
-    /// In force from the next checkpoint on.
+    /// Rules in force from the next checkpoint on.
     rules: Arc<Vec<Remembered>>,
-    /// When the barrier of the next checkpoint was announced.
+    /// Instant at which the barrier of the next checkpoint was announced.
     asked: Instant,
-    /// What was in force at the start.
+    /// Rules remembered at the start.
     remembered: Vec<Remembered>,
 }
 
 impl Scene {
-    /// With a publisher.
+    /// A scene with a publisher.
     fn new() -> Self {
         let store = MemoryCheckpoints::new();
         let (permit, permissions) = mpsc::channel();
@@ -61,7 +61,7 @@ impl Scene {
         Scene::open(store, Some(publisher), permit)
     }
 
-    /// Without one.
+    /// A scene without a publisher.
     fn on(store: MemoryCheckpoints) -> Self {
         Scene::open(store, None, mpsc::channel().0)
     }
@@ -84,7 +84,7 @@ impl Scene {
         }
     }
 
-    /// The keeper ends, with nothing left to do that another one would be in the way of.
+    /// Ends the keeper, which leaves nothing that would block another one.
     fn end(mut self) -> MemoryCheckpoints {
         let last = self.store.committed().unwrap().map_or(0, |committed| committed.n);
         self.await_mark(last);
@@ -93,7 +93,7 @@ impl Scene {
         self.store
     }
 
-    /// Another keeper takes up what this one left.
+    /// Starts another keeper on the store that this one left.
     fn next(self) -> Self {
         Scene::on(self.end())
     }
@@ -103,7 +103,7 @@ impl Scene {
         self.hand_over_parts(n, &[Part::Triggers(Vec::new())], &[]);
     }
 
-    /// Hands over a checkpoint with these parts, after which no rule has these states.
+    /// Hands over a checkpoint with these parts, after which no rule has the `dropped` states.
     fn hand_over_parts(&mut self, n: u64, parts: &[Part], dropped: &[&str]) {
         let blobs = parts.iter().enumerate().map(|(i, part)| {
             let bytes = blob::encode(part).unwrap();
@@ -174,8 +174,8 @@ impl Scene {
         std::iter::repeat_with(call).find(|call| ["renew", "commit"].contains(call)).unwrap()
     }
 
-    /// A checkpoint handed over waits: the lease is prolonged again and again before it is committed. By
-    /// itself that happens once in two seconds, and not twice before a commit that need not wait.
+    /// Checks that a checkpoint handed over waits: the lease is renewed repeatedly before the commit. Without
+    /// a wait that happens once in two seconds, and not twice before a commit.
     fn assert_waits(&mut self, n: u64) {
         self.calls.try_iter().for_each(drop);
         self.hand_over(n);
@@ -196,7 +196,7 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
         scene.hand_over(n);
         scene.assert_commits(n);
     }
-    // One leaves, one is committed, and the next waits again.
+    // One is published, one is committed, and the next waits again.
     for n in most + 1..=most + 2 {
         scene.asked = Instant::now();
         scene.assert_waits(n);
@@ -206,12 +206,12 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
         assert!(scene.gauge().took >= waited, "it took as long as its commit waited");
     }
     scene.assert_waits(most + 3);
-    // All leave.
+    // All are published.
     drop(std::mem::replace(&mut scene.permit, mpsc::channel().0));
     scene.assert_commits(most + 3);
     scene.hand_over(most + 4);
     scene.assert_commits(most + 4);
-    // That all has left shows without another commit.
+    // The last publication shows without another commit.
     scene.await_that(|scene| scene.gauge().published == Some(most + 4) && scene.gauge().uncompacted == 0);
 }
 
@@ -223,7 +223,7 @@ fn compactions_that_the_store_loses_are_made_again() {
     let before = scene.store.compacted_state();
     scene.commit(2, &[("r:a:1", "two")], &[]);
     scene.await_mark(2);
-    // The commit before them is there, so that nothing refuses the next.
+    // The commit before them exists, so that nothing refuses the next.
     scene.store.lose_compacted_since(&before);
     for n in 3..=6 {
         scene.commit(n, &[("r:b:1", "other")], &[]);
@@ -304,7 +304,7 @@ fn a_store_that_is_away_at_the_start_is_waited_for() {
     let mut scene = Scene::on(MemoryCheckpoints::new());
     scene.commit(1, &[("r:a:1", "one")], &[]);
     let store = scene.end();
-    // Away when it is opened, and when the ownership is taken.
+    // The store is away when it is opened, and when the ownership is taken.
     let tries = std::cell::Cell::new(0);
     let connect = || -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
         tries.set(tries.get() + 1);

@@ -130,7 +130,7 @@ fn a_restart_hands_on_what_the_last_commit_lists() {
     assert_eq!(handed, [(0, 3), (3, 5), (5, 7)]);
 }
 
-/// A step of a keeper's life.
+/// A step in the life of a keeper.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Commit,
@@ -157,8 +157,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
     ) {
         let (mut ledger, mut now) = (Ledger::new(one_log, None), Instant::now());
-        // The store: its mark of compaction, and since when each checkpoint has been compacted without a
-        // loss.
+        // Model of the store: its mark of compaction, and since when each checkpoint has been compacted
+        // without a loss.
         let (mut last, mut mark, mut published) = (0, 0, 0);
         let mut since = std::collections::BTreeMap::<u64, Instant>::new();
         let mut vouched = 0;
@@ -192,13 +192,13 @@ proptest! {
                 }
                 Step::Lose { back } => {
                     mark = mark.saturating_sub(back).max(if one_log { vouched } else { 0 });
-                    // What is unlisted can't be lost any more.
+                    // Unlisted checkpoints can't be lost any more.
                     mark = mark.max(listed(&ledger).first().map_or(last, |first| first - 1));
                     since.retain(|n, _| *n <= mark);
                     let again = ledger.compacted(Compacted::LostAbove(mark), now);
                     let numbers: Vec<u64> = again.iter().map(|c| c.n).collect();
                     prop_assert_eq!(numbers, (mark + 1..=last).collect::<Vec<_>>());
-                    // Nothing that is reported before the loss counts towards the wait.
+                    // Reports before the loss do not count towards the wait.
                     since.values_mut().for_each(|at| *at = now);
                 }
                 Step::Publish => {

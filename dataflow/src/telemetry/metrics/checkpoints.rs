@@ -1,4 +1,4 @@
-//! Metrics of checkpoints, as the keeper in process 0 sees them; without samples if no state is kept.
+//! Metrics of checkpoints, as reported by the keeper in process 0; without samples if no state is kept.
 
 use std::{fmt, time::Instant};
 

@@ -1,4 +1,4 @@
-//! Metrics of time: epochs, and the clock that timers run on.
+//! Metrics of time: epochs, and the clock of the timers.
 
 use std::{
     fmt,
@@ -32,7 +32,7 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
             Some((*number, latest.numbers.held_back_by?, latest.numbers.clock.0))
         })
     };
-    // A partition of which nothing is known yet has a clock before all time, and holds timers back since the
+    // A partition without any record yet has a clock before all time, and has held timers back since the
     // start.
     let started = status.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let lag = |clock: i64| now - if clock > 0 { clock as f64 / 1_000.0 } else { started };

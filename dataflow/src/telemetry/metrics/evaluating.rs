@@ -1,4 +1,4 @@
-//! Metrics of `evaluate`: what is folded, fired, barred and remembered.
+//! Metrics of `evaluate`: folding, firing, barred firings, and state.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! The metrics, one file per component. Every family is written even while it has no samples, so that a page
-//! says what there is.
+//! The metrics, one file per component.
+//!
+//! Every family is written even while it has no samples, so that a page lists all that exist.
 
 mod checkpoints;
 mod clocks;
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::protocol::numbers::Numbers;
 
-/// The content type of what [`write`] gives.
+/// Content type of the text of [`write`].
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Collector for Board {

@@ -1,4 +1,4 @@
-//! Metrics of `events` and `match`: what is read, and what of it concerns a rule.
+//! Metrics of `events` and `match`: records read, and matches with rules.
 
 use std::fmt;
 

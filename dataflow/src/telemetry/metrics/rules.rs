@@ -1,5 +1,6 @@
-//! Metrics of rules, as process 0 knows them. At most as many rules are named as
-//! [`NAMED`](crate::protocol::figures::NAMED) says; the rest counts as `other`.
+//! Metrics of rules, as reported by process 0.
+//!
+//! At most [`NAMED`](crate::protocol::figures::NAMED) rules are named; the rest counts as `other`.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Metrics of the sinks of triggers; they work in process 0.
+//! Metrics of the sinks of triggers, all of which are in process 0.
 
 use std::fmt;
 
