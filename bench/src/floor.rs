@@ -1,7 +1,7 @@
-//! The floor: what every engine pays that reads these events in these lines.
+//! The floor: the least cost of any engine that reads these events from these lines.
 //!
 //! One thread reads the file and decodes every line with the properties that the rules read, and does nothing
-//! else. The engine's cost is given as a multiple of this, so that figures of different machines can be
+//! else. The engine's cost is given as a multiple of the floor, so that figures of different machines can be
 //! compared.
 
 use std::{

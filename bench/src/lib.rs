@@ -1,4 +1,4 @@
-//! What strateye costs: a workload that is the same everywhere, and harnesses that run it.
+//! Benchmarks of strateye: a workload that is the same everywhere, and harnesses that run it.
 //!
 //! | module | content |
 //! | --- | --- |

@@ -45,7 +45,8 @@ enum Command {
     ///
     /// The binary is the one beside this program, or the one that the variable STRATEYE names.
     EndToEnd(EndToEnd),
-    /// Runs the engine between a real Kafka, Redis and MariaDB, which it starts on this machine (`tests/services/install` installs them).
+    /// Runs the engine between a real Kafka, Redis and MariaDB, which it starts on this machine
+    /// (`tests/services/install` installs them).
     Services {
         #[command(flatten)]
         size: Size,

@@ -1,4 +1,4 @@
-//! `dead-letters`: what a webhook could not deliver is listed, and sent again.
+//! `dead-letters`: triggers that a webhook could not deliver are listed, and sent again.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,7 @@
-//! Crowds that change while a cluster runs. That the state of members who left goes after seven days is
-//! tested on the engine's parts, where a week takes no time.
+//! Crowds that change while a cluster runs.
+//!
+//! That the state of members who left is dropped after seven days is tested on the engine's parts, where a
+//! week takes no time.
 
 use serde_json::{Value as Json, json};
 

@@ -1,8 +1,8 @@
-//! What is kept over crashes and restarts: state, positions, and rules with their versions, pauses, crowds
+//! State kept over crashes and restarts: conditions, positions, and rules with their versions, pauses, crowds
 //! and quarantines.
 //!
-//! A crash loses what happened since the last checkpoint, and standard input can't be read twice: so tests
-//! that continue by hand wait for a checkpoint that has everything sent.
+//! A crash loses everything since the last checkpoint, and standard input can't be read twice: so tests that
+//! continue step by step wait for a checkpoint that includes everything sent.
 
 use std::{
     collections::BTreeSet,

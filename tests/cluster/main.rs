@@ -5,12 +5,12 @@
 //! | --- | --- |
 //! | `golden` | every golden case by `replay`, with one and with three processes, with both codecs |
 //! | `replay` | the summary, and the same triggers with any number of processes |
-//! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | what is refused, in which words, and what continues regardless |
+//! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | refused inputs, messages; the rest continues |
 //! | `edits`, `statuses`, `sqlite` | rules that change while a cluster runs |
 //! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, members who leave a crowd |
 //! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
 //! | `state_fixture` | state that an earlier commit wrote |
-//! | `commands_*` | the commands around an engine: settings, state, dead letters, events into Kafka, migrations |
+//! | `commands_*` | commands around an engine: settings, state, dead letters, events into Kafka, migrations |
 //! | `supervision` | killed processes, signals, the end of input |
 //! | `telemetry` | metrics, health, readiness, the log in JSON |
 //! | `worker` | a cluster of `worker`s on TCP ports, and strangers |

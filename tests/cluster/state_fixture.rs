@@ -1,4 +1,4 @@
-//! State that commit 7e320d7 wrote to an SQLite file: it is shown, restored and continued as that commit does it.
+//! State that commit 7e320d7 wrote to an SQLite file is shown, restored and continued as by that commit.
 
 use std::fs;
 

@@ -1,4 +1,6 @@
-//! What a cluster exposes: metrics, health, readiness, and its log in JSON. Strangers are served too.
+//! Telemetry of a cluster: metrics, health, readiness, and its log in JSON.
+//!
+//! Strangers are served too.
 
 mod backlog;
 mod memory;

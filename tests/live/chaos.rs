@@ -95,7 +95,7 @@ impl Edit {
 }
 
 /// Edits of every kind, none of which leads back to an earlier document: the log does not distinguish the two
-/// times. Not of rules with timers, whose result around an edit depends on when exactly the clock was
+/// times. None concerns rules with timers, whose result around an edit depends on when exactly the clock was
 /// applied.
 fn edits() -> Vec<Edit> {
     vec![

@@ -1,4 +1,4 @@
-//! Producers whose clock stands in the year 2100: they affect nobody but themselves.
+//! Producers whose clock is in the year 2100: they affect only their own events.
 
 use std::collections::BTreeSet;
 

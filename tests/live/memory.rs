@@ -1,4 +1,5 @@
-//! A bound of memory with Redis: most keys are evicted, with timers pending among them, while a process dies.
+//! A bound of memory with Redis: most keys are evicted, some with pending timers, while a process dies.
+//!
 //! The output is not affected.
 
 use std::{

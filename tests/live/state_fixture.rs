@@ -1,4 +1,4 @@
-//! State that commit 7e320d7 wrote to a Redis: it is shown, restored and continued as that commit does it.
+//! State that commit 7e320d7 wrote to a Redis is shown, restored and continued as by that commit.
 
 use std::cell::RefCell;
 
@@ -9,10 +9,10 @@ use strateye_tests::{
     state_fixture::{self, FixtureStore, Line},
 };
 
-/// What keys of readable state begin with.
+/// Prefix of the keys of readable state.
 const HASHES: &str = "strateye:s:";
 
-/// A Redis that the dump was put into.
+/// A Redis that contains the dump.
 struct Restored {
     server: Redis,
     connection: RefCell<Connection>,
@@ -30,7 +30,7 @@ impl Restored {
     }
 }
 
-/// Puts a text where its names lead to: the key, its type, and the place in it.
+/// Writes a text to the place that its names lead to: the key, its type, and the field in it.
 fn put(connection: &mut Connection, names: &[&str], text: &str) {
     match names {
         [key, "text"] => connection.set::<_, _, ()>(key, text).unwrap(),
@@ -60,7 +60,8 @@ impl FixtureStore for Restored {
         for key in keys {
             let name = key.strip_prefix(HASHES).unwrap();
             let fields: Vec<(String, String)> = connection.hgetall(&key).unwrap();
-            // Fields that are empty or begin with `@` have one `@` more in front: those with a single one are the store's own.
+            // Fields that are empty or begin with `@` are stored with one more `@` in front: those with a
+            // single one are the store's own.
             let fields = fields.into_iter().filter(|(field, _)| field != "@generation");
             let plain = |field: String| field.strip_prefix('@').map(str::to_owned).unwrap_or(field);
             rows.extend(fields.map(|(field, text)| (vec![name.to_owned(), plain(field)], text)));

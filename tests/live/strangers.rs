@@ -1,5 +1,6 @@
-//! Strangers at every socket on which a cluster listens: scans, other protocols, garbage, and connections
-//! that send nothing. The cluster forms, works, and admits nobody.
+//! Strangers at every socket on which a cluster listens: scans, other protocols, garbage, silent connections.
+//!
+//! The cluster forms, works, and admits none of them.
 
 use std::{
     collections::BTreeSet,

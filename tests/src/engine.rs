@@ -1,5 +1,7 @@
-//! The engine's own parts driven by hand, without timely: the register, a matcher, an evaluator per worker,
-//! batches cut and clocks applied where the caller says. What comes out is compared with the reference.
+//! The engine's own parts driven step by step, without timely.
+//!
+//! They are the register, a matcher, and an evaluator per worker; the caller decides where batches are cut
+//! and clocks applied. The output is compared with the reference.
 //!
 //! Every timer that fires is checked on the way: never before the clock of all partitions, or its own key's
 //! next event, has passed its deadline.
@@ -40,23 +42,23 @@ use operators::{
 };
 use serde_json::{Value as Json, json};
 
-/// How the work is laid out. None of it may change what comes out.
+/// Layout of the work. None of it may change the output.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Evaluators that share the keys.
     pub workers: usize,
-    /// How the routed records are written and read on their way, if they are.
+    /// Encoding by which routed records are written and read on their way; `None` to pass them on directly.
     pub codec: Option<Codec>,
-    /// Which partition the next event comes from; without any, one partition is read to its end, then the
-    /// next.
+    /// Partition of each next event, repeated cyclically; if empty, one partition is read to its end, then
+    /// the next.
     pub turns: Vec<usize>,
-    /// How many events are read as one batch, again and again, each at least 1; without any each event is
-    /// one.
+    /// Numbers of events read as one batch, repeated cyclically, each at least 1; if empty each event is one
+    /// batch.
     pub batches: Vec<usize>,
-    /// After how many batches clocks are applied, again and again; without any only at the end.
+    /// Numbers of batches after which clocks are applied, repeated cyclically; if empty only at the end.
     pub clocks_after: Vec<usize>,
-    /// After how many batches state is saved, again and again; whether all state is then let go and restored
-    /// from what was saved, and for how many workers.
+    /// Numbers of batches after which state is saved, repeated cyclically; whether all state is then dropped
+    /// and restored from the saved state, and for how many workers.
     pub saves: Vec<(usize, bool, usize)>,
 }
 
@@ -78,7 +80,7 @@ pub struct Engine {
     layout: Layout,
     register: Register,
     compiler: Compiler,
-    /// Rules as a store would have them, by id.
+    /// Rules as a store would contain them, by id.
     stored: BTreeMap<String, Put>,
     catalog: Catalog,
     crowds: HashMap<u32, Crowd>,
@@ -86,12 +88,12 @@ pub struct Engine {
     evaluators: Vec<Evaluator>,
     offsets: Vec<u64>,
     emitted: Emitted,
-    /// What fired.
+    /// Triggers fired so far.
     pub triggers: Vec<Trigger>,
 }
 
 impl Engine {
-    /// An engine without rules that reads so many partitions.
+    /// Makes an engine without rules that reads this number of partitions.
     pub fn new(layout: Layout, partitions: usize) -> Self {
         let compiler = Compiler::default();
         let catalog = Catalog::new(compiler.clone());
@@ -115,8 +117,8 @@ impl Engine {
         }
     }
 
-    /// Puts documents in force, as published at `at`; a rule that is there already is edited then, and stays
-    /// paused if it is.
+    /// Puts documents in force, as published at `at`; a rule that exists already is edited, and stays paused
+    /// if it is.
     pub fn put(&mut self, rules: &[Json], version: u64, at: i64, profiles: &[Json]) {
         for rule in rules {
             let rule_id = rule["rule_id"].as_str().unwrap().to_owned();
@@ -145,7 +147,7 @@ impl Engine {
         self.set_status(rule_id, Status::Online, gap);
     }
 
-    /// The pause that a rule is in.
+    /// Number of the current pause of a rule.
     pub fn pause_of(&self, rule_id: &str) -> Option<u64> {
         self.register.rule(rule_id)?.published.pause
     }
@@ -165,18 +167,18 @@ impl Engine {
         self.apply();
     }
 
-    /// Corrects a condition's state of a key, as people may.
+    /// Corrects a condition's state of a key, as people would.
     pub fn correct(&mut self, rule_id: &str, condition: &str, key: &str, text: Option<&str>) {
         let hash = route_correction(&self.catalog.book(), rule_id, condition, key, text).unwrap();
         let workers = self.evaluators.len();
         self.evaluators[owner(hash, workers)].correct(rule_id, condition, key, text).unwrap();
     }
 
-    /// Saves what changed since it was last asked: by state name and key.
+    /// Saves the changes since the last call: by state name and key.
     pub fn save_to(&mut self, stored: &mut BTreeMap<(String, String), String>) {
         for evaluator in &mut self.evaluators {
             while evaluator.has_unsaved() {
-                // Few at once, so that chunks end in the middle of things.
+                // Small portions, so that saving is split over several deltas.
                 for Change { name, key, text } in evaluator.save(3).changes() {
                     let at = (name.to_owned(), key.to_owned());
                     match text {
@@ -188,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// Lets go of all state, and takes in what is stored, for so many workers.
+    /// Drops all state, and restores the stored state for this number of workers.
     pub fn restore(&mut self, workers: usize, stored: &BTreeMap<(String, String), String>) {
         let book = self.catalog.book();
         let names = StateNames::of(&book);
@@ -249,7 +251,7 @@ impl Engine {
         }
     }
 
-    /// Applies the clocks as they stand: the least of all partitions.
+    /// Applies the current clocks: the least of all partitions.
     pub fn apply_clocks(&mut self) {
         let clock = self.clock();
         self.advance(clock);
@@ -284,13 +286,13 @@ impl Engine {
         }
     }
 
-    /// Every figure that is not a new key's, at `now`.
+    /// Every figure that differs from a new key's, at `now`.
     pub fn state(&mut self, now: i64) -> BTreeMap<(String, String, String), Json> {
         let all = self.evaluators.iter_mut().flat_map(|e| e.figures(now));
         all.map(|f| ((f.rule_id, f.key, f.condition), f.outputs)).collect()
     }
 
-    /// Keys remembered.
+    /// Number of keys with state.
     pub fn keys(&self) -> usize {
         self.evaluators.iter().map(Evaluator::keys).sum()
     }
@@ -351,7 +353,7 @@ fn crowd(rule: &Json, profiles: &[Json]) -> Option<Crowd> {
     }
 }
 
-/// A trigger as the reference gives it.
+/// A trigger in the form of the reference.
 pub fn as_reference(trigger: &Trigger) -> Json {
     json!({
         "rule_id": trigger.rule_id, "key_by": trigger.key_by, "key": trigger.key, "guid": trigger.guid, "cause": trigger.cause,

@@ -1,9 +1,11 @@
-//! Restores the fixture of state: what commit 7e320d7 stored is to be read, shown and continued as that commit does it.
+//! Restores the fixture of state: state that commit 7e320d7 stored is read, shown and continued as by that
+//! commit.
 //!
-//! `tests/fixtures/state/README.md` tells what is stored there and how it was written.
+//! `tests/fixtures/state/README.md` describes the content of the fixture and how it was written.
 //!
-//! **Invariant**: nothing depends on the wall clock. All events lie in the past of every run; they come from files and pipes, and those
-//! never say that they are read up to now. A life without further events holds a pipe open, so that its partition's clock stands still.
+//! **Invariant**: nothing depends on the wall clock. All events lie in the past of every run; they come from
+//! files and pipes, which never report that they are read up to now. A run without further events holds a
+//! pipe open, so that its partition's clock stands still.
 
 use std::{
     cell::RefCell,
@@ -22,9 +24,9 @@ use tempfile::TempDir;
 
 use crate::command::{Running, WITHIN, finish};
 
-/// A store that the fixture was put into, seen from outside.
+/// A store that contains the fixture, seen from outside.
 pub trait FixtureStore {
-    /// Its address as `--state` takes it.
+    /// Address of the store, in the syntax of `--state`.
     fn address(&self) -> String;
 
     /// Number of the last commit, and of the last checkpoint that is part of the readable state.
@@ -34,10 +36,10 @@ pub trait FixtureStore {
     fn rows(&self) -> Vec<Line>;
 }
 
-/// A line of the fixture: names that lead to a text, and the text.
+/// A line of the fixture: the names that lead to a text, and the text.
 pub type Line = (Vec<String>, String);
 
-/// The events of the story in the order in which they were read; the last file lies behind the stored state.
+/// Files of events in the order in which they were read; the last file comes after the stored state.
 const EVENTS: [&str; 5] =
     ["events-1.jsonl", "events-2.jsonl", "events-failing.jsonl", "events-3.jsonl", "events-4.jsonl"];
 /// Rules that are paused in the fixture, and how their pauses end.
@@ -53,7 +55,7 @@ pub fn path(name: &str) -> PathBuf {
 /// The lines of a file of the fixture: names as a JSON array, a tab, and the text as it is.
 ///
 /// # Panics
-/// If a line is none.
+/// If a line has another form.
 #[must_use]
 pub fn lines(name: &str) -> Vec<Line> {
     let line = |line: &str| {
@@ -63,10 +65,10 @@ pub fn lines(name: &str) -> Vec<Line> {
     read(name).lines().map(line).collect()
 }
 
-/// Checks that `program` goes on from the fixture in `store` as the commit that wrote it.
+/// Checks that `program` continues from the fixture in `store` like the commit that wrote it.
 ///
 /// # Panics
-/// If a text, a trigger or a stored row is another one.
+/// If a text, a trigger or a stored row differs.
 pub fn check(program: &str, store: &dyn FixtureStore) {
     let engine = Engine::prepare(program, store);
     assert_same("what `state get` prints", &lines("expected/states.tsv"), &engine.states());
@@ -93,7 +95,7 @@ struct Idle {
 }
 
 impl Idle {
-    /// Ends the events and with them the program; its last checkpoint has all.
+    /// Ends the events and with them the program; its last checkpoint includes everything.
     fn end(self) {
         drop(self.pipe);
         let finished = self.running.wait();
@@ -126,14 +128,14 @@ impl<'s> Engine<'s> {
         command
     }
 
-    /// Runs a command that is to succeed; its output.
+    /// Runs a command that must succeed; returns its output.
     fn succeed(&self, arguments: &[&str]) -> String {
         let finished = finish(&mut self.command(arguments));
         assert_eq!(finished.code, Some(0), "{arguments:?}: {}", finished.all());
         finished.output.join("\n")
     }
 
-    /// `run` on the store with these events.
+    /// Command `run` on the store with these events.
     fn run(&self, events: &str) -> Command {
         let address = self.store.address();
         let inputs =
@@ -142,18 +144,18 @@ impl<'s> Engine<'s> {
     }
 
     fn run_idle(&self) -> Idle {
-        // Open for both, so that nobody waits for anybody.
+        // Open for reading and writing, so that opening blocks neither side.
         let pipe = OpenOptions::new().read(true).write(true).open(self.folder.path().join("pipe"));
         Idle { running: Running::start(&mut self.run("pipe")), pipe: pipe.expect("a pipe") }
     }
 
-    /// What `state get` prints with these names.
+    /// Output of `state get` with these names.
     fn get(&self, names: &[&str]) -> String {
         self.succeed(&[&["state", "get", "--state", &self.store.address()], names].concat())
     }
 
-    /// What `state get` prints for the keys that are expected, without the number of the checkpoint and the position of the last
-    /// correction.
+    /// Output of `state get` for the expected keys, without the number of the checkpoint and the position of
+    /// the last correction.
     fn states(&self) -> Vec<Line> {
         let varies = Regex::new(r#""checkpoint":\d+,"corrections":("[^"]*"|null),"#).expect("an expression");
         let shown = |(names, _): Line| {
@@ -163,7 +165,7 @@ impl<'s> Engine<'s> {
         lines("expected/states.tsv").into_iter().map(shown).collect()
     }
 
-    /// Ends pauses, and takes in the corrections that wait in the store.
+    /// Ends pauses, and applies the corrections that wait in the store.
     fn resume_rules(&self) {
         for (rule, gap) in RESUMED {
             self.succeed(&["rule", "resume", "--rules", "rules", "--gap", gap, rule]);
@@ -183,7 +185,7 @@ impl<'s> Engine<'s> {
         idle.end();
     }
 
-    /// Reads the events that follow; the triggers, sorted: the order between keys means nothing.
+    /// Reads the events that follow; returns the triggers, sorted: the order between keys means nothing.
     fn go_on(&self) -> Vec<String> {
         let finished = finish(&mut self.run("events.jsonl"));
         assert_eq!(finished.code, Some(0), "{}", finished.all());
@@ -192,7 +194,7 @@ impl<'s> Engine<'s> {
         triggers
     }
 
-    /// Waits until all that is committed is readable; the program may have ended before.
+    /// Waits until everything committed is readable; the program that committed it may have ended before.
     fn await_readable(&self) {
         let (committed, _) = self.store.progress();
         let mut idle = self.run_idle();
@@ -203,19 +205,19 @@ impl<'s> Engine<'s> {
     }
 }
 
-/// The rule that a line of the log says is live.
+/// Id of the rule that a log line reports as live.
 fn in_force(line: &str) -> Option<String> {
     let (_, change) = line.split_once("rule in force change=")?;
     let change: Json = serde_json::from_str(change).ok()?;
     (change["state"] == "live").then(|| change["rule_id"].as_str().map(str::to_owned))?
 }
 
-/// Looks until something holds.
+/// Polls until a condition holds.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < WITHIN, "{what}");
-        // A store tells nobody of a commit.
+        // A store gives no notice of a commit.
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,6 +1,6 @@
-//! Triggers of a replay, to be compared with those of another.
+//! Triggers of a replay, for comparison with those of another.
 //!
-//! The order in which triggers are written is not guaranteed; which ones, and with which values, is.
+//! The order in which triggers are written is not guaranteed; their set and their values are.
 
 use std::{
     cmp::Ordering,

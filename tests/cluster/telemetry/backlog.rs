@@ -1,4 +1,4 @@
-//! A receiver of triggers that does not answer: the metrics show the consequences, back to the topic.
+//! A receiver of triggers that does not answer: the metrics show the consequences, as far back as the topic.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -27,8 +27,8 @@ impl Kafka {
         Self::start_with(&[])
     }
 
-    /// Starts a broker with further settings, as in `&["message.max.bytes=1000"]`; those that begin with a dash are
-    /// options of its JVM.
+    /// Starts a broker with further settings, as in `&["message.max.bytes=1000"]`; those that begin with a
+    /// dash are options of its JVM.
     ///
     /// # Panics
     /// As [`start`](Self::start).

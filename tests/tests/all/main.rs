@@ -1,4 +1,4 @@
-//! Tests of the reference evaluator, of the engine against it, and of the services that live tests run against.
+//! Tests of the reference evaluator, of the engine against it, and of the services of live tests.
 //!
 //! They are one program: it is linked once, and while some tests wait, others run.
 

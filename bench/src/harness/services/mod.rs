@@ -1,6 +1,7 @@
-//! The engine between a real Kafka, Redis and MariaDB, all on this machine: throughput with and without
-//! checkpoints, latency from topic to topic, time until a rule published by SQL is in force, and recovery
-//! with much state.
+//! The engine between a real Kafka, Redis and MariaDB, all on this machine.
+//!
+//! Measured are throughput with and without checkpoints, latency from topic to topic, time until a rule
+//! published by SQL is in force, and recovery with much state.
 //!
 //! **Limits**: the services share the cores with the engine, as they would for a user with one machine; so
 //! figures are of the whole, and the CPU of each part is given separately.

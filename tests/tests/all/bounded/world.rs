@@ -1,5 +1,6 @@
-//! `evaluate` as it stands in the graph, driven by hand: epochs, checkpoints, folds and loads happen when the test says so, and
-//! a store that is a map.
+//! `evaluate` as it is connected in the graph, driven step by step.
+//!
+//! The test decides when epochs, checkpoints, compactions and reloads happen, and the store is a map.
 
 use std::{
     cell::{Cell, RefCell},
@@ -43,12 +44,12 @@ use timely::{
     worker::Worker,
 };
 
-/// A state's name and key.
+/// Name and key of a state.
 type At = (String, String);
-/// What a checkpoint changed.
+/// Changes of a checkpoint.
 type Changes = Vec<(At, Option<String>)>;
 
-/// Bytes that decide, again and again.
+/// Bytes from which decisions are drawn, repeated cyclically.
 #[derive(Clone, Debug)]
 pub(crate) struct Decisions(Vec<u8>, usize);
 
@@ -57,7 +58,7 @@ impl Decisions {
         Decisions(bytes, 0)
     }
 
-    /// A number below `most`.
+    /// A number below `most`, from the next byte.
     pub(crate) fn below(&mut self, most: usize) -> usize {
         self.1 += 1;
         let byte = self.0.get(self.1 % self.0.len().max(1)).copied().unwrap_or(0);
@@ -65,13 +66,13 @@ impl Decisions {
     }
 }
 
-/// What is stored.
+/// Content of the store.
 #[derive(Default)]
 struct Kept {
     hashes: BTreeMap<At, String>,
-    /// Committed and not folded, oldest first.
+    /// Checkpoints committed and not compacted, oldest first.
     unfolded: VecDeque<(CheckpointNumber, Changes)>,
-    /// Of the checkpoint being taken.
+    /// Changes of the checkpoint being taken.
     taking: Changes,
     last: CheckpointNumber,
 }
@@ -123,7 +124,7 @@ impl Saver for Writes {
     }
 }
 
-/// Requests that are not answered yet, as the store stood when they came; and answers.
+/// Requests not answered yet, with the store's answers at the time of the request; and answers given.
 #[derive(Default)]
 struct Asked {
     open: Vec<(Wanted, Loaded)>,
@@ -160,7 +161,7 @@ impl Shelf for Books {
     }
 }
 
-/// What a process has.
+/// State of a running process.
 struct Running {
     worker: Worker,
     signals: InputHandle<u64, CapacityContainerBuilder<Vec<Signal>>>,
@@ -171,7 +172,7 @@ struct Running {
     folded: CheckpointNumber,
 }
 
-/// An engine of one worker, and what outlives its processes.
+/// An engine of one worker, and everything that outlives its processes.
 pub(crate) struct World {
     bound: Option<usize>,
     decisions: Decisions,
@@ -188,12 +189,12 @@ pub(crate) struct World {
     gauge: Rc<Cell<EvaluateGauge>>,
     fired: Rc<RefCell<Vec<Json>>>,
     refused: Rc<RefCell<Vec<String>>>,
-    /// Most keys that were out of memory, and keys that were read back.
+    /// Highest number of evicted keys, and number of reloads.
     pub(crate) evicted: (usize, u64),
 }
 
 impl World {
-    /// With a bound of memory, or none.
+    /// Makes a world with a bound of memory, or none.
     pub(crate) fn new(bound: Option<usize>, partitions: usize, decisions: Decisions) -> Self {
         let catalog = Catalog::default();
         let mut matcher = Matcher::new(Decoder::default(), catalog.book(), false);
@@ -316,7 +317,7 @@ impl World {
         }
     }
 
-    /// Things that happen by themselves, if it is decided so.
+    /// Random steps of the engine's surroundings: checkpoints, compactions, reloads.
     fn something(&mut self) {
         if self.decisions.below(3) == 0 {
             self.checkpoint();
@@ -335,7 +336,7 @@ impl World {
     fn checkpoint(&mut self) {
         let Some(running) = self.running.as_mut().filter(|r| r.taking.is_none()) else { return };
         let (n, at) = (self.next_checkpoint, running.epoch + 2);
-        // Numbers ascend, not more.
+        // Checkpoint numbers ascend, not necessarily by one.
         self.next_checkpoint.0 += 1 + self.decisions.below(2) as u64;
         running.taking = Some(n);
         running.signals.send(Signal::Checkpoint { n, at });
@@ -347,7 +348,7 @@ impl World {
         running.signals.send(Signal::Compacted(n));
     }
 
-    /// Answers a request, as the store stands, or as it stood when the request came.
+    /// Answers a request by the present content of the store, or by its content at the time of the request.
     fn answer(&mut self) -> bool {
         let mut asked = self.asked.borrow_mut();
         if asked.open.is_empty() {
@@ -399,7 +400,7 @@ impl World {
         self.epoch();
     }
 
-    /// Lets what was read be evaluated, and its clocks applied: behind a barrier it could be either way.
+    /// Has all reads evaluated and their clocks applied: after a barrier, either order would be possible.
     fn settle(&mut self) {
         self.epoch();
         while self.answer() || self.gauge.get().reload_waiting > 0 {
@@ -432,7 +433,7 @@ impl World {
         self.something();
     }
 
-    /// Tells the clocks, each so much further than it stands.
+    /// Sends the clocks, each advanced by `further`.
     fn tell(&mut self, further: i64) {
         let Some(running) = &mut self.running else { return };
         for (partition, clock) in self.matcher.clocks().iter() {
@@ -452,7 +453,7 @@ impl World {
         while self.running.as_ref().is_some_and(|r| r.taking.is_some()) {
             self.epoch();
             turns += 1;
-            // It has to wait for what is being read back.
+            // The checkpoint has to wait for keys being reloaded.
             let most = if turns < 5 { self.decisions.below(2) } else { usize::MAX };
             (0..most).any(|_| !self.answer());
         }
@@ -469,7 +470,7 @@ impl World {
         assert_eq!(self.refused.borrow().len(), 0, "{:?}", self.refused.borrow());
     }
 
-    /// Ends the process, and starts another from its last checkpoint.
+    /// Ends the process, and starts another one from its last checkpoint.
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.start();
@@ -484,7 +485,7 @@ impl World {
         while self.kept.borrow_mut().fold().is_some() {}
     }
 
-    /// What fired, with the fields that the reference gives.
+    /// Triggers fired, with the fields that the reference computes.
     pub(crate) fn triggers(&self) -> Vec<Json> {
         let fields = |t: &Json| {
             json!({
@@ -495,7 +496,7 @@ impl World {
         self.fired.borrow().iter().map(fields).collect()
     }
 
-    /// Every figure that is not a new key's, at `now`, of what is stored.
+    /// Every figure of stored state that differs from a new key's, at `now`.
     pub(crate) fn state(&self, now: i64) -> BTreeMap<(String, String, String), Json> {
         let book: Arc<RuleBook> = self.catalog.book();
         let names = StateNames::of(&book);

@@ -58,7 +58,7 @@ fn who_was_away_for_long_begins_anew_however_often_the_crowd_has_changed_meanwhi
     each_way(&for_users(&[1, 2, 3]), |scene| {
         scene.send(1, &["A", "A"]);
         crowd(scene, &[2, 3]);
-        // Where nothing is swept, the state is there all the while, as it is of a key that is out of memory.
+        // Without a sweep the state exists all the while, like that of an evicted key.
         scene.move_to(2 * KEPT);
         crowd(scene, &[2]);
         scene.move_to(4 * KEPT);

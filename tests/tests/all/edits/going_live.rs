@@ -5,18 +5,18 @@ use strateye_tests::random::BASE;
 
 use super::scene::{Scene, each_way};
 
-/// So many seconds after the rule was published, as a document has it.
+/// Instant `seconds` after the rule was published, as written in a document.
 fn instant(seconds: i64) -> Json {
     json!(jiff::Timestamp::from_millisecond(BASE + seconds * 1_000).unwrap().to_string())
 }
 
-/// Satisfied by an `A`, live at an instant; who satisfies it by then fires.
+/// Rule satisfied by an `A` that goes live at an instant; keys that satisfy it by then fire.
 fn live_at(seconds: i64) -> Json {
     json!({"rule_id": "r", "trigger": "satisfied", "already": "fire", "active": {"from": instant(seconds)}, "conditions": [
         {"id": "a", "calculator": "count", "event": {"id": "A"}, "window": {"last": "1d"}, "met": "value >= 1"}]})
 }
 
-/// Who has fired, and when in seconds.
+/// Users for whom the rule fired, and the instants in seconds.
 fn fired(scene: &mut Scene) -> Vec<(u64, i64)> {
     scene.fired().iter().map(|t| (t.guid.unwrap(), (t.fired_at - BASE) / 1_000)).collect()
 }

@@ -1,8 +1,9 @@
-//! What becomes of running state when a rule is paused, resumed, edited, rolled back, retired, or its crowd
-//! changes: each row of the rule format's table of edits, on the engine's own parts.
+//! Effects on running state when a rule is paused, resumed, edited, rolled back or retired, or its crowd
+//! changes.
 //!
-//! Every story is told in several [ways](scene::WAYS): as it is, with state swept, saved, or lost and
-//! restored after every single step. None of that may change what comes out.
+//! Each row of the rule format's table of edits is tested on the engine's own parts. Every story runs in
+//! several [ways](scene::WAYS): plainly, and with state swept, saved, or lost and restored after every single
+//! step. None of that may change the output.
 
 mod crowds;
 mod going_live;

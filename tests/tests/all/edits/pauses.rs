@@ -146,7 +146,7 @@ fn an_edge_in_a_pause_is_spent_if_it_is_replayed_and_else_still_to_come() {
             assert_eq!(scene.values("a"), fired);
         });
     }
-    // Turned true before, and false again in the pause: only if that counts it may turn true once more.
+    // Turned true before, and false again during the pause: only if that counts may it turn true once more.
     let rule = json!({"rule_id": "r", "trigger": "satisfied", "conditions": [
         {"id": "a", "calculator": "count", "event": {"id": "A"}, "met": "value % 2 == 1"}]});
     for (gap, fired) in [(Gap::Replay, vec![1, 3]), (Gap::Skip, vec![1, 3])] {
@@ -211,7 +211,7 @@ fn edits_in_a_pause_hold_for_what_was_put_aside_too() {
             let values = |c: &str| fired[0].values[c]["value"].as_u64().unwrap();
             assert_eq!((values("a"), values("b")), (kept, if gap == Gap::Replay { 2 } else { 1 }));
         });
-        // Conditions trade places, and the rule is edited between resuming and the next touch.
+        // Conditions change places, and the rule is edited between resuming and the next touch.
         each_way(&rule, |scene| {
             scene.send(1, &["A", "B", "B"]);
             scene.pause();

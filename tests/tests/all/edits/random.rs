@@ -1,19 +1,19 @@
-//! Random events and rules that are paused, or that go live at another instant by an edit, against the plain
+//! Random events and rules that are paused, or whose instant of going live is edited, against the plain
 //! reference.
 //!
-//! **Pauses.** Events come in three stretches: before, in and after the pause. A skipped pause leaves what
-//! the reference makes of the events before and after; a replayed one what it makes of all events, but for
-//! what fires in the pause.
+//! **Pauses.** Events come in three stretches: before, during and after the pause. A skipped pause has the
+//! results of the reference for the events before and after it; a replayed one those for all events, except
+//! what fires during the pause.
 //!
 //! **Limits.** No event is late, so that the time of an event does not depend on the events that are left
-//! out. Skipped: rules without timers, and without firings at publish, since an instant that falls into a
-//! skipped pause is nobody's. Replayed: rules without limits and resets, since what does not fire in the
-//! pause spends and resets nothing.
+//! out. Skipped: rules without timers, and without firings at publish, since an instant within a skipped
+//! pause belongs to no event. Replayed: rules without limits and resets, since a firing suppressed by the
+//! pause neither uses up a limit nor resets anything.
 //!
 //! **Going live.** Between two events rules get another `active.from`, and another `already`. Limits: no
-//! timers, since the reference leaves it open by which version one counts that is due about an edit; no fixed
-//! windows that are told from publish, since they begin anew when it moves; and no `ttl`, since where the
-//! instant moves to what has passed, who is idle may be forgotten by then.
+//! timers, since the reference leaves open which version judges a timer due around an edit; no fixed windows
+//! relative to publish, since they begin anew when it moves; and no `ttl`, since when the instant moves into
+//! the past, idle keys may be forgotten by then.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ use strateye_tests::{
     reference::{self, Options, Step},
 };
 
-/// What happens to state between two events.
+/// Operation on state between two events.
 #[derive(Clone, Copy, Debug)]
 enum Meanwhile {
     Nothing,
@@ -47,7 +47,7 @@ fn meanwhile() -> impl Strategy<Value = Vec<Meanwhile>> {
     prop::collection::vec(one, 1..30)
 }
 
-/// A `gap` for every `absence`: the same steps, without a timer.
+/// Replaces every `absence` by a `gap`: the same steps, without a timer.
 fn without_timers(rule: &mut Json) {
     for condition in rule["conditions"].as_array_mut().unwrap() {
         if condition["calculator"] == "absence" {
@@ -102,11 +102,11 @@ impl Run {
             self.engine.event(0, line);
             self.meanwhile();
         }
-        // What is due by now is due before the rules change.
+        // Timers due by now run before the rules change.
         self.engine.apply_clocks();
     }
 
-    /// Every rule pauses, or is resumed.
+    /// Pauses or resumes every rule.
     fn change(&mut self, rules: &[Json], change: impl Fn(&mut Engine, &str)) {
         for rule in rules {
             change(&mut self.engine, rule["rule_id"].as_str().unwrap());
@@ -119,7 +119,7 @@ fn time(line: &str) -> i64 {
     serde_json::from_str::<Json>(line).unwrap()["event_time"].as_i64().unwrap()
 }
 
-/// The instant at which a trigger's timer was due, if it was no event that fired it.
+/// Deadline of a trigger's timer; `None` if an event fired it.
 fn due(trigger: &Json) -> Option<i64> {
     match &trigger["cause"] {
         Json::Null => Some(trigger["fired_at"].as_i64().unwrap() - 1),
@@ -175,21 +175,21 @@ fn check(
         trigger
     });
     prop_assert_eq!(sorted(run.engine.triggers.iter().map(as_reference)), sorted(wanted));
-    // With nothing after the pause the clock stands where the reference did not come.
+    // Without events after the pause the clock is at an instant that the reference does not reach.
     if let Some(last) = after.last() {
         prop_assert_eq!(run.engine.state(time(last)), outcome.state);
     }
     Ok(())
 }
 
-/// When a rule is to go live, in half seconds, if it says so; and whether who satisfies it then fires.
+/// Instant of going live, in half seconds, if the rule has one; and whether keys that satisfy it then fire.
 type GoingLive = (Option<i64>, bool);
 
 fn going_live() -> impl Strategy<Value = GoingLive> {
     (prop::option::weighted(0.8, 0i64..240), prop::bool::weighted(0.7))
 }
 
-/// The rules, all satisfied by their conditions, as they are to go live.
+/// The rules with this instant of going live, all satisfied by their conditions.
 fn going_live_so(rules: &[Json], (from, fire): GoingLive) -> Vec<Json> {
     let mut rules = rules.to_vec();
     for rule in rules.iter_mut().filter(|rule| rule["conditions"] != json!([])) {
@@ -217,7 +217,7 @@ fn check_going_live(
 ) -> Result<(), TestCaseError> {
     let publish = time(&case.events[0]);
     let profiles = case.options.profiles.clone().unwrap_or_default();
-    // One edit at most between two events, none before the first.
+    // At most one edit between two events, none before the first.
     let edits: BTreeMap<usize, GoingLive> = edits
         .iter()
         .map(|(at, edit)| (at.index(case.events.len()), *edit))

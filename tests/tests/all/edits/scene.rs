@@ -1,4 +1,4 @@
-//! One rule, told step by step: events, the passing of time, pauses, edits.
+//! A scene with one rule, driven step by step: events, the passing of time, pauses, edits.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,28 @@ use strateye_tests::{
 /// Seven days, in seconds.
 pub(crate) const KEPT: i64 = KEPT_AFTER_LEAVING / 1_000;
 
-/// What happens to state after every step.
+/// Operation on state after every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// Nothing.
     Plain,
-    /// Clocks are applied, and what can go is swept out.
+    /// Clocks are applied, and droppable state is swept.
     Swept,
-    /// It is saved.
+    /// State is saved.
     Saved,
-    /// It is saved after edits, pauses and the like alone, and so holds what changed before them.
+    /// State is saved only after edits, pauses and the like, and so includes earlier changes.
     SavedWhenEdited,
-    /// It is saved, swept, and saved again.
+    /// State is saved, swept, and saved again.
     SavedAndSwept,
-    /// It is saved, let go, and restored for another number of workers.
+    /// State is saved, dropped, and restored for another number of workers.
     Restarted,
 }
 
-/// All of them.
+/// All operations.
 pub(crate) const WAYS: [Way; 6] =
     [Way::Plain, Way::Swept, Way::Saved, Way::SavedWhenEdited, Way::SavedAndSwept, Way::Restarted];
 
-/// Both.
+/// Both gaps.
 pub(crate) const GAPS: [Gap; 2] = [Gap::Replay, Gap::Skip];
 
 /// An engine with one rule of the id `r`.
@@ -50,7 +50,7 @@ pub(crate) struct Scene {
     stored: BTreeMap<(String, String), String>,
 }
 
-/// Tells a story of a rule in every way.
+/// Runs the story of a rule in every way.
 #[expect(clippy::print_stdout, reason = "a failing test is to tell in which way it failed")]
 pub(crate) fn each_way(rule: &Json, story: impl Fn(&mut Scene)) {
     for way in WAYS {
@@ -97,7 +97,7 @@ impl Scene {
         }
     }
 
-    /// As [`step`](Scene::step), after the rule has changed.
+    /// Like [`step`](Scene::step), after a change of the rule.
     fn edited(&mut self) {
         if self.way == Way::SavedWhenEdited {
             self.engine.save_to(&mut self.stored);
@@ -105,7 +105,7 @@ impl Scene {
         self.step();
     }
 
-    /// State is saved, let go, and restored.
+    /// Saves, drops and restores all state.
     pub(crate) fn restart(&mut self, workers: usize) {
         self.engine.save_to(&mut self.stored);
         self.engine.restore(workers, &self.stored);
@@ -117,26 +117,26 @@ impl Scene {
         more.to_string()
     }
 
-    /// An event of somebody.
+    /// Sends an event with further fields.
     pub(crate) fn send_with(&mut self, event_id: &str, more: Json) {
         let line = self.line(event_id, more);
         self.engine.event(0, &line);
         self.step();
     }
 
-    /// Events of a user.
+    /// Sends events of a user.
     pub(crate) fn send(&mut self, guid: u64, event_ids: &[&str]) {
         event_ids.iter().for_each(|event_id| self.send_with(event_id, json!({"guid": guid})));
     }
 
-    /// The clock reaches so many seconds after publish, as an event of nobody says, and timers run.
+    /// Advances the clock to `seconds` after publish, by an event without a user, and runs timers.
     pub(crate) fn reach(&mut self, seconds: i64) {
         self.move_to(seconds);
         self.engine.apply_clocks();
         self.step();
     }
 
-    /// The next events happen then; nobody is told before.
+    /// Sets the time of the next events; the clocks are not applied before.
     pub(crate) fn move_to(&mut self, seconds: i64) {
         assert!(seconds >= self.clock);
         self.clock = seconds;
@@ -157,14 +157,14 @@ impl Scene {
         self.edited();
     }
 
-    /// Publishes the rule changed at one place.
+    /// Publishes the rule changed at one path.
     pub(crate) fn edit(&mut self, place: &str, value: Json) {
         let (parent, name) = place.rsplit_once('/').unwrap();
         self.rule.pointer_mut(parent).unwrap()[name] = value;
         self.publish();
     }
 
-    /// Publishes the rule as it stands here, as the next version.
+    /// Publishes the present rule as the next version.
     pub(crate) fn publish(&mut self) {
         let version = self.version + 1;
         self.publish_as(version);
@@ -179,23 +179,23 @@ impl Scene {
 
     pub(crate) fn retire(&mut self) {
         self.engine.retire("r");
-        // The next life of the rule has pauses of its own.
+        // The next life of the rule counts its own pauses.
         self.pauses = 0;
         self.edited();
     }
 
-    /// People correct a condition's state of a key.
+    /// Corrects a condition's state of a key, as people would.
     pub(crate) fn correct(&mut self, condition: &str, key: &str, text: Option<&str>) {
         self.engine.correct("r", condition, key, text);
         self.step();
     }
 
-    /// All keys are looked at for what can go.
+    /// Visits all keys to drop state that is no longer needed.
     pub(crate) fn sweep(&mut self) {
         (0..20).for_each(|_| self.engine.apply_clocks());
     }
 
-    /// What has fired and was not asked for before.
+    /// Triggers fired since the last call.
     pub(crate) fn fired(&mut self) -> Vec<Trigger> {
         let all = &self.engine.triggers;
         let new = all[self.told..].to_vec();
@@ -203,7 +203,7 @@ impl Scene {
         new
     }
 
-    /// The figures `value` of a condition, of all that has fired and was not asked for before.
+    /// Values `value` of a condition in the triggers fired since the last call.
     pub(crate) fn values(&mut self, condition: &str) -> Vec<u64> {
         self.fired().iter().map(|t| t.values[condition]["value"].as_u64().unwrap()).collect()
     }
@@ -216,7 +216,8 @@ impl Scene {
         values[0]
     }
 
-    /// When what has fired did so, in seconds after publish, and the condition's `value`.
+    /// Instants, in seconds after publish, of the triggers fired since the last call, and the condition's
+    /// `value`.
     pub(crate) fn timed(&mut self, condition: &str) -> Vec<(i64, u64)> {
         let value = |t: &Trigger| t.values[condition]["value"].as_u64().unwrap();
         self.fired().iter().map(|t| ((t.fired_at - BASE) / 1_000, value(t))).collect()

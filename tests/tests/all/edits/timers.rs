@@ -1,5 +1,6 @@
-//! Timers over pauses and edits: armed and due before, in and after them. Unless said otherwise nobody is
-//! touched when they are due: the clock alone runs them.
+//! Timers over pauses and edits: armed and due before, during and after them.
+//!
+//! Unless stated otherwise no key is touched when they are due: the clock alone runs them.
 
 use operators::document::lifecycle::Gap;
 use serde_json::{Value as Json, json};
@@ -128,8 +129,8 @@ fn of_two_the_one_fires_that_counts() {
             assert_eq!(scene.timed("n"), fired);
         });
     }
-    // The other way round: the one that was put aside is due later, since the limit of what folds is another
-    // one.
+    // The reverse, with a timer of another limit: `c` runs at 100 s. Skipped, the B of the pause does not
+    // count, so `when` holds by then; replayed, it counts, and nothing fires.
     let mut rule = unpaid();
     rule["conditions"][1] = json!({"id": "c", "calculator": "absence", "steps": [{"id": "C"}, {"id": "D"}], "params": {"within": "100s"}});
     rule["trigger"] = json!({"each": "c"});

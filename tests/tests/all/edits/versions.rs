@@ -1,4 +1,4 @@
-//! Edits, rollbacks, retirement: what is kept, what begins anew, and that nothing comes back.
+//! Edits, rollbacks, retirement: state that is kept or begins anew, and state that must not return.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn a_rollback_does_not_bring_back_the_state_of_the_version_it_rolls_back_to() {
         assert_eq!(scene.count(1), 0);
         scene.send(1, &["A"]);
         assert_eq!(scene.count(1), 1);
-        // A user who was not seen meanwhile.
+        // A user without events meanwhile.
         scene.send(2, &["A"]);
         scene.edit("/conditions/0/event", json!({"id": "B"}));
         scene.edit("/conditions/0/event", a);
@@ -178,7 +178,7 @@ fn an_edit_that_turns_when_true_does_not_fire_by_itself_nor_at_the_next_touch() 
         scene.edit("/conditions/0/met", json!("value >= 4"));
         scene.send(1, &["A"]);
         assert_eq!(scene.values("a"), [4], "it holds not, and then does");
-        // Back and forth without a touch: the edge of before is not taken up again.
+        // Back and forth without a touch: the former edge is not resumed.
         scene.edit("/conditions/0/met", json!("value >= 6"));
         scene.edit("/conditions/0/met", json!("value >= 4"));
         scene.send(1, &["B"]);
