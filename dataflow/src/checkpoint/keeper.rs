@@ -182,7 +182,6 @@ pub struct Opened {
 /// # Errors
 /// If the store can't be used, another engine continues to own it, its content can't be read, or the
 /// publisher can't be opened.
-/// can't be opened.
 pub fn open(
     state: &State,
     owner: &str,

@@ -15,10 +15,9 @@
 //!
 //! - `blob`, `pieces`: deltas and triggers as bytes, of any size
 //! - `manifest`, [`rules`]: what a commit lists, and the stored form of its rules
-//! - [`taking`]: barrier, reports and commit, as worker 0 decides about them
 //! - [`taking`]: barrier, reports and commit, as decided by worker 0
+//! - [`writer`]: blobs of a worker, and the operator that reports them
 //! - `takeover`: the ownership of a store, and the content of its last commit
-//! - `keeper`: the thread that commits, and worker 0's end of it
 //! - `keeper`: the thread that commits, and worker 0's end of it
 //! - `ledger`: which blobs are listed, and the progress of compaction and publication
 //! - `stored_rules`, `corrections`: rules that are written again, edits by people that are read

@@ -33,7 +33,6 @@ impl StoredRules {
     ///
     /// # Errors
     /// If the store can't be used.
-    /// If the store can't be used.
     pub(super) fn write(
         &mut self,
         store: &mut dyn CheckpointStore,

@@ -165,7 +165,6 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If a sink has failed for good.
-    /// If a sink has failed for good.
     pub fn work(
         &mut self,
         at: u64,

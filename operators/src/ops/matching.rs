@@ -131,7 +131,6 @@ impl<C> Matching<C> {
     ///
     /// `crowds_at` returns the crowds by rule slot as of an epoch, `None` while they are not arranged up to
     /// it.
-    /// it.
     pub(super) fn next(
         &mut self,
         crowds_at: &mut dyn FnMut(u64) -> Option<HashMap<u32, Crowd>>,

@@ -176,7 +176,6 @@ pub struct RuleBook {
     pub rule_key: Vec<u32>,
     /// Part to which each filter of the index belongs. Of one rule: its conditions in their order, the steps
     /// of each from the last to the first, then its trigger. An event is folded in this order.
-    /// steps of each from the last to the first, then its trigger. An event is folded in this order.
     pub targets: Vec<Target>,
     /// Fields whose values `evaluate` needs when a filter matches, by filter.
     pub needs: Vec<Vec<Field>>,
@@ -223,7 +222,6 @@ struct Entry {
 
 /// Catalog: makes books from change sets. Field positions, slots and keys are only ever added, so that the
 /// books of neighbouring epochs agree on them.
-/// neighbouring epochs agree on them.
 #[derive(Default)]
 pub struct Catalog {
     compiler: Compiler,

@@ -20,7 +20,6 @@ impl Evaluator {
     ///
     /// # Errors
     /// If there is no such rule or condition, or the text is not a state of the condition.
-    /// If there is no such rule or condition, or the text is no such state.
     pub fn correct(
         &mut self,
         rule_id: &str,

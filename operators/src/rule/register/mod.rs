@@ -2,7 +2,6 @@
 //!
 //! A pure state machine without I/O or clock; instants are arguments. The rules feed drives it from a rule
 //! store, the property tests drive it directly.
-//! from a store of rules, the property tests drive it by hand.
 //!
 //! ```text
 //! store ──Put──► receive ──Prepare──► (crowd selected, rule compiled) ──Prepared──► publish ─┐
@@ -120,7 +119,6 @@ pub enum Next {
     /// Nothing more to do.
     Done,
     /// The document has to be prepared and published, or refused. A later put or retirement of the rule
-    /// supersedes it.
     /// supersedes it.
     Prepare {
         /// The instant the rule was first published, unix ms; `None` if this is its first publish.
