@@ -2,6 +2,14 @@
 //!
 //! The output is compared with the plain reference evaluator: the same triggers, each exactly once where that
 //! is guaranteed, and the same state in Redis.
+//!
+//! - `engine`, `load`, `shop`, `rules`, `waiting`, `check`: the engine under test, its input, the comparison
+//! - `chaos`, `fail_points`, `redis_cluster`, `memory`: processes and services that die or hang
+//! - `outage`, `older`, `zombie`: a broker that is away, a Redis with older state, a second engine
+//! - `idle`, `finite`, `future`, `large`: unusual partitions, inputs and triggers
+//! - `cuts`: offsets at which changes of rules took force
+//! - `strangers`: strangers at every socket
+//! - `state_fixture`: state that an earlier commit wrote
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod chaos;

@@ -2,6 +2,13 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 bad usage or input, with a message that names what to write instead; those
 //! of a process of a cluster are in [`exit`](crate::exit) and [`cluster`](crate::cluster).
+//!
+//! - `run`, `worker`, `replay`, `demo`: commands that run a cluster
+//! - `process`: one process of a supervised cluster; `launch`: starts those processes
+//! - `rule`, `state`, `dead_letters`, `produce`, `migrate`, `config`: commands around an engine
+//! - `options`, `sink_settings`: settings from a file and from options
+//! - `log`: the log on standard error
+//! - `summary`, `view`: figures of a cluster, and their display
 
 mod config;
 mod dead_letters;

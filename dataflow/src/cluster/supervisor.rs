@@ -13,6 +13,13 @@
 //! - A child's exit code 0 means "finished": if all finish it is [`Outcome::Finished`]; the others get
 //!   `finish_within` to follow the first.
 //! - [`Supervisor::stop`] takes at most `stop_within` plus the time the kernel needs to end killed processes.
+//!
+//! Its parts:
+//! - `event_loop`: starts, signals and reaps the processes
+//! - `fleet`: the child processes of one generation
+//! - `input`, `control_listener`: inputs of the event loop, and children's reports among them
+//! - `liveness`, `policy`: decisions about silent children and about restarts (pure)
+//! - `report`: events for the supervising program, and the outcome
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

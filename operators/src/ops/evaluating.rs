@@ -6,6 +6,7 @@
 //!
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
+//! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
 //!   people
 //! - `eviction` bounds memory, `split` finds keys in several partitions, `figures` shows conditions' outputs

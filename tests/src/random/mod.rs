@@ -4,6 +4,9 @@
 //! Everything is drawn with proptest, so that failures shrink. Rules are always valid. Times are relative to
 //! [`BASE`]. Numbers are multiples of 0.5, so that sums are exact in whatever order they are added; there are
 //! fewer than 64 distinct values, so that `distinct` is exact too.
+//!
+//! - `rules`: whole rules; `conditions`, `filters`, `crowds`: their parts
+//! - `events`: event streams
 
 mod conditions;
 mod crowds;

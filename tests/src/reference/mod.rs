@@ -10,6 +10,12 @@
 //!
 //! **Limits**: users' own calculator scripts are not supported. An invalid rule panics with the reason:
 //! validation is not the reference's task.
+//!
+//! - `engine`: one rule over all events: keys, timers, triggers, limits
+//! - `rule`, `condition`, `calculator`, `window`, `filter`, `crowd`, `key`, `action`: the parts of a rule
+//! - `steps`, `figures`: folding of calculators with steps, and the outputs of all calculators
+//! - `expression`, `parse_expression`: `met`, `when` and `expr`
+//! - `event`, `value`, `duration`: events, values, durations and instants
 
 mod action;
 mod calculator;

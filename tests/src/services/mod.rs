@@ -8,6 +8,10 @@
 //! ports and its data over [`stop`](Service::stop), [`kill`](Service::kill) and
 //! [`restart`](Service::restart). A service whose program is not installed fails the test; nothing is
 //! skipped.
+//!
+//! - `service`: the common part
+//! - `kafka`, `redis`, `mysql`: the specific services
+//! - `certificates`: certificates for tests of TLS
 
 mod certificates;
 mod kafka;

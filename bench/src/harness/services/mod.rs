@@ -5,6 +5,9 @@
 //!
 //! **Limits**: the services share the cores with the engine, as they would for a user with one machine; so
 //! figures are of the whole, and the CPU of each part is given separately.
+//!
+//! - `throughput`, `latency`, `publishing`, `recovery`: the measurements
+//! - `running`: the running engine: its log, metrics and CPU time
 
 mod latency;
 mod publishing;

@@ -1,6 +1,14 @@
 //! The metrics, one file per component.
 //!
 //! Every family is written even while it has no samples, so that a page lists all that exist.
+//!
+//! - `processes`: the cluster and its processes
+//! - `reading`: `events` and `match`
+//! - `evaluating`: `evaluate`
+//! - `clocks`: epochs and the clock of the timers
+//! - `rules`: rules
+//! - `sinks`: sinks of triggers
+//! - `checkpoints`: checkpoints
 
 mod checkpoints;
 mod clocks;

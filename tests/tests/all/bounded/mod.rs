@@ -1,4 +1,6 @@
 //! Property tests: a bound of memory changes no output, whatever is evicted and reloaded, and when.
+//!
+//! - `world`: `evaluate` driven step by step, on a store that is a map
 
 mod world;
 
