@@ -131,13 +131,13 @@ pub const LONGEST_DURATION: usize = 1000;
 /// Frequency distributions of the vocabulary.
 #[derive(Debug)]
 pub struct Frequencies {
-    /// Of [`EVENT_TYPES`].
+    /// Frequencies of [`EVENT_TYPES`].
     pub event_types: Weights,
-    /// Of [`KEYWORDS`].
+    /// Frequencies of [`KEYWORDS`].
     pub keywords: Weights,
-    /// Of pages.
+    /// Frequencies of pages.
     pub pages: Weights,
-    /// Of items.
+    /// Frequencies of items.
     pub items: Weights,
 }
 

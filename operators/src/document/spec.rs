@@ -45,7 +45,7 @@ pub struct Rule {
     /// With `"satisfied"`: treatment of keys whose history satisfies `when` at publish.
     #[serde(default)]
     pub already: Already,
-    /// How often a key may fire.
+    /// Limit of firings per key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
     /// Whether all conditions start anew for a key once it has fired.

@@ -35,7 +35,7 @@ pub struct Lineage {
 pub struct Beginning {
     /// Id of the condition.
     pub id: String,
-    /// Hash of what the condition folds, in hexadecimal.
+    /// Hash of everything that determines how the condition folds, in hexadecimal.
     pub hash: String,
     /// Version at which the state began.
     pub since: u64,
