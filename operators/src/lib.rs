@@ -37,7 +37,7 @@
 //! # Ok::<(), strateye_operators::document::fault::Faults>(())
 //! ```
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::disallowed_methods))]
 
 pub mod calculator;
 pub mod document;

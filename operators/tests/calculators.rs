@@ -1,6 +1,6 @@
 //! Tests of the built-in calculators by their `*.cases.json`: the calls of a case are folded, the outputs
 //! compared.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 use serde_json::{Map, Value as Json};
 use strateye_operators::{

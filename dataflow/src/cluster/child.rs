@@ -64,6 +64,7 @@ impl ChildLink {
         }
         Self::connect_with(assignment, ticks, on_order, || {
             tracing::error!("the supervisor is gone, exiting");
+            #[expect(clippy::disallowed_methods, reason = "there is nobody left to report to")]
             std::process::exit(SUPERVISOR_LOST)
         })
     }

@@ -59,6 +59,10 @@ fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
         (code, "panicked")
     };
     panic.tell(what, Some(code));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the first panic ends the process before others follow from it"
+    )]
     process::exit(code)
 }
 

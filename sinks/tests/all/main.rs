@@ -2,7 +2,7 @@
 //!
 //! All are one program: it is linked once, and some tests run while others wait.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, missing_docs)]
 
 mod checkpoints;
 mod kafka;

@@ -49,6 +49,7 @@ impl StateNames {
     }
 
     /// All names, with their parts, in no order.
+    #[expect(clippy::disallowed_methods, reason = "what is collected of them is looked up by name")]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, StatePart)> {
         self.0.iter().map(|(name, part)| (name, *part))
     }

@@ -1,6 +1,6 @@
 //! The store's calls as Redis commands.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use redis::{Value, cmd};
 
@@ -217,7 +217,7 @@ impl CheckpointStore for RedisCheckpoints {
 
     fn fields(&mut self, hash: &str, fields: &[&str]) -> Result<Vec<Option<String>>, CheckpointError> {
         let mut found = vec![None; fields.len()];
-        let mut per_bucket: HashMap<u16, Vec<usize>> = HashMap::new();
+        let mut per_bucket: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
         for (at, field) in fields.iter().enumerate() {
             per_bucket.entry(self.keys.bucket(field)).or_default().push(at);
         }
