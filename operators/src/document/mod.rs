@@ -3,13 +3,14 @@
 //! The lowest layer of this crate: it does not depend on how a rule is compiled or run.
 //!
 //! - [`spec`]: the document, field by field
-//! - [`rule_id`]: which texts are rule ids
+//! - [`rule_id`], [`condition_id`]: which texts are ids of rules and conditions
 //! - [`predicate`]: conditions on an event's properties and on profiles
 //! - [`span`]: durations and instants
 //! - [`lifecycle`]: the status of a rule, as people and as the engine set it
 //! - [`put`]: a document as a rule store contains it
 //! - [`fault`]: faults of a document: where, what is wrong, what to write instead
 
+pub mod condition_id;
 pub mod fault;
 pub mod lifecycle;
 pub mod predicate;

@@ -1,21 +1,23 @@
 //! Compiles a document into a plan.
 //!
 //! Everything that would keep a rule from running is found here; all faults are reported at once.
+//!
+//! - `condition`: a condition's calculator, filters, window and `met`
+
+mod condition;
 
 use std::{collections::BTreeSet, sync::Arc};
-
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     action::Action,
     lineage::{Layout, Lineage},
-    params::{self, Resolved},
-    plan::{ConditionPlan, Met, RulePlan, TriggerPlan, When, WindowPlan},
+    params,
+    plan::{ConditionPlan, RulePlan, TriggerPlan, When},
     scripts::ScriptStore,
 };
 use crate::{
-    calculator::Program,
     document::{
+        condition_id::is_condition_id,
         fault::{Fault, Faults},
         rule_id::is_rule_id,
         spec::{self, Rule, Trigger, Window},
@@ -28,52 +30,8 @@ use crate::{
     },
 };
 
-const MOST_CONDITIONS: usize = 32;
-const MOST_STEPS: usize = 16;
-const MOST_KEY_FIELDS: usize = 4;
-const KEYWORDS: [&str; 41] = [
-    "true",
-    "false",
-    "let",
-    "const",
-    "if",
-    "else",
-    "switch",
-    "do",
-    "while",
-    "until",
-    "loop",
-    "for",
-    "in",
-    "continue",
-    "break",
-    "return",
-    "throw",
-    "try",
-    "catch",
-    "import",
-    "export",
-    "as",
-    "private",
-    "fn",
-    "this",
-    "is_def_fn",
-    "is_def_var",
-    "is_shared",
-    "print",
-    "debug",
-    "eval",
-    "call",
-    "curry",
-    "type_of",
-    "global",
-    "super",
-    "go",
-    "async",
-    "await",
-    "yield",
-    "var",
-];
+const MAX_CONDITIONS: usize = 32;
+const MAX_KEY_FIELDS: usize = 4;
 
 /// Compiles a rule as first published at `publish` (unix ms), under version 1 and slot 0.
 ///
@@ -169,11 +127,11 @@ impl Compiler<'_> {
                 ),
             );
         }
-        if spec.conditions.len() > MOST_CONDITIONS {
+        if spec.conditions.len() > MAX_CONDITIONS {
             self.fault(
                 "conditions",
                 format!(
-                    "{} conditions are too many; a rule has {MOST_CONDITIONS} at most",
+                    "{} conditions are too many; a rule has {MAX_CONDITIONS} at most",
                     spec.conditions.len()
                 ),
             );
@@ -220,8 +178,8 @@ impl Compiler<'_> {
 
     fn key(&mut self, key_by: &spec::KeyBy) -> KeyFields {
         let names = key_by.fields();
-        if names.is_empty() || names.len() > MOST_KEY_FIELDS {
-            self.fault("key_by", format!("name 1 to {MOST_KEY_FIELDS} fields"));
+        if names.is_empty() || names.len() > MAX_KEY_FIELDS {
+            self.fault("key_by", format!("name 1 to {MAX_KEY_FIELDS} fields"));
         }
         let mut fields = Vec::new();
         for (i, name) in names.iter().enumerate() {
@@ -251,109 +209,6 @@ impl Compiler<'_> {
         Filter::compile(filter, self.fields)
             .map_err(|fault| self.fault(join(path, &fault.path), fault.message))
             .ok()
-    }
-
-    fn condition(
-        &mut self,
-        spec: &spec::Condition,
-        path: &str,
-        publish: i64,
-        key_by: &spec::KeyBy,
-    ) -> Option<ConditionPlan> {
-        let Resolved { script, params, steps } = match params::resolve(spec, self.scripts) {
-            Ok(resolved) => resolved,
-            Err(faults) => {
-                faults.into_iter().for_each(|f| self.fault(join(path, &f.path), f.message));
-                return None;
-            }
-        };
-        let filters: Vec<Filter> = match (&spec.event, &spec.steps) {
-            (Some(event), None) => self.filter(event, &format!("{path}.event")).into_iter().collect(),
-            (None, Some(steps)) => {
-                if steps.is_empty() || steps.len() > MOST_STEPS {
-                    self.fault(format!("{path}.steps"), format!("write 1 to {MOST_STEPS} steps"));
-                }
-                let each = steps.iter().enumerate();
-                each.filter_map(|(i, step)| self.filter(step, &format!("{path}.steps[{i}]"))).collect()
-            }
-            _ => Vec::new(),
-        };
-        let window = match &spec.window {
-            None => WindowPlan::Fixed { from: publish, until: i64::MAX },
-            Some(Window::Sliding(span)) => WindowPlan::Sliding(span.0),
-            Some(Window::Fixed { from, until }) => {
-                let (from, until) = (
-                    from.map_or(i64::MIN, |e| e.resolve(publish)),
-                    until.map_or(i64::MAX, |e| e.resolve(publish)),
-                );
-                if from >= until {
-                    self.fault(format!("{path}.window"), "`until` must lie after `from`");
-                }
-                WindowPlan::Fixed { from, until }
-            }
-        };
-        let span = match window {
-            WindowPlan::Sliding(span) => Some(span),
-            WindowPlan::Fixed { .. } => None,
-        };
-        let program = match Program::compile(&script, &params, span, steps.then_some(filters.len())) {
-            Ok(program) => Arc::new(program),
-            Err(error) => {
-                self.fault(
-                    join(
-                        path,
-                        if matches!(spec.calculator, spec::Calculator::Own(_)) {
-                            "calculator.script"
-                        } else {
-                            "params"
-                        },
-                    ),
-                    error.to_string(),
-                );
-                return None;
-            }
-        };
-        let inputs = program.inputs().0.iter().map(|name| self.fields.intern(name)).collect();
-        let met = self.met(spec, path, &program);
-        let window_identity =
-            format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));
-        let identity = format!(
-            "{}\0{script}\0{}\0{}\0{}\0{key_by:?}\0{span:?}\0{window_identity}",
-            spec.id,
-            serde_json::to_string(&params).unwrap_or_default(),
-            serde_json::to_string(&spec.event).unwrap_or_default(),
-            serde_json::to_string(&spec.steps).unwrap_or_default(),
-        );
-        Some(ConditionPlan {
-            id: spec.id.clone(),
-            program,
-            inputs,
-            filters,
-            steps,
-            window,
-            met,
-            cells: 0..0,
-            hash: xxh3_128(identity.as_bytes()),
-        })
-    }
-
-    fn met(&mut self, spec: &spec::Condition, path: &str, program: &Program) -> Option<Met> {
-        let text = spec.met.as_deref().or_else(|| params::default_met(&spec.calculator))?;
-        let mut outputs: Vec<String> = Vec::new();
-        let known = program.output_names();
-        let resolved = Expression::compile(text, &mut |name, output| {
-            if output.is_some() || !known.iter().any(|k| **k == *name) {
-                return Err(format!("there is no output `{name}`; this calculator has {}", known.join(" ")));
-            }
-            Ok(position(&mut outputs, name.to_owned()))
-        });
-        match resolved {
-            Ok(expression) => Some(Met { expression, outputs }),
-            Err(error) => {
-                self.fault(format!("{path}.met"), error.to_string());
-                None
-            }
-        }
     }
 
     fn when(&mut self, spec: &Rule, conditions: &[ConditionPlan]) -> Option<When> {
@@ -434,11 +289,4 @@ fn position<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
         items.push(item);
         items.len() - 1
     })
-}
-
-fn is_condition_id(id: &str) -> bool {
-    (1..=32).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        && id.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
-        && !KEYWORDS.contains(&id)
 }

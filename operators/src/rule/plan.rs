@@ -96,6 +96,14 @@ pub enum WindowPlan {
 }
 
 impl WindowPlan {
+    /// Length of a sliding window, ms; `None` for a fixed one.
+    pub fn span(self) -> Option<i64> {
+        match self {
+            WindowPlan::Sliding(span) => Some(span),
+            WindowPlan::Fixed { .. } => None,
+        }
+    }
+
     /// Whether an event, or a timer's deadline, at `time` folds.
     pub fn folds(self, time: i64, now: i64, steps: bool) -> bool {
         match self {
