@@ -13,7 +13,7 @@ use crossterm::{
 };
 
 use super::summary::Summary;
-use crate::protocol::numbers::Latency;
+use crate::protocol::numbers::{Latency, LatestTrigger};
 
 const NOTES: usize = 8;
 const RULES: usize = 12;
@@ -85,8 +85,8 @@ impl View {
             writeln!(out, "{count:>8}  {name}  ({id})\r")?;
         }
         writeln!(out, "\r\n最新触发 (latest triggers):\r")?;
-        for (name, key, held_out) in &sink.latest {
-            writeln!(out, "          {name}  ← {key}{}\r", if *held_out { "  (held out)" } else { "" })?;
+        for LatestTrigger { rule, key, held_out } in &sink.latest {
+            writeln!(out, "          {rule}  ← {key}{}\r", if *held_out { "  (held out)" } else { "" })?;
         }
         writeln!(out, "\r\n动态 (news):\r")?;
         for note in &self.notes {

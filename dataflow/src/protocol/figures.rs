@@ -111,9 +111,19 @@ pub struct RuleNumbers {
     pub quarantines: u64,
     /// Rules paused by the breaker since the start.
     pub breaks: u64,
-    /// Id, version and state of the rules; those that are not live come first, if there are more than may be
-    /// named.
-    pub each: Vec<(String, u64, String)>,
+    /// The rules; those that are not live come first, if there are more than may be named.
+    pub each: Vec<RuleFigure>,
+}
+
+/// A rule by name, with its state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RuleFigure {
+    /// The rule's id.
+    pub rule_id: String,
+    /// Its version.
+    pub version: u64,
+    /// Its state, as it is stored: `live`, `paused` or `quarantined`.
+    pub state: String,
 }
 
 /// Counts and states of rules, written by the rules feed and read by worker 0; a handle to shared content.
@@ -135,19 +145,18 @@ impl RuleBoard {
         noted.taken = None;
     }
 
-    /// Records all rules: id, version, state.
-    pub fn note_all<'r>(&self, rules: impl Iterator<Item = (&'r str, u64, &'r str)>) {
-        let (mut running, mut each): (Vec<_>, Vec<_>) = rules.partition(|(_, _, state)| *state == "live");
-        let count = |wanted: &str| each.iter().filter(|(_, _, state)| *state == wanted).count() as u64;
+    /// Records all rules.
+    pub fn note_all(&self, rules: impl Iterator<Item = RuleFigure>) {
+        let (mut running, mut each): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.state == "live");
+        let count = |wanted: &str| each.iter().filter(|rule| rule.state == wanted).count() as u64;
         let (live, paused, quarantined) = (running.len() as u64, count("paused"), count("quarantined"));
         each.sort_unstable();
         running.sort_unstable();
         each.extend(running);
         each.truncate(NAMED);
-        let owned = |(id, version, state): (&str, u64, &str)| (id.to_owned(), version, state.to_owned());
         self.note(|numbers| {
             (numbers.live, numbers.paused, numbers.quarantined) = (live, paused, quarantined);
-            numbers.each = each.into_iter().map(owned).collect();
+            numbers.each = each;
         });
     }
 
@@ -192,12 +201,17 @@ mod tests {
     fn rules_that_do_not_run_are_named_first_and_an_update_is_taken_once() {
         let board = RuleBoard::default();
         let ids: Vec<String> = (0..NAMED).map(|i| format!("a{i:04}")).collect();
-        let live = ids.iter().map(|id| (id.as_str(), 1, "live"));
-        board.note_all(live.chain([("z", 7, "quarantined"), ("y", 2, "paused")]));
+        let rule = |rule_id: &str, version, state: &str| RuleFigure {
+            rule_id: rule_id.to_owned(),
+            version,
+            state: state.to_owned(),
+        };
+        let live = ids.iter().map(|id| rule(id, 1, "live"));
+        board.note_all(live.chain([rule("z", 7, "quarantined"), rule("y", 2, "paused")]));
         let update = board.take_update().unwrap();
         assert_eq!((update.live, update.paused, update.quarantined), (1_000, 1, 1));
         assert_eq!(update.each.len(), NAMED);
-        assert_eq!(update.each[1], ("z".to_owned(), 7, "quarantined".to_owned()));
+        assert_eq!(update.each[1], rule("z", 7, "quarantined"));
         assert_eq!(board.take_update(), None);
         board.note(|numbers| numbers.breaks += 1);
         assert_eq!(board.take_update().unwrap().breaks, 1);

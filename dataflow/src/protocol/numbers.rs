@@ -102,8 +102,8 @@ pub struct SinkNumbers {
     pub triggers: u64,
     /// Names of the rules in `counts`.
     pub names: BTreeMap<String, String>,
-    /// Latest triggers: rule name, key, held out.
-    pub latest: Vec<(String, String, bool)>,
+    /// Latest triggers.
+    pub latest: Vec<LatestTrigger>,
     /// Latency since the last report.
     pub latency: Latency,
     /// Latency since the start, without the first seconds.
@@ -114,8 +114,28 @@ pub struct SinkNumbers {
     pub counts: ByRule,
     /// The sinks.
     pub sinks: Vec<SinkFigures>,
-    /// Number of refused records, and the last reason.
-    pub refused: (u64, String),
+    /// Refused records.
+    pub refused: RefusedRecords,
+}
+
+/// A trigger, as the live view shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatestTrigger {
+    /// Name of the rule; a long one is cut.
+    pub rule: String,
+    /// The key; a long one is cut.
+    pub key: String,
+    /// Whether it was held out.
+    pub held_out: bool,
+}
+
+/// Records that were refused as events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRecords {
+    /// Their number since the start.
+    pub count: u64,
+    /// Partition, offset and reason of the last one; empty if there is none.
+    pub last: String,
 }
 
 /// Latency from the instant at which a source read the cause to the writing of the trigger, ms.

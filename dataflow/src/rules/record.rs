@@ -11,6 +11,7 @@ use sources::rules::RuleSource;
 
 use super::rule_log::RuleLog;
 use crate::protocol::{
+    figures::RuleFigure,
     message::RuleInForce,
     text::{REASON, cut},
 };
@@ -80,10 +81,11 @@ impl Recorder<'_> {
                 self.write_in_force(rule, switch);
             }
         }
-        let known = rules.iter().filter_map(|rule| Some((rule, rule.state?)));
-        self.log
-            .rules
-            .note_all(known.map(|(rule, state)| (rule.rule_id.as_str(), rule.version, state.as_str())));
+        let figure = |rule: &Standing| {
+            let state = rule.state?.as_str().to_owned();
+            Some(RuleFigure { rule_id: rule.rule_id.clone(), version: rule.version, state })
+        };
+        self.log.rules.note_all(rules.iter().filter_map(figure));
         self.log.in_force(*epoch);
     }
 

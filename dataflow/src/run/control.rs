@@ -83,6 +83,14 @@ struct Change {
     positions: Positions,
 }
 
+/// Workers whose partitions have all ended.
+#[derive(Default)]
+struct Ended {
+    workers: usize,
+    /// Last epoch announced when the last of them reported; `None` before.
+    at: Option<u64>,
+}
+
 struct Controlling {
     control: Control,
     peers: usize,
@@ -90,8 +98,8 @@ struct Controlling {
     epoch: u64,
     next: Instant,
     change: Option<Change>,
-    /// Number of workers whose partitions have all ended, and the epoch of the last one's report.
-    ended: (usize, Option<u64>),
+    /// Workers whose partitions have all ended.
+    ended: Ended,
 }
 
 /// Stream of the signals of worker 0, on all workers.
@@ -113,7 +121,7 @@ pub fn signals<'s>(
                 epoch: 0,
                 next: Instant::now(),
                 change: None,
-                ended: (0, None),
+                ended: Ended::default(),
             };
             (controlling, capability)
         });
@@ -177,7 +185,7 @@ impl Controlling {
                 | Report::Waits,
                 _,
             ) => {}
-            (Report::Ended, _) => self.ended.0 += 1,
+            (Report::Ended, _) => self.ended.workers += 1,
             (Report::Failed(failure), _) => self.control.effects.send(Effect::Failed(failure)),
             (report @ (Report::BarrierReached(_) | Report::Saved { .. }), _) => {
                 if let Some(checkpoints) = &mut self.control.checkpoints {
@@ -191,14 +199,14 @@ impl Controlling {
     fn work(&mut self, words: &mut Vec<Signal>) -> Result<bool, Fatal> {
         self.changes(words);
         let passed = |epoch: u64| !self.probe.less_than(&epoch);
-        let ended = self.ended.0 == self.peers;
+        let ended = self.ended.workers == self.peers;
         if let Some(checkpoints) = &mut self.control.checkpoints {
             checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words)?;
         }
         if ended {
             // The last reads are evaluated, and their failures reported, once the epoch of the last report is
             // complete.
-            let last = *self.ended.1.get_or_insert(self.epoch);
+            let last = *self.ended.at.get_or_insert(self.epoch);
             let saved = self.control.checkpoints.as_ref().is_none_or(Checkpoints::all_saved);
             let delivery = &self.control.delivery;
             if !self.probe.less_equal(&last)

@@ -28,7 +28,7 @@ use crate::{
     exit::ExitHandle,
     protocol::{
         figures::{ByRule, LatencyBuckets, NAMED},
-        numbers::{Latency, SinkNumbers},
+        numbers::{Latency, LatestTrigger, RefusedRecords, SinkNumbers},
         rules::Effect,
         text::{REASON, cut},
     },
@@ -52,7 +52,7 @@ pub struct SinkGauge {
     /// Names of the rules that `counts` counts individually, as first seen, long ones cut.
     pub names: BTreeMap<String, String>,
     /// Latest triggers: rule name and key, long ones cut, and whether the trigger was held out.
-    pub latest: VecDeque<(String, String, bool)>,
+    pub latest: VecDeque<LatestTrigger>,
     /// Time from the source to here, µs, since the gauge was last read; start-up is left out.
     pub latency: Histogram<u64>,
     /// Latency since the start, µs; start-up is left out.
@@ -63,7 +63,7 @@ pub struct SinkGauge {
     /// Whether a refused record waits until it can be written.
     pub refused_wait: bool,
     /// Number of refused records, and the last reason.
-    pub refused: (u64, String),
+    pub refused: RefusedRecords,
     /// Distribution of latency since the start, start-up included.
     pub buckets: LatencyBuckets,
     /// Triggers by rule, for at most as many rules as may be named.
@@ -86,7 +86,7 @@ impl Default for SinkGauge {
             first: None,
             full: false,
             refused_wait: false,
-            refused: (0, String::new()),
+            refused: RefusedRecords::default(),
             buckets: LatencyBuckets::default(),
             counts: ByRule::default(),
         }
@@ -136,13 +136,17 @@ impl SinkGauge {
         if self.latest.len() == LATEST {
             self.latest.pop_front();
         }
-        self.latest.push_back((name.into_owned(), cut(&fired.key, SHOWN).into_owned(), fired.held_out));
+        self.latest.push_back(LatestTrigger {
+            rule: name.into_owned(),
+            key: cut(&fired.key, SHOWN).into_owned(),
+            held_out: fired.held_out,
+        });
     }
 
     fn refuse(&mut self, record: &Refused) {
         let reason = cut(&record.reason, REASON);
         let reason = format!("partition {} offset {}: {reason}", record.partition, record.offset);
-        self.refused = (self.refused.0 + 1, reason);
+        self.refused = RefusedRecords { count: self.refused.count + 1, last: reason };
     }
 }
 
@@ -297,7 +301,9 @@ mod tests {
         let numbers = gauge.numbers(&TriggerSinks::default()).unwrap();
         assert_eq!(numbers.counts.0[OTHER], 500);
         assert_eq!(numbers.by_rule().nth(1).map(|(id, _, count)| (id, count)), Some(("r00000", 13)));
-        assert!(numbers.latest.iter().all(|(name, key, _)| name.ends_with('…') && key.ends_with('…')));
+        assert!(
+            numbers.latest.iter().all(|trigger| trigger.rule.ends_with('…') && trigger.key.ends_with('…'))
+        );
         let size = serde_json::to_string(&numbers).unwrap_or_default().len();
         assert!(size < 1 << 20, "{size} bytes");
     }

@@ -8,7 +8,7 @@ use super::super::{
     board::ClusterStatus,
     page::{BARE, Labels, Metric, Page, plain},
 };
-use crate::protocol::figures::ByRule;
+use crate::protocol::figures::{ByRule, RuleFigure};
 
 const RULES: Metric = plain("rules", "Rules by state");
 const RULE: Metric = plain("rule_info", "A rule, its version and its state");
@@ -35,8 +35,9 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
         states.map(|(state, count)| (vec![("state", state.to_owned())], count))
     });
     page.gauge(RULES, states)?;
-    let each = rules.into_iter().flat_map(|r| &r.each).map(|(rule, version, state)| {
-        (vec![("rule", rule.clone()), ("version", version.to_string()), ("state", state.clone())], 1_u64)
+    let each = rules.into_iter().flat_map(|r| &r.each).map(|rule| {
+        let RuleFigure { rule_id, version, state } = rule.clone();
+        (vec![("rule", rule_id), ("version", version.to_string()), ("state", state)], 1_u64)
     });
     page.gauge(RULE, each)?;
     page.counter(REJECTED, rules.map(|r| (BARE, r.rejections)))?;

@@ -5,7 +5,7 @@ use operators::model::ids::{IngestTime, PartitionId};
 use super::*;
 use crate::{
     protocol::{
-        figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleNumbers, SinkFigures},
+        figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleFigure, RuleNumbers, SinkFigures},
         numbers::SinkNumbers,
     },
     telemetry::Expected,
@@ -44,7 +44,7 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
         checkpoint: Some(CheckpointNumbers { number: 12, took_ms: 250, ..CheckpointNumbers::default() }),
         rules: Some(RuleNumbers {
             paused: 1,
-            each: vec![("r".into(), 2, "paused".into())],
+            each: vec![RuleFigure { rule_id: "r".into(), version: 2, state: "paused".into() }],
             ..RuleNumbers::default()
         }),
         ..Numbers::default()
