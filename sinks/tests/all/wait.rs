@@ -20,6 +20,7 @@ fn until(longest: Duration, mut condition: impl FnMut() -> bool) -> bool {
         if Instant::now() >= end {
             return false;
         }
+        // Pause between two polls: a sink's counters give no notice of a change.
         thread::sleep(PAUSE);
     }
 }

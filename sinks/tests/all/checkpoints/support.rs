@@ -88,6 +88,7 @@ pub(crate) fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
             return found;
         }
         assert!(Instant::now() < end, "{what} did not come within {LONG:?}");
+        // Pause between two polls: a store gives no notice of what a test waits for.
         std::thread::sleep(POLL_INTERVAL);
     }
 }
