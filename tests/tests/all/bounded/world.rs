@@ -476,7 +476,7 @@ impl World {
         self.start();
     }
 
-    /// Ends all partitions: each clock stands just after its last `now`.
+    /// Ends all partitions: each clock stands 1 ms past its last `now`.
     pub(crate) fn end(&mut self) {
         self.epoch();
         self.tell(1);
