@@ -1,15 +1,19 @@
 //! Reads of a commit, and of the blobs that it lists.
 
+use operators::model::ids::CheckpointNumber;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::pieces;
 use crate::protocol::report::BlobRef;
 
-/// Checks that the store has commit n, or a later one.
-pub(super) fn is_committed(store: &mut dyn CheckpointStore, n: u64) -> Result<(), CheckpointError> {
-    match store.committed()?.map(|committed| committed.n) {
-        Some(last) if last >= n => Ok(()),
-        last => Err(CheckpointError::OutOfOrder { n, last: last.unwrap_or(0) }),
+/// Checks that the store has the commit of checkpoint `number`, or a later one.
+pub(super) fn is_committed(
+    store: &mut dyn CheckpointStore,
+    number: CheckpointNumber,
+) -> Result<(), CheckpointError> {
+    match store.committed()?.map(|committed| committed.number) {
+        Some(last) if last >= number => Ok(()),
+        last => Err(CheckpointError::OutOfOrder { number, last: last.unwrap_or_default() }),
     }
 }
 

@@ -21,7 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::state::Delta;
+use operators::{
+    model::ids::{CheckpointNumber, OwnerGeneration},
+    state::Delta,
+};
 use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 
 use super::{
@@ -46,9 +49,9 @@ const HASHES: usize = 16;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Compaction {
     /// The checkpoint handed on before it; this one is skipped unless that one is compacted.
-    pub(super) after: u64,
+    pub(super) after: CheckpointNumber,
     /// Number of the checkpoint.
-    pub(super) n: u64,
+    pub(super) number: CheckpointNumber,
     /// Blobs of state of the checkpoint.
     pub(super) blobs: Vec<BlobRef>,
     /// Names of state that no rule has after the checkpoint.
@@ -59,9 +62,9 @@ pub(super) struct Compaction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compacted {
     /// All checkpoints up to this number are compacted.
-    UpTo(u64),
+    UpTo(CheckpointNumber),
     /// The store may have lost hashes: the checkpoints above this number are to be handed on again, in order.
-    LostAbove(u64),
+    LostAbove(CheckpointNumber),
 }
 
 /// Both ends of the compactor thread, as the keeper holds them.
@@ -75,17 +78,21 @@ pub(super) struct CompactorLink {
 /// Applies committed blobs to the readable hashes.
 pub(super) struct Compactor {
     store: Box<dyn CheckpointStore>,
-    generation: u64,
+    generation: OwnerGeneration,
     /// All checkpoints up to this number are compacted.
-    up_to: u64,
+    up_to: CheckpointNumber,
 }
 
 impl Compactor {
     /// Starts the thread, which owns a connection of its own; it ends the process if the store can't be used.
-    pub(super) fn start(store: Box<dyn CheckpointStore>, generation: u64, exit: ExitHandle) -> CompactorLink {
+    pub(super) fn start(
+        store: Box<dyn CheckpointStore>,
+        generation: OwnerGeneration,
+        exit: ExitHandle,
+    ) -> CompactorLink {
         let (compactions, waiting) = mpsc::channel();
         let (report, compacted) = mpsc::channel();
-        let mut compactor = Compactor { store, generation, up_to: 0 };
+        let mut compactor = Compactor { store, generation, up_to: CheckpointNumber::default() };
         threads::spawn("state:compact", move || {
             if let Err(error) = compactor.run(&waiting, &report) {
                 exit.end(error);
@@ -101,60 +108,75 @@ impl Compactor {
     ) -> Result<(), CheckpointError> {
         while let Some(gathered) = gather(waiting) {
             let next = following(self.up_to, gathered);
-            let Some(n) = next.last().map(|compaction| compaction.n) else { continue };
-            if report.send(self.compact(n, &next)?).is_err() {
+            let Some(last) = next.last().map(|compaction| compaction.number) else { continue };
+            if report.send(self.compact(last, &next)?).is_err() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Compacts consecutive checkpoints, the last being n.
-    fn compact(&mut self, n: u64, compactions: &[Compaction]) -> Result<Compacted, CheckpointError> {
+    /// Compacts consecutive checkpoints; `last` is the number of the last.
+    fn compact(
+        &mut self,
+        last: CheckpointNumber,
+        compactions: &[Compaction],
+    ) -> Result<Compacted, CheckpointError> {
         let blobs: Vec<BlobRef> = compactions.iter().flat_map(|c| c.blobs.iter().cloned()).collect();
         let mut rest = Rest { left: LONGEST_REST };
-        groups(&blobs).into_iter().try_for_each(|group| self.apply(n, group, &mut rest))?;
+        groups(&blobs).into_iter().try_for_each(|group| self.apply(last, group, &mut rest))?;
         for name in compactions.iter().flat_map(|c| &c.dropped) {
             reach("drop:before");
-            self.behind(n, "dropping state", |store, generation| store.drop_hash(generation, name))?;
+            self.behind(last, "dropping state", |store, generation| store.drop_hash(generation, name))?;
             reach("drop:after");
         }
         reach("fold:done");
-        let mark = self.behind(n, "compaction", |store, generation| store.mark_compacted(generation, n))?;
+        let mark =
+            self.behind(last, "compaction", |store, generation| store.mark_compacted(generation, last))?;
         reach("fold:marked");
-        if mark >= n {
-            self.up_to = n;
-            return Ok(Compacted::UpTo(n));
+        if mark >= last {
+            self.up_to = last;
+            return Ok(Compacted::UpTo(last));
         }
-        tracing::warn!(mark, n, "the checkpoint store may have lost hashes; they are written again");
+        tracing::warn!(
+            mark = mark.0,
+            n = last.0,
+            "the checkpoint store may have lost hashes; they are written again"
+        );
         self.up_to = mark;
         Ok(Compacted::LostAbove(mark))
     }
 
-    /// Retries `attempt` until it is done, while the store has commit n; blocks the thread.
+    /// Retries `attempt` until it is done, while the store has the commit of checkpoint `number`; blocks the thread.
     fn behind<T>(
         &mut self,
-        n: u64,
+        number: CheckpointNumber,
         what: &str,
-        mut attempt: impl FnMut(&mut dyn CheckpointStore, u64) -> Result<T, CheckpointError>,
+        mut attempt: impl FnMut(&mut dyn CheckpointStore, OwnerGeneration) -> Result<T, CheckpointError>,
     ) -> Result<T, CheckpointError> {
         let Compactor { store, generation, .. } = self;
         let mut failed = false;
         retry_until_done(what, || {
             if std::mem::replace(&mut failed, true) {
-                is_committed(&mut **store, n)?;
+                is_committed(&mut **store, number)?;
             }
             attempt(&mut **store, *generation)
         })
     }
 
     /// Applies blobs together: a call for every state of every blob would cost more than the writing itself.
-    fn apply(&mut self, n: u64, blobs: &[BlobRef], rest: &mut Rest) -> Result<(), CheckpointError> {
-        let deltas: Vec<Delta> = blobs.iter().map(|blob| self.delta(n, blob)).collect::<Result<_, _>>()?;
+    fn apply(
+        &mut self,
+        number: CheckpointNumber,
+        blobs: &[BlobRef],
+        rest: &mut Rest,
+    ) -> Result<(), CheckpointError> {
+        let deltas = blobs.iter().map(|blob| self.delta(number, blob));
+        let deltas: Vec<Delta> = deltas.collect::<Result<_, _>>()?;
         let hashes = by_hash(&deltas);
         let hashes: Vec<(&str, &[FieldChange<'_>])> =
             hashes.iter().map(|(name, all)| (*name, &**all)).collect();
-        self.behind(n, "compaction", |store, generation| {
+        self.behind(number, "compaction", |store, generation| {
             hashes.chunks(HASHES).try_for_each(|portion| {
                 let begun = Instant::now();
                 reach("fold:before");
@@ -166,10 +188,10 @@ impl Compactor {
         })
     }
 
-    fn delta(&mut self, n: u64, blob: &BlobRef) -> Result<Delta, CheckpointError> {
-        let bytes = self.behind(n, "compaction", |store, _| {
+    fn delta(&mut self, number: CheckpointNumber, blob: &BlobRef) -> Result<Delta, CheckpointError> {
+        let bytes = self.behind(number, "compaction", |store, _| {
             // A blob that was committed and is missing was lost together with its commit.
-            listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
+            listed(store, blob).or_else(|error| is_committed(store, number).and(Err(error)))
         })?;
         let place = blob.name.clone();
         blob::state(&bytes).map_err(|reason| CheckpointError::Format { place, reason })
@@ -198,10 +220,10 @@ fn gather(waiting: &mpsc::Receiver<Compaction>) -> Option<Vec<Compaction>> {
 }
 
 /// Checkpoints that follow the one compacted last, each directly on the one before; others are skipped.
-fn following(mut up_to: u64, compactions: Vec<Compaction>) -> Vec<Compaction> {
+fn following(mut up_to: CheckpointNumber, compactions: Vec<Compaction>) -> Vec<Compaction> {
     let follows = |compaction: &Compaction| {
         let follows = compaction.after <= up_to;
-        up_to = if follows { compaction.n } else { up_to };
+        up_to = if follows { compaction.number } else { up_to };
         follows
     };
     compactions.into_iter().filter(follows).collect()
@@ -241,18 +263,19 @@ mod tests {
         BlobRef { name: format!("ckpt:{bytes}"), digest: 0, bytes, triggers: false }
     }
 
-    fn compaction(after: u64, n: u64) -> Compaction {
-        Compaction { after, n, blobs: Vec::new(), dropped: Vec::new() }
+    fn compaction(after: u64, number: u64) -> Compaction {
+        let (after, number) = (CheckpointNumber(after), CheckpointNumber(number));
+        Compaction { after, number, blobs: Vec::new(), dropped: Vec::new() }
     }
 
     #[test]
     fn what_does_not_follow_waits_until_it_comes_again() {
         let pairs = [(7, 8), (8, 9), (4, 5), (5, 8), (8, 9), (9, 10)];
         let all = |pairs: &[(u64, u64)]| pairs.iter().map(|(after, n)| compaction(*after, *n)).collect();
-        let numbers = |all: Vec<Compaction>| all.iter().map(|c| (c.after, c.n)).collect::<Vec<_>>();
-        assert_eq!(numbers(following(4, all(&pairs))), pairs[2..]);
-        assert_eq!(numbers(following(7, all(&pairs[..2]))), pairs[..2]);
-        assert!(following(6, all(&pairs[..2])).is_empty());
+        let numbers = |all: Vec<Compaction>| all.iter().map(|c| (c.after.0, c.number.0)).collect::<Vec<_>>();
+        assert_eq!(numbers(following(CheckpointNumber(4), all(&pairs))), pairs[2..]);
+        assert_eq!(numbers(following(CheckpointNumber(7), all(&pairs[..2]))), pairs[..2]);
+        assert!(following(CheckpointNumber(6), all(&pairs[..2])).is_empty());
     }
 
     #[test]
@@ -260,7 +283,7 @@ mod tests {
         let (to, waiting) = mpsc::channel();
         let of = |n| compaction(n - 1, n);
         (1..=3).for_each(|n| to.send(of(n)).unwrap());
-        let numbers = |all: Vec<Compaction>| all.iter().map(|c| c.n).collect::<Vec<_>>();
+        let numbers = |all: Vec<Compaction>| all.iter().map(|c| c.number.0).collect::<Vec<_>>();
         assert_eq!(gather(&waiting).map(numbers), Some(vec![1, 2, 3]));
         to.send(of(4)).unwrap();
         drop(to);

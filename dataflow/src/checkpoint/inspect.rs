@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use operators::rule::remembered::Remembered;
 use operators::{
-    model::{ids::BookGeneration, key},
+    model::{
+        ids::{BookGeneration, CheckpointNumber},
+        key,
+    },
     ops::{Correction, evaluating::route_correction},
     rule::{
         book::{Applied, Catalog, ChangeSet, Published, RuleChange},
@@ -51,7 +54,7 @@ pub enum InspectError {
     #[error("checkpoint {checkpoint} has no rule `{rule_id}` in force; it has {known}")]
     NoRule {
         /// Number of the checkpoint.
-        checkpoint: u64,
+        checkpoint: CheckpointNumber,
         /// The rule asked for.
         rule_id: String,
         /// The rules there are.
@@ -94,7 +97,7 @@ impl InspectError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyStates {
     /// Number of the checkpoint.
-    pub checkpoint: u64,
+    pub checkpoint: CheckpointNumber,
     /// Position of the last correction that it includes, if there was one.
     pub corrections: Option<String>,
     /// The rule's version.
@@ -109,7 +112,7 @@ pub struct KeyStates {
 /// Reader of the last commit.
 pub struct Inspector {
     store: Box<dyn CheckpointStore>,
-    checkpoint: u64,
+    checkpoint: CheckpointNumber,
     manifest: Manifest,
     rules: Vec<Remembered>,
 }
@@ -249,7 +252,9 @@ impl Inspector {
 }
 
 /// The last commit's number, its manifest and its rules.
-fn last_commit(store: &mut dyn CheckpointStore) -> Result<(u64, Manifest, Vec<Remembered>), InspectError> {
+fn last_commit(
+    store: &mut dyn CheckpointStore,
+) -> Result<(CheckpointNumber, Manifest, Vec<Remembered>), InspectError> {
     let mut tried = None;
     loop {
         let committed = store.committed()?.ok_or(InspectError::NoCheckpoint)?;
@@ -257,13 +262,15 @@ fn last_commit(store: &mut dyn CheckpointStore) -> Result<(u64, Manifest, Vec<Re
         let manifest = Manifest::from_json(&committed.manifest).map_err(|e| unusable("the manifest", e))?;
         match listed(store, &manifest.rules) {
             // The next commit may just have replaced the blob.
-            Err(CheckpointError::Format { .. }) if tried != Some(committed.n) => tried = Some(committed.n),
+            Err(CheckpointError::Format { .. }) if tried != Some(committed.number) => {
+                tried = Some(committed.number)
+            }
             read => {
                 let text = String::from_utf8_lossy(&read?).into_owned();
                 // The crowds do not matter to stored state.
                 let rules = rules::from_json(&text, &mut |_| Ok(Crowd::new(Default::default())))
                     .map_err(|e| unusable(&manifest.rules.name, e))?;
-                return Ok((committed.n, manifest, rules));
+                return Ok((committed.number, manifest, rules));
             }
         }
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use operators::{
-    model::ids::{Clocks, Positions},
+    model::ids::{CheckpointNumber, Clocks, Positions},
     ops::{Correction, Start},
     rule::remembered::Remembered,
 };
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     exit::{ExitHandle, Fatal},
-    protocol::{figures::CheckpointNumbers, report::BlobRef},
+    protocol::{figures::CheckpointFigures, report::BlobRef},
     threads,
 };
 
@@ -43,7 +43,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Snapshot {
     /// Number of the checkpoint.
-    pub n: u64,
+    pub number: CheckpointNumber,
     /// First offset that the checkpoint does not include, by partition.
     pub positions: Positions,
     /// The ingest clocks, by partition.
@@ -64,14 +64,14 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
     /// Number of the checkpoint.
-    pub n: u64,
+    pub number: CheckpointNumber,
 }
 
 /// Gauges of the keeper.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeeperGauge {
     /// Number of the last commit; that of the resumed checkpoint until another one is made.
-    pub committed: u64,
+    pub committed: CheckpointNumber,
     /// Commits made since the start.
     pub made: u64,
     /// Instant at which the keeper started.
@@ -85,12 +85,12 @@ pub struct KeeperGauge {
     /// Number of checkpoints that are not compacted yet.
     pub uncompacted: usize,
     /// Checkpoints up to this number can be read back from the hashes.
-    pub readable_up_to: u64,
+    pub readable_up_to: CheckpointNumber,
     /// The last checkpoint published; `None` if triggers do not wait for checkpoints.
-    pub published: Option<u64>,
+    pub published: Option<CheckpointNumber>,
 }
 
-impl From<KeeperGauge> for CheckpointNumbers {
+impl From<KeeperGauge> for CheckpointFigures {
     fn from(gauge: KeeperGauge) -> Self {
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Self {
@@ -111,13 +111,13 @@ pub struct Keeper {
     done: mpsc::Receiver<Done>,
     corrections: mpsc::Receiver<ReadCorrections>,
     corrected: Option<String>,
-    first: u64,
+    first: CheckpointNumber,
     gauge: Arc<Mutex<KeeperGauge>>,
 }
 
 impl Keeper {
     /// Number of the first checkpoint to commit.
-    pub fn first(&self) -> u64 {
+    pub fn first(&self) -> CheckpointNumber {
         self.first
     }
 
@@ -144,14 +144,14 @@ impl Keeper {
     }
 
     /// Checkpoints up to this number can be read back from the hashes.
-    pub fn readable_up_to(&self) -> u64 {
+    pub fn readable_up_to(&self) -> CheckpointNumber {
         self.gauge.lock().unwrap_or_else(PoisonError::into_inner).readable_up_to
     }
 
-    /// Whether all triggers that wait for checkpoints up to this one have been published.
-    pub fn has_published(&self, n: u64) -> bool {
+    /// Whether all triggers that wait for checkpoints up to `number` have been published.
+    pub fn has_published(&self, number: CheckpointNumber) -> bool {
         let gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
-        gauge.published.is_none_or(|published| published >= n)
+        gauge.published.is_none_or(|published| published >= number)
     }
 
     /// Position of the last correction returned.
@@ -204,7 +204,7 @@ fn open_on(
     let Owned { store, to_compact, generation, resumed, garbage } = owned;
     let Resumed { start, remembered, manifest, crowds } = resumed;
     let gauge = Arc::new(Mutex::new(KeeperGauge {
-        committed: start.checkpoint.unwrap_or_default().0,
+        committed: start.checkpoint.unwrap_or_default(),
         opened: Some(Instant::now()),
         published: publisher.as_ref().map(Publisher::published),
         ..KeeperGauge::default()
@@ -213,8 +213,8 @@ fn open_on(
     let (done_to, done) = mpsc::channel();
     let (corrections_to, corrections) = mpsc::sync_channel(4);
     let corrected = manifest.as_ref().and_then(|m| m.corrections.clone());
-    let last = start.checkpoint.map(|n| n.0);
-    let first = last.max(publisher.as_ref().map(Publisher::highest)).unwrap_or(0) + 1;
+    let last = start.checkpoint;
+    let first = last.max(publisher.as_ref().map(Publisher::highest)).unwrap_or_default().next();
     let mut committing = Committing {
         ledger: Ledger::new(store.is_one_log(), last),
         store,

@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::CheckpointNumber;
+
 use super::{
     compactor::{Compacted, Compaction},
     manifest::{Dropped, Listed, Manifest},
@@ -31,7 +33,7 @@ pub(super) const LISTED_AFTER: Duration = Duration::from_secs(60);
 /// A report of the compactor.
 #[derive(Clone, Copy, Debug)]
 struct Reached {
-    up_to: u64,
+    up_to: CheckpointNumber,
     at: Instant,
 }
 
@@ -41,31 +43,31 @@ pub(super) struct Ledger {
     /// Whether the store keeps commits and hashes in one log.
     one_log: bool,
     /// Number of the last commit.
-    last: Option<u64>,
+    last: Option<CheckpointNumber>,
     /// Blobs of the next manifest, in the order of their checkpoints.
     listed: VecDeque<Listed>,
     dropped: VecDeque<Dropped>,
     /// The last checkpoint handed to the compactor.
-    handed_on: u64,
+    handed_on: CheckpointNumber,
     /// Reports of the compactor within the last [`LISTED_AFTER`], and the one before.
     reached: VecDeque<Reached>,
     /// The store's mark of compaction before the last commit.
-    vouched: u64,
+    vouched: CheckpointNumber,
     /// The last checkpoint published; `None` if triggers do not wait for checkpoints.
-    published: Option<u64>,
+    published: Option<CheckpointNumber>,
 }
 
 impl Ledger {
     /// Makes an empty ledger after the commit that was found in the store, if any.
-    pub(super) fn new(one_log: bool, last: Option<u64>) -> Self {
+    pub(super) fn new(one_log: bool, last: Option<CheckpointNumber>) -> Self {
         Ledger {
             one_log,
             last,
             listed: VecDeque::new(),
             dropped: VecDeque::new(),
-            handed_on: 0,
+            handed_on: CheckpointNumber::default(),
             reached: VecDeque::new(),
-            vouched: 0,
+            vouched: CheckpointNumber::default(),
             published: None,
         }
     }
@@ -73,18 +75,18 @@ impl Ledger {
     /// Takes over the lists of the last commit. Returns the checkpoints to be published and handed on, in
     /// order: those with a listed blob or dropped state, and the last, whose mark shows that all is
     /// compacted.
-    pub(super) fn resume(&mut self, manifest: Manifest) -> BTreeSet<u64> {
+    pub(super) fn resume(&mut self, manifest: Manifest) -> BTreeSet<CheckpointNumber> {
         (self.listed, self.dropped) = (manifest.blobs.into(), manifest.dropped.into());
         self.numbers()
     }
 
-    fn numbers(&self) -> BTreeSet<u64> {
-        let listed = self.listed.iter().map(|listed| listed.n);
-        listed.chain(self.dropped.iter().map(|dropped| dropped.n)).chain(self.last).collect()
+    fn numbers(&self) -> BTreeSet<CheckpointNumber> {
+        let listed = self.listed.iter().map(|listed| listed.number);
+        listed.chain(self.dropped.iter().map(|dropped| dropped.number)).chain(self.last).collect()
     }
 
     /// Number of the last commit.
-    pub(super) fn last(&self) -> Option<u64> {
+    pub(super) fn last(&self) -> Option<CheckpointNumber> {
         self.last
     }
 
@@ -98,54 +100,59 @@ impl Ledger {
         self.dropped.iter().cloned().collect()
     }
 
-    /// Lists the blobs of checkpoint n and removes those that are no longer needed from the list. Returns the
+    /// Lists the blobs of checkpoint `number` and removes those that are no longer needed from the list. Returns the
     /// names of their pieces, to be removed after the commit.
-    pub(super) fn list(&mut self, n: u64, blobs: Vec<BlobRef>, dropped: Vec<String>) -> Vec<String> {
+    pub(super) fn list(
+        &mut self,
+        number: CheckpointNumber,
+        blobs: Vec<BlobRef>,
+        dropped: Vec<String>,
+    ) -> Vec<String> {
         let unlisted = self.unlist();
-        self.listed.extend(blobs.into_iter().map(|blob| Listed { n, blob }));
+        self.listed.extend(blobs.into_iter().map(|blob| Listed { number, blob }));
         if !dropped.is_empty() {
-            self.dropped.push_back(Dropped { n, names: dropped });
+            self.dropped.push_back(Dropped { number, names: dropped });
         }
         unlisted
     }
 
     fn unlist(&mut self) -> Vec<String> {
-        let (durable, published) = (self.durable_up_to(), self.published.unwrap_or(u64::MAX));
+        let (durable, published) = (self.durable_up_to(), self.published.unwrap_or(CheckpointNumber::MAX));
         let mut unlisted = Vec::new();
-        while self.listed.front().is_some_and(|first| first.n <= durable.min(published)) {
+        while self.listed.front().is_some_and(|first| first.number <= durable.min(published)) {
             unlisted.extend(self.listed.pop_front().iter().flat_map(|first| pieces::of(&first.blob)));
         }
-        let first = self.listed.front().map_or(u64::MAX, |listed| listed.n);
-        self.dropped.retain(|dropped| dropped.n > durable || dropped.n >= first);
+        let first = self.listed.front().map_or(CheckpointNumber::MAX, |listed| listed.number);
+        self.dropped.retain(|dropped| dropped.number > durable || dropped.number >= first);
         unlisted
     }
 
-    /// Records the commit of checkpoint n; `vouched` is the store's mark of compaction before it.
-    pub(super) fn committed(&mut self, n: u64, vouched: u64) {
-        (self.last, self.vouched) = (Some(n), vouched);
+    /// Records the commit of checkpoint `number`; `vouched` is the store's mark of compaction before it.
+    pub(super) fn committed(&mut self, number: CheckpointNumber, vouched: CheckpointNumber) {
+        (self.last, self.vouched) = (Some(number), vouched);
     }
 
     /// Records that triggers are published up to this checkpoint.
-    pub(super) fn published(&mut self, up_to: Option<u64>) {
+    pub(super) fn published(&mut self, up_to: Option<CheckpointNumber>) {
         self.published = up_to;
     }
 
-    /// Blobs of the triggers of checkpoint n.
-    pub(super) fn triggers_of(&self, n: u64) -> Vec<BlobRef> {
-        self.blobs_of(n, true)
+    /// Blobs of the triggers of a checkpoint.
+    pub(super) fn triggers_of(&self, number: CheckpointNumber) -> Vec<BlobRef> {
+        self.blobs_of(number, true)
     }
 
-    fn blobs_of(&self, n: u64, triggers: bool) -> Vec<BlobRef> {
-        let of_n = self.listed.iter().filter(|l| l.n == n && l.blob.triggers == triggers);
-        of_n.map(|listed| listed.blob.clone()).collect()
+    fn blobs_of(&self, number: CheckpointNumber, triggers: bool) -> Vec<BlobRef> {
+        let blobs = self.listed.iter().filter(|l| l.number == number && l.blob.triggers == triggers);
+        blobs.map(|listed| listed.blob.clone()).collect()
     }
 
-    /// Checkpoint n as the next one to be compacted.
-    pub(super) fn hand_on(&mut self, n: u64) -> Compaction {
-        let dropped = self.dropped.iter().filter(|dropped| dropped.n == n);
+    /// Checkpoint `number` as the next one to be compacted.
+    pub(super) fn hand_on(&mut self, number: CheckpointNumber) -> Compaction {
+        let dropped = self.dropped.iter().filter(|dropped| dropped.number == number);
         let dropped = dropped.flat_map(|dropped| dropped.names.clone()).collect();
-        let after = std::mem::replace(&mut self.handed_on, n);
-        Compaction { after, n, blobs: self.blobs_of(n, false), dropped }
+        let after = std::mem::replace(&mut self.handed_on, number);
+        Compaction { after, number, blobs: self.blobs_of(number, false), dropped }
     }
 
     /// Processes a report of the compactor. Returns the checkpoints that are to be handed on again.
@@ -161,32 +168,33 @@ impl Ledger {
             Compacted::LostAbove(up_to) => {
                 self.reached = VecDeque::from([Reached { up_to, at: now }]);
                 self.handed_on = up_to;
-                let lost: Vec<u64> = self.numbers().into_iter().filter(|n| *n > up_to).collect();
-                lost.into_iter().map(|n| self.hand_on(n)).collect()
+                let mut lost = self.numbers();
+                lost.retain(|number| *number > up_to);
+                lost.into_iter().map(|number| self.hand_on(number)).collect()
             }
         }
     }
 
     /// Checkpoints up to this number are compacted, by the last report of the compactor.
-    fn compacted_up_to(&self) -> u64 {
-        self.reached.back().map_or(0, |last| last.up_to)
+    fn compacted_up_to(&self) -> CheckpointNumber {
+        self.reached.back().map(|last| last.up_to).unwrap_or_default()
     }
 
     /// Checkpoints up to this number are compacted, and the store can't lose that unnoticed.
-    fn durable_up_to(&self) -> u64 {
+    fn durable_up_to(&self) -> CheckpointNumber {
         if self.one_log {
             // Blobs of checkpoints not compacted in this run are still needed.
             return self.vouched.min(self.compacted_up_to());
         }
         match (self.reached.front(), self.reached.back()) {
             (Some(first), Some(last)) if last.at - first.at >= LISTED_AFTER => first.up_to,
-            _ => 0,
+            _ => CheckpointNumber::default(),
         }
     }
 
     /// Checkpoints up to this number can be read back from the hashes: keys whose changes they include may
     /// leave memory.
-    pub(super) fn readable_up_to(&self) -> u64 {
+    pub(super) fn readable_up_to(&self) -> CheckpointNumber {
         if self.one_log { self.vouched } else { self.compacted_up_to() }
     }
 
@@ -197,12 +205,13 @@ impl Ledger {
 
     /// Number of checkpoints that are not compacted, or not published.
     pub(super) fn behind(&self) -> usize {
-        self.above(self.compacted_up_to().min(self.published.unwrap_or(u64::MAX)))
+        self.above(self.compacted_up_to().min(self.published.unwrap_or(CheckpointNumber::MAX)))
     }
 
-    /// Number of checkpoints above `n` with a listed blob.
-    fn above(&self, n: u64) -> usize {
-        self.listed.iter().map(|listed| listed.n).filter(|of| *of > n).collect::<BTreeSet<u64>>().len()
+    /// Number of checkpoints above `number` with a listed blob.
+    fn above(&self, number: CheckpointNumber) -> usize {
+        let above = self.listed.iter().map(|listed| listed.number).filter(|listed| *listed > number);
+        above.collect::<BTreeSet<_>>().len()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It is JSON, so that people can read it.
 
-use operators::model::ids::{Clocks, Positions};
+use operators::model::ids::{CheckpointNumber, Clocks, Positions};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::report::BlobRef;
@@ -33,14 +33,16 @@ pub(super) struct Manifest {
 /// A blob, and the checkpoint that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Listed {
-    pub(super) n: u64,
+    #[serde(rename = "n")]
+    pub(super) number: CheckpointNumber,
     pub(super) blob: BlobRef,
 }
 
 /// Names of state that no rule has after a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Dropped {
-    pub(super) n: u64,
+    #[serde(rename = "n")]
+    pub(super) number: CheckpointNumber,
     pub(super) names: Vec<String>,
 }
 
@@ -89,8 +91,8 @@ mod tests {
             clocks: [(PartitionId(0), IngestTime::MIN)].into(),
             corrections: Some("1-0".into()),
             rules: blob.clone(),
-            blobs: vec![Listed { n: 3, blob }],
-            dropped: vec![Dropped { n: 3, names: vec!["r:c:1".into()] }],
+            blobs: vec![Listed { number: CheckpointNumber(3), blob }],
+            dropped: vec![Dropped { number: CheckpointNumber(3), names: vec!["r:c:1".into()] }],
         };
         let json = manifest.to_json();
         assert_eq!(Manifest::from_json(&json), Ok(manifest));

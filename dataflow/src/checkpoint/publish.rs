@@ -16,7 +16,7 @@ use std::sync::{
     mpsc,
 };
 
-use operators::model::trigger::Fired;
+use operators::model::{ids::CheckpointNumber, trigger::Fired};
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{
@@ -37,33 +37,34 @@ pub trait Transactions: Send {
     ///
     /// # Errors
     /// If it can't be read, as text.
-    fn last_published(&mut self) -> Result<Option<u64>, String>;
+    fn last_published(&mut self) -> Result<Option<CheckpointNumber>, String>;
 
     /// The highest number ever published; 0 if none was. Higher than the last one if a publication did not
     /// reach all topics.
     ///
     /// # Errors
     /// If it can't be read, as text.
-    fn highest_published(&mut self) -> Result<u64, String>;
+    fn highest_published(&mut self) -> Result<CheckpointNumber, String>;
 
     /// Publishes a checkpoint's triggers and its number, all or nothing; retries transient errors.
     ///
     /// # Errors
     /// If it fails for good, as text.
-    fn publish(&mut self, n: u64, fired: &[Fired]) -> Result<(), String>;
+    fn publish(&mut self, number: CheckpointNumber, fired: &[Fired]) -> Result<(), String>;
 }
 
 /// Triggers of a commit.
 pub(super) struct Batch {
-    pub(super) n: u64,
+    pub(super) number: CheckpointNumber,
     pub(super) blobs: Vec<BlobRef>,
 }
 
 /// Sender of commits to the publishing thread.
 pub struct Publisher {
     batches: mpsc::Sender<Batch>,
+    /// Number of the last checkpoint published.
     published: Arc<AtomicU64>,
-    highest: u64,
+    highest: CheckpointNumber,
 }
 
 impl Publisher {
@@ -76,21 +77,21 @@ impl Publisher {
         mut to: Box<dyn Transactions>,
         exit: ExitHandle,
     ) -> Result<Self, Fatal> {
-        let last = to.last_published().map_err(unpublished)?.unwrap_or(0);
+        let last = to.last_published().map_err(unpublished)?.unwrap_or_default();
         let highest = to.highest_published().map_err(unpublished)?;
-        let published = Arc::new(AtomicU64::new(last));
+        let published = Arc::new(AtomicU64::new(last.0));
         // Bounded by the keeper, which commits nothing while too much is unpublished.
         let (batches, from) = mpsc::channel::<Batch>();
         let done = Arc::clone(&published);
         threads::spawn("state:publish", move || {
-            for Batch { n, blobs } in from {
-                if n > done.load(Ordering::SeqCst) {
+            for Batch { number, blobs } in from {
+                if number.0 > done.load(Ordering::SeqCst) {
                     reach("publish:before");
-                    if let Err(fatal) = publish(&mut *store, &mut *to, n, &blobs) {
+                    if let Err(fatal) = publish(&mut *store, &mut *to, number, &blobs) {
                         exit.end(fatal);
                     }
                     reach("publish:after");
-                    done.store(n, Ordering::SeqCst);
+                    done.store(number.0, Ordering::SeqCst);
                 }
             }
         });
@@ -103,32 +104,32 @@ impl Publisher {
     }
 
     /// Highest number published before the start.
-    pub(super) fn highest(&self) -> u64 {
+    pub(super) fn highest(&self) -> CheckpointNumber {
         self.highest
     }
 
     /// Number of the last checkpoint whose triggers are published.
-    pub(super) fn published(&self) -> u64 {
-        self.published.load(Ordering::SeqCst)
+    pub(super) fn published(&self) -> CheckpointNumber {
+        CheckpointNumber(self.published.load(Ordering::SeqCst))
     }
 }
 
 fn publish(
     store: &mut dyn CheckpointStore,
     to: &mut dyn Transactions,
-    n: u64,
+    number: CheckpointNumber,
     blobs: &[BlobRef],
 ) -> Result<(), Fatal> {
     let mut fired: Vec<Fired> = Vec::new();
     for blob in blobs {
         let bytes = retry_until_done("publishing", || {
             // A blob that was committed and is missing was lost together with its commit.
-            listed(store, blob).or_else(|error| is_committed(store, n).and(Err(error)))
+            listed(store, blob).or_else(|error| is_committed(store, number).and(Err(error)))
         })?;
         let place = blob.name.clone();
         fired.extend(blob::triggers(&bytes).map_err(|reason| CheckpointError::Format { place, reason })?);
     }
-    to.publish(n, &fired).map_err(|reason| unpublished(format!("checkpoint {n}: {reason}")))
+    to.publish(number, &fired).map_err(|reason| unpublished(format!("checkpoint {number}: {reason}")))
 }
 
 fn unpublished(reason: String) -> Fatal {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use operators::rule::{crowd::Crowd, remembered::Remembered};
+use operators::{
+    model::ids::{CheckpointNumber, OwnerGeneration},
+    rule::{crowd::Crowd, remembered::Remembered},
+};
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{
@@ -16,20 +19,20 @@ use crate::protocol::report::BlobRef;
 
 /// The rules last written, and the crowds in the store.
 pub(super) struct StoredRules {
-    generation: u64,
+    generation: OwnerGeneration,
     written: Option<(Arc<Vec<Remembered>>, BlobRef)>,
     crowds: Crowds,
 }
 
 impl StoredRules {
-    /// State before the first write in this `generation` of the owner; `crowds` are in the store.
-    pub(super) fn new(generation: u64, crowds: Crowds) -> Self {
+    /// State before the first write by the owner of `generation`; `crowds` are in the store.
+    pub(super) fn new(generation: OwnerGeneration, crowds: Crowds) -> Self {
         StoredRules { generation, written: None, crowds }
     }
 
-    /// Writes the rules and their crowds for checkpoint n, unless they equal those of the last call. Blocks
-    /// while the store is away. Returns their blob, and the names of blobs that are unused once checkpoint n
-    /// is committed.
+    /// Writes the rules and their crowds for checkpoint `number`, unless they equal those of the last call. Blocks
+    /// while the store is away. Returns their blob, and the names of blobs that are unused once the
+    /// checkpoint is committed.
     ///
     /// # Errors
     /// If the store can't be used.
@@ -37,7 +40,7 @@ impl StoredRules {
         &mut self,
         store: &mut dyn CheckpointStore,
         rules: Arc<Vec<Remembered>>,
-        n: u64,
+        number: CheckpointNumber,
     ) -> Result<(BlobRef, Vec<String>), CheckpointError> {
         if let Some((written, blob)) = &self.written
             && Arc::ptr_eq(written, &rules)
@@ -59,7 +62,7 @@ impl StoredRules {
             };
             crowds.insert(name, bytes);
         }
-        let name = format!("ckpt:{}:{n}:rules:0", self.generation);
+        let name = format!("ckpt:{}:{number}:rules:0", self.generation);
         reach("rules:before");
         retry_until_done("the rules", || pieces::put(store, &name, json.as_bytes()))?;
         reach("rules:after");

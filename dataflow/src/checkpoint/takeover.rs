@@ -28,7 +28,7 @@ pub(super) struct Owned {
     pub(super) store: Box<dyn CheckpointStore>,
     /// A connection of its own for the compactor.
     pub(super) to_compact: Box<dyn CheckpointStore>,
-    pub(super) generation: u64,
+    pub(super) generation: OwnerGeneration,
     pub(super) resumed: Resumed,
     /// Names of blobs that no manifest lists.
     pub(super) garbage: Vec<String>,
@@ -51,9 +51,9 @@ impl Owned {
         };
         let mut resumed = Resumed::default();
         if let Some(committed) = &taken.committed {
-            resumed.read(&mut *store, &committed.manifest, committed.n)?;
+            resumed.read(&mut *store, &committed.manifest, committed.number)?;
         }
-        resumed.start.generation = OwnerGeneration(taken.generation);
+        resumed.start.generation = taken.generation;
         let garbage = garbage(&mut *store, resumed.manifest.as_ref(), &resumed.crowds)?;
         Ok(Some(Owned { store, to_compact, generation: taken.generation, resumed, garbage }))
     }
@@ -80,7 +80,7 @@ impl Resumed {
         &mut self,
         store: &mut dyn CheckpointStore,
         manifest: &[u8],
-        n: u64,
+        number: CheckpointNumber,
     ) -> Result<(), CheckpointError> {
         let manifest = Manifest::from_json(manifest).map_err(|e| format("the manifest", e))?;
         let rules = listed(store, &manifest.rules)?;
@@ -105,7 +105,7 @@ impl Resumed {
             generation: OwnerGeneration::default(),
             positions: manifest.positions.clone(),
             clocks: manifest.clocks.clone(),
-            checkpoint: Some(CheckpointNumber(n)),
+            checkpoint: Some(number),
             states: in_force.flat_map(|r| r.published.lineage.names(&r.published.rule_id)).collect(),
             blobs: manifest.blobs.iter().filter(|l| !l.blob.triggers).map(|l| l.blob.name.clone()).collect(),
         };

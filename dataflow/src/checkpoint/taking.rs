@@ -82,7 +82,7 @@ struct LastOne {
 
 /// A checkpoint being taken.
 struct Taking {
-    n: CheckpointNumber,
+    number: CheckpointNumber,
     at: u64,
     asked: Instant,
     reached: usize,
@@ -106,7 +106,7 @@ impl Checkpoints {
         delivery: Rc<dyn Delivery>,
         holds_triggers: bool,
     ) -> Self {
-        let next = CheckpointNumber(keeper.first());
+        let next = keeper.first();
         Checkpoints {
             keeper,
             every,
@@ -136,17 +136,17 @@ impl Checkpoints {
         let Some(taking) = &mut self.taking else { return };
         match report {
             Report::BarrierReached(BarrierReached {
-                barrier: SourceBarrier::Checkpoint(n),
+                barrier: SourceBarrier::Checkpoint(number),
                 positions,
                 clocks,
-            }) if n == taking.n => {
+            }) if number == taking.number => {
                 taking.reached += 1;
                 self.positions.extend(positions);
                 for (partition, clock) in clocks {
                     self.clocks.advance(partition, clock);
                 }
             }
-            Report::Saved { n, blobs } if n == taking.n => {
+            Report::Saved { number, blobs } if number == taking.number => {
                 taking.saved += 1;
                 taking.blobs.extend(blobs);
             }
@@ -157,7 +157,7 @@ impl Checkpoints {
     /// Whether the checkpoint after the end of all sources is made, and triggers that wait for checkpoints
     /// are published.
     pub fn all_saved(&self) -> bool {
-        self.last_one.committed.is_some_and(|n| self.keeper.has_published(n.0))
+        self.last_one.committed.is_some_and(|number| self.keeper.has_published(number))
     }
 
     /// Does everything that is due. `at` is the epoch of a barrier announced now, `passed` returns whether
@@ -175,7 +175,7 @@ impl Checkpoints {
     ) -> Result<(), Fatal> {
         self.done(words);
         self.correct(at, words);
-        let folded = CheckpointNumber(self.keeper.readable_up_to());
+        let folded = self.keeper.readable_up_to();
         if folded > self.folded {
             self.folded = folded;
             words.push(Signal::Compacted(folded));
@@ -183,12 +183,12 @@ impl Checkpoints {
         let due = self.last.elapsed() >= self.every || (ended && !self.last_one.begun);
         match (&mut self.taking, &self.rules) {
             (None, Some(rules)) if due => {
-                let n = self.next;
-                self.next = n.next();
+                let number = self.next;
+                self.next = number.next();
                 self.last = Instant::now();
                 self.last_one.begun |= ended;
                 self.taking = Some(Taking {
-                    n,
+                    number,
                     at,
                     asked: Instant::now(),
                     reached: 0,
@@ -201,7 +201,7 @@ impl Checkpoints {
                     sent: false,
                     last_one: ended,
                 });
-                words.push(Signal::Checkpoint { n, at });
+                words.push(Signal::Checkpoint { number, at });
             }
             (Some(taking), _) if !taking.sent && taking.reached == peers && taking.saved == peers => {
                 if taking.fired.is_none() && passed(taking.at) {
@@ -212,7 +212,7 @@ impl Checkpoints {
                 {
                     taking.sent = true;
                     self.keeper.commit(Snapshot {
-                        n: taking.n.0,
+                        number: taking.number,
                         positions: self.positions.clone(),
                         clocks: self.clocks.clone(),
                         rules: Arc::clone(&taking.rules),
@@ -236,10 +236,9 @@ impl Checkpoints {
     /// Processes the commits that the keeper has made.
     fn done(&mut self, words: &mut Vec<Signal>) {
         while let Some(done) = self.keeper.done() {
-            let n = CheckpointNumber(done.n);
-            if let Some(taking) = self.taking.take_if(|taking| taking.n == n) {
+            if let Some(taking) = self.taking.take_if(|taking| taking.number == done.number) {
                 if taking.last_one {
-                    self.last_one.committed = Some(n);
+                    self.last_one.committed = Some(done.number);
                 }
                 words.push(Signal::Committed(Arc::new(self.positions.clone())));
             }

@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use operators::{
-    model::ids::CheckpointNumber,
+    model::ids::{CheckpointNumber, OwnerGeneration},
     ops::{
         Part, Saver, Signal,
         kit::{self, Frontier, HeldEpoch},
@@ -76,9 +76,9 @@ fn write(
     shared: &Shared,
 ) -> Result<(), CheckpointError> {
     let mut blobs: Vec<BlobRef> = Vec::new();
-    while let Ok((n, part)) = parts.recv() {
+    while let Ok((number, part)) = parts.recv() {
         let Some(bytes) = encode(&part) else {
-            let done = (n, std::mem::take(&mut blobs));
+            let done = (number, std::mem::take(&mut blobs));
             shared.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
             if let Some(wake) = &*shared.wake.lock().unwrap_or_else(PoisonError::into_inner) {
                 // The worker may be gone; then nobody waits.
@@ -86,8 +86,8 @@ fn write(
             }
             continue;
         };
-        let generation = shared.generation.load(Ordering::SeqCst);
-        let name = format!("ckpt:{generation}:{n}:{worker}:{}", blobs.len());
+        let generation = OwnerGeneration(shared.generation.load(Ordering::SeqCst));
+        let name = format!("ckpt:{generation}:{number}:{worker}:{}", blobs.len());
         reach("blob:before");
         retry_until_done("a checkpoint", || pieces::put(store, &name, &bytes))?;
         reach("blob:after");
@@ -101,9 +101,9 @@ impl Saver for Writer {
         self.holds_triggers
     }
 
-    fn save(&self, n: CheckpointNumber, part: Part) {
+    fn save(&self, number: CheckpointNumber, part: Part) {
         // The thread lives as long as the process.
-        let _ = self.parts.send((n, part));
+        let _ = self.parts.send((number, part));
     }
 }
 
@@ -138,7 +138,7 @@ pub fn reports<'s>(
             held.release_if(Frontier::from(&frontiers[0]).has_ended());
             let (Some([at]), Some(Written { shared })) = (held.capabilities(), &written) else { return };
             let done = std::mem::take(&mut *shared.done.lock().unwrap_or_else(PoisonError::into_inner));
-            let saved = done.into_iter().map(|(n, blobs)| Report::Saved { n, blobs });
+            let saved = done.into_iter().map(|(number, blobs)| Report::Saved { number, blobs });
             output.activate().session(at).give_iterator(saved);
         }
     });

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::CheckpointNumber;
 use serde::{Deserialize, Serialize};
 
 /// Upper bound of the rules that figures name.
@@ -62,9 +63,9 @@ impl ByRule {
 
 /// Figures of the checkpoints, from process 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointNumbers {
+pub struct CheckpointFigures {
     /// Number of the last one, including those of earlier runs.
-    pub number: u64,
+    pub number: CheckpointNumber,
     /// Checkpoints made since the start.
     pub made: u64,
     /// Time since the last one, or since the start if none was made, ms.
@@ -76,7 +77,7 @@ pub struct CheckpointNumbers {
     /// Checkpoints that are not compacted yet.
     pub unfolded: u64,
     /// The last one whose triggers are published, if triggers wait for checkpoints.
-    pub published: Option<u64>,
+    pub published: Option<CheckpointNumber>,
 }
 
 /// Figures of a sink of triggers, since its start.

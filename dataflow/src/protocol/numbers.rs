@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use operators::model::ids::{BookGeneration, IngestTime, PartitionId};
 use serde::{Deserialize, Serialize};
 
-use super::figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleNumbers, SinkFigures};
+use super::figures::{ByRule, CheckpointFigures, LatencyBuckets, RuleNumbers, SinkFigures};
 
 /// A worker's numbers, all since its start unless stated otherwise.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ pub struct Numbers {
     /// Failing calls by rule (worker 0).
     pub failures: ByRule,
     /// The checkpoints (worker 0), if state is kept.
-    pub checkpoint: Option<CheckpointNumbers>,
+    pub checkpoint: Option<CheckpointFigures>,
     /// States of rules (worker 0), if they have changed.
     pub rules: Option<RuleNumbers>,
     /// Seconds since the first record was read; 0 before.

@@ -23,7 +23,7 @@ pub enum Report {
     /// This worker's part of a checkpoint is written.
     Saved {
         /// Number of the checkpoint.
-        n: CheckpointNumber,
+        number: CheckpointNumber,
         /// Blobs of the part.
         blobs: Vec<BlobRef>,
     },

@@ -18,7 +18,7 @@ use super::{stall::Waits, usage};
 use crate::{
     checkpoint::KeeperGauge,
     protocol::{
-        figures::{ByRule, CheckpointNumbers, RuleBoard},
+        figures::{ByRule, CheckpointFigures, RuleBoard},
         numbers::Numbers,
     },
     triggers::{destinations::TriggerSinks, write::SinkGauge},
@@ -128,7 +128,7 @@ pub fn numbers(
         epochs_behind: progress.incomplete.map_or(0, |first| epoch.saturating_sub(first)),
         lags: lags.unwrap_or_default(),
         failures: gauges.failures.borrow().clone(),
-        checkpoint: keeper.map(CheckpointNumbers::from),
+        checkpoint: keeper.map(CheckpointFigures::from),
         rules: gauges.rules.as_ref().and_then(RuleBoard::take_update),
         seconds: progress.seconds,
         cpu_seconds: usage::cpu_seconds(),

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::{
         cluster::{Exit, ExitKind},
-        protocol::figures::CheckpointNumbers,
+        protocol::figures::CheckpointFigures,
         telemetry::Expected,
     };
 
@@ -69,10 +69,10 @@ mod tests {
     }
 
     fn numbers(worker: usize) -> Numbers {
-        let checkpoint = (worker == 0).then(|| CheckpointNumbers {
+        let checkpoint = (worker == 0).then(|| CheckpointFigures {
             made: 1,
             age_ms: 9_000,
-            ..CheckpointNumbers::default()
+            ..CheckpointFigures::default()
         });
         Numbers { worker, generation: BookGeneration(1), checkpoint, ..Numbers::default() }
     }
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn checkpoints_must_go_on() {
         let (mut status, now) = (status(), Instant::now());
-        status.take(Numbers { checkpoint: Some(CheckpointNumbers::default()), ..numbers(0) }, now);
+        status.take(Numbers { checkpoint: Some(CheckpointFigures::default()), ..numbers(0) }, now);
         status.take(numbers(1), now);
         assert_eq!(status.faults(now), ["no checkpoint is made yet"]);
         status.take(numbers(0), now);

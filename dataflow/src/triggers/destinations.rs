@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use operators::model::trigger::Fired;
+use operators::model::{ids::CheckpointNumber, trigger::Fired};
 use serde::{Deserialize, Serialize};
 use sinks::{
     LineOutput, LineSink, Sent, SinkStats, Trigger, TriggerSink, TriggerSinkError,
@@ -228,29 +228,29 @@ fn transactional<'d>(
 }
 
 impl Transactions for CommittedTopics {
-    fn last_published(&mut self) -> Result<Option<u64>, String> {
+    fn last_published(&mut self) -> Result<Option<CheckpointNumber>, String> {
         let mut least = None;
         for (_, topic) in &self.0 {
             let last = topic.last_published().map_err(|e| e.to_string())?.unwrap_or(0);
             least = Some(least.map_or(last, |least: u64| least.min(last)));
         }
-        Ok(least)
+        Ok(least.map(CheckpointNumber))
     }
 
-    fn highest_published(&mut self) -> Result<u64, String> {
+    fn highest_published(&mut self) -> Result<CheckpointNumber, String> {
         let last = |(_, topic): &(Destination, KafkaTransactions)| topic.last_published();
         let all = self.0.iter().map(last).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
-        Ok(all.into_iter().flatten().max().unwrap_or(0))
+        Ok(all.into_iter().flatten().max().map(CheckpointNumber).unwrap_or_default())
     }
 
-    fn publish(&mut self, n: u64, fired: &[Fired]) -> Result<(), String> {
+    fn publish(&mut self, number: CheckpointNumber, fired: &[Fired]) -> Result<(), String> {
         for (destination, topic) in &mut self.0 {
-            if topic.last_published().map_err(|e| e.to_string())?.is_some_and(|last| last >= n) {
+            if topic.last_published().map_err(|e| e.to_string())?.is_some_and(|last| last >= number.0) {
                 continue;
             }
             let mut batch: Vec<Trigger> =
                 fired.iter().filter(|f| destination.takes(f)).map(trigger).collect();
-            while let Err(error) = topic.publish(n, &batch) {
+            while let Err(error) = topic.publish(number.0, &batch) {
                 let KafkaSinkError::TooLarge { trigger: large } = &error else {
                     return Err(error.to_string());
                 };

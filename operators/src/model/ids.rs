@@ -35,7 +35,8 @@ ids! {
     IngestTime(i64);
     /// Number of a checkpoint; ascends over all runs. 0 is before the first.
     CheckpointNumber(u64);
-    /// Number of the engine that owns the state, by which an earlier owner is fenced; 0 where no state is kept.
+    /// Fencing token: number of the engine that owns the state, above those of all earlier owners; 0 where no state is
+    /// kept.
     OwnerGeneration(u64);
     /// Number of a rule book: of the change set that made it. 0 is the empty book.
     BookGeneration(u64);
@@ -61,9 +62,19 @@ impl Offset {
 }
 
 impl CheckpointNumber {
+    /// Above every checkpoint.
+    pub const MAX: CheckpointNumber = CheckpointNumber(u64::MAX);
+
     /// The number of the next checkpoint.
     pub fn next(self) -> Self {
         CheckpointNumber(self.0 + 1)
+    }
+}
+
+impl OwnerGeneration {
+    /// The generation of the next owner.
+    pub fn next(self) -> Self {
+        OwnerGeneration(self.0 + 1)
     }
 }
 

@@ -190,7 +190,7 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
     schedule.signal(&Signal::Epoch(1));
     record(&mut schedule, 1, 10);
-    schedule.signal(&Signal::Checkpoint { n: CheckpointNumber(1), at: 3 });
+    schedule.signal(&Signal::Checkpoint { number: CheckpointNumber(1), at: 3 });
     schedule.signal(&Signal::Epoch(2));
     schedule.signal(&Signal::Epoch(3));
     record(&mut schedule, 3, 11);
@@ -204,7 +204,7 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     };
     let parts: Vec<(u64, Vec<bool>)> = taken.borrow().iter().map(|(n, part)| (n.0, offsets(part))).collect();
     assert_eq!(parts, [(1, vec![false, false]), (1, vec![])]);
-    schedule.signal(&Signal::Checkpoint { n: CheckpointNumber(2), at: 4 });
+    schedule.signal(&Signal::Checkpoint { number: CheckpointNumber(2), at: 4 });
     schedule.signal(&Signal::Epoch(4));
     work(&mut schedule, 4);
     assert_eq!(taken.borrow().len(), 4);

@@ -33,10 +33,10 @@ pub enum Signal {
     },
     /// Begins a run, from a checkpoint if there is one.
     Start(Arc<Start>),
-    /// Takes checkpoint `n`: state and positions as they stand before records of epoch `at`.
+    /// Takes checkpoint `number`: state and positions as they stand before records of epoch `at`.
     Checkpoint {
         /// Its number.
-        n: CheckpointNumber,
+        number: CheckpointNumber,
         /// First epoch that is not part of the checkpoint.
         at: u64,
     },
@@ -115,8 +115,8 @@ pub trait Saver {
     /// Whether checkpoints contain triggers.
     fn holds_triggers(&self) -> bool;
 
-    /// Takes a part of checkpoint `n`; the last one is [`Part::End`].
-    fn save(&self, n: CheckpointNumber, part: Part);
+    /// Takes a part of checkpoint `number`; the last one is [`Part::End`].
+    fn save(&self, number: CheckpointNumber, part: Part);
 }
 
 /// Part of a worker's checkpoint.
@@ -143,7 +143,7 @@ impl Saver for NoSaver {
         false
     }
 
-    fn save(&self, _n: CheckpointNumber, _part: Part) {}
+    fn save(&self, _number: CheckpointNumber, _part: Part) {}
 }
 
 /// Rule books of a process, each kept until all its workers have switched to it.
@@ -163,7 +163,7 @@ pub(super) enum Barrier {
     /// Save the state.
     Checkpoint {
         /// Number of the checkpoint.
-        n: CheckpointNumber,
+        number: CheckpointNumber,
     },
     /// Apply corrections by people.
     Correct(Arc<Vec<Correction>>),
@@ -174,7 +174,7 @@ impl Signal {
     pub(super) fn barrier(&self) -> Option<(u64, Barrier)> {
         match self {
             Signal::Switch { generation, at } => Some((*at, Barrier::Switch { generation: *generation })),
-            Signal::Checkpoint { n, at } => Some((*at, Barrier::Checkpoint { n: *n })),
+            Signal::Checkpoint { number, at } => Some((*at, Barrier::Checkpoint { number: *number })),
             Signal::Correct { corrections, at } => Some((*at, Barrier::Correct(Arc::clone(corrections)))),
             Signal::Epoch(_)
             | Signal::Prepare(_)

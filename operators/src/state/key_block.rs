@@ -43,7 +43,7 @@ impl KeyBlock {
             key: key.into(),
             last_now: i64::MIN,
             next_deadline: i64::MAX,
-            changed_in: CheckpointNumber(u64::MAX),
+            changed_in: CheckpointNumber::MAX,
             used: true,
             listed,
             ..KeyBlock::default()

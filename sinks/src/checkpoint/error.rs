@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
+
 /// Error of a call to a checkpoint store.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -23,20 +25,20 @@ pub enum CheckpointError {
     )]
     Fenced {
         /// The owner generation that was refused.
-        generation: u64,
+        generation: OwnerGeneration,
         /// The latest owner generation given out, or the one that changed the hash last. After a release it
         /// equals the refused one.
-        by: u64,
+        by: OwnerGeneration,
     },
     /// The owner commits a checkpoint that does not follow its last one.
     #[error(
-        "checkpoint {n} can't be committed after checkpoint {last}; restart the engine, it goes on from checkpoint {last}"
+        "checkpoint {number} can't be committed after checkpoint {last}; restart the engine, it goes on from checkpoint {last}"
     )]
     OutOfOrder {
         /// The number that was refused.
-        n: u64,
+        number: CheckpointNumber,
         /// The number of the last commit.
-        last: u64,
+        last: CheckpointNumber,
     },
     /// The store can't be reached or does not answer in time. Whether the call took effect is unknown; it
     /// should be retried.
@@ -115,8 +117,14 @@ mod tests {
     #[test]
     fn only_an_unavailable_store_is_worth_trying_again() {
         assert!(CheckpointError::Unavailable("gone".into()).is_transient());
-        assert!(!CheckpointError::Fenced { generation: 1, by: 2 }.is_transient());
-        assert!(!CheckpointError::OutOfOrder { n: 1, last: 2 }.is_transient());
+        assert!(
+            !CheckpointError::Fenced { generation: OwnerGeneration(1), by: OwnerGeneration(2) }
+                .is_transient()
+        );
+        assert!(
+            !CheckpointError::OutOfOrder { number: CheckpointNumber(1), last: CheckpointNumber(2) }
+                .is_transient()
+        );
     }
 
     #[test]

@@ -26,20 +26,22 @@
 //!   repeated [`push_edit`](CheckpointStore::push_edit) may add the edit twice.
 //! - Names and texts are kept byte for byte. Nothing else under the prefix is touched.
 //!
-//! **Limits**: a blob has at most [`MAX_BLOB`] bytes, generations and checkpoint numbers are at most
+//! **Limits**: a blob has at most [`MAX_BLOB`] bytes, owner generations and checkpoint numbers are at most
 //! [`MAX_NUMBER`]. All calls block.
 //!
 //! ```
 //! use std::time::Duration;
 //!
+//! use operators::model::ids::CheckpointNumber;
 //! use strateye_sinks::checkpoint::{CheckpointStore, MemoryCheckpoints};
 //!
 //! let mut store = MemoryCheckpoints::new();
 //! let owner = store.take("engine-1", Duration::from_secs(60))?;
+//! let first = CheckpointNumber(1);
 //! store.put_blob("ckpt:1", b"deltas")?;
-//! store.commit(owner.generation, 1, b"ckpt:1")?;
+//! store.commit(owner.generation, first, b"ckpt:1")?;
 //! store.apply(owner.generation, "RULE:CONDITION", &[("1001", Some("3"))])?;
-//! assert_eq!(store.mark_compacted(owner.generation, 1)?, 1);
+//! assert_eq!(store.mark_compacted(owner.generation, first)?, first);
 //! assert_eq!(store.fields("RULE:CONDITION", &["1001"])?, [Some("3".to_owned())]);
 //! # Ok::<(), strateye_sinks::checkpoint::CheckpointError>(())
 //! ```
@@ -50,6 +52,8 @@ mod redis;
 mod sqlite;
 
 use std::time::Duration;
+
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 
 pub use error::CheckpointError;
 pub use memory::{CompactedState, Fault, MemoryCheckpoints};
@@ -74,22 +78,31 @@ pub trait CheckpointStore: Send {
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another generation owns the store.
-    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError>;
+    fn renew(
+        &mut self,
+        generation: OwnerGeneration,
+        lease: Duration,
+    ) -> Result<Option<CheckpointNumber>, CheckpointError>;
 
     /// Gives up the ownership, so that the next owner need not wait. Does nothing if it is lost already.
     ///
     /// # Errors
     /// If the store can't be reached.
-    fn release(&mut self, generation: u64) -> Result<(), CheckpointError>;
+    fn release(&mut self, generation: OwnerGeneration) -> Result<(), CheckpointError>;
 
-    /// Makes checkpoint `n` the one to restore. `manifest` lists its parts; the store does not read it.
+    /// Makes checkpoint `number` the one to restore. `manifest` lists its parts; the store does not read it.
     /// Returns the checkpoint that the hashes are compacted up to, 0 if none.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another generation owns the store. [`CheckpointError::OutOfOrder`] if
-    /// `n` is not above the last number committed (unless it is the very same commit), or if the store has
+    /// `number` is not above the last number committed (unless it is the very same commit), or if the store has
     /// lost the last commit that this handle knows of: parts that the manifest lists may be lost too.
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError>;
+    fn commit(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+        manifest: &[u8],
+    ) -> Result<CheckpointNumber, CheckpointError>;
 
     /// The last commit, by any owner.
     ///
@@ -136,7 +149,7 @@ pub trait CheckpointStore: Send {
     /// [`CheckpointError::Fenced`] if a later generation has changed the hash.
     fn apply(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError>;
@@ -147,27 +160,31 @@ pub trait CheckpointStore: Send {
     /// As for one hash; changes before or after the refused one may have been made.
     fn apply_many(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         folds.iter().try_for_each(|(hash, changes)| self.apply(generation, hash, changes))
     }
 
-    /// Records that all checkpoints up to `n` are applied to the hashes, by this handle or before it was
-    /// opened, and returns the checkpoint that they are compacted up to. That is below `n`, and unchanged, if
+    /// Records that all checkpoints up to `number` are applied to the hashes, by this handle or before it was
+    /// opened, and returns the checkpoint that they are compacted up to. That is below `number`, and unchanged, if
     /// the store may have lost a change since this handle's last call, or since it was opened: all later
     /// checkpoints must be applied again before the next call. In a store with several logs earlier changes
     /// may be lost too, and it is 0.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another generation was given out last.
-    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError>;
+    fn mark_compacted(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError>;
 
     /// Deletes a hash, if it exists.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if a later generation has changed the hash.
-    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError>;
+    fn drop_hash(&mut self, generation: OwnerGeneration, hash: &str) -> Result<(), CheckpointError>;
 
     /// Names of all hashes, ascending.
     ///
@@ -210,7 +227,7 @@ pub trait CheckpointStore: Send {
 /// Most bytes of a blob.
 pub const MAX_BLOB: usize = 8 << 20;
 
-/// Highest generation and checkpoint number: Redis's Lua counts in doubles.
+/// Highest owner generation and checkpoint number: Redis's Lua counts in doubles.
 pub const MAX_NUMBER: u64 = 1 << 53;
 
 /// A field and its new text; `None` deletes it.
@@ -220,7 +237,7 @@ pub type FieldChange<'c> = (&'c str, Option<&'c str>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ownership {
     /// Generation of the owner; its fencing token.
-    pub generation: u64,
+    pub generation: OwnerGeneration,
     /// The checkpoint to restore, if any.
     pub committed: Option<Committed>,
 }
@@ -229,9 +246,9 @@ pub struct Ownership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// Generation that committed it.
-    pub generation: u64,
+    pub generation: OwnerGeneration,
     /// Its number; numbers ascend over all generations.
-    pub n: u64,
+    pub number: CheckpointNumber,
     /// List of its parts, written by the owner.
     pub manifest: Vec<u8>,
 }
@@ -265,7 +282,15 @@ fn check_blob(name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
     Err(CheckpointError::TooLarge { what: format!("blob {name}"), size, most })
 }
 
-fn check_number(what: &str, number: u64) -> Result<(), CheckpointError> {
+fn check_generation(generation: OwnerGeneration) -> Result<(), CheckpointError> {
+    check_limit("the generation", generation.0)
+}
+
+fn check_number(number: CheckpointNumber) -> Result<(), CheckpointError> {
+    check_limit("the checkpoint's number", number.0)
+}
+
+fn check_limit(what: &str, number: u64) -> Result<(), CheckpointError> {
     if number <= MAX_NUMBER {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use operators::{
-    model::ids::{Clocks, Positions},
+    model::ids::{Clocks, OwnerGeneration, Positions},
     ops::Part,
     state::Delta,
 };
@@ -19,9 +19,9 @@ struct Scene {
     _folder: TempDir,
     state: State,
     store: SqliteCheckpoints,
-    generation: u64,
+    generation: OwnerGeneration,
     manifest: Manifest,
-    n: u64,
+    number: CheckpointNumber,
 }
 
 fn rule(rule_id: &str, key_by: Json) -> Remembered {
@@ -58,22 +58,29 @@ impl Scene {
             blobs: Vec::new(),
             dropped: Vec::new(),
         };
-        Scene { _folder: folder, state: State::Sqlite(path), store, generation, manifest, n: 0 }
+        Scene {
+            _folder: folder,
+            state: State::Sqlite(path),
+            store,
+            generation,
+            manifest,
+            number: CheckpointNumber::default(),
+        }
     }
 
     /// Commits a checkpoint with these changes, which are not compacted.
     fn commit(&mut self, changes: &[(&str, &str, Option<&str>)]) {
-        self.n += 1;
+        self.number = self.number.next();
         let mut delta = Delta::default();
         for (name, key, text) in changes {
             let number = delta.name((*name).to_owned());
             delta.push(number, key, text.map(|text| move |out: &mut String| out.push_str(text)));
         }
         let bytes = blob::encode(&Part::State(delta)).unwrap();
-        let name = format!("ckpt:1:{}:0:0", self.n);
+        let name = format!("ckpt:1:{}:0:0", self.number);
         self.store.put_blob(&name, &bytes).unwrap();
-        self.manifest.blobs.push(Listed { n: self.n, blob: BlobRef::of(name, &bytes, false) });
-        self.store.commit(self.generation, self.n, &self.manifest.to_json()).unwrap();
+        self.manifest.blobs.push(Listed { number: self.number, blob: BlobRef::of(name, &bytes, false) });
+        self.store.commit(self.generation, self.number, &self.manifest.to_json()).unwrap();
     }
 
     fn fold(&mut self, name: &str, key: &str, text: &str) {
@@ -109,7 +116,7 @@ fn changes_that_are_not_folded_count() {
     scene.commit(&[("r:fav:4", "1", Some("4")), ("r:@rule:4", "1", Some(r#"{"touched":7}"#))]);
     let mut look = scene.look();
     let all = look.states("r", None, "1").unwrap();
-    assert_eq!((all.checkpoint, all.version, &all.key), (2, 4, &json!(1)));
+    assert_eq!((all.checkpoint.0, all.version, &all.key), (2, 4, &json!(1)));
     assert_eq!(texts(&all), [("fav", Some("4")), ("quiet", None), ("@rule", Some(r#"{"touched":7}"#))]);
     assert_eq!(texts(&look.states("r", Some("fav"), "2").unwrap()), [("fav", None)]);
     assert_eq!(texts(&look.states("r", Some("@rule"), "2").unwrap()), [("@rule", None)]);
@@ -125,7 +132,7 @@ fn a_look_outlives_what_a_newer_commit_removes() {
     scene.commit(&[("r:fav:4", "1", Some("2"))]);
     scene.store.remove_blobs(&[old]).unwrap();
     let states = look.states("r", Some("fav"), "1").unwrap();
-    assert_eq!((states.checkpoint, texts(&states)), (2, vec![("fav", Some("2"))]));
+    assert_eq!((states.checkpoint.0, texts(&states)), (2, vec![("fav", Some("2"))]));
     // Without a newer commit it is a loss.
     scene.store.remove_blobs(&["ckpt:1:2:0:0".to_owned()]).unwrap();
     let error = look.states("r", None, "1").unwrap_err();

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use sinks::checkpoint::CheckpointStore;
 
 use super::{Done, KeeperGauge, Snapshot};
@@ -42,7 +43,7 @@ pub(super) struct Worker0 {
 /// State of the keeper's thread.
 pub(super) struct Committing {
     pub(super) store: Box<dyn CheckpointStore>,
-    pub(super) generation: u64,
+    pub(super) generation: OwnerGeneration,
     pub(super) ledger: Ledger,
     pub(super) rules: StoredRules,
     pub(super) compactor: CompactorLink,
@@ -59,9 +60,9 @@ impl Committing {
         loop {
             match worker_0.snapshots.recv_timeout(LOOK) {
                 Ok(snapshot) => {
-                    let n = snapshot.n;
+                    let number = snapshot.number;
                     self.commit(snapshot)?;
-                    if worker_0.done.send(Done { n }).is_err() {
+                    if worker_0.done.send(Done { number }).is_err() {
                         return Ok(());
                     }
                 }
@@ -83,30 +84,30 @@ impl Committing {
 
     /// Resumes compacting and publishing the checkpoints that the last run left.
     pub(super) fn resume(&mut self, manifest: Manifest) {
-        for n in self.ledger.resume(manifest) {
-            self.publish(n);
-            self.compact(n);
+        for number in self.ledger.resume(manifest) {
+            self.publish(number);
+            self.compact(number);
         }
     }
 
-    fn publish(&self, n: u64) {
+    fn publish(&self, number: CheckpointNumber) {
         if let Some(publisher) = &self.publisher {
-            publisher.publish(Batch { n, blobs: self.ledger.triggers_of(n) });
+            publisher.publish(Batch { number, blobs: self.ledger.triggers_of(number) });
         }
     }
 
-    fn compact(&mut self, n: u64) {
+    fn compact(&mut self, number: CheckpointNumber) {
         // The thread lives as long as the process.
-        let _ = self.compactor.compactions.send(self.ledger.hand_on(n));
+        let _ = self.compactor.compactions.send(self.ledger.hand_on(number));
     }
 
     fn commit(&mut self, snapshot: Snapshot) -> Result<(), Fatal> {
         self.wait_until_few_are_behind()?;
-        let Snapshot { n, positions, clocks, rules, dropped, corrections, blobs, asked } = snapshot;
-        let (rules, unused) = self.rules.write(&mut *self.store, rules, n)?;
+        let Snapshot { number, positions, clocks, rules, dropped, corrections, blobs, asked } = snapshot;
+        let (rules, unused) = self.rules.write(&mut *self.store, rules, number)?;
         let bytes = blobs.iter().map(|blob| blob.bytes).sum();
-        self.check_written(n, blobs.iter().chain([&rules]))?;
-        let unlisted = self.ledger.list(n, blobs, dropped);
+        self.check_written(number, blobs.iter().chain([&rules]))?;
+        let unlisted = self.ledger.list(number, blobs, dropped);
         let manifest = Manifest {
             at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
             positions,
@@ -119,19 +120,19 @@ impl Committing {
         let manifest = manifest.to_json();
         let (generation, store) = (self.generation, &mut self.store);
         reach("commit:before");
-        let vouched = retry_until_done("a commit", || store.commit(generation, n, &manifest))?;
+        let vouched = retry_until_done("a commit", || store.commit(generation, number, &manifest))?;
         let took = asked.elapsed();
         reach("commit:after");
-        self.ledger.committed(n, vouched);
-        self.publish(n);
+        self.ledger.committed(number, vouched);
+        self.publish(number);
         reach("hand-on:between");
-        self.compact(n);
+        self.compact(number);
         reach("hand-on:after");
         self.remove(&[unlisted, unused].concat());
         self.corrections.trim(&mut *self.store, corrections);
         let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, at) = (gauge.made + 1, Some(Instant::now()));
-        *gauge = KeeperGauge { committed: n, made, at, took, bytes, ..*gauge };
+        *gauge = KeeperGauge { committed: number, made, at, took, bytes, ..*gauge };
         Ok(())
     }
 
@@ -151,13 +152,18 @@ impl Committing {
 
     /// Checks that the store has all blobs written for this checkpoint. A server that crashed meanwhile may
     /// have lost some and still have the last commit: then the cluster restarts from that.
-    fn check_written<'b>(&mut self, n: u64, blobs: impl Iterator<Item = &'b BlobRef>) -> Result<(), Fatal> {
+    fn check_written<'b>(
+        &mut self,
+        number: CheckpointNumber,
+        blobs: impl Iterator<Item = &'b BlobRef>,
+    ) -> Result<(), Fatal> {
         let names: Vec<String> = blobs.flat_map(pieces::of).collect();
         reach("check:before");
         let store = &mut self.store;
         let missing = retry_until_done("a commit", || store.missing_blobs(&names))?;
         let Some(first) = missing.first() else { return Ok(()) };
-        let cause = format!("{} blobs of checkpoint {n} are not there, the first is {first}", missing.len());
+        let cause =
+            format!("{} blobs of checkpoint {number} are not there, the first is {first}", missing.len());
         Err(Fatal::new(STATE_LOST, "the checkpoint store has lost what was written", cause))
     }
 
@@ -195,8 +201,10 @@ impl Committing {
     fn renew(&mut self) -> Result<(), Fatal> {
         match self.store.renew(self.generation, LEASE) {
             Ok(stored) if stored < self.ledger.last() => {
-                let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
-                let (stored, ours) = (number(stored), number(self.ledger.last()));
+                let shown = |number: Option<CheckpointNumber>| {
+                    number.map_or_else(|| "none".to_owned(), |number| number.to_string())
+                };
+                let (stored, ours) = (shown(stored), shown(self.ledger.last()));
                 let cause = format!("its last commit is {stored}, ours is {ours}");
                 Err(Fatal::new(STATE_LOST, "the checkpoint store has gone back", cause))
             }

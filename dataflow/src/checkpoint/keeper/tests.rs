@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operators::{
-    model::{ids::CheckpointNumber, trigger::Fired},
+    model::trigger::Fired,
     ops::Part,
     rule::{book::Published, crowd::Crowd},
     state::Delta,
@@ -21,15 +21,15 @@ const WITHIN: Duration = Duration::from_secs(60);
 struct OnPermission(mpsc::Receiver<()>);
 
 impl Transactions for OnPermission {
-    fn last_published(&mut self) -> Result<Option<u64>, String> {
+    fn last_published(&mut self) -> Result<Option<CheckpointNumber>, String> {
         Ok(None)
     }
 
-    fn highest_published(&mut self) -> Result<u64, String> {
-        Ok(0)
+    fn highest_published(&mut self) -> Result<CheckpointNumber, String> {
+        Ok(CheckpointNumber::default())
     }
 
-    fn publish(&mut self, _n: u64, _fired: &[Fired]) -> Result<(), String> {
+    fn publish(&mut self, _number: CheckpointNumber, _fired: &[Fired]) -> Result<(), String> {
         let _permission = self.0.recv();
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Scene {
 
     /// Ends the keeper, which leaves nothing that would block another one.
     fn end(mut self) -> MemoryCheckpoints {
-        let last = self.store.committed().unwrap().map_or(0, |committed| committed.n);
+        let last = self.store.committed().unwrap().map_or(0, |committed| committed.number.0);
         self.await_mark(last);
         drop(self.keeper);
         assert!(self.calls.iter().any(|call| call == "release"));
@@ -119,7 +119,7 @@ impl Scene {
     /// A checkpoint of the rules alone.
     fn snapshot(&self, n: u64) -> Snapshot {
         Snapshot {
-            n,
+            number: CheckpointNumber(n),
             positions: Positions::default(),
             clocks: Clocks::default(),
             rules: Arc::clone(&self.rules),
@@ -157,7 +157,7 @@ impl Scene {
 
     /// Waits until the store's mark of compaction is n.
     fn await_mark(&mut self, n: u64) {
-        self.await_that(|scene| scene.store.compacted_up_to() == n);
+        self.await_that(|scene| scene.store.compacted_up_to().0 == n);
     }
 
     fn await_that(&self, so: impl Fn(&Self) -> bool) {
@@ -183,8 +183,8 @@ impl Scene {
     }
 
     fn assert_commits(&mut self, n: u64) {
-        assert_eq!(self.keeper.done.recv_timeout(WITHIN), Ok(Done { n }));
-        assert_eq!(self.store.committed().unwrap().map(|committed| committed.n), Some(n));
+        assert_eq!(self.keeper.done.recv_timeout(WITHIN), Ok(Done { number: CheckpointNumber(n) }));
+        assert_eq!(self.store.committed().unwrap().map(|committed| committed.number.0), Some(n));
     }
 }
 
@@ -212,7 +212,9 @@ fn commits_wait_while_too_many_checkpoints_are_not_published() {
     scene.hand_over(most + 4);
     scene.assert_commits(most + 4);
     // The last publication shows without another commit.
-    scene.await_that(|scene| scene.gauge().published == Some(most + 4) && scene.gauge().uncompacted == 0);
+    scene.await_that(|scene| {
+        scene.gauge().published == Some(CheckpointNumber(most + 4)) && scene.gauge().uncompacted == 0
+    });
 }
 
 #[test]
@@ -227,7 +229,7 @@ fn compactions_that_the_store_loses_are_made_again() {
     scene.store.lose_compacted_since(&before);
     for n in 3..=6 {
         scene.commit(n, &[("r:b:1", "other")], &[]);
-        let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.n).collect();
+        let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.number.0).collect();
         assert!(listed.contains(&2) || scene.text("r:a:1").as_deref() == Some("two"), "{n}: {listed:?}");
     }
     scene.await_mark(6);
@@ -235,7 +237,7 @@ fn compactions_that_the_store_loses_are_made_again() {
     scene.commit(7, &[], &[]);
     scene.await_mark(7);
     scene.commit(8, &[], &[]);
-    let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.n).collect();
+    let listed: BTreeSet<u64> = scene.manifest().blobs.iter().map(|listed| listed.number.0).collect();
     assert_eq!(listed, BTreeSet::from([7, 8]), "what is compacted for good is not listed");
 }
 
@@ -249,7 +251,11 @@ fn state_that_no_rule_has_is_dropped_again_after_blobs_that_have_it() {
     assert_eq!(scene.store.hashes().unwrap(), ["r:a:1"]);
     scene.commit(3, &[], &[]);
     scene.await_mark(3);
-    assert_eq!(scene.manifest().blobs[0].n, 2, "the blob with the last of the old state is still listed");
+    assert_eq!(
+        scene.manifest().blobs[0].number.0,
+        2,
+        "the blob with the last of the old state is still listed"
+    );
     // The next keeper compacts it again.
     let mut next = scene.next();
     next.commit(4, &[], &[]);
@@ -330,7 +336,7 @@ fn a_fenced_owner_ends_its_process_so_that_the_cluster_restarts() {
     let fatal = scene.failures.recv_timeout(WITHIN).unwrap().unwrap();
     assert_eq!((fatal.code, fatal.what), (STATE_LOST, "checkpoints can't go on"));
     assert!(fatal.cause.contains("this engine must stop, the other one goes on"), "{}", fatal.cause);
-    assert_eq!(scene.store.committed().unwrap().map(|committed| committed.n), Some(1));
+    assert_eq!(scene.store.committed().unwrap().map(|committed| committed.number.0), Some(1));
 }
 
 #[test]
@@ -341,5 +347,5 @@ fn blobs_that_the_store_has_lost_are_not_committed_and_end_the_process() {
     scene.keeper.commit(Snapshot { blobs: vec![blob], ..scene.snapshot(2) });
     let fatal = scene.failures.recv_timeout(WITHIN).unwrap().unwrap();
     assert_eq!((fatal.code, fatal.what), (STATE_LOST, "the checkpoint store has lost what was written"));
-    assert_eq!(scene.store.committed().unwrap().map(|committed| committed.n), Some(1));
+    assert_eq!(scene.store.committed().unwrap().map(|committed| committed.number.0), Some(1));
 }

@@ -103,7 +103,9 @@ impl Intake {
                 self.begin.get_or_insert(*at);
                 self.barriers.push_back((*at, SourceBarrier::Switch(*generation)));
             }
-            Signal::Checkpoint { n, at } => self.barriers.push_back((*at, SourceBarrier::Checkpoint(*n))),
+            Signal::Checkpoint { number, at } => {
+                self.barriers.push_back((*at, SourceBarrier::Checkpoint(*number)))
+            }
             Signal::Hold(paused) => self.paused = *paused,
             Signal::Epoch(_)
             | Signal::Prepare(_)

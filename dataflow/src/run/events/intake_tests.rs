@@ -52,7 +52,7 @@ fn a_barrier_waits_for_the_source_and_has_the_positions_before_it() {
     to.send(opened(7)).unwrap();
     to.send(batch(7, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 7)]", "Switch(1) [(3, 7)]", "batch 7"]);
-    intake.signal(&Signal::Checkpoint { n: CheckpointNumber(4), at: 3 });
+    intake.signal(&Signal::Checkpoint { number: CheckpointNumber(4), at: 3 });
     to.send(batch(8, 1)).unwrap();
     assert_eq!(sent(&mut intake, 2, 0).0, ["batch 8"], "it lies in an epoch below the barrier");
     to.send(batch(9, 1)).unwrap();

@@ -22,7 +22,7 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
     let last = latest.and_then(|latest| Some((latest.at, latest.numbers.checkpoint?)));
     let checkpoint = last.map(|(_, checkpoint)| checkpoint);
     let in_seconds = |ms: u64| ms as f64 / 1_000.0;
-    page.gauge(NUMBER, checkpoint.map(|c| (BARE, c.number)))?;
+    page.gauge(NUMBER, checkpoint.map(|c| (BARE, c.number.0)))?;
     page.counter(MADE, checkpoint.map(|c| (BARE, c.made)))?;
     let age = last.map(|(at, c)| {
         let since = Instant::now().saturating_duration_since(at);
@@ -32,5 +32,5 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
     page.gauge(DURATION, checkpoint.map(|c| (BARE, in_seconds(c.took_ms))))?;
     page.gauge(BYTES, checkpoint.map(|c| (BARE, c.bytes)))?;
     page.gauge(UNFOLDED, checkpoint.map(|c| (BARE, c.unfolded)))?;
-    page.gauge(PUBLISHED, checkpoint.and_then(|c| Some((BARE, c.published?))))
+    page.gauge(PUBLISHED, checkpoint.and_then(|c| Some((BARE, c.published?.0))))
 }

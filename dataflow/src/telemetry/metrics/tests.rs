@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use operators::model::ids::{IngestTime, PartitionId};
+use operators::model::ids::{CheckpointNumber, IngestTime, PartitionId};
 
 use super::*;
 use crate::{
     protocol::{
-        figures::{ByRule, CheckpointNumbers, LatencyBuckets, RuleFigure, RuleNumbers, SinkFigures},
+        figures::{ByRule, CheckpointFigures, LatencyBuckets, RuleFigure, RuleNumbers, SinkFigures},
         numbers::SinkNumbers,
     },
     telemetry::Expected,
@@ -41,7 +41,11 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
         lags: [(PartitionId(5), 9)].into(),
         split_keys: [("ip".to_owned(), 6)].into(),
         sink: Some(sink),
-        checkpoint: Some(CheckpointNumbers { number: 12, took_ms: 250, ..CheckpointNumbers::default() }),
+        checkpoint: Some(CheckpointFigures {
+            number: CheckpointNumber(12),
+            took_ms: 250,
+            ..CheckpointFigures::default()
+        }),
         rules: Some(RuleNumbers {
             paused: 1,
             each: vec![RuleFigure { rule_id: "r".into(), version: 2, state: "paused".into() }],

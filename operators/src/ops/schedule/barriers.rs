@@ -40,7 +40,7 @@ impl<C: Clone> Schedule<C> {
         let passed = match barrier.clone() {
             Barrier::Switch { generation } => self.switch(generation, at),
             Barrier::Checkpoint { .. } | Barrier::Correct(_) if self.restoring.is_some() => Passed::Not,
-            Barrier::Checkpoint { n } => self.checkpoint(n),
+            Barrier::Checkpoint { number } => self.checkpoint(number),
             Barrier::Correct(corrections) => self.correct_all(&corrections),
         };
         if matches!(passed, Passed::Wholly) {

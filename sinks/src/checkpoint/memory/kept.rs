@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
+
 use crate::checkpoint::{CheckpointError, Committed, FieldChange, Ownership, milliseconds};
 
 #[derive(Debug)]
@@ -12,13 +14,13 @@ pub(super) struct MemoryState {
     began: Instant,
     /// How far the clock of leases was advanced.
     pub(super) ahead: Duration,
-    pub(super) generation: u64,
+    pub(super) generation: OwnerGeneration,
     pub(super) owner: Option<Owner>,
     pub(super) committed: Option<Committed>,
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     pub(super) hashes: BTreeMap<String, Hash>,
     /// Checkpoint that the hashes are compacted up to.
-    pub(super) compacted: u64,
+    pub(super) compacted: CheckpointNumber,
     /// Number of times that applied changes were lost; compared by each handle.
     pub(super) history: u64,
     pub(super) edits: BTreeMap<u64, Vec<(String, String)>>,
@@ -34,7 +36,7 @@ pub(super) struct Owner {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hash {
-    pub(super) generation: u64,
+    pub(super) generation: OwnerGeneration,
     pub(super) fields: BTreeMap<String, String>,
 }
 
@@ -43,12 +45,12 @@ impl MemoryState {
         MemoryState {
             began: Instant::now(),
             ahead: Duration::ZERO,
-            generation: 0,
+            generation: OwnerGeneration::default(),
             owner: None,
             committed: None,
             blobs: BTreeMap::new(),
             hashes: BTreeMap::new(),
-            compacted: 0,
+            compacted: CheckpointNumber::default(),
             history: 0,
             edits: BTreeMap::new(),
             last_edit: 0,
@@ -59,7 +61,7 @@ impl MemoryState {
         milliseconds(self.began.elapsed() + self.ahead)
     }
 
-    fn check_owner(&self, generation: u64) -> Result<(), CheckpointError> {
+    fn check_owner(&self, generation: OwnerGeneration) -> Result<(), CheckpointError> {
         if generation == self.generation && self.owner.is_some() {
             return Ok(());
         }
@@ -78,31 +80,37 @@ impl MemoryState {
                 for_ms: other.until - now,
             });
         }
-        self.generation += 1;
+        self.generation = self.generation.next();
         self.owner = Some(Owner { name: owner.to_owned(), until: now.saturating_add(milliseconds(lease)) });
         Ok(Ownership { generation: self.generation, committed: self.committed.clone() })
     }
 
-    pub(super) fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+    pub(super) fn renew(
+        &mut self,
+        generation: OwnerGeneration,
+        lease: Duration,
+    ) -> Result<Option<CheckpointNumber>, CheckpointError> {
         self.check_owner(generation)?;
         let until = self.now().saturating_add(milliseconds(lease));
         if let Some(owner) = &mut self.owner {
             owner.until = until;
         }
-        Ok(self.committed.as_ref().map(|committed| committed.n))
+        Ok(self.committed.as_ref().map(|committed| committed.number))
     }
 
     pub(super) fn commit(
         &mut self,
-        generation: u64,
-        n: u64,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
         manifest: &[u8],
-    ) -> Result<u64, CheckpointError> {
+    ) -> Result<CheckpointNumber, CheckpointError> {
         self.check_owner(generation)?;
-        let commit = Committed { generation, n, manifest: manifest.to_vec() };
+        let commit = Committed { generation, number, manifest: manifest.to_vec() };
         match &self.committed {
             Some(last) if *last == commit => {}
-            Some(last) if last.n >= n => return Err(CheckpointError::OutOfOrder { n, last: last.n }),
+            Some(last) if last.number >= number => {
+                return Err(CheckpointError::OutOfOrder { number, last: last.number });
+            }
             _ => self.committed = Some(commit),
         }
         Ok(self.compacted)
@@ -112,20 +120,20 @@ impl MemoryState {
     /// knows.
     pub(super) fn mark_compacted(
         &mut self,
-        generation: u64,
-        n: u64,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
         history: u64,
-    ) -> Result<(u64, u64), CheckpointError> {
+    ) -> Result<(CheckpointNumber, u64), CheckpointError> {
         if generation != self.generation {
             return Err(CheckpointError::Fenced { generation, by: self.generation });
         }
         if history == self.history {
-            self.compacted = self.compacted.max(n);
+            self.compacted = self.compacted.max(number);
         }
         Ok((self.compacted, self.history))
     }
 
-    pub(super) fn check_hash(&self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+    pub(super) fn check_hash(&self, generation: OwnerGeneration, hash: &str) -> Result<(), CheckpointError> {
         match self.hashes.get(hash) {
             Some(found) if found.generation > generation => {
                 Err(CheckpointError::Fenced { generation, by: found.generation })
@@ -136,7 +144,7 @@ impl MemoryState {
 
     pub(super) fn apply(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {

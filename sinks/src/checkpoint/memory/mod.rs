@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
+
 use kept::{Hash, MemoryState};
 
 use super::{
@@ -32,7 +34,7 @@ pub struct MemoryCheckpoints {
 #[derive(Clone, Debug)]
 pub struct CompactedState {
     hashes: BTreeMap<String, Hash>,
-    compacted: u64,
+    compacted: CheckpointNumber,
 }
 
 /// How a call fails on demand; the caller gets [`CheckpointError::Unavailable`] either way.
@@ -91,7 +93,7 @@ impl MemoryCheckpoints {
 
     /// The checkpoint that the hashes are compacted up to.
     #[must_use]
-    pub fn compacted_up_to(&self) -> u64 {
+    pub fn compacted_up_to(&self) -> CheckpointNumber {
         self.kept().compacted
     }
 
@@ -154,11 +156,15 @@ impl CheckpointStore for MemoryCheckpoints {
         self.change("take", |kept| kept.take(owner, lease))
     }
 
-    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+    fn renew(
+        &mut self,
+        generation: OwnerGeneration,
+        lease: Duration,
+    ) -> Result<Option<CheckpointNumber>, CheckpointError> {
         self.change("renew", |kept| kept.renew(generation, lease))
     }
 
-    fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
+    fn release(&mut self, generation: OwnerGeneration) -> Result<(), CheckpointError> {
         self.change("release", |kept| {
             if generation == kept.generation {
                 kept.owner = None;
@@ -167,9 +173,14 @@ impl CheckpointStore for MemoryCheckpoints {
         })
     }
 
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError> {
-        check_number("the checkpoint's number", n)?;
-        self.change("commit", |kept| kept.commit(generation, n, manifest))
+    fn commit(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+        manifest: &[u8],
+    ) -> Result<CheckpointNumber, CheckpointError> {
+        check_number(number)?;
+        self.change("commit", |kept| kept.commit(generation, number, manifest))
     }
 
     fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
@@ -209,23 +220,27 @@ impl CheckpointStore for MemoryCheckpoints {
 
     fn apply(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
         self.change("apply", |kept| kept.apply(generation, hash, changes))
     }
 
-    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
-        check_number("the checkpoint's number", n)?;
+    fn mark_compacted(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError> {
+        check_number(number)?;
         let known = self.history;
         let (compacted, history) =
-            self.change("mark_compacted", |kept| kept.mark_compacted(generation, n, known))?;
+            self.change("mark_compacted", |kept| kept.mark_compacted(generation, number, known))?;
         self.history = history;
         Ok(compacted)
     }
 
-    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+    fn drop_hash(&mut self, generation: OwnerGeneration, hash: &str) -> Result<(), CheckpointError> {
         self.change("drop_hash", |kept| {
             kept.check_hash(generation, hash)?;
             kept.hashes.remove(hash);
@@ -305,18 +320,18 @@ mod tests {
         let mut store = MemoryCheckpoints::new();
         let generation = store.take("a", LEASE).unwrap().generation;
         let mut other = store.clone();
-        assert_eq!(store.commit(generation, 1, b"").unwrap(), 0);
+        assert_eq!(store.commit(generation, CheckpointNumber(1), b"").unwrap(), CheckpointNumber(0));
         store.apply(generation, "h", &[("a", Some("1"))]).unwrap();
-        assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
+        assert_eq!(store.mark_compacted(generation, CheckpointNumber(1)).unwrap(), CheckpointNumber(1));
         let folds = store.compacted_state();
         store.apply(generation, "h", &[("a", Some("2"))]).unwrap();
-        assert_eq!(store.mark_compacted(generation, 2).unwrap(), 2);
+        assert_eq!(store.mark_compacted(generation, CheckpointNumber(2)).unwrap(), CheckpointNumber(2));
         store.lose_compacted_since(&folds);
         assert_eq!(store.fields("h", &["a"]).unwrap(), [Some("1".to_owned())]);
-        assert_eq!(store.commit(generation, 2, b"").unwrap(), 1);
-        assert_eq!(store.mark_compacted(generation, 3).unwrap(), 1);
-        assert_eq!(store.mark_compacted(generation, 3).unwrap(), 3);
-        assert_eq!(other.mark_compacted(generation, 3).unwrap(), 3);
+        assert_eq!(store.commit(generation, CheckpointNumber(2), b"").unwrap(), CheckpointNumber(1));
+        assert_eq!(store.mark_compacted(generation, CheckpointNumber(3)).unwrap(), CheckpointNumber(1));
+        assert_eq!(store.mark_compacted(generation, CheckpointNumber(3)).unwrap(), CheckpointNumber(3));
+        assert_eq!(other.mark_compacted(generation, CheckpointNumber(3)).unwrap(), CheckpointNumber(3));
     }
 
     #[test]
@@ -328,6 +343,6 @@ mod tests {
         assert!(first.take("a", LEASE).unwrap_err().is_transient());
         assert!(matches!(first.take("a", LEASE), Err(CheckpointError::Owned { owner, .. }) if owner == "b"));
         second.put_clock_forward(LEASE);
-        assert_eq!(first.take("a", LEASE).unwrap().generation, taken.generation + 1);
+        assert_eq!(first.take("a", LEASE).unwrap().generation, taken.generation.next());
     }
 }

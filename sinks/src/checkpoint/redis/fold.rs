@@ -1,6 +1,7 @@
 //! Changes of hashes, split into script calls that are pipelined.
 
 use hashbrown::HashMap;
+use operators::model::ids::OwnerGeneration;
 
 use super::{
     RedisCheckpoints,
@@ -21,7 +22,7 @@ const MAX_CALLS: usize = 32;
 impl RedisCheckpoints {
     pub(super) fn apply_all(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         let mut calls = Vec::new();
@@ -36,7 +37,7 @@ impl RedisCheckpoints {
         self.send(generation, &calls)
     }
 
-    fn send(&mut self, generation: u64, calls: &[Call]) -> Result<(), CheckpointError> {
+    fn send(&mut self, generation: OwnerGeneration, calls: &[Call]) -> Result<(), CheckpointError> {
         if calls.is_empty() {
             return Ok(());
         }
@@ -70,9 +71,9 @@ fn portions<'c>(keys: &Keys, hash: &str, changes: &[FieldChange<'c>]) -> Vec<(St
     full
 }
 
-fn call(key: &str, generation: u64, portion: &[FieldChange<'_>]) -> Call {
+fn call(key: &str, generation: OwnerGeneration, portion: &[FieldChange<'_>]) -> Call {
     let sets = portion.iter().filter(|(_, text)| text.is_some()).count();
-    let mut call = Call::script(&FOLD, key).arg(generation).arg(sets);
+    let mut call = Call::script(&FOLD, key).arg(generation.0).arg(sets);
     for (field, text) in portion {
         if let Some(text) = text {
             call = call.arg(&*escape(field)).arg(*text);

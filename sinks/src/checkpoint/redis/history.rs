@@ -1,5 +1,7 @@
 //! The checkpoint that the hashes are compacted up to, and whether the masters still have all changes.
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
+
 use super::{
     RedisCheckpoints,
     link::{Call, OnBreak, Target},
@@ -10,24 +12,36 @@ use crate::checkpoint::CheckpointError;
 
 impl RedisCheckpoints {
     /// Advances the mark, unless a master's replication id has changed since the last time.
-    pub(super) fn mark(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+    pub(super) fn mark(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError> {
         if self.link.is_cluster() {
-            self.mark_cluster(generation, n)
+            self.mark_cluster(generation, number)
         } else {
-            self.mark_server(generation, n)
+            self.mark_server(generation, number)
         }
     }
 
-    fn mark_server(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+    fn mark_server(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError> {
         let node = self.link.nodes()?.into_iter().next().unwrap_or_default();
         let known = self.histories.get(&node).cloned().unwrap_or_default();
-        let (folded, history) = self.set_mark(generation, n, Some(&known))?;
+        let (compacted, history) = self.set_mark(generation, number, Some(&known))?;
         self.histories.insert(node, history);
-        Ok(folded)
+        Ok(compacted)
     }
 
     /// The mark lies on one of the masters and implies nothing about writes on others; it is for people.
-    fn mark_cluster(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
+    fn mark_cluster(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError> {
         let mut histories = Histories::new();
         for node in self.link.nodes()? {
             let place = Target::Node(node.clone());
@@ -41,22 +55,22 @@ impl RedisCheckpoints {
         }
         let before = std::mem::replace(&mut self.histories, histories);
         if before != self.histories {
-            return Ok(0);
+            return Ok(CheckpointNumber::default());
         }
-        self.set_mark(generation, n, None).map(|(folded, _)| folded)
+        self.set_mark(generation, number, None).map(|(compacted, _)| compacted)
     }
 
     /// Returns the mark, and the replication id of the server that has it.
     fn set_mark(
         &mut self,
-        generation: u64,
-        n: u64,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
         history: Option<&str>,
-    ) -> Result<(u64, String), CheckpointError> {
+    ) -> Result<(CheckpointNumber, String), CheckpointError> {
         let key = self.keys.committed();
         let answer =
-            self.confirmed(&key, || Call::script(&MARK, &key).arg(generation).arg(n).arg(history))?;
+            self.confirmed(&key, || Call::script(&MARK, &key).arg(generation.0).arg(number.0).arg(history))?;
         let (_, rest) = self.accept(&key, generation, answer)?;
-        Ok((self.value(&key, &rest, 0)?, self.value(&key, &rest, 1)?))
+        Ok((CheckpointNumber(self.value(&key, &rest, 0)?), self.value(&key, &rest, 1)?))
     }
 }

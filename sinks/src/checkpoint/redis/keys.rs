@@ -7,7 +7,7 @@
 //! | `P:s:NAME`, or `P:s:NAME:BUCKET` where there are several buckets | hashes |
 //! | `P:edits` | stream |
 //!
-//! A field that is empty or begins with `@` is escape with an additional `@` in front: fields that begin with
+//! A field that is empty or begins with `@` is stored with an additional `@` in front: fields that begin with
 //! a single `@` belong to the store.
 
 use std::borrow::Cow;
@@ -47,7 +47,7 @@ impl Keys {
         self.buckets
     }
 
-    /// Bucket of a field. Part of the escape data: it must never change.
+    /// Bucket of a field. Part of the stored format: it must never change.
     pub(super) fn bucket(&self, field: &str) -> u16 {
         if self.buckets == 1 {
             return 0;
@@ -86,7 +86,7 @@ impl Keys {
     }
 }
 
-/// Field as it is escape.
+/// Stored form of a field.
 pub(super) fn escape(field: &str) -> Cow<'_, str> {
     if field.is_empty() || field.starts_with('@') {
         Cow::Owned(format!("@{field}"))
@@ -95,10 +95,10 @@ pub(super) fn escape(field: &str) -> Cow<'_, str> {
     }
 }
 
-/// Field from its escape form; `None` for the store's own fields.
-pub(super) fn unescape(escape: &str) -> Option<&str> {
-    match escape.strip_prefix('@') {
-        None => Some(escape),
+/// Field from its stored form; `None` for the store's own fields.
+pub(super) fn unescape(stored: &str) -> Option<&str> {
+    match stored.strip_prefix('@') {
+        None => Some(stored),
         Some(field) if field.is_empty() || field.starts_with('@') => Some(field),
         Some(_) => None,
     }
@@ -115,9 +115,9 @@ mod tests {
     fn every_field_round_trips_and_none_is_the_stores_own() {
         for field in ["", "@", "@@", "@generation", "@@generation", "generation", "a@b", "重庆", "\0", "@\0"]
         {
-            let escape = escape(field);
-            assert_eq!(unescape(&escape), Some(field));
-            assert_ne!(escape, GENERATION);
+            let stored = escape(field);
+            assert_eq!(unescape(&stored), Some(field));
+            assert_ne!(stored, GENERATION);
         }
         assert_eq!(unescape(GENERATION), None);
     }

@@ -50,11 +50,12 @@ use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
 pub use config::RedisConfig;
 use keys::Keys;
 use link::{Call, Link, OnBreak, Target};
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use server::Histories;
 
 use super::CheckpointError;
 
-/// Version of the escape format; another one is refused.
+/// Version of the stored format; another one is refused.
 const FORMAT: &str = "1";
 /// Most attempts of a write whose replicas could not be determined.
 const CONFIRMATIONS: usize = 3;
@@ -67,9 +68,9 @@ pub struct RedisCheckpoints {
     replicas: u8,
     /// Generation and owner's name that this handle has acquired: a Redis that lost writes may give a
     /// generation out again, the name distinguishes them.
-    taken: Option<(u64, String)>,
+    taken: Option<(OwnerGeneration, String)>,
     /// The last commit that this handle knows of; a Redis without it has lost writes.
-    last: Option<u64>,
+    last: Option<CheckpointNumber>,
     /// Replication ids of the masters at the last mark.
     histories: Histories,
 }
@@ -135,7 +136,7 @@ impl RedisCheckpoints {
     }
 
     /// Owner's name under which this handle acquired a generation; empty if another handle did.
-    fn owner_of(&self, generation: u64) -> String {
+    fn owner_of(&self, generation: OwnerGeneration) -> String {
         match &self.taken {
             Some((taken, owner)) if *taken == generation => owner.clone(),
             _ => String::new(),
@@ -199,12 +200,15 @@ impl RedisCheckpoints {
     fn accept(
         &self,
         key: &str,
-        generation: u64,
+        generation: OwnerGeneration,
         answer: Value,
     ) -> Result<(String, Vec<Value>), CheckpointError> {
         let (word, rest) = self.verdict(key, answer)?;
         if word == "fenced" {
-            return Err(CheckpointError::Fenced { generation, by: self.value(key, &rest, 0)? });
+            return Err(CheckpointError::Fenced {
+                generation,
+                by: OwnerGeneration(self.value(key, &rest, 0)?),
+            });
         }
         Ok((word, rest))
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use redis::{Value, cmd};
 
 use super::{
@@ -21,8 +22,12 @@ const PORTION: usize = 1000;
 /// Generation, number and manifest of a commit, as the fields are read.
 type CommitFields = (Option<u64>, Option<u64>, Option<Vec<u8>>);
 
-fn commit_of((generation, n, manifest): CommitFields) -> Option<Committed> {
-    Some(Committed { generation: generation?, n: n?, manifest: manifest? })
+fn commit_of((generation, number, manifest): CommitFields) -> Option<Committed> {
+    Some(Committed {
+        generation: OwnerGeneration(generation?),
+        number: CheckpointNumber(number?),
+        manifest: manifest?,
+    })
 }
 
 impl RedisCheckpoints {
@@ -75,45 +80,57 @@ impl CheckpointStore for RedisCheckpoints {
             "format" => Err(self.other_format(&self.value::<String>(&key, &rest, 0)?)),
             "buckets" => Err(self.other_buckets(&self.value::<String>(&key, &rest, 0)?)),
             _ => {
-                let generation = self.value(&key, &rest, 0)?;
+                let generation = OwnerGeneration(self.value(&key, &rest, 0)?);
                 self.taken = Some((generation, owner.to_owned()));
                 let committed = commit_of(self.value(&key, &rest, 1)?);
-                self.last = committed.as_ref().map(|committed| committed.n);
+                self.last = committed.as_ref().map(|committed| committed.number);
                 Ok(Ownership { generation, committed })
             }
         }
     }
 
-    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+    fn renew(
+        &mut self,
+        generation: OwnerGeneration,
+        lease: Duration,
+    ) -> Result<Option<CheckpointNumber>, CheckpointError> {
         let key = self.keys.committed();
         let call = Call::script(&RENEW, &key)
-            .arg(generation)
+            .arg(generation.0)
             .arg(self.owner_of(generation))
             .arg(milliseconds(lease));
         let answer = self.link.one(call, OnBreak::Resend)?;
         let (_, rest) = self.accept(&key, generation, answer)?;
-        self.value(&key, &rest, 0)
+        Ok(self.value::<Option<u64>>(&key, &rest, 0)?.map(CheckpointNumber))
     }
 
-    fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
+    fn release(&mut self, generation: OwnerGeneration) -> Result<(), CheckpointError> {
         let key = self.keys.committed();
-        let call = Call::script(&RELEASE, &key).arg(generation).arg(self.owner_of(generation));
+        let call = Call::script(&RELEASE, &key).arg(generation.0).arg(self.owner_of(generation));
         self.link.one(call, OnBreak::Resend).map(drop)
     }
 
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError> {
-        check_number("the checkpoint's number", n)?;
+    fn commit(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+        manifest: &[u8],
+    ) -> Result<CheckpointNumber, CheckpointError> {
+        check_number(number)?;
         let (key, owner) = (self.keys.committed(), self.owner_of(generation));
         let last = self.last.map_or_else(String::new, |last| last.to_string());
         let answer = self.confirmed(&key, || {
-            Call::script(&COMMIT, &key).arg(generation).arg(&owner).arg(n).arg(manifest).arg(&last)
+            Call::script(&COMMIT, &key).arg(generation.0).arg(&owner).arg(number.0).arg(manifest).arg(&last)
         })?;
         let (word, rest) = self.accept(&key, generation, answer)?;
         if word == "order" {
-            return Err(CheckpointError::OutOfOrder { n, last: self.value(&key, &rest, 0)? });
+            return Err(CheckpointError::OutOfOrder {
+                number,
+                last: CheckpointNumber(self.value(&key, &rest, 0)?),
+            });
         }
-        self.last = Some(n);
-        self.value(&key, &rest, 0)
+        self.last = Some(number);
+        Ok(CheckpointNumber(self.value(&key, &rest, 0)?))
     }
 
     fn committed(&mut self) -> Result<Option<Committed>, CheckpointError> {
@@ -167,7 +184,7 @@ impl CheckpointStore for RedisCheckpoints {
 
     fn apply(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
@@ -177,23 +194,27 @@ impl CheckpointStore for RedisCheckpoints {
     /// Pipelined.
     fn apply_many(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         self.apply_all(generation, folds)
     }
 
-    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
-        check_number("the checkpoint's number", n)?;
-        self.mark(generation, n)
+    fn mark_compacted(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError> {
+        check_number(number)?;
+        self.mark(generation, number)
     }
 
-    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+    fn drop_hash(&mut self, generation: OwnerGeneration, hash: &str) -> Result<(), CheckpointError> {
         let buckets: Vec<u16> = (0..self.keys.buckets()).collect();
         for portion in buckets.chunks(PORTION) {
             let calls: Vec<Call> = portion
                 .iter()
-                .map(|&bucket| Call::script(&DROP, &self.keys.hash(hash, bucket)).arg(generation))
+                .map(|&bucket| Call::script(&DROP, &self.keys.hash(hash, bucket)).arg(generation.0))
                 .collect();
             for answer in self.link.run(&calls, OnBreak::Resend)?.values {
                 self.accept(hash, generation, answer)?;

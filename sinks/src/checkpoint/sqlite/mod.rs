@@ -17,6 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use operators::model::ids::OwnerGeneration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{CheckpointError, FieldChange};
@@ -152,15 +153,19 @@ fn now() -> u64 {
 }
 
 /// Row id of a hash, and the generation that changed it last.
-fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, u64)>> {
+fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, OwnerGeneration)>> {
     connection
         .prepare_cached("SELECT id, generation FROM hash WHERE name = ?1")?
-        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([name], |row| Ok((row.get(0)?, OwnerGeneration(row.get(1)?))))
         .optional()
 }
 
 /// Row id of a hash; an error if a later generation has changed it.
-fn own_hash(connection: &Connection, generation: u64, name: &str) -> Result<Option<i64>, Refusal> {
+fn own_hash(
+    connection: &Connection,
+    generation: OwnerGeneration,
+    name: &str,
+) -> Result<Option<i64>, Refusal> {
     match find_hash(connection, name)? {
         Some((_, by)) if by > generation => Err(CheckpointError::Fenced { generation, by }.into()),
         found => Ok(found.map(|(id, _)| id)),
@@ -169,7 +174,7 @@ fn own_hash(connection: &Connection, generation: u64, name: &str) -> Result<Opti
 
 fn apply(
     connection: &Connection,
-    generation: u64,
+    generation: OwnerGeneration,
     name: &str,
     changes: &[FieldChange<'_>],
 ) -> Result<(), Refusal> {
@@ -182,7 +187,7 @@ fn apply(
             "INSERT INTO hash (name, generation) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET generation = excluded.generation RETURNING id",
         )?
-        .query_row((name, generation), |row| row.get(0))?;
+        .query_row((name, generation.0), |row| row.get(0))?;
     let mut set = connection.prepare_cached(
         "INSERT INTO field (hash, field, text) VALUES (?1, ?2, ?3)
          ON CONFLICT (hash, field) DO UPDATE SET text = excluded.text",

@@ -2,28 +2,29 @@
 
 use std::time::Duration;
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{PORTION, Refusal, SqliteCheckpoints, apply, edits, find_hash, now, own_hash};
 use crate::checkpoint::{
     CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob, check_blob_name,
-    check_edit, check_number, milliseconds,
+    check_edit, check_generation, check_number, milliseconds,
 };
 
 /// Latest generation given out, and its owner if it has one.
 struct OwnerRow {
-    generation: u64,
+    generation: OwnerGeneration,
     owner: Option<String>,
     until: u64,
 }
 
 fn owner_row(connection: &Connection) -> rusqlite::Result<OwnerRow> {
     connection.query_row("SELECT generation, owner, coalesce(until, 0) FROM committed", [], |row| {
-        Ok(OwnerRow { generation: row.get(0)?, owner: row.get(1)?, until: row.get(2)? })
+        Ok(OwnerRow { generation: OwnerGeneration(row.get(0)?), owner: row.get(1)?, until: row.get(2)? })
     })
 }
 
-fn check_owner(connection: &Connection, generation: u64) -> Result<(), Refusal> {
+fn check_owner(connection: &Connection, generation: OwnerGeneration) -> Result<(), Refusal> {
     let found = owner_row(connection)?;
     if found.generation == generation && found.owner.is_some() {
         return Ok(());
@@ -35,7 +36,11 @@ fn committed(connection: &Connection) -> rusqlite::Result<Option<Committed>> {
     let sql = "SELECT committed_by, n, manifest FROM committed WHERE n IS NOT NULL";
     connection
         .query_row(sql, [], |row| {
-            Ok(Committed { generation: row.get(0)?, n: row.get(1)?, manifest: row.get(2)? })
+            Ok(Committed {
+                generation: OwnerGeneration(row.get(0)?),
+                number: CheckpointNumber(row.get(1)?),
+                manifest: row.get(2)?,
+            })
         })
         .optional()
 }
@@ -76,47 +81,58 @@ impl CheckpointStore for SqliteCheckpoints {
             {
                 return Err(CheckpointError::Owned { place, owner: other, for_ms: found.until - now }.into());
             }
-            let generation = found.generation + 1;
+            let generation = found.generation.next();
             transaction.execute(
                 "UPDATE committed SET owner = ?1, until = ?2, generation = ?3",
-                params![owner, now + milliseconds(lease), generation],
+                params![owner, now + milliseconds(lease), generation.0],
             )?;
             Ok(Ownership { generation, committed: committed(transaction)? })
         })
     }
 
-    fn renew(&mut self, generation: u64, lease: Duration) -> Result<Option<u64>, CheckpointError> {
+    fn renew(
+        &mut self,
+        generation: OwnerGeneration,
+        lease: Duration,
+    ) -> Result<Option<CheckpointNumber>, CheckpointError> {
         self.change(|transaction| {
             check_owner(transaction, generation)?;
             transaction.execute("UPDATE committed SET until = ?1", [now() + milliseconds(lease)])?;
-            Ok(committed(transaction)?.map(|committed| committed.n))
+            Ok(committed(transaction)?.map(|committed| committed.number))
         })
     }
 
-    fn release(&mut self, generation: u64) -> Result<(), CheckpointError> {
-        check_number("the generation", generation)?;
+    fn release(&mut self, generation: OwnerGeneration) -> Result<(), CheckpointError> {
+        check_generation(generation)?;
         self.change(|transaction| {
             let sql = "UPDATE committed SET owner = NULL, until = NULL WHERE generation = ?1";
-            transaction.execute(sql, [generation])?;
+            transaction.execute(sql, [generation.0])?;
             Ok(())
         })
     }
 
-    fn commit(&mut self, generation: u64, n: u64, manifest: &[u8]) -> Result<u64, CheckpointError> {
-        check_number("the checkpoint's number", n)?;
+    fn commit(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+        manifest: &[u8],
+    ) -> Result<CheckpointNumber, CheckpointError> {
+        check_number(number)?;
         self.change(|transaction| {
             check_owner(transaction, generation)?;
+            let commit = Committed { generation, number, manifest: manifest.to_vec() };
             match committed(transaction)? {
-                Some(last) if last.generation == generation && last.n == n && last.manifest == manifest => {}
-                Some(last) if last.n >= n => {
-                    return Err(CheckpointError::OutOfOrder { n, last: last.n }.into());
+                Some(last) if last == commit => {}
+                Some(last) if last.number >= number => {
+                    return Err(CheckpointError::OutOfOrder { number, last: last.number }.into());
                 }
                 _ => {
                     let sql = "UPDATE committed SET committed_by = ?1, n = ?2, manifest = ?3";
-                    transaction.execute(sql, params![generation, n, manifest])?;
+                    transaction.execute(sql, params![generation.0, number.0, manifest])?;
                 }
             }
-            Ok(transaction.query_row("SELECT folded FROM committed", [], |row| row.get(0))?)
+            let sql = "SELECT folded FROM committed";
+            Ok(transaction.query_row(sql, [], |row| row.get(0).map(CheckpointNumber))?)
         })
     }
 
@@ -172,7 +188,7 @@ impl CheckpointStore for SqliteCheckpoints {
 
     fn apply(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
@@ -182,29 +198,33 @@ impl CheckpointStore for SqliteCheckpoints {
     /// In one transaction.
     fn apply_many(
         &mut self,
-        generation: u64,
+        generation: OwnerGeneration,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
-        check_number("the generation", generation)?;
+        check_generation(generation)?;
         self.change_lazily(|transaction| {
             folds.iter().try_for_each(|(hash, changes)| apply(transaction, generation, hash, changes))
         })
     }
 
     /// The file loses nothing while a process has it open, so the mark always advances.
-    fn mark_compacted(&mut self, generation: u64, n: u64) -> Result<u64, CheckpointError> {
-        check_number("the checkpoint's number", n)?;
+    fn mark_compacted(
+        &mut self,
+        generation: OwnerGeneration,
+        number: CheckpointNumber,
+    ) -> Result<CheckpointNumber, CheckpointError> {
+        check_number(number)?;
         self.change_lazily(|transaction| {
             let by = owner_row(transaction)?.generation;
             if by != generation {
                 return Err(CheckpointError::Fenced { generation, by }.into());
             }
             let sql = "UPDATE committed SET folded = max(folded, ?1) RETURNING folded";
-            Ok(transaction.query_row(sql, [n], |row| row.get(0))?)
+            Ok(transaction.query_row(sql, [number.0], |row| row.get(0).map(CheckpointNumber))?)
         })
     }
 
-    fn drop_hash(&mut self, generation: u64, hash: &str) -> Result<(), CheckpointError> {
+    fn drop_hash(&mut self, generation: OwnerGeneration, hash: &str) -> Result<(), CheckpointError> {
         self.change_lazily(|transaction| {
             if let Some(id) = own_hash(transaction, generation, hash)? {
                 transaction.execute("DELETE FROM field WHERE hash = ?1", [id])?;

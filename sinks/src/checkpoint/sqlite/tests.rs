@@ -2,6 +2,8 @@
 
 use std::{fs, thread};
 
+use operators::model::ids::CheckpointNumber;
+
 use super::*;
 use crate::checkpoint::CheckpointStore;
 
@@ -22,14 +24,14 @@ fn a_file_of_the_first_release_is_brought_up_to_date() {
     let path = folder.path().join("state.db");
     let mut store = SqliteCheckpoints::open(&path).unwrap();
     let generation = store.take("a", BUSY).unwrap().generation;
-    store.commit(generation, 1, b"one").unwrap();
+    store.commit(generation, CheckpointNumber(1), b"one").unwrap();
     store.connection.execute_batch("ALTER TABLE committed DROP COLUMN folded").unwrap();
     store.connection.pragma_update(None, "user_version", 1).unwrap();
     drop(store);
     let mut store = SqliteCheckpoints::open(&path).unwrap();
     assert_eq!(store.committed().unwrap().unwrap().manifest, b"one");
-    assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
-    assert_eq!(store.commit(generation, 2, b"two").unwrap(), 1);
+    assert_eq!(store.mark_compacted(generation, CheckpointNumber(1)).unwrap(), CheckpointNumber(1));
+    assert_eq!(store.commit(generation, CheckpointNumber(2), b"two").unwrap(), CheckpointNumber(1));
     SqliteCheckpoints::open(&path).unwrap();
 }
 

@@ -1,5 +1,6 @@
 //! Tests with migrating slots and failing nodes.
 
+use operators::model::ids::CheckpointNumber;
 use redis::{cluster_routing::Slot, cmd};
 use strateye_sinks::checkpoint::{CheckpointStore, FieldChange, RedisCheckpoints, RedisConfig};
 use strateye_tests::services::RedisCluster;
@@ -89,20 +90,20 @@ fn a_node_that_goes_and_comes_back() {
     let config = RedisConfig { timeout_ms: 2000, ..cluster_config(&cluster) };
     let mut store = RedisCheckpoints::open(&config).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    store.commit(generation, 1, b"1").unwrap();
+    store.commit(generation, CheckpointNumber(1), b"1").unwrap();
     let (server, _) = server_and_other(&mut beside, "strateye:committed");
     cluster.kill_node(server);
-    assert!(store.commit(generation, 2, b"2").unwrap_err().is_transient());
+    assert!(store.commit(generation, CheckpointNumber(2), b"2").unwrap_err().is_transient());
     assert!(RedisCheckpoints::open(&config).unwrap_err().is_transient());
     cluster.restart();
-    wait_for("the node", || store.commit(generation, 2, b"2").ok());
-    assert_eq!(store.renew(generation, LONG).unwrap(), Some(2));
+    wait_for("the node", || store.commit(generation, CheckpointNumber(2), b"2").ok());
+    assert_eq!(store.renew(generation, LONG).unwrap(), Some(CheckpointNumber(2)));
 
     cluster.pause_node(server);
-    assert!(store.commit(generation, 3, b"3").unwrap_err().is_transient());
+    assert!(store.commit(generation, CheckpointNumber(3), b"3").unwrap_err().is_transient());
     cluster.resume_node(server);
-    wait_for("the node", || store.commit(generation, 3, b"3").ok());
-    assert_eq!(store.renew(generation, LONG).unwrap(), Some(3));
+    wait_for("the node", || store.commit(generation, CheckpointNumber(3), b"3").ok());
+    assert_eq!(store.renew(generation, LONG).unwrap(), Some(CheckpointNumber(3)));
 }
 
 #[test]
@@ -111,13 +112,16 @@ fn a_node_that_returns_may_have_lost_any_change() {
     let mut beside = nodes(&cluster);
     let mut store = RedisCheckpoints::open(&cluster_config(&cluster)).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    assert_eq!(store.mark_compacted(generation, 1).unwrap(), 1);
-    assert_eq!(store.mark_compacted(generation, 2).unwrap(), 2);
+    assert_eq!(store.mark_compacted(generation, CheckpointNumber(1)).unwrap(), CheckpointNumber(1));
+    assert_eq!(store.mark_compacted(generation, CheckpointNumber(2)).unwrap(), CheckpointNumber(2));
     // Not the node that serves this key.
     let (_, other) = server_and_other(&mut beside, "strateye:committed");
     cluster.kill_node(other);
-    assert!(store.mark_compacted(generation, 3).unwrap_err().is_transient());
+    assert!(store.mark_compacted(generation, CheckpointNumber(3)).unwrap_err().is_transient());
     cluster.restart();
-    assert_eq!(wait_for("the node", || store.mark_compacted(generation, 3).ok()), 0);
-    assert_eq!(store.mark_compacted(generation, 3).unwrap(), 3);
+    assert_eq!(
+        wait_for("the node", || store.mark_compacted(generation, CheckpointNumber(3)).ok()),
+        CheckpointNumber(0)
+    );
+    assert_eq!(store.mark_compacted(generation, CheckpointNumber(3)).unwrap(), CheckpointNumber(3));
 }

@@ -1,5 +1,6 @@
 //! Property test: a store answers random calls of two engines as the memory store does.
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use proptest::{
     prelude::{Just, ProptestConfig, Strategy},
     prop_oneof, proptest,
@@ -60,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// A store, its owner generations and accepted edits.
 struct Run {
     engines: [Store; 2],
-    generations: Vec<u64>,
+    generations: Vec<OwnerGeneration>,
     edits: Vec<String>,
 }
 
@@ -82,7 +83,7 @@ fn outcome<T: std::fmt::Debug>(result: Result<T, CheckpointError>) -> String {
         Ok(value) => format!("{value:?}"),
         Err(CheckpointError::Owned { owner, .. }) => format!("owned by {owner}"),
         Err(CheckpointError::Fenced { generation, by }) => format!("{generation} fenced by {by}"),
-        Err(CheckpointError::OutOfOrder { n, last }) => format!("{n} after {last}"),
+        Err(CheckpointError::OutOfOrder { number, last }) => format!("{number} after {last}"),
         Err(CheckpointError::Invalid { name, .. }) => format!("invalid {name}"),
         Err(other) => panic!("{other}"),
     }
@@ -93,9 +94,9 @@ impl Run {
         Run { engines: [open(), open()], generations: Vec::new(), edits: Vec::new() }
     }
 
-    fn generation(&self, age: u64) -> u64 {
+    fn generation(&self, age: u64) -> OwnerGeneration {
         let back = usize::try_from(age).unwrap();
-        self.generations.iter().rev().nth(back).copied().unwrap_or(0)
+        self.generations.iter().rev().nth(back).copied().unwrap_or_default()
     }
 
     fn make(&mut self, engine: usize, step: &Step) -> String {
@@ -117,7 +118,7 @@ impl Run {
             }
             Step::Commit { age, n, manifest } => {
                 let generation = generation(age);
-                outcome(self.engines[engine].commit(generation, *n, &[*manifest]))
+                outcome(self.engines[engine].commit(generation, CheckpointNumber(*n), &[*manifest]))
             }
             Step::PutBlob { name, bytes } => outcome(self.engines[engine].put_blob(&blob(*name), bytes)),
             Step::RemoveBlobs { names } => {
@@ -131,7 +132,7 @@ impl Run {
             Step::FoldMany { age, folds } => self.apply_many(engine, self.generation(*age), folds),
             Step::Mark { age, n } => {
                 let generation = generation(age);
-                outcome(self.engines[engine].mark_compacted(generation, *n))
+                outcome(self.engines[engine].mark_compacted(generation, CheckpointNumber(*n)))
             }
             Step::Drop { age, hash: at } => {
                 let generation = generation(age);
@@ -152,7 +153,7 @@ impl Run {
 
     /// Whether the other changes are made if one is refused depends on the store: here none is refused, or
     /// only the refused ones are sent.
-    fn apply_many(&mut self, engine: usize, generation: u64, folds: &[(u8, Changes)]) -> String {
+    fn apply_many(&mut self, engine: usize, generation: OwnerGeneration, folds: &[(u8, Changes)]) -> String {
         if self.generations.last() != Some(&generation) {
             return String::new();
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use strateye_sinks::checkpoint::{CheckpointError, FieldChange, MAX_BLOB, MAX_NUMBER};
 
 use super::support::{LONG, Open, Store, scanned, wait_for};
@@ -18,7 +19,7 @@ pub(crate) fn run(open: &Open<'_>) {
     edits_come_in_order(&|| open("edit"));
 }
 
-fn is_fenced<T>(result: Result<T, CheckpointError>, generation: u64, by: u64) {
+fn is_fenced<T>(result: Result<T, CheckpointError>, generation: OwnerGeneration, by: OwnerGeneration) {
     match result {
         Err(CheckpointError::Fenced { generation: g, by: b }) => assert_eq!((g, b), (generation, by)),
         Err(other) => panic!("{other}"),
@@ -44,17 +45,17 @@ fn one_owner_at_a_time(open: &dyn Fn() -> Store) {
     // A lost ownership can't be released.
     first.release(taken.generation).unwrap();
     assert_eq!(first.renew(again.generation, LONG).unwrap(), None);
-    first.commit(again.generation, 7, b"seven").unwrap();
+    first.commit(again.generation, CheckpointNumber(7), b"seven").unwrap();
     first.release(again.generation).unwrap();
     first.release(again.generation).unwrap();
     is_fenced(first.renew(again.generation, LONG), again.generation, again.generation);
-    is_fenced(first.commit(again.generation, 8, b""), again.generation, again.generation);
+    is_fenced(first.commit(again.generation, CheckpointNumber(8), b""), again.generation, again.generation);
     let next = second.take("second", LONG).unwrap();
     assert!(next.generation > again.generation);
     let committed = next.committed.unwrap();
-    assert_eq!((committed.generation, committed.n), (again.generation, 7));
+    assert_eq!((committed.generation, committed.number), (again.generation, CheckpointNumber(7)));
     assert_eq!(committed.manifest, b"seven");
-    assert_eq!(second.renew(next.generation, LONG).unwrap(), Some(7));
+    assert_eq!(second.renew(next.generation, LONG).unwrap(), Some(CheckpointNumber(7)));
 }
 
 fn a_lease_expires(open: &dyn Fn() -> Store) {
@@ -64,36 +65,43 @@ fn a_lease_expires(open: &dyn Fn() -> Store) {
     first.renew(taken.generation, Duration::from_millis(30)).unwrap();
     let next = wait_for("the end of the lease", || second.take("second", LONG).ok());
     is_fenced(first.renew(taken.generation, LONG), taken.generation, next.generation);
-    is_fenced(first.commit(taken.generation, 1, b"late"), taken.generation, next.generation);
+    is_fenced(
+        first.commit(taken.generation, CheckpointNumber(1), b"late"),
+        taken.generation,
+        next.generation,
+    );
     assert_eq!(second.committed().unwrap(), None);
     // An expired lease is still valid as long as no other engine has taken the ownership.
     second.renew(next.generation, Duration::ZERO).unwrap();
-    second.commit(next.generation, 1, b"in time").unwrap();
-    assert_eq!(second.renew(next.generation, LONG).unwrap(), Some(1));
+    second.commit(next.generation, CheckpointNumber(1), b"in time").unwrap();
+    assert_eq!(second.renew(next.generation, LONG).unwrap(), Some(CheckpointNumber(1)));
 }
 
 fn commits_ascend_and_may_be_repeated(open: &dyn Fn() -> Store) {
     let mut store = open();
     let generation = store.take("a", LONG).unwrap().generation;
     let manifest: Vec<u8> = (0..=255).cycle().take(300_000).collect();
-    store.commit(generation, 5, &manifest).unwrap();
-    store.commit(generation, 5, &manifest).unwrap();
-    let refused = |result: Result<u64, CheckpointError>, number: u64| match result {
-        Err(CheckpointError::OutOfOrder { n, last }) => assert_eq!((n, last), (number, 5)),
+    store.commit(generation, CheckpointNumber(5), &manifest).unwrap();
+    store.commit(generation, CheckpointNumber(5), &manifest).unwrap();
+    let refused = |result: Result<CheckpointNumber, CheckpointError>, refused: u64| match result {
+        Err(CheckpointError::OutOfOrder { number, last }) => assert_eq!((number.0, last.0), (refused, 5)),
         other => panic!("{other:?}"),
     };
-    refused(store.commit(generation, 5, b"another one"), 5);
-    refused(store.commit(generation, 4, &manifest), 4);
+    refused(store.commit(generation, CheckpointNumber(5), b"another one"), 5);
+    refused(store.commit(generation, CheckpointNumber(4), &manifest), 4);
     assert_eq!(open().committed().unwrap().unwrap().manifest, manifest);
-    assert!(matches!(store.commit(generation, MAX_NUMBER + 1, b""), Err(CheckpointError::TooLarge { .. })));
+    assert!(matches!(
+        store.commit(generation, CheckpointNumber(MAX_NUMBER + 1), b""),
+        Err(CheckpointError::TooLarge { .. })
+    ));
     // Numbers are compared as numbers, and ascend over generations.
     let next = store.take("a", LONG).unwrap();
-    assert_eq!(next.committed.unwrap().n, 5);
-    refused(store.commit(next.generation, 5, &manifest), 5);
-    store.commit(next.generation, 10, b"").unwrap();
-    store.commit(next.generation, MAX_NUMBER, b"last").unwrap();
+    assert_eq!(next.committed.unwrap().number, CheckpointNumber(5));
+    refused(store.commit(next.generation, CheckpointNumber(5), &manifest), 5);
+    store.commit(next.generation, CheckpointNumber(10), b"").unwrap();
+    store.commit(next.generation, CheckpointNumber(MAX_NUMBER), b"last").unwrap();
     let committed = open().committed().unwrap().unwrap();
-    assert_eq!((committed.generation, committed.n), (next.generation, MAX_NUMBER));
+    assert_eq!((committed.generation, committed.number), (next.generation, CheckpointNumber(MAX_NUMBER)));
     assert_eq!(committed.manifest, b"last");
 }
 
@@ -108,7 +116,7 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
     store.put_blob("ckpt:1:10:0:0", b"\0\xfe").unwrap();
     // Names next to those of blobs.
     let generation = store.take("a", LONG).unwrap().generation;
-    store.commit(generation, 1, b"").unwrap();
+    store.commit(generation, CheckpointNumber(1), b"").unwrap();
     store.apply(generation, "ckpt:1", &[("a", Some("1"))]).unwrap();
     assert_eq!(other.blobs().unwrap(), ["ckpt:1:10:0:0", "ckpt:1:2:0:0", "crowd:重庆"]);
     assert!(other.blob("ckpt:1:2:0:0").unwrap().unwrap() == large);
@@ -132,7 +140,7 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
         );
         assert!(matches!(store.remove_blobs(&[name.into()]), Err(CheckpointError::Invalid { .. })), "{name}");
     }
-    assert_eq!(store.committed().unwrap().unwrap().n, 1);
+    assert_eq!(store.committed().unwrap().unwrap().number, CheckpointNumber(1));
 }
 
 fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
@@ -174,23 +182,29 @@ fn fields_are_changed_in_order(open: &dyn Fn() -> Store) {
 fn compacted_up_to_ascends(open: &dyn Fn() -> Store) {
     let (mut keeper, mut compactor) = (open(), open());
     let g = keeper.take("a", LONG).unwrap().generation;
-    assert_eq!(keeper.commit(g, 9, b"").unwrap(), 0);
+    assert_eq!(keeper.commit(g, CheckpointNumber(9), b"").unwrap(), CheckpointNumber(0));
     compactor.apply(g, "r:c:1", &[("a", Some("1"))]).unwrap();
-    assert_eq!(compactor.mark_compacted(g, 9).unwrap(), 9);
-    assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
-    assert_eq!(keeper.commit(g, 10, b"").unwrap(), 9);
+    assert_eq!(compactor.mark_compacted(g, CheckpointNumber(9)).unwrap(), CheckpointNumber(9));
+    assert_eq!(keeper.commit(g, CheckpointNumber(10), b"").unwrap(), CheckpointNumber(9));
+    assert_eq!(keeper.commit(g, CheckpointNumber(10), b"").unwrap(), CheckpointNumber(9));
     // Numbers are compared as numbers; a lower one, already applied, changes nothing.
-    assert_eq!(compactor.mark_compacted(g, 10).unwrap(), 10);
-    assert_eq!(compactor.mark_compacted(g, 9).unwrap(), 10);
-    assert!(matches!(compactor.mark_compacted(g, MAX_NUMBER + 1), Err(CheckpointError::TooLarge { .. })));
+    assert_eq!(compactor.mark_compacted(g, CheckpointNumber(10)).unwrap(), CheckpointNumber(10));
+    assert_eq!(compactor.mark_compacted(g, CheckpointNumber(9)).unwrap(), CheckpointNumber(10));
+    assert!(matches!(
+        compactor.mark_compacted(g, CheckpointNumber(MAX_NUMBER + 1)),
+        Err(CheckpointError::TooLarge { .. })
+    ));
     // Compaction continues after the ownership was released.
     keeper.release(g).unwrap();
-    assert_eq!(compactor.mark_compacted(g, 11).unwrap(), 11);
+    assert_eq!(compactor.mark_compacted(g, CheckpointNumber(11)).unwrap(), CheckpointNumber(11));
     let next = keeper.take("a", LONG).unwrap().generation;
-    is_fenced(compactor.mark_compacted(g, 12), g, next);
-    assert_eq!(keeper.commit(next, 12, b"").unwrap(), 11);
-    assert_eq!(compactor.mark_compacted(next, MAX_NUMBER).unwrap(), MAX_NUMBER);
-    assert_eq!(compactor.mark_compacted(next, 13).unwrap(), MAX_NUMBER);
+    is_fenced(compactor.mark_compacted(g, CheckpointNumber(12)), g, next);
+    assert_eq!(keeper.commit(next, CheckpointNumber(12), b"").unwrap(), CheckpointNumber(11));
+    assert_eq!(
+        compactor.mark_compacted(next, CheckpointNumber(MAX_NUMBER)).unwrap(),
+        CheckpointNumber(MAX_NUMBER)
+    );
+    assert_eq!(compactor.mark_compacted(next, CheckpointNumber(13)).unwrap(), CheckpointNumber(MAX_NUMBER));
 }
 
 fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
@@ -198,21 +212,21 @@ fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     let old = zombie.take("zombie", LONG).unwrap().generation;
     zombie.apply(old, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
     zombie.apply(old, "r:d:1", &[("a", Some("1"))]).unwrap();
-    zombie.commit(old, 1, b"old").unwrap();
+    zombie.commit(old, CheckpointNumber(1), b"old").unwrap();
     zombie.release(old).unwrap();
     let new = store.take("successor", LONG).unwrap().generation;
     store.apply(new, "r:c:1", &[("a", Some("2")), ("b", None)]).unwrap();
     is_fenced(zombie.apply(old, "r:c:1", &[("a", Some("3")), ("b", Some("3"))]), old, new);
     is_fenced(zombie.apply(old, "r:c:1", &[("a", None)]), old, new);
     is_fenced(zombie.drop_hash(old, "r:c:1"), old, new);
-    is_fenced(zombie.commit(old, 2, b"late"), old, new);
-    is_fenced(zombie.mark_compacted(old, 2), old, new);
-    is_fenced(zombie.commit(old, 1, b"old"), old, new);
+    is_fenced(zombie.commit(old, CheckpointNumber(2), b"late"), old, new);
+    is_fenced(zombie.mark_compacted(old, CheckpointNumber(2)), old, new);
+    is_fenced(zombie.commit(old, CheckpointNumber(1), b"old"), old, new);
     is_fenced(zombie.renew(old, LONG), old, new);
     zombie.release(old).unwrap();
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("a", "2")]));
-    assert_eq!(store.renew(new, LONG).unwrap(), Some(1));
-    store.commit(new, 2, b"new").unwrap();
+    assert_eq!(store.renew(new, LONG).unwrap(), Some(CheckpointNumber(1)));
+    store.commit(new, CheckpointNumber(2), b"new").unwrap();
     // A hash that the successor has not changed yet accepts changes of the old engine, and the successor's
     // restore reads them.
     zombie.apply(old, "r:d:1", &[("a", Some("4"))]).unwrap();
@@ -245,7 +259,8 @@ fn many_odd_fields_come_back(open: &dyn Fn() -> Store) {
     store.apply(generation, "r:c:1", &deletions).unwrap();
     odd.iter().for_each(|&field| drop(expected.remove(field)));
     assert!(scanned(&mut *open(), "r:c:1") == expected);
-    is_fenced(store.apply(generation - 1, "r:c:1", &[("键1", None)]), generation - 1, generation);
+    let former = OwnerGeneration(generation.0 - 1);
+    is_fenced(store.apply(former, "r:c:1", &[("键1", None)]), former, generation);
 }
 
 fn edits_come_in_order(open: &dyn Fn() -> Store) {

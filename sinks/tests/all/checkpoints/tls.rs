@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::CheckpointNumber;
 use redis::cmd;
 use strateye_sinks::checkpoint::{CheckpointStore, RedisCheckpoints, RedisConfig};
 use strateye_tests::services::Redis;
@@ -93,7 +94,7 @@ fn a_connection_that_breaks_is_opened_again_and_a_server_that_hangs_costs_the_ti
     let cut = cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes").clone();
     for n in 1..4 {
         assert!(cut.query::<u64>(&mut plain).unwrap() > 0);
-        store.commit(generation, n, b"").unwrap();
+        store.commit(generation, CheckpointNumber(n), b"").unwrap();
     }
 
     let large = [0].repeat(8 << 20);
@@ -111,5 +112,5 @@ fn a_connection_that_breaks_is_opened_again_and_a_server_that_hangs_costs_the_ti
     redis.kill();
     assert!(store.renew(generation, LONG).unwrap_err().is_transient());
     redis.restart();
-    assert_eq!(store.renew(generation, LONG).unwrap(), Some(3));
+    assert_eq!(store.renew(generation, LONG).unwrap(), Some(CheckpointNumber(3)));
 }

@@ -339,7 +339,7 @@ impl World {
         // Checkpoint numbers ascend, not necessarily by one.
         self.next_checkpoint.0 += 1 + self.decisions.below(2) as u64;
         running.taking = Some(n);
-        running.signals.send(Signal::Checkpoint { n, at });
+        running.signals.send(Signal::Checkpoint { number: n, at });
     }
 
     fn fold(&mut self) {
