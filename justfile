@@ -13,7 +13,7 @@ test-mysql *ARGS:
     tests/services/mysql-install
     STRATEYE_TEST_MYSQL=mysql cargo test -p strateye-sources --lib --test all mysql {{ARGS}}
 
-# the long run: so many random kills, hangs and restarts, for that seed
+# the long run: this number of random kills, hangs and restarts, with this seed
 chaos DISTURBANCES="24" SEED="1":
     STRATEYE_DISTURBANCES={{DISTURBANCES}} STRATEYE_SEED={{SEED}} cargo test -p strateye --test live chaos -- --nocapture
 

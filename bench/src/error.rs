@@ -19,21 +19,23 @@ pub enum Error {
         source: io::Error,
     },
     /// A rule of the workload is invalid.
-    #[error("rule {name} is no rule: {reason}; make the workload anew with `strateye-bench workload`")]
+    #[error(
+        "rule {name} is not a valid rule: {reason}; make the workload again with `strateye-bench workload`"
+    )]
     Rule {
         /// Its file or id.
         name: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// An event of the workload is invalid.
-    #[error("{path} line {line}: {reason}; make the workload anew with `strateye-bench workload`", path = path.display())]
+    #[error("{path} line {line}: {reason}; make the workload again with `strateye-bench workload`", path = path.display())]
     Event {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// The engine could not be run, or did not print the figures expected of it.
@@ -41,7 +43,7 @@ pub enum Error {
     Engine {
         /// The command.
         command: String,
-        /// What went wrong.
+        /// The reason, with the program's last output.
         reason: String,
     },
     /// Two runs over the same events fired different triggers.

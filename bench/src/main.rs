@@ -65,7 +65,7 @@ enum Command {
         /// Keys with state of the recovery run.
         #[arg(long, default_value_t = 3_000_000)]
         keys: u64,
-        /// What to measure; all if left out.
+        /// Parts to measure; all if left out.
         #[arg(long, value_delimiter = ',', value_enum)]
         only: Vec<Part>,
     },
@@ -82,16 +82,16 @@ enum Command {
 
 #[derive(Args, Clone, Copy, Debug)]
 struct Size {
-    /// How many events.
+    /// Number of events.
     #[arg(long, default_value_t = 1_000_000)]
     events: u64,
-    /// How many users; guids are 1 to this.
+    /// Number of users; their guids are 1 to this number.
     #[arg(long, default_value_t = 100_000)]
     users: u64,
-    /// How many rules, of four conditions each.
+    /// Number of rules, of four conditions each.
     #[arg(long, default_value_t = 100)]
     rules: u64,
-    /// Another seed, another workload.
+    /// Seed of the workload: the same seed gives the same workload.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -106,7 +106,7 @@ struct EndToEnd {
     /// Numbers of processes, one run each.
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,12", value_parser = value_parser!(u16).range(1..=128))]
     processes: Vec<u16>,
-    /// Measures latency too, at so many events per second that wait for nothing.
+    /// Also measures latency at this many events per second, sent at their own pace.
     #[arg(long, value_parser = value_parser!(u64).range(1..))]
     rate: Option<u64>,
     /// How long each latency run lasts.

@@ -18,7 +18,9 @@ use operators::{
     },
     ops::matcher::Matcher,
     rule::{
-        book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
+        book::RuleBook,
+        catalog::Catalog,
+        change::{ChangeSet, Published, RuleChange},
         crowd::Crowd,
     },
 };

@@ -1,4 +1,4 @@
-//! The end of a process that can't go on.
+//! The end of a process that has failed for good.
 //!
 //! A failure is a [`Fatal`]: a cause and an exit code. Functions return it. A thread or an operator, which
 //! has nobody to return it to, hands it to [`ExitHandle::end`]. [`run`] keeps the calling thread, in a
@@ -27,7 +27,7 @@ pub const SINK_FAILED: i32 = 84;
 /// Exit code: the reader of standard output has gone.
 pub const READER_GONE: i32 = 85;
 /// Exit code: the checkpoints belong to another engine now, have gone back, or can't be reached at the start;
-/// a restart goes on from the last commit.
+/// a restart continues from the last commit.
 pub const STATE_LOST: i32 = 86;
 /// Exit code: the checkpoints can't be used, and a restart would not help.
 pub const STATE_UNUSABLE: i32 = crate::cluster::FINAL;
@@ -38,14 +38,14 @@ pub const STATE_UNUSABLE: i32 = crate::cluster::FINAL;
 pub struct Fatal {
     /// Exit code, from which the supervisor decides whether a restart helps.
     pub code: i32,
-    /// What can't go on.
+    /// The part of the engine that failed.
     pub what: &'static str,
     /// The error, with its remedy.
     pub cause: String,
 }
 
 impl Fatal {
-    /// A failure with its exit code, what can't go on, and the error.
+    /// A failure with its exit code, the part of the engine that failed, and the error.
     pub fn new(code: i32, what: &'static str, cause: impl Display) -> Self {
         Fatal { code, what, cause: cause.to_string() }
     }

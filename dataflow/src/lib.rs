@@ -10,7 +10,7 @@
 //! | [`triggers`] | triggers and refused records on their way out |
 //! | [`telemetry`] | metrics, health and readiness over HTTP |
 //! | [`protocol`] | the plain data that threads, workers and processes exchange |
-//! | [`exit`] | the end of a process that can't go on |
+//! | [`exit`] | the end of a process that has failed for good |
 //! | [`demo`] | rules and story of the demo |
 //! | `panics` | panics as lines of the log |
 //! | `threads` | threads with names |

@@ -18,7 +18,7 @@ impl io::Write for Written {
     }
 }
 
-/// What this thread logs meanwhile, as lines without a time.
+/// Runs `act` and returns the log of this thread meanwhile, as lines without a time.
 pub(crate) fn logged(act: impl FnOnce()) -> String {
     let written = Written::default();
     let to = written.clone();

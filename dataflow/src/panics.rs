@@ -34,7 +34,7 @@ impl Panic {
 
     /// Writes it to the log, or to standard error if nobody logs; `exit` is the code with which the process
     /// is going to end.
-    pub(crate) fn tell(&self, what: &str, exit: Option<i32>) {
+    pub(crate) fn log(&self, what: &str, exit: Option<i32>) {
         let Panic { message, thread, place, backtrace } = self;
         if tracing::enabled!(Level::ERROR) {
             let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| display(backtrace));
@@ -53,7 +53,7 @@ fn message_of(payload: &dyn Any) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Has panics told from now on, in place of Rust's own words; what follows from them stays as it is.
-pub(crate) fn tell_all() {
-    panic::set_hook(Box::new(|info| Panic::of(info).tell("panicked", None)));
+/// Logs panics from now on, instead of Rust's own message; they unwind or abort as before.
+pub(crate) fn log_all() {
+    panic::set_hook(Box::new(|info| Panic::of(info).log("panicked", None)));
 }

@@ -1,11 +1,11 @@
 //! The computation of strateye: rules, their filters and calculators, keyed state, and the timely operators.
 //!
 //! Data flow: a rule's [`document`] is compiled to a plan ([`rule`]) of filters ([`filter`]), calculators
-//! ([`calculator`]) and expressions ([`expression`]); the operators ([`ops`]) match events ([`model`]) against the
-//! filters of all rules, fold them into keyed state ([`state`]) and emit triggers.
+//! ([`calculator`]) and expressions ([`expression`]); the operators ([`ops`]) match events ([`model`])
+//! against the filters of all rules, fold them into keyed state ([`state`]) and emit triggers.
 //!
-//! **Invariant**: nothing in this crate does I/O, reads a clock or the environment, or uses an async runtime. Data
-//! comes in as records and leaves as records; the composition root (`dataflow`) connects both ends.
+//! **Invariant**: nothing in this crate does I/O, reads a clock or the environment, or uses an async runtime.
+//! Data comes in as records and leaves as records; the composition root (`dataflow`) connects both ends.
 //!
 //! `SEMANTICS.md` beside this crate defines the meaning of rules in all corner cases.
 //!

@@ -1,7 +1,8 @@
 //! Sequence numbers of a sink's triggers.
 //!
 //! **Invariant**: `acknowledged` never passes a number that is not acknowledged, whatever the order in which
-//! acknowledgements arrive; so offsets may be committed as soon as it has reached the number of their last trigger.
+//! acknowledgements arrive; so offsets may be committed as soon as it has reached the number of their last
+//! trigger.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,8 @@
 /// A finished trigger: text only, as a sink knows nothing of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
-    /// Identifies the trigger. It is the same when the trigger is sent again, so that receivers can drop repetitions.
+    /// Identifies the trigger. It is the same when the trigger is sent again, so that receivers can drop
+    /// repetitions.
     pub id: String,
     /// Triggers with the same key arrive in the order in which they were sent.
     pub key: String,

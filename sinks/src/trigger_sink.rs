@@ -1,25 +1,29 @@
 //! The contract of a sink of triggers.
 //!
-//! Data flow: one thread hands finished [`Trigger`]s to a sink, in order. The sink queues and delivers them in its own
-//! time and counts how many it has accepted and how many the receiver has acknowledged. A checkpoint notes the count
-//! of accepted triggers and is committed only when as many are acknowledged; so a trigger that was lost in a crash is
-//! sent again after the restart, and delivery is at least once.
+//! Data flow: one thread hands finished [`Trigger`]s to a sink, in order. The sink queues and delivers them
+//! in its own time and counts how many it has accepted and how many the receiver has acknowledged. A
+//! checkpoint notes the count of accepted triggers and is committed only when as many are acknowledged; so a
+//! trigger that was lost in a crash is sent again after the restart, and delivery is at least once.
 //!
 //! **Invariants** of every sink (`tests/all/trigger_sinks.rs` tests them for all sinks):
 //!
 //! - Order: triggers of one key are delivered in the order in which they were sent.
-//! - Bounded: the queue has a limit. A full sink takes nothing and changes nothing; it never blocks and never drops.
-//! - Counted: accepted triggers have the sequence numbers 1, 2, 3, .. without gaps. `acknowledged` never falls and never
-//!   passes a trigger that is not acknowledged, whatever the order in which acknowledgements arrive.
-//! - Acknowledged means durable at the receiver, or in the dead letters, or refused by the receiver for good and logged:
-//!   nobody has to send the trigger again.
-//! - Failure is final: once a sink has failed, `acknowledged` stays where it is, and `flush` or `check` returns the error
-//!   from then on.
+//! - Bounded: the queue has a limit. A full sink takes nothing and changes nothing; it never blocks and never
+//!   drops.
+//! - Counted: accepted triggers have the sequence numbers 1, 2, 3, .. without gaps. `acknowledged` never
+//!   falls and never passes a trigger that is not acknowledged, whatever the order in which acknowledgements
+//!   arrive.
+//! - Acknowledged means durable at the receiver, or in the dead letters, or refused by the receiver for good
+//!   and logged: nobody has to send the trigger again.
+//! - Failure is final: once a sink has failed, `acknowledged` stays where it is, and `flush` or `check`
+//!   returns the error from then on.
 //!
-//! **Limit**: dropping a sink does not wait for its queue. Triggers above `acknowledged` may or may not be delivered.
+//! **Limit**: dropping a sink does not wait for its queue. Triggers above `acknowledged` may or may not be
+//! delivered.
 //!
 //! Sinks whose triggers leave in one transaction with their checkpoint, such as
-//! [`KafkaTransactions`](crate::kafka::KafkaTransactions), are handed whole batches instead and do not implement this.
+//! [`KafkaTransactions`](crate::kafka::KafkaTransactions), are handed whole batches instead and do not
+//! implement this.
 
 use std::error::Error;
 
@@ -78,7 +82,7 @@ use crate::trigger::Trigger;
 ///
 /// # fn main() -> Result<(), TriggerSinkError> {
 /// let sink = Collected { room: 1, state: RefCell::default() };
-/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("{{\"id\":\"{id}\"}}") };
+/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("fired: {id}") };
 /// assert_eq!(sink.send(&trigger("a"))?, Sent::Accepted(1));
 /// assert_eq!(sink.send(&trigger("b"))?, Sent::Full);
 /// assert_eq!((sink.accepted(), sink.acknowledged()), (1, 0));
@@ -98,8 +102,9 @@ pub trait TriggerSink {
     /// If the sink has failed for good.
     fn send(&self, trigger: &Trigger) -> Result<Sent, TriggerSinkError>;
 
-    /// Hands on what the sink has buffered, as far as that is possible without blocking, and returns whether nothing is
-    /// left. The caller calls it again soon if something is. Only sinks without a thread of their own need it.
+    /// Hands on what the sink has buffered, as far as that is possible without blocking, and returns whether
+    /// nothing is left. The caller calls it again soon if something is. Only sinks without a thread of their
+    /// own need it.
     ///
     /// # Errors
     /// If the sink has failed for good.
@@ -116,7 +121,7 @@ pub trait TriggerSink {
     /// Counts since the start of the sink.
     fn stats(&self) -> SinkStats;
 
-    /// Checks whether the sink can go on; it may fail long after it has accepted a trigger.
+    /// Checks whether the sink has failed for good; it may fail long after it has accepted a trigger.
     ///
     /// # Errors
     /// If the sink has failed for good.
@@ -133,8 +138,8 @@ pub enum Sent {
     Accepted(u64),
     /// The queue is full: offer the trigger again, before any later one.
     Full,
-    /// The sink can never take this trigger, for this reason, which says what to change. It counts as failed; the sink
-    /// goes on with the next.
+    /// The sink can never take this trigger, for this reason, which says what to change. It counts as failed;
+    /// the sink continues with the next.
     Refused(String),
 }
 
@@ -157,7 +162,7 @@ pub struct SinkStats {
 #[derive(Debug, thiserror::Error)]
 pub enum TriggerSinkError {
     /// The reader of the sink's output has closed it, as `head` does: an end rather than a fault.
-    #[error("whoever read standard output has gone")]
+    #[error("the reader of standard output has gone")]
     ReaderGone,
     /// A fault of the sink or of its receiver; the text says what to do.
     #[error(transparent)]

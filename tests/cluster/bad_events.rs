@@ -9,9 +9,9 @@ fn bad_lines() -> Vec<(String, &'static str)> {
     let event = |more: &str| format!(r#"{{"guid": 1, "event_id": "A", "event_time": 1790035200000{more}}}"#);
     let padding = "x".repeat(10 << 20);
     vec![
-        ("no json".to_owned(), "no JSON object"),
-        ("[1, 2]".to_owned(), "no JSON object"),
-        ("\"text\"".to_owned(), "no JSON object"),
+        ("no json".to_owned(), "not a JSON object"),
+        ("[1, 2]".to_owned(), "not a JSON object"),
+        ("\"text\"".to_owned(), "not a JSON object"),
         (r#"{"guid": 1, "event_id": "A", "event_time": 1790035200000"#.to_owned(), "broken JSON"),
         (r#"{"guid": 1, "event_id": "A", "event_time": 17900352 00000}"#.to_owned(), "broken JSON"),
         (event(r#", "properties": {"x": 1]"#), "broken JSON"),

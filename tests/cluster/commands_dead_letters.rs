@@ -85,7 +85,7 @@ fn letters_are_listed_for_people_and_for_programs() {
         "2026-09-22T00:00:00.001Z\tt-1\t1\t8\thttp://shop.example/hook\tit answered 503"
     );
     assert_eq!(finished.output.len(), 2);
-    assert_eq!(finished.log, ["dead.jsonl: 1 lines are no dead letters"]);
+    assert_eq!(finished.log, ["dead.jsonl: 1 lines are not dead letters"]);
     let lines = scene.succeed(&["dead-letters", "list", "dead.jsonl", "--json"]).output;
     let listed: Vec<Json> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let written: Vec<Json> = [1, 2].map(|n| serde_json::from_str(&letter(n)).unwrap()).into();

@@ -133,7 +133,7 @@ fn corrections_that_make_no_sense_are_refused_at_once() {
     set(&["r", "c", "7", "3"], "it has a, b");
     set(&["r", "@rule", "7", "{}"], "name a condition");
     set(&["r", "a", "seven", "3"], "write a guid");
-    set(&["r", "a", "7", "three"], "is no JSON");
+    set(&["r", "a", "7", "three"], "is not JSON");
     set(&["r", "a", "7", "\"3\""], "not an integer");
     refused(&live.scene, &["state", "get", "r", "7"], "--state is missing");
     refused(&live.scene, &["state", "get", "--state", "none", "r", "7"], "name a file *.db or redis://");
@@ -153,7 +153,7 @@ fn a_correction_waits_for_the_next_engine() {
     let late = ["state", "set", "--state", "state.db", "--wait=1s", "r", "a", "7", "20"];
     let finished = scene.run(&late);
     assert_eq!(finished.code, Some(1), "{}", finished.all());
-    assert!(finished.log.join("\n").contains("as soon as an engine runs"), "{}", finished.all());
+    assert!(finished.log.join("\n").contains("as soon as it runs on this state"), "{}", finished.all());
     assert_eq!(state(&scene, &["get", "r", "a", "7"]), ["2"], "no checkpoint has it yet");
     let live = live::resume(scene, sent, &RUN);
     await_state(&live.scene, &["r", "a", "7"], "20");

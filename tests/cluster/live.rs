@@ -69,7 +69,7 @@ impl Live {
                 .filter(|it| it["rule_id"] == rule_id && it["version"] == version && it["state"] == state)
         });
         assert!(found["epoch"].as_u64().is_some_and(|epoch| epoch > 0), "{found}");
-        assert!(found["took_ms"].is_u64(), "how long the change took is not told: {found}");
+        assert!(found["took_ms"].is_u64(), "how long the change took is not reported: {found}");
     }
 
     /// Sends an event with the current time.

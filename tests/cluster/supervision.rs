@@ -61,7 +61,7 @@ fn a_cluster_that_fails_again_and_again_is_given_up() {
     let finished = live.running.wait();
     assert_eq!(finished.code, Some(1), "{}", finished.all());
     assert!(
-        finished.log.last().unwrap().contains("is given up; look at the log of process"),
+        finished.log.last().unwrap().contains("is not restarted again; look at the log of process"),
         "{}",
         finished.all()
     );
@@ -136,6 +136,6 @@ fn an_interrupted_replay_ends_at_once_and_leaves_no_process() {
     signal(running.pid(), Signal::INT);
     let finished = running.wait();
     assert!(!processes.iter().any(|pid| is_alive(*pid)), "{}", finished.all());
-    // The file was not replayed to its end: whoever uses the triggers must be told.
+    // The file was not replayed to its end: the user of the triggers must be informed.
     assert_eq!(finished.code, Some(1), "{}", finished.all());
 }

@@ -14,7 +14,8 @@ use operators::{
     },
     ops::evaluating::{Evaluator, StateNames},
     rule::{
-        book::{Catalog, ChangeSet, Published, RuleChange},
+        catalog::Catalog,
+        change::{ChangeSet, Published, RuleChange},
         lineage::Lineage,
     },
     state::delta::Change,

@@ -35,8 +35,8 @@ fn a_trigger_too_large_for_its_topics_blocks_no_other() {
     }
     // It counts as acknowledged: checkpoints continue.
     checkpoints(&engine, 2);
-    engine.log_until("a trigger is left out");
+    engine.log_until("a trigger is dropped");
     engine.stop();
-    assert!(engine.log.iter().any(|line| line.contains("triggers are left out")), "{:#?}", engine.log);
+    assert!(engine.log.iter().any(|line| line.contains("triggers are dropped")), "{:#?}", engine.log);
     assert!(!engine.log.iter().any(|line| line.contains("restarting")), "{:#?}", engine.log);
 }

@@ -39,7 +39,7 @@ fn fire(engine: &Engine, end: u64) {
     let fired = || -> BTreeSet<u64> {
         check::published(engine, "now").iter().map(|t| t["key"].as_u64().unwrap()).collect()
     };
-    until("all who did not pay are told of", || fired().is_superset(&wanted));
+    until("all who did not pay have a trigger", || fired().is_superset(&wanted));
     // The clocks of all partitions have passed the deadlines of the paid orders, too.
     checkpoints(engine, 1);
     assert_eq!(fired(), wanted);

@@ -29,7 +29,7 @@ fn a_second_engine_is_refused_while_the_first_lives() {
     assert!(all.contains("another engine, ") && all.contains("stop it, or choose another prefix"), "{all}");
     send_for_checkpoints(&engine, &mut load, 2);
     assert_eq!(owner(&engine), before);
-    assert_eq!(children(first.pid()), processes, "the first goes on as if nothing had been");
+    assert_eq!(children(first.pid()), processes, "the first continues undisturbed");
     engine.take_up(first);
     ends_as_expected(&mut engine, &mut load);
 }

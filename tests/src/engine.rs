@@ -33,7 +33,7 @@ use operators::{
         route::owner,
     },
     rule::{
-        book::{Applied, Catalog},
+        catalog::{Applied, Catalog},
         compiler::Compiler,
         crowd::Crowd,
         register::{Listing, Next, Prepared, Register},

@@ -66,7 +66,7 @@ fn check(processes: usize, replayed: &Replayed, fired: &Fired, floor: &Floor) ->
         return wrong(format!("it read {} events of {}", replayed.events, floor.events));
     }
     if replayed.triggers != fired.len() as u64 {
-        return wrong(format!("it tells of {} triggers and wrote {}", replayed.triggers, fired.len()));
+        return wrong(format!("it reports {} triggers and wrote {}", replayed.triggers, fired.len()));
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ fn bad_usage_exits_with_2_and_says_what_to_do() {
         (STUB, &["end-to-end", "--processes", "0"], "0 is not in 1..=128"),
         (STUB, &["end-to-end", "--workload", empty, "--events", "5"], "cannot be used with"),
         (STUB, &["end-to-end", "--for", "20s"], "--rate"),
-        (STUB, &["end-to-end", "--rate", "10", "--for", "20"], "is no duration"),
+        (STUB, &["end-to-end", "--rate", "10", "--for", "20"], "is not a duration"),
         (STUB, &["workload", "--users", "0", "--out", empty], "--users is 0; write 1 to"),
         (STUB, &["floor", "--events", "/dev/null"], "is empty"),
     ] {

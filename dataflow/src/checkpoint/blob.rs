@@ -27,7 +27,7 @@ fn plain(kind: u8, bytes: &[u8]) -> Result<Vec<u8>, String> {
         return Err("is too short to be a blob".into());
     };
     if head[..4] != *MAGIC || head[4] != kind {
-        return Err("is no blob of strateye, or of another kind than the manifest says".into());
+        return Err("is not a blob of strateye, or not of the kind that the manifest says".into());
     }
     if head[5] != FORMAT {
         return Err(format!(

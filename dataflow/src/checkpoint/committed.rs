@@ -23,11 +23,11 @@ pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<
         Some(bytes) if blob.fits(&bytes) => Ok(bytes),
         Some(_) => Err(format(
             &blob.name,
-            "does not hold what the manifest says; restore the store from a backup, or choose another prefix or file to begin anew",
+            "does not hold what the manifest says; restore the store from a backup, or choose another prefix or file to start without state",
         )),
         None => Err(format(
             &blob.name,
-            "the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew",
+            "the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state",
         )),
     }
 }

@@ -76,7 +76,7 @@ fn correction(edit: &Edit) -> Option<Correction> {
         let position = &edit.position;
         tracing::warn!(
             position,
-            "a correction is passed over; write `rule`, `condition`, `key`, `value` and `by`"
+            "a correction is ignored; write `rule`, `condition`, `key`, `value` and `by`"
         );
         return None;
     };

@@ -9,11 +9,11 @@
 //! **Limits**: every listed blob is read; in a Redis Cluster that is a minute of changes. A state that
 //! changes at this moment may be shown as of the next checkpoint.
 
+mod error;
 mod stored_key;
 
 use std::sync::Arc;
 
-use operators::rule::remembered::Remembered;
 use operators::{
     model::{
         ids::{BookGeneration, CheckpointNumber},
@@ -21,77 +21,23 @@ use operators::{
     },
     ops::{Correction, evaluating::route_correction},
     rule::{
-        book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+        catalog::{Applied, Catalog},
+        change::{ChangeSet, Published, RuleChange},
         crowd::Crowd,
         lineage::{RULE_LEVEL, state_name},
         plan::RulePlan,
+        remembered::Remembered,
     },
 };
 use serde_json::Value as Json;
 use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
+pub use self::error::InspectError;
 use self::stored_key::stored_key;
 use super::{State, blob, committed::listed, manifest::Manifest, rules};
 
 /// Number of commits that may overtake one read before it is given up.
 const ATTEMPTS: usize = 10;
-
-/// Errors of showing or correcting state.
-#[derive(Debug, thiserror::Error)]
-pub enum InspectError {
-    /// The store can't be read or written.
-    #[error(transparent)]
-    Store(#[from] CheckpointError),
-    /// The settings keep no state.
-    #[error("no state is kept that could be looked at; name a file *.db or redis://HOST:PORT")]
-    NotKept,
-    /// The store has no commit.
-    #[error(
-        "there is no checkpoint yet; start an engine on this state, or name the prefix or file of one that runs"
-    )]
-    NoCheckpoint,
-    /// The checkpoint has no such rule.
-    #[error("checkpoint {checkpoint} has no rule `{rule_id}` in force; it has {known}")]
-    NoRule {
-        /// Number of the checkpoint.
-        checkpoint: CheckpointNumber,
-        /// The rule asked for.
-        rule_id: String,
-        /// The rules there are.
-        known: String,
-    },
-    /// The rule has no such condition.
-    #[error("rule `{rule_id}` has no condition `{condition}`; it has {known}")]
-    NoCondition {
-        /// The rule.
-        rule_id: String,
-        /// The condition asked for.
-        condition: String,
-        /// The conditions there are.
-        known: String,
-    },
-    /// The text is not a key of this rule.
-    #[error("{key:?} is no key of rule `{rule_id}`: {reason}")]
-    Key {
-        /// The rule.
-        rule_id: String,
-        /// The text given.
-        key: String,
-        /// What to write instead.
-        reason: String,
-    },
-    /// The engine would refuse the correction.
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl InspectError {
-    /// Whether the request is at fault, rather than the store.
-    #[must_use]
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, InspectError::Store(error) if !matches!(error, CheckpointError::Invalid { .. }))
-    }
-}
 
 /// State of a rule for a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,7 +138,7 @@ impl Inspector {
         let Correction { rule_id, condition, key, text, by } = correction;
         let found = self.find(rule_id)?;
         if condition == RULE_LEVEL {
-            let reason = "what a rule keeps besides its conditions can't be corrected; name a condition";
+            let reason = "only the state of a condition can be corrected; name a condition";
             return Err(InspectError::Refused(format!("{RULE_LEVEL}: {reason}")));
         }
         state_names(&found.published, Some(condition))?;

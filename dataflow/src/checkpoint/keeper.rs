@@ -197,7 +197,7 @@ fn open_on(
     publisher: impl FnOnce() -> Result<Option<Publisher>, Fatal>,
     exit: &ExitHandle,
 ) -> Result<Option<Opened>, Fatal> {
-    let owned = retry_within("taking up the checkpoints", PATIENCE, || Owned::take(connect, owner));
+    let owned = retry_within("taking ownership of the checkpoints", PATIENCE, || Owned::take(connect, owner));
     let unavailable = |error: CheckpointError| Fatal { what: "the state can't be opened", ..error.into() };
     let Some(owned) = owned.map_err(unavailable)? else { return Ok(None) };
     let publisher = publisher()?;

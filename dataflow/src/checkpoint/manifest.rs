@@ -67,7 +67,7 @@ impl Manifest {
         let head: Head = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         if head.format != FORMAT {
             return Err(format!(
-                "has format {}, this release knows {FORMAT}; resume it with the release that wrote it, or choose another prefix or file to begin anew",
+                "has format {}, this release knows {FORMAT}; resume it with the release that wrote it, or choose another prefix or file to start without state",
                 head.format
             ));
         }

@@ -106,6 +106,6 @@ impl From<CheckpointError> for Fatal {
     fn from(error: CheckpointError) -> Self {
         let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
         let code = if lost || error.is_transient() { STATE_LOST } else { STATE_UNUSABLE };
-        Fatal::new(code, "checkpoints can't go on", error)
+        Fatal::new(code, "checkpoints can't continue", error)
     }
 }

@@ -200,7 +200,7 @@ fn share_of(
     for (i, name) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
         let unusable = |reason: String| CheckpointError::Format { place: name.clone(), reason };
         let bytes = pieces::read(store, name)?.ok_or_else(|| {
-            unusable("the manifest lists it and it is not there; restore the store from a backup, or choose another prefix or file to begin anew".into())
+            unusable("the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state".into())
         })?;
         let delta = blob::state(&bytes).map_err(unusable)?;
         out.begin(i as u64 + 1);

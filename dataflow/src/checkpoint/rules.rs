@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operators::rule::{
-    book::Published,
+    change::Published,
     crowd::{Crowd, Departed},
     lineage::Lineage,
     remembered::Remembered,

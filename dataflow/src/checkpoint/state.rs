@@ -36,7 +36,7 @@ impl State {
             }
             Some("db" | "sqlite" | "sqlite3") => Ok(State::Sqlite(path.to_owned())),
             // The message leaves out the text, which may be an address with a password.
-            _ => Err("is no place for state; write a file *.db, redis://HOST:PORT, rediss://HOST:PORT (TLS), or none".to_owned()),
+            _ => Err("is not a place for state; write a file *.db, redis://HOST:PORT, rediss://HOST:PORT (TLS), or none".to_owned()),
         }
     }
 

@@ -94,7 +94,7 @@ impl Resumed {
                 unread = Some(e);
                 text
             })?;
-            let bytes = bytes.ok_or_else(|| format!("crowd {digest} is not there"))?;
+            let bytes = bytes.ok_or_else(|| format!("crowd {digest} is missing"))?;
             crowds.insert(name, bytes.len() as u64);
             Crowd::from_portable(&bytes)
         };

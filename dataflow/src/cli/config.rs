@@ -13,8 +13,8 @@ pub(super) enum ConfigCommand {
         /// The file
         file: PathBuf,
     },
-    /// Print all settings that a file leads to, as TOML; passwords, tokens and values of client options are
-    /// hidden
+    /// Print all settings that result from a file, as TOML; passwords, tokens and values of client options
+    /// are hidden
     Show {
         /// The file
         file: PathBuf,

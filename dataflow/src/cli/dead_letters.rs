@@ -26,22 +26,22 @@ const DRAW: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetterCommand {
-    /// Print the dead letters, oldest first: when, id, key, attempts, address and the last error, parted by
+    /// Print the dead letters, oldest first: when, id, key, attempts, address and last error, separated by
     /// tabs
     List {
         /// The webhook's file of dead letters
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// One JSON object a line, with the triggers
+        /// Print one JSON object per line, with the triggers
         #[arg(long)]
         json: bool,
     },
-    /// Send all dead letters again; those that fail again lie in the file again
+    /// Send all dead letters again; those that fail again are written to the file again
     Replay {
         /// The webhook's file of dead letters
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Settings in TOML; the webhook among their `[[sinks]]` that has this file is where the letters go
+        /// Settings in TOML; the letters go to the webhook among their `[[sinks]]` that writes this file
         #[arg(long, visible_alias = "webhook-config", value_name = "FILE.toml")]
         config: PathBuf,
         /// Print the figures as one JSON object
@@ -83,7 +83,7 @@ fn list(file: &Path, json: bool) -> Result<(), CliError> {
         eprintln!("{}: no dead letters", file.display());
     }
     if listing.unreadable > 0 {
-        eprintln!("{}: {} lines are no dead letters", file.display(), listing.unreadable);
+        eprintln!("{}: {} lines are not dead letters", file.display(), listing.unreadable);
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ fn webhook(config: &Path, file: &Path) -> Result<WebhookConfig, CliError> {
             webhooks.iter().map(|webhook| webhook.dead_letters.display().to_string()).collect();
         let there = if there.is_empty() { "none of its sinks is a webhook".to_owned() } else { there.join(", ") };
         CliError::usage(format!(
-            "{}: no webhook has dead_letters = {file:?} ({there}); name the file of one of them, seen from this folder",
+            "{}: no webhook has dead_letters = {file:?} ({there}); name the file of one of them, relative to this folder",
             config.display()
         ))
     })
@@ -142,7 +142,7 @@ fn replay(file: &Path, config: &Path, json: bool) -> Result<(), CliError> {
         println!("{}", json!({"sent": sent, "delivered": delivered, "dead": dead, "unreadable": unreadable}));
     } else {
         println!(
-            "{sent} letters sent again: {delivered} delivered, {dead} dead again, {unreadable} lines no letters"
+            "{sent} letters sent again: {delivered} delivered, {dead} failed again, {unreadable} lines could not be read"
         );
     }
     match dead {

@@ -34,25 +34,25 @@ const USERS: u64 = 1_000_000;
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// How many processes
+    /// Number of processes
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=128))]
     processes: u16,
     /// Events per second, over all processes
     #[arg(long, value_name = "R", default_value_t = 12_000.0)]
     rate: f64,
-    /// How long, such as 30s or 5m
+    /// Length of the demo, such as 30s or 5m
     #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = span)]
     length: Duration,
-    /// Plain lines in place of the live view, for logs
+    /// Print plain lines instead of the live view, for logs
     #[arg(long)]
     plain: bool,
     /// Print the summary as one JSON object on standard output
     #[arg(long)]
     json: bool,
-    /// Leave the rules alone: no story
+    /// Leave the rules unchanged: no story
     #[arg(long)]
     no_story: bool,
-    /// Also write the triggers, one JSON object a line
+    /// Also write the triggers to a file, one JSON object per line
     #[arg(long, value_name = "OUT.jsonl")]
     triggers: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The log on standard error: lines for people, or one JSON object per line for machines.
 //!
-//! A process of a cluster logs in the format of whoever started it; its JSON contains its process number.
+//! A process of a cluster logs in the format of the process that started it; its JSON contains its process
+//! number.
 
 use std::{
     fmt,
@@ -76,7 +77,7 @@ pub(super) fn begin(given: Option<LogFormat>, level: &str, process: Option<usize
             log.json().event_format(Numbered { inner, process }).init();
         }
     }
-    panics::tell_all();
+    panics::log_all();
 }
 
 /// JSON format that begins with the process number.
@@ -152,8 +153,8 @@ mod tests {
     fn a_panic_is_one_object_in_json_and_still_ends_a_process_of_a_cluster() {
         let (code, lines) = panicked("json");
         assert_eq!((code, lines.len()), (Some(PANICKED), 1), "{lines:?}");
-        let told: Json = serde_json::from_str(&lines[0]).unwrap();
-        assert!(told["place"].as_str().unwrap().contains("log.rs:"), "{told}");
+        let panic: Json = serde_json::from_str(&lines[0]).unwrap();
+        assert!(panic["place"].as_str().unwrap().contains("log.rs:"), "{panic}");
         for (field, value) in [
             ("level", json!("ERROR")),
             ("message", json!("panicked: a \"reason\"")),
@@ -162,7 +163,7 @@ mod tests {
             ("process", json!(3)),
             ("backtrace", json!(null)),
         ] {
-            assert_eq!(told[field], value, "{field} of {told}");
+            assert_eq!(panic[field], value, "{field} of {panic}");
         }
     }
 

@@ -13,10 +13,11 @@ use crate::run::job::Rules;
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// The database: mysql://USER:PASSWORD@HOST:PORT/DATABASE; its user may create and alter tables
+    /// The database: mysql://USER:PASSWORD@HOST:PORT/DATABASE; its user needs the rights to create and
+    /// alter tables
     #[arg(long, value_name = "URL")]
     rules: Option<PathBuf>,
-    /// Settings in TOML, whose `rules` is taken if the option is left out
+    /// Settings in TOML; their `rules` is used if --rules is left out
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
 }

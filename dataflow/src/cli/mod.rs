@@ -38,7 +38,7 @@ use crate::exit::Fatal;
 #[derive(Debug, Parser)]
 #[command(name = "strateye", version, about, propagate_version = true)]
 struct Cli {
-    /// How the log on standard error is written: lines for people, or one JSON object a line
+    /// Format of the log on standard error: lines for people, or one JSON object per line
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<log::LogFormat>,
     #[command(subcommand)]
@@ -47,23 +47,23 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything on this machine: a cluster, a lively load, fifty rules, and a story that changes them
+    /// Start a cluster on this machine with generated events, fifty rules, and a story that changes them
     Demo(demo::Demo),
-    /// A supervised cluster on this machine
+    /// Run a supervised cluster on this machine
     Run(run::Run),
-    /// One process of a cluster over several machines
+    /// Run one process of a cluster over several machines
     Worker(worker::WorkerArgs),
-    /// Rules over a file of events, on the events' own time, to the end
+    /// Run rules over a file of events to its end, on the events' own time
     Replay(replay::Replay),
     /// Check, publish and manage rules
     #[command(subcommand)]
     Rule(rule::RuleCommand),
-    /// Look at kept state, and correct it, beside a running engine
+    /// Show and correct stored state, beside a running engine
     #[command(subcommand)]
     State(state::StateCommand),
-    /// Events from a file or standard input into Kafka
+    /// Send events from a file or standard input to Kafka
     Produce(produce::Produce),
-    /// Make the tables of a rules database, or bring them up to date
+    /// Create the tables of a rules database, or bring them up to date
     Migrate(migrate::Migrate),
     /// List triggers that a webhook could not deliver, and send them again
     #[command(subcommand)]
@@ -71,7 +71,7 @@ enum Command {
     /// Check or show a file of settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// One process of a supervised cluster (started by the others)
+    /// Run one process of a supervised cluster (started by the other commands)
     #[command(hide = true)]
     Process,
 }

@@ -25,31 +25,31 @@ use crate::{checkpoint::State, protocol::time::Time, rules::breaker::BreakerConf
 /// Options that several commands share.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Common {
-    /// Settings in TOML, under the names of these options with `_` for `-`; options given here win
+    /// Settings in TOML, under the names of these options with `_` for `-`; options override them
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     /// A folder of rule documents, one document, an SQLite store (*.db, *.sqlite), or
     /// mysql://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "PATH|URL")]
     rules: Option<PathBuf>,
-    /// A folder of calculators of your own, NAME.rhai each, that rules may name
+    /// Folder of your own calculators that rules may name, NAME.rhai each
     #[arg(long, value_name = "DIR")]
     calculators: Option<PathBuf>,
-    /// Profiles for crowd queries, one JSON object a line
+    /// Profiles for crowd queries, one JSON object per line
     #[arg(long, value_name = "FILE.jsonl")]
     profiles: Option<PathBuf>,
-    /// Where triggers go, in place of all sinks of the settings: a file of JSON lines, or
-    /// kafka://BROKER,..,BROKER/TOPIC; standard output if nothing is said
+    /// Destination of triggers, instead of all sinks of the settings: a file of JSON lines, or
+    /// kafka://BROKER,..,BROKER/TOPIC; standard output if neither is given
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
-    /// Where running state is kept: an SQLite file (*.db), redis://.. or with TLS rediss://.., or `none`. If
+    /// Store of the state: an SQLite file (*.db), redis://.., with TLS rediss://.., or `none`. If
     /// left out it survives a crash, but not the end of the command; a `worker` then keeps none
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
-    /// Where lines that are no events go, each with its reason
+    /// File for lines that are not events, each with the reason
     #[arg(long, value_name = "FILE.jsonl")]
     dead_letters: Option<PathBuf>,
-    /// How routed records are written to the wire: abomonation, or bytemuck (checked)
+    /// Encoding of routed records between processes: abomonation, or bytemuck (checked)
     #[arg(long, value_name = "NAME", value_parser = codec)]
     codec: Option<Codec>,
     /// Failing calls per minute after which a rule is quarantined [default: 100]

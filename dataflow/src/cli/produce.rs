@@ -23,30 +23,30 @@ const ARRIVE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
 pub(super) struct Produce {
-    /// The events, one JSON object a line; - for standard input
+    /// The events, one JSON object per line; - for standard input
     #[arg(long, value_name = "FILE|-")]
     events: PathBuf,
-    /// The topic; it has to exist
+    /// The topic; it must exist
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
-    /// Some of the brokers
+    /// Brokers to connect to first
     #[arg(long, value_name = "HOST:PORT,..")]
     brokers: Option<String>,
-    /// The field whose value is the record's key: device_id, guid, ip, .. or properties.NAME; keys lie where
-    /// the Java client puts them
+    /// Field whose value is the record's key: device_id, guid, ip, .. or properties.NAME; keys go to the
+    /// partitions that the Java client chooses
     #[arg(long, value_name = "FIELD", default_value = "device_id")]
     key: String,
-    /// Partition by an integer field, modulo M, in place of the key, such as guid%12
+    /// Choose the partition by an integer field modulo M instead of the key, such as guid%12
     #[arg(long, value_name = "FIELD%M", value_parser = partition_by)]
     partition_by: Option<PartitionBy>,
-    /// The records' timestamps: the moment of sending, or the event's own time
+    /// Timestamps of the records: the time of sending, or the event's own time
     #[arg(long, value_name = "event|now", default_value = "now", value_parser = timestamps)]
     timestamps: Timestamps,
-    /// Lines per second at most, such as 5000/s; as fast as the brokers take them if left out
+    /// Highest number of lines per second, such as 5000/s; as fast as the brokers accept them if left out
     #[arg(long, value_name = "N/s", value_parser = rate)]
     rate: Option<f64>,
-    /// Settings in TOML: brokers, topic and client options (TLS, SASL) of their `[kafka]`, as far as options
-    /// here don't say otherwise
+    /// Settings in TOML: brokers, topic and client options (TLS, SASL) of their `[kafka]`, unless given as
+    /// options here
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     /// Print the summary as one JSON object on standard output
@@ -209,7 +209,7 @@ fn print(summary: &Summary, json: bool) {
     );
     for (name, about) in [
         ("keyless", "without a key: spread over all partitions"),
-        ("broken", "no JSON objects: sent as they are"),
+        ("broken", "not JSON objects: sent as they are"),
         ("without_partition", "without the number that chooses the partition: chosen by their key"),
         ("without_time", "without a time of their own: the moment of sending taken"),
         ("too_long", "too long: not sent"),

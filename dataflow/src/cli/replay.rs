@@ -22,13 +22,13 @@ use crate::{cluster::Restart, protocol::time::Time, run::job::Events};
 pub(super) struct Replay {
     #[command(flatten)]
     common: Common,
-    /// The events, one JSON object a line; `-` for standard input, together with --publish-at
+    /// The events, one JSON object per line; `-` for standard input, together with --publish-at
     #[arg(long, value_name = "FILE.jsonl")]
     events: PathBuf,
-    /// How many processes
+    /// Number of processes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=128))]
     processes: u16,
-    /// When all rules were published, unix ms or RFC 3339; at the first event's time if left out
+    /// Time at which all rules were published, unix ms or RFC 3339; the first event's time if left out
     #[arg(long, value_name = "T", value_parser = instant)]
     publish_at: Option<i64>,
     /// Print the summary as one JSON object on standard output (triggers then go to --triggers only)
@@ -128,7 +128,7 @@ impl Replay {
         if finished {
             Ok(())
         } else {
-            Err(CliError::failed("interrupted: the summary is of a part of the events"))
+            Err(CliError::failed("interrupted: the summary covers only part of the events"))
         }
     }
 }

@@ -31,23 +31,23 @@ pub(super) enum RuleCommand {
         /// The document or folder
         #[arg(value_name = "FILE|DIR")]
         path: PathBuf,
-        /// A folder of calculators of your own, NAME.rhai each, that rules may name
+        /// Folder of your own calculators that rules may name, NAME.rhai each
         #[arg(long, value_name = "DIR")]
         calculators: Option<PathBuf>,
     },
     /// Print the JSON Schema of rule documents
     Schema,
-    /// Publish a document, new or as an edit
+    /// Publish a document as a new rule or as an edit of an existing one
     Publish {
         #[command(flatten)]
         store: StoreArgs,
         /// The document
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Who publishes it
+        /// Name of the person who publishes it
         #[arg(long, default_value = "cli")]
         author: String,
-        /// A folder of calculators of your own, NAME.rhai each, that rules may name
+        /// Folder of your own calculators that rules may name, NAME.rhai each
         #[arg(long, value_name = "DIR")]
         calculators: Option<PathBuf>,
     },
@@ -58,7 +58,7 @@ pub(super) enum RuleCommand {
         /// The rule's id
         #[arg(value_name = "RULE_ID", required_unless_present = "all")]
         rule_id: Option<String>,
-        /// The emergency stop: all rules
+        /// Pause all rules that are online (emergency stop)
         #[arg(long, conflicts_with = "rule_id")]
         all: bool,
     },
@@ -66,7 +66,7 @@ pub(super) enum RuleCommand {
     Resume {
         #[command(flatten)]
         rule: RuleArgs,
-        /// What becomes of the events that came during the pause: `replay` counts them (none fires), `skip`
+        /// Effect of the events that came during the pause: `replay` counts them (none fires), `skip`
         /// does not
         #[arg(long, default_value = "replay", value_parser = gap)]
         gap: Gap,

@@ -22,11 +22,11 @@ use crate::{cluster::Restart, run::job::Events};
 pub(super) struct Run {
     #[command(flatten)]
     common: Common,
-    /// A file of events, `-` for standard input, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`; no
+    /// File of events, `-` for standard input, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`; no
     /// events if left out
     #[arg(long, value_name = "FROM", value_parser = Events::parse)]
     events: Option<Events>,
-    /// How many processes [default: 12]
+    /// Number of processes [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     processes: Option<u16>,
     /// Serve metrics, health and readiness of the cluster over HTTP at HOST:PORT

@@ -91,7 +91,7 @@ mod tests {
             assert!(error.contains(named), "{error}");
         };
         fault("[kafka]\nbrokers = \"a\"\ntopik = \"t\"", "line 3");
-        fault("kafka = { brokers = \"a\", topic = \"a b\" }", "topic is no name of a topic");
+        fault("kafka = { brokers = \"a\", topic = \"a b\" }", "topic is not the name of a topic");
         fault("[webhook]\nurl = \"a\"\ndead_letters = \"d\"", "write https://HOST/PATH");
         fault("to = { lines = \"stdout\" }", "unknown field `to`");
     }

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StateCommand {
-    /// Print what a rule keeps of a key, as of the last checkpoint: JSON by condition, or the state of one
+    /// Print the state of a key in a rule, as of the last checkpoint: JSON by condition, or the state of one
     /// condition alone
     #[command(allow_missing_positional = true)]
     Get {
@@ -30,14 +30,14 @@ pub(super) enum StateCommand {
         /// The rule's id
         #[arg(value_name = "RULE")]
         rule: String,
-        /// One condition's id, or @rule for what the rule keeps besides; all if left out
+        /// A condition's id, or @rule for the rule's own state (limits, edge); all if left out
         #[arg(value_name = "CONDITION")]
         condition: Option<String>,
         /// The key, as triggers show it: a guid as its number, several fields as a JSON array
         #[arg(value_name = "KEY")]
         key: String,
     },
-    /// Set a condition's state of a key; the engine takes it over before it reads on
+    /// Set the state of a key in a condition; the engine applies it before it reads further events
     Set {
         #[command(flatten)]
         place: Place,
@@ -52,11 +52,11 @@ pub(super) enum StateCommand {
         /// The key, as triggers show it
         #[arg(value_name = "KEY")]
         key: String,
-        /// The state as `get` prints it, such as 3 or '{"value":1}'; what is left out is as at the beginning
+        /// The state as `get` prints it, such as 3 or '{"value":1}'; fields left out get their first value
         #[arg(value_name = "VALUE", allow_hyphen_values = true)]
         value: String,
     },
-    /// Put a condition's state of a key, or all conditions' of a rule, back to its beginning
+    /// Reset the state of a key in a condition, or in all conditions of a rule
     #[command(allow_missing_positional = true)]
     Reset {
         #[command(flatten)]
@@ -77,20 +77,20 @@ pub(super) enum StateCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// Where state is kept: redis://HOST:PORT, with TLS rediss://HOST:PORT, or an SQLite file (*.db)
+    /// Store of the state: redis://HOST:PORT, with TLS rediss://HOST:PORT, or an SQLite file (*.db)
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
-    /// Settings in TOML, whose `state` or `[redis]` is taken if the option is left out
+    /// Settings in TOML; their `state` or `[redis]` is used if --state is left out
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Order {
-    /// Who orders it, for the engine's log [default: the user of this machine]
+    /// Name of the person who makes the correction, for the engine's log [default: the user of this machine]
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
-    /// Wait until a checkpoint has it, so long at most; without a value 60s
+    /// Wait until a checkpoint includes it, for at most this long; 60s if no value is given
     #[arg(long, value_name = "SPAN", num_args = 0..=1, require_equals = true, default_missing_value = "60s", value_parser = super::demo::span)]
     wait: Option<Duration>,
 }
@@ -133,7 +133,7 @@ impl Order {
         while !look.has(position).map_err(wrong)? {
             if Instant::now() >= until {
                 return Err(CliError::failed(format!(
-                    "no checkpoint has correction {position} after {limit:?}; it is taken over as soon as an engine runs on this state"
+                    "no checkpoint includes correction {position} after {limit:?}; an engine applies it as soon as it runs on this state"
                 )));
             }
             // A store gives no notice of a commit.

@@ -69,7 +69,7 @@ impl View {
             eprintln!("{head}");
             return;
         }
-        // A terminal that can't be written to shows nothing; the demo goes on.
+        // A terminal that can't be written to shows nothing; the demo continues.
         let _ = self.draw(&head, summary);
     }
 
@@ -88,7 +88,7 @@ impl View {
         for LatestTrigger { rule, key, held_out } in &sink.latest {
             writeln!(out, "          {rule}  ← {key}{}\r", if *held_out { "  (held out)" } else { "" })?;
         }
-        writeln!(out, "\r\n动态 (news):\r")?;
+        writeln!(out, "\r\n动态 (events):\r")?;
         for note in &self.notes {
             writeln!(out, "{note}\r")?;
         }

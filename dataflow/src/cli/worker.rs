@@ -31,19 +31,19 @@ pub(super) struct WorkerArgs {
     /// A file of events (read by process 0), `-`, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`
     #[arg(long, value_name = "FROM", value_parser = Events::parse)]
     events: Option<Events>,
-    /// All processes' addresses, `host:port`, one a line
+    /// File with the addresses of all processes, `host:port`, one per line
     #[arg(long, value_name = "FILE")]
     hosts: PathBuf,
-    /// Which line of the hosts this process is, from 0
+    /// Number of this process: its line in the hosts file, from 0
     #[arg(long, value_name = "I")]
     process: usize,
-    /// The cluster's secret, a file of at least 16 bytes that only its owner may read
+    /// File with the cluster's secret, at least 16 bytes, that only its owner may read
     #[arg(long, value_name = "FILE")]
     secret: PathBuf,
-    /// Which start of the cluster this is; processes of different generations don't join
+    /// Generation of the cluster: number of its start; processes of different generations refuse each other
     #[arg(long, value_name = "N", default_value_t = 1)]
     generation: u64,
-    /// How long to wait for the others, seconds
+    /// Time to wait for the other processes, seconds
     #[arg(long, value_name = "S", default_value_t = 60)]
     form_within: u64,
     /// Serve this process's metrics, health and readiness over HTTP at HOST:PORT

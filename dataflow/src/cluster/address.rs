@@ -127,7 +127,7 @@ pub enum AddressError {
         entry: String,
     },
     /// Two processes have the same address.
-    #[error("hosts file, line {line}: `{entry}` stands there twice; each process needs its own host:port")]
+    #[error("hosts file, line {line}: `{entry}` appears twice; each process needs its own host:port")]
     Twice {
         /// The second line, from 1.
         line: usize,

@@ -198,7 +198,7 @@ impl ReportWriter {
         let line = match control::encode(&report) {
             Ok(line) => line,
             Err(error) => {
-                tracing::warn!(%error, "a message to the supervisor can't be sent and is left out");
+                tracing::warn!(%error, "a message to the supervisor can't be sent and is dropped");
                 return Ok(());
             }
         };

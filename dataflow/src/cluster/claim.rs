@@ -135,7 +135,7 @@ pub enum Mismatch {
         theirs: u64,
     },
     /// It was started for a cluster of another shape.
-    #[error("it was told of {theirs} {what} and this process of {mine}; make them equal")]
+    #[error("it expects {theirs} {what} and this process {mine}; make them equal")]
     Unequal {
         /// Name of the number that differs.
         what: &'static str,

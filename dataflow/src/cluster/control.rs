@@ -66,7 +66,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     if line.len() > MAX_LINE {
-        let what = format!("a line of {} bytes, and at most {MAX_LINE} are read", line.len());
+        let what = format!("the line has {} bytes, the limit is {MAX_LINE}", line.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     Ok(line)

@@ -58,7 +58,7 @@ fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
     } else {
         (code, "panicked")
     };
-    panic.tell(what, Some(code));
+    panic.log(what, Some(code));
     #[expect(
         clippy::disallowed_methods,
         reason = "the first panic ends the process before others follow from it"
@@ -71,7 +71,7 @@ fn end(code: i32, info: &PanicHookInfo<'_>) -> ! {
 pub(super) fn describe(code: i32) -> &'static str {
     match code {
         0 => "finished",
-        FINAL => "can't go on; see its log",
+        FINAL => "failed for good; see its log",
         REFUSED => "refused its options or configuration",
         PANICKED => "panicked; see its log",
         PEER_LOST => "lost another process of the cluster",

@@ -22,7 +22,7 @@ pub enum StoryChange {
     Publish(&'static str, Value),
     /// Publishes another document under the id of an existing rule.
     Edit(&'static str, Value),
-    /// Pauses a rule: it goes on folding and does not fire.
+    /// Pauses a rule: it continues to fold and does not fire.
     Pause(&'static str),
     /// Resumes a rule.
     Resume(&'static str),

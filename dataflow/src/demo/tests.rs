@@ -17,7 +17,8 @@ use operators::{
     },
     ops::{Emitted, evaluating::Evaluator, matcher::Matcher},
     rule::{
-        book::{Catalog, ChangeSet, Published, RuleChange},
+        catalog::Catalog,
+        change::{ChangeSet, Published, RuleChange},
         compile::compile,
         crowd::Crowd,
     },

@@ -89,7 +89,7 @@ pub struct SinkFigures {
     pub queued: u64,
     /// Triggers delivered.
     pub delivered: u64,
-    /// Attempts after a first one.
+    /// Attempts to deliver a trigger after the first one.
     pub retried: u64,
     /// Triggers given up and written to its dead-letter file.
     pub dead: u64,

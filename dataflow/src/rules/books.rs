@@ -16,7 +16,8 @@ use operators::{
     model::ids::BookGeneration,
     ops::Shelf,
     rule::{
-        book::{Applied, Catalog, ChangeSet},
+        catalog::{Applied, Catalog},
+        change::ChangeSet,
         compiler::Compiler,
     },
 };

@@ -79,7 +79,7 @@ impl Breaker {
         past.tripped = true;
         let fired = past.count;
         Some(format!(
-            "fired {fired} times within a minute, usually {usual:.0}; pause and resume it, or publish it again, if that is meant"
+            "fired {fired} times within a minute, usually {usual:.0}; pause and resume it, or publish it again, if that is intended"
         ))
     }
 }

@@ -42,7 +42,7 @@ impl Missing {
         if self.unknown != before && !self.unseen.is_empty() {
             tracing::warn!(
                 rules = ?self.unseen, unreadable = ?self.unknown,
-                "rules without a document go on until every document can be read, as one of those may be theirs; mend or delete them"
+                "rules without a document stay in force until every document can be read, because an unreadable one may be theirs; fix or delete the unreadable documents"
             );
         }
         BTreeSet::new()

@@ -97,7 +97,8 @@ impl Recorder<'_> {
         let detail = broken.unwrap_or_else(|| format!("in force since epoch {}", switch.epoch));
         self.write_status(&rule.rule_id, rule.version, state, &detail);
         if let Err(error) = self.source.write_live_cut(&rule.rule_id, rule.version, &switch.positions) {
-            self.log.warn(&format!("where {} took force can't be written: {error}", rule.rule_id));
+            self.log
+                .warn(&format!("the offsets at which {} took force can't be written: {error}", rule.rule_id));
         }
     }
 

@@ -19,7 +19,7 @@ use operators::{
         match_events::{Matched, match_events},
         matcher::Matcher,
     },
-    rule::book::Catalog,
+    rule::catalog::Catalog,
 };
 use sinks::LineWriter;
 use timely::{

@@ -28,7 +28,7 @@ pub struct Job {
     pub rules: Rules,
     /// A folder of calculators that rules may name, `NAME.rhai` each.
     pub calculators: Option<PathBuf>,
-    /// Profiles for crowd queries, one JSON object a line.
+    /// Profiles for crowd queries, one JSON object per line.
     pub profiles: Option<PathBuf>,
     /// Destinations of triggers.
     pub triggers: Vec<Destination>,

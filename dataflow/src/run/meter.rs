@@ -80,12 +80,6 @@ pub fn numbers(
     gauges: &Gauges,
     progress: Progress,
 ) -> Result<Numbers, TriggerSinkError> {
-    let MatchCounts { records, bytes, refused, matched, routed, keyless, wrong_values } =
-        gauges.matching.get();
-    let EvaluateGauge { counts, keys, waiting_bytes, clock, held_back_by, generation, .. } =
-        gauges.evaluating.get();
-    let EvaluateGauge { restored, unreadable, restoring, .. } = gauges.evaluating.get();
-    let EvaluateGauge { state_bytes, evicted_keys, reloads, reload_waiting, .. } = gauges.evaluating.get();
     let (epoch, split) = (gauges.epoch.get(), gauges.split.borrow());
     let lags = gauges.lags.get().map(|lags| lags.lock().unwrap_or_else(PoisonError::into_inner).clone());
     let keeper = gauges.keeper.as_ref().map(|gauge| *gauge.lock().unwrap_or_else(PoisonError::into_inner));
@@ -97,33 +91,7 @@ pub fn numbers(
     Ok(Numbers {
         worker,
         last,
-        records,
-        bytes,
-        refused,
-        keyless,
-        wrong_values,
-        matched,
-        routed,
-        folded: counts.folded,
-        not_folded: counts.not_folded,
-        timers: counts.timers,
-        sealed: counts.sealed,
-        limited: counts.limited,
-        late: counts.late,
-        failed: counts.failed,
-        keys,
-        waiting_bytes,
-        state_bytes,
-        evicted_keys,
-        reloads,
-        reload_waiting,
         split_keys: split.iter().map(|keys| (keys.key_by.clone(), keys.count)).collect(),
-        clock,
-        held_back_by,
-        generation,
-        restored,
-        unreadable,
-        restoring,
         epoch,
         epochs_behind: progress.incomplete.map_or(0, |first| epoch.saturating_sub(first)),
         lags: lags.unwrap_or_default(),
@@ -136,5 +104,40 @@ pub fn numbers(
         peak_memory,
         progress: progress.bytes,
         sink,
+        ..of_operators(gauges.matching.get(), gauges.evaluating.get())
     })
+}
+
+/// Numbers of `match` and `evaluate`; all others are zero or empty.
+fn of_operators(matching: MatchCounts, evaluating: EvaluateGauge) -> Numbers {
+    let EvaluateGauge { counts, .. } = evaluating;
+    Numbers {
+        records: matching.records,
+        bytes: matching.bytes,
+        refused: matching.refused,
+        keyless: matching.keyless,
+        wrong_values: matching.wrong_values,
+        matched: matching.matched,
+        routed: matching.routed,
+        folded: counts.folded,
+        not_folded: counts.not_folded,
+        timers: counts.timers,
+        sealed: counts.sealed,
+        limited: counts.limited,
+        late: counts.late,
+        failed: counts.failed,
+        keys: evaluating.keys,
+        waiting_bytes: evaluating.waiting_bytes,
+        state_bytes: evaluating.state_bytes,
+        evicted_keys: evaluating.evicted_keys,
+        reloads: evaluating.reloads,
+        reload_waiting: evaluating.reload_waiting,
+        clock: evaluating.clock,
+        held_back_by: evaluating.held_back_by,
+        generation: evaluating.generation,
+        restored: evaluating.restored,
+        unreadable: evaluating.unreadable,
+        restoring: evaluating.restoring,
+        ..Numbers::default()
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use timely::worker::Worker;
 
-/// Decides when a worker goes on.
+/// Decides how long a worker waits before its next step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     tick: Duration,

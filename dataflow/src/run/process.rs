@@ -34,7 +34,7 @@ pub enum ProcessError {
     Fatal(#[from] Fatal),
 }
 
-/// Connections of a process to whoever started it and watches it.
+/// Connections of a process to its supervisor.
 #[derive(Clone)]
 pub struct Surroundings {
     /// To the supervisor and to this process's own metrics.

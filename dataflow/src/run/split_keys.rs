@@ -34,7 +34,7 @@ impl SplitKeyLog {
                     key,
                     first = first.0,
                     second = second.0,
-                    "keys of this kind lie in several partitions, as is to be expected, so their events have no exact order"
+                    "keys of this kind lie in several partitions, as expected, so their events have no exact order"
                 );
             }
         }
@@ -70,6 +70,6 @@ mod tests {
         for part in ["key_by=\"guid\"", "key=\"1001\"", "first=4", "second=0", "the user as key"] {
             assert!(lines[0].contains(part), "{part} is not in {}", lines[0]);
         }
-        assert!(lines[1].contains("key_by=\"ip\"") && lines[1].contains("to be expected"), "{log}");
+        assert!(lines[1].contains("key_by=\"ip\"") && lines[1].contains("as expected"), "{log}");
     }
 }

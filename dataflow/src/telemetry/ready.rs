@@ -21,13 +21,13 @@ impl ClusterStatus {
             };
             let silent = now.saturating_duration_since(latest.at);
             if silent > SILENT {
-                faults.push(format!("process {process} has told nothing for {} s", silent.as_secs()));
+                faults.push(format!("process {process} has reported nothing for {} s", silent.as_secs()));
             }
             let Numbers { restoring, generation, .. } = latest.numbers;
             if generation == BookGeneration::default() {
                 faults.push(format!("process {process} has no rules in force yet"));
             } else if restoring {
-                faults.push(format!("process {process} is still taking in stored state"));
+                faults.push(format!("process {process} is still restoring its state"));
             }
         }
         faults.extend(self.checkpoint_fault(now));
@@ -38,7 +38,7 @@ impl ClusterStatus {
         let within = self.expected.checkpoint_within?;
         let latest = self.processes.get(&0)?;
         let checkpoint = latest.numbers.checkpoint.filter(|c| c.made > 0);
-        let Some(checkpoint) = checkpoint else { return Some("no checkpoint is made yet".to_owned()) };
+        let Some(checkpoint) = checkpoint else { return Some("no checkpoint has been made yet".to_owned()) };
         let age = Duration::from_millis(checkpoint.age_ms) + now.saturating_duration_since(latest.at);
         (age > within).then(|| {
             format!(
@@ -89,12 +89,12 @@ mod tests {
         status.take(Numbers { generation: BookGeneration(0), restoring: true, ..numbers(1) }, now);
         assert_eq!(status.faults(now), ["process 1 has no rules in force yet"]);
         status.take(Numbers { restoring: true, ..numbers(1) }, now);
-        assert_eq!(status.faults(now), ["process 1 is still taking in stored state"]);
+        assert_eq!(status.faults(now), ["process 1 is still restoring its state"]);
         status.take(numbers(1), now);
         assert_eq!(status.faults(now), [] as [&str; 0]);
         let later = now + Duration::from_secs(6);
         status.take(numbers(0), later);
-        assert_eq!(status.faults(later), ["process 1 has told nothing for 6 s"]);
+        assert_eq!(status.faults(later), ["process 1 has reported nothing for 6 s"]);
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         let (mut status, now) = (status(), Instant::now());
         status.take(Numbers { checkpoint: Some(CheckpointFigures::default()), ..numbers(0) }, now);
         status.take(numbers(1), now);
-        assert_eq!(status.faults(now), ["no checkpoint is made yet"]);
+        assert_eq!(status.faults(now), ["no checkpoint has been made yet"]);
         status.take(numbers(0), now);
         assert_eq!(status.faults(now), [] as [&str; 0]);
         let later = now + Duration::from_secs(2);

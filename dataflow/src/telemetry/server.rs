@@ -55,7 +55,7 @@ const PAGE_EVERY: Duration = Duration::from_millis(100);
 const STANDS_STILL: Duration = Duration::from_secs(10);
 /// Interval of checks whether the loop runs.
 const LOOK: Duration = Duration::from_millis(250);
-/// Pause after a failed accept, for example for want of file descriptors.
+/// Pause after a failed accept, for example because no file descriptors are left.
 const REST: Duration = Duration::from_millis(100);
 
 /// Errors of the server.

@@ -130,7 +130,7 @@ impl TriggerSinks {
                 Sent::Accepted(_) => {}
                 Sent::Full => return Ok(Some(index)),
                 Sent::Refused(error) => {
-                    tracing::error!(error, rule_id = fired.rule_id, "a trigger is left out");
+                    tracing::error!(error, rule_id = fired.rule_id, "a trigger is dropped");
                 }
             }
         }
@@ -145,7 +145,7 @@ impl TriggerSinks {
         self.sinks().try_fold(true, |all, sink| Ok(sink.flush()? && all))
     }
 
-    /// Checks whether all sinks can go on; they may fail long after they have accepted a trigger.
+    /// Checks whether a sink has failed for good; sinks may fail long after they have accepted a trigger.
     ///
     /// # Errors
     /// If one has failed for good.
@@ -254,7 +254,7 @@ impl Transactions for CommittedTopics {
                 let KafkaSinkError::TooLarge { trigger: large } = &error else {
                     return Err(error.to_string());
                 };
-                tracing::error!(%error, left_out = leave_out(&mut batch, large), "triggers are left out");
+                tracing::error!(%error, left_out = leave_out(&mut batch, large), "triggers are dropped");
             }
         }
         Ok(())

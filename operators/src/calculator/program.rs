@@ -14,7 +14,7 @@ pub struct ProgramError {
     pub line: usize,
     /// Column, from 1; 0 if the error has no position.
     pub column: usize,
-    /// What is wrong, and what to write instead; at most 400 characters.
+    /// Fault and remedy, at most 400 characters.
     pub message: String,
 }
 

@@ -28,7 +28,7 @@ pub enum Gap {
     /// Events of the pause are folded as if the rule had not been paused; none of them fires.
     #[default]
     Replay,
-    /// Events of the pause do not count; state goes on as it stood when the pause began.
+    /// Events of the pause do not count; state continues as it was when the pause began.
     Skip,
 }
 

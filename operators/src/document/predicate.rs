@@ -108,6 +108,24 @@ struct RawNode {
     value: Option<serde_json::Value>,
 }
 
+impl RawNode {
+    /// Whether exactly this number of fields is given.
+    fn has_fields(&self, number: usize) -> bool {
+        let RawNode { all, any, not, expr, property, tag, op, value } = self;
+        let given = [
+            all.is_some(),
+            any.is_some(),
+            not.is_some(),
+            expr.is_some(),
+            property.is_some(),
+            tag.is_some(),
+            op.is_some(),
+            value.is_some(),
+        ];
+        given.into_iter().filter(|given| *given).count() == number
+    }
+}
+
 const NODE: &str = "write one of {\"property\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}} or {\"expr\": \"..\"}";
 const QUERY: &str =
     "write one of {\"tag\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]} or {\"not\": {..}}";
@@ -117,57 +135,17 @@ impl TryFrom<RawNode> for Predicate {
 
     fn try_from(node: RawNode) -> Result<Self, String> {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Predicate::try_from).collect::<Result<_, _>>();
+        let (alone, compared) = (node.has_fields(1), node.has_fields(3));
         match node {
-            RawNode {
-                all: Some(n),
-                any: None,
-                not: None,
-                expr: None,
-                property: None,
-                tag: None,
-                op: None,
-                value: None,
-            } => Ok(Predicate::All(each(n)?)),
-            RawNode {
-                all: None,
-                any: Some(n),
-                not: None,
-                expr: None,
-                property: None,
-                tag: None,
-                op: None,
-                value: None,
-            } => Ok(Predicate::Any(each(n)?)),
-            RawNode {
-                all: None,
-                any: None,
-                not: Some(n),
-                expr: None,
-                property: None,
-                tag: None,
-                op: None,
-                value: None,
-            } => Ok(Predicate::Not(Box::new(Predicate::try_from(*n)?))),
-            RawNode {
-                all: None,
-                any: None,
-                not: None,
-                expr: Some(e),
-                property: None,
-                tag: None,
-                op: None,
-                value: None,
-            } => Ok(Predicate::Expr(e)),
-            RawNode {
-                all: None,
-                any: None,
-                not: None,
-                expr: None,
-                property: Some(name),
-                tag: None,
-                op: Some(op),
-                value: Some(value),
-            } => Ok(Predicate::Property(Comparison { name, op, value })),
+            RawNode { all: Some(parts), .. } if alone => Ok(Predicate::All(each(parts)?)),
+            RawNode { any: Some(parts), .. } if alone => Ok(Predicate::Any(each(parts)?)),
+            RawNode { not: Some(part), .. } if alone => {
+                Ok(Predicate::Not(Box::new(Predicate::try_from(*part)?)))
+            }
+            RawNode { expr: Some(text), .. } if alone => Ok(Predicate::Expr(text)),
+            RawNode { property: Some(name), op: Some(op), value: Some(value), .. } if compared => {
+                Ok(Predicate::Property(Comparison { name, op, value }))
+            }
             RawNode { property: Some(name), op: None, .. } => Err(format!(
                 "`op` is missing for property `{name}`; write one of = != > >= < <= in contains starts_with ends_with regex exists between"
             )),
@@ -185,26 +163,15 @@ impl TryFrom<RawNode> for Query {
 
     fn try_from(node: RawNode) -> Result<Self, String> {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Query::try_from).collect::<Result<_, _>>();
+        let (alone, compared) = (node.has_fields(1), node.has_fields(3));
         match node {
             RawNode { expr: Some(_), .. } | RawNode { property: Some(_), .. } => Err(QUERY.into()),
-            RawNode { all: Some(n), any: None, not: None, tag: None, op: None, value: None, .. } => {
-                Ok(Query::All(each(n)?))
+            RawNode { all: Some(parts), .. } if alone => Ok(Query::All(each(parts)?)),
+            RawNode { any: Some(parts), .. } if alone => Ok(Query::Any(each(parts)?)),
+            RawNode { not: Some(part), .. } if alone => Ok(Query::Not(Box::new(Query::try_from(*part)?))),
+            RawNode { tag: Some(name), op: Some(op), value: Some(value), .. } if compared => {
+                Ok(Query::Tag(Comparison { name, op, value }))
             }
-            RawNode { all: None, any: Some(n), not: None, tag: None, op: None, value: None, .. } => {
-                Ok(Query::Any(each(n)?))
-            }
-            RawNode { all: None, any: None, not: Some(n), tag: None, op: None, value: None, .. } => {
-                Ok(Query::Not(Box::new(Query::try_from(*n)?)))
-            }
-            RawNode {
-                all: None,
-                any: None,
-                not: None,
-                tag: Some(name),
-                op: Some(op),
-                value: Some(value),
-                ..
-            } => Ok(Query::Tag(Comparison { name, op, value })),
             _ => Err(QUERY.into()),
         }
     }

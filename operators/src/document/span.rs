@@ -38,7 +38,7 @@ impl Span {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is no duration; write a number and a unit, such as \"500ms\", \"30s\", \"15m\", \"36h\", \"5d\", \"2w\" or \"1d12h\""
+                "`{text}` is not a duration; write a number and a unit, such as \"500ms\", \"30s\", \"15m\", \"36h\", \"5d\", \"2w\" or \"1d12h\""
             )
         };
         let (mut rest, mut total) = (text, 0i64);
@@ -66,7 +66,7 @@ impl TryFrom<Cow<'_, str>> for Instant {
     fn try_from(text: Cow<'_, str>) -> Result<Self, String> {
         text.parse::<Timestamp>().map(|t| Instant(t.as_millisecond())).map_err(|_| {
             format!(
-                "`{text}` is no instant; write RFC 3339 with an offset, such as \"2026-11-20T00:00:00+08:00\""
+                "`{text}` is not an instant; write RFC 3339 with an offset, such as \"2026-11-20T00:00:00+08:00\""
             )
         })
     }
@@ -97,7 +97,7 @@ impl TryFrom<Cow<'_, str>> for Edge {
             Some(rest) => match rest.strip_prefix('-').map(Span::parse) {
                 Some(Ok(back)) => Ok(Edge::BeforePublish(back.0)),
                 _ => Err(format!(
-                    "`{text}` is no instant; write \"publish\" or, so long before it, \"publish-3d\""
+                    "`{text}` is not an instant; write \"publish\" or, for a time before it, \"publish-3d\""
                 )),
             },
             None => Instant::try_from(text.clone())

@@ -45,7 +45,7 @@ impl<'r, 's> Lower<'r, 's> {
         let root = match ast.statements() {
             [Stmt::Expr(expr)] => lower.expr(expr)?,
             [Stmt::FnCall(call, position)] => lower.call(call, *position)?,
-            _ => return Err(refused(Position::NONE, format!("this is no expression; {ALLOWED}"))),
+            _ => return Err(refused(Position::NONE, format!("this is not an expression; {ALLOWED}"))),
         };
         Ok((root, lower.slots))
     }

@@ -58,7 +58,7 @@ pub struct ExpressionError {
     pub line: usize,
     /// Character in the line, from 1.
     pub column: usize,
-    /// What is wrong and what to write instead.
+    /// Fault and remedy.
     pub message: String,
 }
 

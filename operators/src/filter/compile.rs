@@ -129,12 +129,13 @@ pub(super) fn literal(value: &Json) -> Result<Literal, String> {
             .ok_or_else(|| format!("{number} is out of range; write a smaller number or a text")),
         Json::String(text) => Ok(Literal::text(text)),
         Json::Null => {
-            Err("null is no value; write {\"op\": \"exists\", \"value\": false} for \"is not there\"".into())
+            Err("null is not a value; write {\"op\": \"exists\", \"value\": false} for \"is not there\""
+                .into())
         }
         Json::Array(_) => {
-            Err("a list is no single value; use `in` with a list, or `between` with two values".into())
+            Err("a list is not a single value; use `in` with a list, or `between` with two values".into())
         }
-        Json::Object(_) => Err("an object is no value; write a number, a text, true or false".into()),
+        Json::Object(_) => Err("an object is not a value; write a number, a text, true or false".into()),
     }
 }
 
@@ -185,5 +186,5 @@ pub(super) fn text<'j>(value: &'j Json, op: &str) -> Result<&'j str, String> {
 /// The compiled pattern of `regex`.
 pub(super) fn regex(value: &Json) -> Result<Regex, String> {
     let pattern = text(value, "regex")?;
-    Regex::new(pattern).map_err(|e| format!("this is no regular expression: {e}"))
+    Regex::new(pattern).map_err(|e| format!("this is not a regular expression: {e}"))
 }

@@ -60,7 +60,8 @@ use crate::{
 ///
 /// let mut fields = Fields::default();
 /// let document = r#"{"id": "search", "where": [{"property": "keyword", "op": "contains", "value": "民宿"}]}"#;
-/// let filter = Filter::compile(&serde_json::from_str(document)?, &mut fields).map_err(|fault| fault.to_string())?;
+/// let event_filter = serde_json::from_str(document)?;
+/// let filter = Filter::compile(&event_filter, &mut fields).map_err(|fault| fault.to_string())?;
 ///
 /// let record = r#"{"event_id": "search", "event_time": 1, "guid": 7, "properties": {"keyword": "重庆民宿"}}"#;
 /// let event = Decoder::default().decode(&fields, record.as_bytes())?;

@@ -68,11 +68,11 @@ pub enum DecodeError {
     Empty,
     /// The first character is not that of a JSON object.
     #[error(
-        "the record is no JSON object; write {{\"event_id\": .., \"event_time\": .., \"properties\": {{..}}}}"
+        "the record is not a JSON object; write {{\"event_id\": .., \"event_time\": .., \"properties\": {{..}}}}"
     )]
     NotObject,
     /// Not UTF-8; the position of the first invalid byte.
-    #[error("byte {0} is no UTF-8; write the record in UTF-8")]
+    #[error("byte {0} is not UTF-8; write the record in UTF-8")]
     NotUtf8(usize),
     /// Not JSON.
     #[error("broken JSON: {0}")]
@@ -101,10 +101,10 @@ const TIME: &str = "unix milliseconds as an integer, such as 1766000000123";
 ///
 /// let mut fields = Fields::default();
 /// let amount = fields.intern("amt");
-/// let record = br#"{"event_id": "order", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 25.5}}"#;
+/// let record = br#"{"event_id": "pay", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 2.5}}"#;
 /// let event: Event<'_> = Decoder::default().decode(&fields, record)?;
-/// assert_eq!((event.event_id(), event.guid), ("order", Some(7)));
-/// assert_eq!(event.get(amount), Some(&Value::Float(25.5)));
+/// assert_eq!((event.event_id(), event.guid), ("pay", Some(7)));
+/// assert_eq!(event.get(amount), Some(&Value::Float(2.5)));
 /// # Ok::<(), strateye_operators::model::decode::DecodeError>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Numbers that identify something, each a type of its own, so that none is taken for another.
 //!
-//! **Invariant**: each serializes as its bare number, also as a key of a map; [`ByPartition`] as an array of pairs,
-//! ascending by partition. Manifests, tables and metrics are written by that.
+//! **Invariant**: each serializes as its bare number, also as a key of a map; [`ByPartition`] as an array of
+//! pairs, ascending by partition. Manifests, tables and metrics are written by that.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -35,8 +35,8 @@ ids! {
     IngestTime(i64);
     /// Number of a checkpoint; ascends over all runs. 0 is before the first.
     CheckpointNumber(u64);
-    /// Fencing token: number of the engine that owns the state, above those of all earlier owners; 0 where no state is
-    /// kept.
+    /// Fencing token: number of the engine that owns the state, above those of all earlier owners; 0 where no
+    /// state is kept.
     OwnerGeneration(u64);
     /// Number of a rule book: of the change set that made it. 0 is the empty book.
     BookGeneration(u64);
@@ -110,7 +110,8 @@ impl IngestTime {
 /// ```
 pub type Positions = ByPartition<Offset>;
 
-/// The ingest clocks: the highest ingest time read, by partition. The [least](ByPartition::least) is that of the timers.
+/// The ingest clocks: the highest ingest time read, by partition. The [least](ByPartition::least) is that of
+/// the timers.
 pub type Clocks = ByPartition<IngestTime>;
 
 /// A value for each of some partitions.

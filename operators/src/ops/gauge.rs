@@ -13,7 +13,7 @@ pub struct EvaluateCounts {
     pub not_folded: u64,
     /// Events ignored because they were older than a rule's `late`.
     pub late: u64,
-    /// Firings barred because the rule was not live yet, or paused.
+    /// Firings suppressed because the rule was not live yet, or paused.
     pub sealed: u64,
     /// Firings barred by a limit.
     pub limited: u64,

@@ -29,16 +29,13 @@ use crate::model::{
 pub struct Matched<'s> {
     /// Routed records, not yet exchanged.
     pub routed: Stream<'s, u64, Routed>,
-    /// Records that are no events.
+    /// Records that are not events.
     pub refused: StreamVec<'s, u64, Refused>,
     /// Ingest clocks of this worker's partitions, unix ms.
     pub clocks: StreamVec<'s, u64, (PartitionId, IngestTime)>,
     /// Positions and clocks of this worker's sources at each barrier.
     pub barriers: StreamVec<'s, u64, BarrierReached>,
 }
-
-/// Least number of routed records sent in one batch, unless there are no more.
-const FLUSH_AT: usize = 1024;
 
 /// Matches the reads of sources; figures go to `counts` at every activation.
 pub fn match_events<'s>(
@@ -87,17 +84,10 @@ pub fn match_events<'s>(
             while let Some((capabilities, reads)) = matching.next(&mut crowds_at) {
                 let [routed_at, refused_at, clocks_at, barriers_at] = &capabilities;
                 let mut routed_session = routed_output.session_with_builder(routed_at);
-                for read in reads {
-                    matching.read(read, &mut matches);
-                    if matches.routed.len() >= FLUSH_AT {
-                        routed_session.give_container(&mut matches.routed);
-                        matches.routed.clear();
-                    }
-                }
-                if !matches.routed.is_empty() {
-                    routed_session.give_container(&mut matches.routed);
-                    matches.routed.clear();
-                }
+                matching.read_all(reads, &mut matches, |routed| {
+                    routed_session.give_container(routed);
+                    routed.clear();
+                });
                 let Matches { refused, clocks, barriers, .. } = &mut matches;
                 refused_output.session(refused_at).give_iterator(refused.drain(..));
                 clocks_output.session(clocks_at).give_iterator(clocks.drain(..));

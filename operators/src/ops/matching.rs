@@ -31,6 +31,9 @@ use crate::{
 /// Number of the stand-in partition of worker 0; that of worker `n` is `n` less.
 const UNOPENED: u32 = u32::MAX;
 
+/// Least number of routed records sent in one batch, unless there are no more.
+const SEND_AT: usize = 1024;
+
 /// A matcher, the reads waiting for it, and the switches announced; `C` are the capabilities of an epoch.
 pub(super) struct Matching<C> {
     matcher: Matcher,
@@ -142,6 +145,25 @@ impl<C> Matching<C> {
             self.switches.pop_front();
         }
         self.waiting.pop_front().map(|waiting| (waiting.capabilities, waiting.reads))
+    }
+
+    /// Matches reads, by the book now in force. Calls `send` with the routed records whenever there are at
+    /// least [`SEND_AT`], and with the rest at the end; `send` has to leave them empty.
+    pub(super) fn read_all(
+        &mut self,
+        reads: Vec<Read>,
+        matches: &mut Matches,
+        mut send: impl FnMut(&mut Routed),
+    ) {
+        for read in reads {
+            self.read(read, matches);
+            if matches.routed.len() >= SEND_AT {
+                send(&mut matches.routed);
+            }
+        }
+        if !matches.routed.is_empty() {
+            send(&mut matches.routed);
+        }
     }
 
     /// Matches a read, by the book now in force.

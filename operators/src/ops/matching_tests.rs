@@ -8,7 +8,10 @@ use crate::{
         raw::{RawBatch, RawRecord},
     },
     ops::{Start, read::SourceBarrier},
-    rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+    rule::{
+        catalog::{Applied, Catalog},
+        change::{ChangeSet, Published, RuleChange},
+    },
 };
 
 /// Books by generation; the book of generation `n` has version `n` of the rule.

@@ -113,7 +113,10 @@ mod tests {
     use super::*;
     use crate::{
         model::ids::BookGeneration,
-        rule::book::{Catalog, ChangeSet, Published, RuleChange},
+        rule::{
+            catalog::Catalog,
+            change::{ChangeSet, Published, RuleChange},
+        },
     };
 
     /// Book with this number of rules; every third one has no crowd, and the crowd of the last one is

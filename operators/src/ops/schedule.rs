@@ -5,13 +5,13 @@
 //!   the sender may have received it earlier.
 //! - A switch, checkpoint or correction at epoch s is a barrier: records of s and later wait, in their order,
 //!   until the frontier of routed records has reached s; then the book changes, state is saved or corrected,
-//!   and they go on. No other records wait.
+//!   and they are evaluated. No other records wait.
 //! - Until all stored state is restored, the only thing that happens is the first switch.
 //! - A trigger belongs to the first checkpoint saved after it fired.
 //! - Clocks of epoch e are applied when all frontiers have passed e, so every record that affects a timer was
 //!   evaluated before the timer runs. The clock is the least of all partitions'.
-//! - Records of an evicted key wait until it is reloaded, others go on; a barrier waits until no key is being
-//!   reloaded. Timers that the clock makes due reload their keys, and hold back nothing but barriers.
+//! - Records of an evicted key wait until it is reloaded, others do not; a barrier waits until no key is
+//!   being reloaded. Timers that the clock makes due reload their keys, and hold back nothing but barriers.
 //! - Capabilities are held for waiting records and clocks, and for keys being reloaded. The amount of waiting
 //!   data is bounded by the read-ahead of the sources.
 //! - One call of [`Schedule::work`] does a bounded amount of work, so that the worker stays responsive.

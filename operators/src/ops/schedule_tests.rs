@@ -10,7 +10,10 @@ use crate::{
         routed::{Routed, RoutedRecord},
     },
     ops::signal::{NoSaver, Stored},
-    rule::book::{Applied, Catalog, ChangeSet, Published, RuleChange},
+    rule::{
+        catalog::{Applied, Catalog},
+        change::{ChangeSet, Published, RuleChange},
+    },
     state::Delta,
 };
 

@@ -9,7 +9,7 @@ use crate::{
         ids::{BookGeneration, CheckpointNumber, Clocks, IngestTime, OwnerGeneration, Positions},
         trigger::Fired,
     },
-    rule::book::{Applied, ChangeSet},
+    rule::{catalog::Applied, change::ChangeSet},
     state::Delta,
 };
 

@@ -2,8 +2,10 @@
 //!
 //! Everything that would keep a rule from running is found here; all faults are reported at once.
 //!
+//! - `checks`: ids, ranges and the crowd
 //! - `condition`: a condition's calculator, filters, window and `met`
 
+mod checks;
 mod condition;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -17,9 +19,7 @@ use super::{
 };
 use crate::{
     document::{
-        condition_id::is_condition_id,
         fault::{Fault, Faults},
-        rule_id::is_rule_id,
         spec::{self, Rule, Trigger, Window},
     },
     expression::Expression,
@@ -30,7 +30,6 @@ use crate::{
     },
 };
 
-const MAX_CONDITIONS: usize = 32;
 const MAX_KEY_FIELDS: usize = 4;
 
 /// Compiles a rule as first published at `publish` (unix ms), under version 1 and slot 0.
@@ -63,23 +62,13 @@ impl Compiler<'_> {
     }
 
     fn rule(&mut self, spec: Arc<Rule>, publish: i64) -> Option<RulePlan> {
-        self.names(&spec);
+        self.ids(&spec);
+        self.numbers(&spec);
+        self.crowd(spec.crowd.as_ref());
         let publish = spec.active.from.map_or(publish, |from| publish.max(from.0));
         let key = self.key(&spec.key_by);
-        let mut conditions = Vec::new();
-        let mut initial = Vec::new();
-        for (i, condition) in spec.conditions.iter().enumerate() {
-            if let Some(mut plan) =
-                self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by)
-            {
-                plan.cells = initial.len()..initial.len() + plan.program.initial().len();
-                initial.extend_from_slice(plan.program.initial());
-                conditions.push(plan);
-            }
-        }
-        if conditions.len() < spec.conditions.len() {
-            return None;
-        }
+        let conditions = self.conditions(&spec, publish)?;
+        let initial = conditions.iter().flat_map(|condition| condition.program.initial()).cloned().collect();
         let when = self.when(&spec, &conditions);
         self.met_where_asked(&spec, &conditions, when.as_ref());
         let trigger = self.trigger(&spec, &conditions)?;
@@ -108,7 +97,7 @@ impl Compiler<'_> {
             trigger,
             action,
             action_fields,
-            initial: initial.into(),
+            initial,
             slides,
             layout: Arc::new(Layout::default()),
             spec,
@@ -117,63 +106,18 @@ impl Compiler<'_> {
         Some(plan)
     }
 
-    fn names(&mut self, spec: &Rule) {
-        if !is_rule_id(&spec.rule_id) {
-            self.fault(
-                "rule_id",
-                format!(
-                    "`{}` is no rule id; write 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit",
-                    spec.rule_id
-                ),
-            );
-        }
-        if spec.conditions.len() > MAX_CONDITIONS {
-            self.fault(
-                "conditions",
-                format!(
-                    "{} conditions are too many; a rule has {MAX_CONDITIONS} at most",
-                    spec.conditions.len()
-                ),
-            );
-        }
-        let mut seen = BTreeSet::new();
+    /// Compiles all conditions, the cells of each behind those of the one before; `None` if one can't be.
+    fn conditions(&mut self, spec: &Rule, publish: i64) -> Option<Vec<ConditionPlan>> {
+        let (mut conditions, mut cells) = (Vec::new(), 0);
         for (i, condition) in spec.conditions.iter().enumerate() {
-            let path = format!("conditions[{i}].id");
-            if !is_condition_id(&condition.id) {
-                self.fault(path, format!("`{}` is no condition id; write 1 to 32 of a-z 0-9 _, beginning with a letter, and no keyword", condition.id));
-            } else if !seen.insert(&condition.id) {
-                self.fault(
-                    path,
-                    format!("`{}` is used twice; give every condition an id of its own", condition.id),
-                );
+            let plan = self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by);
+            if let Some(mut plan) = plan {
+                plan.cells = cells..cells + plan.program.initial().len();
+                cells = plan.cells.end;
+                conditions.push(plan);
             }
         }
-        if !(0.0..=1.0).contains(&spec.holdout) {
-            self.fault("holdout", format!("{} is no share; write a number from 0 to 1", spec.holdout));
-        }
-        if let Some(limit) = spec.limit
-            && !(1..=1000).contains(&limit.times)
-        {
-            self.fault("limit.times", format!("{} is out of range; write 1 to 1000", limit.times));
-        }
-        if let (Some(from), Some(until)) = (spec.active.from, spec.active.until)
-            && from >= until
-        {
-            self.fault("active", "`until` must lie after `from`");
-        }
-        match &spec.crowd {
-            Some(spec::Crowd::Bitmap(text)) => {
-                if let Err(message) = super::crowd::Crowd::from_base64(text) {
-                    self.fault("crowd.bitmap", message);
-                }
-            }
-            Some(spec::Crowd::Profile(query)) => {
-                if let Err(fault) = crate::filter::profile::check(query) {
-                    self.fault(join("crowd.profile", &fault.path), fault.message);
-                }
-            }
-            Some(spec::Crowd::Guids(_)) | None => {}
-        }
+        (conditions.len() == spec.conditions.len()).then_some(conditions)
     }
 
     fn key(&mut self, key_by: &spec::KeyBy) -> KeyFields {
@@ -191,7 +135,7 @@ impl Compiler<'_> {
                     self.fault(
                         path,
                         format!(
-                            "`{name}` is no key; write guid, device_id, ip, session_id or properties.NAME"
+                            "`{name}` is not a key; write guid, device_id, ip, session_id or properties.NAME"
                         ),
                     );
                     continue;

@@ -1,7 +1,7 @@
 //! The compiler: compiles each rule once per process.
 //!
 //! Two parts of a process need a rule compiled: the [register](super::register), which refuses what does not
-//! compile (process 0 only), and the [catalog](super::book::Catalog), which puts it into rule books. They
+//! compile (process 0 only), and the [catalog](super::catalog::Catalog), which puts it into rule books. They
 //! share a [`Compiler`], which returns one result for equal input while any holder keeps it alive: the
 //! register holds it until the change set is in force, the catalog while the rule is in the book.
 //!

@@ -39,7 +39,7 @@ impl Crowd {
         }
         match RoaringTreemap::deserialize_from(bytes) {
             Ok(large) if large.serialized_size() == bytes.len() => Ok(Crowd::new(large)),
-            _ => Err("these bytes are no portable roaring bitmap, neither 32- nor 64-bit".into()),
+            _ => Err("these bytes are not a portable roaring bitmap, neither 32- nor 64-bit".into()),
         }
     }
 
@@ -48,7 +48,7 @@ impl Crowd {
     /// # Errors
     /// If the text is not base64 or contains no bitmap.
     pub fn from_base64(text: &str) -> Result<Self, String> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|e| format!("this is no base64: {e}"))?;
+        let bytes = STANDARD.decode(text.trim()).map_err(|e| format!("this is not base64: {e}"))?;
         Crowd::from_portable(&bytes)
     }
 

@@ -9,10 +9,13 @@
 //! - [`lineage`]: the versions at which a rule's states began
 //! - [`register`]: decides what becomes of each rule, and orders change sets
 //! - [`remembered`]: a rule as the register and the checkpoint keep it
-//! - [`book`]: all rules of one instant, and the catalog that makes books from change sets
+//! - [`change`]: a change set, as it is sent to all processes
+//! - [`book`]: all rules of one instant; [`catalog`]: makes books from change sets
 
 pub mod action;
 pub mod book;
+pub mod catalog;
+pub mod change;
 pub mod compile;
 pub mod compiler;
 pub mod crowd;

@@ -28,9 +28,9 @@ pub struct RulePlan {
     pub publish: i64,
     /// Version at which the document last changed, see [`Lineage`].
     pub edited: u64,
-    /// Number of the current pause. A paused rule goes on folding and fires nothing.
+    /// Number of the current pause. A paused rule continues to fold and fires nothing.
     pub pause: Option<u64>,
-    /// Pauses whose events do not count: state goes on as it stood when they began.
+    /// Pauses whose events do not count: state continues as it was when they began.
     pub skipped: BTreeSet<u64>,
     /// People who left the crowd.
     pub departed: Vec<Departed>,

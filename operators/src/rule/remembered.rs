@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::book::Published;
+use super::change::Published;
 use crate::document::lifecycle::RunState;
 
 /// A rule with everything that a restart needs to continue it.

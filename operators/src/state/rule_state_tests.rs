@@ -3,7 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::{
     model::ids::{Offset, PartitionId},
-    rule::book::{Catalog, ChangeSet, Published, RuleChange},
+    rule::{
+        catalog::Catalog,
+        change::{ChangeSet, Published, RuleChange},
+    },
 };
 
 /// A count `n`, and a timer `t`.

@@ -21,7 +21,7 @@ pub enum CheckpointError {
     },
     /// The ownership, or a hash, belongs to another owner generation. The receiver must stop writing.
     #[error(
-        "generation {generation} does not own the checkpoints any more, the latest is generation {by}; this engine must stop, the other one goes on"
+        "generation {generation} does not own the checkpoints any more, the latest is generation {by}; this engine must stop, the other one continues"
     )]
     Fenced {
         /// The owner generation that was refused.
@@ -32,7 +32,7 @@ pub enum CheckpointError {
     },
     /// The owner commits a checkpoint that does not follow its last one.
     #[error(
-        "checkpoint {number} can't be committed after checkpoint {last}; restart the engine, it goes on from checkpoint {last}"
+        "checkpoint {number} can't be committed after checkpoint {last}; restart the engine, it resumes from checkpoint {last}"
     )]
     OutOfOrder {
         /// The number that was refused.

@@ -18,7 +18,7 @@
 //! - A commit is atomic and durable, and may be repeated for the same generation and number.
 //! - A hash keeps the generation that changed it last and refuses an earlier one. This is lost when the hash
 //!   is dropped.
-//! - "Compacted up to" is written after all changes it covers: in a store with one log, whoever reads it also
+//! - "Compacted up to" is written after all changes it covers: in a store with one log, a reader of it also
 //!   reads those. A store that may have lost a change since its handle last advanced it does not advance it,
 //!   and returns how far it is.
 //! - Every call may be repeated after [`CheckpointError::Unavailable`]: it has the effect of one call. The
@@ -306,7 +306,7 @@ fn check_edit(edit: &[(&str, &str)]) -> Result<(), CheckpointError> {
 }
 
 fn not_a_position(position: &str) -> CheckpointError {
-    let reason = "give a position as it came with an edit of this store".to_owned();
+    let reason = "give a position that came with an edit of this store".to_owned();
     CheckpointError::Invalid { name: "a position among the edits", value: position.to_owned(), reason }
 }
 

@@ -44,7 +44,7 @@ pub enum Delivery {
 pub struct KafkaSinkConfig {
     /// Bootstrap brokers, `HOST:PORT`, separated by commas.
     pub brokers: String,
-    /// The topic; it has to exist, unless the brokers create topics automatically.
+    /// The topic; it must exist, unless the brokers create topics automatically.
     pub topic: String,
     /// Time of delivery: `immediate` (the default) or `committed`.
     #[serde(default)]
@@ -106,7 +106,10 @@ impl KafkaSinkConfig {
         }
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if self.topic.is_empty() || self.topic.len() > 249 || !self.topic.chars().all(legal) {
-            return fault("topic", "is no name of a topic; write 1 to 249 letters, digits, dots, _ and -");
+            return fault(
+                "topic",
+                "is not the name of a topic; write 1 to 249 letters, digits, dots, _ and -",
+            );
         }
         if !(1..=10_000_000).contains(&self.queue) {
             return fault("queue", "has to lie between 1 and 10000000");

@@ -110,7 +110,7 @@ impl ProducerContext for Acknowledgements {
                     trigger = id,
                     key = key.chars().take(SHOWN).collect::<String>(),
                     bytes = line.len(),
-                    "a trigger is left out: the topic takes no record so large; raise its max.message.bytes, or make the rule's action smaller"
+                    "a trigger is dropped: the topic takes no record so large; raise its max.message.bytes, or make the rule's action smaller"
                 );
             }
             (Some(code), ..) => {

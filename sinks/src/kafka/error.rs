@@ -75,7 +75,7 @@ pub enum KafkaSinkError {
         transactional_id: String,
     },
     /// The client can't continue.
-    #[error("kafka sink: the client can't go on: {0}; open it again")]
+    #[error("kafka sink: the client can't continue: {0}; open it again")]
     Fatal(String),
     /// An earlier call failed, and the outcome of its transaction is unknown.
     #[error("kafka sink: an earlier publish failed; open the transactions again and compare last_published")]

@@ -3,8 +3,8 @@
 //! - [`LineWriter`]: writes lines without waiting for their reader; used for refused records
 //! - [`LineSink`]: the sink of triggers on top of it
 //!
-//! **Invariant**: nothing here waits for the reader of standard output or of a pipe. What the reader has not taken is
-//! kept, up to a bound; a writer without room has to be asked again. Files are written directly.
+//! **Invariant**: nothing here waits for the reader of standard output or of a pipe. What the reader has not
+//! taken is kept, up to a bound; a writer without room has to be asked again. Files are written directly.
 
 mod sink;
 mod writer;
@@ -47,8 +47,8 @@ impl LineOutput {
         }
     }
 
-    /// Opens a writer. Lines are appended to those of the file, so that a restart loses none; a last line that a crash
-    /// has torn is ended first.
+    /// Opens a writer. Lines are appended to those of the file, so that a restart loses none; a last line
+    /// that a crash has torn is ended first.
     ///
     /// # Errors
     /// If the file can't be opened.
@@ -71,7 +71,7 @@ pub enum LineError {
         error: io::Error,
     },
     /// The reader of standard output has closed it.
-    #[error("whoever read standard output has gone")]
+    #[error("the reader of standard output has gone")]
     ReaderGone,
     /// The system refuses to write, for example because the disk is full.
     #[error("lines can't be written: {0}")]

@@ -10,7 +10,8 @@ use crate::{
 
 /// Writes the line of every trigger.
 ///
-/// A trigger is acknowledged once the system has its line; that survives a crash of this process, not one of the machine.
+/// A trigger is acknowledged once the system has its line; that survives a crash of this process, not one of
+/// the machine.
 pub struct LineSink {
     writer: RefCell<LineWriter>,
     accepted: Cell<u64>,

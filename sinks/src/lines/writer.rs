@@ -149,7 +149,8 @@ fn push(stream: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(taken)
 }
 
-/// Whether a write would not block; a stream whose reader has gone counts as writable, and the write then fails.
+/// Whether a write would not block; a stream whose reader has gone counts as writable, and the write then
+/// fails.
 fn is_writable(stream: &OwnedFd) -> io::Result<bool> {
     let mut asked = [PollFd::new(stream, PollFlags::OUT)];
     match poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {

@@ -21,9 +21,9 @@ const OWN_OPTIONS: [(&str, &str); 6] = [
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProduceConfig {
-    /// Some of the brokers, `HOST:PORT,HOST:PORT`.
+    /// Brokers to connect to first, `HOST:PORT,HOST:PORT`.
     pub brokers: String,
-    /// The topic; it has to exist.
+    /// The topic; it must exist.
     pub topic: String,
     /// The field whose value, as text, is the record's key: `device_id`, `guid`, `ip`, .. or
     /// `properties.NAME`. Its camelCase spelling is accepted as well.

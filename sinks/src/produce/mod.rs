@@ -54,7 +54,7 @@ pub enum ProduceError {
     },
     /// No broker answers.
     #[error(
-        "no Kafka broker at {brokers} gives an answer: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
+        "no Kafka broker at {brokers} answers: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
     )]
     Unreachable {
         /// The brokers tried.
@@ -64,7 +64,7 @@ pub enum ProduceError {
     },
     /// The topic does not exist or can't be written.
     #[error(
-        "topic `{topic}` can't be written: {reason}; create it, name another one in `topic`, or have it allowed"
+        "topic `{topic}` can't be written: {reason}; create it, name another one in `topic`, or ask for the permission"
     )]
     Topic {
         /// The topic.

@@ -167,7 +167,7 @@ impl WebhookConfig {
     /// Parses the address; messages do not contain it, as it may hold a password.
     pub(super) fn parsed_url(&self) -> Result<Url, WebhookError> {
         let url = Url::parse(&self.url).map_err(|e| {
-            WebhookError::config("url", format!("is no address ({e}); write https://HOST/PATH"))
+            WebhookError::config("url", format!("is not an address ({e}); write https://HOST/PATH"))
         })?;
         match url.scheme() {
             "http" | "https" if url.has_host() => Ok(url),
@@ -184,7 +184,7 @@ impl WebhookConfig {
         for (name, value) in &self.headers {
             let faulty = |reason: &str| WebhookError::config("headers", format!("{name:?} {reason}"));
             let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| faulty("is no name of a header; write letters, digits and hyphens"))?;
+                .map_err(|_| faulty("is not the name of a header; write letters, digits and hyphens"))?;
             if OWN_HEADERS.contains(&parsed.as_str()) {
                 return Err(faulty("is set by the sink itself; leave it out"));
             }
@@ -272,7 +272,7 @@ mod tests {
             ("url", json!("shop.example"), "write https://HOST/PATH"),
             ("url", json!("ftp://shop.example"), "\"ftp\""),
             ("method", json!("GET"), "unknown variant `GET`, expected `POST` or `PUT`"),
-            ("headers", json!({"a b": "c"}), "\"a b\" is no name of a header"),
+            ("headers", json!({"a b": "c"}), "\"a b\" is not the name of a header"),
             ("headers", json!({"a": "c\nd"}), "control"),
             ("headers", json!({"X-Strateye-Trigger": "1"}), "set by the sink itself"),
             ("timeout_ms", json!(0), "write 5000"),

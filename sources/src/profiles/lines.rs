@@ -1,7 +1,7 @@
 //! Profiles in a file: one JSON object a line, `{"guid": 1, "TAG": value, ..}`.
 //!
-//! The file is read anew for every call, in one pass for all queries. A guid that stands on several lines is selected
-//! if any of its lines answers the query.
+//! The file is read anew for every call, in one pass for all queries. A guid that stands on several lines is
+//! selected if any of its lines answers the query.
 
 use std::{
     path::{Path, PathBuf},
@@ -73,7 +73,8 @@ impl Selection {
     }
 }
 
-/// Offers the profiles of a batch to every selection; records and refused lines are checked in the order of the file.
+/// Offers the profiles of a batch to every selection; records and refused lines are checked in the order of
+/// the file.
 fn select_batch(path: &Path, batch: &RawBatch, selections: &mut [Selection]) -> Result<(), SourceError> {
     let broken = |offset: Offset, reason: String| SourceError::Profile {
         path: path.to_owned(),
@@ -101,7 +102,7 @@ fn parse(line: &[u8]) -> Result<(u64, Map<String, Value>), String> {
     let guid = profile.get("guid").and_then(Value::as_u64);
     match guid {
         Some(guid) => Ok((guid, profile)),
-        None => Err("`guid` is missing or no unsigned integer; write {\"guid\": 1, ..}".to_owned()),
+        None => Err("`guid` is missing or not an unsigned integer; write {\"guid\": 1, ..}".to_owned()),
     }
 }
 
@@ -162,7 +163,7 @@ mod tests {
             ("[1]", "write one JSON object a line"),
             ("{\"guid\":", "write one JSON object a line"),
             ("{\"tag\":1}", "`guid` is missing"),
-            ("{\"guid\":-1}", "`guid` is missing or no unsigned integer"),
+            ("{\"guid\":-1}", "`guid` is missing or not an unsigned integer"),
             (&long, "max_record_bytes"),
         ] {
             fs::write(&path, format!("{{\"guid\":1}}\n\n{line}\n{{\"guid\":4}}\n")).unwrap();

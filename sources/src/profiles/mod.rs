@@ -2,11 +2,13 @@
 //!
 //! - [`LineProfiles`]: a file of JSON objects, one a line
 //!
-//! A rule names its crowd by a [`Query`] over tags of profiles. When the rule is published, the rules feed hands the
-//! query to a [`ProfileStore`], which returns the selected guids as a bitmap; profiles play no part while events flow.
+//! A rule names its crowd by a [`Query`] over tags of profiles. When the rule is published, the rules feed
+//! hands the query to a [`ProfileStore`], which returns the selected guids as a bitmap; profiles play no part
+//! while events flow.
 //!
-//! **Invariant**: queries reach a store as data, not as closures, so that a store can run them where the profiles lie.
-//! [`operators::filter::profile`] defines what a query means; a store that translates queries has to agree with it.
+//! **Invariant**: queries reach a store as data, not as closures, so that a store can run them where the
+//! profiles lie. [`operators::filter::profile`] defines what a query means; a store that translates queries
+//! has to agree with it.
 
 mod lines;
 
@@ -20,10 +22,10 @@ use crate::SourceError;
 /// A store of profiles that answers crowd queries.
 ///
 /// - `select` returns one bitmap per query, in the order of the queries; without queries it reads nothing.
-/// - All queries of a call are answered from one reading, as far as the store can: rules that are published together
-///   see the same profiles.
-/// - A query that [`operators::filter::profile::check`] refuses selects nobody and does not affect the other queries;
-///   the rule that contains it is refused when it is compiled.
+/// - All queries of a call are answered from one reading, as far as the store can: rules that are published
+///   together see the same profiles.
+/// - A query that [`operators::filter::profile::check`] refuses selects nobody and does not affect the other
+///   queries; the rule that contains it is refused when it is compiled.
 ///
 /// A store is owned by one thread.
 ///
@@ -48,7 +50,7 @@ pub trait ProfileStore: Send {
     /// Blocks until all answers are complete, which can take minutes with a large store.
     ///
     /// # Errors
-    /// If the store cannot be read to its end, or holds a profile that cannot be used. No query is answered then: a
-    /// crowd that lacks some of its members would look like a complete one.
+    /// If the store cannot be read to its end, or holds a profile that cannot be used. No query is answered
+    /// then: a crowd that lacks some of its members would look like a complete one.
     fn select(&mut self, queries: &[Query]) -> Result<Vec<RoaringTreemap>, SourceError>;
 }

@@ -119,16 +119,16 @@ fn an_unreadable_file_of_no_known_rule_says_when_it_is_gone() {
     let path = folder.path().join("a.json");
     fs::write(&path, "{").unwrap();
     let mut source = FolderRules::open(folder.path()).unwrap();
-    let told =
+    let polled =
         |source: &mut FolderRules| source.poll().unwrap().into_iter().map(|c| c.change).collect::<Vec<_>>();
-    assert!(matches!(&told(&mut source)[..], [Change::Unreadable { .. }]));
+    assert!(matches!(&polled(&mut source)[..], [Change::Unreadable { .. }]));
     // An editor that deletes and writes anew: the rule is never removed.
     fs::remove_file(&path).unwrap();
-    assert_eq!(told(&mut source), []);
+    assert_eq!(polled(&mut source), []);
     fs::write(&path, "[").unwrap();
-    assert!(matches!(&told(&mut source)[..], [Change::Unreadable { .. }]));
+    assert!(matches!(&polled(&mut source)[..], [Change::Unreadable { .. }]));
     fs::remove_file(&path).unwrap();
-    assert_eq!(told(&mut source), []);
+    assert_eq!(polled(&mut source), []);
     let gone = RuleChange { origin: path.display().to_string(), rule_id: None, change: Change::Remove };
     assert_eq!(source.poll().unwrap(), [gone]);
     assert_eq!(source.poll().unwrap(), []);

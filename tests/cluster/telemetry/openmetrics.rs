@@ -160,7 +160,7 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
     loop {
         let (name, behind) = rest.split_once("=\"").ok_or("a label without a value")?;
         if !is_name(name) || name.contains(':') {
-            return Err(format!("{name:?} is no label"));
+            return Err(format!("{name:?} is not a label"));
         }
         let (value, behind) = quoted(behind)?;
         if labels.insert(name.to_owned(), value).is_some() {

@@ -15,8 +15,7 @@ fn keys_of_several_partitions_are_counted_and_users_stay_in_theirs() {
     );
     let (mut running, address) = lively(&scene, &[]);
     running.log_until("a word on such keys", |line| {
-        (line.contains("key_by=\"properties.keyword\"") && line.contains("as is to be expected"))
-            .then_some(())
+        (line.contains("key_by=\"properties.keyword\"") && line.contains("as expected")).then_some(())
     });
     let page = wait_for("both processes with such keys", || {
         let page = metrics(address);

@@ -28,12 +28,12 @@ impl Event {
         let id = field(fields, &["event_id", "eventId"]).and_then(name_of).filter(|id| !id.is_empty());
         let id = id.ok_or("no event_id")?;
         let time = field(fields, &["event_time", "eventTime", "ts"]).ok_or("no event_time")?;
-        let time = time.as_i64().filter(|t| *t >= 0).ok_or("event_time is no integer, or negative")?;
+        let time = time.as_i64().filter(|t| *t >= 0).ok_or("event_time is not an integer, or negative")?;
         let guid = match field(fields, &["guid"]).and_then(Value::from_json) {
             None => None,
             Some(Value::Int(i)) => Some(u64::try_from(i).map_err(|_| "guid is negative")?),
-            Some(Value::Text(text)) => Some(text.parse().map_err(|_| "guid is no integer")?),
-            Some(Value::Bool(_) | Value::Float(_)) => return Err("guid is no integer"),
+            Some(Value::Text(text)) => Some(text.parse().map_err(|_| "guid is not an integer")?),
+            Some(Value::Bool(_) | Value::Float(_)) => return Err("guid is not an integer"),
         };
         let mut top = BTreeMap::new();
         top.insert("event_id", Value::Text(id.clone()));
@@ -56,7 +56,7 @@ impl Event {
                     }
                 }
             }
-            Some(_) => return Err("properties is no object"),
+            Some(_) => return Err("properties is not an object"),
         }
         Ok(Self { offset, id, time, guid, top, properties })
     }

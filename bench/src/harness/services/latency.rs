@@ -7,7 +7,7 @@ use std::{
 
 use rdkafka::{Message, producer::Producer};
 
-use super::{Bench, Json, Running, WITHIN, now, running::cpu_of, send, stamped, wrong};
+use super::{Bench, Json, Running, Sender, WITHIN, now, running::cpu_of, send, stamped, wrong};
 use crate::{
     Error,
     harness::table::{Table, whole},
@@ -27,10 +27,10 @@ struct Delay {
     received: i64,
 }
 
-/// A percentile; zero if there are no delays.
-fn percentile(delays: &mut [i64], percent: usize) -> i64 {
+/// The 50th and 99th percentile; zeros if there are no delays.
+fn percentiles(mut delays: Vec<i64>) -> [i64; 2] {
     delays.sort_unstable();
-    delays.get(delays.len() * percent / 100).copied().unwrap_or(0)
+    [50, 99].map(|percent| delays.get(delays.len() * percent / 100).copied().unwrap_or(0))
 }
 
 /// Minimum and maximum, as text.
@@ -47,19 +47,36 @@ impl Bench<'_> {
         self.topics(name);
         self.configure(name, &self.rules()?, Some(1_000))?;
         let running = self.start()?.ready()?;
-        let services = [
-            ("engine", 0),
-            ("kafka", self.kafka.pid()),
-            ("redis", self.redis.pid()),
-            ("mariadb", self.mariadb.pid()),
-        ];
-        let cpu =
-            |running: &Running| services.map(|(_, pid)| if pid == 0 { running.cpu() } else { cpu_of(pid) });
+        let topic = format!("{name}-events");
         let cause = |trigger: &Json| trigger["cause"]["event_time"].as_i64();
-        let receiver = self.receive(&format!("{name}-triggers"), cause)?;
-        let plain = self.receive(&format!("{name}-events"), |event| event["event_time"].as_i64())?;
-        let (producer, topic) = (self.producer()?, format!("{name}-events"));
-        let (before, each, begun) = (cpu(&running), running.cpu_of_each(), Instant::now());
+        let triggers = self.receive(&format!("{name}-triggers"), cause)?;
+        let events = self.receive(&topic, |event| event["event_time"].as_i64())?;
+        let producer = self.producer()?;
+        let (before, each, begun) = (self.cpu(&running), running.cpu_of_each(), Instant::now());
+        let sent = self.load(&producer, &topic)?;
+        let (took, after) = (begun.elapsed().as_secs_f64(), self.cpu(&running));
+        let each =
+            running.cpu_of_each().iter().zip(each).map(|(after, before)| (after - before) / took).collect();
+        running.until("all events are read", |r| Ok(r.metric("strateye_events_total")? >= sent as f64))?;
+        let triggers = triggers.join().map_err(|_| wrong("the consumer panicked"))?;
+        let events = events.join().map_err(|_| wrong("the plain consumer panicked"))?;
+        running.stop()?;
+        let cores = after.iter().zip(before).map(|(after, before)| format!("{:.2}", (after - before) / took));
+        let mut cores: Vec<String> = cores.collect();
+        cores.insert(1, range(each));
+        Ok(self.latency_table(sent as f64 / took, &events, &triggers, cores))
+    }
+
+    /// CPU time so far of the engine, Kafka, Redis and MariaDB, seconds.
+    fn cpu(&self, running: &Running) -> [f64; 4] {
+        let [kafka, redis, mariadb] = [self.kafka.pid(), self.redis.pid(), self.mariadb.pid()].map(cpu_of);
+        [running.cpu(), kafka, redis, mariadb]
+    }
+
+    /// Sends events at the planned rate for the planned length; returns their number once all are delivered.
+    /// An open loop: what is due is sent whether or not the engine keeps up.
+    fn load(&self, producer: &Sender, topic: &str) -> Result<u64, Error> {
+        let begun = Instant::now();
         let events = self.plan.rate * self.plan.length.as_secs();
         let mut lines = Settings { events, ..self.plan.workload }.event_lines();
         let mut sent = 0u64;
@@ -67,22 +84,18 @@ impl Bench<'_> {
             let due = (begun.elapsed().as_secs_f64() * self.plan.rate as f64) as u64;
             while sent < due {
                 let Some(line) = lines.next() else { break 'load };
-                send(&producer, &topic, &stamped(&line, now())?)?;
+                send(producer, topic, &stamped(&line, now())?)?;
                 sent += 1;
             }
-            // The load's pace: an open loop sends what is due whether or not the engine keeps up.
+            // The load's pace.
             thread::sleep(GRAIN);
         }
         producer.flush(WITHIN).map_err(wrong)?;
-        let (took, after) = (begun.elapsed().as_secs_f64(), cpu(&running));
-        let each =
-            running.cpu_of_each().iter().zip(each).map(|(after, before)| (after - before) / took).collect();
-        running.until("all events are read", |r| Ok(r.metric("strateye_events_total")? >= sent as f64))?;
-        let delays = receiver.join().map_err(|_| wrong("the consumer panicked"))?;
-        let plain = plain.join().map_err(|_| wrong("the plain consumer panicked"))?;
-        let mut read: Vec<i64> = plain.iter().map(|delay| delay.received).collect();
-        let mut fired: Vec<i64> = delays.iter().map(|delay| delay.written).collect();
-        let mut received: Vec<i64> = delays.iter().map(|delay| delay.received).collect();
+        Ok(sent)
+    }
+
+    /// Table of the events and triggers received, and of the cores used.
+    fn latency_table(&self, rate: f64, events: &[Delay], triggers: &[Delay], cores: Vec<String>) -> Table {
         let mut table = Table::new(&[
             "topic to topic",
             "events/s",
@@ -99,17 +112,14 @@ impl Bench<'_> {
             "redis",
             "mariadb",
         ]);
-        let mut cores: Vec<String> =
-            (0..services.len()).map(|i| format!("{:.2}", (after[i] - before[i]) / took)).collect();
-        cores.insert(1, range(each));
-        let figures = [sent as f64 / took, delays.len() as f64].map(whole);
+        let read = events.iter().map(|delay| delay.received).collect();
+        let fired = triggers.iter().map(|delay| delay.written).collect();
+        let received = triggers.iter().map(|delay| delay.received).collect();
+        let delays = [read, fired, received].into_iter().flat_map(percentiles).map(|ms| ms.to_string());
+        let figures = [rate, triggers.len() as f64].map(whole);
         let row = [format!("{} processes", self.plan.processes)].into_iter().chain(figures);
-        let delays = [&mut read, &mut fired, &mut received]
-            .into_iter()
-            .flat_map(|d| [percentile(d, 50), percentile(d, 99)]);
-        table.row(row.chain(delays.map(|ms| ms.to_string())).chain(cores));
-        running.stop()?;
-        Ok(table)
+        table.row(row.chain(delays).chain(cores));
+        table
     }
 
     /// Receives the messages of the first partition of a topic for the length of the run; `cause` returns the

@@ -34,6 +34,9 @@ use self::running::Running;
 use super::Engine;
 use crate::{Error, workload::Settings};
 
+/// Producer with a thread of its own.
+type Sender = ThreadedProducer<DefaultProducerContext>;
+
 const PARTITIONS: u32 = 12;
 /// Timeout of every step.
 const WITHIN: Duration = Duration::from_secs(600);
@@ -125,7 +128,7 @@ impl Bench<'_> {
         self.kafka.topic(&format!("{name}-triggers"), 1);
     }
 
-    fn producer(&self) -> Result<ThreadedProducer<DefaultProducerContext>, Error> {
+    fn producer(&self) -> Result<Sender, Error> {
         let mut config = self.kafka.client();
         config.set("linger.ms", "5").set("queue.buffering.max.messages", "1000000");
         config.create().map_err(wrong)
@@ -168,16 +171,13 @@ fn partition_of(event: &Json) -> i32 {
 }
 
 /// Sends an event.
-fn send(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, event: &Json) -> Result<(), Error> {
+fn send(producer: &Sender, topic: &str, event: &Json) -> Result<(), Error> {
     let text = event.to_string();
     queue(producer, BaseRecord::to(topic).partition(partition_of(event)).payload(&text))
 }
 
 /// Queues a record; blocks while the queue is full.
-fn queue(
-    producer: &ThreadedProducer<DefaultProducerContext>,
-    mut record: BaseRecord<'_, (), str>,
-) -> Result<(), Error> {
+fn queue(producer: &Sender, mut record: BaseRecord<'_, (), str>) -> Result<(), Error> {
     while let Err((error, back)) = producer.send(record) {
         if error.rdkafka_error_code() != Some(rdkafka::error::RDKafkaErrorCode::QueueFull) {
             return Err(wrong(error));

@@ -110,7 +110,7 @@ impl Running {
         let until = Instant::now() + WITHIN;
         while !holds(self)? {
             if Instant::now() > until {
-                return Err(wrong(format!("waited in vain until {what}; its last words: {:#?}", self.seen)));
+                return Err(wrong(format!("gave up waiting until {what}; its last words: {:#?}", self.seen)));
             }
             // Pause between two polls: the engine reports nothing unasked, and its figures are renewed twice
             // a second.

@@ -163,7 +163,7 @@ fn corrections_are_checked_as_the_engine_would_and_wait_for_a_checkpoint() {
     refused("@rule", r#"[1,"a"]"#, "3", "name a condition");
     refused("fav", "1", "3", "a JSON array of 2 values");
     refused("fav", r#"["x","a"]"#, "3", "a JSON array of 2 values");
-    refused("fav", r#"[1,"a"]"#, "three", "is no JSON");
+    refused("fav", r#"[1,"a"]"#, "three", "is not JSON");
     refused("quiet", r#"[1,"a"]"#, r#"{"valeu":1}"#, "there is no field `valeu`");
     assert_eq!(scene.store.edits(None, 10).unwrap().len(), 2, "nothing refused was ordered");
 }

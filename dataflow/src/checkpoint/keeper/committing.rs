@@ -162,9 +162,8 @@ impl Committing {
         let store = &mut self.store;
         let missing = retry_until_done("a commit", || store.missing_blobs(&names))?;
         let Some(first) = missing.first() else { return Ok(()) };
-        let cause =
-            format!("{} blobs of checkpoint {number} are not there, the first is {first}", missing.len());
-        Err(Fatal::new(STATE_LOST, "the checkpoint store has lost what was written", cause))
+        let cause = format!("{} blobs of checkpoint {number} are missing, the first is {first}", missing.len());
+        Err(Fatal::new(STATE_LOST, "the checkpoint store has lost data", cause))
     }
 
     /// Processes all reports of the compactor, and the publisher's progress.
@@ -206,11 +205,11 @@ impl Committing {
                 };
                 let (stored, ours) = (shown(stored), shown(self.ledger.last()));
                 let cause = format!("its last commit is {stored}, ours is {ours}");
-                Err(Fatal::new(STATE_LOST, "the checkpoint store has gone back", cause))
+                Err(Fatal::new(STATE_LOST, "the checkpoint store has gone back to an earlier state", cause))
             }
             Ok(_) => Ok(()),
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "the lease can't be prolonged now");
+                tracing::warn!(%error, "the lease can't be renewed now");
                 Ok(())
             }
             Err(error) => Err(error.into()),

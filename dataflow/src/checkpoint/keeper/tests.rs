@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use operators::{
     model::trigger::Fired,
     ops::Part,
-    rule::{book::Published, crowd::Crowd},
+    rule::{change::Published, crowd::Crowd},
     state::Delta,
 };
 use sinks::checkpoint::{CheckpointStore, Fault, MAX_BLOB, MemoryCheckpoints};
@@ -334,8 +334,8 @@ fn a_fenced_owner_ends_its_process_so_that_the_cluster_restarts() {
     scene.store.take("a", Duration::from_secs(60)).unwrap();
     scene.hand_over(2);
     let fatal = scene.failures.recv_timeout(WITHIN).unwrap().unwrap();
-    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "checkpoints can't go on"));
-    assert!(fatal.cause.contains("this engine must stop, the other one goes on"), "{}", fatal.cause);
+    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "checkpoints can't continue"));
+    assert!(fatal.cause.contains("this engine must stop, the other one continues"), "{}", fatal.cause);
     assert_eq!(scene.store.committed().unwrap().map(|committed| committed.number.0), Some(1));
 }
 
@@ -346,6 +346,6 @@ fn blobs_that_the_store_has_lost_are_not_committed_and_end_the_process() {
     let blob = BlobRef { name: "ckpt:1:2:0:0".to_owned(), digest: 0, bytes: 1, triggers: false };
     scene.keeper.commit(Snapshot { blobs: vec![blob], ..scene.snapshot(2) });
     let fatal = scene.failures.recv_timeout(WITHIN).unwrap().unwrap();
-    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "the checkpoint store has lost what was written"));
+    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "the checkpoint store has lost data"));
     assert_eq!(scene.store.committed().unwrap().map(|committed| committed.number.0), Some(1));
 }

@@ -51,7 +51,7 @@ impl Settings {
         let state_memory = self.state_memory_mb.filter(|_| time.is_live()).map(|mb| (mb as usize) << 20);
         if matches!(state, State::None) && state_memory.is_some() {
             return Err(CliError::usage(
-                "state_memory_mb moves state from memory to where it is kept: keep state with --state",
+                "state_memory_mb moves state from memory to the store: keep state with --state",
             ));
         }
         Ok(Job {

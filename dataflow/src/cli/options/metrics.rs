@@ -39,13 +39,14 @@ impl Settings {
         }
         let Some(server) = server else {
             return Err(CliError::usage(
-                "`metrics_per_process` needs to know where: write `metrics`, such as \"127.0.0.1:9464\"",
+                "`metrics_per_process` needs an address: write `metrics`, such as \"127.0.0.1:9464\"",
             ));
         };
         let chosen = option.or(self.metrics.as_deref()).is_some_and(|text| text.ends_with(":0"));
         let port = if chosen { Some(0) } else { server.address().port().checked_add(1) };
-        let port =
-            port.ok_or_else(|| CliError::usage("`metrics`: write a port that leaves some above it"))?;
+        let port = port.ok_or_else(|| {
+            CliError::usage("`metrics`: write a lower port, since the processes use the ports above it")
+        })?;
         Ok(Some(SocketAddr::new(server.address().ip(), port)))
     }
 }

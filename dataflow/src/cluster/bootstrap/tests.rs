@@ -129,7 +129,7 @@ fn strangers_at_a_unix_socket_do_no_harm_either() {
     let silent = std::os::unix::net::UnixStream::connect(&path).unwrap();
     let mut loud = std::os::unix::net::UnixStream::connect(&path).unwrap();
     loud.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    assert_eq!(loud.read(&mut [0; 16]).unwrap_or(0), 0, "a stranger is told nothing");
+    assert_eq!(loud.read(&mut [0; 16]).unwrap_or(0), 0, "a stranger receives nothing");
     let second = connect(&second);
     check_mesh(vec![forming.join().unwrap(), second]);
     drop(silent);

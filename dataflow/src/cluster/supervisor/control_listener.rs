@@ -69,7 +69,7 @@ fn accept(listener: &UnixListener, most: usize, closing: &AtomicBool, inputs: &S
             }
         };
         if let Err(error) = thread::Builder::new().name("supervisor:control".into()).spawn(work) {
-            tracing::warn!(%error, "no thread for a control connection");
+            tracing::warn!(%error, "can't start a thread for a control connection");
         }
     }
 }

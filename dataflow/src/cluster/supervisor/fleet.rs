@@ -140,7 +140,7 @@ impl Fleet {
     pub(super) fn send(&mut self, to: Option<usize>, order: &Order) {
         let line = match control::encode(order) {
             Ok(line) => line,
-            Err(error) => return tracing::warn!(%error, "an order can't be sent and is left out"),
+            Err(error) => return tracing::warn!(%error, "an order can't be sent and is dropped"),
         };
         for (process, member) in self.members.iter_mut().enumerate() {
             if to.is_none_or(|to| to == process) {

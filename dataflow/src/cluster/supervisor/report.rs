@@ -93,7 +93,7 @@ impl Exit {
             (_, Some(code), _) => format!("exit code {code}: {}", describe(code)),
             (ExitKind::Stopped, _, Some(9)) => "killed, because it did not stop in time".to_owned(),
             (_, _, Some(9)) => {
-                "killed (signal 9), by somebody or by the kernel for want of memory".to_owned()
+                "killed (signal 9), by a person or by the kernel because memory ran out".to_owned()
             }
             (_, _, Some(signal)) => format!("killed by signal {signal}"),
             _ => "ended in an unknown way".to_owned(),
@@ -160,8 +160,7 @@ pub enum SupervisorError {
     },
     /// The cluster failed too often.
     #[error(
-        "the cluster failed {} times within {within:?} and is given up; look at the log of process {}, mend the cause \
-         and start again. Last failure: {cause}", restarts + 1, cause.process
+        "the cluster failed {} times within {within:?} and is not restarted again; look at the log of process {}, fix the cause and start it. Last failure: {cause}", restarts + 1, cause.process
     )]
     Storm {
         /// Restarts in that period.

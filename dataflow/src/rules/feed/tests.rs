@@ -7,7 +7,8 @@ use operators::{
     model::ids::Positions,
     ops::RuleFailure,
     rule::{
-        book::{Catalog, Published, RuleChange as BookChange},
+        catalog::Catalog,
+        change::{Published, RuleChange as BookChange},
         compiler::Compiler,
         crowd::Crowd,
         remembered::Remembered,

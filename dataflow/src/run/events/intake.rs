@@ -33,7 +33,7 @@ pub(super) struct Intake {
     under_way: UnderWay,
     /// Epoch of the first switch, once it is announced.
     begin: Option<u64>,
-    /// Whether worker 0 has told sources to pause.
+    /// Whether worker 0 has signalled that sources pause.
     paused: bool,
     end_reported: bool,
 }

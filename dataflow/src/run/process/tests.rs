@@ -1,6 +1,6 @@
 //! Failures that end a process, seen from the caller of [`run`].
 //!
-//! It returns them although the worker goes on or is blocked.
+//! It returns them although the worker continues or is blocked.
 
 use std::{
     fs,
@@ -155,5 +155,5 @@ fn a_fenced_owner_ends_its_process() {
     }
     store.take("test", WITHIN).unwrap();
     let fatal = running.failure();
-    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "checkpoints can't go on"), "{fatal}");
+    assert_eq!((fatal.code, fatal.what), (STATE_LOST, "checkpoints can't continue"), "{fatal}");
 }

@@ -10,12 +10,14 @@ use super::super::{
 const NUMBER: Metric = plain("checkpoint_number", "Number of the last checkpoint");
 const MADE: Metric = plain("checkpoints", "Checkpoints made");
 const AGE: Metric =
-    seconds("checkpoint_age", "Since the last checkpoint, or since the start if none was made");
+    seconds("checkpoint_age", "Time since the last checkpoint, or since the start if none was made");
 const DURATION: Metric =
-    seconds("checkpoint_duration", "How long the last checkpoint took from its barrier to its commit");
+    seconds("checkpoint_duration", "Duration of the last checkpoint, from its barrier to its commit");
 const BYTES: Metric = bytes("checkpoint", "Size of the last checkpoint's blobs");
-const UNFOLDED: Metric = plain("checkpoints_unfolded", "Checkpoints not folded into the readable state yet");
-const PUBLISHED: Metric = plain("checkpoint_published", "The last checkpoint whose triggers have left");
+const UNFOLDED: Metric =
+    plain("checkpoints_unfolded", "Checkpoints not compacted into the readable state yet");
+const PUBLISHED: Metric =
+    plain("checkpoint_published", "Number of the last checkpoint whose triggers have left");
 
 pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
     let latest = status.processes.get(&0);

@@ -15,7 +15,7 @@ use super::{
     each,
 };
 
-const EPOCH: Metric = plain("epoch_announced", "The last epoch that a process has heard of");
+const EPOCH: Metric = plain("epoch_announced", "The last epoch that a process has received");
 const DELAY: Metric =
     seconds("epoch_delay", "How far the epochs completed everywhere are behind those announced");
 const CLOCK_LAG: Metric = seconds("timer_clock_lag", "How far the timers' clock is behind the wall clock");

@@ -13,24 +13,24 @@ use super::{
 const FOLDED: Metric = plain("folded", "Calls that folded an event into a condition's state");
 const NOT_FOLDED: Metric = plain("not_folded", "Values that a calculator could not take");
 const TIMERS: Metric = plain("timers", "Timers that ran out");
-const SEALED: Metric = plain("sealed", "Firings barred because the rule was not live yet, or paused");
-const LIMITED: Metric = plain("limited", "Firings barred by a rule's limit");
-const LATE: Metric = plain("late", "Events passed over as older than a rule's `late` allows");
+const SEALED: Metric = plain("sealed", "Firings suppressed because the rule was not live yet, or paused");
+const LIMITED: Metric = plain("limited", "Firings suppressed by a rule's limit");
+const LATE: Metric = plain("late", "Events ignored because they are older than a rule's `late` allows");
 const FAILED: Metric = plain("failed_calls", "Calls and expressions of rules that failed");
 const KEYS: Metric = plain("keys", "Keys remembered");
 const WAITING: Metric = bytes("waiting", "Routed records that wait to be evaluated");
-const STATE: Metric = bytes("state", "Keys and states in memory, about; 0 without a bound");
+const STATE: Metric = bytes("state", "Approximate size of keys and states in memory; 0 without a bound");
 const EVICTED: Metric = plain("evicted_keys", "Keys that are in the store and not in memory");
 const RELOADS: Metric = plain("reloads", "Keys read back into memory");
 const RELOAD_WAITING: Metric = plain("reload_waiting", "Records that wait for their keys to be read back");
 const SPLIT: Metric = plain(
     "split_keys",
-    "Keys found in more than one partition, so that their events have no exact order; not to be expected of keys of a user or device",
+    "Keys found in more than one partition, so that their events have no exact order; not expected for keys of a user or device",
 );
-const BOOK: Metric = plain("rule_book_generation", "Which rule book is in force");
-const RESTORED: Metric = plain("restored_states", "States taken in from the checkpoint that was resumed");
+const BOOK: Metric = plain("rule_book_generation", "Generation of the rule book in force");
+const RESTORED: Metric = plain("restored_states", "States restored from the checkpoint that was resumed");
 const UNREADABLE: Metric = plain("unreadable_states", "Stored states that could not be read");
-const RESTORING: Metric = plain("restoring", "1 while stored state is being taken in");
+const RESTORING: Metric = plain("restoring", "1 while stored state is being restored");
 
 pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
     page.counter(FOLDED, each(status, |n| n.folded))?;

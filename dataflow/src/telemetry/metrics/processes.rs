@@ -14,18 +14,18 @@ use super::{
 };
 
 const BUILD: Metric = plain("build_info", "The version of the program");
-const START: Metric = seconds("start_time", "When this program was started, since 1970");
-const PROCESSES: Metric = plain("processes", "Processes that are to be there");
-const REPORTING: Metric = plain("processes_reporting", "Processes that have told their numbers");
-const READY: Metric = plain("ready", "1 if /readyz says yes, else 0");
-const GENERATION: Metric = plain("cluster_generation", "Which start of the cluster this is");
+const START: Metric = seconds("start_time", "Time at which this program was started, since 1970");
+const PROCESSES: Metric = plain("processes", "Processes that are expected");
+const REPORTING: Metric = plain("processes_reporting", "Processes that have reported their numbers");
+const READY: Metric = plain("ready", "1 if /readyz answers 200, else 0");
+const GENERATION: Metric = plain("cluster_generation", "Generation of the cluster: number of its start");
 const RESTARTS: Metric = plain("restarts", "Times that the supervisor has restarted the cluster");
-const LAST_EXIT: Metric = plain("last_exit_info", "What made the cluster restart last");
-const LAST_EXIT_AT: Metric = seconds("last_exit_time", "When the cluster was restarted last, since 1970");
+const LAST_EXIT: Metric = plain("last_exit_info", "Reason of the last restart of the cluster");
+const LAST_EXIT_AT: Metric = seconds("last_exit_time", "Time of the last restart of the cluster, since 1970");
 const CPU: Metric = seconds("cpu", "User and system time of a process");
 const MEMORY: Metric = bytes("memory", "Resident memory of a process");
-const PEAK: Metric = bytes("memory_peak", "Most resident memory that a process has had");
-const REPORT_AGE: Metric = seconds("report_age", "Since a process told its numbers");
+const PEAK: Metric = bytes("memory_peak", "Peak resident memory of a process");
+const REPORT_AGE: Metric = seconds("report_age", "Time since a process last reported its numbers");
 
 fn since_1970(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())

@@ -12,12 +12,13 @@ use super::{
 
 const EVENTS: Metric = plain("events", "Records read, refused ones included");
 const BYTES: Metric = bytes("read", "Bytes of records read");
-const REFUSED: Metric = plain("events_refused", "Records that are no events; they go to the dead letters");
+const REFUSED: Metric = plain("events_refused", "Records that are not events; they go to the dead letters");
 const MATCHES: Metric = plain("matches", "Filters of rules that an event matched");
 const ROUTED: Metric = plain("routed", "Records sent to the owners of their keys");
 const KEYLESS: Metric =
     plain("matches_keyless", "Matches dropped because the event lacked a field of the key");
-const WRONG: Metric = plain("wrong_values", "Comparisons and expressions that met a value of the wrong kind");
+const WRONG: Metric =
+    plain("wrong_values", "Comparisons and expressions that were given a value of the wrong kind");
 const LAG: Metric = plain("kafka_lag", "Records of a partition that are not read yet");
 
 pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {

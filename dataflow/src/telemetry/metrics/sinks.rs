@@ -9,10 +9,13 @@ use super::super::{
 use crate::protocol::figures::{LATENCY_BOUNDS, SinkFigures};
 
 const TRIGGERS: Metric = plain("triggers", "Triggers handed to the sinks, held-out ones included");
-const LATENCY: Metric = seconds("trigger_latency", "From reading the cause to handing over the trigger");
-const QUEUED: Metric = plain("sink_queued", "Triggers that a sink has taken and not settled");
+const LATENCY: Metric = seconds(
+    "trigger_latency",
+    "Time from reading the record or clock that causes a trigger to handing it over",
+);
+const QUEUED: Metric = plain("sink_queued", "Triggers that a sink has accepted and not acknowledged yet");
 const DELIVERED: Metric = plain("sink_delivered", "Triggers that a sink has delivered");
-const RETRIED: Metric = plain("sink_retried", "Attempts after a first one");
+const RETRIED: Metric = plain("sink_retried", "Attempts to deliver a trigger after the first one");
 const DEAD: Metric = plain("sink_dead_letters", "Triggers given up and written to a dead-letter file");
 const FAILED: Metric = plain("sink_failed", "Triggers refused for good");
 

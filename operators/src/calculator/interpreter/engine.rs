@@ -306,12 +306,12 @@ fn functions(engine: &mut Engine) {
     });
     engine.register_fn("to_int", |x: INT| x);
     engine.register_fn("to_int", |x: &str| {
-        x.parse::<INT>().or_else(|_| fails("to_int: the text is no whole number"))
+        x.parse::<INT>().or_else(|_| fails("to_int: the text is not a whole number"))
     });
     engine.register_fn("to_float", |x: INT| x as FLOAT);
     engine.register_fn("to_float", |x: FLOAT| x);
     engine.register_fn("to_float", |x: &str| {
-        parse_number(x).map_or_else(|| fails("to_float: the text is no number"), Ok)
+        parse_number(x).map_or_else(|| fails("to_float: the text is not a number"), Ok)
     });
     engine.register_fn("is_number", |x: Dynamic| number(&x).is_ok());
     engine.register_fn("to_string", |x: INT| x.to_string());

@@ -68,8 +68,8 @@ fn a_malformed_record_is_refused_with_a_remedy() {
     let cases = [
         ("", "empty"),
         (" \n", "empty"),
-        ("[1]", "no JSON object"),
-        ("5", "no JSON object"),
+        ("[1]", "not a JSON object"),
+        ("5", "not a JSON object"),
         (r#"{"event_id":"a","event_time":5"#, "column"),
         (r#"{"event_id":"a","event_time":5} x"#, "trailing"),
         (r#"{"event_id":"a",}"#, "comma"),

@@ -6,7 +6,7 @@ use crate::{
         Emitted,
         evaluating::scene::{edited, evaluator, evaluator_by, event, hash, load, published, put, save},
     },
-    rule::book::Catalog,
+    rule::catalog::Catalog,
     state::KeyBlock,
 };
 

@@ -7,7 +7,7 @@ use super::{
     Evaluator,
     scene::{Hashes, WAITING, edited, evaluator_by, evaluator_of, published, put, save, send},
 };
-use crate::rule::book::{Catalog, Published};
+use crate::rule::{catalog::Catalog, change::Published};
 
 /// Makes a key come and go, after which its place is free again.
 fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {

@@ -15,7 +15,9 @@ use crate::{
     },
     ops::{matcher::Matcher, reload::Loaded},
     rule::{
-        book::{Catalog, ChangeSet, Published, RuleBook, RuleChange},
+        book::RuleBook,
+        catalog::Catalog,
+        change::{ChangeSet, Published, RuleChange},
         compile::compile,
     },
     state::{KeyId, evicted::EvictedKey},

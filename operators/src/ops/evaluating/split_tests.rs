@@ -9,7 +9,10 @@ use crate::{
         routed::Routed,
     },
     ops::{Emitted, Loaded, matcher::Matcher},
-    rule::book::{Catalog, ChangeSet, Published, RuleChange},
+    rule::{
+        catalog::Catalog,
+        change::{ChangeSet, Published, RuleChange},
+    },
     state::{KeyBlock, evicted::EvictedKey},
 };
 

@@ -6,7 +6,7 @@ use super::{
     super::emitted::Emitted,
     scene::{edited, evaluator, evaluator_by, event, load, published, put, save, send},
 };
-use crate::{model::ids::CheckpointNumber, rule::book::Catalog};
+use crate::{model::ids::CheckpointNumber, rule::catalog::Catalog};
 
 #[test]
 fn a_key_has_one_timer_filed_however_often_it_is_touched() {

@@ -85,7 +85,7 @@ impl<C: Clone> Schedule<C> {
         }
         match (all_run, all_woken) {
             (false, _) => Advanced::MoreInMemory,
-            // The rest goes on when some of those keys are back.
+            // The rest follows when some of those keys are reloaded.
             (true, false) => Advanced::MoreEvicted,
             (true, true) => Advanced::All,
         }

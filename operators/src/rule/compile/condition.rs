@@ -19,8 +19,8 @@ use crate::{
 const MAX_STEPS: usize = 16;
 
 impl Compiler<'_> {
-    /// Compiles the condition at `path` of a rule published at `publish` (unix ms); its cells are placed by the
-    /// rule. `None` if it has a fault that keeps the rest of it from being looked at.
+    /// Compiles the condition at `path` of a rule published at `publish` (unix ms); its cells are placed by
+    /// the rule. `None` if it has a fault that keeps the rest of it from being looked at.
     pub(super) fn condition(
         &mut self,
         spec: &spec::Condition,
@@ -109,8 +109,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Hash of everything that decides how a condition folds: stored state belongs to it, so its text must stay as it
-/// is, that of the `Debug` forms included.
+/// Hash of everything that decides how a condition folds: stored state belongs to it, so its text must stay
+/// as it is, that of the `Debug` forms included.
 fn identity(spec: &spec::Condition, key_by: &spec::KeyBy, resolved: &Resolved, window: WindowPlan) -> u128 {
     let span = window.span();
     let fixed = format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));

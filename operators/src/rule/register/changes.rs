@@ -6,7 +6,7 @@ use crate::{
     document::lifecycle::RunState,
     model::ids::BookGeneration,
     rule::{
-        book::{ChangeSet, Published, RuleChange},
+        change::{ChangeSet, Published, RuleChange},
         compiler::CompiledRule,
         remembered::Remembered,
     },

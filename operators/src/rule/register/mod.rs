@@ -52,7 +52,7 @@ pub use self::{
     changes::{InForce, Ordered, Standing},
     prepared::Prepared,
 };
-use super::{book::Published, remembered::Remembered};
+use super::{change::Published, remembered::Remembered};
 use crate::{
     document::{
         fault::Faults,

@@ -14,10 +14,7 @@ use crate::{
         lifecycle::{Gap, Status},
         put::Put,
     },
-    rule::{
-        book::{Catalog, RuleChange},
-        remembered::Remembered,
-    },
+    rule::{catalog::Catalog, change::RuleChange, remembered::Remembered},
 };
 
 /// A step that concerns one of the rules `a` and `b`.
@@ -105,7 +102,7 @@ impl Run {
             prop_assert!(after.published.pause.is_some());
         }
         let as_before = |rule: Remembered| Remembered {
-            published: crate::rule::book::Published {
+            published: crate::rule::change::Published {
                 pause: before.published.pause,
                 ..rule.published.clone()
             },

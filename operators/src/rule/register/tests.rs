@@ -15,7 +15,8 @@ use crate::{
     },
     model::ids::BookGeneration,
     rule::{
-        book::{Catalog, Published, RuleChange},
+        catalog::Catalog,
+        change::{Published, RuleChange},
         compiler::Compiler,
         crowd::Crowd,
         remembered::Remembered,

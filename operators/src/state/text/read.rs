@@ -18,13 +18,13 @@ pub fn read<'n>(
     initial: &[Cell],
     text: &str,
 ) -> Result<Vec<Cell>, String> {
-    let json: Json = serde_json::from_str(text).map_err(|e| format!("{text:?} is no JSON: {e}"))?;
+    let json: Json = serde_json::from_str(text).map_err(|e| format!("{text:?} is not JSON: {e}"))?;
     if let [cell] = initial {
         return Ok(vec![read_cell(cell, &json)?]);
     }
     let names: Vec<&str> = names.collect();
     let Json::Object(map) = &json else {
-        return Err(format!("{text} is no object; write one of {}", names.join(", ")));
+        return Err(format!("{text} is not an object; write one of {}", names.join(", ")));
     };
     if let Some(unknown) = map.keys().find(|k| !names.contains(&k.as_str())) {
         return Err(format!("there is no field `{unknown}`; there are {}", names.join(", ")));

@@ -60,7 +60,7 @@ fn what_is_wrong_is_told() {
     assert!(fault("3").contains("write one of value, pending"));
     assert!(fault(r#"{"valeu":3}"#).contains("there is no field `valeu`"));
     assert!(fault(r#"{"value":"x"}"#).contains("not an integer"));
-    assert!(fault("{").contains("is no JSON"));
+    assert!(fault("{").contains("is not JSON"));
     let text = read(["value", "pending"].into_iter(), &initial, r#"{"value":7}"#).unwrap();
     assert_eq!(text, [Cell::Int(7), Cell::Int(-1)], "what is left out is as initially");
 }

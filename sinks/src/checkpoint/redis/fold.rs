@@ -5,8 +5,8 @@ use operators::model::ids::OwnerGeneration;
 
 use super::{
     RedisCheckpoints,
+    call::{Call, OnBreak},
     keys::{Keys, escape},
-    link::{Call, OnBreak},
     scripts::FOLD,
 };
 use crate::checkpoint::{CheckpointError, FieldChange};

@@ -4,7 +4,7 @@ use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 
 use super::{
     RedisCheckpoints,
-    link::{Call, OnBreak, Target},
+    call::{Call, OnBreak, Target},
     scripts::MARK,
     server::{self, Histories},
 };
@@ -49,7 +49,7 @@ impl RedisCheckpoints {
             let wanted = replication.online.min(self.replicas);
             if wanted > 0 {
                 let confirmed = self.link.one(self.wait(&place, wanted), OnBreak::Resend)?;
-                self.check_confirmed("what was folded", &confirmed, wanted)?;
+                self.check_confirmed("the compacted changes", &confirmed, wanted)?;
             }
             histories.insert(node, replication.history);
         }

@@ -13,12 +13,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use redis::{
-    Cmd, Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
-    cluster_routing::Slot, cmd,
-};
+use redis::{Connection, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd};
 
 use super::{
+    call::{Answers, Call, OnBreak, PendingCall, Target},
     failure::{failure, unavailable},
     scripts::Script,
     slots::{Slots, redirected},
@@ -39,79 +37,8 @@ pub(super) struct Link {
     connections: HashMap<String, Connection>,
 }
 
-/// A command and its target.
-pub(super) struct Call {
-    to: Target,
-    command: Cmd,
-    script: Option<&'static Script>,
-}
-
-/// Target of a command.
-#[derive(Clone)]
-pub(super) enum Target {
-    Slot(Slot),
-    Node(String),
-}
-
-/// Reaction to a connection that breaks while a command is in progress.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnBreak {
-    /// Send everything again, once.
-    Resend,
-    /// Fail: whether the command was executed is unknown, and executing it twice would be wrong.
-    Fail,
-}
-
-/// Answers, in the order of the calls.
-pub(super) struct Answers {
-    pub(super) values: Vec<Value>,
-    /// Whether every command was executed by its first target, in the order sent.
-    pub(super) straight: bool,
-}
-
-/// A call to be sent in the next round.
-struct PendingCall {
-    call: usize,
-    /// Node that it was redirected to, and whether that node expects `ASKING` first.
-    redirect: Option<(String, bool)>,
-}
-
 /// Calls to be sent again, and the first error that sending again would not help.
 type Round = (Vec<PendingCall>, Option<RedisError>);
-
-impl PendingCall {
-    fn asks(&self) -> bool {
-        matches!(self.redirect, Some((_, true)))
-    }
-}
-
-impl Call {
-    pub(super) fn new(key: &str, command: Cmd) -> Self {
-        Call { to: Target::key(key), command, script: None }
-    }
-
-    pub(super) fn at(place: &Target, command: Cmd) -> Self {
-        Call { to: place.clone(), command, script: None }
-    }
-
-    /// A script on one key; further arguments are added by [`arg`](Self::arg).
-    pub(super) fn script(script: &'static Script, key: &str) -> Self {
-        let mut command = cmd("EVALSHA");
-        command.arg(&script.digest).arg(1).arg(key);
-        Call { to: Target::key(key), command, script: Some(script) }
-    }
-
-    pub(super) fn arg(mut self, arg: impl redis::ToRedisArgs) -> Self {
-        self.command.arg(arg);
-        self
-    }
-}
-
-impl Target {
-    pub(super) fn key(key: &str) -> Self {
-        Target::Slot(Slot::for_key(key))
-    }
-}
 
 impl Link {
     pub(super) fn new(seeds: Vec<ConnectionInfo>, cluster: bool, timeout: Duration) -> Self {

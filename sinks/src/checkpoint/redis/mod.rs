@@ -26,12 +26,13 @@
 //! | --- | --- |
 //! | `config`, `url`, `tls` | settings |
 //! | `keys`, `slots` | names of keys; which node serves which |
-//! | `link` | connections and commands |
+//! | `call`, `link` | commands; connections over which they are sent |
 //! | `server`, `history` | fitness, replication and history of the servers |
 //! | `scripts` | the Lua scripts |
 //! | `store`, `fold`, `scan` | the calls of the store |
 //! | `failure` | errors |
 
+mod call;
 mod config;
 mod failure;
 mod fold;
@@ -47,9 +48,10 @@ mod tls;
 mod url;
 
 use ::redis::{FromRedisValue, Value, cmd, from_redis_value};
+use call::{Call, OnBreak, Target};
 pub use config::RedisConfig;
 use keys::Keys;
-use link::{Call, Link, OnBreak, Target};
+use link::Link;
 use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use server::Histories;
 
@@ -123,7 +125,7 @@ impl RedisCheckpoints {
 
     fn other_format(&self, found: &str) -> CheckpointError {
         let reason =
-            format!("its form is {found}, this release knows {FORMAT}; use another release or prefix");
+            format!("its format is {found}, this release knows {FORMAT}; use another release or prefix");
         CheckpointError::Format { place: self.keys.committed(), reason }
     }
 

@@ -11,8 +11,8 @@ use redis::{Value, cmd};
 
 use super::{
     RedisCheckpoints,
+    call::{Call, OnBreak, Target},
     keys::unescape,
-    link::{Call, OnBreak, Target},
 };
 use crate::checkpoint::CheckpointError;
 

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use redis::{Value, cmd, from_redis_value};
 
 use super::{
+    call::{Call, OnBreak, Target},
     failure::{misread, unavailable},
-    link::{Call, Link, OnBreak, Target},
+    link::Link,
 };
 use crate::checkpoint::CheckpointError;
 

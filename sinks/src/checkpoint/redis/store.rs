@@ -7,8 +7,8 @@ use redis::{Value, cmd};
 
 use super::{
     FORMAT, RedisCheckpoints,
+    call::{Call, OnBreak},
     keys::escape,
-    link::{Call, OnBreak},
     scripts::{COMMIT, DROP, RELEASE, RENEW, TAKE},
 };
 use crate::checkpoint::{

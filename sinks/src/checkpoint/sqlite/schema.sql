@@ -1,19 +1,19 @@
 -- The owner and the last commit.
 CREATE TABLE committed (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    owner TEXT,                 -- null: nobody
+    owner TEXT,                 -- null: no owner
     until INTEGER,              -- of the lease, unix milliseconds
-    generation INTEGER NOT NULL, -- the last one given out
-    n INTEGER,                  -- null: nothing committed yet
+    generation INTEGER NOT NULL, -- the last owner generation assigned
+    n INTEGER,                  -- number of the last checkpoint; null: none is committed yet
     manifest BLOB,
-    committed_by INTEGER,       -- the generation of the commit
-    folded INTEGER NOT NULL DEFAULT 0 -- all checkpoints up to this one are folded
+    committed_by INTEGER,       -- owner generation of the last commit
+    folded INTEGER NOT NULL DEFAULT 0 -- checkpoints up to this number are compacted
 );
 INSERT INTO committed (id, generation) VALUES (1, 0);
 
 CREATE TABLE blob (name TEXT PRIMARY KEY, bytes BLOB NOT NULL);
 
--- State as people read it: SELECT field, text FROM hash JOIN field ON field.hash = hash.id WHERE name = 'RULE:CONDITION:SINCE'.
+-- State as text, for people: SELECT field, text FROM hash JOIN field ON field.hash = hash.id WHERE name = 'RULE:CONDITION:SINCE'.
 CREATE TABLE hash (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL);
 CREATE TABLE field (
     hash INTEGER NOT NULL,

@@ -3,14 +3,14 @@
 //! | journey | steps | share of starts |
 //! | --- | --- | --- |
 //! | browse | login, page_view and page_leave 3 to 8 times, logout | 30% |
-//! | shop | search, item_view, add_cart, order, pay (85%: mostly 3 to 40 s later, some up to 170 s), then comment, share or refund | 28% |
+//! | shop | search, item_view, add_cart, order, pay (85%; after 3 to 170 s), comment, share or refund | 28% |
 //! | compare | add_cart, the same item viewed 3 to 5 times, in half the cases order and pay as above | 13% |
 //! | admire | item_view, favorite 4 to 13 times, share 1 to 4 times, search for it | 13% |
 //! | forget | login_failed once or twice, login | 8% |
 //! | coupon | coupon_get, search, item_view, order, coupon_use, pay | 5% |
-//! | attack | login_failed 5 to 30 times from one foreign ip within seconds, sometimes the login of the victim | 3% |
+//! | attack | login_failed 5 to 30 times from one foreign ip within seconds, sometimes a login | 3% |
 
-use super::{random::Random, write::Kind};
+use super::{kind::Kind, random::Random};
 
 /// Kind of a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

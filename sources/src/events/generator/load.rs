@@ -7,9 +7,10 @@
 use super::{
     catalogue::Catalogue,
     journey::{Journey, Script, TimingWheel},
+    kind::Kind,
     people::interests,
     random::{Random, scale},
-    write::{Activity, Actor, EventWriter, Kind},
+    write::{Activity, Actor, EventWriter},
 };
 
 /// Most journeys under way in a partition; bounds memory if time stands still (unpaced).

@@ -13,11 +13,12 @@
 //! - `people`: users and their profiles
 //! - `journey`: scripts of users, and the wheel that schedules them
 //! - `load`: the sequence of events
-//! - `write`: events as JSON
+//! - `kind`, `write`: kinds of events; events as JSON
 //! - `random`: the random numbers
 
 mod catalogue;
 mod journey;
+mod kind;
 mod load;
 mod people;
 mod random;

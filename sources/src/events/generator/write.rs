@@ -1,63 +1,10 @@
 //! Events as JSON, written by hand: a generator must not be what limits a benchmark.
 
 use super::{
-    catalogue::{CHANNELS, COUPONS, Catalogue, METHODS, PAGES, SYSTEMS, TARGETS},
+    catalogue::{CHANNELS, COUPONS, Catalogue, Item, METHODS, PAGES, SYSTEMS, TARGETS},
+    kind::Kind,
     random::{mix, scale},
 };
-
-/// Kind of an event; its name is the event id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    PageView,
-    PageLeave,
-    Search,
-    ItemView,
-    Favorite,
-    Unfavorite,
-    Like,
-    Share,
-    Comment,
-    AddCart,
-    DelCart,
-    Order,
-    Pay,
-    Refund,
-    CouponGet,
-    CouponUse,
-    Login,
-    LoginFailed,
-    Logout,
-    AdShow,
-    AdClick,
-}
-
-impl Kind {
-    const fn id(self) -> &'static str {
-        match self {
-            Kind::PageView => "page_view",
-            Kind::PageLeave => "page_leave",
-            Kind::Search => "search",
-            Kind::ItemView => "item_view",
-            Kind::Favorite => "favorite",
-            Kind::Unfavorite => "unfavorite",
-            Kind::Like => "like",
-            Kind::Share => "share",
-            Kind::Comment => "comment",
-            Kind::AddCart => "add_cart",
-            Kind::DelCart => "del_cart",
-            Kind::Order => "order",
-            Kind::Pay => "pay",
-            Kind::Refund => "refund",
-            Kind::CouponGet => "coupon_get",
-            Kind::CouponUse => "coupon_use",
-            Kind::Login => "login",
-            Kind::LoginFailed => "login_failed",
-            Kind::Logout => "logout",
-            Kind::AdShow => "ad_show",
-            Kind::AdClick => "ad_click",
-        }
-    }
-}
 
 /// User of an event, and where it comes from.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +27,22 @@ pub(super) struct Activity {
     pub(super) order: (u32, u64),
     /// Random bits for everything else.
     pub(super) bits: u64,
+}
+
+/// Random bits of an event, from which all its values are drawn.
+#[derive(Clone, Copy)]
+struct Bits(u64);
+
+impl Bits {
+    /// A number below `bound`, from the 32 bits that begin at bit `from`.
+    fn below(self, from: u32, bound: u32) -> u64 {
+        u64::from(scale((self.0 >> from) as u32, bound))
+    }
+
+    /// An element of `list`, by the 32 bits that begin at bit `from`.
+    fn pick<T: Copy>(self, from: u32, list: &[T]) -> T {
+        list[self.below(from, list.len() as u32) as usize]
+    }
 }
 
 /// Writes events.
@@ -144,68 +107,59 @@ impl EventWriter {
     }
 
     fn properties(&self, out: &mut Vec<u8>, actor: &Actor, activity: &Activity) {
-        let random = |turn: u32, bound: u32| scale((activity.bits >> turn) as u32, bound);
-        let pick = |turn: u32, bound: usize| random(turn, bound as u32) as usize;
+        let bits = Bits(activity.bits);
         match activity.kind {
             Kind::PageView => {
-                put_page(out, pick(0, PAGES.len()));
-                put_text(out, ",\"refer\":\"", PAGES[pick(16, PAGES.len())].0, "\"");
+                put_page(out, bits.pick(0, &PAGES));
+                put_text(out, ",\"refer\":\"", bits.pick(16, &PAGES).0, "\"");
             }
             Kind::PageLeave => {
-                put_page(out, pick(0, PAGES.len()));
-                put_field(out, ",\"dur\":", u64::from(1 + random(16, 180)));
+                put_page(out, bits.pick(0, &PAGES));
+                put_field(out, ",\"dur\":", 1 + bits.below(16, 180));
             }
             Kind::Search => {
-                put_text(
-                    out,
-                    ",\"keyword\":\"",
-                    self.catalogue.items[usize::from(activity.item)].keyword(),
-                    "\"",
-                );
-                put_field(out, ",\"results\":", u64::from(random(0, 500)));
+                put_text(out, ",\"keyword\":\"", self.item(activity).keyword(), "\"");
+                put_field(out, ",\"results\":", bits.below(0, 500));
             }
             Kind::ItemView => {
                 self.put_item(out, activity);
-                put_field(out, ",\"dur\":", u64::from(1 + random(0, 180)));
+                put_field(out, ",\"dur\":", 1 + bits.below(0, 180));
             }
             Kind::Favorite | Kind::Unfavorite | Kind::Like => self.put_item(out, activity),
             Kind::Share => {
                 self.put_item(out, activity);
-                put_text(out, ",\"target\":\"", TARGETS[pick(0, TARGETS.len())], "\"");
+                put_text(out, ",\"target\":\"", bits.pick(0, &TARGETS), "\"");
             }
             Kind::Comment => {
                 self.put_item(out, activity);
-                put_field(out, ",\"score\":", u64::from(1 + random(0, 5).max(random(24, 5))));
+                put_field(out, ",\"score\":", 1 + bits.below(0, 5).max(bits.below(24, 5)));
             }
             Kind::AddCart | Kind::DelCart => self.put_amount(out, activity),
-            Kind::Order | Kind::Refund => {
-                put_order(out, activity.order);
-                self.put_amount(out, activity);
-            }
+            Kind::Order | Kind::Refund => self.put_purchase(out, activity),
             Kind::Pay => {
+                self.put_purchase(out, activity);
+                put_text(out, ",\"method\":\"", bits.pick(0, &METHODS), "\"");
+            }
+            Kind::CouponGet => put_coupon(out, activity.order),
+            Kind::CouponUse => {
+                put_coupon(out, activity.order);
                 put_order(out, activity.order);
-                self.put_amount(out, activity);
-                put_text(out, ",\"method\":\"", METHODS[pick(0, METHODS.len())], "\"");
             }
-            Kind::CouponGet | Kind::CouponUse => {
-                let (coupon, halves) = COUPONS[(mix(activity.order.1) & 3) as usize];
-                put_text(out, ",\"coupon\":\"", coupon, "\",\"amt\":");
-                put_halves(out, u64::from(halves));
-                if activity.kind == Kind::CouponUse {
-                    put_order(out, activity.order);
-                }
-            }
-            Kind::Login => put_text(out, ",\"method\":\"", ["password", "sms"][pick(0, 2)], "\""),
+            Kind::Login => put_text(out, ",\"method\":\"", bits.pick(0, &["password", "sms"]), "\""),
             Kind::LoginFailed => {
                 put_field(out, ",\"reason\":\"wrong_password\",\"account\":\"u", actor.guid);
                 out.extend_from_slice(b"\"");
             }
-            Kind::Logout => put_field(out, ",\"dur\":", u64::from(10 + random(0, 1800))),
+            Kind::Logout => put_field(out, ",\"dur\":", 10 + bits.below(0, 1800)),
             Kind::AdShow | Kind::AdClick => {
-                put_field(out, ",\"ad_id\":\"ad", u64::from(10 + random(0, 20)));
-                put_text(out, "\",\"title\":\"", PAGES[pick(16, PAGES.len())].1, "\"");
+                put_field(out, ",\"ad_id\":\"ad", 10 + bits.below(0, 20));
+                put_text(out, "\",\"title\":\"", bits.pick(16, &PAGES).1, "\"");
             }
         }
+    }
+
+    fn item(&self, activity: &Activity) -> &Item {
+        &self.catalogue.items[usize::from(activity.item)]
     }
 
     fn put_item(&self, out: &mut Vec<u8>, activity: &Activity) {
@@ -216,10 +170,12 @@ impl EventWriter {
         self.put_item(out, activity);
         put_field(out, ",\"qty\":", u64::from(activity.quantity));
         out.extend_from_slice(b",\"amt\":");
-        put_halves(
-            out,
-            u64::from(self.catalogue.items[usize::from(activity.item)].halves) * u64::from(activity.quantity),
-        );
+        put_halves(out, u64::from(self.item(activity).halves) * u64::from(activity.quantity));
+    }
+
+    fn put_purchase(&self, out: &mut Vec<u8>, activity: &Activity) {
+        put_order(out, activity.order);
+        self.put_amount(out, activity);
     }
 }
 
@@ -234,8 +190,7 @@ fn put_field(out: &mut Vec<u8>, before: &str, number: u64) {
     put_number(out, number);
 }
 
-fn put_page(out: &mut Vec<u8>, page: usize) {
-    let (id, title) = PAGES[page];
+fn put_page(out: &mut Vec<u8>, (id, title): (&str, &str)) {
     put_text(out, ",\"page_id\":\"", id, "\"");
     put_text(out, ",\"title\":\"", title, "\"");
 }
@@ -244,6 +199,12 @@ fn put_order(out: &mut Vec<u8>, (partition, number): (u32, u64)) {
     put_field(out, ",\"order_id\":\"o", u64::from(partition));
     put_field(out, "-", number);
     out.extend_from_slice(b"\"");
+}
+
+fn put_coupon(out: &mut Vec<u8>, (_, number): (u32, u64)) {
+    let (coupon, halves) = COUPONS[(mix(number) & 3) as usize];
+    put_text(out, ",\"coupon\":\"", coupon, "\",\"amt\":");
+    put_halves(out, u64::from(halves));
 }
 
 fn put_number(out: &mut Vec<u8>, mut number: u64) {

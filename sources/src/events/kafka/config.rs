@@ -47,7 +47,7 @@ pub struct KafkaConfig {
     /// Where a partition without a position to resume from begins.
     #[serde(default)]
     pub start: StartAt,
-    /// What to do if the position to resume from is no longer, or not yet, in the partition.
+    /// Reaction to a position to resume from that is no longer, or not yet, in the partition.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Bytes that are fetched ahead, 1 MiB to 1 GiB; one fetch response (16 MiB) may come on top.
@@ -76,7 +76,7 @@ pub enum StartAt {
     Timestamp(i64),
 }
 
-/// What becomes of a partition whose position is out of range.
+/// Reaction to a position that is out of the partition's range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLost {

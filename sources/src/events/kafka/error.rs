@@ -11,12 +11,12 @@ pub enum KafkaError {
     Setting {
         /// Its name.
         setting: String,
-        /// What is wrong, and what to write instead.
+        /// Fault and remedy.
         reason: String,
     },
     /// No broker answered.
     #[error(
-        "no Kafka broker at {brokers} gives an answer: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
+        "no Kafka broker at {brokers} answers: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
     )]
     Unreachable {
         /// The brokers tried.
@@ -46,7 +46,7 @@ pub enum KafkaError {
     },
     /// A position was given for a partition that does not exist.
     #[error(
-        "there is a position ({position}) for partition {partition}, but topic `{topic}` has only partitions 0 to {last}: it was made anew; start without the old positions, or name the topic they belong to"
+        "there is a position ({position}) for partition {partition}, but topic `{topic}` has only partitions 0 to {last}: it was created again; start without the old positions, or name the topic they belong to"
     )]
     NoPartition {
         /// The topic.
@@ -60,8 +60,8 @@ pub enum KafkaError {
     },
     /// The position lies before the oldest record or behind the newest.
     #[error(
-        "topic `{topic}` partition {partition}: position {position} is lost, there are only records from {earliest} to before {end}: {}; set `on_lost` to `earliest` to go on with the oldest record there is, or start without the old positions",
-        if position < earliest { "the topic's retention has removed those between" } else { "the topic was made anew or cut off" }
+        "topic `{topic}` partition {partition}: position {position} is lost, there are only records from {earliest} to before {end}: {}; set `on_lost` to `earliest` to continue with the oldest record there is, or start without the old positions",
+        if position < earliest { "the topic's retention has removed those between" } else { "the topic was created again or truncated" }
     )]
     Lost {
         /// The topic.

@@ -14,7 +14,8 @@
 //! | `source`, `batch` | reading |
 //! | `watch`, `probe` | the thread that queries for ends and new partitions |
 //! | `shared` | state shared by the two threads |
-//! | `client` | logging, commits and queries of the client |
+//! | `commits` | commits to the consumer group |
+//! | `client` | logging and queries of the client |
 //!
 //! **Invariants**: a batch holds records of one partition in its order. `CaughtUp` is returned only if
 //! everything before an end, queried at `at`, has been returned by `next`; while the brokers do not answer,
@@ -27,6 +28,7 @@
 
 mod batch;
 mod client;
+mod commits;
 mod config;
 mod error;
 mod open;

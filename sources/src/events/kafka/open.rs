@@ -133,7 +133,7 @@ impl LostPosition {
         match config.on_lost {
             OnLost::Fail => Err(lost),
             OnLost::Earliest => {
-                tracing::warn!("{lost}; going on at {earliest}, as `on_lost` says");
+                tracing::warn!("{lost}; continuing at {earliest}, as `on_lost` says");
                 Ok(earliest)
             }
         }

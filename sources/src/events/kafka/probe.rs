@@ -30,7 +30,8 @@ pub(super) struct Prober {
 
 /// Range of a partition to probe for records: from the first offset to before `end`.
 ///
-/// **Invariant**: `end` is an end of the partition known by now, so the end that is found cannot lie before it.
+/// **Invariant**: `end` is an end of the partition known by now, so the end that is found cannot lie before
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OffsetRange {
     pub(super) partition: PartitionId,
@@ -65,7 +66,7 @@ impl Prober {
         let result = assignment(topic, new.iter().map(|r| (r.partition, exact_offset(r.from))))
             .and_then(|list| client.incremental_assign(&list));
         if let Err(error) = result {
-            tracing::debug!(topic, "no probe of the ends: {error}");
+            tracing::debug!(topic, "the ends can't be probed: {error}");
             return;
         }
         let begun = Instant::now();

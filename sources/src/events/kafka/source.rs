@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -15,7 +12,7 @@ use operators::model::{
 };
 use rdkafka::{
     config::ClientConfig,
-    consumer::{CommitMode, Consumer},
+    consumer::Consumer,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
 };
 
@@ -23,6 +20,7 @@ use super::{
     KafkaConfig, KafkaError,
     batch::BatchBuilder,
     client::{Client, Context, assignment, exact_offset, partition_of},
+    commits::Commits,
     open,
     shared::{Finding, PartitionBoard},
     watch::Watcher,
@@ -34,8 +32,6 @@ use crate::{
 
 /// Longest poll of the client, after which findings are looked for again.
 const POLL_SLICE: Duration = Duration::from_millis(20);
-/// Time after which a commit without an answer no longer holds back the next one.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time after which the same error is logged again.
 const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Longest wait for an answer about lost positions.
@@ -53,10 +49,7 @@ pub struct KafkaSource {
     /// When to query the brokers for lost positions. The client reports only once that there is one.
     lost: Option<Instant>,
     logged: Option<(RDKafkaErrorCode, Instant)>,
-    /// Offsets still to be committed to the group.
-    uncommitted: Positions,
-    committing: Arc<AtomicBool>,
-    committed: Option<Instant>,
+    commits: Commits,
     bytes: u64,
     ended: bool,
 }
@@ -82,8 +75,8 @@ impl KafkaSource {
         }
         let watching = client(&config.watcher(), Context::default())?;
         let mine = open::worker_partitions(&config, &watching, worker, workers, resume)?;
-        let committing = Arc::new(AtomicBool::new(false));
-        let consumer = client(&config.reader(), Context { committing: Arc::clone(&committing) })?;
+        let commits = Commits::default();
+        let consumer = client(&config.reader(), Context { committing: commits.under_way() })?;
         let board = Arc::new(PartitionBoard::default());
         let source = KafkaSource {
             consumer,
@@ -91,9 +84,7 @@ impl KafkaSource {
             carry: None,
             lost: None,
             logged: None,
-            uncommitted: Positions::default(),
-            committing,
-            committed: None,
+            commits,
             bytes: 0,
             ended: false,
             config,
@@ -146,7 +137,7 @@ impl KafkaSource {
 
     fn step(&mut self, wait: Duration) -> Result<Next, KafkaError> {
         let begun = Instant::now();
-        self.commit_pending();
+        self.commits.send(&self.consumer, &self.config);
         loop {
             if let Some(next) = self.finding()? {
                 return Ok(next);
@@ -266,25 +257,6 @@ impl KafkaSource {
         self.unassign(&partitions)?;
         self.assign(&positions)
     }
-
-    /// Commits the offsets of durable checkpoints, one commit at a time.
-    fn commit_pending(&mut self) {
-        let waiting = self.committing.load(Ordering::Acquire)
-            && self.committed.is_some_and(|committed| committed.elapsed() < COMMIT_TIMEOUT);
-        if self.uncommitted.is_empty() || waiting {
-            return;
-        }
-        let positions = std::mem::take(&mut self.uncommitted);
-        let offsets = positions.into_iter().map(|(partition, position)| (partition, exact_offset(position)));
-        self.committing.store(true, Ordering::Release);
-        self.committed = Some(Instant::now());
-        let result = assignment(&self.config.topic, offsets)
-            .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
-        if let Err(error) = result {
-            self.committing.store(false, Ordering::Release);
-            tracing::warn!(group = %self.config.group, "offsets could not be committed: {error}");
-        }
-    }
 }
 
 /// Rounds up to whole milliseconds: the client waits for whole ones, and would spend the rest asking again
@@ -310,8 +282,8 @@ impl EventSource for KafkaSource {
 
     fn commit(&mut self, positions: &Positions) {
         let mine = positions.iter().filter(|(partition, _)| self.board.position(*partition).is_some());
-        self.uncommitted.extend(mine);
-        self.commit_pending();
+        self.commits.add(mine.collect());
+        self.commits.send(&self.consumer, &self.config);
     }
 
     fn progress(&self) -> Option<(u64, Option<u64>)> {

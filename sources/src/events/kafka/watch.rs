@@ -149,12 +149,12 @@ impl Watcher {
         match (result, state.away) {
             (Err(error), None) => {
                 state.away = Some(Instant::now());
-                tracing::warn!(%brokers, %topic, "Kafka gives no answer ({error}); reading goes on when it does");
+                tracing::warn!(%brokers, %topic, "Kafka does not answer ({error}); reading continues when it does");
             }
             (Ok(()), Some(since)) => {
                 state.away = None;
                 let seconds = since.elapsed().as_secs();
-                tracing::info!(%brokers, %topic, "Kafka is there again after {seconds} s");
+                tracing::info!(%brokers, %topic, "Kafka is back after {seconds} s");
             }
             _ => {}
         }

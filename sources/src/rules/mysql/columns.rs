@@ -211,7 +211,7 @@ async fn check_table(conn: &mut Conn, database: &Database) -> Result<(), Failure
             let Some(cascade) = cascade else { return Ok(()) };
             (
                 format!(
-                    "the foreign key `{cascade}` changes `{TABLE}` by cascade, which the binlog does not say"
+                    "the foreign key `{cascade}` changes `{TABLE}` by cascade, which the binlog does not contain"
                 ),
                 "make it ON DELETE RESTRICT ON UPDATE RESTRICT".to_owned(),
             )

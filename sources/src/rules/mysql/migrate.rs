@@ -41,7 +41,7 @@ pub fn migrate(url: &str) -> Result<Vec<u64>, SourceError> {
         let locked: Option<Option<u8>> = conn.exec_first("SELECT GET_LOCK(?, ?)", (&lock, LOCK)).await?;
         if locked.flatten() != Some(1) {
             return Err(Failure::Refused(Fault::new(
-                "another one is migrating",
+                "another migration is running",
                 "wait for it, then try again",
             )));
         }

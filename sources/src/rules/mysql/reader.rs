@@ -101,7 +101,7 @@ impl Reader {
                 self.session.outage = true;
             }
             Failure::Gap(reason) => {
-                tracing::warn!(%store, %reason, "changes of rules can't be told one by one; reading all rules");
+                tracing::warn!(%store, %reason, "changes of rules can't be followed one by one; reading all rules");
             }
             Failure::Refused(fault) => {
                 if self.reminded.is_none_or(|at| at.elapsed() > REMIND) {

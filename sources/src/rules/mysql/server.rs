@@ -81,10 +81,8 @@ pub(super) fn must_be(name: &str, found: &str) -> Fault {
         "binlog_format" => ("binlog_format = ROW", "statements do not say what they changed"),
         "binlog_row_image" => ("binlog_row_image = FULL", "events would lack columns"),
         "log_bin_compress" => ("log_bin_compress = OFF", "compressed events can't be read"),
-        "log_replica_updates" => {
-            ("log_replica_updates = ON", "what a replica takes over is not in its binlog")
-        }
-        "log_slave_updates" => ("log_slave_updates = ON", "what a replica takes over is not in its binlog"),
+        "log_replica_updates" => ("log_replica_updates = ON", "what a replica applies is not in its binlog"),
+        "log_slave_updates" => ("log_slave_updates = ON", "what a replica applies is not in its binlog"),
         _ => ("server_id = 1", "without one nobody may read the binlog"),
     };
     Fault::new(
@@ -137,7 +135,7 @@ async fn is_replica(conn: &mut Conn, mariadb: bool) -> Result<bool, Failure> {
     let statement = if mariadb { "SHOW ALL SLAVES STATUS" } else { "SHOW REPLICA STATUS" };
     match conn.query_first::<Row, _>(statement).await {
         Err(mysql_async::Error::Server(error)) => {
-            tracing::debug!(%error, "whether the server is a replica can't be told");
+            tracing::debug!(%error, "it is unknown whether the server is a replica");
             Ok(false)
         }
         other => Ok(other?.is_some()),

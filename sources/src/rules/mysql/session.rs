@@ -251,7 +251,7 @@ impl Following {
     fn go_on(self, server: &Server) -> Option<Following> {
         let tail = if self.server == *server { self.tail.go_on() } else { None };
         if tail.is_none() {
-            tracing::info!(server = %server.identity, "it can't be told what came between: reading all rules");
+            tracing::info!(server = %server.identity, "the changes in between are unknown: reading all rules");
         }
         Some(Following { tail: tail?, ..self })
     }

@@ -1,5 +1,5 @@
--- Rules as MySQL has them (rule_engine_resource, rule_status), plus what SQLite lacks a binlog for: a log of changes
--- and all versions, both kept by triggers, so that plain SQL by hand is enough to add, change or remove a rule.
+-- The tables of MySQL (rule_engine_resource, rule_status), and in place of a binlog a log of changes and all versions, both
+-- written by triggers, so that plain SQL is enough to add, change or remove a rule.
 
 CREATE TABLE IF NOT EXISTS rule_engine_resource (
     rule_id         TEXT PRIMARY KEY NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS rule_engine_resource (
     update_time     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
 
--- A version names one document for ever.
+-- A version has one document, which never changes.
 CREATE TABLE IF NOT EXISTS rule_version (
     rule_id   TEXT NOT NULL,
     version   INTEGER NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS rule_change (
     at      TEXT NOT NULL
 );
 
--- A row without a version, or whose version names another document, gets the next one.
+-- A row gets the next version if it has none, or if its version already has another document.
 CREATE TRIGGER IF NOT EXISTS rule_inserted AFTER INSERT ON rule_engine_resource BEGIN
     UPDATE rule_engine_resource
         SET version = (SELECT 1 + coalesce(max(version), 0) FROM rule_version WHERE rule_id = NEW.rule_id)

@@ -114,7 +114,7 @@ impl SqliteRules {
             && let Err(error) =
                 self.connection.execute("DELETE FROM rule_change WHERE seq <= ?1", [last - LOG])
         {
-            tracing::warn!(%error, path = %self.path.display(), "the log of rule changes could not be cut");
+            tracing::warn!(%error, path = %self.path.display(), "the log of rule changes could not be truncated");
         }
         Ok(changes)
     }

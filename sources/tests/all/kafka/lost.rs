@@ -33,7 +33,7 @@ fn a_position_outside_the_partition_is_an_error_or_reading_continues_at_the_olde
         assert!(error.contains(part), "{error}");
     }
     let error = opened(&config, [(0, 101)]).err().unwrap().to_string();
-    assert!(error.contains("position 101 is lost") && error.contains("made anew"), "{error}");
+    assert!(error.contains("position 101 is lost") && error.contains("created again"), "{error}");
     let error = opened(&config, [(2, 0)]).err().unwrap().to_string();
     assert!(error.contains("partitions 0 to 1"), "{error}");
     for (position, begin) in [(50, 50), (100, 100)] {

@@ -86,7 +86,7 @@ fn a_server_that_keeps_the_database_or_what_it_takes_over_out_of_its_binlog_is_r
         } else {
             "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = 1, SOURCE_USER = 'nobody'"
         });
-        refused(&other, "_updates` is OFF, and what a replica takes over is not in its binlog; write `log_");
+        refused(&other, "_updates` is OFF, and what a replica applies is not in its binlog; write `log_");
     }
 }
 

@@ -12,7 +12,7 @@ use operators::{
     model::decode::Decoder,
     ops::Correction,
     rule::{
-        book::{Published, RuleChange},
+        change::{Published, RuleChange},
         crowd::Crowd,
     },
 };

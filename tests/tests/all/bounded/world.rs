@@ -26,7 +26,9 @@ use operators::{
         matcher::Matcher,
     },
     rule::{
-        book::{Applied, Catalog, ChangeSet, RuleBook, RuleChange},
+        book::RuleBook,
+        catalog::{Applied, Catalog},
+        change::{ChangeSet, RuleChange},
         crowd::Crowd,
     },
     state::{Delta, delta::Change},

@@ -46,7 +46,7 @@ pub(crate) struct Scene {
     version: u64,
     pauses: u64,
     steps: usize,
-    told: usize,
+    returned: usize,
     stored: BTreeMap<(String, String), String>,
 }
 
@@ -77,7 +77,7 @@ impl Scene {
             version: 1,
             pauses: 0,
             steps: 0,
-            told: 0,
+            returned: 0,
             stored: BTreeMap::new(),
         }
     }
@@ -198,8 +198,8 @@ impl Scene {
     /// Triggers fired since the last call.
     pub(crate) fn fired(&mut self) -> Vec<Trigger> {
         let all = &self.engine.triggers;
-        let new = all[self.told..].to_vec();
-        self.told = all.len();
+        let new = all[self.returned..].to_vec();
+        self.returned = all.len();
         new
     }
 

@@ -1,5 +1,5 @@
--- What runs, all versions of it, what became of it, and who did what. Statements end with `;` at the end of a line, and
--- each may be run again: a migration that broke off is simply repeated.
+-- Rules, all their versions, the state of each version, and an audit log. Statements end with `;` at the end of a line, and
+-- each may run again: an interrupted migration is repeated.
 
 CREATE TABLE IF NOT EXISTS rule_engine_resource (
     rule_id         VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS rule_engine_resource (
     PRIMARY KEY (rule_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
--- A version names one document for ever.
+-- A version has one document, which never changes.
 CREATE TABLE IF NOT EXISTS rule_version (
     rule_id   VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     version   BIGINT UNSIGNED NOT NULL,

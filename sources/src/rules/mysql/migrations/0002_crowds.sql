@@ -1,5 +1,5 @@
--- Crowds apart from rules, in chunks of at most 1 MiB: a change of a rule's status ships no bitmap, and no packet limit
--- is met.
+-- Crowds, in a table of their own so that a change of a rule's status does not send the bitmap, and in chunks of at most
+-- 1 MiB because of the limit of a packet.
 
 CREATE TABLE IF NOT EXISTS rule_crowd (
     rule_id       VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,

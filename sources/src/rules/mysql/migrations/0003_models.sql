@@ -1,4 +1,4 @@
--- Models that rules are made of: scripts with a form, and the queries that seed them from history.
+-- Models from which rules are made: scripts with a form, and the queries that fill their state from history.
 
 CREATE TABLE IF NOT EXISTS rule_model_calculator_template (
     model_id      VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
