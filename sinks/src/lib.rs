@@ -10,8 +10,9 @@
 //!
 //! A sink of triggers implements [`TriggerSink`]; its contract is in [`trigger_sink`].
 //!
-//! **Architecture invariant**: a sink knows nothing of rules; it is handed finished lines and texts. Of `operators` it
-//! knows the ids alone ([`operators::model::ids`]), by which checkpoints are numbered and owners fenced.
+//! **Architecture invariant**: a sink knows nothing of rules; it is handed finished lines and texts. Of
+//! `operators` it knows the ids alone ([`operators::model::ids`]), by which checkpoints are numbered and
+//! owners fenced.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -147,7 +147,8 @@ impl Compactor {
         Ok(Compacted::LostAbove(mark))
     }
 
-    /// Retries `attempt` until it is done, while the store has the commit of checkpoint `number`; blocks the thread.
+    /// Retries `attempt` until it is done, while the store has the commit of checkpoint `number`; blocks the
+    /// thread.
     fn behind<T>(
         &mut self,
         number: CheckpointNumber,

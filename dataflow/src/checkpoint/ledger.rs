@@ -100,8 +100,8 @@ impl Ledger {
         self.dropped.iter().cloned().collect()
     }
 
-    /// Lists the blobs of checkpoint `number` and removes those that are no longer needed from the list. Returns the
-    /// names of their pieces, to be removed after the commit.
+    /// Lists the blobs of checkpoint `number` and removes those that are no longer needed from the list.
+    /// Returns the names of their pieces, to be removed after the commit.
     pub(super) fn list(
         &mut self,
         number: CheckpointNumber,

@@ -30,8 +30,8 @@ impl StoredRules {
         StoredRules { generation, written: None, crowds }
     }
 
-    /// Writes the rules and their crowds for checkpoint `number`, unless they equal those of the last call. Blocks
-    /// while the store is away. Returns their blob, and the names of blobs that are unused once the
+    /// Writes the rules and their crowds for checkpoint `number`, unless they equal those of the last call.
+    /// Blocks while the store is away. Returns their blob, and the names of blobs that are unused once the
     /// checkpoint is committed.
     ///
     /// # Errors

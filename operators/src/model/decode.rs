@@ -101,8 +101,8 @@ const TIME: &str = "unix milliseconds as an integer, such as 1766000000123";
 ///
 /// let mut fields = Fields::default();
 /// let amount = fields.intern("amt");
-/// let record = br#"{"event_id": "pay", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 2.5}}"#;
-/// let event: Event<'_> = Decoder::default().decode(&fields, record)?;
+/// let line = br#"{"event_id": "pay", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 2.5}}"#;
+/// let event: Event<'_> = Decoder::default().decode(&fields, line)?;
 /// assert_eq!((event.event_id(), event.guid), ("pay", Some(7)));
 /// assert_eq!(event.get(amount), Some(&Value::Float(2.5)));
 /// # Ok::<(), strateye_operators::model::decode::DecodeError>(())

@@ -95,8 +95,8 @@ pub trait CheckpointStore: Send {
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another generation owns the store. [`CheckpointError::OutOfOrder`] if
-    /// `number` is not above the last number committed (unless it is the very same commit), or if the store has
-    /// lost the last commit that this handle knows of: parts that the manifest lists may be lost too.
+    /// `number` is not above the last number committed (unless it is the very same commit), or if the store
+    /// has lost the last commit that this handle knows of: parts that the manifest lists may be lost too.
     fn commit(
         &mut self,
         generation: OwnerGeneration,
@@ -167,10 +167,10 @@ pub trait CheckpointStore: Send {
     }
 
     /// Records that all checkpoints up to `number` are applied to the hashes, by this handle or before it was
-    /// opened, and returns the checkpoint that they are compacted up to. That is below `number`, and unchanged, if
-    /// the store may have lost a change since this handle's last call, or since it was opened: all later
-    /// checkpoints must be applied again before the next call. In a store with several logs earlier changes
-    /// may be lost too, and it is 0.
+    /// opened, and returns the checkpoint that they are compacted up to. That is below `number`, and
+    /// unchanged, if the store may have lost a change since this handle's last call, or since it was opened:
+    /// all later checkpoints must be applied again before the next call. In a store with several logs earlier
+    /// changes may be lost too, and it is 0.
     ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if another generation was given out last.

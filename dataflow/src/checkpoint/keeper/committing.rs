@@ -162,7 +162,8 @@ impl Committing {
         let store = &mut self.store;
         let missing = retry_until_done("a commit", || store.missing_blobs(&names))?;
         let Some(first) = missing.first() else { return Ok(()) };
-        let cause = format!("{} blobs of checkpoint {number} are missing, the first is {first}", missing.len());
+        let cause =
+            format!("{} blobs of checkpoint {number} are missing, the first is {first}", missing.len());
         Err(Fatal::new(STATE_LOST, "the checkpoint store has lost data", cause))
     }
 
