@@ -18,6 +18,9 @@
 //! - Failure is final: once a sink has failed, `acknowledged` stays where it is, and `flush` or `check`
 //!   returns the error from then on.
 //!
+//! A sink that writes one line per trigger to a file can wrap [`LineSink`](crate::LineSink), which queues and
+//! counts.
+//!
 //! **Limit**: dropping a sink does not wait for its queue. Triggers above `acknowledged` may or may not be
 //! delivered.
 //!

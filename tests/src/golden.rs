@@ -6,6 +6,11 @@
 //! An expectation is `{"rule_id", "key", "offset" (null: no event caused it), "fired_at"}` and optionally
 //! `held_out`, `action` and `values`. `values` contains only the figures that matter; `null` means that one
 //! is absent. All firings are listed, in any order: an unexpected one is as wrong as a missing one.
+//!
+//! A file is named after its case, in kebab case: `op-`, `filter-`, `calculator-`, `field-`, `window-`,
+//! `trigger-` or `example-`, and what it checks. No list names the cases. Each has firings, and fewer than its
+//! events times its rules. Three tests run all cases: `reference_golden` and `engine_equals_reference` in
+//! `tests/tests/all`, and `golden` in `tests/cluster`.
 
 use std::path::PathBuf;
 

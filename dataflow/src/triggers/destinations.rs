@@ -1,4 +1,5 @@
-//! Destinations: the sinks of triggers that a job names, each for all channels or for some.
+//! Destinations: the sinks of triggers that a job names, each for all channels or for some. They come from
+//! `[[sinks]]` of the settings (`cli/sink_settings.rs`) or from `--triggers` (`cli/options/job.rs`).
 //!
 //! - [`TriggerSinks`]: sinks that receive triggers at once, on worker 0
 //! - [`CommittedTopics`]: topics whose triggers wait for their checkpoint, published by the checkpoint's

@@ -10,7 +10,10 @@
 //!    regular expressions; a filter that has none of these is a candidate for every event of the table;
 //! 3. the remaining predicates of a candidate are checked, each distinct predicate at most once per event.
 //!
-//! [`profile`] evaluates the same operators on the tags of a user's profile.
+//! An operator is an [`Op`](crate::document::predicate::Op) of the document. `compile` checks its value,
+//! `predicate` evaluates it on an event; [`profile`] checks and evaluates the same operators on the tags of a
+//! user's profile. `access` knows only operators that a table can look up; for others the filter is a
+//! candidate by its other predicates.
 //!
 //! **Invariant**: the index finds exactly the filters for which [`Filter::matches`] is true.
 //!
