@@ -116,7 +116,10 @@ fn letters_that_fail_again_are_kept_for_the_next_time() {
     let scene = scene(&receiver.url);
     let finished = scene.run(&["dead-letters", "replay", "dead.jsonl", "--config", "strateye.toml"]);
     assert_eq!(finished.code, Some(1), "{}", finished.all());
-    assert_eq!(finished.output, ["2 letters sent again: 0 delivered, 2 dead again, 1 lines no letters"]);
+    assert_eq!(
+        finished.output,
+        ["2 letters sent again: 0 delivered, 2 failed again, 1 lines could not be read"]
+    );
     let listed = scene.succeed(&["dead-letters", "list", "dead.jsonl"]).output;
     assert!(listed.len() == 2 && listed.iter().all(|line| line.contains("500")), "{listed:?}");
 }

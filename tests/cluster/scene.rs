@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value as Json;
-use strateye_tests::command::{Finished, finish};
+use strateye_tests::command::{Finished, command, finish};
 use tempfile::TempDir;
 
 /// Folder of a test: `rules/`, `events.jsonl` and the program's files.
@@ -58,13 +58,7 @@ impl Scene {
 
     /// A command of the program, to be run in the folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strateye"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("STRATEYE_LOG")
-            .env("NO_COLOR", "1");
-        command
+        command(env!("CARGO_BIN_EXE_strateye"), self.folder.path(), arguments)
     }
 
     /// Runs the program to its end.

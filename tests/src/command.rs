@@ -8,6 +8,7 @@
 //! signalled.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -15,6 +16,13 @@ use std::{fs, thread};
 
 /// Timeout of every wait of a test.
 pub const WITHIN: Duration = Duration::from_secs(60);
+
+/// Command of a program, to be run in `folder`; its log has the default filter and no colours.
+pub fn command(program: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).env_remove("STRATEYE_LOG").env("NO_COLOR", "1");
+    command
+}
 
 /// A running program. Dropping it kills the program.
 #[derive(Debug)]

@@ -228,14 +228,7 @@ impl Engine {
 
     /// Reads lines of a partition as one batch.
     pub fn events(&mut self, partition: usize, lines: &[String]) {
-        let mut batch = RawBatch { partition: PartitionId(partition as u32), ..RawBatch::default() };
-        for line in lines {
-            let start = batch.bytes.len() as u32;
-            batch.bytes.extend_from_slice(line.as_bytes());
-            let end = batch.bytes.len() as u32;
-            batch.records.push(RawRecord { offset: Offset(self.offsets[partition]), start, end, time: None });
-            self.offsets[partition] += 1;
-        }
+        let batch = batch(partition, lines, &mut self.offsets[partition]);
         let mut routed = Routed::default();
         self.matcher.batch(&batch, &mut routed, &mut Vec::new());
         if let Some(codec) = self.layout.codec {
@@ -340,6 +333,19 @@ pub fn run(
     }
     engine.end();
     engine
+}
+
+/// A batch of these lines, the first at offset `next`; advances `next` behind the last.
+pub fn batch(partition: usize, lines: &[String], next: &mut u64) -> RawBatch {
+    let mut batch = RawBatch { partition: PartitionId(partition as u32), ..RawBatch::default() };
+    for line in lines {
+        let start = batch.bytes.len() as u32;
+        batch.bytes.extend_from_slice(line.as_bytes());
+        let end = batch.bytes.len() as u32;
+        batch.records.push(RawRecord { offset: Offset(*next), start, end, time: None });
+        *next += 1;
+    }
+    batch
 }
 
 fn crowd(rule: &Json, profiles: &[Json]) -> Option<Crowd> {

@@ -22,7 +22,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::command::{Running, WITHIN, finish};
+use crate::command::{Running, WITHIN, command, finish};
 
 /// A store that contains the fixture, seen from outside.
 pub trait FixtureStore {
@@ -119,13 +119,7 @@ impl<'s> Engine<'s> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("STRATEYE_LOG")
-            .env("NO_COLOR", "1");
-        command
+        command(&self.program, self.folder.path(), arguments)
     }
 
     /// Runs a command that must succeed; returns its output.

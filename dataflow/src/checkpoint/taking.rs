@@ -16,6 +16,7 @@
 //!   made.
 
 use std::{
+    mem,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -27,6 +28,7 @@ use operators::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
     },
+    rule::remembered::Remembered,
 };
 
 use crate::{
@@ -34,7 +36,6 @@ use crate::{
     exit::Fatal,
     protocol::report::{BlobRef, Report},
 };
-use operators::rule::remembered::Remembered;
 
 /// Longest wait of triggers for their commit before sources pause.
 const HOLD_AFTER: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ pub struct Checkpoints {
     taking: Option<Taking>,
     holding: bool,
     /// The number last broadcast, up to which checkpoints are readable.
-    folded: CheckpointNumber,
+    compacted: CheckpointNumber,
     last_one: LastOne,
 }
 
@@ -120,7 +121,7 @@ impl Checkpoints {
             dropped: Vec::new(),
             taking: None,
             holding: false,
-            folded: CheckpointNumber::default(),
+            compacted: CheckpointNumber::default(),
             last_one: LastOne::default(),
         }
     }
@@ -171,85 +172,99 @@ impl Checkpoints {
         peers: usize,
         passed: &dyn Fn(u64) -> bool,
         ended: bool,
-        words: &mut Vec<Signal>,
+        signals: &mut Vec<Signal>,
     ) -> Result<(), Fatal> {
-        self.done(words);
-        self.correct(at, words);
-        let folded = self.keeper.readable_up_to();
-        if folded > self.folded {
-            self.folded = folded;
-            words.push(Signal::Compacted(folded));
+        self.done(signals);
+        self.correct(at, signals);
+        let compacted = self.keeper.readable_up_to();
+        if compacted > self.compacted {
+            self.compacted = compacted;
+            signals.push(Signal::Compacted(compacted));
         }
-        let due = self.last.elapsed() >= self.every || (ended && !self.last_one.begun);
-        match (&mut self.taking, &self.rules) {
-            (None, Some(rules)) if due => {
-                let number = self.next;
-                self.next = number.next();
-                self.last = Instant::now();
-                self.last_one.begun |= ended;
-                self.taking = Some(Taking {
-                    number,
-                    at,
-                    asked: Instant::now(),
-                    reached: 0,
-                    saved: 0,
-                    blobs: Vec::new(),
-                    rules: Arc::clone(rules),
-                    dropped: std::mem::take(&mut self.dropped),
-                    corrections: self.keeper.corrected(),
-                    fired: None,
-                    sent: false,
-                    last_one: ended,
-                });
-                words.push(Signal::Checkpoint { number, at });
-            }
-            (Some(taking), _) if !taking.sent && taking.reached == peers && taking.saved == peers => {
-                if taking.fired.is_none() && passed(taking.at) {
-                    taking.fired = Some(self.delivery.accepted());
-                }
-                if let Some(fired) = &taking.fired
-                    && self.delivery.has_acknowledged(fired)?
-                {
-                    taking.sent = true;
-                    self.keeper.commit(Snapshot {
-                        number: taking.number,
-                        positions: self.positions.clone(),
-                        clocks: self.clocks.clone(),
-                        rules: Arc::clone(&taking.rules),
-                        dropped: std::mem::take(&mut taking.dropped),
-                        corrections: taking.corrections.take(),
-                        blobs: std::mem::take(&mut taking.blobs),
-                        asked: taking.asked,
-                    });
-                }
-            }
-            _ => {}
+        if self.taking.is_none() && (self.last.elapsed() >= self.every || (ended && !self.last_one.begun)) {
+            self.begin(at, ended, signals);
         }
+        self.commit(peers, passed)?;
         let late = self.taking.as_ref().is_some_and(|taking| taking.asked.elapsed() > HOLD_AFTER);
         if self.holds_triggers && late != self.holding {
             self.holding = late;
-            words.push(Signal::Hold(late));
+            signals.push(Signal::Hold(late));
+        }
+        Ok(())
+    }
+
+    /// Begins a checkpoint with a barrier at `at`, once rules are known.
+    fn begin(&mut self, at: u64, ended: bool, signals: &mut Vec<Signal>) {
+        let Some(rules) = &self.rules else { return };
+        let number = self.next;
+        self.next = number.next();
+        self.last = Instant::now();
+        self.last_one.begun |= ended;
+        self.taking = Some(Taking {
+            number,
+            at,
+            asked: Instant::now(),
+            reached: 0,
+            saved: 0,
+            blobs: Vec::new(),
+            rules: Arc::clone(rules),
+            dropped: mem::take(&mut self.dropped),
+            corrections: self.keeper.corrected(),
+            fired: None,
+            sent: false,
+            last_one: ended,
+        });
+        signals.push(Signal::Checkpoint { number, at });
+    }
+
+    /// Passes the checkpoint to the keeper when all workers have reported, the dataflow has passed the
+    /// barrier and the sinks have acknowledged the triggers fired before it.
+    ///
+    /// # Errors
+    /// If a sink has failed for good.
+    fn commit(&mut self, peers: usize, passed: &dyn Fn(u64) -> bool) -> Result<(), Fatal> {
+        let complete = |taking: &&mut Taking| taking.reached == peers && taking.saved == peers;
+        let Some(taking) = self.taking.as_mut().filter(complete).filter(|taking| !taking.sent) else {
+            return Ok(());
+        };
+        if taking.fired.is_none() && passed(taking.at) {
+            taking.fired = Some(self.delivery.accepted());
+        }
+        if let Some(fired) = &taking.fired
+            && self.delivery.has_acknowledged(fired)?
+        {
+            taking.sent = true;
+            self.keeper.commit(Snapshot {
+                number: taking.number,
+                positions: self.positions.clone(),
+                clocks: self.clocks.clone(),
+                rules: Arc::clone(&taking.rules),
+                dropped: mem::take(&mut taking.dropped),
+                corrections: taking.corrections.take(),
+                blobs: mem::take(&mut taking.blobs),
+                asked: taking.asked,
+            });
         }
         Ok(())
     }
 
     /// Processes the commits that the keeper has made.
-    fn done(&mut self, words: &mut Vec<Signal>) {
+    fn done(&mut self, signals: &mut Vec<Signal>) {
         while let Some(done) = self.keeper.done() {
             if let Some(taking) = self.taking.take_if(|taking| taking.number == done.number) {
                 if taking.last_one {
                     self.last_one.committed = Some(done.number);
                 }
-                words.push(Signal::Committed(Arc::new(self.positions.clone())));
+                signals.push(Signal::Committed(Arc::new(self.positions.clone())));
             }
         }
     }
 
     /// Broadcasts corrections by people. They belong to the checkpoint that is announced next.
-    fn correct(&mut self, at: u64, words: &mut Vec<Signal>) {
+    fn correct(&mut self, at: u64, signals: &mut Vec<Signal>) {
         let corrections = if self.rules.is_some() { self.keeper.corrections() } else { Vec::new() };
         if !corrections.is_empty() {
-            words.push(Signal::Correct { corrections: Arc::new(corrections), at });
+            signals.push(Signal::Correct { corrections: Arc::new(corrections), at });
         }
     }
 }

@@ -160,16 +160,7 @@ mod tests {
     fn more_triggers_than_fit_in_one_piece_come_back() {
         // Lines that do not compress.
         let line = |n: u64| (n << 10..(n + 1) << 10).map(|i| format!("{:016x}", xxh3_64(&i.to_le_bytes())));
-        let fired = |n: u64| Fired {
-            trigger_id: n.to_string(),
-            rule_id: "r".into(),
-            name: String::new(),
-            key: "1".into(),
-            channel: None,
-            held_out: false,
-            seen: 0,
-            line: line(n).collect(),
-        };
+        let fired = |n: u64| Fired { trigger_id: n.to_string(), line: line(n).collect(), ..Fired::default() };
         let held: Vec<Fired> = (0..600).map(fired).collect();
         let mut store = MemoryCheckpoints::new();
         let (writer, written) = start(Box::new(store.clone()), 0, true, ExitHandle::for_test().0);

@@ -5,6 +5,7 @@
 
 use std::{
     io::{IsTerminal, stdout},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use sources::{
 
 use super::{
     CliError,
-    launch::{ClusterEvent, launch},
+    launch::{Cluster, ClusterEvent, launch},
     options::Settings,
     summary::Summary,
     view::View,
@@ -26,7 +27,7 @@ use crate::{
     checkpoint::State,
     cluster::Restart,
     demo::{Act, StoryChange, rules, story},
-    run::job::Events,
+    run::job::{Events, Job},
 };
 
 /// Users of the demo; crowds take about three in ten of them.
@@ -80,22 +81,42 @@ impl Demo {
         for (_, document) in rules(USERS) {
             store.publish(&document.to_string(), "demo").map_err(CliError::failed)?;
         }
+        let max = Settings::default().restarts_per_minute;
+        let cluster = launch(
+            &self.job(folder.path())?,
+            self.processes.into(),
+            Restart::Limited { max, within: Duration::from_secs(60) },
+            if self.is_live_view() { "error" } else { "info" },
+        )?;
+        let summary = self.follow(&cluster, &mut store, &mut view)?;
+        cluster.wait()?;
+        view.end(&summary);
+        Ok(())
+    }
+
+    /// Job of a demo with the rules in this folder.
+    fn job(&self, rules: &Path) -> Result<Job, CliError> {
         let generator = GeneratorConfig { rate: self.rate, users: USERS, ..GeneratorConfig::default() };
         let mut settings = Settings::default();
-        settings.rules = Some(folder.path().to_owned());
+        settings.rules = Some(rules.to_owned());
         settings.triggers.clone_from(&self.triggers);
         let mut job = settings.job(Events::Generator(generator), settings.live())?;
-        // After a crash a demo begins anew; the cost of checkpoints is measured with real services instead.
+        // After a crash a demo starts from nothing; the cost of checkpoints is measured with real services.
         job.state = State::None;
         if self.triggers.is_none() {
             job.triggers = Vec::new();
         }
-        let cluster = launch(
-            &job,
-            self.processes.into(),
-            Restart::Limited { max: settings.restarts_per_minute, within: Duration::from_secs(60) },
-            if self.is_live_view() { "error" } else { "info" },
-        )?;
+        Ok(job)
+    }
+
+    /// Plays the story and shows its effects until the cluster has ended; stops the cluster after the
+    /// demo's length.
+    fn follow(
+        &self,
+        cluster: &Cluster,
+        store: &mut FolderStore,
+        view: &mut View,
+    ) -> Result<Summary, CliError> {
         let mut acts = if self.no_story { Vec::new() } else { story() }.into_iter().peekable();
         let mut summary = Summary::new();
         let mut shown = Instant::now();
@@ -109,12 +130,12 @@ impl Demo {
                 }
                 ClusterEvent::Notice(notice) if !stopping => view.note(&notice),
                 ClusterEvent::Notice(_) | ClusterEvent::Quiet => {}
-                ClusterEvent::Over => break,
+                ClusterEvent::Over => return Ok(summary),
             }
             let played = summary.begun.map(|b| b.elapsed());
             while let Some(act) = acts.next_if(|act| played.is_some_and(|p| p >= act.at)) {
                 view.note(act.about);
-                play(&mut store, &act)?;
+                play(store, &act)?;
             }
             if shown.elapsed() >= Duration::from_secs(1) {
                 shown = Instant::now();
@@ -126,9 +147,6 @@ impl Demo {
                 let _ = cluster.handle().request_stop();
             }
         }
-        cluster.wait()?;
-        view.end(&summary);
-        Ok(())
     }
 }
 

@@ -274,16 +274,7 @@ mod tests {
     use super::*;
 
     fn fired(id: u64) -> Fired {
-        Fired {
-            trigger_id: id.to_string(),
-            rule_id: "r".into(),
-            name: String::new(),
-            key: "1".into(),
-            channel: None,
-            held_out: false,
-            seen: 0,
-            line: "{}".into(),
-        }
+        Fired { trigger_id: id.to_string(), key: "1".into(), line: "{}".into(), ..Fired::default() }
     }
 
     #[test]

@@ -272,14 +272,10 @@ mod tests {
 
     fn fired(rule: usize, key: &str) -> Fired {
         Fired {
-            trigger_id: String::new(),
             rule_id: format!("r{rule:05}"),
             name: "重".repeat(10_000),
             key: key.to_owned(),
-            channel: None,
-            held_out: false,
-            seen: 0,
-            line: String::new(),
+            ..Fired::default()
         }
     }
 

@@ -75,7 +75,7 @@ impl Trigger {
 }
 
 /// A trigger on its way to the sinks: the line to write, and the fields that sinks and meters read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fired {
     /// The trigger's id.
     pub trigger_id: String,

@@ -34,6 +34,26 @@ const MAX_KEY_FIELDS: usize = 4;
 
 /// Compiles a rule as first published at `publish` (unix ms), under version 1 and slot 0.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use strateye_operators::{
+///     document::{fault::Faults, spec::Rule},
+///     model::field::Fields,
+///     rule::compile::compile,
+/// };
+///
+/// let document = r#"{"rule_id": "r", "trigger": "satisfied", "when": "fav", "conditions": [
+///     {"id": "fav", "calculator": "count", "event": {"id": "favorite"}, "met": "value >= 10"}]}"#;
+/// let compiled = |document: &str| {
+///     compile(Arc::new(Rule::parse(document)?), 1_766_000_000_000, &mut Fields::default(), &())
+/// };
+/// assert_eq!(compiled(document)?.conditions[0].id, "fav");
+/// let faults = compiled(&document.replace("value", "total")).unwrap_err();
+/// assert_eq!(faults.0[0].path, "conditions[0].met");
+/// # Ok::<(), Faults>(())
+/// ```
+///
 /// # Errors
 /// Every fault found, each with its path.
 pub fn compile(

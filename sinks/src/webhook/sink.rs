@@ -29,6 +29,33 @@ const DEAD_LETTER_RETRY: Duration = Duration::from_secs(1);
 ///
 /// Dropping it finishes the requests under way and leaves the rest of the queue unacknowledged. It never
 /// fails permanently: while a receiver is away, triggers become dead letters and do not fill the queue.
+///
+/// ```
+/// use std::{
+///     io::{self, BufRead, BufReader, Write},
+///     net::TcpListener,
+///     thread,
+/// };
+///
+/// use strateye_sinks::{
+///     Sent, Trigger, TriggerSink,
+///     webhook::{WebhookConfig, WebhookSink},
+/// };
+///
+/// let receiver = TcpListener::bind("127.0.0.1:0")?;
+/// let (url, folder) = (format!("http://{}/hook", receiver.local_addr()?), tempfile::tempdir()?);
+/// let received = thread::spawn(move || -> io::Result<String> {
+///     let (mut connection, mut request) = (receiver.accept()?.0, String::new());
+///     BufReader::new(&connection).read_line(&mut request)?;
+///     connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+///     Ok(request)
+/// });
+/// let sink = WebhookSink::start(&WebhookConfig::new(url, folder.path().join("dead-letters.jsonl")))?;
+/// let trigger = Trigger { id: "t-1".into(), key: "1001".into(), line: r#"{"trigger_id": "t-1"}"#.into() };
+/// assert_eq!(sink.send(&trigger)?, Sent::Accepted(1));
+/// assert_eq!(received.join().unwrap()?, "POST /hook HTTP/1.1\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct WebhookSink {
     delivery: Arc<Delivery>,
     threads: Vec<JoinHandle<()>>,

@@ -43,6 +43,21 @@ use operators::{
 use crate::SourceError;
 
 /// A source of rule documents.
+///
+/// ```
+/// use strateye_sources::rules::{Change, FolderRules, FolderStore, RuleSource, RuleStore};
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut source = FolderRules::open(folder.path())?;
+/// assert!(source.poll()?.is_empty());
+///
+/// let document = r#"{"rule_id": "coupon", "trigger": {"event": {"id": "search"}}}"#;
+/// FolderStore::open(folder.path())?.publish(document, "zhang")?;
+/// let changes = source.poll()?;
+/// assert_eq!(changes[0].rule_id.as_deref(), Some("coupon"));
+/// assert!(matches!(changes[0].change, Change::Put { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait RuleSource: Send {
     /// Returns the changes since the last poll; the first poll returns all rules.
     ///

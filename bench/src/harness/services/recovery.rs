@@ -5,7 +5,7 @@ use std::{fs, time::Instant};
 use rdkafka::producer::Producer;
 use serde_json::json;
 
-use super::{Bench, WITHIN, now, send, wrong};
+use super::{Bench, Running, Sender, WITHIN, now, send, wrong};
 use crate::{
     Error,
     harness::table::{Table, whole},
@@ -24,25 +24,7 @@ impl Bench<'_> {
         self.configure(name, &folder.display().to_string(), Some(1_000))?;
         let running = self.start()?.ready()?;
         let (producer, topic) = (self.producer()?, format!("{name}-events"));
-        for guid in 0..self.plan.keys {
-            let line = json!({"guid": guid, "event_id": "view", "event_time": now()});
-            send(&producer, &topic, &line)?;
-        }
-        producer.flush(WITHIN).map_err(wrong)?;
-        running.until("all events are evaluated", |r| {
-            let read = r.metric("strateye_events_total")?;
-            Ok(read >= self.plan.keys as f64 && r.metric("strateye_waiting_bytes")? == 0.0)
-        })?;
-        let commits = |more: f64| -> Result<(), Error> {
-            let saved = running.metric("strateye_checkpoint_number")?;
-            running
-                .until("more is committed", |r| Ok(r.metric("strateye_checkpoint_number")? >= saved + more))
-        };
-        // The figures may be half a second old, and a checkpoint may have been started before.
-        commits(3.0)?;
-        running.until("all is folded", |r| Ok(r.metric("strateye_checkpoints_unfolded")? == 0.0))?;
-        // A blob stays listed until a commit has found it compacted.
-        commits(3.0)?;
+        self.fill_state(&running, &producer, &topic)?;
         let processes = strateye_tests::command::children(running.child.id());
         let victim =
             processes.last().and_then(|p| i32::try_from(*p).ok()).and_then(rustix::process::Pid::from_raw);
@@ -66,5 +48,28 @@ impl Bench<'_> {
             [whole(self.plan.keys as f64), whole(restored), format!("{:.1}", flowing.as_secs_f64())];
         table.row([format!("{} processes", self.plan.processes)].into_iter().chain(figures));
         Ok(table)
+    }
+
+    /// Sends an event for every planned key, and waits until their state is committed and compacted.
+    fn fill_state(&self, running: &Running, producer: &Sender, topic: &str) -> Result<(), Error> {
+        for guid in 0..self.plan.keys {
+            let line = json!({"guid": guid, "event_id": "view", "event_time": now()});
+            send(producer, topic, &line)?;
+        }
+        producer.flush(WITHIN).map_err(wrong)?;
+        running.until("all events are evaluated", |r| {
+            let read = r.metric("strateye_events_total")?;
+            Ok(read >= self.plan.keys as f64 && r.metric("strateye_waiting_bytes")? == 0.0)
+        })?;
+        let commits = |more: f64| -> Result<(), Error> {
+            let saved = running.metric("strateye_checkpoint_number")?;
+            running
+                .until("more is committed", |r| Ok(r.metric("strateye_checkpoint_number")? >= saved + more))
+        };
+        // The figures may be half a second old, and a checkpoint may have been started before.
+        commits(3.0)?;
+        running.until("all is compacted", |r| Ok(r.metric("strateye_checkpoints_unfolded")? == 0.0))?;
+        // A blob stays listed until a commit has found it compacted.
+        commits(3.0)
     }
 }

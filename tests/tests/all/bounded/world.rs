@@ -13,8 +13,7 @@ use std::{
 use operators::{
     model::{
         decode::Decoder,
-        ids::{BookGeneration, CheckpointNumber, IngestTime, Offset, PartitionId},
-        raw::{RawBatch, RawRecord},
+        ids::{BookGeneration, CheckpointNumber, IngestTime, PartitionId},
         routed::Routed,
         trigger::Fired,
     },
@@ -34,6 +33,7 @@ use operators::{
     state::{Delta, delta::Change},
 };
 use serde_json::{Value as Json, json};
+use strateye_tests::engine::batch;
 use timely::{
     WorkerConfig,
     communication::{Allocator, allocator::thread::Thread},
@@ -416,14 +416,7 @@ impl World {
 
     /// Reads lines of a partition.
     pub(crate) fn events(&mut self, partition: usize, lines: &[String]) {
-        let mut batch = RawBatch { partition: PartitionId(partition as u32), ..RawBatch::default() };
-        for line in lines {
-            let start = batch.bytes.len() as u32;
-            batch.bytes.extend_from_slice(line.as_bytes());
-            let end = batch.bytes.len() as u32;
-            batch.records.push(RawRecord { offset: Offset(self.offsets[partition]), start, end, time: None });
-            self.offsets[partition] += 1;
-        }
+        let batch = batch(partition, lines, &mut self.offsets[partition]);
         let mut routed = Routed::default();
         self.matcher.batch(&batch, &mut routed, &mut Vec::new());
         self.epoch();

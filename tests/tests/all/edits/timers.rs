@@ -5,7 +5,7 @@
 use operators::document::lifecycle::Gap;
 use serde_json::{Value as Json, json};
 
-use super::scene::{GAPS, counting, each_way};
+use super::scene::{GAPS, Scene, counting, each_way};
 
 /// Fires when no `B` follows an `A` within a minute; any `C` touches the key.
 fn unpaid() -> Json {
@@ -14,17 +14,22 @@ fn unpaid() -> Json {
         {"id": "c", "calculator": "count", "event": {"id": "C"}}]})
 }
 
+/// Sends an `A` at once, pauses the rule from 10 s to `until`, and sends `meanwhile` when the pause begins.
+fn pause_after_an_a(scene: &mut Scene, meanwhile: &[&str], until: i64, gap: Gap) {
+    scene.send(1, &["A"]);
+    scene.reach(10);
+    scene.pause();
+    scene.send(1, meanwhile);
+    scene.reach(until);
+    scene.resume(gap);
+}
+
 #[test]
 fn due_in_the_pause_it_fires_nothing_and_counts_only_if_replayed() {
     for (gap, next) in [(Gap::Replay, 2), (Gap::Skip, 1)] {
         for touched in [vec![], vec!["C"]] {
             each_way(&unpaid(), |scene| {
-                scene.send(1, &["A"]);
-                scene.reach(10);
-                scene.pause();
-                scene.send(1, &touched);
-                scene.reach(70);
-                scene.resume(gap);
+                pause_after_an_a(scene, &touched, 70, gap);
                 scene.reach(100);
                 scene.send(1, &["A"]);
                 scene.reach(161);
@@ -39,12 +44,7 @@ fn due_after_the_pause_it_fires_as_ever() {
     for gap in GAPS {
         for touched in [vec![], vec!["C"]] {
             each_way(&unpaid(), |scene| {
-                scene.send(1, &["A"]);
-                scene.reach(10);
-                scene.pause();
-                scene.send(1, &touched);
-                scene.reach(20);
-                scene.resume(gap);
+                pause_after_an_a(scene, &touched, 20, gap);
                 scene.reach(61);
                 assert_eq!(scene.timed("n"), [(60, 1)], "{gap:?} {touched:?}");
                 scene.send(1, &["A"]);
@@ -59,23 +59,13 @@ fn due_after_the_pause_it_fires_as_ever() {
 fn answered_in_the_pause_it_does_not_fire_unless_the_answer_is_skipped() {
     for (gap, fired) in [(Gap::Replay, vec![]), (Gap::Skip, vec![(60, 1)])] {
         each_way(&unpaid(), |scene| {
-            scene.send(1, &["A"]);
-            scene.reach(10);
-            scene.pause();
-            scene.send(1, &["B"]);
-            scene.reach(20);
-            scene.resume(gap);
+            pause_after_an_a(scene, &["B"], 20, gap);
             scene.reach(200);
             assert_eq!(scene.timed("n"), fired);
         });
         // As before, but the deadline lies in the pause.
         each_way(&unpaid(), |scene| {
-            scene.send(1, &["A"]);
-            scene.reach(10);
-            scene.pause();
-            scene.send(1, &["B"]);
-            scene.reach(70);
-            scene.resume(gap);
+            pause_after_an_a(scene, &["B"], 70, gap);
             scene.reach(100);
             scene.send(1, &["A"]);
             scene.reach(161);
