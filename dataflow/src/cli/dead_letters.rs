@@ -14,8 +14,8 @@ use serde_json::{Value as Json, json};
 use sinks::{
     TriggerSink as _,
     webhook::{
-        WebhookConfig, WebhookSink,
-        dead_letters::{self, DeadLetter, DeadLetterError, Replayed},
+        self, Replayed, WebhookConfig, WebhookSink,
+        dead_letters::{self, DeadLetter, DeadLetterError},
     },
 };
 
@@ -123,7 +123,7 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
         let replay = scope.spawn(move || {
             // Dropped at the end, which wakes the drawing thread.
             let _ending = ending;
-            dead_letters::replay(file, sink)
+            webhook::replay(file, sink)
         });
         while ended.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
             bar.set_position(sink.acknowledged());

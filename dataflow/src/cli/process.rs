@@ -12,10 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{CliError, launch::JOB};
 use crate::{
     cluster::{self, Assignment, ChildLink, Membership},
-    run::{
-        job::Job,
-        process::{self, ProcessError, Surroundings},
-    },
+    run::{error::ProcessError, job::Job, process, surroundings::Surroundings},
     telemetry::{Board, Server, messenger::Messenger},
 };
 

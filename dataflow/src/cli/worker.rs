@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cluster::{self, Hosts, Membership, Secret, Transport},
-    run::{job::Events, process::Surroundings},
+    run::{job::Events, surroundings::Surroundings},
     telemetry::messenger::Messenger,
     threads,
 };

@@ -87,7 +87,7 @@ impl RulesFeed {
             source,
             missing: Missing::new(register.rule_ids().map(str::to_owned)),
             time: preparer.time,
-            preparation: Preparation::start(preparer, inbox.sender()),
+            preparation: Preparation::start(preparer, inbox.outcome_sender()),
             register,
             breaker,
             changes,

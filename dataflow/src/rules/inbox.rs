@@ -66,9 +66,13 @@ impl Inbox {
         self.receiver.recv().unwrap_or(Input::Closed)
     }
 
-    /// A sender for the preparation thread.
-    pub(super) fn sender(&self) -> mpsc::Sender<Input> {
-        self.sender.clone()
+    /// Sender of the outcomes of a batch, for the preparation thread; never blocks. Without a feed they are
+    /// dropped.
+    pub(super) fn outcome_sender(&self) -> impl Fn(Vec<Outcome>) + Send + use<> {
+        let sender = self.sender.clone();
+        move |outcomes| {
+            let _ = sender.send(Input::Prepared(outcomes));
+        }
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn the_end_comes_after_all_effects_though_documents_are_still_prepared() {
         let (effects, inbox) = inbox();
-        let prepared = inbox.sender();
+        let send = inbox.outcome_sender();
         let other = effects.clone();
         drop(effects);
         other.send(Effect::Fired(Vec::new()));
@@ -89,7 +93,7 @@ mod tests {
         assert!(matches!(inbox.wait(), Input::Effect(_)));
         assert!(matches!(inbox.wait(), Input::Closed));
         assert!(inbox.receive(Instant::now()).is_none());
-        assert!(prepared.send(Input::Prepared(Vec::new())).is_ok());
+        send(Vec::new());
         assert!(inbox.receive(Instant::now() + Duration::from_secs(60)).is_some());
     }
 }

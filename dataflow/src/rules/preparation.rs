@@ -28,7 +28,7 @@ use operators::{
 };
 use sources::{calculators::Calculators, profiles::ProfileStore};
 
-use super::{crowds, inbox::Input};
+use super::crowds;
 use crate::{protocol::time::Time, threads};
 
 /// A document to be prepared.
@@ -73,13 +73,12 @@ pub(super) struct Preparation {
 }
 
 impl Preparation {
-    /// Starts the thread, which ends with this; outcomes go to `outcomes`, one message per batch.
-    pub(super) fn start(mut preparer: Preparer, outcomes: mpsc::Sender<Input>) -> Self {
+    /// Starts the thread, which ends with this. It calls `send` with the outcomes of each batch.
+    pub(super) fn start(mut preparer: Preparer, send: impl Fn(Vec<Outcome>) + Send + 'static) -> Self {
         let (batches, requested) = mpsc::sync_channel::<Vec<Request>>(1);
         threads::spawn("rules:prepare", move || {
             for batch in requested {
-                // Without a feed nobody waits for them.
-                let _ = outcomes.send(Input::Prepared(preparer.prepare(batch)));
+                send(preparer.prepare(batch));
             }
         });
         Preparation { waiting: BTreeMap::new(), in_work: BTreeSet::new(), busy: false, batches }
@@ -172,7 +171,7 @@ mod tests {
         Request { origin: String::new(), put, publish: None }
     }
 
-    fn preparation() -> (Preparation, mpsc::Receiver<Input>) {
+    fn preparation() -> (Preparation, mpsc::Receiver<Vec<Outcome>>) {
         let preparer = Preparer {
             calculators: Calculators::default(),
             profiles: None,
@@ -180,13 +179,12 @@ mod tests {
             time: Time::Replay { publish_at: 0 },
         };
         let (outcomes, from) = mpsc::channel();
-        (Preparation::start(preparer, outcomes), from)
+        (Preparation::start(preparer, move |batch| drop(outcomes.send(batch))), from)
     }
 
     /// The documents of the batch in work that are still wanted.
-    fn finish(preparation: &mut Preparation, outcomes: &mpsc::Receiver<Input>) -> Vec<String> {
-        let Ok(Input::Prepared(outcomes)) = outcomes.recv() else { panic!("no batch") };
-        preparation.finish(outcomes).into_iter().map(|outcome| outcome.put.document).collect()
+    fn finish(preparation: &mut Preparation, outcomes: &mpsc::Receiver<Vec<Outcome>>) -> Vec<String> {
+        preparation.finish(outcomes.recv().unwrap()).into_iter().map(|outcome| outcome.put.document).collect()
     }
 
     #[test]

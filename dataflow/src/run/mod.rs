@@ -6,6 +6,7 @@
 //!
 //! - [`job`]: the work of a cluster, as every process reads it
 //! - [`process`]: the work of one process, from its start to the end of its dataflow
+//! - [`surroundings`], [`error`]: its connections to supervisor and metrics, and its errors
 //! - `process_zero`: ownership of the state, and the rules feed
 //! - `worker`: what a worker opens, and the loop that steps it
 //! - [`graph`]: the operators of a worker, connected
@@ -19,6 +20,7 @@
 //! - `usage`: CPU time and memory of the process
 
 pub mod control;
+pub mod error;
 mod event_source;
 pub mod events;
 pub mod graph;
@@ -29,5 +31,6 @@ pub mod process;
 mod process_zero;
 mod split_keys;
 pub mod stall;
+pub mod surroundings;
 mod usage;
 mod worker;

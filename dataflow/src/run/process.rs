@@ -1,49 +1,19 @@
 //! The work of one process, from its start to the end of its dataflow.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64},
-};
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use operators::rule::compiler::Compiler;
-use sources::SourceError;
 use timely::WorkerConfig;
 
-use super::{job::Job, process_zero::ProcessZero, worker::WorkerContext};
-use crate::{
-    cluster::{self, ClusterError, Membership},
-    exit::{self, ExitHandle, Fatal},
-    rules::books::Books,
-    telemetry::messenger::Messenger,
+use super::{
+    error::ProcessError, job::Job, process_zero::ProcessZero, surroundings::Surroundings,
+    worker::WorkerContext,
 };
-
-/// Errors of a process.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    /// The cluster did not form, or broke.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// A source could not be opened.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A worker panicked.
-    #[error("a worker ended with: {0}")]
-    Worker(String),
-    /// Some part of the process has failed for good: the process is to end with the failure's exit code.
-    #[error(transparent)]
-    Fatal(#[from] Fatal),
-}
-
-/// Connections of a process to its supervisor.
-#[derive(Clone)]
-pub struct Surroundings {
-    /// To the supervisor and to this process's own metrics.
-    pub messenger: Messenger,
-    /// Set when the cluster is to end.
-    pub stopping: Arc<AtomicBool>,
-    /// Incremented while the worker makes progress: the heartbeat.
-    pub ticks: Arc<AtomicU64>,
-}
+use crate::{
+    cluster::{self, Membership},
+    exit::{self, ExitHandle},
+    rules::books::Books,
+};
 
 /// Runs a process; blocks until its work is done or some part of it has failed for good.
 ///

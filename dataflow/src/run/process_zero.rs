@@ -24,8 +24,9 @@ use sources::{
 
 use super::{
     control::Control,
+    error::ProcessError,
     job::{Job, Rules},
-    process::{ProcessError, Surroundings},
+    surroundings::Surroundings,
 };
 use crate::{
     checkpoint::{

@@ -20,10 +20,10 @@ use super::{
     job::{Events, Job},
     meter::{self, Gauges, Progress},
     pace::Pace,
-    process::Surroundings,
     process_zero::ProcessZero,
     split_keys::SplitKeyLog,
     stall::Stall,
+    surroundings::Surroundings,
 };
 use crate::{
     checkpoint::{Keeper, loader, writer},

@@ -153,7 +153,7 @@ impl Catalog {
         plan.pause = published.pause;
         plan.skipped.clone_from(&published.skipped);
         plan.departed.clone_from(&published.departed);
-        plan.place(&published.lineage);
+        published.lineage.place(&mut plan);
         let next = self.slots.len() as u32;
         plan.slot = *self.slots.entry(published.rule_id.clone()).or_insert(next);
         if !self.keys.contains(&plan.key) {

@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     action::Action,
-    lineage::{Layout, Lineage},
+    layout::Layout,
+    lineage::Lineage,
     params,
     plan::{ConditionPlan, RulePlan, TriggerPlan, When},
     scripts::ScriptStore,
@@ -122,7 +123,7 @@ impl Compiler<'_> {
             layout: Arc::new(Layout::default()),
             spec,
         };
-        plan.place(&Lineage::first(&plan, 1));
+        Lineage::first(&plan, 1).place(&mut plan);
         Some(plan)
     }
 

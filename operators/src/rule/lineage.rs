@@ -5,11 +5,14 @@
 //! again after its retirement, gets a number that was never used for the rule. So no edit and no rollback
 //! revives dropped state.
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::RulePlan;
+use super::{
+    layout::{Identity, Layout},
+    plan::RulePlan,
+};
 
 /// Beginnings of a rule's states, as of one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,26 +41,6 @@ pub struct Beginning {
     /// Hash of everything that determines how the condition folds, in hexadecimal.
     pub hash: String,
     /// Version at which the state began.
-    pub since: u64,
-}
-
-/// Layout of a rule's state: the cells of each condition, and the identity by which conditions are recognised
-/// in another version of the rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// Version at which the rule-level state began.
-    pub rule: u64,
-    /// Per condition: its identity and its cells.
-    pub conditions: Vec<(Identity, Range<usize>)>,
-}
-
-/// Identity of a condition's state: hash of the condition and its fold, and the version at which the state
-/// began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    /// Hash of id, calculator, filters, window, key and params.
-    pub hash: u128,
-    /// Version of the rule at which this state began.
     pub since: u64,
 }
 
@@ -108,8 +91,14 @@ impl Lineage {
         conditions.chain([state_name(rule_id, RULE_LEVEL, self.rule)]).collect()
     }
 
-    /// Layout of a plan's state with these beginnings.
-    pub(super) fn layout(&self, plan: &RulePlan) -> Layout {
+    /// Sets the beginnings of a plan's states; its pause and its departures must be set before.
+    pub fn place(&self, plan: &mut RulePlan) {
+        plan.edited = self.edited;
+        plan.layout = Arc::new(self.layout(plan));
+        plan.rule_level = self.rule_level || plan.makes_rule_level();
+    }
+
+    fn layout(&self, plan: &RulePlan) -> Layout {
         let since = |i: usize| self.conditions.get(i).map_or(0, |b| b.since);
         let conditions = plan
             .conditions

@@ -6,7 +6,7 @@
 //! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
 //!   names
 //! - [`crowd`]: members of a crowd, and people who left it
-//! - [`lineage`]: the versions at which a rule's states began
+//! - [`lineage`]: the versions at which a rule's states began; [`layout`]: the cells of its conditions
 //! - [`register`]: decides what becomes of each rule, and orders change sets
 //! - [`remembered`]: a rule as the register and the checkpoint keep it
 //! - [`change`]: a change set, as it is sent to all processes
@@ -19,6 +19,7 @@ pub mod change;
 pub mod compile;
 pub mod compiler;
 pub mod crowd;
+pub mod layout;
 pub mod lineage;
 mod params;
 pub mod plan;

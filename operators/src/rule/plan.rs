@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use super::{
-    action::Action,
-    crowd::Departed,
-    lineage::{Layout, Lineage},
-};
+use super::{action::Action, crowd::Departed, layout::Layout};
 use crate::{
     calculator::{Cell, Program},
     document::spec::{Already, Limit, Rule},
@@ -26,7 +22,7 @@ pub struct RulePlan {
     pub slot: u32,
     /// Instant at which the rule first went live, unix ms.
     pub publish: i64,
-    /// Version at which the document last changed, see [`Lineage`].
+    /// Version at which the document last changed, see [`Lineage`](super::lineage::Lineage).
     pub edited: u64,
     /// Number of the current pause. A paused rule continues to fold and fires nothing.
     pub pause: Option<u64>,
@@ -202,17 +198,14 @@ impl RulePlan {
         condition.program.timer().map(|t| condition.cells.start + t)
     }
 
-    /// Sets the beginnings of the rule's states.
-    pub fn place(&mut self, lineage: &Lineage) {
-        self.edited = lineage.edited;
-        self.layout = Arc::new(lineage.layout(self));
-        self.rule_level = lineage.rule_level
-            || self.spec.limit.is_some()
+    /// Whether this version makes state besides that of its conditions.
+    pub(super) fn makes_rule_level(&self) -> bool {
+        self.spec.limit.is_some()
             || self.spec.ttl.is_some()
             || self.pause.is_some()
             || !self.departed.is_empty()
             || !matches!(self.trigger, TriggerPlan::Event(_))
-            || self.conditions.iter().any(|c| c.program.timer().is_some());
+            || self.conditions.iter().any(|c| c.program.timer().is_some())
     }
 
     /// `key_by` as JSON.

@@ -20,7 +20,7 @@ use crate::{
         value::Value,
     },
     rule::{
-        lineage::Identity,
+        layout::Identity,
         plan::{ConditionPlan, RulePlan},
     },
 };

@@ -19,7 +19,7 @@ use super::rule_level::{Armed, PausedCopy, RuleLevel};
 use crate::{
     calculator::Cell,
     rule::{
-        lineage::Layout,
+        layout::Layout,
         plan::{ConditionPlan, RulePlan},
     },
 };

@@ -1,8 +1,9 @@
-//! A condition, its state for one key, and how it folds an event.
+//! A condition, and how it folds an event.
 
 use serde_json::Value as Json;
 
 use super::calculator::Calculator;
+use super::condition_state::ConditionState;
 use super::event::Event;
 use super::expression::Expression;
 use super::filter::Filter;
@@ -21,29 +22,6 @@ pub(crate) struct Condition {
     pub(crate) met: Option<Expression>,
     /// The document without `met`: what decides whether state can be kept after an edit.
     pub(crate) folds: Json,
-}
-
-/// State of a condition for one key.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ConditionState {
-    /// Time and value of everything folded; for `sequence`, `gap` and `absence` of each completion.
-    pub(crate) folded: Vec<(i64, Value)>,
-    /// `sequence`: number of steps done, time of the first, and time of the latest.
-    pub(crate) step: usize,
-    pub(crate) since: i64,
-    pub(crate) latest: i64,
-    /// `gap`, `absence`: time of the pending A.
-    pub(crate) pending: Option<i64>,
-    /// `absence`: index of the pending event.
-    pub(crate) cause: usize,
-    pub(crate) last_gap: Option<i64>,
-}
-
-impl ConditionState {
-    /// Counts a completion at this time.
-    pub(crate) fn complete(&mut self, time: i64) {
-        self.folded.push((time, Value::Bool(true)));
-    }
 }
 
 impl Condition {

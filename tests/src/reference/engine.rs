@@ -10,7 +10,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Outcome;
 use super::action::fill;
-use super::condition::{Condition, ConditionState};
+use super::condition::Condition;
+use super::condition_state::ConditionState;
 use super::event::Event;
 use super::figures::{Outputs, outputs};
 use super::key::Key;

@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use super::node::{Comparison, Node};
 use super::parse_expression;
 use super::value::{Number, Value};
 
@@ -23,32 +24,6 @@ pub(crate) trait Scope {
     fn name(&self, name: &str) -> Figure;
     /// Value of `id.output`.
     fn output(&self, id: &str, output: &str) -> Figure;
-}
-
-/// One node of an expression.
-#[derive(Clone, Debug)]
-pub(crate) enum Node {
-    Literal(Value),
-    Name(String),
-    Output(String, String),
-    Negate(Box<Node>),
-    Not(Box<Node>),
-    And(Box<Node>, Box<Node>),
-    Or(Box<Node>, Box<Node>),
-    Compare(Comparison, Box<Node>, Box<Node>),
-    Arithmetic(char, Box<Node>, Box<Node>),
-    If(Box<Node>, Box<Node>, Box<Node>),
-    Call(String, Vec<Node>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// A parsed expression.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::calculator::Calculator;
-use super::condition::{Condition, ConditionState};
+use super::condition::Condition;
+use super::condition_state::ConditionState;
 use super::key::distinct_text;
 use super::value::Value;
 

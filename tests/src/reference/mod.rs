@@ -13,13 +13,15 @@
 //!
 //! - `engine`: one rule over all events: keys, timers, triggers, limits
 //! - `rule`, `condition`, `calculator`, `window`, `filter`, `crowd`, `key`, `action`: the parts of a rule
+//! - `condition_state`: state of a condition for one key
 //! - `steps`, `figures`: folding of calculators with steps, and the outputs of all calculators
-//! - `expression`, `parse_expression`: `met`, `when` and `expr`
+//! - `expression`, `parse_expression`, `node`: `met`, `when` and `expr`
 //! - `event`, `value`, `duration`: events, values, durations and instants
 
 mod action;
 mod calculator;
 mod condition;
+mod condition_state;
 mod crowd;
 mod duration;
 mod engine;
@@ -28,6 +30,7 @@ mod expression;
 mod figures;
 mod filter;
 mod key;
+mod node;
 mod parse_expression;
 mod rule;
 mod steps;

@@ -1,6 +1,6 @@
 //! Parser of expressions: Rhai's syntax and precedence, restricted to what rules may contain.
 
-use super::expression::{Comparison, Node};
+use super::node::{Comparison, Node};
 use super::value::Value;
 
 #[derive(Clone, Debug, PartialEq)]

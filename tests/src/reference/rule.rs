@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::condition::{Condition, ConditionState};
+use super::condition::Condition;
+use super::condition_state::ConditionState;
 use super::crowd::parse_crowd;
 use super::duration::{parse_duration, parse_instant};
 use super::event::Event;

@@ -1,7 +1,7 @@
 //! The calculators that depend on an order: `sequence`, `gap` and `absence`.
 
 use super::calculator::{Anchor, Bounds};
-use super::condition::ConditionState;
+use super::condition_state::ConditionState;
 
 /// Folds one event into a sequence; `matching` lists the steps that it matches.
 pub(crate) fn sequence(state: &mut ConditionState, matching: &[bool], time: i64, within: Option<i64>) {

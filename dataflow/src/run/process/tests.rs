@@ -20,10 +20,11 @@ use super::*;
 use crate::{
     checkpoint::State,
     cluster::bootstrap::testing::unix_memberships,
-    exit::{SINK_FAILED, SOURCE_FAILED, STATE_LOST},
+    exit::{Fatal, SINK_FAILED, SOURCE_FAILED, STATE_LOST},
     protocol::time::Time,
     rules::breaker::BreakerConfig,
     run::job::{Events, Rules},
+    telemetry::messenger::Messenger,
     threads,
     triggers::destinations::{Destination, To},
 };

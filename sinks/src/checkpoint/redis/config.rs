@@ -6,8 +6,8 @@ use redis::{ConnectionInfo, IntoConnectionInfo};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    tls,
-    url::{invalid, without_password},
+    tls::{self, TlsFiles},
+    url::{self, invalid, without_password},
 };
 use crate::checkpoint::CheckpointError;
 
@@ -100,11 +100,7 @@ impl RedisConfig {
             0 => return Err(invalid("urls", "[]", "write at least one redis://HOST:PORT/")),
             1 => {}
             _ if self.cluster => {}
-            _ => {
-                let shown =
-                    format!("{:?}", self.urls.iter().map(|url| without_password(url)).collect::<Vec<_>>());
-                return Err(invalid("urls", &shown, "write one URL, or cluster = true"));
-            }
+            _ => return Err(invalid("urls", &url::shown(&self.urls), "write one URL, or cluster = true")),
         }
         if self.prefix.is_empty() || self.prefix.contains(['{', '}']) {
             return Err(invalid("prefix", &self.prefix, "write a text without braces, such as strateye"));
@@ -120,7 +116,12 @@ impl RedisConfig {
             return Err(invalid("timeout_ms", &self.timeout_ms.to_string(), "write 10 to 600000"));
         }
         let addresses = self.urls.iter().map(|url| address(url)).collect::<Result<_, _>>()?;
-        tls::secured(self, addresses)
+        let files = TlsFiles {
+            authorities: self.ca_file.as_deref(),
+            certificate: self.cert_file.as_deref(),
+            key: self.key_file.as_deref(),
+        };
+        tls::secured(files, &self.urls, addresses)
     }
 
     pub(super) fn timeout(&self) -> Duration {

@@ -7,44 +7,56 @@ use std::{fs, path::Path};
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
 
-use super::{
-    config::RedisConfig,
-    url::{invalid, without_password},
-};
+use super::url::{invalid, shown};
 use crate::checkpoint::CheckpointError;
 
 /// Header by which a file in PEM is recognized as a certificate.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// Adds the certificates of the settings' files to the addresses.
+/// Files in PEM named by the settings.
+#[derive(Clone, Copy)]
+pub(super) struct TlsFiles<'c> {
+    /// `ca_file`: authorities trusted in place of the system's.
+    pub(super) authorities: Option<&'c Path>,
+    /// `cert_file`: the client's certificate.
+    pub(super) certificate: Option<&'c Path>,
+    /// `key_file`: that certificate's key.
+    pub(super) key: Option<&'c Path>,
+}
+
+/// Adds the certificates to the addresses, which are those of `urls`, in the same order.
+///
+/// # Errors
+/// If the addresses do not agree on TLS, or a file is missing, unreadable or not needed.
 pub(super) fn secured(
-    config: &RedisConfig,
+    files: TlsFiles<'_>,
+    urls: &[String],
     addresses: Vec<ConnectionInfo>,
 ) -> Result<Vec<ConnectionInfo>, CheckpointError> {
     let over_tls = addresses.iter().filter(|address| is_tls(address)).count();
     if over_tls == 0 {
-        return match files(config).into_iter().find_map(|(name, file)| Some((name, file?))) {
+        return match files.named().next() {
             Some((name, file)) => Err(refused(name, file, "is for TLS; write rediss:// in urls")),
             None => Ok(addresses),
         };
     }
-    let urls = || format!("{:?}", config.urls.iter().map(|url| without_password(url)).collect::<Vec<_>>());
     if over_tls < addresses.len() {
-        return Err(invalid("urls", &urls(), "write rediss:// in all of them or in none"));
+        return Err(invalid("urls", &shown(urls), "write rediss:// in all of them or in none"));
     }
     if addresses.iter().any(is_unchecked) {
         let reason = "leave out #insecure, and name the authority of a certificate that this system does not know by ca_file";
-        return Err(invalid("urls", &urls(), reason));
+        return Err(invalid("urls", &shown(urls), reason));
     }
-    let certificates = certificates(config)?;
+    let certificates = files.certificates()?;
     if certificates.root_cert.is_none() && certificates.client_tls.is_none() {
         return Ok(addresses);
     }
     let secured = |address| {
         let client = Client::build_with_tls(address, certificates.clone());
         client.map(|client| client.get_connection_info().clone()).map_err(|error| {
+            let files: Vec<&Path> = files.named().map(|(_, file)| file).collect();
             let reason = format!("{error}; write files in PEM");
-            invalid("ca_file, cert_file or key_file", &format!("{:?}", shown(config)), &reason)
+            invalid("ca_file, cert_file or key_file", &format!("{files:?}"), &reason)
         })
     };
     addresses.into_iter().map(secured).collect()
@@ -72,34 +84,33 @@ fn is_unchecked(address: &ConnectionInfo) -> bool {
     matches!(address.addr(), ConnectionAddr::TcpTls { insecure: true, .. })
 }
 
-type Named<'c> = (&'static str, Option<&'c Path>);
+impl<'c> TlsFiles<'c> {
+    /// The files that are given, each with the name of its setting.
+    fn named(self) -> impl Iterator<Item = (&'static str, &'c Path)> {
+        let TlsFiles { authorities, certificate, key } = self;
+        let named = [("ca_file", authorities), ("cert_file", certificate), ("key_file", key)];
+        named.into_iter().filter_map(|(name, file)| Some((name, file?)))
+    }
 
-fn files(config: &RedisConfig) -> [Named<'_>; 3] {
-    let RedisConfig { ca_file, cert_file, key_file, .. } = config;
-    [("ca_file", ca_file.as_deref()), ("cert_file", cert_file.as_deref()), ("key_file", key_file.as_deref())]
-}
-
-fn shown(config: &RedisConfig) -> Vec<&Path> {
-    files(config).into_iter().filter_map(|(_, file)| file).collect()
-}
-
-fn certificates(config: &RedisConfig) -> Result<TlsCertificates, CheckpointError> {
-    let [(_, authority), certificate, key] = files(config);
-    let client_tls = match (certificate, key) {
-        ((name, Some(certificate)), (key_name, Some(key))) => Some(ClientTlsConfig {
-            client_cert: certificates_in(name, certificate)?,
-            client_key: read(key_name, key)?,
-        }),
-        ((name, Some(file)), (_, None)) => {
-            return Err(refused(name, file, "is of no use without its key; write key_file, too"));
-        }
-        ((_, None), (name, Some(file))) => {
-            return Err(refused(name, file, "is of no use without its certificate; write cert_file, too"));
-        }
-        ((_, None), (_, None)) => None,
-    };
-    let root_cert = authority.map(|file| certificates_in("ca_file", file)).transpose()?;
-    Ok(TlsCertificates { client_tls, root_cert })
+    /// Reads the files.
+    fn certificates(self) -> Result<TlsCertificates, CheckpointError> {
+        let client_tls = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => Some(ClientTlsConfig {
+                client_cert: certificates_in("cert_file", certificate)?,
+                client_key: read("key_file", key)?,
+            }),
+            (Some(file), None) => {
+                return Err(refused("cert_file", file, "is of no use without its key; write key_file, too"));
+            }
+            (None, Some(file)) => {
+                let reason = "is of no use without its certificate; write cert_file, too";
+                return Err(refused("key_file", file, reason));
+            }
+            (None, None) => None,
+        };
+        let root_cert = self.authorities.map(|file| certificates_in("ca_file", file)).transpose()?;
+        Ok(TlsCertificates { client_tls, root_cert })
+    }
 }
 
 fn certificates_in(name: &'static str, file: &Path) -> Result<Vec<u8>, CheckpointError> {
@@ -121,7 +132,7 @@ fn refused(name: &'static str, file: &Path, reason: &str) -> CheckpointError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::config::RedisConfig, *};
 
     /// Error of a configuration whose files lie in a folder.
     fn refusal(change: impl FnOnce(&mut RedisConfig, &Path)) -> String {

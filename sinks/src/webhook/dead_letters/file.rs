@@ -38,13 +38,13 @@ impl DeadLetterFile {
     }
 
     /// Appends a line that no replay can read to `NAME.unreadable`.
-    pub(super) fn set_apart(&self, line: &[u8]) -> Result<(), DeadLetterError> {
+    pub(in crate::webhook) fn set_apart(&self, line: &[u8]) -> Result<(), DeadLetterError> {
         append_line(&self.beside("unreadable"), line)
     }
 
     /// Moves the file aside, to an unused name, so that new letters go to a new file. No effect if there is
     /// none.
-    pub(super) fn move_aside(&self) -> Result<(), DeadLetterError> {
+    pub(in crate::webhook) fn move_aside(&self) -> Result<(), DeadLetterError> {
         let _lock = self.lock()?;
         if !self.path.exists() {
             return Ok(());
@@ -56,7 +56,7 @@ impl DeadLetterFile {
     }
 
     /// Files moved aside and not yet fully replayed, oldest first.
-    pub(super) fn aside(&self) -> Result<Vec<PathBuf>, DeadLetterError> {
+    pub(in crate::webhook) fn aside(&self) -> Result<Vec<PathBuf>, DeadLetterError> {
         Ok(self.numbered()?.into_iter().map(|(_, path)| path).collect())
     }
 
@@ -81,7 +81,7 @@ impl DeadLetterFile {
     }
 
     /// Lock held by one replay at a time; released when the value is dropped, or the process ends.
-    pub(super) fn lock_replay(&self) -> Result<File, DeadLetterError> {
+    pub(in crate::webhook) fn lock_replay(&self) -> Result<File, DeadLetterError> {
         let path = self.beside("replay-lock");
         let file = open_lock(&path)?;
         match file.try_lock() {
@@ -142,7 +142,7 @@ fn append_line(path: &Path, line: &[u8]) -> Result<(), DeadLetterError> {
 }
 
 /// Calls `each` with every non-empty line, without its line break. A missing file has none.
-pub(super) fn read_lines(
+pub(in crate::webhook) fn read_lines(
     path: &Path,
     each: &mut dyn FnMut(&[u8]) -> Result<(), DeadLetterError>,
 ) -> Result<(), DeadLetterError> {

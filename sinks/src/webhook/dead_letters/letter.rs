@@ -47,7 +47,7 @@ impl DeadLetter {
     }
 
     /// Parses a line; `None` if it is no letter.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    pub(in crate::webhook) fn parse(line: &[u8]) -> Option<Self> {
         let line: Line = serde_json::from_slice(line).ok()?;
         let trigger = line.trigger.get();
         let text =

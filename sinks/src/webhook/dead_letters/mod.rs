@@ -2,7 +2,6 @@
 //!
 //! - `letter`: one letter and its line
 //! - `file`: the file and those beside it
-//! - `replay`: sends letters again
 //!
 //! One JSON document per line: `{"at", "url", "attempts", "last_error", "id", "key", "trigger"}`. `trigger`
 //! is the trigger's own document, byte for byte; a trigger that is no JSON object is stored as a string.
@@ -14,16 +13,14 @@
 
 mod file;
 mod letter;
-mod replay;
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-pub(super) use file::DeadLetterFile;
+pub(super) use file::{DeadLetterFile, read_lines};
 pub use letter::DeadLetter;
-pub use replay::{Replayed, replay};
 
 /// Error of reading, writing or replaying dead letters.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +47,7 @@ pub enum DeadLetterError {
 
 impl DeadLetterError {
     /// Conversion of a system error, for `map_err`.
-    fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| DeadLetterError::File { path: path.to_owned(), action, error }
     }
 }
@@ -74,7 +71,7 @@ pub fn list(path: &Path) -> Result<Listing, DeadLetterError> {
     let mut listing = Listing::default();
     let aside = file.aside()?;
     for part in aside.iter().map(PathBuf::as_path).chain([path]) {
-        file::read_lines(part, &mut |line| {
+        read_lines(part, &mut |line| {
             match DeadLetter::parse(line) {
                 Some(letter) => listing.letters.push(letter),
                 None => listing.unreadable += 1,

@@ -6,8 +6,11 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{DeadLetter, DeadLetterError, DeadLetterFile, file::read_lines};
-use crate::{trigger::Trigger, trigger_sink::Sent, webhook::WebhookSink};
+use super::{
+    dead_letters::{DeadLetter, DeadLetterError, DeadLetterFile, read_lines},
+    sink::WebhookSink,
+};
+use crate::{trigger::Trigger, trigger_sink::Sent};
 
 /// Longest single wait; waits are repeated until their condition holds.
 const WAIT: Duration = Duration::from_secs(1);

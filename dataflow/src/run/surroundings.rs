@@ -1,0 +1,19 @@
+//! Connections of a process to its supervisor and its metrics.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+use crate::telemetry::messenger::Messenger;
+
+/// Connections of a process to its supervisor.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// To the supervisor and to this process's own metrics.
+    pub messenger: Messenger,
+    /// Set when the cluster is to end.
+    pub stopping: Arc<AtomicBool>,
+    /// Incremented while the worker makes progress: the heartbeat.
+    pub ticks: Arc<AtomicU64>,
+}
