@@ -25,7 +25,7 @@ pub(super) fn main() -> Result<(), CliError> {
     let assignment = Assignment::from_env().map_err(CliError::failed)?.ok_or_else(usage)?;
     let job = read_job(&std::env::var_os(JOB).ok_or_else(usage)?)?;
     let ticks = Arc::new(AtomicU64::new(0));
-    let link = ChildLink::connect(&assignment, Arc::clone(&ticks), |_| {}).map_err(CliError::failed)?;
+    let link = ChildLink::connect(&assignment, Arc::clone(&ticks)).map_err(CliError::failed)?;
     let membership = assignment.membership(1, build()?).map_err(CliError::failed)?;
     let own = job.metrics.and_then(|first| own_metrics(first, &job, assignment.process, &ticks));
     let (board, _server) = own.unzip();

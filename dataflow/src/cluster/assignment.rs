@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::Hosts;
 use super::control::{GENERATION, PROCESS, PROCESSES, RUN_DIRECTORY, SECRET_FILE};
 use super::membership::{Membership, Transport};
 use super::secret::{Secret, SecretError};
@@ -49,16 +48,6 @@ impl Assignment {
             transport: Transport::Unix(self.directory.clone()),
             form_within: FORM_WITHIN,
         })
-    }
-
-    /// As [`membership`](Self::membership), over TCP.
-    pub fn membership_over_tcp(
-        &self,
-        threads: usize,
-        build: u64,
-        hosts: Hosts,
-    ) -> Result<Membership, AssignmentError> {
-        Ok(Membership { transport: Transport::Tcp(hosts), ..self.membership(threads, build)? })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The worker loop increments a counter at every iteration. A thread sends a heartbeat if the counter has
 //! changed since the last one, so a worker loop that hangs shows as silence, just as a stopped process does.
-//! Another thread receives orders.
+//! Another thread receives the order to stop.
 //!
 //! Invariants:
 //! - [`ChildLink::send`] never blocks: messages wait in a bounded queue, and a full one is an error the
@@ -47,22 +47,17 @@ pub struct ChildLink {
 }
 
 impl ChildLink {
-    /// Connects, starts to send heartbeats whenever `ticks` changes, and passes orders to `on_order`.
+    /// Connects, and starts to send heartbeats whenever `ticks` changes.
     ///
-    /// `on_order` runs in a thread of the link; it must neither block nor panic. Only for a process that a
-    /// supervisor started: the process will be killed when its parent ends.
-    pub fn connect(
-        assignment: &Assignment,
-        ticks: Arc<AtomicU64>,
-        on_order: impl FnMut(Order) + Send + 'static,
-    ) -> Result<Self, ChildError> {
+    /// Only for a process that a supervisor started: the process will be killed when its parent ends.
+    pub fn connect(assignment: &Assignment, ticks: Arc<AtomicU64>) -> Result<Self, ChildError> {
         #[cfg(target_os = "linux")]
         if let Err(error) =
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         {
             tracing::warn!(%error, "the kernel will not end this process with its supervisor");
         }
-        Self::connect_with(assignment, ticks, on_order, || {
+        Self::connect_with(assignment, ticks, || {
             tracing::error!("the supervisor is gone, exiting");
             #[expect(clippy::disallowed_methods, reason = "there is nobody left to report to")]
             std::process::exit(SUPERVISOR_LOST)
@@ -73,7 +68,6 @@ impl ChildLink {
     fn connect_with(
         assignment: &Assignment,
         ticks: Arc<AtomicU64>,
-        on_order: impl FnMut(Order) + Send + 'static,
         on_lost: impl FnOnce() + Send + 'static,
     ) -> Result<Self, ChildError> {
         let path = control_path(&assignment.directory)?;
@@ -89,11 +83,11 @@ impl ChildLink {
         writer.report(Body::Hello { pid: std::process::id() }).map_err(ChildError::Connect)?;
         let writer = spawn("control:write", move || writer.run(&queue))?;
         let reader = OrderReader { stopping: Arc::clone(&stopping), closed: Arc::clone(&closed) };
-        spawn("control:read", move || reader.run(read, on_order, on_lost))?;
+        spawn("control:read", move || reader.run(read, on_lost))?;
         Ok(Self { outgoing, stopping, closed, stream, writer: Some(writer) })
     }
 
-    /// Flag that is set when the supervisor orders a stop, just before `on_order` is called with it.
+    /// Flag that is set when the supervisor orders a stop.
     #[must_use]
     pub fn stopping(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stopping)
@@ -225,16 +219,11 @@ struct OrderReader {
 }
 
 impl OrderReader {
-    fn run(self, stream: UnixStream, mut on_order: impl FnMut(Order), on_lost: impl FnOnce()) {
+    fn run(self, stream: UnixStream, on_lost: impl FnOnce()) {
         let (mut reader, mut line) = (BufReader::new(stream), Vec::new());
         loop {
             match control::read::<Order>(&mut reader, &mut line) {
-                Ok(Some(order)) => {
-                    if order == Order::Stop {
-                        self.stopping.store(true, Ordering::SeqCst);
-                    }
-                    on_order(order);
-                }
+                Ok(Some(Order::Stop)) => self.stopping.store(true, Ordering::SeqCst),
                 Ok(None) => break,
                 Err(error) => {
                     tracing::debug!(%error, "the control socket broke");

@@ -51,7 +51,7 @@
 //! cluster::install_panic_exit(cluster::PANICKED);
 //! let assignment = Assignment::from_env()?.ok_or("start me with `strateye run`")?;
 //! let ticks = Arc::new(AtomicU64::new(0));
-//! let link = ChildLink::connect(&assignment, Arc::clone(&ticks), |_order| {})?;
+//! let link = ChildLink::connect(&assignment, Arc::clone(&ticks))?;
 //! let stopping = link.stopping();
 //! let membership = assignment.membership(1, 0x5eed)?;
 //! let guards = cluster::execute(&membership, timely::WorkerConfig::default(), move |worker| {
@@ -87,7 +87,6 @@ pub use assignment::{Assignment, AssignmentError};
 pub use bootstrap::{BootstrapError, Missing};
 pub use child::{ChildError, ChildLink, MessageSender};
 pub use claim::Mismatch;
-pub use control::Order;
 pub use exit::{FINAL, PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit};
 pub use membership::{Membership, MembershipError, Transport};
 pub use run_directory::RunDirectoryError;

@@ -18,25 +18,23 @@
 //! - `event_loop`: starts, signals and reaps the processes
 //! - `fleet`: the child processes of one generation
 //! - `input`, `control_listener`: inputs of the event loop, and children's reports among them
-//! - `liveness`, `policy`: decisions about silent children and about restarts (pure)
+//! - `liveness`, `cause`, `policy`: decisions about silent children, causes of failures and restarts (pure)
 //! - `report`: events for the supervising program, and the outcome
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-use serde_json::Value;
 
 use super::address::control_path;
 use super::run_directory::{RunDirectory, RunDirectoryError};
 use control_listener::ControlListener;
 use event_loop::EventLoop;
 use input::Input;
+use report::Events;
 
+mod cause;
 mod control_listener;
 mod event_loop;
 mod fleet;
@@ -67,7 +65,7 @@ pub struct SupervisorConfig {
     pub finish_within: Duration,
     /// Policy of restarts after failures.
     pub restart: Restart,
-    /// Capacity of the channel of events; further events are dropped and counted.
+    /// Capacity of the channel of events; further events are dropped.
     pub events: usize,
     /// Parent of the run directory; by default the user's runtime directory, or the one for temporary files.
     pub parent: Option<PathBuf>,
@@ -117,12 +115,11 @@ impl Supervisor {
         let connections = config.processes * 2 + 16;
         let listener =
             ControlListener::start(path, connections, inputs.clone()).map_err(SupervisorError::Control)?;
-        let dropped = Arc::new(AtomicU64::new(0));
-        let handle = SupervisorHandle { inputs: inputs.clone(), dropped: Arc::clone(&dropped) };
+        let handle = SupervisorHandle { inputs: inputs.clone() };
         let path = directory.path().to_owned();
         let command = Box::new(command);
-        let event_loop =
-            EventLoop { config, command, _listener: listener, directory, inbox, inputs, events, dropped };
+        let events = Events(events);
+        let event_loop = EventLoop { config, command, _listener: listener, directory, inbox, inputs, events };
         let thread = thread::Builder::new()
             .name("supervisor".into())
             .spawn(|| event_loop.run())
@@ -173,24 +170,12 @@ impl Drop for Supervisor {
 #[derive(Clone)]
 pub struct SupervisorHandle {
     inputs: SyncSender<Input>,
-    dropped: Arc<AtomicU64>,
 }
 
 impl SupervisorHandle {
-    /// Sends a message to the process, or to all; those not connected at the moment do not receive it.
-    pub fn send(&self, to: Option<usize>, message: Value) -> Result<(), SupervisorError> {
-        self.inputs.send(Input::Send { to, message }).map_err(|_| SupervisorError::Gone)
-    }
-
     /// Starts to stop the cluster; returns at once.
     pub fn request_stop(&self) -> Result<(), SupervisorError> {
         self.inputs.send(Input::Stop).map_err(|_| SupervisorError::Gone)
-    }
-
-    /// Number of events that were dropped because they were not received in time.
-    #[must_use]
-    pub fn dropped_events(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 }
 

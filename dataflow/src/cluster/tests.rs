@@ -11,7 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
+use signal_hook::{
+    consts::{SIGUSR1, SIGUSR2},
+    iterator::Signals,
+};
 use timely::dataflow::InputHandle;
 use timely::dataflow::operators::{Exchange, Inspect, vec::Input};
 
@@ -47,19 +51,17 @@ fn entry() {
     }
 }
 
-/// A member of a timely cluster. It reports what it receives from all workers, and follows orders.
+/// A member of a timely cluster. It reports what it receives from all workers; its worker loop hangs after
+/// SIGUSR1, and a thread of it panics after SIGUSR2.
 fn worker() {
     install_panic_exit(PANICKED);
     let assignment = Assignment::from_env().unwrap().unwrap();
     let ticks = Arc::new(AtomicU64::new(0));
     let hang = Arc::new(AtomicBool::new(false));
-    let obeyed = Arc::clone(&hang);
-    let link = ChildLink::connect(&assignment, Arc::clone(&ticks), move |order| match order {
-        Order::Message(order) if order == "hang" => obeyed.store(true, Ordering::SeqCst),
-        Order::Message(order) if order == "panic" => panic!("as told"),
-        _ => {}
-    })
-    .unwrap();
+    signal_hook::flag::register(SIGUSR1, Arc::clone(&hang)).unwrap();
+    let mut panics = Signals::new([SIGUSR2]).unwrap();
+    thread::spawn(move || panics.forever().for_each(|_| panic!("on a signal")));
+    let link = ChildLink::connect(&assignment, Arc::clone(&ticks)).unwrap();
     let (stopping, sender) = (link.stopping(), link.sender());
     let membership = assignment.membership(1, 0x5eed).unwrap();
     let guards = execute(&membership, timely::WorkerConfig::default(), move |worker| {
@@ -170,8 +172,8 @@ fn a_killed_process_and_a_panic_restart_the_cluster_and_are_named_as_causes() {
     signal(pids[1], Signal::KILL);
     let cause = cluster.await_restart();
     assert_eq!((cause.process, cause.generation, cause.signal), (1, 1, Some(9)), "{cause}");
-    cluster.await_running(2);
-    cluster.supervisor.handle().send(Some(2), json!("panic")).unwrap();
+    let pids = cluster.await_running(2);
+    signal(pids[2], Signal::USR2);
     let cause = cluster.await_restart();
     assert_eq!((cause.process, cause.generation, cause.code), (2, 2, Some(PANICKED)), "{cause}");
     cluster.await_running(3);
@@ -185,8 +187,8 @@ fn a_stopped_process_and_a_hung_worker_loop_restart_the_cluster() {
     signal(pids[2], Signal::STOP);
     let cause = cluster.await_restart();
     assert_eq!((cause.process, cause.kind), (2, ExitKind::Hung), "{cause}");
-    cluster.await_running(2);
-    cluster.supervisor.handle().send(Some(0), json!("hang")).unwrap();
+    let pids = cluster.await_running(2);
+    signal(pids[0], Signal::USR1);
     let cause = cluster.await_restart();
     assert_eq!((cause.process, cause.kind), (0, ExitKind::Hung), "{cause}");
     cluster.await_running(3);
@@ -229,12 +231,4 @@ fn any_panic_ends_the_process_with_one_line_unless_it_is_contained() {
         error.lines().filter(|line| line.starts_with("strateye: panicked; exit 80: a reason")).collect();
     assert_eq!(lines.len(), 1, "{error}");
     assert_eq!(again("contained").stderr(Stdio::null()).status().unwrap().code(), Some(0));
-}
-
-#[test]
-fn messages_are_any_json() {
-    let value: Value = serde_json::from_str("[1, {\"规则\": null}]").unwrap();
-    let line = control::encode(&Order::Message(value.clone())).unwrap();
-    let read: Option<Order> = control::read(&mut line.as_slice(), &mut Vec::new()).unwrap();
-    assert_eq!(read, Some(Order::Message(value)));
 }

@@ -10,20 +10,18 @@
 //! end. It outlives all children, because the kernel ends a child with the *thread* that started it.
 
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::SupervisorConfig;
+use super::cause::{Suspect, cause_of, is_consequence};
 use super::control_listener::ControlListener;
 use super::fleet::{ChildExit, Fleet};
 use super::input::Input;
-use super::liveness::{Limits, Overdue};
+use super::liveness::Limits;
 use super::policy::{Decision, Restart, Restarts};
-use super::report::{Event, Exit, ExitKind, Outcome, SupervisorError};
-use crate::cluster::control::Order;
-use crate::cluster::exit::{PEER_LOST, is_final};
+use super::report::{Event, Events, Exit, ExitKind, Outcome, SupervisorError};
+use crate::cluster::exit::is_final;
 use crate::cluster::run_directory::RunDirectory;
 
 /// Most inputs handled before deadlines are checked, so that heartbeats that have arrived count.
@@ -32,8 +30,6 @@ const BATCH: usize = 1024;
 const OVERSLEPT: Duration = Duration::from_secs(1);
 /// Longest time to read the last messages once all processes are gone.
 const FINAL_MESSAGES_WITHIN: Duration = Duration::from_millis(500);
-/// Longest time until the cause of a "lost a peer" shows, which is only a consequence.
-const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 
 enum Phase {
     Running { finish_by: Option<Instant> },
@@ -49,8 +45,7 @@ pub(super) struct EventLoop {
     pub(super) directory: RunDirectory,
     pub(super) inbox: Receiver<Input>,
     pub(super) inputs: SyncSender<Input>,
-    pub(super) events: SyncSender<Event>,
-    pub(super) dropped: Arc<AtomicU64>,
+    pub(super) events: Events,
 }
 
 type Ended = Result<Option<Outcome>, SupervisorError>;
@@ -60,14 +55,8 @@ impl EventLoop {
     pub(super) fn run(self) -> Result<Outcome, SupervisorError> {
         let (generation, restarts) = (self.config.first_generation, Restarts::new(self.config.restart));
         let phase = Phase::Paused { until: Instant::now() };
-        let mut running = RunningCluster {
-            context: self,
-            generation,
-            restarts,
-            fleet: Fleet::default(),
-            phase,
-            suspect: None,
-        };
+        let (fleet, suspect) = (Fleet::default(), Suspect::default());
+        let mut running = RunningCluster { context: self, generation, restarts, fleet, phase, suspect };
         running.launch()?;
         loop {
             if let Some(outcome) = running.turn()? {
@@ -84,8 +73,7 @@ struct RunningCluster {
     restarts: Restarts,
     fleet: Fleet,
     phase: Phase,
-    /// An exit that is only a consequence, and the instant until which its cause may show.
-    suspect: Option<(Exit, Instant)>,
+    suspect: Suspect,
 }
 
 impl RunningCluster {
@@ -104,7 +92,7 @@ impl RunningCluster {
             processes = self.context.config.processes,
             "cluster started"
         );
-        self.publish(Event::Started { generation: self.generation });
+        self.context.events.publish(Event::Started { generation: self.generation });
         Ok(())
     }
 
@@ -132,7 +120,7 @@ impl RunningCluster {
         while self.fleet.is_connected() {
             match self.context.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Input::Message { process, generation, message }) if generation == self.generation => {
-                    self.publish(Event::Message { process, generation, message });
+                    self.context.events.publish(Event::Message { process, generation, message });
                 }
                 Ok(Input::Closed { process, generation }) if generation == self.generation => {
                     self.fleet.closed(process)
@@ -151,8 +139,7 @@ impl RunningCluster {
         let far = Instant::now() + Duration::from_secs(3600);
         match self.phase {
             Phase::Running { finish_by } => {
-                let suspect = self.suspect.as_ref().map(|(_, until)| *until);
-                let deadlines = [self.fleet.deadline(self.limits()), finish_by, suspect];
+                let deadlines = [self.fleet.deadline(self.limits()), finish_by, self.suspect.deadline()];
                 deadlines.into_iter().flatten().fold(far, Instant::min)
             }
             Phase::Paused { until } => until,
@@ -165,17 +152,17 @@ impl RunningCluster {
             Input::Connected { process, generation, writer } if generation == self.generation => {
                 self.fleet.connected(process, writer);
                 if matches!(self.phase, Phase::Stopping { .. }) {
-                    self.fleet.send(Some(process), &Order::Stop);
+                    self.fleet.order_stop(process);
                 }
             }
             Input::Heartbeat { process, generation } if generation == self.generation => {
                 if self.fleet.beat(process, Instant::now()) {
                     tracing::info!(generation, "cluster running");
-                    self.publish(Event::Running { generation });
+                    self.context.events.publish(Event::Running { generation });
                 }
             }
             Input::Message { process, generation, message } if generation == self.generation => {
-                self.publish(Event::Message { process, generation, message });
+                self.context.events.publish(Event::Message { process, generation, message });
             }
             Input::Exited { process, generation } if generation == self.generation => {
                 return self.exited(process);
@@ -183,7 +170,6 @@ impl RunningCluster {
             Input::Closed { process, generation } if generation == self.generation => {
                 self.fleet.closed(process)
             }
-            Input::Send { to, message } => self.fleet.send(to, &Order::Message(message)),
             Input::Stop => return self.stop(),
             // Reports of an earlier generation.
             Input::Connected { .. }
@@ -203,23 +189,21 @@ impl RunningCluster {
             Phase::Running { finish_by } if success => {
                 let limit = self.context.config.finish_within;
                 finish_by.get_or_insert_with(|| Instant::now() + limit);
-                self.publish_exit(self.exit(&death, ExitKind::Finished));
+                self.context.events.publish_exit(self.exit(&death, ExitKind::Finished));
                 Ok(all_gone.then_some(Outcome::Finished))
             }
             Phase::Running { .. } => {
                 let exit = self.exit(&death, ExitKind::Failed);
-                if exit.code != Some(PEER_LOST) || all_gone {
+                if !is_consequence(&exit) || all_gone {
                     return self.fail(exit);
                 }
-                if self.suspect.is_none() {
-                    self.suspect = Some((exit, Instant::now() + CAUSE_WITHIN));
-                } else {
-                    self.publish_exit(exit);
+                if let Some(another) = self.suspect.hold(exit, Instant::now()) {
+                    self.context.events.publish_exit(another);
                 }
                 Ok(None)
             }
             Phase::Stopping { .. } => {
-                self.publish_exit(self.exit(&death, ExitKind::Stopped));
+                self.context.events.publish_exit(self.exit(&death, ExitKind::Stopped));
                 Ok(all_gone.then_some(Outcome::Stopped))
             }
             Phase::Paused { .. } => Ok(None),
@@ -229,7 +213,7 @@ impl RunningCluster {
     fn pass_deadlines(&mut self, now: Instant) -> Ended {
         match self.phase {
             Phase::Running { finish_by } => {
-                if let Some((exit, _)) = self.suspect.take_if(|(_, until)| *until <= now) {
+                if let Some(exit) = self.suspect.take_due(now) {
                     return self.fail(exit);
                 }
                 self.check_liveness(now, finish_by.is_some_and(|finish_by| finish_by <= now))
@@ -237,7 +221,7 @@ impl RunningCluster {
             Phase::Paused { until } if until <= now => self.launch().map(|()| None),
             Phase::Stopping { kill_at } if kill_at <= now => {
                 for death in self.fleet.kill_all() {
-                    self.publish_exit(self.exit(&death, ExitKind::Stopped));
+                    self.context.events.publish_exit(self.exit(&death, ExitKind::Stopped));
                 }
                 Ok(Some(Outcome::Stopped))
             }
@@ -250,13 +234,10 @@ impl RunningCluster {
         let overdue = self.fleet.overdue(limits, now);
         let late = self.fleet.running_processes().first().copied().filter(|_| finish_is_late);
         let Some(process) = overdue.map(|(process, _)| process).or(late) else { return Ok(None) };
-        let mut exit = Exit::new(process, self.generation, None, ExitKind::NeverFinished);
-        exit.reason = "killed, because it did not finish although others had".to_owned();
-        if let Some((_, kind)) = overdue {
-            let limit = if kind == Overdue::Start { limits.start_within } else { limits.hang_after };
-            exit = exit.overdue(kind, limit);
-        }
-        self.fail(exit)
+        self.fail(match overdue {
+            Some((_, overdue)) => Exit::overdue(process, self.generation, overdue, limits),
+            None => Exit::new(process, self.generation, None, ExitKind::NeverFinished),
+        })
     }
 
     fn stop(&mut self) -> Ended {
@@ -266,7 +247,7 @@ impl RunningCluster {
         if !matches!(self.phase, Phase::Stopping { .. }) {
             tracing::info!(generation = self.generation, "stopping the cluster");
             self.phase = Phase::Stopping { kill_at: Instant::now() + self.context.config.stop_within };
-            self.fleet.order_stop();
+            self.fleet.order_all_to_stop();
         }
         Ok(None)
     }
@@ -282,7 +263,7 @@ impl RunningCluster {
                 self.generation += 1;
                 self.phase = Phase::Paused { until: Instant::now() + after };
                 tracing::warn!(%cause, generation = self.generation, ?after, "cluster restarts");
-                self.publish(Event::Restarting { generation: self.generation, after, cause });
+                self.context.events.publish(Event::Restarting { generation: self.generation, after, cause });
                 Ok(None)
             }
             (Decision::GiveUp { .. }, Restart::Never) => Err(SupervisorError::Failed { cause }),
@@ -292,11 +273,9 @@ impl RunningCluster {
         }
     }
 
-    /// Kills the remaining processes and returns the cause: what was noticed first, unless that is itself a
-    /// consequence of another exit.
+    /// Kills the remaining processes, publishes all exits and returns the one that is the cause.
     fn end_generation(&mut self, mut first: Exit) -> Exit {
-        let suspect = self.suspect.take().map(|(exit, _)| exit);
-        let mut others: Vec<_> = suspect.into_iter().collect();
+        let mut others: Vec<_> = self.suspect.take().into_iter().collect();
         for death in self.fleet.kill_all() {
             let kind = if death.by_itself { ExitKind::Failed } else { ExitKind::KilledWithOthers };
             let exit = self.exit(&death, kind);
@@ -306,28 +285,13 @@ impl RunningCluster {
                 others.push(exit);
             }
         }
-        let is_cause = |exit: &&Exit| exit.kind == ExitKind::Failed && exit.code != Some(PEER_LOST);
-        let better = others.iter().find(is_cause).filter(|_| first.code == Some(PEER_LOST)).cloned();
-        self.publish_exit(first.clone());
-        others.into_iter().for_each(|exit| self.publish_exit(exit));
-        better.unwrap_or(first)
+        let cause = cause_of(&first, &others).clone();
+        self.context.events.publish_exit(first);
+        others.into_iter().for_each(|exit| self.context.events.publish_exit(exit));
+        cause
     }
 
     fn exit(&self, death: &ChildExit, kind: ExitKind) -> Exit {
         Exit::new(death.process, self.generation, death.status, kind)
-    }
-
-    fn publish_exit(&self, exit: Exit) {
-        let Exit { process, generation, code, signal, kind, reason } = &exit;
-        tracing::info!(process, generation, code, signal, ?kind, reason, "process ended");
-        self.publish(Event::Exited(exit));
-    }
-
-    /// Sends an event without blocking: a program that does not receive its events must not stop the
-    /// supervision.
-    fn publish(&self, event: Event) {
-        if self.context.events.try_send(event).is_err() {
-            self.context.dropped.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }

@@ -29,8 +29,8 @@ use super::input::Input;
 use super::liveness::{Limits, Liveness, Overdue};
 use crate::cluster::control::{self, GENERATION, Order, PROCESS, PROCESSES, RUN_DIRECTORY};
 
-const MESSAGE_PATIENCE: Duration = Duration::from_millis(100);
-const STOP_PATIENCE: Duration = Duration::from_millis(10);
+/// Time that a child has to take an order before it loses its connection.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 struct Member {
     child: Child,
@@ -136,28 +136,19 @@ impl Fleet {
         self.members.iter().enumerate().filter(|(_, member)| !member.gone)
     }
 
-    /// Sends an order to one child, or to all.
-    pub(super) fn send(&mut self, to: Option<usize>, order: &Order) {
-        let line = match control::encode(order) {
-            Ok(line) => line,
-            Err(error) => return tracing::warn!(%error, "an order can't be sent and is dropped"),
-        };
-        for (process, member) in self.members.iter_mut().enumerate() {
-            if to.is_none_or(|to| to == process) {
-                member.write(process, &line, MESSAGE_PATIENCE);
-            }
-        }
+    /// Orders all children to stop.
+    pub(super) fn order_all_to_stop(&mut self) {
+        (0..self.members.len()).for_each(|process| self.order_stop(process));
     }
 
-    /// Orders all to stop; those without a connection get SIGTERM.
-    pub(super) fn order_stop(&mut self) {
-        let line = control::encode(&Order::Stop).unwrap_or_default();
-        for (process, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.gone) {
-            if member.link.is_some() {
-                member.write(process, &line, STOP_PATIENCE);
-            } else {
-                member.signal(Signal::TERM);
-            }
+    /// Orders a child to stop; one without a connection gets SIGTERM.
+    pub(super) fn order_stop(&mut self, process: usize) {
+        let Some(member) = self.members.get_mut(process).filter(|member| !member.gone) else { return };
+        let Some(link) = &member.link else { return member.signal(Signal::TERM) };
+        let written = control::encode(&Order::Stop).and_then(|line| write_within(link, &line, PATIENCE));
+        if let Err(error) = written {
+            tracing::warn!(process, %error, "a process does not read its orders and loses its connection");
+            member.unlink();
         }
     }
 
@@ -202,14 +193,6 @@ impl Member {
     fn unlink(&mut self) {
         if let Some(link) = self.link.take() {
             let _ = link.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn write(&mut self, process: usize, line: &[u8], patience: Duration) {
-        let Some(link) = &self.link else { return };
-        if let Err(error) = write_within(link, line, patience) {
-            tracing::warn!(process, %error, "a process does not read its orders and loses its connection");
-            self.unlink();
         }
     }
 }

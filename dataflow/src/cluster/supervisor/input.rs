@@ -29,9 +29,5 @@ pub(super) enum Input {
         process: usize,
         generation: u64,
     },
-    Send {
-        to: Option<usize>,
-        message: Value,
-    },
     Stop,
 }

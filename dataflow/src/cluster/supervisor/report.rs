@@ -3,12 +3,13 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::liveness::Overdue;
+use super::liveness::{Limits, Overdue};
 use crate::cluster::exit::describe;
 use crate::cluster::run_directory::RunDirectoryError;
 
@@ -45,6 +46,24 @@ pub enum Event {
         /// The exit that caused it.
         cause: Exit,
     },
+}
+
+/// Sender of events to the supervising program. It never blocks, as a program that does not receive its
+/// events must not stop the supervision: events that find the channel full are dropped.
+pub(super) struct Events(pub(super) SyncSender<Event>);
+
+impl Events {
+    pub(super) fn publish(&self, event: Event) {
+        // The program may have stopped receiving.
+        let _ = self.0.try_send(event);
+    }
+
+    /// Publishes the end of a process, and logs it.
+    pub(super) fn publish_exit(&self, exit: Exit) {
+        let Exit { process, generation, code, signal, kind, reason } = &exit;
+        tracing::info!(process, generation, code, signal, ?kind, reason, "process ended");
+        self.publish(Event::Exited(exit));
+    }
 }
 
 /// How and why a process ended.
@@ -89,6 +108,9 @@ impl Exit {
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());
         let reason = match (kind, code, signal) {
+            (ExitKind::NeverFinished, ..) => {
+                "killed, because it did not finish although others had".to_owned()
+            }
             (ExitKind::KilledWithOthers, ..) => "killed, because another process ended".to_owned(),
             (_, Some(code), _) => format!("exit code {code}: {}", describe(code)),
             (ExitKind::Stopped, _, Some(9)) => "killed, because it did not stop in time".to_owned(),
@@ -101,14 +123,18 @@ impl Exit {
         Self { process, generation, code, signal, kind, reason }
     }
 
-    pub(super) fn overdue(mut self, overdue: Overdue, limit: Duration) -> Self {
-        let what = match overdue {
-            Overdue::Start => "it sent no heartbeat within",
-            Overdue::Heartbeat => "its worker loop stood still for",
+    /// Exit of a process that is killed because its heartbeat is overdue.
+    pub(super) fn overdue(process: usize, generation: u64, overdue: Overdue, limits: Limits) -> Self {
+        let (kind, reason) = match overdue {
+            Overdue::Start => {
+                (ExitKind::NeverStarted, format!("it sent no heartbeat within {:?}", limits.start_within))
+            }
+            Overdue::Heartbeat => {
+                (ExitKind::Hung, format!("its worker loop stood still for {:?}", limits.hang_after))
+            }
         };
-        self.kind = if overdue == Overdue::Start { ExitKind::NeverStarted } else { ExitKind::Hung };
-        self.reason = format!("killed, because {what} {limit:?}");
-        self
+        let reason = format!("killed, because {reason}");
+        Self { reason, ..Self::new(process, generation, None, kind) }
     }
 }
 
