@@ -24,9 +24,8 @@
 //! **Limit**: dropping a sink does not wait for its queue. Triggers above `acknowledged` may or may not be
 //! delivered.
 //!
-//! Sinks whose triggers leave in one transaction with their checkpoint, such as
-//! [`KafkaTransactions`](crate::kafka::KafkaTransactions), are handed whole batches instead and do not
-//! implement this.
+//! Sinks whose triggers leave in one transaction with their checkpoint are handed whole batches instead, see
+//! [`TransactionalSink`](crate::TransactionalSink).
 
 use std::error::Error;
 

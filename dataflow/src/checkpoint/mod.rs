@@ -22,7 +22,7 @@
 //! - `ledger`: which blobs are listed, and the progress of compaction and publication
 //! - `stored_rules`, `corrections`: rules that are written again, edits by people that are read
 //! - `compactor`: committed blobs become readable hashes
-//! - `publish`: triggers that wait for their commit
+//! - `publish`, `transactional_sinks`: triggers that wait for their commit, and where they go
 //! - `committed`: reads of a commit, and of what it lists
 //! - [`restore`], [`loader`]: stored state back into memory, after a restart and key by key
 //! - [`inspect`]: state as people see and correct it
@@ -80,14 +80,16 @@ mod state;
 mod stored_rules;
 mod takeover;
 pub mod taking;
+mod transactional_sinks;
 pub mod writer;
 
 use std::time::Duration;
 
 pub use keeper::{Done, Keeper, KeeperGauge, Opened, Snapshot, open};
-pub use publish::{Publisher, Transactions};
+pub use publish::Publisher;
 use sinks::checkpoint::CheckpointError;
 pub use state::State;
+pub use transactional_sinks::SelectingSink;
 
 use crate::exit::{Fatal, STATE_LOST, STATE_UNUSABLE};
 

@@ -17,13 +17,17 @@ use std::sync::{
 };
 
 use operators::model::{ids::CheckpointNumber, trigger::Fired};
-use sinks::checkpoint::{CheckpointError, CheckpointStore};
+use sinks::{
+    TransactionError,
+    checkpoint::{CheckpointError, CheckpointStore},
+};
 
 use super::{
     blob,
     committed::{is_committed, listed},
     fail_point::reach,
     retry::retry_until_done,
+    transactional_sinks::{SelectingSink, TransactionalSinks},
 };
 use crate::{
     exit::{ExitHandle, Fatal, SINK_FAILED},
@@ -31,27 +35,8 @@ use crate::{
     threads,
 };
 
-/// Publishes the triggers of checkpoints.
-pub trait Transactions: Send {
-    /// The number of the last checkpoint published.
-    ///
-    /// # Errors
-    /// If it can't be read, as text.
-    fn last_published(&mut self) -> Result<Option<CheckpointNumber>, String>;
-
-    /// The highest number ever published; 0 if none was. Higher than the last one if a publication did not
-    /// reach all topics.
-    ///
-    /// # Errors
-    /// If it can't be read, as text.
-    fn highest_published(&mut self) -> Result<CheckpointNumber, String>;
-
-    /// Publishes a checkpoint's triggers and its number, all or nothing; retries transient errors.
-    ///
-    /// # Errors
-    /// If it fails for good, as text.
-    fn publish(&mut self, number: CheckpointNumber, fired: &[Fired]) -> Result<(), String>;
-}
+/// What fails with a transactional sink.
+const UNPUBLISHED: &str = "triggers can't be published";
 
 /// Triggers of a commit.
 pub(super) struct Batch {
@@ -74,12 +59,12 @@ impl Publisher {
     /// If the numbers published so far can't be read.
     pub fn start(
         mut store: Box<dyn CheckpointStore>,
-        mut to: Box<dyn Transactions>,
+        sinks: Vec<SelectingSink>,
         exit: ExitHandle,
     ) -> Result<Self, Fatal> {
-        let last = to.last_published().map_err(unpublished)?.unwrap_or_default();
-        let highest = to.highest_published().map_err(unpublished)?;
-        let published = Arc::new(AtomicU64::new(last.0));
+        let mut sinks = TransactionalSinks(sinks);
+        let numbers = sinks.published().map_err(unpublished)?;
+        let published = Arc::new(AtomicU64::new(numbers.by_all.0));
         // Bounded by the keeper, which commits nothing while too much is unpublished.
         let (batches, from) = mpsc::channel::<Batch>();
         let done = Arc::clone(&published);
@@ -87,7 +72,7 @@ impl Publisher {
             for Batch { number, blobs } in from {
                 if number.0 > done.load(Ordering::SeqCst) {
                     reach("publish:before");
-                    if let Err(fatal) = publish(&mut *store, &mut *to, number, &blobs) {
+                    if let Err(fatal) = publish(&mut *store, &mut sinks, number, &blobs) {
                         exit.end(fatal);
                     }
                     reach("publish:after");
@@ -95,7 +80,7 @@ impl Publisher {
                 }
             }
         });
-        Ok(Publisher { batches, published, highest })
+        Ok(Publisher { batches, published, highest: numbers.by_any })
     }
 
     pub(super) fn publish(&self, batch: Batch) {
@@ -116,7 +101,7 @@ impl Publisher {
 
 fn publish(
     store: &mut dyn CheckpointStore,
-    to: &mut dyn Transactions,
+    sinks: &mut TransactionalSinks,
     number: CheckpointNumber,
     blobs: &[BlobRef],
 ) -> Result<(), Fatal> {
@@ -129,9 +114,11 @@ fn publish(
         let place = blob.name.clone();
         fired.extend(blob::triggers(&bytes).map_err(|reason| CheckpointError::Format { place, reason })?);
     }
-    to.publish(number, &fired).map_err(|reason| unpublished(format!("checkpoint {number}: {reason}")))
+    sinks
+        .publish(number, &fired)
+        .map_err(|error| Fatal::new(SINK_FAILED, UNPUBLISHED, format!("checkpoint {number}: {error}")))
 }
 
-fn unpublished(reason: String) -> Fatal {
-    Fatal::new(SINK_FAILED, "triggers can't be published", reason)
+fn unpublished(error: TransactionError) -> Fatal {
+    Fatal::new(SINK_FAILED, UNPUBLISHED, error)
 }

@@ -43,7 +43,7 @@ use crate::{
         rule_log::RuleLog,
     },
     threads,
-    triggers::destinations::{CommittedTopics, TriggerSinks},
+    triggers::destinations::{TriggerSinks, open_transactional},
 };
 
 /// Worker 0's ends of the channels to the keeper and the rules feed.
@@ -132,8 +132,11 @@ fn rule_source(rules: &Rules) -> Result<Box<dyn RuleSource>, ProcessError> {
 
 /// Publishes triggers that wait for their checkpoints; `None` if none do.
 fn publisher(job: &Job, exit: &ExitHandle) -> Result<Option<Publisher>, Fatal> {
-    let topics = CommittedTopics::open(&job.triggers, &job.name)
+    let sinks = open_transactional(&job.triggers, &job.name)
         .map_err(|error| Fatal::new(SINK_FAILED, "a sink can't be opened", error))?;
-    let (Some(topics), Some(store)) = (topics, job.state.open()?) else { return Ok(None) };
-    Publisher::start(store, Box::new(topics), exit.clone()).map(Some)
+    if sinks.is_empty() {
+        return Ok(None);
+    }
+    let Some(store) = job.state.open()? else { return Ok(None) };
+    Publisher::start(store, sinks, exit.clone()).map(Some)
 }

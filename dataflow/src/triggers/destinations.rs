@@ -2,28 +2,26 @@
 //! `[[sinks]]` of the settings (`cli/sink_settings.rs`) or from `--triggers` (`cli/options/job.rs`).
 //!
 //! - [`TriggerSinks`]: sinks that receive triggers at once, on worker 0
-//! - [`CommittedTopics`]: topics whose triggers wait for their checkpoint, published by the checkpoint's
-//!   publisher
+//! - [`open_transactional`]: sinks whose triggers wait for their checkpoint, for the checkpoint's publisher
 //!
 //! Held-out triggers are only recorded: lines and topics contain them, with `held_out`; a webhook never does,
 //! as its receiver would act.
 //!
 //! A trigger that is too large for its topic is left out and logged: it would be too large again on every
-//! retry. Of triggers that wait for their checkpoint, all that are at least as large as one that the topic
-//! refused are left out with it.
+//! retry.
 
 use std::collections::BTreeMap;
 
-use operators::model::{ids::CheckpointNumber, trigger::Fired};
+use operators::model::trigger::Fired;
 use serde::{Deserialize, Serialize};
 use sinks::{
-    LineOutput, LineSink, Sent, SinkStats, Trigger, TriggerSink, TriggerSinkError,
-    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaTransactions},
+    LineOutput, LineSink, Sent, SinkStats, TransactionError, Trigger, TriggerSink, TriggerSinkError,
+    kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaTransactions},
     webhook::{WebhookConfig, WebhookSink},
 };
 
 use crate::{
-    checkpoint::{Transactions, taking::Delivery},
+    checkpoint::{SelectingSink, taking::Delivery},
     exit::{Fatal, READER_GONE, SINK_FAILED},
     protocol::figures::SinkFigures,
 };
@@ -183,30 +181,23 @@ fn trigger(fired: &Fired) -> Trigger {
     Trigger { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone() }
 }
 
-/// Removes all triggers that are at least as large as `large`, and returns their number.
-fn leave_out(batch: &mut Vec<Trigger>, large: &Trigger) -> usize {
-    let size = |trigger: &Trigger| trigger.id.len() + trigger.key.len() + trigger.line.len();
-    let before = batch.len();
-    batch.retain(|trigger| size(trigger) < size(large));
-    before - batch.len()
-}
-
-/// Topics whose triggers wait for their checkpoint.
-pub struct CommittedTopics(Vec<(Destination, KafkaTransactions)>);
-
-impl CommittedTopics {
-    /// Opens the producers; their transactional ids begin with `owner`, which stays the same over all
-    /// restarts. `None` if no destination waits for checkpoints.
-    ///
-    /// # Errors
-    /// If one can't be opened.
-    pub fn open(destinations: &[Destination], owner: &str) -> Result<Option<Self>, TriggerSinkError> {
-        let mut topics = Vec::new();
-        for (id, destination, config) in transactional(destinations, owner) {
-            topics.push((destination.clone(), KafkaTransactions::open(config, &id)?));
-        }
-        Ok((!topics.is_empty()).then_some(CommittedTopics(topics)))
-    }
+/// Opens the transactional sinks of all destinations that wait for checkpoints; their transactional ids begin
+/// with `owner`, which stays the same over all restarts. Blocks until earlier engines with these ids are
+/// fenced.
+///
+/// # Errors
+/// If one can't be opened.
+pub fn open_transactional(
+    destinations: &[Destination],
+    owner: &str,
+) -> Result<Vec<SelectingSink>, TransactionError> {
+    let open = |(id, destination, config): (String, &Destination, &KafkaSinkConfig)| {
+        let sink = Box::new(KafkaTransactions::open(config, &id)?);
+        let destination = destination.clone();
+        let select = Box::new(move |fired: &Fired| destination.takes(fired).then(|| trigger(fired)));
+        Ok(SelectingSink { select, sink })
+    };
+    transactional(destinations, owner).into_iter().map(open).collect()
 }
 
 /// The destinations whose triggers wait for their checkpoint, each with its transactional id: the topic, and
@@ -226,40 +217,6 @@ fn transactional<'d>(
         }
     }
     sinks
-}
-
-impl Transactions for CommittedTopics {
-    fn last_published(&mut self) -> Result<Option<CheckpointNumber>, String> {
-        let mut least = None;
-        for (_, topic) in &self.0 {
-            let last = topic.last_published().map_err(|e| e.to_string())?.unwrap_or(0);
-            least = Some(least.map_or(last, |least: u64| least.min(last)));
-        }
-        Ok(least.map(CheckpointNumber))
-    }
-
-    fn highest_published(&mut self) -> Result<CheckpointNumber, String> {
-        let last = |(_, topic): &(Destination, KafkaTransactions)| topic.last_published();
-        let all = self.0.iter().map(last).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
-        Ok(all.into_iter().flatten().max().map(CheckpointNumber).unwrap_or_default())
-    }
-
-    fn publish(&mut self, number: CheckpointNumber, fired: &[Fired]) -> Result<(), String> {
-        for (destination, topic) in &mut self.0 {
-            if topic.last_published().map_err(|e| e.to_string())?.is_some_and(|last| last >= number.0) {
-                continue;
-            }
-            let mut batch: Vec<Trigger> =
-                fired.iter().filter(|f| destination.takes(f)).map(trigger).collect();
-            while let Err(error) = topic.publish(number.0, &batch) {
-                let KafkaSinkError::TooLarge { trigger: large } = &error else {
-                    return Err(error.to_string());
-                };
-                tracing::error!(%error, left_out = leave_out(&mut batch, large), "triggers are dropped");
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::{trigger::Trigger, trigger_sink::TriggerSinkError};
+use crate::{transactional_sink::TransactionError, trigger::Trigger, trigger_sink::TriggerSinkError};
 
 /// Error of a Kafka sink. No message contains a value of `options`.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,25 @@ impl From<KafkaSinkError> for TriggerSinkError {
     }
 }
 
+impl From<KafkaSinkError> for TransactionError {
+    fn from(error: KafkaSinkError) -> Self {
+        let cause = Box::new(error);
+        match &*cause {
+            KafkaSinkError::TooLarge { trigger } => {
+                TransactionError::TooLarge { trigger: trigger.clone(), cause }
+            }
+            KafkaSinkError::Fenced { .. } => TransactionError::Fenced(cause),
+            KafkaSinkError::Unavailable { .. } | KafkaSinkError::Fatal(_) | KafkaSinkError::Reopen => {
+                TransactionError::InDoubt(cause)
+            }
+            KafkaSinkError::Config { .. }
+            | KafkaSinkError::Client(_)
+            | KafkaSinkError::Refused { .. }
+            | KafkaSinkError::Behind { .. } => TransactionError::Refused(cause),
+        }
+    }
+}
+
 /// The remedy for an error that no retry resolves; `None` for errors that may be transient.
 pub(super) fn permanent(code: RDKafkaErrorCode) -> Option<&'static str> {
     Some(match code {
@@ -107,4 +126,32 @@ pub(super) fn permanent(code: RDKafkaErrorCode) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_transactions_tell_what_is_transient_from_what_is_final() {
+        let kind = |error: KafkaSinkError| {
+            let text = error.to_string();
+            let error = TransactionError::from(error);
+            assert_eq!(error.to_string(), text);
+            match error {
+                TransactionError::TooLarge { trigger, .. } => trigger.id,
+                TransactionError::InDoubt(_) => "in doubt".to_owned(),
+                TransactionError::Fenced(_) => "fenced".to_owned(),
+                TransactionError::Refused(_) => "refused".to_owned(),
+            }
+        };
+        let trigger = Trigger { id: "t".to_owned(), key: String::new(), line: String::new() };
+        assert_eq!(kind(KafkaSinkError::TooLarge { trigger: Box::new(trigger) }), "t");
+        assert_eq!(kind(KafkaSinkError::Fenced { transactional_id: String::new() }), "fenced");
+        assert_eq!(kind(KafkaSinkError::Reopen), "in doubt");
+        let late = KafkaSinkError::Unavailable { what: "", within: Duration::ZERO, last: String::new() };
+        assert_eq!(kind(late), "in doubt");
+        let refused = KafkaSinkError::Refused { topic: String::new(), reason: String::new() };
+        assert_eq!(kind(refused), "refused");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! - `sink`: [`KafkaSink`], triggers that are sent immediately
 //! - `single`: records that were refused in a batch, sent again one by one
-//! - `transactions`, `attempt`: [`KafkaTransactions`], triggers that are sent with their checkpoint
+//! - `transactions`: [`KafkaTransactions`], triggers that are sent with their checkpoint
+//! - `client`, `attempt`: the client of a transaction, its deadline and its failures
 //! - `context`: callbacks of librdkafka's threads: acknowledgements, errors, log lines
 //! - `config`, `error`: settings, and errors with remedies
 //!
@@ -18,6 +19,7 @@
 //! checkpoint.
 
 mod attempt;
+mod client;
 mod config;
 mod context;
 mod error;

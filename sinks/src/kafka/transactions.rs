@@ -4,10 +4,7 @@
 //! `n` is stored as the committed offset of partition 0 of the topic, in the consumer group named like the
 //! transactional id, in the same transaction as the triggers. Nothing consumes in that group.
 //!
-//! **Invariant**: a caller that publishes `n` if and only if `last_published` is below `n`, and opens the
-//! transactions again after a crash or an error, delivers each trigger exactly once to consumers with
-//! `isolation.level=read_committed`. Opening ends open transactions of an earlier process and fences that
-//! process.
+//! **Invariants**: those of [`TransactionalSink`], for consumers with `isolation.level=read_committed`.
 //!
 //! **Limits**: a batch has to be written within `transaction.timeout.ms` (5 minutes unless set). Brokers
 //! delete the stored number `offsets.retention.minutes` (7 days by default) after its last change, or with
@@ -17,41 +14,25 @@
 //! **Records that are too large**: brokers check the size of whole batches, and refuse a batch as a whole.
 //! The triggers are then published again in smaller portions, until a record is refused by itself.
 
-use std::{
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, RDKafkaError},
-    producer::{Producer, ThreadedProducer},
-    types::RDKafkaErrorCode,
-};
+use operators::model::ids::CheckpointNumber;
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::{
-    attempt::{Deadline, Failure, SLICE, send_number},
-    config::{KafkaSinkConfig, client_error},
-    context::{Failures, Quiet},
+    attempt::{Deadline, Failure},
+    client::{PAUSE, TransactionalClient},
+    config::KafkaSinkConfig,
     error::{KafkaSinkError, permanent},
-    record,
 };
-use crate::trigger::Trigger;
+use crate::{
+    transactional_sink::{TransactionError, TransactionalSink},
+    trigger::Trigger,
+};
 
-/// Pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Time that a portion has to be sent before the next one follows in any case.
-const PORTION: Duration = Duration::from_secs(1);
-/// Pause before a full queue is tried again.
-const FULL: Duration = Duration::from_millis(10);
-
-/// Sink that publishes batches of triggers, each exactly once.
+/// Transactional sink of a topic.
 pub struct KafkaTransactions {
-    producer: ThreadedProducer<Failures>,
-    marker: Arc<BaseConsumer<Quiet>>,
-    topic: String,
+    client: TransactionalClient,
     transactional_id: String,
     patience: Duration,
     last: Option<u64>,
@@ -74,22 +55,15 @@ impl KafkaTransactions {
             let reason = "is empty; write a name that only this engine has".to_owned();
             return Err(KafkaSinkError::Config { field: "transactional id".to_owned(), reason });
         }
-        let producer = config.transactional(transactional_id).create_with_context(Failures::default());
         let mut transactions = KafkaTransactions {
-            producer: producer.map_err(client_error)?,
-            marker: Arc::new(
-                config.marker(transactional_id).create_with_context(Quiet).map_err(client_error)?,
-            ),
-            topic: config.topic.clone(),
+            client: TransactionalClient::new(config, transactional_id)?,
             transactional_id: transactional_id.to_owned(),
             patience: config.publish_timeout(),
             last: None,
             certain: true,
             together: None,
         };
-        let deadline = Deadline::new(transactions.patience);
-        let opened = transactions.again(&deadline, "opening", |producer| producer.init_transactions(SLICE));
-        opened.map_err(|failure| transactions.report(failure, &deadline, "opening"))?;
+        transactions.client.init(&Deadline::new(transactions.patience))?;
         transactions.last = transactions.last_published()?;
         Ok(transactions)
     }
@@ -101,14 +75,14 @@ impl KafkaTransactions {
     pub fn last_published(&self) -> Result<Option<u64>, KafkaSinkError> {
         let deadline = Deadline::new(self.patience);
         loop {
-            let error = match self.committed() {
+            let error = match self.client.committed() {
                 Ok(offset) => return Ok(offset),
                 Err(error) => error,
             };
             if let Some(code) = error.rdkafka_error_code()
                 && let Some(remedy) = permanent(code)
             {
-                return Err(self.refused(code, remedy));
+                return Err(self.client.refused(code, remedy));
             }
             if deadline.is_over() {
                 return Err(deadline.unavailable("reading the last published number", error.to_string()));
@@ -116,18 +90,6 @@ impl KafkaTransactions {
             // The return of a broker is not signalled, so the brokers are polled.
             thread::sleep(PAUSE);
         }
-    }
-
-    fn committed(&self) -> Result<Option<u64>, KafkaError> {
-        let mut asked = TopicPartitionList::with_capacity(1);
-        asked.add_partition(&self.topic, 0);
-        let answer = self.marker.committed_offsets(asked, SLICE)?;
-        let element = answer.find_partition(&self.topic, 0).ok_or(KafkaError::NoMessageReceived)?;
-        element.error()?;
-        Ok(match element.offset() {
-            Offset::Offset(number) => u64::try_from(number).ok(),
-            _ => None,
-        })
     }
 
     /// Publishes the triggers of checkpoint `number`, all or none, and stores the number with them; blocks
@@ -146,39 +108,52 @@ impl KafkaTransactions {
         let deadline = Deadline::new(self.patience);
         self.certain = false;
         while let Err(failure) = self.transact(number, batch, &deadline) {
-            if !matches!(failure, Failure::Doubt(_)) {
-                self.abort(&deadline)?;
-                // The transaction was aborted, so the outcome is known.
-                self.certain = true;
-            }
-            // A record's own failure is more specific than the transaction's.
-            let failed = self.producer.context().take();
-            let failure = match failure {
-                Failure::Abort { last, code } => Failure::Abort { last, code: failed.code.or(code) },
-                other => other,
-            };
-            match failure {
-                Failure::Abort { last, code: Some(RDKafkaErrorCode::MessageSizeTooLarge) }
-                    if !deadline.is_over() =>
-                {
-                    self.divide(batch, &failed.large)?;
-                    let together = self.together;
-                    tracing::warn!(number, reason = last, together, "records go in smaller portions");
-                    self.certain = false;
-                }
-                Failure::Abort { last, code }
-                    if code.and_then(permanent).is_none() && !deadline.is_over() =>
-                {
-                    tracing::warn!(number, reason = last, "a transaction was aborted; it is tried again");
-                    self.certain = false;
-                    // The cause of the broker's abort (mostly a fail-over) is transient and not reported.
-                    thread::sleep(PAUSE);
-                }
-                failure => return Err(self.report(failure, &deadline, "publishing")),
-            }
+            self.end_attempt(number, failure, batch, &deadline)?;
+            self.certain = false;
         }
         self.certain = true;
         self.last = Some(number);
+        Ok(())
+    }
+
+    /// Aborts the transaction of a failed attempt, and pauses or lowers the bound of bytes sent together, so
+    /// that another attempt may follow.
+    ///
+    /// # Errors
+    /// If no attempt would succeed, or none may be made, or the deadline is over.
+    fn end_attempt(
+        &mut self,
+        number: u64,
+        failure: Failure,
+        batch: &[Trigger],
+        deadline: &Deadline,
+    ) -> Result<(), KafkaSinkError> {
+        if !matches!(failure, Failure::Doubt(_)) {
+            self.client.abort(deadline)?;
+            // The transaction was aborted, so the outcome is known.
+            self.certain = true;
+        }
+        // A record's own failure is more specific than the transaction's.
+        let failed = self.client.take_failed();
+        let failure = match failure {
+            Failure::Abort { last, code } => Failure::Abort { last, code: failed.code.or(code) },
+            other => other,
+        };
+        match failure {
+            Failure::Abort { last, code: Some(RDKafkaErrorCode::MessageSizeTooLarge) }
+                if !deadline.is_over() =>
+            {
+                self.divide(batch, &failed.large)?;
+                let together = self.together;
+                tracing::warn!(number, reason = last, together, "records go in smaller portions");
+            }
+            Failure::Abort { last, code } if code.and_then(permanent).is_none() && !deadline.is_over() => {
+                tracing::warn!(number, reason = last, "a transaction was aborted; it is tried again");
+                // The cause of the broker's abort (mostly a fail-over) is transient and not reported.
+                thread::sleep(PAUSE);
+            }
+            failure => return Err(self.client.report(failure, deadline, "publishing")),
+        }
         Ok(())
     }
 
@@ -213,165 +188,27 @@ impl KafkaTransactions {
 
     /// Runs one transaction, from its beginning to its commit.
     fn transact(&self, number: u64, batch: &[Trigger], deadline: &Deadline) -> Result<(), Failure> {
-        // Discards failures of an aborted attempt.
-        let _ = self.producer.context().take();
-        self.again(deadline, "beginning", Producer::begin_transaction)?;
+        self.client.begin(deadline)?;
         let mut together = 0;
         for (place, trigger) in batch.iter().enumerate() {
             if self.together.is_some_and(|most| together > 0 && together + trigger.bytes() > most) {
-                self.part(deadline)?;
+                self.client.finish_portion(deadline)?;
                 together = 0;
             }
-            self.enqueue(place, trigger, deadline)?;
+            self.client.enqueue(place, trigger, deadline)?;
             together += trigger.bytes();
         }
-        self.record_number(number, deadline)?;
-        match self.again(deadline, "committing", |producer| producer.commit_transaction(SLICE)) {
-            // A requested commit may still take effect.
-            Err(Failure::Abort { last, code: None }) => {
-                Err(Failure::Doubt(deadline.unavailable("committing", last)))
-            }
-            other => other,
-        }
+        self.client.record_number(number, deadline)?;
+        self.client.commit(deadline)
+    }
+}
+
+impl TransactionalSink for KafkaTransactions {
+    fn last_published(&self) -> Result<Option<CheckpointNumber>, TransactionError> {
+        Ok(self.last_published()?.map(CheckpointNumber))
     }
 
-    /// Adds the number to the transaction.
-    ///
-    /// The call runs in a thread of its own: the client does not keep its timeout while the group's
-    /// coordinator is away. A blocked call is abandoned together with its client; it ends when the
-    /// coordinator is back, and by then the producer that was opened instead has fenced it.
-    fn record_number(&self, number: u64, deadline: &Deadline) -> Result<(), Failure> {
-        const WHAT: &str = "recording the number";
-        loop {
-            let (answer, answered) = mpsc::sync_channel(1);
-            let (producer, marker) = (self.producer.clone(), Arc::clone(&self.marker));
-            let topic = self.topic.clone();
-            let call = move || {
-                // The receiver may be gone.
-                let _ = answer.send(send_number(&producer, &marker, &topic, number));
-            };
-            thread::Builder::new()
-                .name("kafka-number".to_owned())
-                .spawn(call)
-                .map_err(|error| Failure::Doubt(KafkaSinkError::Fatal(format!("{WHAT}: {error}"))))?;
-            let wait = deadline.left().max(SLICE) + PAUSE;
-            let Ok(answer) = answered.recv_timeout(wait) else {
-                let stuck = "the group's coordinator does not answer".to_owned();
-                return Err(Failure::Doubt(deadline.unavailable(WHAT, stuck)));
-            };
-            let Err(error) = answer else { return Ok(()) };
-            self.judge(error, WHAT, deadline)?;
-        }
-    }
-
-    /// Queues one trigger; blocks while the queue is full.
-    fn enqueue(&self, place: usize, trigger: &Trigger, deadline: &Deadline) -> Result<(), Failure> {
-        loop {
-            let Err((error, _)) = self.producer.send(record(&self.topic, trigger, place)) else {
-                return Ok(());
-            };
-            match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::QueueFull) if deadline.is_over() => {
-                    return Err(Failure::Abort { last: error.to_string(), code: None });
-                }
-                Some(RDKafkaErrorCode::QueueFull) => self.producer.poll(FULL),
-                Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-                    let trigger = Box::new(trigger.clone());
-                    return Err(Failure::Never(KafkaSinkError::TooLarge { trigger }));
-                }
-                // The transaction has failed meanwhile; aborting shows whether the client has failed as well.
-                code => return Err(Failure::Abort { last: error.to_string(), code }),
-            }
-        }
-    }
-
-    /// Waits until the queued records are sent, so that the brokers do not receive them in one batch with
-    /// those that follow. The wait is bounded by `PORTION`, since what is still too large together is
-    /// refused again.
-    fn part(&self, deadline: &Deadline) -> Result<(), Failure> {
-        let portion = Deadline::new(PORTION);
-        while let Err(error) = self.producer.flush(PAUSE) {
-            // After the transaction has failed, the rest of it is never sent.
-            if self.producer.context().is_any() || deadline.is_over() {
-                return Err(Failure::Abort { last: error.to_string(), code: None });
-            }
-            if portion.is_over() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Aborts the transaction; consumers see none of it.
-    fn abort(&self, deadline: &Deadline) -> Result<(), KafkaSinkError> {
-        // Tried even after the deadline, as a client that can abort immediately may do so.
-        let aborted = self.again(deadline, "aborting", |producer| producer.abort_transaction(SLICE));
-        aborted.map_err(|failure| self.report(failure, deadline, "aborting"))
-    }
-
-    /// Repeats a call while its error is retriable; makes it at least once.
-    fn again(
-        &self,
-        deadline: &Deadline,
-        what: &'static str,
-        call: impl Fn(&ThreadedProducer<Failures>) -> Result<(), KafkaError>,
-    ) -> Result<(), Failure> {
-        loop {
-            let Err(error) = call(&self.producer) else { return Ok(()) };
-            self.judge(error, what, deadline)?;
-        }
-    }
-
-    /// Pauses after a retriable error; returns the failure for all others.
-    fn judge(&self, error: KafkaError, what: &'static str, deadline: &Deadline) -> Result<(), Failure> {
-        let last = error.to_string();
-        match error {
-            KafkaError::Transaction(error) if self.is_fenced(&error) => {
-                let transactional_id = self.transactional_id.clone();
-                return Err(Failure::Doubt(KafkaSinkError::Fenced { transactional_id }));
-            }
-            KafkaError::Transaction(error) if error.txn_requires_abort() => {
-                return Err(Failure::Abort { last, code: Some(error.code()) });
-            }
-            KafkaError::Transaction(error) if !error.is_fatal() && error.is_retriable() => {}
-            // The phase of a commit that waits for acknowledgements.
-            KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => {}
-            _ => return Err(Failure::Doubt(KafkaSinkError::Fatal(format!("{what}: {last}")))),
-        }
-        if deadline.is_over() {
-            return Err(Failure::Abort { last: format!("{what}: {last}"), code: None });
-        }
-        // The client reports that a retry may succeed, but not when.
-        thread::sleep(PAUSE);
-        Ok(())
-    }
-
-    fn is_fenced(&self, error: &RDKafkaError) -> bool {
-        let fenced = |code| {
-            matches!(
-                code,
-                RDKafkaErrorCode::Fenced
-                    | RDKafkaErrorCode::ProducerFenced
-                    | RDKafkaErrorCode::InvalidProducerEpoch
-            )
-        };
-        // After a fatal error the client fails every call alike; its first cause is stored separately.
-        let cause = || self.producer.client().fatal_error().is_some_and(|(code, _)| fenced(code));
-        error.is_fatal() && (fenced(error.code()) || cause())
-    }
-
-    fn refused(&self, code: RDKafkaErrorCode, remedy: &str) -> KafkaSinkError {
-        KafkaSinkError::Refused { topic: self.topic.clone(), reason: format!("{remedy} ({code})") }
-    }
-
-    /// Converts a failure into the caller's error.
-    fn report(&self, failure: Failure, deadline: &Deadline, what: &'static str) -> KafkaSinkError {
-        match failure {
-            Failure::Never(error) | Failure::Doubt(error) => error,
-            Failure::Abort { last, code } => match code.and_then(|code| permanent(code).map(|r| (code, r))) {
-                Some((code, remedy)) => self.refused(code, remedy),
-                None => deadline.unavailable(what, last),
-            },
-        }
+    fn publish(&mut self, number: CheckpointNumber, batch: &[Trigger]) -> Result<(), TransactionError> {
+        Ok(self.publish(number.0, batch)?)
     }
 }

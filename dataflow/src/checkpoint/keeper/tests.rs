@@ -8,10 +8,13 @@ use operators::{
     rule::{change::Published, crowd::Crowd},
     state::Delta,
 };
-use sinks::checkpoint::{CheckpointStore, Fault, MAX_BLOB, MemoryCheckpoints};
+use sinks::{
+    TransactionError, TransactionalSink, Trigger,
+    checkpoint::{CheckpointStore, Fault, MAX_BLOB, MemoryCheckpoints},
+};
 
 use super::{committing::BEHIND, *};
-use crate::checkpoint::{Transactions, blob, manifest::Manifest, takeover::crowd_name};
+use crate::checkpoint::{SelectingSink, blob, manifest::Manifest, takeover::crowd_name};
 use crate::exit::STATE_LOST;
 
 /// Timeout far above the duration of any step.
@@ -20,16 +23,12 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Publisher of one checkpoint per permission, and of all once the permissions end.
 struct OnPermission(mpsc::Receiver<()>);
 
-impl Transactions for OnPermission {
-    fn last_published(&mut self) -> Result<Option<CheckpointNumber>, String> {
+impl TransactionalSink for OnPermission {
+    fn last_published(&self) -> Result<Option<CheckpointNumber>, TransactionError> {
         Ok(None)
     }
 
-    fn highest_published(&mut self) -> Result<CheckpointNumber, String> {
-        Ok(CheckpointNumber::default())
-    }
-
-    fn publish(&mut self, _number: CheckpointNumber, _fired: &[Fired]) -> Result<(), String> {
+    fn publish(&mut self, _number: CheckpointNumber, _batch: &[Trigger]) -> Result<(), TransactionError> {
         let _permission = self.0.recv();
         Ok(())
     }
@@ -56,8 +55,9 @@ impl Scene {
     fn new() -> Self {
         let store = MemoryCheckpoints::new();
         let (permit, permissions) = mpsc::channel();
-        let to = Box::new(OnPermission(permissions));
-        let publisher = Publisher::start(Box::new(store.clone()), to, ExitHandle::for_test().0).unwrap();
+        let select = Box::new(|_: &Fired| None);
+        let sinks = vec![SelectingSink { select, sink: Box::new(OnPermission(permissions)) }];
+        let publisher = Publisher::start(Box::new(store.clone()), sinks, ExitHandle::for_test().0).unwrap();
         Scene::open(store, Some(publisher), permit)
     }
 
