@@ -135,18 +135,16 @@ impl RulesFeed {
         for rule_id in self.missing.receive(&changes) {
             self.register.retire(&rule_id);
         }
-        for RuleChange { origin, rule_id, change } in changes {
-            match (change, rule_id) {
-                (Change::Unreadable { reason }, _) => self.log.rejected(&origin, &reason),
-                (Change::Remove, Some(rule_id)) => {
+        for RuleChange { origin, change } in changes {
+            match change {
+                Change::Put(put) => self.put(origin, put),
+                Change::Remove { rule_id: Some(rule_id) } => {
                     self.preparation.supersede(&rule_id);
                     self.register.retire(&rule_id);
                 }
-                (Change::Put { document, status, version, gap }, Some(rule_id)) => {
-                    self.put(origin, Put { rule_id, document, status, version, gap });
-                }
                 // It never was a rule.
-                (Change::Remove | Change::Put { .. }, None) => {}
+                Change::Remove { rule_id: None } => {}
+                Change::Unreadable { reason, .. } => self.log.rejected(&origin, &reason),
             }
         }
         self.listing = Listing::Later;

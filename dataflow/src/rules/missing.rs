@@ -26,14 +26,14 @@ impl Missing {
     /// certain.
     pub(super) fn receive(&mut self, changes: &[RuleChange]) -> BTreeSet<String> {
         let before = self.unknown.clone();
-        for RuleChange { origin, rule_id, change } in changes {
-            if let Some(rule_id) = rule_id {
+        for change in changes {
+            if let Some(rule_id) = change.rule_id() {
                 self.unseen.remove(rule_id);
             }
-            if rule_id.is_none() && matches!(change, Change::Unreadable { .. }) {
-                self.unknown.insert(origin.clone());
+            if matches!(change.change, Change::Unreadable { rule_id: None, .. }) {
+                self.unknown.insert(change.origin.clone());
             } else {
-                self.unknown.remove(origin);
+                self.unknown.remove(&change.origin);
             }
         }
         if self.unknown.is_empty() {
@@ -51,20 +51,24 @@ impl Missing {
 
 #[cfg(test)]
 mod tests {
-    use operators::document::lifecycle::{Gap, Status};
+    use operators::document::{
+        lifecycle::{Gap, Status},
+        put::Put,
+    };
 
     use super::*;
 
-    fn change(origin: &str, rule_id: Option<&str>, change: Change) -> RuleChange {
-        RuleChange { origin: origin.to_owned(), rule_id: rule_id.map(str::to_owned), change }
+    fn change(origin: &str, change: Change) -> RuleChange {
+        RuleChange { origin: origin.to_owned(), change }
     }
 
-    fn unreadable() -> Change {
-        Change::Unreadable { reason: "it breaks off".to_owned() }
+    fn unreadable(rule_id: Option<&str>) -> Change {
+        Change::Unreadable { rule_id: rule_id.map(str::to_owned), reason: "it breaks off".to_owned() }
     }
 
-    fn put() -> Change {
-        Change::Put { document: "{}".to_owned(), status: Status::Online, version: None, gap: Gap::Replay }
+    fn put(rule_id: &str) -> Change {
+        let (rule_id, document) = (rule_id.to_owned(), "{}".to_owned());
+        Change::Put(Put { rule_id, document, status: Status::Online, version: None, gap: Gap::Replay })
     }
 
     fn missing() -> Missing {
@@ -74,18 +78,18 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_gone_once_everything_can_be_read() {
         let mut missing = missing();
-        let first =
-            [change("1", Some("a"), put()), change("2", None, unreadable()), change("3", None, unreadable())];
+        let first = [change("1", put("a")), change("2", unreadable(None)), change("3", unreadable(None))];
         assert!(missing.receive(&first).is_empty());
         assert!(missing.receive(&[]).is_empty());
-        assert!(missing.receive(&[change("2", Some("b"), put())]).is_empty(), "mended, and b's");
-        assert_eq!(missing.receive(&[change("3", None, Change::Remove)]), ["c".to_owned()].into(), "deleted");
+        assert!(missing.receive(&[change("2", put("b"))]).is_empty(), "mended, and b's");
+        let deleted = change("3", Change::Remove { rule_id: None });
+        assert_eq!(missing.receive(&[deleted]), ["c".to_owned()].into());
         assert!(missing.receive(&[]).is_empty(), "returned once");
     }
 
     #[test]
     fn an_unreadable_document_of_a_known_rule_holds_nothing_up() {
-        let first = [change("1", Some("a"), unreadable()), change("2", Some("b"), put())];
+        let first = [change("1", unreadable(Some("a"))), change("2", put("b"))];
         assert_eq!(missing().receive(&first), ["c".to_owned()].into());
     }
 }

@@ -86,7 +86,8 @@ fn select_batch(path: &Path, batch: &RawBatch, selections: &mut [Selection]) -> 
         if let Some(refusal) = refused.next_if(|refusal| refusal.offset < record.offset) {
             return Err(broken(refusal.offset, refusal.reason.clone()));
         }
-        let (guid, profile) = parse(batch.record(record)).map_err(|reason| broken(record.offset, reason))?;
+        let (guid, profile) =
+            parse(batch.record(record)).map_err(|fault| broken(record.offset, fault.to_string()))?;
         selections.iter_mut().for_each(|selection| selection.offer(guid, &profile));
     }
     match refused.next() {
@@ -95,15 +96,20 @@ fn select_batch(path: &Path, batch: &RawBatch, selections: &mut [Selection]) -> 
     }
 }
 
-/// Parses a line into its guid and all its tags, or returns why it is not a profile.
-fn parse(line: &[u8]) -> Result<(u64, Map<String, Value>), String> {
-    let profile: Map<String, Value> = serde_json::from_slice(line)
-        .map_err(|error| format!("{error}; write one JSON object a line, {{\"guid\": 1, \"TAG\": value}}"))?;
-    let guid = profile.get("guid").and_then(Value::as_u64);
-    match guid {
-        Some(guid) => Ok((guid, profile)),
-        None => Err("`guid` is missing or not an unsigned integer; write {\"guid\": 1, ..}".to_owned()),
-    }
+/// The reason why a line is no profile.
+#[derive(Debug, thiserror::Error)]
+enum ProfileFault {
+    #[error("{0}; write one JSON object a line, {{\"guid\": 1, \"TAG\": value}}")]
+    Json(#[from] serde_json::Error),
+    #[error("`guid` is missing or not an unsigned integer; write {{\"guid\": 1, ..}}")]
+    Guid,
+}
+
+/// Parses a line into its guid and all its tags.
+fn parse(line: &[u8]) -> Result<(u64, Map<String, Value>), ProfileFault> {
+    let profile: Map<String, Value> = serde_json::from_slice(line)?;
+    let guid = profile.get("guid").and_then(Value::as_u64).ok_or(ProfileFault::Guid)?;
+    Ok((guid, profile))
 }
 
 #[cfg(test)]

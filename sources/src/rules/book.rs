@@ -12,6 +12,7 @@ use operators::document::lifecycle::{Gap, Status};
 
 use super::{
     Change, RuleChange,
+    document::Unreadable,
     row::{Row, RowChange, TABLE},
 };
 
@@ -47,7 +48,7 @@ struct Known {
     stale: bool,
 }
 
-/// The parts of a [`Change::Put`] in which two of them can differ.
+/// The parts of a [`Put`](operators::document::put::Put) in which two of one rule can differ.
 #[derive(Debug, PartialEq, Eq)]
 struct Passed {
     digest: u128,
@@ -110,11 +111,11 @@ impl Book {
             let row = rows.remove(&rule_id).flatten();
             let Some(change) = self.difference(&rule_id, row) else { continue };
             let list = match change {
-                Change::Remove => &mut removed,
-                Change::Put { .. } => &mut put,
+                Change::Remove { .. } => &mut removed,
+                Change::Put(_) => &mut put,
                 Change::Unreadable { .. } => &mut unreadable,
             };
-            list.push(RuleChange { origin: format!("{TABLE} {rule_id}"), rule_id: Some(rule_id), change });
+            list.push(RuleChange { origin: format!("{TABLE} {rule_id}"), change });
         }
         removed.append(&mut put);
         removed.append(&mut unreadable);
@@ -123,7 +124,7 @@ impl Book {
 
     fn difference(&mut self, rule_id: &str, row: Option<Row>) -> Option<Change> {
         let Some(row) = row else {
-            return self.known.remove(rule_id)?.in_force.then_some(Change::Remove);
+            return self.known.remove(rule_id)?.in_force.then(|| removal(rule_id));
         };
         let mark = row.mark();
         let known = match self.known.get_mut(rule_id) {
@@ -142,22 +143,21 @@ impl Known {
     }
 
     fn change(&mut self, row: Row, versions: Versions) -> Option<Change> {
-        let digest = row.digest;
+        let (rule_id, digest) = (row.rule_id.clone(), row.digest);
         let passed = self.passed.take();
         match row.read() {
-            None => std::mem::take(&mut self.in_force).then_some(Change::Remove),
-            Some(Change::Put { document, status, version, gap }) => {
+            None => std::mem::take(&mut self.in_force).then(|| removal(&rule_id)),
+            Some(Ok(mut put)) => {
                 self.in_force = true;
-                let version = match versions {
-                    Versions::Unique => version,
-                    Versions::Unchecked => self.version(version, digest),
-                };
-                self.passed = Some(Passed { digest, status, gap, version });
+                if versions == Versions::Unchecked {
+                    put.version = self.version(put.version, digest);
+                }
+                self.passed = Some(Passed { digest, status: put.status, gap: put.gap, version: put.version });
                 // While the engine numbers the documents, a change of the row's own version alone is no
                 // change.
-                (self.passed != passed).then_some(Change::Put { document, status, version, gap })
+                (self.passed != passed).then_some(Change::Put(put))
             }
-            unreadable => unreadable,
+            Some(Err(Unreadable(reason))) => Some(Change::Unreadable { rule_id: Some(rule_id), reason }),
         }
     }
 
@@ -170,6 +170,10 @@ impl Known {
         }
         (!self.stale).then_some(version)
     }
+}
+
+fn removal(rule_id: &str) -> Change {
+    Change::Remove { rule_id: Some(rule_id.to_owned()) }
 }
 
 #[cfg(test)]
@@ -189,8 +193,8 @@ mod tests {
     }
 
     fn version(changes: &[RuleChange]) -> Option<u64> {
-        let [RuleChange { change: Change::Put { version, .. }, .. }] = changes else { panic!("{changes:?}") };
-        *version
+        let [RuleChange { change: Change::Put(put), .. }] = changes else { panic!("{changes:?}") };
+        put.version
     }
 
     #[test]
@@ -232,13 +236,13 @@ mod tests {
         ] {
             let changes = see(&mut book, wrong);
             assert!(
-                matches!(&changes[..], [RuleChange { change: Change::Unreadable { reason }, .. }] if reason.contains(said))
+                matches!(&changes[..], [RuleChange { change: Change::Unreadable { reason, .. }, .. }] if reason.contains(said))
             );
         }
         // Once repaired, it is passed on again, as after any other change.
         assert_eq!(see(&mut book, row("a", None, "online", "1")).len(), 1);
         let changes = see(&mut book, row("a", None, "draft", "1"));
-        assert!(matches!(&changes[..], [RuleChange { change: Change::Remove, .. }]));
+        assert!(matches!(&changes[..], [RuleChange { change: Change::Remove { .. }, .. }]));
     }
 
     #[test]
@@ -260,7 +264,7 @@ mod tests {
         let seen: Vec<(String, bool)> = book
             .differences(pending)
             .into_iter()
-            .map(|c| (c.rule_id.unwrap(), matches!(c.change, Change::Remove)))
+            .map(|c| (c.rule_id().unwrap().to_owned(), matches!(c.change, Change::Remove { .. })))
             .collect();
         let seen: Vec<(&str, bool)> = seen.iter().map(|(rule, gone)| (rule.as_str(), *gone)).collect();
         assert_eq!(seen, [("b", true), ("c", false), ("e", false)]);

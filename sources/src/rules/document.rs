@@ -9,17 +9,23 @@ struct Head {
     rule_id: String,
 }
 
-/// Reads the document's `rule_id`; an error is the reason why there is none, with a remedy.
-pub(super) fn rule_id(document: &str) -> Result<String, String> {
-    let head: Head = serde_json::from_str(document)
-        .map_err(|error| format!("{error}; write one JSON object with `rule_id` and `trigger`"))?;
+/// The reason why a file or a row holds no usable document, with what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unreadable(pub(super) String);
+
+/// Reads the document's `rule_id`.
+pub(super) fn rule_id(document: &str) -> Result<String, Unreadable> {
+    let head: Head = serde_json::from_str(document).map_err(|error| {
+        Unreadable(format!("{error}; write one JSON object with `rule_id` and `trigger`"))
+    })?;
     if is_rule_id(&head.rule_id) {
         Ok(head.rule_id)
     } else {
-        Err(format!(
+        Err(Unreadable(format!(
             "`rule_id` is {:?}; write 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit",
             head.rule_id
-        ))
+        )))
     }
 }
 
@@ -44,7 +50,7 @@ mod tests {
             r#"{"rule_id":"../x"}"#,
             r#"{"rule_id":""}"#,
         ] {
-            assert!(rule_id(document).is_err_and(|reason| reason.contains("write ")), "{document}");
+            assert!(rule_id(document).is_err_and(|reason| reason.0.contains("write ")), "{document}");
         }
     }
 }

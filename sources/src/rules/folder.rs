@@ -26,12 +26,16 @@ use std::{
 };
 
 use super::{
-    Change, RuleChange, RuleSource, document,
-    listing::{SETTLED, Stamp, gap, gap_stamp, list, read, stamp, status_of},
+    Change, RuleChange, RuleSource,
+    document::{self, Unreadable},
+    listing::{ReadError, SETTLED, Stamp, gap, gap_stamp, list, read, stamp, status_of},
 };
 
 use crate::SourceError;
-use operators::document::lifecycle::{Gap, Status};
+use operators::document::{
+    lifecycle::{Gap, Status},
+    put::Put,
+};
 
 /// Watches a folder of rules, or one file.
 #[derive(Debug)]
@@ -134,10 +138,13 @@ impl FolderRules {
     /// Reads one file; returns its document if it differs from the last one read.
     fn look(&mut self, name: &OsStr, stamp: Stamp) -> Option<String> {
         let read = match read(&self.folder.join(name)) {
-            Ok(document) => document,
+            Ok(document) => Ok(document),
             // Deleted since the folder was listed; the next poll handles it.
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            Err(error) => Err(format!("cannot be read: {error}; check its permissions")),
+            Err(ReadError::File(error)) if error.kind() == ErrorKind::NotFound => return None,
+            Err(ReadError::File(error)) => {
+                Err(Unreadable(format!("cannot be read: {error}; check its permissions")))
+            }
+            Err(ReadError::Content(unreadable)) => Err(unreadable),
         };
         let now = Instant::now();
         let seen = self.files.entry(name.to_owned()).or_insert_with(|| Seen {
@@ -165,7 +172,7 @@ impl FolderRules {
                 seen.claim = content.map(|digest| Claim { rule_id, digest });
                 Some(document)
             }
-            Err(reason) => {
+            Err(Unreadable(reason)) => {
                 seen.problem = Some(reason);
                 None
             }
@@ -213,12 +220,11 @@ impl FolderRules {
             }
             changes.push(RuleChange {
                 origin: folder.join(&rule.file).display().to_string(),
-                rule_id: Some(rule_id.clone()),
-                change: Change::Remove,
+                change: Change::Remove { rule_id: Some(rule_id.clone()) },
             });
             false
         });
-        changes.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
+        changes.sort_by(|a, b| a.rule_id().cmp(&b.rule_id()));
     }
 
     /// Passes on a rule unless it is in force with the content of its file.
@@ -236,7 +242,7 @@ impl FolderRules {
         let same = in_force.is_some_and(|rule| rule.digest == digest && rule.status == status);
         let mended = seen.reported.is_some();
         if !same || mended {
-            let document = fresh.or_else(|| read(&path).ok().and_then(Result::ok));
+            let document = fresh.or_else(|| read(&path).ok());
             let Some(document) = document.filter(|document| document::digest(document.as_bytes()) == digest)
             else {
                 // It changed since it was read: read it again at the next poll.
@@ -250,12 +256,8 @@ impl FolderRules {
                 // A gap file from before this source started may belong to this pause.
                 _ => gap(&self.folder, &rule_id),
             };
-            let change = Change::Put { document, status, version: None, gap };
-            changes.push(RuleChange {
-                origin: path.display().to_string(),
-                rule_id: Some(rule_id.clone()),
-                change,
-            });
+            let put = Put { rule_id: rule_id.clone(), document, status, version: None, gap };
+            changes.push(RuleChange { origin: path.display().to_string(), change: Change::Put(put) });
         }
         let gap = match in_force {
             Some(rule) if rule.status == Status::Paused => rule.gap,
@@ -275,7 +277,7 @@ impl FolderRules {
             if let Some(reason) = trouble {
                 let origin = self.folder.join(name).display().to_string();
                 let rule_id = seen.claim.as_ref().map(|claim| claim.rule_id.clone());
-                changes.push(RuleChange { origin, rule_id, change: Change::Unreadable { reason } });
+                changes.push(RuleChange { origin, change: Change::Unreadable { rule_id, reason } });
             }
         }
     }
@@ -290,8 +292,7 @@ impl RuleSource for FolderRules {
             .filter(|name| !self.files.contains_key(name))
             .map(|name| RuleChange {
                 origin: self.folder.join(name).display().to_string(),
-                rule_id: None,
-                change: Change::Remove,
+                change: Change::Remove { rule_id: None },
             })
             .collect();
         if std::mem::take(&mut self.unfinished) {

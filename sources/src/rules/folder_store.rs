@@ -47,7 +47,7 @@ impl FolderStore {
     /// Finds the file that holds a rule, with its document: the first that names the rule.
     fn find(&self, rule_id: &str) -> Result<Option<(OsString, String)>, SourceError> {
         Ok(self.names()?.into_iter().find_map(|name| {
-            let document = read(&self.folder.join(&name)).ok()?.ok()?;
+            let document = read(&self.folder.join(&name)).ok()?;
             document::rule_id(&document).is_ok_and(|id| id == rule_id).then_some((name, document))
         }))
     }
@@ -179,13 +179,12 @@ impl RuleStore for FolderStore {
     fn list(&self) -> Result<Vec<StoredRule>, SourceError> {
         let mut rules = Vec::new();
         for name in self.names()? {
-            let read =
-                read(&self.folder.join(&name)).map_err(|error| error.to_string()).and_then(|read| read);
-            rules.push(match read.and_then(|document| document::rule_id(&document)) {
+            let document = read(&self.folder.join(&name));
+            rules.push(match document.and_then(|document| Ok(document::rule_id(&document)?)) {
                 Ok(rule_id) => self.stored(&name, rule_id, status_of(&name).as_str(), None),
-                Err(reason) => {
+                Err(error) => {
                     let mut rule = self.stored(&name, String::new(), "unreadable", None);
-                    rule.state = Some(("rejected".to_owned(), reason));
+                    rule.state = Some(("rejected".to_owned(), error.to_string()));
                     rule
                 }
             });
@@ -263,7 +262,7 @@ mod tests {
         let mut rules = FolderRules::open(folder.path()).unwrap();
         let mut gaps = || {
             let gap = |change: RuleChange| match change.change {
-                Change::Put { status: Status::Online, gap, .. } => Some(gap),
+                Change::Put(put) if put.status == Status::Online => Some(put.gap),
                 _ => None,
             };
             rules.poll().unwrap().into_iter().filter_map(gap).collect::<Vec<_>>()
@@ -310,7 +309,7 @@ mod tests {
             }
             let changes = rules.poll().unwrap();
             assert!(
-                matches!(&changes[..], [RuleChange { change: Change::Put { status: s, .. }, .. }] if *s == status)
+                matches!(&changes[..], [RuleChange { change: Change::Put(put), .. }] if put.status == status)
             );
             assert!(rules.poll().unwrap().is_empty());
         }

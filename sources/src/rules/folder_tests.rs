@@ -15,15 +15,14 @@ type Rules = BTreeMap<String, (String, Status)>;
 
 fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
     let mut unreadable = Vec::new();
-    for RuleChange { origin, rule_id, change } in changes {
+    for RuleChange { origin, change } in changes {
         match change {
-            Change::Put { document, status, version: None, gap: _ } => {
-                assert_eq!(document::rule_id(&document).ok(), rule_id);
-                rules.insert(rule_id.unwrap(), (document, status));
+            Change::Put(Put { rule_id, document, status, version, gap: _ }) => {
+                assert_eq!((document::rule_id(&document), version), (Ok(rule_id.clone()), None));
+                rules.insert(rule_id, (document, status));
             }
-            Change::Put { .. } => panic!("a version"),
-            Change::Remove => assert!(rules.remove(&rule_id.unwrap()).is_some()),
-            Change::Unreadable { reason } => unreadable.push(format!("{origin}: {reason}")),
+            Change::Remove { rule_id } => assert!(rules.remove(&rule_id.unwrap()).is_some()),
+            Change::Unreadable { reason, .. } => unreadable.push(format!("{origin}: {reason}")),
         }
     }
     unreadable
@@ -33,7 +32,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
 fn held(folder: &Path) -> Rules {
     let mut rules = Rules::new();
     for name in names(folder).unwrap() {
-        if let Ok(document) = read(&folder.join(&name)).unwrap()
+        if let Ok(document) = read(&folder.join(&name))
             && let Ok(rule_id) = document::rule_id(&document)
         {
             rules.entry(rule_id).or_insert((document, status_of(&name)));
@@ -129,7 +128,7 @@ fn an_unreadable_file_of_no_known_rule_says_when_it_is_gone() {
     assert!(matches!(&polled(&mut source)[..], [Change::Unreadable { .. }]));
     fs::remove_file(&path).unwrap();
     assert_eq!(polled(&mut source), []);
-    let gone = RuleChange { origin: path.display().to_string(), rule_id: None, change: Change::Remove };
+    let gone = RuleChange { origin: path.display().to_string(), change: Change::Remove { rule_id: None } };
     assert_eq!(source.poll().unwrap(), [gone]);
     assert_eq!(source.poll().unwrap(), []);
 }
@@ -172,7 +171,7 @@ fn a_file_that_names_another_rule_removes_the_first() {
     let changes = source.poll().unwrap();
     assert!(matches!(
         changes[..],
-        [RuleChange { change: Change::Remove, .. }, RuleChange { change: Change::Put { .. }, .. }]
+        [RuleChange { change: Change::Remove { .. }, .. }, RuleChange { change: Change::Put(_), .. }]
     ));
     apply(&mut rules, changes);
     assert_eq!(rules.keys().collect::<Vec<_>>(), ["b"]);

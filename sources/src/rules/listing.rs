@@ -12,7 +12,7 @@ use std::{
 
 use operators::document::lifecycle::{Gap, Status};
 
-use super::MAX_DOCUMENT;
+use super::{MAX_DOCUMENT, document::Unreadable};
 
 /// Age of a stamp, when the file is read, from which on every later write is certain to change it, however
 /// coarse the file system's clock.
@@ -107,14 +107,27 @@ pub(super) fn gap(folder: &Path, rule_id: &str) -> Gap {
     Gap::parse(said.trim()).unwrap_or_default()
 }
 
-/// Reads the document of a file; the inner error is the reason why the file holds none.
-pub(super) fn read(path: &Path) -> io::Result<Result<String, String>> {
+/// Error of reading the document of a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    /// The file can't be read.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    /// The file holds no document.
+    #[error(transparent)]
+    Content(#[from] Unreadable),
+}
+
+/// Reads the document of a file.
+pub(super) fn read(path: &Path) -> Result<String, ReadError> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_DOCUMENT {
-        return Ok(Err(format!("is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query")));
+        let reason = format!("is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query");
+        return Err(Unreadable(reason).into());
     }
-    Ok(String::from_utf8(bytes).map_err(|error| {
-        format!("is not UTF-8 from byte {} on; save it as UTF-8", error.utf8_error().valid_up_to())
-    }))
+    String::from_utf8(bytes).map_err(|error| {
+        let from = error.utf8_error().valid_up_to();
+        Unreadable(format!("is not UTF-8 from byte {from} on; save it as UTF-8")).into()
+    })
 }

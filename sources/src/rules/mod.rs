@@ -36,7 +36,7 @@ pub use sqlite::{SqliteRules, SqliteStore, Version};
 pub use store::{Published, RuleStore, StoredRule};
 
 use operators::{
-    document::lifecycle::{Gap, RunState, Status},
+    document::{lifecycle::RunState, put::Put},
     model::ids::Positions,
 };
 
@@ -105,31 +105,34 @@ fn offsets_json(offsets: &Positions) -> String {
 pub struct RuleChange {
     /// Its origin, for messages: a file's path, or `rule_engine_resource RULE_ID`.
     pub origin: String,
-    /// The rule's id, if it can be read. What was reported unreadable without an id is also removed without
-    /// one.
-    pub rule_id: Option<String>,
-    /// The kind of change.
+    /// The change.
     pub change: Change,
 }
 
-/// Kind of change of a rule.
+impl RuleChange {
+    /// The rule's id, if it is known.
+    pub fn rule_id(&self) -> Option<&str> {
+        match &self.change {
+            Change::Put(put) => Some(&put.rule_id),
+            Change::Remove { rule_id } | Change::Unreadable { rule_id, .. } => rule_id.as_deref(),
+        }
+    }
+}
+
+/// What has become of a rule in its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The rule has this document and status; either may be unchanged.
-    Put {
-        /// The document as published.
-        document: String,
-        /// Its status.
-        status: Status,
-        /// Its version, where the store keeps versions.
-        version: Option<u64>,
-        /// Treatment of the events of its last pause.
-        gap: Gap,
-    },
+    Put(Put),
     /// The rule is gone.
-    Remove,
+    Remove {
+        /// The rule's id; `None` for what was reported unreadable without one.
+        rule_id: Option<String>,
+    },
     /// The document cannot be used; the rule stays in force with the one before.
     Unreadable {
+        /// The rule's id, if it is known.
+        rule_id: Option<String>,
         /// The fault, and what to write instead.
         reason: String,
     },

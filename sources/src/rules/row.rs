@@ -9,9 +9,15 @@
 //!
 //! **Invariant**: any other value makes the row unreadable, with a reason that names the valid ones.
 
-use operators::document::lifecycle::{Gap, Status};
+use operators::document::{
+    lifecycle::{Gap, Status},
+    put::Put,
+};
 
-use super::{Change, MAX_DOCUMENT, document};
+use super::{
+    MAX_DOCUMENT,
+    document::{self, Unreadable},
+};
 
 /// The table of rules that the engine follows.
 pub(super) const TABLE: &str = "rule_engine_resource";
@@ -24,7 +30,7 @@ pub(super) struct Row {
     pub(super) status: String,
     pub(super) resume_gap: String,
     /// `rule_json`, or the reason why it is no text.
-    pub(super) document: Result<String, String>,
+    pub(super) document: Result<String, Unreadable>,
     /// Digest of `rule_json`.
     pub(super) digest: u128,
 }
@@ -49,11 +55,11 @@ impl Row {
     ) -> Row {
         let digest = document::digest(&json);
         let document = if json.len() as u64 > MAX_DOCUMENT {
-            Err(format!(
+            Err(Unreadable(format!(
                 "`rule_json` is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query"
-            ))
+            )))
         } else {
-            String::from_utf8(json).map_err(|_| "`rule_json` is not UTF-8".to_owned())
+            String::from_utf8(json).map_err(|_| Unreadable("`rule_json` is not UTF-8".to_owned()))
         };
         Row { rule_id, version, status, resume_gap, document, digest }
     }
@@ -64,34 +70,31 @@ impl Row {
         document::digest(&[head.as_bytes(), &self.digest.to_le_bytes()].concat())
     }
 
-    /// Interprets the row as a [`Change::Put`], or as [`Change::Unreadable`]; `None` for a draft.
-    pub(super) fn read(self) -> Option<Change> {
+    /// Interprets the row as what is stored of its rule; `None` for a draft.
+    pub(super) fn read(self) -> Option<Result<Put, Unreadable>> {
         let status = match self.status.as_str() {
             "draft" | "in_review" => return None,
             "online" => Status::Online,
             "paused" => Status::Paused,
             "retired" => Status::Retired,
             other => {
-                let reason =
-                    format!("`status` is {other:?}; write draft, in_review, online, paused or retired");
-                return Some(Change::Unreadable { reason });
+                return Some(Err(Unreadable(format!(
+                    "`status` is {other:?}; write draft, in_review, online, paused or retired"
+                ))));
             }
         };
         let Some(gap) = Gap::parse(&self.resume_gap) else {
             let reason = format!("`resume_gap` is {:?}; write replay or skip", self.resume_gap);
-            return Some(Change::Unreadable { reason });
+            return Some(Err(Unreadable(reason)));
         };
         let (rule_id, version) = (self.rule_id, self.version);
         let document = self.document.and_then(|document| match document::rule_id(&document)? {
             id if id == rule_id => Ok(document),
-            id => Err(format!(
+            id => Err(Unreadable(format!(
                 "`rule_json` is of rule `{id}`, its row of `{rule_id}`; write the same id in both"
-            )),
+            ))),
         });
-        Some(match document {
-            Ok(document) => Change::Put { document, status, version, gap },
-            Err(reason) => Change::Unreadable { reason },
-        })
+        Some(document.map(|document| Put { rule_id, document, status, version, gap }))
     }
 }
 
@@ -109,8 +112,9 @@ mod tests {
             [("online", Status::Online), ("paused", Status::Paused), ("retired", Status::Retired)]
         {
             let document = r#"{"rule_id":"a"}"#.to_owned();
-            let put = Change::Put { document: document.clone(), status, version: Some(3), gap: Gap::Skip };
-            assert_eq!(row(text, "skip", document.as_bytes()).read(), Some(put));
+            let (rule_id, version) = ("a".to_owned(), Some(3));
+            let put = Put { rule_id, document: document.clone(), status, version, gap: Gap::Skip };
+            assert_eq!(row(text, "skip", document.as_bytes()).read(), Some(Ok(put)));
         }
         for draft in ["draft", "in_review"] {
             assert_eq!(row(draft, "later", b"\xff").read(), None);
@@ -133,14 +137,11 @@ mod tests {
                 "is of rule `b`, its row of `a`; write the same id in both",
             ),
         ] {
-            let change = row.read();
-            assert!(
-                matches!(&change, Some(Change::Unreadable { reason }) if reason.contains(what)),
-                "{change:?}"
-            );
+            let read = row.read();
+            assert!(matches!(&read, Some(Err(Unreadable(reason))) if reason.contains(what)), "{read:?}");
         }
         let long = row("online", "replay", &vec![b' '; MAX_DOCUMENT as usize + 1]);
-        assert!(long.document.unwrap_err().contains("give large crowds as a profile query"));
+        assert!(long.document.unwrap_err().0.contains("give large crowds as a profile query"));
     }
 
     #[test]

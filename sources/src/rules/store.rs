@@ -1,6 +1,6 @@
 //! The interface through which the CLI and the console change rules, for every kind of store.
 
-use super::document;
+use super::document::{self, Unreadable};
 use crate::SourceError;
 use operators::document::lifecycle::Gap;
 
@@ -92,5 +92,5 @@ pub struct StoredRule {
 
 /// Reads the rule id of a document to be published.
 pub(super) fn id_of(document: &str) -> Result<String, SourceError> {
-    document::rule_id(document).map_err(|reason| SourceError::Document { reason })
+    document::rule_id(document).map_err(|Unreadable(reason)| SourceError::Document { reason })
 }

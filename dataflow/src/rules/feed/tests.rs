@@ -141,9 +141,9 @@ fn in_force_at(epoch: u64) -> Effect {
 }
 
 fn put(document: &Json, status: Status, gap: Gap) -> RuleChange {
-    let rule_id = document["rule_id"].as_str().map(str::to_owned);
-    let change = Change::Put { document: document.to_string(), status, version: None, gap };
-    RuleChange { origin: format!("the file of {}", document["rule_id"]), rule_id, change }
+    let rule_id = document["rule_id"].as_str().unwrap_or_default().to_owned();
+    let put = Put { rule_id, document: document.to_string(), status, version: None, gap };
+    RuleChange { origin: format!("the file of {}", document["rule_id"]), change: Change::Put(put) }
 }
 
 /// A rule that needs nothing.
@@ -269,8 +269,8 @@ fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read
     let feed = Feed { register: Register::from_remembered(remembered, 0), ..feed };
     let a = put(&plain("a"), Status::Online, Gap::Replay);
     let b = put(&plain("b"), Status::Online, Gap::Replay);
-    let unreadable = Change::Unreadable { reason: "it breaks off".into() };
-    let broken = RuleChange { origin: b.origin.clone(), rule_id: None, change: unreadable };
+    let unreadable = Change::Unreadable { rule_id: None, reason: "it breaks off".into() };
+    let broken = RuleChange { origin: b.origin.clone(), change: unreadable };
     [vec![a, broken], vec![], vec![b]].into_iter().for_each(|changes| ends.changes.send(changes).unwrap());
     let feed = thread::spawn(move || run(feed));
     assert_eq!(ends.ordered.recv().unwrap().set.changes.len(), 3, "as the checkpoint has them");

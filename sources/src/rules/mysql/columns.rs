@@ -93,28 +93,29 @@ impl Columns {
         Ok(Columns { names, ordinals })
     }
 
-    /// Checks that events under this table map have these columns; an error is the difference.
-    pub(super) fn check(&self, map: &TableMapEvent<'_>) -> Result<(), String> {
+    /// Checks that events under this table map have these columns; otherwise a new snapshot is needed.
+    pub(super) fn check(&self, map: &TableMapEvent<'_>) -> Result<(), Failure> {
         if map.columns_count() != self.names.len() as u64 {
-            return Err(format!(
+            return Err(Failure::Gap(format!(
                 "events have {} columns, the table {}",
                 map.columns_count(),
                 self.names.len()
-            ));
+            )));
         }
         for (ordinal, name) in self.ordinals.iter().zip(Self::SELECT) {
             let fits =
                 matches!(map.get_column_type(*ordinal), Ok(Some(kind)) if fits(kind, name == "version"));
             if !fits {
-                return Err(format!("`{name}` has another type in events than in the table"));
+                return Err(Failure::Gap(format!("`{name}` has another type in events than in the table")));
             }
         }
-        let metadata =
-            OptionalMetaExtractor::new(map.iter_optional_meta()).map_err(|error| error.to_string())?;
+        let metadata = OptionalMetaExtractor::new(map.iter_optional_meta())
+            .map_err(|error| Failure::Gap(error.to_string()))?;
         for (column, name) in metadata.iter_column_name().zip(&self.names) {
-            let column = column.map_err(|error| error.to_string())?;
+            let column = column.map_err(|error| Failure::Gap(error.to_string()))?;
             if column.name() != name.as_str() {
-                return Err(format!("events have `{}` where the table has `{name}`", column.name()));
+                let found = column.name();
+                return Err(Failure::Gap(format!("events have `{found}` where the table has `{name}`")));
             }
         }
         Ok(())

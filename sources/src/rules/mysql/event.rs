@@ -156,7 +156,7 @@ impl Watched<'_> {
     }
 
     fn changes(&self, rows: &RowsEventData<'_>, map: &TableMapEvent<'_>) -> Result<Vec<RowChange>, Failure> {
-        self.columns.check(map).map_err(Failure::Gap)?;
+        self.columns.check(map)?;
         let mut changes = Vec::new();
         for row in rows.rows(map) {
             let (before, after) =

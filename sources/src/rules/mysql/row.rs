@@ -92,6 +92,6 @@ mod tests {
             Value::NULL,
             Value::Bytes(vec![b'{', 0xff]),
         ]);
-        assert_eq!(binary.unwrap().document, Err("`rule_json` is not UTF-8".to_owned()));
+        assert_eq!(binary.unwrap().document.unwrap_err().to_string(), "`rule_json` is not UTF-8");
     }
 }

@@ -41,9 +41,12 @@ fn follow(source: &mut MysqlRules, until: impl Fn(u64) -> bool) {
     let deadline = Instant::now() + DEADLINE;
     loop {
         for change in source.poll().unwrap() {
-            let Change::Put { document, .. } = change.change else { panic!("{change:?}") };
-            let (rule, n) = (change.rule_id.unwrap(), number(&document));
-            assert!(rules.insert(rule, n).is_none_or(|before| before < n), "it went back or was repeated");
+            let Change::Put(put) = change.change else { panic!("{change:?}") };
+            let n = number(&put.document);
+            assert!(
+                rules.insert(put.rule_id, n).is_none_or(|before| before < n),
+                "it went back or was repeated"
+            );
         }
         assert_eq!(rules.get("a"), rules.get("b"));
         if rules.get("a").is_some_and(|n| until(*n)) {
@@ -134,8 +137,8 @@ fn nothing_goes_back_between_the_position_and_the_snapshot() {
     }
     writer.run("UNLOCK TABLES");
     for change in source.poll().unwrap() {
-        let Change::Put { document, .. } = change.change else { panic!("{change:?}") };
-        assert_eq!(number(&document), 399, "all that is in the snapshot was there before");
+        let Change::Put(put) = change.change else { panic!("{change:?}") };
+        assert_eq!(number(&put.document), 399, "all that is in the snapshot was there before");
     }
     server.execute(&pair(400));
     follow(&mut source, |n| n == 400);
@@ -200,7 +203,7 @@ fn a_transaction_that_stays_invisible_keeps_no_rules_back_and_is_not_lost() {
             }
         };
         let numbers = changes.iter().map(|change| match &change.change {
-            Change::Put { document, .. } => number(document),
+            Change::Put(put) => number(&put.document),
             change => panic!("{change:?}"),
         });
         assert_eq!(numbers.collect::<Vec<_>>(), [1, 1], "what can be seen");

@@ -21,14 +21,14 @@ fn document(rule_id: &str, text: &str) -> String {
 
 fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
     let mut unreadable = Vec::new();
-    for RuleChange { rule_id, change, .. } in changes {
-        let rule_id = rule_id.unwrap();
-        match change {
-            Change::Put { document, status, version, gap: _ } => {
-                rules.insert(rule_id, (document, status, version));
+    for change in changes {
+        let rule_id = change.rule_id().unwrap().to_owned();
+        match change.change {
+            Change::Put(put) => {
+                rules.insert(rule_id, (put.document, put.status, put.version));
             }
-            Change::Remove => assert!(rules.remove(&rule_id).is_some()),
-            Change::Unreadable { reason } => unreadable.push(reason),
+            Change::Remove { .. } => assert!(rules.remove(&rule_id).is_some()),
+            Change::Unreadable { reason, .. } => unreadable.push(reason),
         }
     }
     unreadable
@@ -283,7 +283,7 @@ fn a_gap_is_of_one_pause() {
     let mut store = SqliteStore::open(&path).unwrap();
     let mut source = SqliteRules::open(&path).unwrap();
     let mut gap = || match source.poll().unwrap().pop().unwrap().change {
-        Change::Put { gap, .. } => gap,
+        Change::Put(put) => put.gap,
         change => panic!("{change:?}"),
     };
     store.publish(&document("a", "1"), "").unwrap();
@@ -368,7 +368,7 @@ fn a_log_that_was_put_back_is_not_followed() {
     let changes = source.poll().unwrap();
     assert!(matches!(
         &changes[..],
-        [RuleChange { change: Change::Remove, .. }, RuleChange { change: Change::Put { .. }, .. },]
+        [RuleChange { change: Change::Remove { .. }, .. }, RuleChange { change: Change::Put(_), .. },]
     ));
     let other = folder.path().join("other.db");
     drop(SqliteStore::open(&other).unwrap());

@@ -115,8 +115,8 @@ fn a_document_changed_under_its_version_has_no_version() {
             changes = follower.source.poll().unwrap();
             !changes.is_empty()
         });
-        let Change::Put { version, .. } = changes.remove(0).change else { panic!("no document") };
-        version
+        let Change::Put(put) = changes.remove(0).change else { panic!("no document") };
+        put.version
     };
     store.publish(&document("a", "1"), "").unwrap();
     assert_eq!(next(&mut follower), Some(1));

@@ -156,19 +156,20 @@ impl Follower {
         }
     }
 
-    fn apply(&mut self, RuleChange { origin, rule_id, change }: RuleChange) {
-        let rule = rule_id.unwrap();
+    fn apply(&mut self, change: RuleChange) {
+        let rule = change.rule_id().unwrap().to_owned();
+        let RuleChange { origin, change } = change;
         assert_eq!(origin, format!("rule_engine_resource {rule}"));
         let before = self.last.insert(rule.clone(), change.clone());
         assert_ne!(before.as_ref(), Some(&change), "a change of {rule} was repeated");
         match change {
-            Change::Put { document, status, gap, .. } => {
-                self.rules.insert(rule, (document, status, gap));
+            Change::Put(put) => {
+                self.rules.insert(rule, (put.document, put.status, put.gap));
             }
-            Change::Remove => {
+            Change::Remove { .. } => {
                 assert!(self.rules.remove(&rule).is_some(), "{rule} was removed, and not there")
             }
-            Change::Unreadable { reason } => self.said.push(reason),
+            Change::Unreadable { reason, .. } => self.said.push(reason),
         }
     }
 
