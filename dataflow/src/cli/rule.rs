@@ -8,6 +8,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use operators::{
+    calculator::builtin,
     document::{
         fault::Faults,
         lifecycle::Gap,
@@ -126,7 +127,7 @@ fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<Stri
 fn notes(plan: &RulePlan) -> Vec<String> {
     let spans = !plan.key.of_user();
     let by_order = |c: &spec::Condition| match &c.calculator {
-        Calculator::Named(name) => ["sequence", "gap", "absence", "last"].contains(&name.as_str()),
+        Calculator::Named(name) => builtin::find(name).is_none_or(|builtin| builtin.ordered),
         Calculator::Own(_) => true,
     };
     let ordered = plan.spec.conditions.iter().filter(|c| spans && by_order(c));

@@ -30,6 +30,8 @@ pub struct Builtin {
     pub met: Option<&'static str>,
     /// Whether `value` is a count of completions, so that `{"each": ..}` may name it.
     pub counts: bool,
+    /// Whether its figures depend on the order in which events arrive.
+    pub ordered: bool,
 }
 
 const OF: (&str, Param) = ("of", Param::Property);
@@ -44,6 +46,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: None,
         met: AT_LEAST_ONE,
         counts: true,
+        ordered: false,
     },
     Builtin {
         name: "distinct",
@@ -52,6 +55,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: None,
         met: AT_LEAST_ONE,
         counts: true,
+        ordered: false,
     },
     Builtin {
         name: "stats",
@@ -60,6 +64,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: None,
         met: None,
         counts: false,
+        ordered: false,
     },
     Builtin {
         name: "top",
@@ -68,6 +73,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: None,
         met: None,
         counts: false,
+        ordered: false,
     },
     Builtin {
         name: "sequence",
@@ -76,6 +82,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: Some((2, 16)),
         met: AT_LEAST_ONE,
         counts: true,
+        ordered: true,
     },
     Builtin {
         name: "gap",
@@ -90,6 +97,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: Some((2, 2)),
         met: AT_LEAST_ONE,
         counts: true,
+        ordered: true,
     },
     Builtin {
         name: "absence",
@@ -98,6 +106,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: Some((2, 2)),
         met: AT_LEAST_ONE,
         counts: true,
+        ordered: true,
     },
     Builtin {
         name: "last",
@@ -106,6 +115,7 @@ pub const BUILTINS: [Builtin; 8] = [
         steps: None,
         met: None,
         counts: false,
+        ordered: true,
     },
 ];
 

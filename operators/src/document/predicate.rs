@@ -86,6 +86,25 @@ pub enum Op {
     Between,
 }
 
+impl Op {
+    /// All operators, as documents write them.
+    const NAMES: [&str; 13] = [
+        "=",
+        "!=",
+        ">",
+        ">=",
+        "<",
+        "<=",
+        "in",
+        "contains",
+        "starts_with",
+        "ends_with",
+        "regex",
+        "exists",
+        "between",
+    ];
+}
+
 /// The JSON shape shared by [`Query`] and [`Predicate`]: one of `all`, `any`, `not`, `expr`, or a comparison.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,9 +165,9 @@ impl TryFrom<RawNode> for Predicate {
             RawNode { property: Some(name), op: Some(op), value: Some(value), .. } if compared => {
                 Ok(Predicate::Property(Comparison { name, op, value }))
             }
-            RawNode { property: Some(name), op: None, .. } => Err(format!(
-                "`op` is missing for property `{name}`; write one of = != > >= < <= in contains starts_with ends_with regex exists between"
-            )),
+            RawNode { property: Some(name), op: None, .. } => {
+                Err(format!("`op` is missing for property `{name}`; write one of {}", Op::NAMES.join(" ")))
+            }
             RawNode { property: Some(name), value: None, .. } => {
                 Err(format!("`value` is missing for property `{name}`"))
             }
@@ -203,5 +222,21 @@ impl From<Query> for RawNode {
                 RawNode { tag: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_operators_is_that_of_the_schema() {
+        let schema = serde_json::to_value(schemars::schema_for!(Op)).unwrap();
+        let variants =
+            schema["oneOf"].as_array().unwrap().iter().map(|variant| variant["const"].as_str().unwrap());
+        assert_eq!(variants.collect::<Vec<_>>(), Op::NAMES);
+        let fault = serde_json::from_str::<Predicate>(r#"{"property": "x", "value": 1}"#).unwrap_err();
+        assert!(fault.to_string().contains("write one of = != > >= <"), "{fault}");
     }
 }
