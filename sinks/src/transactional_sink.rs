@@ -56,14 +56,14 @@ use crate::trigger::Trigger;
 ///
 /// # fn main() -> Result<(), TransactionError> {
 /// let mut sink = Inbox::default();
-/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("{{\"id\":{id:?}}}") };
+/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("line of {id}") };
 /// for (number, batch) in [(1, vec![trigger("a")]), (1, vec![trigger("a")]), (3, vec![trigger("b")])] {
 ///     let number = CheckpointNumber(number);
 ///     if sink.last_published()? < Some(number) {
 ///         sink.publish(number, &batch)?;
 ///     }
 /// }
-/// assert_eq!(sink.lines, [r#"{"id":"a"}"#, r#"{"id":"b"}"#]);
+/// assert_eq!(sink.lines, ["line of a", "line of b"]);
 /// # Ok(())
 /// # }
 /// ```

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 use strateye_tests::{
     command::WITHIN,
-    state_fixture::{self, CheckpointProgress, FixtureStore, Line},
+    state_fixture::{self, FixtureStore, Line},
 };
 use tempfile::TempDir;
 
@@ -25,11 +25,9 @@ impl FixtureStore for File {
         self.0.path().join("state.db").display().to_string()
     }
 
-    fn progress(&self) -> CheckpointProgress {
+    fn progress(&self) -> (u64, u64) {
         let sql = "SELECT n, folded FROM committed";
-        let progress =
-            |row: &Row<'_>| Ok(CheckpointProgress { committed: row.get(0)?, compacted: row.get(1)? });
-        self.open().query_row(sql, [], progress).unwrap()
+        self.open().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     }
 
     fn rows(&self) -> Vec<Line> {

@@ -1,15 +1,15 @@
 //! Golden cases: rules, events, and the firings that a person worked out by hand.
 //!
-//! One file per case under `golden/`:
-//! `{"name", "about", "rules": [..], "events": [..], "publish_at": null|ms, "profiles": null|[..], "expect":
-//! [..]}`.
+//! One file per case under `golden/`, an object of `name`, `about`, `rules` (a list), `events` (a list),
+//! `publish_at` (`null` or ms), `profiles` (`null` or a list) and `expect` (a list of expectations).
+//!
 //! An expectation is `{"rule_id", "key", "offset" (null: no event caused it), "fired_at"}` and optionally
 //! `held_out`, `action` and `values`. `values` contains only the figures that matter; `null` means that one
 //! is absent. All firings are listed, in any order: an unexpected one is as wrong as a missing one.
 //!
 //! A file is named after its case, in kebab case: `op-`, `filter-`, `calculator-`, `field-`, `window-`,
-//! `trigger-` or `example-`, and what it checks. No list names the cases. Each has firings, and fewer than its
-//! events times its rules. Three tests run all cases: `reference_golden` and `engine_equals_reference` in
+//! `trigger-` or `example-`, and what it checks. No list names the cases. Each has firings, and fewer than
+//! its events times its rules. Three tests run all cases: `reference_golden` and `engine_equals_reference` in
 //! `tests/tests/all`, and `golden` in `tests/cluster`.
 
 use std::path::PathBuf;

@@ -35,7 +35,7 @@ use crate::{
     threads,
 };
 
-/// What fails with a transactional sink.
+/// Message of the failure of a transactional sink.
 const UNPUBLISHED: &str = "triggers can't be published";
 
 /// Triggers of a commit.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use operators::{
-    model::epoch::Epoch,
     ops::{
         Shelf, Signal, Start, Stored,
         evaluating::StateNames,
@@ -38,11 +37,11 @@ const QUEUE: usize = 32;
 /// Sends a worker's share of stored state to the workers that own its keys; ends the process if the share
 /// can't be read.
 pub fn restore<'s>(
-    signals: StreamVec<'s, Epoch, Signal>,
+    signals: StreamVec<'s, u64, Signal>,
     shelf: Arc<dyn Shelf>,
     state: State,
     exit: ExitHandle,
-) -> StreamVec<'s, Epoch, Stored> {
+) -> StreamVec<'s, u64, Stored> {
     let scope = signals.scope();
     let stored_in = StoredIn { state, share: (scope.index(), scope.peers()), exit };
     let mut builder = OperatorBuilder::new("restore".to_owned(), scope);

@@ -23,10 +23,7 @@ use std::{
 };
 
 use operators::{
-    model::{
-        epoch::Epoch,
-        ids::{CheckpointNumber, Clocks, Positions},
-    },
+    model::ids::{CheckpointNumber, Clocks, Positions},
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -87,7 +84,7 @@ struct LastOne {
 /// A checkpoint being taken.
 struct Taking {
     number: CheckpointNumber,
-    at: Epoch,
+    at: u64,
     asked: Instant,
     reached: usize,
     saved: usize,
@@ -171,9 +168,9 @@ impl Checkpoints {
     /// If a sink has failed for good.
     pub fn work(
         &mut self,
-        at: Epoch,
+        at: u64,
         peers: usize,
-        passed: &dyn Fn(Epoch) -> bool,
+        passed: &dyn Fn(u64) -> bool,
         ended: bool,
         signals: &mut Vec<Signal>,
     ) -> Result<(), Fatal> {
@@ -197,7 +194,7 @@ impl Checkpoints {
     }
 
     /// Begins a checkpoint with a barrier at `at`, once rules are known.
-    fn begin(&mut self, at: Epoch, ended: bool, signals: &mut Vec<Signal>) {
+    fn begin(&mut self, at: u64, ended: bool, signals: &mut Vec<Signal>) {
         let Some(rules) = &self.rules else { return };
         let number = self.next;
         self.next = number.next();
@@ -225,7 +222,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If a sink has failed for good.
-    fn commit(&mut self, peers: usize, passed: &dyn Fn(Epoch) -> bool) -> Result<(), Fatal> {
+    fn commit(&mut self, peers: usize, passed: &dyn Fn(u64) -> bool) -> Result<(), Fatal> {
         let complete = |taking: &&mut Taking| taking.reached == peers && taking.saved == peers;
         let Some(taking) = self.taking.as_mut().filter(complete).filter(|taking| !taking.sent) else {
             return Ok(());
@@ -264,7 +261,7 @@ impl Checkpoints {
     }
 
     /// Broadcasts corrections by people. They belong to the checkpoint that is announced next.
-    fn correct(&mut self, at: Epoch, signals: &mut Vec<Signal>) {
+    fn correct(&mut self, at: u64, signals: &mut Vec<Signal>) {
         let corrections = if self.rules.is_some() { self.keeper.corrections() } else { Vec::new() };
         if !corrections.is_empty() {
             signals.push(Signal::Correct { corrections: Arc::new(corrections), at });

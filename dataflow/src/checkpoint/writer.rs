@@ -10,10 +10,7 @@ use std::sync::{
 };
 
 use operators::{
-    model::{
-        epoch::Epoch,
-        ids::{CheckpointNumber, OwnerGeneration},
-    },
+    model::ids::{CheckpointNumber, OwnerGeneration},
     ops::{
         Part, Saver, Signal,
         kit::{self, Frontier, HeldEpoch},
@@ -112,9 +109,9 @@ impl Saver for Writer {
 
 /// Reports the blobs of a worker's checkpoints once they are in the store.
 pub fn reports<'s>(
-    signals: StreamVec<'s, Epoch, Signal>,
+    signals: StreamVec<'s, u64, Signal>,
     written: Option<Written>,
-) -> StreamVec<'s, Epoch, Report> {
+) -> StreamVec<'s, u64, Report> {
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("checkpoint.written".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);

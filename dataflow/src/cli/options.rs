@@ -43,7 +43,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
     /// Store of the state: an SQLite file (*.db), redis://.., with TLS rediss://.., or `none`. If
-    /// left out it survives a crash, but not the end of the command; a `worker` then keeps none
+    /// left out, state survives a crash, but not the end of the command; a `worker` then keeps none
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
     /// File for lines that are not events, each with the reason

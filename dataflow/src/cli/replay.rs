@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use operators::model::{decode::Decoder, decode::FieldNames, field::Fields};
-use sources::events::{EventSource, FileSource, LineConfig, Next, ReadProgress};
+use sources::events::{EventSource, FileSource, LineConfig, Next};
 
 use super::{
     CliError,
@@ -16,11 +16,7 @@ use super::{
     options::{Common, is_readable},
     summary::Summary,
 };
-use crate::{
-    cluster::Restart,
-    protocol::{numbers::TriggerCount, time::Time},
-    run::job::Events,
-};
+use crate::{cluster::Restart, protocol::time::Time, run::job::Events};
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -113,9 +109,9 @@ impl Replay {
             match cluster.next(Duration::from_millis(500)) {
                 ClusterEvent::Message(message) => {
                     summary.receive(message);
-                    let ReadProgress { bytes, total } = summary.progress();
-                    bar.set_length(total.unwrap_or(0));
-                    bar.set_position(bytes);
+                    let (done, of) = summary.progress();
+                    bar.set_length(of);
+                    bar.set_position(done);
                     bar.set_message(format!(
                         "{} events, {} triggers",
                         summary.sum(|w| w.records),
@@ -155,8 +151,8 @@ fn print(summary: &Summary, json: bool) {
         summary.rejected.len(),
         all["peak_memory_bytes"].as_u64().unwrap_or(0) >> 20,
     );
-    for TriggerCount { rule_id, name, triggers } in summary.sink().by_rule() {
-        eprintln!("{triggers:>10}  {rule_id}  {name}");
+    for (rule, name, count) in summary.sink().by_rule() {
+        eprintln!("{count:>10}  {rule}  {name}");
     }
 }
 

@@ -90,8 +90,9 @@ pub(super) enum RuleCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct StoreArgs {
-    /// The folder or SQLite store (*.db, *.sqlite)
-    #[arg(long, value_name = "PATH")]
+    /// Store of the rules: a folder, an SQLite store (*.db, *.sqlite), or a database,
+    /// mysql://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, value_name = "PATH|URL")]
     rules: PathBuf,
 }
 

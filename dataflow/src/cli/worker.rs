@@ -18,7 +18,7 @@ use super::{
     process::{build, run_to_end},
 };
 use crate::{
-    cluster::{self, ClusterGeneration, Hosts, Membership, Secret, Transport},
+    cluster::{self, Hosts, Membership, Secret, Transport},
     run::{job::Events, surroundings::Surroundings},
     telemetry::messenger::Messenger,
     threads,
@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     common: Common,
-    /// A file of events (read by process 0), `-`, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`
+    /// File of events (read by process 0), `-`, `kafka://BROKER,..,BROKER/TOPIC`, or `generator:RATE`
     #[arg(long, value_name = "FROM", value_parser = Events::parse)]
     events: Option<Events>,
     /// File with the addresses of all processes, `host:port`, one per line
@@ -41,8 +41,8 @@ pub(super) struct WorkerArgs {
     #[arg(long, value_name = "FILE")]
     secret: PathBuf,
     /// Generation of the cluster: number of its start; processes of different generations refuse each other
-    #[arg(long, value_name = "N", default_value_t = ClusterGeneration(1))]
-    generation: ClusterGeneration,
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    generation: u64,
     /// Time to wait for the other processes, seconds
     #[arg(long, value_name = "S", default_value_t = 60)]
     form_within: u64,

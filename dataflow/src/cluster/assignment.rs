@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::control::{GENERATION, PROCESS, PROCESSES, RUN_DIRECTORY, SECRET_FILE};
-use super::generation::ClusterGeneration;
 use super::membership::{Membership, Transport};
 use super::secret::{Secret, SecretError};
 
@@ -20,7 +19,7 @@ pub struct Assignment {
     /// Number of processes.
     pub processes: usize,
     /// Generation of this start.
-    pub generation: ClusterGeneration,
+    pub generation: u64,
     /// The run directory, with sockets and secret.
     pub directory: PathBuf,
 }

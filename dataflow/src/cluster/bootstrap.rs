@@ -74,7 +74,7 @@ fn form(
         tracing::info!(
             process = me.process,
             processes = me.processes,
-            generation = me.generation.0,
+            generation = me.generation,
             ?took,
             "formed"
         );

@@ -1,7 +1,5 @@
 //! Events in the life of rules: logged, counted, and sent to the supervisor.
 
-use operators::model::epoch::Epoch;
-
 use crate::{
     protocol::{
         figures::RuleBoard,
@@ -62,7 +60,7 @@ impl RuleLog {
     }
 
     /// Records a change set that is in force on all workers from `epoch` on.
-    pub fn in_force(&self, epoch: Epoch) {
+    pub fn in_force(&self, epoch: u64) {
         self.messenger.send(Message::InForce(epoch));
     }
 }

@@ -26,10 +26,7 @@ use std::{
 };
 
 use operators::{
-    model::{
-        epoch::Epoch,
-        ids::{BookGeneration, Positions},
-    },
+    model::ids::{BookGeneration, Positions},
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -79,7 +76,7 @@ struct Change {
     ready: usize,
     rejected: Vec<(String, String)>,
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
-    at: Option<Epoch>,
+    at: Option<u64>,
     reached: usize,
     /// First offsets after the switch: the positions of open sources, and the starting positions of the
     /// others.
@@ -91,14 +88,14 @@ struct Change {
 struct Ended {
     workers: usize,
     /// Last epoch announced when the last of them reported; `None` before.
-    at: Option<Epoch>,
+    at: Option<u64>,
 }
 
 struct Controlling {
     control: Control,
     peers: usize,
-    probe: ProbeHandle<Epoch>,
-    epoch: Epoch,
+    probe: ProbeHandle<u64>,
+    epoch: u64,
     next: Instant,
     change: Option<Change>,
     /// Workers whose partitions have all ended.
@@ -107,12 +104,12 @@ struct Controlling {
 
 /// Stream of the signals of worker 0, on all workers.
 pub fn signals<'s>(
-    scope: Scope<'s, Epoch>,
+    scope: Scope<'s, u64>,
     control: Option<Control>,
     mailbox: Mailbox,
-    probe: ProbeHandle<Epoch>,
+    probe: ProbeHandle<u64>,
     exit: ExitHandle,
-) -> StreamVec<'s, Epoch, Signal> {
+) -> StreamVec<'s, u64, Signal> {
     let peers = scope.peers();
     source::<_, CapacityContainerBuilder<Vec<Signal>>, _, _>(scope, "control", move |capability, info| {
         let activator = scope.activator_for(Rc::clone(&info.address));
@@ -121,7 +118,7 @@ pub fn signals<'s>(
                 control,
                 peers,
                 probe,
-                epoch: Epoch::default(),
+                epoch: 0,
                 next: Instant::now(),
                 change: None,
                 ended: Ended::default(),
@@ -157,10 +154,10 @@ impl Controlling {
         if now < self.next {
             return;
         }
-        if self.epoch == Epoch::default() {
+        if self.epoch == 0 {
             words.push(Signal::Start(Arc::clone(&self.control.start)));
         }
-        self.epoch = self.epoch.next();
+        self.epoch += 1;
         words.push(Signal::Epoch(self.epoch));
         self.next = now + self.control.epoch;
     }
@@ -201,10 +198,10 @@ impl Controlling {
     /// Does everything that is due; returns true when all work is done.
     fn work(&mut self, words: &mut Vec<Signal>) -> Result<bool, Fatal> {
         self.changes(words);
-        let passed = |epoch: Epoch| !self.probe.less_than(&epoch);
+        let passed = |epoch: u64| !self.probe.less_than(&epoch);
         let ended = self.ended.workers == self.peers;
         if let Some(checkpoints) = &mut self.control.checkpoints {
-            checkpoints.work(self.epoch.next_barrier(), self.peers, &passed, ended, words)?;
+            checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words)?;
         }
         if ended {
             // The last reads are evaluated, and their failures reported, once the epoch of the last report is
@@ -241,7 +238,7 @@ impl Controlling {
         };
         match change.at {
             None if change.ready == self.peers => {
-                let at = self.epoch.next_barrier();
+                let at = self.epoch + 2;
                 words.push(Signal::Switch { generation: change.generation, at });
                 change.at = Some(at);
                 // Checkpoints announced from now on come after the switch.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{Dynamic, INT, Map, Position};
+use rhai::{AST, Dynamic, INT, Map, Position};
 
 use super::{
     Cell,
@@ -14,6 +14,25 @@ use super::{
     program::{Program, ProgramError},
 };
 use crate::model::value::Value;
+
+/// Most bytes of a script.
+const MAX_SCRIPT: usize = 64 << 10;
+
+/// Parses a script and checks its functions.
+fn parsed(script: &str) -> Result<AST, ProgramError> {
+    if script.len() > MAX_SCRIPT {
+        return Err(ProgramError::new(Position::NONE, "a script may have 64 KiB at most"));
+    }
+    let ast = ENGINE.compile(script)?;
+    if let Some(statement) = ast.statements().first() {
+        return Err(ProgramError::new(
+            statement.position(),
+            "only functions may stand at the top of a script",
+        ));
+    }
+    check_functions(&ast)?;
+    Ok(ast)
+}
 
 impl Program {
     /// Compiles a script for given params, window length in ms (sliding windows only) and number of steps.
@@ -27,17 +46,7 @@ impl Program {
         window: Option<i64>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
-        if script.len() > 64 * 1024 {
-            return Err(ProgramError::new(Position::NONE, "a script may have 64 KiB at most"));
-        }
-        let ast = ENGINE.compile(script)?;
-        if let Some(statement) = ast.statements().first() {
-            return Err(ProgramError::new(
-                statement.position(),
-                "only functions may stand at the top of a script",
-            ));
-        }
-        check_functions(&ast)?;
+        let ast = parsed(script)?;
         let mut all: Map = params.iter().map(|(k, v)| (k.as_str().into(), to_dynamic(v))).collect();
         all.insert("window".into(), window.map_or(Dynamic::UNIT, |w| w.into()));
         all.insert("steps".into(), (steps.unwrap_or(0) as INT).into());

@@ -9,16 +9,17 @@
 //! - `init` returns a map of state fields: booleans, numbers, texts and native aggregates. A field keeps the
 //!   kind that `init` gives it, so a time that is not known yet is -1, not `()`.
 //! - `event.time` is the event's own time, `event.now` the ingest time of the key, both unix ms; `event.step`
-//!   is the index of the matching step, 0 without steps. Any other name, written `event.NAME`, `event["NAME"]`
-//!   or `event[params.NAME]`, is a property or a top-level field, `()` if absent.
+//!   is the index of the matching step, 0 without steps. Any other name, written `event.NAME`,
+//!   `event["NAME"]` or `event[params.NAME]`, is a property or a top-level field, `()` if absent.
 //! - `on_event` returns `true` if the event is used up, so that no further step is called with it; without
 //!   steps its value has no effect.
-//! - `params` are those of the rule; of a built-in calculator, durations are ms and absent optional ones `()`.
-//!   `params.window` is the length of a sliding window in ms, `()` for any other window; `params.steps` is the
-//!   number of steps. An aggregate made with the length slides by itself: `count(params.window)`. Events
-//!   outside a fixed window are not folded.
+//! - `params` are those of the rule; of a built-in calculator, durations are ms and absent optional ones
+//!   `()`. `params.window` is the length of a sliding window in ms, `()` for any other window; `params.steps`
+//!   is the number of steps. An aggregate made with the length slides by itself: `count(params.window)`.
+//!   Events outside a fixed window are not folded.
 //! - `outputs` only reads the state and returns a map of figures; `()` is absent.
-//! - The functions that scripts may call are [`NATIVE`](interpreter::engine::NATIVE), besides Rhai's operators.
+//! - The functions that scripts may call are [`NATIVE`](interpreter::engine::NATIVE), besides Rhai's
+//!   operators.
 //!
 //! Data flow: script and params → [`Program`] (once per rule version) → [`Runner`] (one per worker and
 //! program) → [`Outputs`] for `met`, `when` and the trigger.

@@ -1,9 +1,6 @@
 //! Figures of `evaluate`.
 
-use crate::model::{
-    epoch::Epoch,
-    ids::{BookGeneration, IngestTime, PartitionId},
-};
+use crate::model::ids::{BookGeneration, IngestTime, PartitionId};
 
 /// Counts of evaluation since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +48,7 @@ pub struct EvaluateGauge {
     /// Generation of the book in force.
     pub generation: BookGeneration,
     /// Epoch at which it took force.
-    pub since_epoch: Epoch,
+    pub since_epoch: u64,
     /// States restored from the last checkpoint.
     pub restored: u64,
     /// Stored states that could not be read.

@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     model::{
-        epoch::Epoch,
         ids::{BookGeneration, Clocks, IngestTime, PartitionId},
         raw::Refused,
         routed::Routed,
@@ -43,7 +42,7 @@ pub(super) struct Matching<C> {
     /// Switches announced and not yet in force, in their order.
     switches: VecDeque<Switch>,
     /// Last epoch announced.
-    announced: Epoch,
+    announced: u64,
     /// Clocks as last returned.
     clocks: Clocks,
     /// Clocks of the checkpoint that is resumed.
@@ -54,7 +53,7 @@ pub(super) struct Matching<C> {
 
 /// Reads of one epoch.
 struct Waiting<C> {
-    epoch: Epoch,
+    epoch: u64,
     capabilities: C,
     reads: Vec<Read>,
 }
@@ -62,7 +61,7 @@ struct Waiting<C> {
 /// A switch to another book.
 #[derive(Clone, Copy)]
 struct Switch {
-    at: Epoch,
+    at: u64,
     generation: BookGeneration,
 }
 
@@ -89,7 +88,7 @@ impl<C> Matching<C> {
             shelf,
             waiting: VecDeque::new(),
             switches: VecDeque::new(),
-            announced: Epoch::default(),
+            announced: 0,
             clocks: Clocks::default(),
             resumed: Clocks::default(),
             unopened,
@@ -127,7 +126,7 @@ impl<C> Matching<C> {
     }
 
     /// Adds reads of `epoch`, to be matched after all waiting ones.
-    pub(super) fn wait(&mut self, epoch: Epoch, capabilities: C, reads: Vec<Read>) {
+    pub(super) fn wait(&mut self, epoch: u64, capabilities: C, reads: Vec<Read>) {
         self.waiting.push_back(Waiting { epoch, capabilities, reads });
     }
 
@@ -137,7 +136,7 @@ impl<C> Matching<C> {
     /// it.
     pub(super) fn next(
         &mut self,
-        crowds_at: &mut dyn FnMut(Epoch) -> Option<HashMap<u32, Crowd>>,
+        crowds_at: &mut dyn FnMut(u64) -> Option<HashMap<u32, Crowd>>,
     ) -> Option<(C, Vec<Read>)> {
         let epoch = self.waiting.front().map_or(self.announced, |waiting| waiting.epoch);
         while let Some(Switch { at, generation }) = self.switches.front().copied().filter(|s| s.at <= epoch) {

@@ -5,12 +5,14 @@
 //!
 //! Records are keyed by a field of the event, and a key is assigned to the partition that the Java client
 //! would choose (murmur2). Order within a partition is that of sending, and nothing is sent twice. A line
-//! that is no JSON object is sent unchanged, without a key: consumers of the topic have to accept such lines.
+//! that is not a JSON object is sent unchanged, without a key: consumers of the topic have to accept such
+//! lines.
 //!
 //! **Limits**: the queue is bounded by the client's `queue.buffering.max.*`; when it is full,
 //! [`Producer::send_line`] blocks.
 
 mod config;
+mod error;
 mod fields;
 
 use std::{
@@ -24,6 +26,7 @@ use std::{
 };
 
 pub use config::{PartitionBy, ProduceConfig, Timestamps};
+pub use error::ProduceError;
 use rdkafka::{
     ClientContext, Message as _,
     config::RDKafkaLogLevel,
@@ -41,65 +44,6 @@ const ROOM: Duration = Duration::from_millis(50);
 /// Number of lines between two polls for acknowledgements.
 const POLL_EVERY: u64 = 256;
 
-/// Error of the producer.
-#[derive(Debug, thiserror::Error)]
-pub enum ProduceError {
-    /// A setting is invalid.
-    #[error("produce: `{setting}` {reason}")]
-    Setting {
-        /// Its name.
-        setting: String,
-        /// The fault, and what to write instead.
-        reason: String,
-    },
-    /// No broker answers.
-    #[error(
-        "no Kafka broker at {brokers} answers: {reason}; check the addresses, that the brokers run, and that `options` fit them (TLS, SASL)"
-    )]
-    Unreachable {
-        /// The brokers tried.
-        brokers: String,
-        /// Error of the client.
-        reason: String,
-    },
-    /// The topic does not exist or can't be written.
-    #[error(
-        "topic `{topic}` can't be written: {reason}; create it, name another one in `topic`, or ask for the permission"
-    )]
-    Topic {
-        /// The topic.
-        topic: String,
-        /// Error of the brokers.
-        reason: String,
-    },
-    /// A line can't be queued, for example because it is larger than allowed.
-    #[error(
-        "line {line} can't be sent to `{topic}`: {reason}; shorten it, or raise `message.max.bytes` in `options` and in the topic"
-    )]
-    Line {
-        /// Its number, counted from 1.
-        line: u64,
-        /// The topic.
-        topic: String,
-        /// Error of the client.
-        reason: String,
-    },
-    /// Lines that were queued did not arrive.
-    #[error(
-        "{failed} lines did not reach `{topic}`, {waiting} are still on their way: {reason}; see that the brokers run, then send them again"
-    )]
-    Undelivered {
-        /// The topic.
-        topic: String,
-        /// Number of lines given up.
-        failed: u64,
-        /// Number of lines neither given up nor acknowledged.
-        waiting: u64,
-        /// Error of the first line given up.
-        reason: String,
-    },
-}
-
 /// Counts of a producer, in lines unless noted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Produced {
@@ -109,7 +53,7 @@ pub struct Produced {
     pub bytes: u64,
     /// Of these, lines without the key field, broken ones included.
     pub without_key: u64,
-    /// Of these, lines that are no JSON object.
+    /// Of these, lines that are not JSON objects.
     pub broken: u64,
     /// Of these, lines without the number that chooses the partition.
     pub without_partition: u64,

@@ -54,8 +54,8 @@ use crate::SourceError;
 /// let document = r#"{"rule_id": "coupon", "trigger": {"event": {"id": "search"}}}"#;
 /// FolderStore::open(folder.path())?.publish(document, "zhang")?;
 /// let changes = source.poll()?;
-/// assert_eq!(changes[0].rule_id.as_deref(), Some("coupon"));
-/// assert!(matches!(changes[0].change, Change::Put { .. }));
+/// assert_eq!(changes[0].rule_id(), Some("coupon"));
+/// assert!(matches!(changes[0].change, Change::Put(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait RuleSource: Send {
@@ -119,7 +119,7 @@ impl RuleChange {
     }
 }
 
-/// What has become of a rule in its source.
+/// Kind of change of a rule in its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The rule has this document and status; either may be unchanged.

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use super::input::Input;
 use crate::cluster::control::{self, Body, Report};
-use crate::cluster::generation::ClusterGeneration;
 
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
@@ -112,7 +111,7 @@ fn serve(stream: UnixStream, inputs: &SyncSender<Input>) -> io::Result<()> {
 fn listen(
     reader: &mut BufReader<UnixStream>,
     line: &mut Vec<u8>,
-    (process, generation): (usize, ClusterGeneration),
+    (process, generation): (usize, u64),
     inputs: &SyncSender<Input>,
 ) -> io::Result<()> {
     while let Some(report) = control::read::<Report>(reader, line)? {

@@ -22,7 +22,6 @@ use super::liveness::Limits;
 use super::policy::{Decision, Restart, Restarts};
 use super::report::{Event, Events, Exit, ExitKind, Outcome, SupervisorError};
 use crate::cluster::exit::is_final;
-use crate::cluster::generation::ClusterGeneration;
 use crate::cluster::run_directory::RunDirectory;
 
 /// Most inputs handled before deadlines are checked, so that heartbeats that have arrived count.
@@ -40,7 +39,7 @@ enum Phase {
 
 pub(super) struct EventLoop {
     pub(super) config: SupervisorConfig,
-    pub(super) command: Box<dyn FnMut(usize, ClusterGeneration) -> Command + Send>,
+    pub(super) command: Box<dyn FnMut(usize, u64) -> Command + Send>,
     /// Closes before its directory is removed.
     pub(super) _listener: ControlListener,
     pub(super) directory: RunDirectory,
@@ -70,7 +69,7 @@ impl EventLoop {
 
 struct RunningCluster {
     context: EventLoop,
-    generation: ClusterGeneration,
+    generation: u64,
     restarts: Restarts,
     fleet: Fleet,
     phase: Phase,
@@ -89,7 +88,7 @@ impl RunningCluster {
         }
         self.phase = Phase::Running { finish_by: None };
         tracing::info!(
-            generation = self.generation.0,
+            generation = self.generation,
             processes = self.context.config.processes,
             "cluster started"
         );
@@ -158,7 +157,7 @@ impl RunningCluster {
             }
             Input::Heartbeat { process, generation } if generation == self.generation => {
                 if self.fleet.beat(process, Instant::now()) {
-                    tracing::info!(generation = generation.0, "cluster running");
+                    tracing::info!(generation, "cluster running");
                     self.context.events.publish(Event::Running { generation });
                 }
             }
@@ -246,7 +245,7 @@ impl RunningCluster {
             return Ok(Some(Outcome::Stopped));
         }
         if !matches!(self.phase, Phase::Stopping { .. }) {
-            tracing::info!(generation = self.generation.0, "stopping the cluster");
+            tracing::info!(generation = self.generation, "stopping the cluster");
             self.phase = Phase::Stopping { kill_at: Instant::now() + self.context.config.stop_within };
             self.fleet.order_all_to_stop();
         }
@@ -261,9 +260,9 @@ impl RunningCluster {
         }
         match (self.restarts.decide(Instant::now()), self.context.config.restart) {
             (Decision::Restart { after }, _) => {
-                self.generation = self.generation.next();
+                self.generation += 1;
                 self.phase = Phase::Paused { until: Instant::now() + after };
-                tracing::warn!(%cause, generation = self.generation.0, ?after, "cluster restarts");
+                tracing::warn!(%cause, generation = self.generation, ?after, "cluster restarts");
                 self.context.events.publish(Event::Restarting { generation: self.generation, after, cause });
                 Ok(None)
             }

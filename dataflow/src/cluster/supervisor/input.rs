@@ -4,32 +4,30 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
-use crate::cluster::generation::ClusterGeneration;
-
 /// An input from a watching or reading thread, or from the program.
 pub(super) enum Input {
     Connected {
         process: usize,
-        generation: ClusterGeneration,
+        generation: u64,
         writer: UnixStream,
     },
     Heartbeat {
         process: usize,
-        generation: ClusterGeneration,
+        generation: u64,
     },
     Message {
         process: usize,
-        generation: ClusterGeneration,
+        generation: u64,
         message: Value,
     },
     /// The control connection has ended: no further message of the process will arrive.
     Closed {
         process: usize,
-        generation: ClusterGeneration,
+        generation: u64,
     },
     Exited {
         process: usize,
-        generation: ClusterGeneration,
+        generation: u64,
     },
     Stop,
 }

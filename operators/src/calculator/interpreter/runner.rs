@@ -10,10 +10,14 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, INT, Map, Scope};
 
-use super::engine::{ENGINE, NotFolded};
+use super::{
+    cells::{load, state_map, store},
+    engine::ENGINE,
+    values::{NotFolded, to_value},
+};
 use crate::{
     calculator::{
-        Aggregate, Cell, Outputs, Program, ProgramError,
+        Cell, Outputs, Program, ProgramError,
         program::{Body, script_error},
     },
     model::value::Value,
@@ -191,7 +195,7 @@ fn to_outputs(program: &Program, map: &Map) -> Outputs {
         Ok(i) => Arc::clone(&known[i]),
         Err(_) => name.into(),
     };
-    Outputs::new(map.iter().map(|(key, value)| (name(key), super::engine::to_value(value))).collect())
+    Outputs::new(map.iter().map(|(key, value)| (name(key), to_value(value))).collect())
 }
 
 fn to_dynamic(value: &Value<'_>) -> Dynamic {
@@ -201,17 +205,6 @@ fn to_dynamic(value: &Value<'_>) -> Dynamic {
         Value::Float(f) => (*f).into(),
         Value::Text(t) => t.as_ref().into(),
     }
-}
-
-fn state_map(program: &Program) -> Map {
-    let value = |cell: &Cell| match cell {
-        Cell::Bool(b) => (*b).into(),
-        Cell::Int(i) => (*i).into(),
-        Cell::Float(f) => (*f).into(),
-        Cell::Text(t) => t.as_ref().into(),
-        Cell::Aggregate(a) => Dynamic::from((**a).clone()),
-    };
-    program.names.iter().zip(program.initial()).map(|(name, cell)| (name.clone(), value(cell))).collect()
 }
 
 fn call(
@@ -224,8 +217,9 @@ fn call(
     load(scope, cells);
     let result = ENGINE.eval_ast_with_scope::<Dynamic>(scope, &body.ast);
     scope.rewind(body.arguments.len());
-    let stored =
-        result.map_err(|e| call_error(&e)).and_then(|value| store(scope, program, cells).map(|()| value));
+    let stored = result
+        .map_err(|e| call_error(&e))
+        .and_then(|value| Ok(store(scope, program, cells).map(|()| value)?));
     if stored.is_err() {
         if let Some(backup) = backup {
             cells.clone_from_slice(&backup);
@@ -244,73 +238,4 @@ fn call_error(error: &EvalAltResult) -> CallError {
         return CallError::NotFolded(reason.0.clone());
     }
     CallError::Failed(script_error(error))
-}
-
-fn load(scope: &mut Scope<'static>, cells: &mut [Cell]) {
-    let Some(mut state) = scope.get_mut("state").and_then(|s| s.write_lock::<Map>()) else { return };
-    for (slot, cell) in state.values_mut().zip(cells) {
-        match cell {
-            Cell::Bool(b) => *slot = (*b).into(),
-            Cell::Int(i) => *slot = (*i).into(),
-            Cell::Float(f) => *slot = (*f).into(),
-            Cell::Text(t) => *slot = t.as_ref().into(),
-            Cell::Aggregate(a) => {
-                if let Some(mut held) = slot.write_lock::<Aggregate>() {
-                    std::mem::swap(&mut **a, &mut *held);
-                }
-            }
-        }
-    }
-}
-
-/// Writes the state map back into the cells. All kinds are checked first, so either all cells are written or
-/// none.
-fn store(scope: &mut Scope<'static>, program: &Program, cells: &mut [Cell]) -> Result<(), CallError> {
-    let wrong = |message: String| Err(CallError::Failed(ProgramError::new(rhai::Position::NONE, message)));
-    let Some(mut state) = scope.get_mut("state").and_then(|s| s.write_lock::<Map>()) else {
-        return wrong("the script replaced `state`; assign to its fields instead".into());
-    };
-    if state.len() != cells.len() {
-        let new =
-            state.keys().find(|k| !program.names.contains(*k)).map_or_else(String::new, ToString::to_string);
-        return wrong(format!("state field `{new}` is not declared; give it a first value in `init`"));
-    }
-    for ((name, value), cell) in state.iter().zip(cells.iter()) {
-        let same = match cell {
-            Cell::Bool(_) => value.is_bool(),
-            Cell::Int(_) => value.is_int(),
-            Cell::Float(_) => value.is_float() || value.is_int(),
-            Cell::Text(_) => value.is_string(),
-            Cell::Aggregate(_) => value.is::<Aggregate>(),
-        };
-        if !same {
-            return wrong(format!(
-                "state field `{name}` is {} by `init`, and was given {} (`{value}`)",
-                cell.kind(),
-                value.type_name()
-            ));
-        }
-    }
-    for (value, cell) in state.values_mut().zip(cells) {
-        match cell {
-            Cell::Bool(b) => *b = value.as_bool().unwrap_or(*b),
-            Cell::Int(i) => *i = value.as_int().unwrap_or(*i),
-            Cell::Float(f) => {
-                *f = value.as_float().or_else(|_| value.as_int().map(|i| i as f64)).unwrap_or(*f)
-            }
-            Cell::Text(t) => {
-                if let Ok(text) = value.as_immutable_string_ref()
-                    && text.as_str() != t.as_ref()
-                {
-                    *t = text.as_str().into();
-                }
-            }
-            Cell::Aggregate(a) => {
-                if let Some(mut held) = value.write_lock::<Aggregate>() {
-                    std::mem::swap(&mut **a, &mut *held);
-                }
-            }
-        }
-    }
-    Ok(())
 }

@@ -28,8 +28,9 @@ pub(in crate::calculator) fn to_dynamic(value: &serde_json::Value) -> Dynamic {
     }
 }
 
+/// Checks the parameters of the functions that the engine calls, all assignments and all calls.
 pub(in crate::calculator) fn check_functions(ast: &AST) -> Result<(), ProgramError> {
-    let defined: Vec<String> = ast.iter_functions().map(|f| f.name.to_owned()).collect();
+    let defined: Vec<&str> = ast.iter_functions().map(|function| function.name).collect();
     for function in ast.iter_functions() {
         let contract: &[&str] = match function.name {
             "init" => &["params"],
@@ -44,35 +45,34 @@ pub(in crate::calculator) fn check_functions(ast: &AST) -> Result<(), ProgramErr
             return Err(ProgramError::new(Position::NONE, message));
         }
     }
-    let mut wrong = None;
+    let mut fault = None;
     ast.walk(&mut |path: &[ASTNode<'_>]| {
-        if let Some(ASTNode::Stmt(Stmt::Assignment(assignment))) = path.last()
-            && let Some(name) =
-                assigned(&assignment.1.lhs).filter(|name| ["event", "params", "now"].contains(&name.as_str()))
-        {
+        fault = fault.take().or_else(|| fault_of(path.last()?, &defined));
+        fault.is_none()
+    });
+    fault.map_or(Ok(()), Err)
+}
+
+/// Fault of a node: an assignment to an argument other than `state`, or a call of an unknown function.
+fn fault_of(node: &ASTNode<'_>, defined: &[&str]) -> Option<ProgramError> {
+    let (call, position) = match node {
+        ASTNode::Stmt(Stmt::Assignment(assignment)) => {
+            let target = &assignment.1.lhs;
+            let name = assigned(target).filter(|name| ["event", "params", "now"].contains(&name.as_str()))?;
             let message =
                 format!("`{name}` can't be assigned to; only `state` and the function's own variables can");
-            wrong = Some(ProgramError::new(assignment.1.lhs.position(), message));
+            return Some(ProgramError::new(target.position(), message));
         }
-        let call = match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))) => {
-                Some((call, position))
-            }
-            Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => Some((call, position)),
-            _ => None,
-        };
-        if let Some((call, position)) = call
-            && call.op_token.is_none()
-            && !NATIVE.contains(&call.name.as_str())
-            && !defined.iter().any(|name| *name == call.name.as_str())
-        {
-            let message =
-                format!("there is no function `{}`; native ones are {}", call.name, NATIVE.join(" "));
-            wrong = Some(ProgramError::new(*position, message));
-        }
-        wrong.is_none()
-    });
-    wrong.map_or(Ok(()), Err)
+        ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))
+        | ASTNode::Stmt(Stmt::FnCall(call, position)) => (call, position),
+        _ => return None,
+    };
+    let name = call.name.as_str();
+    if call.op_token.is_some() || NATIVE.contains(&name) || defined.contains(&name) {
+        return None;
+    }
+    let message = format!("there is no function `{name}`; native ones are {}", NATIVE.join(" "));
+    Some(ProgramError::new(*position, message))
 }
 
 /// Variable at the root of an assignment's left side.
@@ -102,54 +102,60 @@ pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
 
 /// Names of the properties that `on_event` reads as `event.NAME`, `event["NAME"]` or `event[params.NAME]`.
 pub(in crate::calculator) fn inputs(on_event: &Body, params: &Map) -> Result<Inputs, ProgramError> {
-    let (event, given) = ("event", "params");
+    let mut names = BTreeSet::new();
+    let mut unknown = None;
+    on_event.ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let Some(ASTNode::Expr(node)) = path.last() else { return true };
+        match entry_of_event(node, params) {
+            Some((Some(name), _)) => {
+                names.insert(name);
+            }
+            Some((None, position)) => unknown = Some(position),
+            None => {}
+        }
+        unknown.is_none()
+    });
+    if let Some(position) = unknown {
+        let message = "write event.NAME, event[\"NAME\"] or event[params.NAME], so that the property is known at publish";
+        return Err(ProgramError::new(position, message));
+    }
+    names.retain(|name| !EVENT_FIELDS.contains(&name.as_str()));
+    Ok(Inputs(names.into_iter().collect()))
+}
+
+/// Name and position of the entry of `event` that an expression reads, `None` if it reads none; the name is
+/// `None` if it is known only at run time.
+fn entry_of_event(node: &Expr, params: &Map) -> Option<(Option<String>, Position)> {
     let variable = |e: &Expr, name: &str| matches!(e, Expr::Variable(v, ..) if v.1.as_str() == name);
     let property = |e: &Expr| match e {
         Expr::Property(p, _) => Some(p.2.to_string()),
         _ => None,
     };
-    let mut names = BTreeSet::new();
-    let mut wrong = None;
-    on_event.ast.walk(&mut |path: &[ASTNode<'_>]| {
-        let Some(ASTNode::Expr(node)) = path.last() else { return true };
-        let (name, position) = match node {
-            Expr::Dot(dot, _, position) if variable(&dot.lhs, event) => {
-                let name = match &dot.rhs {
-                    Expr::Dot(inner, ..) | Expr::Index(inner, ..) => property(&inner.lhs),
-                    other => property(other),
-                };
-                (name, position)
-            }
-            Expr::Index(index, _, position) if variable(&index.lhs, event) => {
-                let key = match &index.rhs {
-                    Expr::Index(inner, ..) | Expr::Dot(inner, ..) if !variable(&inner.lhs, given) => &inner.lhs,
-                    other => other,
-                };
-                let name = match key {
-                    Expr::StringConstant(text, _) => Some(text.to_string()),
-                    Expr::Dot(dot, ..) if variable(&dot.lhs, given) => property(&dot.rhs)
-                        .and_then(|p| params.get(p.as_str()).and_then(|v| v.clone().into_string().ok())),
-                    _ => None,
-                };
-                (name, position)
-            }
-            _ => return true,
-        };
-        match name {
-            Some(name) => {
-                names.insert(name);
-            }
-            None => {
-                let message = format!("write {event}.NAME, {event}[\"NAME\"] or {event}[{given}.NAME], so that the property is known at publish");
-                wrong = Some(ProgramError::new(*position, message));
-            }
+    match node {
+        Expr::Dot(dot, _, position) if variable(&dot.lhs, "event") => {
+            let name = match &dot.rhs {
+                Expr::Dot(inner, ..) | Expr::Index(inner, ..) => property(&inner.lhs),
+                other => property(other),
+            };
+            Some((name, *position))
         }
-        wrong.is_none()
-    });
-    EVENT_FIELDS.iter().for_each(|own| {
-        names.remove(*own);
-    });
-    wrong.map_or(Ok(Inputs(names.into_iter().collect())), Err)
+        Expr::Index(index, _, position) if variable(&index.lhs, "event") => {
+            let key = match &index.rhs {
+                Expr::Index(inner, ..) | Expr::Dot(inner, ..) if !variable(&inner.lhs, "params") => {
+                    &inner.lhs
+                }
+                other => other,
+            };
+            let param = |name: String| params.get(name.as_str())?.clone().into_string().ok();
+            let name = match key {
+                Expr::StringConstant(text, _) => Some(text.to_string()),
+                Expr::Dot(dot, ..) if variable(&dot.lhs, "params") => property(&dot.rhs).and_then(param),
+                _ => None,
+            };
+            Some((name, *position))
+        }
+        _ => None,
+    }
 }
 
 pub(in crate::calculator) fn init(

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use super::Schedule;
 use crate::{
-    model::{
-        epoch::Epoch,
-        ids::{BookGeneration, CheckpointNumber},
-    },
+    model::ids::{BookGeneration, CheckpointNumber},
     ops::{
         evaluating::route_correction,
         kit::Frontier,
@@ -54,7 +51,7 @@ impl<C: Clone> Schedule<C> {
 
     /// Puts the book of `generation` in force. The first book names the stored state, so the second waits
     /// until all of it is restored.
-    fn switch(&mut self, generation: BookGeneration, at: Epoch) -> Passed {
+    fn switch(&mut self, generation: BookGeneration, at: u64) -> Passed {
         if self.restoring.as_ref().is_some_and(|restoring| restoring.has_names()) {
             return Passed::Not;
         }
@@ -65,13 +62,13 @@ impl<C: Clone> Schedule<C> {
         Passed::Wholly
     }
 
-    fn checkpoint(&mut self, number: CheckpointNumber) -> Passed {
+    fn checkpoint(&mut self, n: CheckpointNumber) -> Passed {
         if self.evaluator.has_unsaved() {
-            self.emissions.save_state(number, self.evaluator.save(SAVED));
+            self.emissions.save_state(n, self.evaluator.save(SAVED));
             return Passed::Partly;
         }
-        self.emissions.end_checkpoint(number);
-        self.evaluator.saved(number);
+        self.emissions.end_checkpoint(n);
+        self.evaluator.saved(n);
         Passed::Wholly
     }
 

@@ -4,10 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{Output, SLICE, Schedule};
 use crate::{
-    model::{
-        epoch::Epoch,
-        ids::{IngestTime, PartitionId},
-    },
+    model::ids::{IngestTime, PartitionId},
     ops::{emitted::Emitted, kit::Frontier, reload::Reloads},
 };
 
@@ -36,7 +33,7 @@ impl<C: Clone> Schedule<C> {
     /// Adds clocks of `epoch`; `capability` is called for the first ones.
     pub(in crate::ops) fn add_clocks(
         &mut self,
-        epoch: Epoch,
+        epoch: u64,
         capability: impl FnOnce() -> C,
         clocks: &mut Vec<(PartitionId, IngestTime)>,
     ) {

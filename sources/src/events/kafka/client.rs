@@ -11,7 +11,7 @@ use std::{
 use operators::model::ids::{Offset, PartitionId, Positions};
 use rdkafka::{
     ClientContext, Offset as ClientOffset, TopicPartitionList,
-    config::RDKafkaLogLevel,
+    config::{ClientConfig, RDKafkaLogLevel},
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode},
     message::Message,
@@ -53,6 +53,14 @@ impl ConsumerContext for Context {
             );
         }
     }
+}
+
+/// Creates a client. Does not wait for the brokers.
+///
+/// # Errors
+/// If an option is invalid.
+pub(super) fn create(config: &ClientConfig, context: Context) -> Result<Client, KafkaError> {
+    config.create_with_context(context).map_err(KafkaError::client)
 }
 
 /// Queries a broker for the topic's number of partitions. Blocks for `wait` at most.

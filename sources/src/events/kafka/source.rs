@@ -11,7 +11,6 @@ use operators::model::{
     raw::RawBatch,
 };
 use rdkafka::{
-    config::ClientConfig,
     consumer::Consumer,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
 };
@@ -19,7 +18,7 @@ use rdkafka::{
 use super::{
     KafkaConfig, KafkaError,
     batch::BatchBuilder,
-    client::{Client, Context, assignment, exact_offset, partition_of},
+    client::{self, Client, Context, assignment, exact_offset, partition_of},
     commits::Commits,
     open,
     shared::{Finding, PartitionBoard},
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     SourceError,
-    events::{EventSource, MAX_RECORDS, Next, ReadProgress},
+    events::{EventSource, MAX_RECORDS, Next},
 };
 
 /// Longest poll of the client, after which findings are looked for again.
@@ -73,10 +72,10 @@ impl KafkaSource {
             let reason = format!("is {worker} of {workers}; write a number below that of the workers");
             return Err(SourceError::Setting { setting: "worker", reason });
         }
-        let watching = client(&config.watcher(), Context::default())?;
+        let watching = client::create(&config.watcher(), Context::default())?;
         let mine = open::worker_partitions(&config, &watching, worker, workers, resume)?;
         let commits = Commits::default();
-        let consumer = client(&config.reader(), Context { committing: commits.under_way() })?;
+        let consumer = client::create(&config.reader(), Context { committing: commits.under_way() })?;
         let board = Arc::new(PartitionBoard::default());
         let source = KafkaSource {
             consumer,
@@ -286,8 +285,8 @@ impl EventSource for KafkaSource {
         self.commits.send(&self.consumer, &self.config);
     }
 
-    fn progress(&self) -> ReadProgress {
-        ReadProgress { bytes: self.bytes, total: None }
+    fn progress(&self) -> Option<(u64, Option<u64>)> {
+        Some((self.bytes, None))
     }
 }
 
@@ -295,8 +294,4 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.board.stop();
     }
-}
-
-fn client(config: &ClientConfig, context: Context) -> Result<Client, KafkaError> {
-    config.create_with_context(context).map_err(KafkaError::client)
 }
