@@ -107,7 +107,9 @@ fn published(text: &str, publish: i64) -> Result<RuleChange, String> {
     let crowd = match rule.crowd.take() {
         None => None,
         Some(spec::Crowd::Guids(guids)) => Some(Crowd::new(guids.into_iter().collect())),
-        Some(spec::Crowd::Bitmap(text)) => Some(Crowd::from_base64(&text)?),
+        Some(spec::Crowd::Bitmap(text)) => {
+            Some(Crowd::from_base64(&text).map_err(|error| error.to_string())?)
+        }
         Some(spec::Crowd::Profile(_)) => {
             return Err("its crowd asks for profiles, and a workload has none".into());
         }

@@ -6,6 +6,9 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore};
 use super::pieces;
 use crate::protocol::report::BlobRef;
 
+/// Reason for a blob that a manifest lists and the store does not have.
+pub(super) const MISSING: &str = "the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state";
+
 /// Checks that the store has the commit of checkpoint `number`, or a later one.
 pub(super) fn is_committed(
     store: &mut dyn CheckpointStore,
@@ -21,18 +24,15 @@ pub(super) fn is_committed(
 pub(super) fn listed(store: &mut dyn CheckpointStore, blob: &BlobRef) -> Result<Vec<u8>, CheckpointError> {
     match pieces::read(store, &blob.name)? {
         Some(bytes) if blob.fits(&bytes) => Ok(bytes),
-        Some(_) => Err(format(
+        Some(_) => Err(malformed(
             &blob.name,
             "does not hold what the manifest says; restore the store from a backup, or choose another prefix or file to start without state",
         )),
-        None => Err(format(
-            &blob.name,
-            "the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state",
-        )),
+        None => Err(malformed(&blob.name, MISSING)),
     }
 }
 
 /// Error for content that strateye did not write.
-pub(super) fn format(place: &str, reason: impl Into<String>) -> CheckpointError {
+pub(super) fn malformed(place: &str, reason: impl Into<String>) -> CheckpointError {
     CheckpointError::Format { place: place.to_owned(), reason: reason.into() }
 }

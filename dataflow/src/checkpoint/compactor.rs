@@ -194,8 +194,7 @@ impl Compactor {
             // A blob that was committed and is missing was lost together with its commit.
             listed(store, blob).or_else(|error| is_committed(store, number).and(Err(error)))
         })?;
-        let place = blob.name.clone();
-        blob::state(&bytes).map_err(|reason| CheckpointError::Format { place, reason })
+        blob::state(&blob.name, &bytes)
     }
 }
 

@@ -112,8 +112,7 @@ impl Inspector {
         }
         for listed_blob in self.manifest.blobs.iter().filter(|listed| !listed.blob.triggers) {
             let blob = &listed_blob.blob;
-            let delta = blob::state(&listed(&mut *self.store, blob)?)
-                .map_err(|reason| CheckpointError::Format { place: blob.name.clone(), reason })?;
+            let delta = blob::state(&blob.name, &listed(&mut *self.store, blob)?)?;
             for change in delta.changes().filter(|change| change.key == key) {
                 if let Some(i) = names.iter().position(|(_, name)| name == change.name) {
                     states[i] = change.text.map(str::to_owned);
@@ -204,8 +203,7 @@ fn last_commit(
     let mut tried = None;
     loop {
         let committed = store.committed()?.ok_or(InspectError::NoCheckpoint)?;
-        let unusable = |place: &str, reason| CheckpointError::Format { place: place.to_owned(), reason };
-        let manifest = Manifest::from_json(&committed.manifest).map_err(|e| unusable("the manifest", e))?;
+        let manifest = Manifest::from_json(&committed.manifest)?;
         match listed(store, &manifest.rules) {
             // The next commit may just have replaced the blob.
             Err(CheckpointError::Format { .. }) if tried != Some(committed.number) => {
@@ -214,8 +212,8 @@ fn last_commit(
             read => {
                 let text = String::from_utf8_lossy(&read?).into_owned();
                 // The crowds do not matter to stored state.
-                let rules = rules::from_json(&text, &mut |_| Ok(Crowd::new(Default::default())))
-                    .map_err(|e| unusable(&manifest.rules.name, e))?;
+                let nobody = &mut |_: &str| Ok(Crowd::new(Default::default()));
+                let rules = rules::from_json(&manifest.rules.name, &text, nobody)?;
                 return Ok((committed.number, manifest, rules));
             }
         }

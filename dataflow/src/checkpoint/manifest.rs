@@ -2,9 +2,13 @@
 //!
 //! It is JSON, so that people can read it.
 
+use std::fmt::Display;
+
 use operators::model::ids::{CheckpointNumber, Clocks, Positions};
 use serde::{Deserialize, Serialize};
+use sinks::checkpoint::CheckpointError;
 
+use super::committed::malformed;
 use crate::protocol::report::BlobRef;
 
 /// Version of the format that this release writes.
@@ -59,21 +63,29 @@ impl Manifest {
         serde_json::to_vec(&Versioned { format: FORMAT, manifest: self }).unwrap_or_default()
     }
 
-    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads the JSON of a commit.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Format`] if it is no manifest, or of another format.
+    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, CheckpointError> {
         #[derive(Deserialize)]
         struct Head {
             format: u32,
         }
-        let head: Head = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let head: Head = serde_json::from_slice(bytes).map_err(unreadable)?;
         if head.format != FORMAT {
-            return Err(format!(
+            return Err(unreadable(format!(
                 "has format {}, this release knows {FORMAT}; resume it with the release that wrote it, or choose another prefix or file to start without state",
                 head.format
-            ));
+            )));
         }
-        let all: Versioned<serde_json::Value> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        serde_json::from_value(all.manifest).map_err(|e| e.to_string())
+        let all: Versioned<serde_json::Value> = serde_json::from_slice(bytes).map_err(unreadable)?;
+        serde_json::from_value(all.manifest).map_err(unreadable)
     }
+}
+
+fn unreadable(reason: impl Display) -> CheckpointError {
+    malformed("the manifest", reason.to_string())
 }
 
 #[cfg(test)]
@@ -95,8 +107,8 @@ mod tests {
             dropped: vec![Dropped { number: CheckpointNumber(3), names: vec!["r:c:1".into()] }],
         };
         let json = manifest.to_json();
-        assert_eq!(Manifest::from_json(&json), Ok(manifest));
+        assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
         let later = String::from_utf8(json).unwrap().replace("\"format\":1", "\"format\":2");
-        assert!(Manifest::from_json(later.as_bytes()).unwrap_err().contains("has format 2"));
+        assert!(Manifest::from_json(later.as_bytes()).unwrap_err().to_string().contains("has format 2"));
     }
 }

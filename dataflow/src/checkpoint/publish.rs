@@ -17,10 +17,7 @@ use std::sync::{
 };
 
 use operators::model::{ids::CheckpointNumber, trigger::Fired};
-use sinks::{
-    TransactionError,
-    checkpoint::{CheckpointError, CheckpointStore},
-};
+use sinks::{TransactionError, checkpoint::CheckpointStore};
 
 use super::{
     blob,
@@ -111,8 +108,7 @@ fn publish(
             // A blob that was committed and is missing was lost together with its commit.
             listed(store, blob).or_else(|error| is_committed(store, number).and(Err(error)))
         })?;
-        let place = blob.name.clone();
-        fired.extend(blob::triggers(&bytes).map_err(|reason| CheckpointError::Format { place, reason })?);
+        fired.extend(blob::triggers(&blob.name, &bytes)?);
     }
     sinks
         .publish(number, &fired)

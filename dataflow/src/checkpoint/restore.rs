@@ -25,7 +25,13 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::{State, blob, fail_point::reach, pieces, retry::retry_until_done};
+use super::{
+    State, blob,
+    committed::{MISSING, malformed},
+    fail_point::reach,
+    pieces,
+    retry::retry_until_done,
+};
 use crate::{exit::ExitHandle, threads};
 
 /// Number of states from which on a batch for one worker is full; also full from `BYTES` of keys and texts.
@@ -198,11 +204,8 @@ fn share_of(
         reach("restore:state");
     }
     for (i, name) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
-        let unusable = |reason: String| CheckpointError::Format { place: name.clone(), reason };
-        let bytes = pieces::read(store, name)?.ok_or_else(|| {
-            unusable("the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state".into())
-        })?;
-        let delta = blob::state(&bytes).map_err(unusable)?;
+        let bytes = pieces::read(store, name)?.ok_or_else(|| malformed(name, MISSING))?;
+        let delta = blob::state(name, &bytes)?;
         out.begin(i as u64 + 1);
         delta.changes().for_each(|c| out.push(c.name, c.key, c.text));
         reach("restore:blob");

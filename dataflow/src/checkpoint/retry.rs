@@ -56,7 +56,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::checkpoint::committed::format;
+    use crate::checkpoint::committed::malformed;
 
     #[test]
     fn patience_ends_and_what_is_wrong_for_good_is_not_waited_for() {
@@ -67,7 +67,7 @@ mod tests {
         };
         let away = || CheckpointError::Unavailable("away".to_owned());
         assert!(retry_within("a test", Duration::ZERO, || attempt(away())).is_err_and(|e| e.is_transient()));
-        let wrong = || format("the manifest", "wrong");
+        let wrong = || malformed("the manifest", "wrong");
         assert!(retry_until_done("a test", || attempt(wrong())).is_err_and(|e| !e.is_transient()));
         assert_eq!(tries.get(), 2);
     }

@@ -9,6 +9,9 @@ use operators::rule::{
     remembered::Remembered,
 };
 use serde::{Deserialize, Serialize};
+use sinks::checkpoint::CheckpointError;
+
+use super::committed::malformed;
 
 /// The stored form: crowds are referred to by their digests.
 #[derive(Serialize, Deserialize)]
@@ -63,18 +66,19 @@ pub fn to_json(rules: &[Remembered]) -> (String, Vec<Crowd>) {
     (serde_json::to_string(&all).unwrap_or_default(), crowds.into_values().collect())
 }
 
-/// Reads the JSON of [`to_json`]; `crowd` finds a crowd by its digest.
+/// Reads the JSON of [`to_json`], which is stored under `name`; `crowd` finds a crowd by its digest.
 ///
 /// # Errors
-/// If the text is something else, or a crowd can't be found.
+/// [`CheckpointError::Format`] if the text is something else, and errors of `crowd`.
 pub fn from_json(
+    name: &str,
     text: &str,
-    crowd: &mut dyn FnMut(&str) -> Result<Crowd, String>,
-) -> Result<Vec<Remembered>, String> {
-    let all: Vec<Stored> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    crowd: &mut dyn FnMut(&str) -> Result<Crowd, CheckpointError>,
+) -> Result<Vec<Remembered>, CheckpointError> {
+    let all: Vec<Stored> = serde_json::from_str(text).map_err(|error| malformed(name, error.to_string()))?;
     let mut rule = |s: Stored| {
         let departed = s.departed.into_iter().map(|(at, d)| Ok(Departed { at, guids: crowd(&d)? }));
-        let departed = departed.collect::<Result<Vec<_>, String>>()?;
+        let departed = departed.collect::<Result<Vec<_>, CheckpointError>>()?;
         Ok(Remembered {
             published: Published {
                 rule_id: s.rule_id,
@@ -128,9 +132,10 @@ mod tests {
         };
         let (text, crowds) = to_json(std::slice::from_ref(&rule));
         assert_eq!(crowds.len(), 2);
-        let mut find =
-            |digest: &str| crowds.iter().find(|c| c.digest() == digest).cloned().ok_or_else(String::new);
-        assert_eq!(from_json(&text, &mut find).unwrap(), [rule]);
-        assert!(from_json(&text, &mut |_| Err("gone".into())).is_err());
+        let mut find = |digest: &str| {
+            crowds.iter().find(|c| c.digest() == digest).cloned().ok_or_else(|| malformed(digest, "gone"))
+        };
+        assert_eq!(from_json("rules", &text, &mut find).unwrap(), [rule]);
+        assert!(from_json("rules", &text, &mut |digest| Err(malformed(digest, "gone"))).is_err());
     }
 }

@@ -22,12 +22,18 @@ pub enum State {
     Redis(RedisConfig),
 }
 
+/// Error for a text that is not a location of state. Its message leaves out the text, which may be an address
+/// with a password.
+#[derive(Debug, thiserror::Error)]
+#[error("is not a place for state; write a file *.db, redis://HOST:PORT, rediss://HOST:PORT (TLS), or none")]
+pub struct NotAStore;
+
 impl State {
     /// Chooses the kind of store by the look of a text.
     ///
     /// # Errors
-    /// If the text is no location of state; the message names what to write instead.
-    pub fn at(text: &str) -> Result<Self, String> {
+    /// If the text is not a location of state.
+    pub fn at(text: &str) -> Result<Self, NotAStore> {
         let path = std::path::Path::new(text);
         match path.extension().and_then(|e| e.to_str()) {
             _ if text == "none" => Ok(State::None),
@@ -35,8 +41,7 @@ impl State {
                 Ok(State::Redis(RedisConfig { urls: vec![text.to_owned()], ..RedisConfig::default() }))
             }
             Some("db" | "sqlite" | "sqlite3") => Ok(State::Sqlite(path.to_owned())),
-            // The message leaves out the text, which may be an address with a password.
-            _ => Err("is not a place for state; write a file *.db, redis://HOST:PORT, rediss://HOST:PORT (TLS), or none".to_owned()),
+            _ => Err(NotAStore),
         }
     }
 

@@ -15,7 +15,7 @@ use sinks::checkpoint::{CheckpointError, CheckpointStore};
 
 use super::{
     LEASE, RETRY,
-    committed::{format, listed},
+    committed::{listed, malformed},
     manifest::Manifest,
     pieces, rules,
 };
@@ -82,24 +82,19 @@ impl Resumed {
         manifest: &[u8],
         number: CheckpointNumber,
     ) -> Result<(), CheckpointError> {
-        let manifest = Manifest::from_json(manifest).map_err(|e| format("the manifest", e))?;
+        let manifest = Manifest::from_json(manifest)?;
         let rules = listed(store, &manifest.rules)?;
         let rules = String::from_utf8_lossy(&rules);
         let crowds = &mut self.crowds;
-        let mut unread = None;
+        let place = &manifest.rules.name;
         let mut crowd = |digest: &str| {
             let name = crowd_name(digest);
-            let bytes = pieces::read(store, &name).map_err(|e| {
-                let text = e.to_string();
-                unread = Some(e);
-                text
-            })?;
-            let bytes = bytes.ok_or_else(|| format!("crowd {digest} is missing"))?;
+            let bytes = pieces::read(store, &name)?
+                .ok_or_else(|| malformed(place, format!("crowd {digest} is missing")))?;
             crowds.insert(name, bytes.len() as u64);
-            Crowd::from_portable(&bytes)
+            Crowd::from_portable(&bytes).map_err(|error| malformed(place, error.to_string()))
         };
-        self.remembered = rules::from_json(&rules, &mut crowd)
-            .map_err(|e| unread.unwrap_or_else(|| format(&manifest.rules.name, e)))?;
+        self.remembered = rules::from_json(place, &rules, &mut crowd)?;
         let in_force = self.remembered.iter().filter(|r| r.in_force);
         self.start = Start {
             generation: OwnerGeneration::default(),

@@ -176,7 +176,7 @@ mod tests {
         };
         let (CheckpointNumber(1), [blob]) = (done.0, &done.1[..]) else { panic!("{done:?}") };
         assert!(blob.bytes > MAX_BLOB as u64, "{}", blob.bytes);
-        assert!(blob::triggers(&listed(&mut store, blob).unwrap()).unwrap() == held);
+        assert!(blob::triggers(&blob.name, &listed(&mut store, blob).unwrap()).unwrap() == held);
         assert_eq!(store.blobs().unwrap(), pieces::of(blob).collect::<Vec<_>>());
     }
 }

@@ -59,8 +59,9 @@ pub(super) struct Demo {
 }
 
 /// Parses a duration, written as in rules.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    operators::document::span::Span::parse(text).map(|s| Duration::from_millis(s.0.unsigned_abs()))
+pub(super) fn span(text: &str) -> Result<Duration, CliError> {
+    let span = operators::document::span::Span::parse(text).map_err(CliError::usage)?;
+    Ok(Duration::from_millis(span.0.unsigned_abs()))
 }
 
 impl Demo {

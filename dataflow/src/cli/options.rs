@@ -57,11 +57,11 @@ pub(super) struct Common {
     error_budget: Option<u64>,
 }
 
-fn codec(name: &str) -> Result<Codec, String> {
+fn codec(name: &str) -> Result<Codec, CliError> {
     match name {
         "abomonation" => Ok(Codec::Abomonation),
         "bytemuck" => Ok(Codec::Bytemuck),
-        _ => Err("write abomonation or bytemuck".into()),
+        _ => Err(CliError::usage("write abomonation or bytemuck")),
     }
 }
 

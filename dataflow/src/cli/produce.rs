@@ -54,27 +54,27 @@ pub(super) struct Produce {
     json: bool,
 }
 
-fn partition_by(text: &str) -> Result<PartitionBy, String> {
+fn partition_by(text: &str) -> Result<PartitionBy, CliError> {
     let parts = text.split_once('%').and_then(|(field, modulo)| {
         let modulo = modulo.parse::<u64>().ok().filter(|modulo| *modulo > 0)?;
         (!field.is_empty()).then(|| PartitionBy { field: field.to_owned(), modulo })
     });
-    parts.ok_or_else(|| "write FIELD%M with an M of at least 1, such as guid%12".to_owned())
+    parts.ok_or_else(|| CliError::usage("write FIELD%M with an M of at least 1, such as guid%12"))
 }
 
-fn timestamps(text: &str) -> Result<Timestamps, String> {
+fn timestamps(text: &str) -> Result<Timestamps, CliError> {
     match text {
         "event" => Ok(Timestamps::Event),
         "now" => Ok(Timestamps::Now),
-        _ => Err("write event or now".to_owned()),
+        _ => Err(CliError::usage("write event or now")),
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+fn rate(text: &str) -> Result<f64, CliError> {
     let number = text.strip_suffix("/s").unwrap_or(text).parse::<f64>().ok();
     // A lower rate would mean waits of hours.
     let number = number.filter(|rate| (0.001..=1e9).contains(rate));
-    number.ok_or_else(|| "write a number of lines per second, such as 5000/s".to_owned())
+    number.ok_or_else(|| CliError::usage("write a number of lines per second, such as 5000/s"))
 }
 
 /// Summary of a run.
@@ -230,15 +230,15 @@ mod tests {
 
     #[test]
     fn options_are_read_or_refused_with_what_to_write() {
-        assert_eq!(partition_by("guid%12"), Ok(PartitionBy { field: "guid".into(), modulo: 12 }));
+        assert_eq!(partition_by("guid%12").unwrap(), PartitionBy { field: "guid".into(), modulo: 12 });
         for wrong in ["guid", "%3", "guid%0", "guid%x"] {
-            assert!(partition_by(wrong).unwrap_err().contains("guid%12"), "{wrong}");
+            assert!(partition_by(wrong).unwrap_err().to_string().contains("guid%12"), "{wrong}");
         }
-        assert_eq!((rate("5000/s"), rate("0.5")), (Ok(5000.0), Ok(0.5)));
+        assert_eq!((rate("5000/s").unwrap(), rate("0.5").unwrap()), (5000.0, 0.5));
         for wrong in ["0/s", "-1", "fast", "inf", "nan"] {
-            assert!(rate(wrong).unwrap_err().contains("5000/s"), "{wrong}");
+            assert!(rate(wrong).unwrap_err().to_string().contains("5000/s"), "{wrong}");
         }
-        assert_eq!(timestamps("event"), Ok(Timestamps::Event));
+        assert_eq!(timestamps("event").unwrap(), Timestamps::Event);
         assert!(timestamps("then").is_err());
     }
 }

@@ -36,13 +36,14 @@ pub(super) struct Replay {
     json: bool,
 }
 
-fn instant(text: &str) -> Result<i64, String> {
-    match text.parse::<i64>() {
-        Ok(ms) => Ok(ms),
-        Err(_) => text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond()).map_err(|_| {
-            "write unix milliseconds or RFC 3339 with an offset, such as 2026-11-20T00:00:00+08:00".into()
-        }),
-    }
+fn instant(text: &str) -> Result<i64, CliError> {
+    let ms = text.parse::<i64>().ok();
+    let ms = ms.or_else(|| text.parse::<jiff::Timestamp>().ok().map(|time| time.as_millisecond()));
+    ms.ok_or_else(|| {
+        CliError::usage(
+            "write unix milliseconds or RFC 3339 with an offset, such as 2026-11-20T00:00:00+08:00",
+        )
+    })
 }
 
 /// Time of the first event, unix ms; 0 for a file without events.

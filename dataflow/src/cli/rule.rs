@@ -176,8 +176,8 @@ fn check(path: &Path, calculators: &Calculators) -> Result<(), CliError> {
     }
 }
 
-fn gap(name: &str) -> Result<Gap, String> {
-    Gap::parse(name).ok_or_else(|| "write replay or skip".to_owned())
+fn gap(name: &str) -> Result<Gap, CliError> {
+    Gap::parse(name).ok_or_else(|| CliError::usage("write replay or skip"))
 }
 
 /// Pauses a rule, or without an id all that are online; one that can't be paused does not prevent the others.

@@ -1,7 +1,11 @@
 //! Sinks of triggers as a file of settings describes them: `[[sinks]]`, each with exactly one kind of sink.
 
 use serde::{Deserialize, Serialize};
-use sinks::{LineOutput, kafka::KafkaSinkConfig, webhook::WebhookConfig};
+use sinks::{
+    LineOutput,
+    kafka::{KafkaSinkConfig, KafkaSinkError},
+    webhook::{WebhookConfig, WebhookError},
+};
 
 use crate::triggers::destinations::{Destination, To};
 
@@ -19,27 +23,34 @@ pub(super) struct SinkSettings {
     lines: Option<LineOutput>,
 }
 
+/// The reason why settings do not describe a sink.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SinkFault {
+    #[error(transparent)]
+    Kafka(#[from] KafkaSinkError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error("write one of kafka, webhook and lines, and several sinks one after another")]
+    Kind,
+}
+
 impl SinkSettings {
     /// The destination that these settings describe.
     ///
     /// # Errors
-    /// If the settings are invalid; the message names the fault and what to write instead.
-    pub(super) fn destination(&self) -> Result<Destination, String> {
+    /// If the settings are invalid.
+    pub(super) fn destination(&self) -> Result<Destination, SinkFault> {
         let to = match (&self.kafka, &self.webhook, &self.lines) {
             (Some(config), None, None) => {
-                config.validate().map_err(|error| error.to_string())?;
+                config.validate()?;
                 To::Kafka(config.clone())
             }
             (None, Some(config), None) => {
-                config.validate().map_err(|error| error.to_string())?;
+                config.validate()?;
                 To::Webhook(config.clone())
             }
             (None, None, Some(output)) => To::Lines(output.clone()),
-            _ => {
-                return Err(
-                    "write one of kafka, webhook and lines, and several sinks one after another".into()
-                );
-            }
+            _ => return Err(SinkFault::Kind),
         };
         Ok(Destination { channels: self.channels.clone(), to })
     }
@@ -66,7 +77,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Destination, String> {
-        toml::from_str::<SinkSettings>(text).map_err(|error| error.to_string())?.destination()
+        toml::from_str::<SinkSettings>(text)
+            .map_err(|error| error.to_string())?
+            .destination()
+            .map_err(|error| error.to_string())
     }
 
     #[test]

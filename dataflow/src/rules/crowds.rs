@@ -29,8 +29,8 @@ pub(super) fn select(
     described.into_iter().map(|crowd| crowd.map(|crowd| members(crowd, &mut selected)).transpose()).collect()
 }
 
-/// Answers of the profile store, in the order of the queries.
-struct Selected(Result<vec::IntoIter<RoaringTreemap>, String>);
+/// Answers of the profile store, in the order of the queries; or the fault of every query.
+struct Selected(Result<vec::IntoIter<RoaringTreemap>, Faults>);
 
 impl Selected {
     fn new(described: &[Option<spec::Crowd>], profiles: Option<&mut (dyn ProfileStore + 'static)>) -> Self {
@@ -44,14 +44,14 @@ impl Selected {
             None => Err("a crowd query needs profiles: pass --profiles FILE.jsonl".to_owned()),
             Some(profiles) => profiles.select(&queries).map_err(|error| error.to_string()),
         };
-        Selected(answers.map(Vec::into_iter))
+        Selected(answers.map(Vec::into_iter).map_err(|message| Faults::one("crowd.profile", message)))
     }
 
     /// The answer to the next query.
-    fn next(&mut self) -> Result<RoaringTreemap, String> {
+    fn next(&mut self) -> Result<RoaringTreemap, Faults> {
         match &mut self.0 {
             Ok(answers) => Ok(answers.next().unwrap_or_default()),
-            Err(message) => Err(message.clone()),
+            Err(faults) => Err(faults.clone()),
         }
     }
 }
@@ -59,9 +59,11 @@ impl Selected {
 fn members(crowd: spec::Crowd, selected: &mut Selected) -> Result<Crowd, Faults> {
     match crowd {
         spec::Crowd::Guids(guids) => Ok(Crowd::new(guids.into_iter().collect())),
-        spec::Crowd::Bitmap(text) => Crowd::from_base64(&text).map_err(|e| Faults::one("crowd.bitmap", e)),
+        spec::Crowd::Bitmap(text) => {
+            Crowd::from_base64(&text).map_err(|e| Faults::one("crowd.bitmap", e.to_string()))
+        }
         spec::Crowd::Profile(query) => {
-            let answer = selected.next().map_err(|message| Faults::one("crowd.profile", message));
+            let answer = selected.next();
             profile::check(&query).map_err(|fault| {
                 let path = if fault.path.is_empty() { String::new() } else { format!(".{}", fault.path) };
                 Faults::one(format!("crowd.profile{path}"), fault.message)

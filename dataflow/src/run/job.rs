@@ -108,14 +108,12 @@ impl Events {
     /// Parses the value of `--events`: `-`, a path, `generator:RATE` or `kafka://..`.
     ///
     /// # Errors
-    /// If the text is none of these; the message names what to write instead.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// If the text is none of these.
+    pub fn parse(text: &str) -> Result<Self, LocationError> {
         match text.strip_prefix("generator:") {
             Some(rate) => {
                 let rate = rate.parse::<f64>().ok().filter(|r| *r > 0.0 && r.is_finite());
-                let rate = rate.ok_or(
-                    "write generator:RATE with a number of events per second, such as generator:12000",
-                )?;
+                let rate = rate.ok_or(LocationError::Generator)?;
                 // After a crash the load continues at the current point of its schedule.
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
                 Ok(Events::Generator(GeneratorConfig {
@@ -125,12 +123,10 @@ impl Events {
                 }))
             }
             None if text == "-" => Ok(Events::Stdin),
-            None if text.starts_with("kafka://") => match kafka_url(text) {
-                Some(Ok((brokers, topic))) => Ok(Events::Kafka(KafkaConfig::new(&brokers, &topic))),
-                Some(Err(right)) => Err(right),
-                None => Ok(Events::File(PathBuf::from(text))),
-            },
-            None => Ok(Events::File(PathBuf::from(text))),
+            None => Ok(match KafkaUrl::parse(text)? {
+                Some(KafkaUrl { brokers, topic }) => Events::Kafka(KafkaConfig::new(brokers, topic)),
+                None => Events::File(PathBuf::from(text)),
+            }),
         }
     }
 }
@@ -162,9 +158,28 @@ impl Rules {
 }
 
 /// Brokers and topic of a `kafka://BROKER,..,BROKER/TOPIC`.
-pub(crate) fn kafka_url(text: &str) -> Option<Result<(String, String), String>> {
-    let rest = text.strip_prefix("kafka://")?;
-    let parts = rest.split_once('/').filter(|(brokers, topic)| !brokers.is_empty() && !topic.is_empty());
-    let right = "write kafka://HOST:PORT,HOST:PORT/TOPIC";
-    Some(parts.map(|(b, t)| (b.to_owned(), t.to_owned())).ok_or_else(|| right.to_owned()))
+pub(crate) struct KafkaUrl<'t> {
+    pub(crate) brokers: &'t str,
+    pub(crate) topic: &'t str,
+}
+
+impl<'t> KafkaUrl<'t> {
+    /// Parses a text; `None` if it does not begin with `kafka://`.
+    pub(crate) fn parse(text: &'t str) -> Result<Option<Self>, LocationError> {
+        let Some(rest) = text.strip_prefix("kafka://") else { return Ok(None) };
+        let parts = rest.split_once('/').filter(|(brokers, topic)| !brokers.is_empty() && !topic.is_empty());
+        let (brokers, topic) = parts.ok_or(LocationError::Kafka)?;
+        Ok(Some(KafkaUrl { brokers, topic }))
+    }
+}
+
+/// The reason why a text is not a location of events or triggers: what to write instead.
+#[derive(Debug, thiserror::Error)]
+pub enum LocationError {
+    /// A generator without a valid rate.
+    #[error("write generator:RATE with a number of events per second, such as generator:12000")]
+    Generator,
+    /// A Kafka URL without brokers or topic.
+    #[error("write kafka://HOST:PORT,HOST:PORT/TOPIC")]
+    Kafka,
 }

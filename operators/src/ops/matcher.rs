@@ -10,7 +10,7 @@ use super::membership::Membership;
 use crate::{
     filter::{Faulted, Scratch},
     model::{
-        decode::Decoder,
+        decode::{DecodeError, Decoder},
         field::Field,
         ids::{Clocks, IngestTime, PartitionId},
         key,
@@ -101,18 +101,24 @@ impl Matcher {
         for record in &batch.records {
             self.counts.records += 1;
             self.counts.bytes += u64::from(record.end - record.start);
-            if let Err(reason) = self.record(batch, record, routed) {
+            if let Err(error) = self.record(batch, record, routed) {
                 self.counts.refused += 1;
                 let bytes = batch.record(record);
                 let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).into_owned();
-                refused.push(Refused { partition: batch.partition, offset: record.offset, reason, sample });
+                let (partition, offset) = (batch.partition, record.offset);
+                refused.push(Refused { partition, offset, reason: error.to_string(), sample });
             }
         }
     }
 
-    fn record(&mut self, batch: &RawBatch, record: &RawRecord, routed: &mut Routed) -> Result<(), String> {
+    fn record(
+        &mut self,
+        batch: &RawBatch,
+        record: &RawRecord,
+        routed: &mut Routed,
+    ) -> Result<(), DecodeError> {
         let book = Arc::clone(&self.book);
-        let event = self.decoder.decode(&book.fields, batch.record(record)).map_err(|e| e.to_string())?;
+        let event = self.decoder.decode(&book.fields, batch.record(record))?;
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
         let time = record.time.unwrap_or(event.event_time).min(read_at);
         let now = self.move_clock(batch.partition, IngestTime(time)).0;

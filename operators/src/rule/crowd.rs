@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{DecodeError, Engine as _, engine::general_purpose::STANDARD};
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -16,6 +16,17 @@ use xxhash_rust::xxh3::xxh3_128;
 pub struct Crowd {
     digest: u128,
     members: Arc<RoaringTreemap>,
+}
+
+/// The reason why a text or bytes are not a crowd.
+#[derive(Debug, thiserror::Error)]
+pub enum CrowdError {
+    /// The text is not base64.
+    #[error("this is not base64: {0}")]
+    Base64(#[from] DecodeError),
+    /// The bytes are not a bitmap.
+    #[error("these bytes are not a portable roaring bitmap, neither 32- nor 64-bit")]
+    Bitmap,
 }
 
 impl Crowd {
@@ -31,7 +42,7 @@ impl Crowd {
     ///
     /// # Errors
     /// If the bytes are neither.
-    pub fn from_portable(bytes: &[u8]) -> Result<Self, String> {
+    pub fn from_portable(bytes: &[u8]) -> Result<Self, CrowdError> {
         if let Ok(small) = RoaringBitmap::deserialize_from(bytes)
             && small.serialized_size() == bytes.len()
         {
@@ -39,7 +50,7 @@ impl Crowd {
         }
         match RoaringTreemap::deserialize_from(bytes) {
             Ok(large) if large.serialized_size() == bytes.len() => Ok(Crowd::new(large)),
-            _ => Err("these bytes are not a portable roaring bitmap, neither 32- nor 64-bit".into()),
+            _ => Err(CrowdError::Bitmap),
         }
     }
 
@@ -47,9 +58,8 @@ impl Crowd {
     ///
     /// # Errors
     /// If the text is not base64 or contains no bitmap.
-    pub fn from_base64(text: &str) -> Result<Self, String> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|e| format!("this is not base64: {e}"))?;
-        Crowd::from_portable(&bytes)
+    pub fn from_base64(text: &str) -> Result<Self, CrowdError> {
+        Crowd::from_portable(&STANDARD.decode(text.trim())?)
     }
 
     /// Digest of the members, in hexadecimal.

@@ -98,8 +98,8 @@ impl Settings {
             return fault("state", error.to_string());
         }
         let sinks = self.sinks.iter().map(SinkSettings::destination).enumerate();
-        if let Some((at, reason)) = sinks.into_iter().find_map(|(at, sink)| Some((at, sink.err()?))) {
-            return Some(Fault { name: "sinks", at, reason });
+        if let Some((at, fault)) = sinks.into_iter().find_map(|(at, sink)| Some((at, sink.err()?))) {
+            return Some(Fault { name: "sinks", at, reason: fault.to_string() });
         }
         match self.destinations() {
             Ok(_) => None,

@@ -1,5 +1,7 @@
 //! Makes the job from settings.
 
+use std::fmt::Display;
+
 use sinks::{LineOutput, kafka::KafkaSinkConfig};
 
 use super::{Settings, hide_password};
@@ -7,7 +9,7 @@ use crate::{
     checkpoint::State,
     cli::CliError,
     protocol::time::Time,
-    run::job::{Events, Job, Rules, kafka_url},
+    run::job::{Events, Job, KafkaUrl, Rules},
     triggers::destinations::{Destination, To},
 };
 
@@ -20,12 +22,11 @@ impl Settings {
         let mut all = sinks.collect::<Result<Vec<_>, _>>()?;
         if let Some(text) = &self.triggers {
             let wrong =
-                |reason: String| CliError::usage(format!("--triggers {}: {reason}", hide_password(text)));
-            all.push(Destination::all(match kafka_url(text) {
-                Some(url) => {
-                    let (brokers, topic) = url.map_err(wrong)?;
+                |error: &dyn Display| CliError::usage(format!("--triggers {}: {error}", hide_password(text)));
+            all.push(Destination::all(match KafkaUrl::parse(text).map_err(|error| wrong(&error))? {
+                Some(KafkaUrl { brokers, topic }) => {
                     let config = KafkaSinkConfig::new(brokers, topic);
-                    config.validate().map_err(|error| wrong(error.to_string()))?;
+                    config.validate().map_err(|error| wrong(&error))?;
                     To::Kafka(config)
                 }
                 None => To::Lines(LineOutput::File(text.into())),

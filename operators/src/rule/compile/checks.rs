@@ -72,8 +72,8 @@ impl Compiler<'_> {
     pub(super) fn crowd(&mut self, crowd: Option<&spec::Crowd>) {
         match crowd {
             Some(spec::Crowd::Bitmap(text)) => {
-                if let Err(message) = Crowd::from_base64(text) {
-                    self.fault("crowd.bitmap", message);
+                if let Err(error) = Crowd::from_base64(text) {
+                    self.fault("crowd.bitmap", error.to_string());
                 }
             }
             Some(spec::Crowd::Profile(query)) => {
