@@ -7,6 +7,7 @@ use std::{hint::black_box, time::Duration};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use operators::{
     model::{
+        epoch::Epoch,
         routed::Routed,
         wire::{Codec, decode, encode},
     },
@@ -28,8 +29,8 @@ const SETTINGS: Settings = Settings { events: 20_000, users: 10_000, rules: 50, 
 /// A receiver that reads what it gets and returns the memory, as a network channel does.
 struct Peer;
 
-impl Push<Message<u64, Routed>> for Peer {
-    fn push(&mut self, message: &mut Option<Message<u64, Routed>>) {
+impl Push<Message<Epoch, Routed>> for Peer {
+    fn push(&mut self, message: &mut Option<Message<Epoch, Routed>>) {
         black_box(message);
     }
 }
@@ -78,7 +79,7 @@ fn routing(criterion: &mut Criterion) {
         b.iter(|| {
             // Partitioning empties the batch; copying it is part of what is measured.
             sent.clone_from(&batch);
-            router.partition(&mut sent, &0, &mut peers);
+            router.partition(&mut sent, &Epoch(0), &mut peers);
         });
     });
     group.finish();

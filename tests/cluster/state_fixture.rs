@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use strateye_tests::{
     command::WITHIN,
-    state_fixture::{self, FixtureStore, Line},
+    state_fixture::{self, CheckpointProgress, FixtureStore, Line},
 };
 use tempfile::TempDir;
 
@@ -25,9 +25,11 @@ impl FixtureStore for File {
         self.0.path().join("state.db").display().to_string()
     }
 
-    fn progress(&self) -> (u64, u64) {
+    fn progress(&self) -> CheckpointProgress {
         let sql = "SELECT n, folded FROM committed";
-        self.open().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        let progress =
+            |row: &Row<'_>| Ok(CheckpointProgress { committed: row.get(0)?, compacted: row.get(1)? });
+        self.open().query_row(sql, [], progress).unwrap()
     }
 
     fn rows(&self) -> Vec<Line> {

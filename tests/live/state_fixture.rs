@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use redis::{Commands, Connection, cmd};
 use strateye_tests::{
     services::Redis,
-    state_fixture::{self, FixtureStore, Line},
+    state_fixture::{self, CheckpointProgress, FixtureStore, Line},
 };
 
 /// Prefix of the keys of readable state.
@@ -49,8 +49,10 @@ impl FixtureStore for Restored {
         self.server.url()
     }
 
-    fn progress(&self) -> (u64, u64) {
-        self.connection.borrow_mut().hmget("strateye:committed", &["n", "folded"]).unwrap()
+    fn progress(&self) -> CheckpointProgress {
+        let mut connection = self.connection.borrow_mut();
+        let (committed, compacted) = connection.hmget("strateye:committed", &["n", "folded"]).unwrap();
+        CheckpointProgress { committed, compacted }
     }
 
     fn rows(&self) -> Vec<Line> {

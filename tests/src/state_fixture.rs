@@ -29,11 +29,19 @@ pub trait FixtureStore {
     /// Address of the store, in the syntax of `--state`.
     fn address(&self) -> String;
 
-    /// Number of the last commit, and of the last checkpoint that is part of the readable state.
-    fn progress(&self) -> (u64, u64);
+    /// Progress of its checkpoints.
+    fn progress(&self) -> CheckpointProgress;
 
     /// The readable state, in any order: name of the hash and field, and the text there.
     fn rows(&self) -> Vec<Line>;
+}
+
+/// Progress of the checkpoints in a store.
+pub struct CheckpointProgress {
+    /// Number of the last commit.
+    pub committed: u64,
+    /// Number of the last checkpoint that is part of the readable state.
+    pub compacted: u64,
 }
 
 /// A line of the fixture: the names that lead to a text, and the text.
@@ -190,11 +198,11 @@ impl<'s> Engine<'s> {
 
     /// Waits until everything committed is readable; the program that committed it may have ended before.
     fn await_readable(&self) {
-        let (committed, _) = self.store.progress();
+        let committed = self.store.progress().committed;
         let mut idle = self.run_idle();
         idle.running
             .log_until("the rules of the checkpoint", |line| line.contains("rules in force").then_some(()));
-        until("all is readable", || self.store.progress().1 >= committed);
+        until("all is readable", || self.store.progress().compacted >= committed);
         idle.end();
     }
 }

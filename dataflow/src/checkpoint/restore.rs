@@ -10,6 +10,7 @@ use std::{
 };
 
 use operators::{
+    model::epoch::Epoch,
     ops::{
         Shelf, Signal, Start, Stored,
         evaluating::StateNames,
@@ -43,11 +44,11 @@ const QUEUE: usize = 32;
 /// Sends a worker's share of stored state to the workers that own its keys; ends the process if the share
 /// can't be read.
 pub fn restore<'s>(
-    signals: StreamVec<'s, u64, Signal>,
+    signals: StreamVec<'s, Epoch, Signal>,
     shelf: Arc<dyn Shelf>,
     state: State,
     exit: ExitHandle,
-) -> StreamVec<'s, u64, Stored> {
+) -> StreamVec<'s, Epoch, Stored> {
     let scope = signals.scope();
     let stored_in = StoredIn { state, share: (scope.index(), scope.peers()), exit };
     let mut builder = OperatorBuilder::new("restore".to_owned(), scope);

@@ -23,7 +23,10 @@ use std::{
 };
 
 use operators::{
-    model::ids::{CheckpointNumber, Clocks, Positions},
+    model::{
+        epoch::Epoch,
+        ids::{CheckpointNumber, Clocks, Positions},
+    },
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -84,7 +87,7 @@ struct LastOne {
 /// A checkpoint being taken.
 struct Taking {
     number: CheckpointNumber,
-    at: u64,
+    at: Epoch,
     asked: Instant,
     reached: usize,
     saved: usize,
@@ -168,9 +171,9 @@ impl Checkpoints {
     /// If a sink has failed for good.
     pub fn work(
         &mut self,
-        at: u64,
+        at: Epoch,
         peers: usize,
-        passed: &dyn Fn(u64) -> bool,
+        passed: &dyn Fn(Epoch) -> bool,
         ended: bool,
         signals: &mut Vec<Signal>,
     ) -> Result<(), Fatal> {
@@ -194,7 +197,7 @@ impl Checkpoints {
     }
 
     /// Begins a checkpoint with a barrier at `at`, once rules are known.
-    fn begin(&mut self, at: u64, ended: bool, signals: &mut Vec<Signal>) {
+    fn begin(&mut self, at: Epoch, ended: bool, signals: &mut Vec<Signal>) {
         let Some(rules) = &self.rules else { return };
         let number = self.next;
         self.next = number.next();
@@ -222,7 +225,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If a sink has failed for good.
-    fn commit(&mut self, peers: usize, passed: &dyn Fn(u64) -> bool) -> Result<(), Fatal> {
+    fn commit(&mut self, peers: usize, passed: &dyn Fn(Epoch) -> bool) -> Result<(), Fatal> {
         let complete = |taking: &&mut Taking| taking.reached == peers && taking.saved == peers;
         let Some(taking) = self.taking.as_mut().filter(complete).filter(|taking| !taking.sent) else {
             return Ok(());
@@ -261,7 +264,7 @@ impl Checkpoints {
     }
 
     /// Broadcasts corrections by people. They belong to the checkpoint that is announced next.
-    fn correct(&mut self, at: u64, signals: &mut Vec<Signal>) {
+    fn correct(&mut self, at: Epoch, signals: &mut Vec<Signal>) {
         let corrections = if self.rules.is_some() { self.keeper.corrections() } else { Vec::new() };
         if !corrections.is_empty() {
             signals.push(Signal::Correct { corrections: Arc::new(corrections), at });

@@ -10,7 +10,10 @@ use std::sync::{
 };
 
 use operators::{
-    model::ids::{CheckpointNumber, OwnerGeneration},
+    model::{
+        epoch::Epoch,
+        ids::{CheckpointNumber, OwnerGeneration},
+    },
     ops::{
         Part, Saver, Signal,
         kit::{self, Frontier, HeldEpoch},
@@ -109,9 +112,9 @@ impl Saver for Writer {
 
 /// Reports the blobs of a worker's checkpoints once they are in the store.
 pub fn reports<'s>(
-    signals: StreamVec<'s, u64, Signal>,
+    signals: StreamVec<'s, Epoch, Signal>,
     written: Option<Written>,
-) -> StreamVec<'s, u64, Report> {
+) -> StreamVec<'s, Epoch, Report> {
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("checkpoint.written".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);

@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 use sinks::produce::{PartitionBy, ProduceConfig, ProduceError, Produced, Producer, Timestamps};
-use sources::events::{EventSource, FileSource, LineConfig, Next, StreamSource};
+use sources::events::{EventSource, FileSource, LineConfig, Next, ReadProgress, StreamSource};
 
 use super::{
     CliError,
@@ -169,11 +169,10 @@ fn send(
             too_long += 1;
             tracing::warn!(line = refused.offset.next().0, "not sent: {}", refused.reason);
         }
-        if let Some((done, of)) = source.progress() {
-            bar.set_length(of.unwrap_or(0));
-            bar.set_position(done);
-            bar.set_message(format!("{sent} lines"));
-        }
+        let ReadProgress { bytes, total } = source.progress();
+        bar.set_length(total.unwrap_or(0));
+        bar.set_position(bytes);
+        bar.set_message(format!("{sent} lines"));
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use operators::model::{decode::Decoder, decode::FieldNames, field::Fields};
-use sources::events::{EventSource, FileSource, LineConfig, Next};
+use sources::events::{EventSource, FileSource, LineConfig, Next, ReadProgress};
 
 use super::{
     CliError,
@@ -16,7 +16,11 @@ use super::{
     options::{Common, is_readable},
     summary::Summary,
 };
-use crate::{cluster::Restart, protocol::time::Time, run::job::Events};
+use crate::{
+    cluster::Restart,
+    protocol::{numbers::TriggerCount, time::Time},
+    run::job::Events,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -110,9 +114,9 @@ impl Replay {
             match cluster.next(Duration::from_millis(500)) {
                 ClusterEvent::Message(message) => {
                     summary.receive(message);
-                    let (done, of) = summary.progress();
-                    bar.set_length(of);
-                    bar.set_position(done);
+                    let ReadProgress { bytes, total } = summary.progress();
+                    bar.set_length(total.unwrap_or(0));
+                    bar.set_position(bytes);
                     bar.set_message(format!(
                         "{} events, {} triggers",
                         summary.sum(|w| w.records),
@@ -152,8 +156,8 @@ fn print(summary: &Summary, json: bool) {
         summary.rejected.len(),
         all["peak_memory_bytes"].as_u64().unwrap_or(0) >> 20,
     );
-    for (rule, name, count) in summary.sink().by_rule() {
-        eprintln!("{count:>10}  {rule}  {name}");
+    for TriggerCount { rule_id, name, triggers } in summary.sink().by_rule() {
+        eprintln!("{triggers:>10}  {rule_id}  {name}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Value as Json, json};
+use sources::events::ReadProgress;
 
 use crate::protocol::{
     message::{Message, Rejection, RuleInForce, Stopped},
@@ -85,9 +86,9 @@ impl Summary {
         self.workers.get(&0).and_then(|w| w.sink.clone()).unwrap_or_default()
     }
 
-    /// Bytes read, and bytes in all.
-    pub(super) fn progress(&self) -> (u64, u64) {
-        self.workers.values().fold((0, 0), |sum, w| (sum.0 + w.progress.0, sum.1 + w.progress.1))
+    /// Progress of all workers' sources.
+    pub(super) fn progress(&self) -> ReadProgress {
+        self.workers.values().map(|worker| worker.progress).sum()
     }
 
     /// The whole summary as one JSON object. Latency is meaningful only when events come at their own pace.

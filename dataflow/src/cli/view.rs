@@ -13,7 +13,7 @@ use crossterm::{
 };
 
 use super::summary::Summary;
-use crate::protocol::numbers::{Latency, LatestTrigger};
+use crate::protocol::numbers::{Latency, LatestTrigger, TriggerCount};
 
 const NOTES: usize = 8;
 const RULES: usize = 12;
@@ -79,10 +79,10 @@ impl View {
         queue!(out, Hide, MoveTo(0, 0), Clear(ClearType::All))?;
         writeln!(out, "战略之眼 strateye\r\n\r\n{head}\r\n")?;
         let mut by_rule: Vec<_> = sink.by_rule().collect();
-        by_rule.sort_by_key(|(id, _, count)| (std::cmp::Reverse(*count), *id));
+        by_rule.sort_by_key(|rule| (std::cmp::Reverse(rule.triggers), rule.rule_id));
         writeln!(out, "触发最多的规则 (triggers by rule, {} of {}):\r", by_rule.len(), summary.rules.len())?;
-        for (id, name, count) in by_rule.iter().take(RULES) {
-            writeln!(out, "{count:>8}  {name}  ({id})\r")?;
+        for TriggerCount { rule_id, name, triggers } in by_rule.iter().take(RULES) {
+            writeln!(out, "{triggers:>8}  {name}  ({rule_id})\r")?;
         }
         writeln!(out, "\r\n最新触发 (latest triggers):\r")?;
         for LatestTrigger { rule, key, held_out } in &sink.latest {
@@ -121,9 +121,9 @@ impl View {
         );
         let sink = summary.sink();
         let mut by_rule: Vec<_> = sink.by_rule().collect();
-        by_rule.sort_by_key(|(id, _, count)| (std::cmp::Reverse(*count), *id));
-        for (id, name, count) in by_rule {
-            println!("{count:>8}  {name}  ({id})");
+        by_rule.sort_by_key(|rule| (std::cmp::Reverse(rule.triggers), rule.rule_id));
+        for TriggerCount { rule_id, name, triggers } in by_rule {
+            println!("{triggers:>8}  {name}  ({rule_id})");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     process::{build, run_to_end},
 };
 use crate::{
-    cluster::{self, Hosts, Membership, Secret, Transport},
+    cluster::{self, ClusterGeneration, Hosts, Membership, Secret, Transport},
     run::{job::Events, surroundings::Surroundings},
     telemetry::messenger::Messenger,
     threads,
@@ -41,8 +41,8 @@ pub(super) struct WorkerArgs {
     #[arg(long, value_name = "FILE")]
     secret: PathBuf,
     /// Generation of the cluster: number of its start; processes of different generations refuse each other
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    generation: u64,
+    #[arg(long, value_name = "N", default_value_t = ClusterGeneration(1))]
+    generation: ClusterGeneration,
     /// Time to wait for the other processes, seconds
     #[arg(long, value_name = "S", default_value_t = 60)]
     form_within: u64,

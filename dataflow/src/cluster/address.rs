@@ -16,6 +16,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::generation::ClusterGeneration;
+
 /// Longest path of a Unix socket, bytes: 107 on Linux, 103 elsewhere.
 const MAX_SOCKET_PATH: usize = 103;
 
@@ -78,7 +80,7 @@ fn is_host_and_port(entry: &str) -> bool {
 pub(super) fn socket_path(
     directory: &Path,
     process: usize,
-    generation: u64,
+    generation: ClusterGeneration,
 ) -> Result<PathBuf, AddressError> {
     checked_socket_path(directory.join(format!("g{generation}-p{process}.sock")))
 }

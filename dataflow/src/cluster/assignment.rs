@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::control::{GENERATION, PROCESS, PROCESSES, RUN_DIRECTORY, SECRET_FILE};
+use super::generation::ClusterGeneration;
 use super::membership::{Membership, Transport};
 use super::secret::{Secret, SecretError};
 
@@ -19,7 +20,7 @@ pub struct Assignment {
     /// Number of processes.
     pub processes: usize,
     /// Generation of this start.
-    pub generation: u64,
+    pub generation: ClusterGeneration,
     /// The run directory, with sockets and secret.
     pub directory: PathBuf,
 }

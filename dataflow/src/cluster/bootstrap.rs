@@ -74,7 +74,7 @@ fn form(
         tracing::info!(
             process = me.process,
             processes = me.processes,
-            generation = me.generation,
+            generation = me.generation.0,
             ?took,
             "formed"
         );

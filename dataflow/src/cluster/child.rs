@@ -27,6 +27,7 @@ use super::address::{AddressError, control_path};
 use super::assignment::Assignment;
 use super::control::{self, Body, Order, Report};
 use super::exit::SUPERVISOR_LOST;
+use super::generation::ClusterGeneration;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
 const WRITE_WITHIN: Duration = Duration::from_millis(500);
@@ -136,7 +137,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 struct ReportWriter {
     process: usize,
-    generation: u64,
+    generation: ClusterGeneration,
     stream: UnixStream,
     ticks: Arc<AtomicU64>,
     ticks_sent: u64,

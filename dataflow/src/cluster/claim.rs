@@ -3,6 +3,7 @@
 //! A hello is 84 bytes: magic (8), version (4), from, to, processes, threads (4 each), generation, build,
 //! attempt (8 each), nonce (32), big-endian.
 
+use super::generation::ClusterGeneration;
 use super::membership::Membership;
 
 /// Bytes of a hello.
@@ -21,7 +22,7 @@ pub(super) struct Claim {
     pub(super) to: u32,
     pub(super) processes: u32,
     pub(super) threads: u32,
-    pub(super) generation: u64,
+    pub(super) generation: ClusterGeneration,
     pub(super) build: u64,
     pub(super) attempt: u64,
 }
@@ -50,7 +51,7 @@ impl Claim {
             &self.to.to_be_bytes(),
             &self.processes.to_be_bytes(),
             &self.threads.to_be_bytes(),
-            &self.generation.to_be_bytes(),
+            &self.generation.0.to_be_bytes(),
             &self.build.to_be_bytes(),
             &self.attempt.to_be_bytes(),
             nonce,
@@ -75,7 +76,7 @@ impl Claim {
             to: narrow(16),
             processes: narrow(20),
             threads: narrow(24),
-            generation: wide(28),
+            generation: ClusterGeneration(wide(28)),
             build: wide(36),
             attempt: wide(44),
         })
@@ -159,13 +160,13 @@ pub enum Mismatch {
         /// Number of this process.
         me: u32,
     },
-    /// It belongs to another incarnation of the cluster.
+    /// It belongs to another generation of the cluster.
     #[error("it belongs to generation {theirs} and this process to generation {mine}")]
     Generation {
         /// This process's generation.
-        mine: u64,
+        mine: ClusterGeneration,
         /// The peer's generation.
-        theirs: u64,
+        theirs: ClusterGeneration,
     },
 }
 

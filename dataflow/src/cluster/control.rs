@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::generation::ClusterGeneration;
+
 /// Longest line, bytes, its end included. No regular line comes near it.
 pub(super) const MAX_LINE: usize = 4 << 20;
 
@@ -34,7 +36,7 @@ pub(super) const SECRET_FILE: &str = "secret";
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
     pub(super) process: usize,
-    pub(super) generation: u64,
+    pub(super) generation: ClusterGeneration,
     pub(super) body: Body,
 }
 
@@ -93,12 +95,12 @@ mod tests {
     use serde_json::json;
 
     fn message(content: Value) -> io::Result<Vec<u8>> {
-        encode(&Report { process: 0, generation: 3, body: Body::Message(content) })
+        encode(&Report { process: 0, generation: ClusterGeneration(3), body: Body::Message(content) })
     }
 
     #[test]
     fn the_protocol_is_as_documented() {
-        let report = |body| encode(&Report { process: 0, generation: 3, body }).unwrap();
+        let report = |body| encode(&Report { process: 0, generation: ClusterGeneration(3), body }).unwrap();
         let text = |line: Vec<u8>| String::from_utf8(line).unwrap();
         assert_eq!(
             text(report(Body::Heartbeat { ticks: 981 })),

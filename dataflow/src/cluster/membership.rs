@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{AddressError, Hosts, check_private, socket_path};
+use super::generation::ClusterGeneration;
 use super::secret::Secret;
 
 /// Upper bound of processes of a cluster; a full mesh does not scale further.
@@ -19,8 +20,8 @@ pub struct Membership {
     pub processes: usize,
     /// Number of worker threads in each process.
     pub threads: usize,
-    /// Incarnation of the cluster. A restart increments it, so that leftovers can't join.
-    pub generation: u64,
+    /// Generation of the cluster.
+    pub generation: ClusterGeneration,
     /// Fingerprint of the build and of whatever else must be equal everywhere, such as wire layouts.
     pub build: u64,
     /// Secret by which a peer proves that it belongs to the cluster.

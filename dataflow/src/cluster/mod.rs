@@ -10,7 +10,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `membership`, `address`, `secret` | identity of a process in its cluster, and addresses of the others |
+//! | `membership`, `generation`, `address`, `secret` | identity of a process, and addresses of the others |
 //! | `claim`, `handshake` | proof that two processes belong together (pure) |
 //! | `socket`, `arrival`, `accept`, `dial`, `bootstrap` | connecting all processes, whatever strangers do |
 //! | `timely_cluster`, `link`, `exit` | timely on those sockets; the end of a process whose peer is lost |
@@ -73,6 +73,7 @@ mod claim;
 mod control;
 mod dial;
 mod exit;
+mod generation;
 mod handshake;
 mod link;
 mod membership;
@@ -88,6 +89,7 @@ pub use bootstrap::{BootstrapError, Missing};
 pub use child::{ChildError, ChildLink, MessageSender};
 pub use claim::Mismatch;
 pub use exit::{FINAL, PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit};
+pub use generation::ClusterGeneration;
 pub use membership::{Membership, MembershipError, Transport};
 pub use run_directory::RunDirectoryError;
 pub use secret::{Secret, SecretError};

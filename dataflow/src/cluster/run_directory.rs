@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::address::{AddressError, check_private, control_path, socket_path};
 use super::control::SECRET_FILE;
+use super::generation::ClusterGeneration;
 use super::secret::{Secret, SecretError};
 
 /// A directory with mode 0700 and the secret in it.
@@ -30,7 +31,7 @@ impl RunDirectory {
             .map_err(|source| RunDirectoryError::Create { parent, source })?;
         check_private(directory.path())?;
         control_path(directory.path())?;
-        socket_path(directory.path(), usize::from(u16::MAX), u64::MAX)?;
+        socket_path(directory.path(), usize::from(u16::MAX), ClusterGeneration(u64::MAX))?;
         Secret::create_file(&directory.path().join(SECRET_FILE))?;
         Ok(Self { directory })
     }

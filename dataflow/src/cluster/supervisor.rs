@@ -28,6 +28,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::address::control_path;
+use super::generation::ClusterGeneration;
 use super::run_directory::{RunDirectory, RunDirectoryError};
 use control_listener::ControlListener;
 use event_loop::EventLoop;
@@ -54,7 +55,7 @@ pub struct SupervisorConfig {
     /// Number of processes.
     pub processes: usize,
     /// Generation of the first start; every restart adds one.
-    pub first_generation: u64,
+    pub first_generation: ClusterGeneration,
     /// Time without an iteration of its worker loop after which a process counts as hung.
     pub hang_after: Duration,
     /// Time from a process's start to its first heartbeat, at most.
@@ -77,7 +78,7 @@ impl SupervisorConfig {
     pub fn new(processes: usize) -> Self {
         Self {
             processes,
-            first_generation: 1,
+            first_generation: ClusterGeneration(1),
             hang_after: Duration::from_secs(10),
             start_within: Duration::from_secs(60),
             stop_within: Duration::from_millis(1500),
@@ -103,7 +104,7 @@ impl Supervisor {
     /// The events may be ignored, but should be received: see [`SupervisorConfig::events`].
     pub fn start(
         config: SupervisorConfig,
-        command: impl FnMut(usize, u64) -> Command + Send + 'static,
+        command: impl FnMut(usize, ClusterGeneration) -> Command + Send + 'static,
     ) -> Result<(Self, Receiver<Event>), SupervisorError> {
         if config.processes == 0 {
             return Err(SupervisorError::NoProcesses);

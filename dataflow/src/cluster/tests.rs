@@ -121,7 +121,7 @@ impl Cluster {
     }
 
     /// Waits until all processes have connected and sent a heartbeat; returns their process ids.
-    fn await_running(&self, generation: u64) -> Vec<i32> {
+    fn await_running(&self, generation: ClusterGeneration) -> Vec<i32> {
         let (mut pids, mut running) = (vec![0; 3], false);
         while pids.contains(&0) || !running {
             match self.events.recv_timeout(Duration::from_secs(30)).unwrap() {
@@ -168,37 +168,37 @@ fn signal(pid: i32, signal: Signal) {
 #[test]
 fn a_killed_process_and_a_panic_restart_the_cluster_and_are_named_as_causes() {
     let cluster = Cluster::start(Duration::from_secs(10));
-    let pids = cluster.await_running(1);
+    let pids = cluster.await_running(ClusterGeneration(1));
     signal(pids[1], Signal::KILL);
     let cause = cluster.await_restart();
-    assert_eq!((cause.process, cause.generation, cause.signal), (1, 1, Some(9)), "{cause}");
-    let pids = cluster.await_running(2);
+    assert_eq!((cause.process, cause.generation.0, cause.signal), (1, 1, Some(9)), "{cause}");
+    let pids = cluster.await_running(ClusterGeneration(2));
     signal(pids[2], Signal::USR2);
     let cause = cluster.await_restart();
-    assert_eq!((cause.process, cause.generation, cause.code), (2, 2, Some(PANICKED)), "{cause}");
-    cluster.await_running(3);
+    assert_eq!((cause.process, cause.generation.0, cause.code), (2, 2, Some(PANICKED)), "{cause}");
+    cluster.await_running(ClusterGeneration(3));
     cluster.stop();
 }
 
 #[test]
 fn a_stopped_process_and_a_hung_worker_loop_restart_the_cluster() {
     let cluster = Cluster::start(Duration::from_secs(2));
-    let pids = cluster.await_running(1);
+    let pids = cluster.await_running(ClusterGeneration(1));
     signal(pids[2], Signal::STOP);
     let cause = cluster.await_restart();
     assert_eq!((cause.process, cause.kind), (2, ExitKind::Hung), "{cause}");
-    let pids = cluster.await_running(2);
+    let pids = cluster.await_running(ClusterGeneration(2));
     signal(pids[0], Signal::USR1);
     let cause = cluster.await_restart();
     assert_eq!((cause.process, cause.kind), (0, ExitKind::Hung), "{cause}");
-    cluster.await_running(3);
+    cluster.await_running(ClusterGeneration(3));
     cluster.stop();
 }
 
 #[test]
 fn a_stopped_process_does_not_hold_up_the_stop() {
     let cluster = Cluster::start(Duration::from_secs(60));
-    let pids = cluster.await_running(1);
+    let pids = cluster.await_running(ClusterGeneration(1));
     signal(pids[0], Signal::STOP);
     let started = Instant::now();
     assert_eq!(cluster.supervisor.stop().unwrap(), Outcome::Stopped);

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use operators::model::ids::{Offset, PartitionId};
+use operators::model::{
+    epoch::Epoch,
+    ids::{Offset, PartitionId},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -26,7 +29,7 @@ pub enum Message {
     /// A change of one rule is in force on all workers.
     Rule(RuleInForce),
     /// A change set is in force on all workers from this epoch on.
-    InForce(u64),
+    InForce(Epoch),
 }
 
 /// A rule document that was refused.
@@ -57,7 +60,7 @@ pub struct RuleInForce {
     /// New state of the rule: `live`, `paused`, `quarantined` or `removed`.
     pub state: String,
     /// First epoch that the change holds for.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Time from the reading of the change to its taking force, ms.
     pub took_ms: u64,
     /// Whether the rule is merely in force again after a restart.
@@ -100,7 +103,7 @@ mod tests {
             rule_id: "r".into(),
             version: 2,
             state: "live".into(),
-            epoch: 9,
+            epoch: Epoch(9),
             took_ms: 4,
             resumed,
             live_cut,
@@ -124,7 +127,7 @@ mod tests {
                 in_force(false, Some([(PartitionId(1), Offset(7))].into())),
                 r#"{"rule":{"rule_id":"r","version":2,"state":"live","epoch":9,"took_ms":4,"live_cut":{"1":7}}}"#,
             ),
-            (Message::InForce(9), r#"{"in_force":9}"#),
+            (Message::InForce(Epoch(9)), r#"{"in_force":9}"#),
             (Message::Numbers(Box::new(numbers.clone())), &json!({"numbers": numbers}).to_string()),
         ] {
             let json = message.to_json();

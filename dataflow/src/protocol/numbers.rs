@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use operators::model::ids::{BookGeneration, IngestTime, PartitionId};
+use operators::model::{
+    epoch::Epoch,
+    ids::{BookGeneration, IngestTime, PartitionId},
+};
 use serde::{Deserialize, Serialize};
+use sources::events::ReadProgress;
 
 use super::figures::{ByRule, CheckpointFigures, LatencyBuckets, RuleNumbers, SinkFigures};
 
@@ -70,7 +74,7 @@ pub struct Numbers {
     /// Whether stored state is still being restored.
     pub restoring: bool,
     /// The last epoch announced.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Announced epochs that are not complete in the whole cluster.
     pub epochs_behind: u64,
     /// Records that sources have not delivered, by partition.
@@ -89,8 +93,8 @@ pub struct Numbers {
     pub memory: u64,
     /// Most memory the process has had, bytes.
     pub peak_memory: u64,
-    /// Progress of the source: bytes done, and bytes in all.
-    pub progress: (u64, u64),
+    /// Progress of the source.
+    pub progress: ReadProgress,
     /// Numbers of the sinks (worker 0).
     pub sink: Option<SinkNumbers>,
 }
@@ -129,6 +133,17 @@ pub struct LatestTrigger {
     pub held_out: bool,
 }
 
+/// Number of triggers of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TriggerCount<'n> {
+    /// Id of the rule.
+    pub rule_id: &'n str,
+    /// Name of the rule.
+    pub name: &'n str,
+    /// Its triggers.
+    pub triggers: u64,
+}
+
 /// Records that were refused as events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRecords {
@@ -164,10 +179,13 @@ impl From<&Histogram<u64>> for Latency {
 }
 
 impl SinkNumbers {
-    /// Rules that fired: id, name and number of triggers. Rules beyond the named ones count as one without a
+    /// Triggers of the rules that fired, ascending by id. Rules beyond the named ones count as one without a
     /// name.
-    pub fn by_rule(&self) -> impl Iterator<Item = (&str, &str, u64)> {
-        let name = |rule_id: &String| self.names.get(rule_id).map_or("", String::as_str);
-        self.counts.0.iter().map(move |(rule_id, count)| (rule_id.as_str(), name(rule_id), *count))
+    pub fn by_rule(&self) -> impl Iterator<Item = TriggerCount<'_>> {
+        self.counts.0.iter().map(|(rule_id, triggers)| TriggerCount {
+            rule_id,
+            name: self.names.get(rule_id).map_or("", String::as_str),
+            triggers: *triggers,
+        })
     }
 }

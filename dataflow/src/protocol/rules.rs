@@ -1,6 +1,9 @@
 //! Effects of change sets and of rules in force, from `control` to the rules feed.
 
-use operators::{model::ids::Positions, ops::RuleFailure};
+use operators::{
+    model::{epoch::Epoch, ids::Positions},
+    ops::RuleFailure,
+};
 
 /// An effect reported to the rules feed.
 #[derive(Clone, Debug)]
@@ -8,7 +11,7 @@ pub enum Effect {
     /// A change set is in force on all workers.
     InForce {
         /// First epoch that the change set holds for.
-        epoch: u64,
+        epoch: Epoch,
         /// First offset that it holds for, by partition.
         positions: Positions,
         /// Rules that did not compile after all, with the reason.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use operators::{
     document::{fault::Faults, lifecycle::RunState, put::Put},
-    model::ids::Positions,
+    model::{epoch::Epoch, ids::Positions},
     rule::register::{InForce, Standing},
 };
 use sources::rules::RuleSource;
@@ -22,7 +22,7 @@ const LOGGED_EACH: usize = 8;
 /// Where and how a change set took force.
 pub(super) struct Switch {
     /// First epoch it holds for.
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
     /// First offsets it holds for, by partition.
     pub(super) positions: Positions,
     /// From the reading of the change until it was in force.
@@ -67,7 +67,12 @@ impl Recorder<'_> {
         let Switch { epoch, took, .. } = switch;
         let each = changed.len() <= LOGGED_EACH;
         if !each {
-            tracing::info!(rules = changed.len(), epoch, took_ms = took.as_millis() as u64, "rules in force");
+            tracing::info!(
+                rules = changed.len(),
+                epoch = epoch.0,
+                took_ms = took.as_millis() as u64,
+                "rules in force"
+            );
         }
         for rule in changed {
             let rejected = switch.rejected.iter().find(|(rule_id, _)| *rule_id == rule.rule_id);

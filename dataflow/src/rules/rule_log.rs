@@ -1,5 +1,7 @@
 //! Events in the life of rules: logged, counted, and sent to the supervisor.
 
+use operators::model::epoch::Epoch;
+
 use crate::{
     protocol::{
         figures::RuleBoard,
@@ -60,7 +62,7 @@ impl RuleLog {
     }
 
     /// Records a change set that is in force on all workers from `epoch` on.
-    pub fn in_force(&self, epoch: u64) {
+    pub fn in_force(&self, epoch: Epoch) {
         self.messenger.send(Message::InForce(epoch));
     }
 }

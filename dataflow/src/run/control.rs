@@ -26,7 +26,10 @@ use std::{
 };
 
 use operators::{
-    model::ids::{BookGeneration, Positions},
+    model::{
+        epoch::Epoch,
+        ids::{BookGeneration, Positions},
+    },
     ops::{
         Signal, Start,
         read::{BarrierReached, SourceBarrier},
@@ -76,7 +79,7 @@ struct Change {
     ready: usize,
     rejected: Vec<(String, String)>,
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
-    at: Option<u64>,
+    at: Option<Epoch>,
     reached: usize,
     /// First offsets after the switch: the positions of open sources, and the starting positions of the
     /// others.
@@ -88,14 +91,14 @@ struct Change {
 struct Ended {
     workers: usize,
     /// Last epoch announced when the last of them reported; `None` before.
-    at: Option<u64>,
+    at: Option<Epoch>,
 }
 
 struct Controlling {
     control: Control,
     peers: usize,
-    probe: ProbeHandle<u64>,
-    epoch: u64,
+    probe: ProbeHandle<Epoch>,
+    epoch: Epoch,
     next: Instant,
     change: Option<Change>,
     /// Workers whose partitions have all ended.
@@ -104,12 +107,12 @@ struct Controlling {
 
 /// Stream of the signals of worker 0, on all workers.
 pub fn signals<'s>(
-    scope: Scope<'s, u64>,
+    scope: Scope<'s, Epoch>,
     control: Option<Control>,
     mailbox: Mailbox,
-    probe: ProbeHandle<u64>,
+    probe: ProbeHandle<Epoch>,
     exit: ExitHandle,
-) -> StreamVec<'s, u64, Signal> {
+) -> StreamVec<'s, Epoch, Signal> {
     let peers = scope.peers();
     source::<_, CapacityContainerBuilder<Vec<Signal>>, _, _>(scope, "control", move |capability, info| {
         let activator = scope.activator_for(Rc::clone(&info.address));
@@ -118,7 +121,7 @@ pub fn signals<'s>(
                 control,
                 peers,
                 probe,
-                epoch: 0,
+                epoch: Epoch::default(),
                 next: Instant::now(),
                 change: None,
                 ended: Ended::default(),
@@ -154,10 +157,10 @@ impl Controlling {
         if now < self.next {
             return;
         }
-        if self.epoch == 0 {
+        if self.epoch == Epoch::default() {
             words.push(Signal::Start(Arc::clone(&self.control.start)));
         }
-        self.epoch += 1;
+        self.epoch = self.epoch.next();
         words.push(Signal::Epoch(self.epoch));
         self.next = now + self.control.epoch;
     }
@@ -198,10 +201,10 @@ impl Controlling {
     /// Does everything that is due; returns true when all work is done.
     fn work(&mut self, words: &mut Vec<Signal>) -> Result<bool, Fatal> {
         self.changes(words);
-        let passed = |epoch: u64| !self.probe.less_than(&epoch);
+        let passed = |epoch: Epoch| !self.probe.less_than(&epoch);
         let ended = self.ended.workers == self.peers;
         if let Some(checkpoints) = &mut self.control.checkpoints {
-            checkpoints.work(self.epoch + 2, self.peers, &passed, ended, words)?;
+            checkpoints.work(self.epoch.next_barrier(), self.peers, &passed, ended, words)?;
         }
         if ended {
             // The last reads are evaluated, and their failures reported, once the epoch of the last report is
@@ -238,7 +241,7 @@ impl Controlling {
         };
         match change.at {
             None if change.ready == self.peers => {
-                let at = self.epoch + 2;
+                let at = self.epoch.next_barrier();
                 words.push(Signal::Switch { generation: change.generation, at });
                 change.at = Some(at);
                 // Checkpoints announced from now on come after the switch.

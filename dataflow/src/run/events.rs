@@ -11,17 +11,21 @@ use std::{
     cell::Cell,
     rc::Rc,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use operators::ops::{
-    Signal,
-    kit::{self, Frontier, HeldEpoch},
-    read::Read,
+use operators::{
+    model::epoch::Epoch,
+    ops::{
+        Signal,
+        kit::{self, Frontier, HeldEpoch},
+        read::Read,
+    },
 };
+use sources::events::ReadProgress;
 use timely::dataflow::{
     ProbeHandle, StreamVec, channels::pact::Pipeline, operators::generic::builder_rc::OperatorBuilder,
 };
@@ -47,10 +51,10 @@ pub struct Reading {
     pub read_ahead: usize,
     /// Set when the cluster is to end.
     pub stopping: Arc<AtomicBool>,
-    /// Bytes read, and bytes in all (0: unknown), for progress bars.
-    pub progress: Arc<(AtomicU64, AtomicU64)>,
+    /// Set to the progress of the source after every read.
+    pub progress: Arc<Mutex<ReadProgress>>,
     /// Set to the last epoch announced.
-    pub epoch: Rc<Cell<u64>>,
+    pub epoch: Rc<Cell<Epoch>>,
     /// Ends the process if the source fails.
     pub exit: ExitHandle,
 }
@@ -58,17 +62,17 @@ pub struct Reading {
 /// Output streams of `events`.
 pub struct EventStreams<'s> {
     /// Reads of this worker's source.
-    pub reads: StreamVec<'s, u64, Read>,
+    pub reads: StreamVec<'s, Epoch, Read>,
     /// [`Report::Ended`], once all partitions of this worker have ended.
-    pub reports: StreamVec<'s, u64, Report>,
+    pub reports: StreamVec<'s, Epoch, Report>,
 }
 
 /// Reads a worker's partitions; `probe` shows which epochs the dataflow has completed.
 pub fn events<'s>(
-    signals: StreamVec<'s, u64, Signal>,
+    signals: StreamVec<'s, Epoch, Signal>,
     open: Open,
     reading: Reading,
-    probe: ProbeHandle<u64>,
+    probe: ProbeHandle<Epoch>,
 ) -> EventStreams<'s> {
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("events".to_owned(), scope);

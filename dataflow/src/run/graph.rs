@@ -10,7 +10,7 @@ use std::{
 };
 
 use operators::{
-    model::decode::Decoder,
+    model::{decode::Decoder, epoch::Epoch},
     ops::{
         Bounded, NoSaver, Saver, Signal,
         evaluate::{EvaluateParts, Evaluated, evaluate},
@@ -86,7 +86,7 @@ pub struct Parts {
 }
 
 /// Builds a worker's graph; returns the probe of the epochs that are complete on all workers.
-pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<u64> {
+pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<Epoch> {
     let probe = ProbeHandle::new();
     let Parts { control, open, reading, books, decoder, state, .. } = parts;
     let Parts { writer, bounded, away, triggers, dead_letters, exit, .. } = parts;
@@ -97,7 +97,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
     let effects = control.as_ref().map(|c| c.effects.clone());
     let shelf: Arc<dyn operators::ops::Shelf> = Arc::new(books.clone());
     let live = reading.live;
-    worker.dataflow::<u64, _, _>(|scope| {
+    worker.dataflow::<Epoch, _, _>(|scope| {
         let mailbox = Mailbox::default();
         let signals = signals(scope, control, Rc::clone(&mailbox), probe.clone(), exit.clone());
         let ready = prepare(signals.clone(), books);
@@ -141,7 +141,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
 }
 
 /// Makes the book of each change set that is signalled, and reports when it is made.
-fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'s, u64, Report> {
+fn prepare<'s>(signals: StreamVec<'s, Epoch, Signal>, books: Books) -> StreamVec<'s, Epoch, Report> {
     let scope = signals.scope();
     let mut builder = OperatorBuilder::new("rules.prepare".to_owned(), scope);
     let mut signals = builder.new_input(signals, Pipeline);
@@ -177,10 +177,10 @@ fn prepare<'s>(signals: StreamVec<'s, u64, Signal>, books: Books) -> StreamVec<'
 
 /// Puts reports into the mailbox of worker 0.
 fn deliver<'s>(
-    reports: StreamVec<'s, u64, Report>,
+    reports: StreamVec<'s, Epoch, Report>,
     mailbox: Mailbox,
     gauges: &Gauges,
-    probe: &ProbeHandle<u64>,
+    probe: &ProbeHandle<Epoch>,
 ) {
     use timely::dataflow::operators::Probe;
     let (failures, waits) = (Rc::clone(&gauges.failures), Rc::clone(&gauges.waits));

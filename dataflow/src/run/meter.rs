@@ -9,10 +9,11 @@ use std::{
 };
 
 use operators::{
-    model::ids::PartitionId,
+    model::{epoch::Epoch, ids::PartitionId},
     ops::{EvaluateGauge, evaluating::SplitKeys, matcher::MatchCounts},
 };
 use sinks::TriggerSinkError;
+use sources::events::ReadProgress;
 
 use super::{stall::Waits, usage};
 use crate::{
@@ -41,7 +42,7 @@ pub struct Gauges {
     /// The sinks (worker 0).
     pub sinks: Rc<TriggerSinks>,
     /// Last epoch announced, as `events` received it.
-    pub epoch: Rc<Cell<u64>>,
+    pub epoch: Rc<Cell<Epoch>>,
     /// Lags of its partitions.
     pub lags: Lags,
     /// Failing calls (worker 0).
@@ -62,12 +63,12 @@ pub const EVERY: Duration = Duration::from_millis(500);
 /// Progress of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Bytes read from its source, and bytes in all.
-    pub bytes: (u64, u64),
+    /// Progress of its source.
+    pub read: ReadProgress,
     /// Seconds since the first record was read; 0 before.
     pub seconds: f64,
     /// First epoch that is not complete; `None` once all are.
-    pub incomplete: Option<u64>,
+    pub incomplete: Option<Epoch>,
 }
 
 /// Reads a worker's gauges.
@@ -83,7 +84,7 @@ pub fn numbers(
     let (epoch, split) = (gauges.epoch.get(), gauges.split.borrow());
     let lags = gauges.lags.get().map(|lags| lags.lock().unwrap_or_else(PoisonError::into_inner).clone());
     let keeper = gauges.keeper.as_ref().map(|gauge| *gauge.lock().unwrap_or_else(PoisonError::into_inner));
-    let (memory, peak_memory) = usage::memory();
+    let memory = usage::memory();
     let sink = match worker {
         0 => Some(gauges.sink.borrow_mut().numbers(&gauges.sinks)?),
         _ => None,
@@ -93,16 +94,16 @@ pub fn numbers(
         last,
         split_keys: split.iter().map(|keys| (keys.key_by.clone(), keys.count)).collect(),
         epoch,
-        epochs_behind: progress.incomplete.map_or(0, |first| epoch.saturating_sub(first)),
+        epochs_behind: progress.incomplete.map_or(0, |first| epoch.epochs_from(first)),
         lags: lags.unwrap_or_default(),
         failures: gauges.failures.borrow().clone(),
         checkpoint: keeper.map(CheckpointFigures::from),
         rules: gauges.rules.as_ref().and_then(RuleBoard::take_update),
         seconds: progress.seconds,
         cpu_seconds: usage::cpu_seconds(),
-        memory,
-        peak_memory,
-        progress: progress.bytes,
+        memory: memory.current,
+        peak_memory: memory.peak,
+        progress: progress.read,
         sink,
         ..of_operators(gauges.matching.get(), gauges.evaluating.get())
     })

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::ops::Signal;
+use operators::{model::epoch::Epoch, ops::Signal};
 use timely::{
     container::CapacityContainerBuilder,
     dataflow::{ProbeHandle, StreamVec, channels::pact::Pipeline, operators::generic::Operator},
@@ -29,9 +29,9 @@ pub type Waits = Rc<Cell<Option<Instant>>>;
 
 /// Reports at every epoch that this worker is `waiting`, while it is.
 pub fn waits<'s>(
-    signals: StreamVec<'s, u64, Signal>,
+    signals: StreamVec<'s, Epoch, Signal>,
     waiting: impl Fn() -> bool + 'static,
-) -> StreamVec<'s, u64, Report> {
+) -> StreamVec<'s, Epoch, Report> {
     signals.unary::<CapacityContainerBuilder<Vec<Report>>, _, _, _>(Pipeline, "control.waits", |_, _| {
         move |input, output| {
             input.for_each(|time, words| {
@@ -45,7 +45,7 @@ pub fn waits<'s>(
 
 /// Observer of the frontier.
 pub(super) struct Stall {
-    frontier: Antichain<u64>,
+    frontier: Antichain<Epoch>,
     moved: Instant,
     waits: Waits,
 }
@@ -57,7 +57,7 @@ impl Stall {
     }
 
     /// Whether the frontier has moved lately, or a worker waits; `full` is whether a sink is full.
-    pub(super) fn is_alive(&mut self, probe: &ProbeHandle<u64>, full: bool, now: Instant) -> bool {
+    pub(super) fn is_alive(&mut self, probe: &ProbeHandle<Epoch>, full: bool, now: Instant) -> bool {
         let moves = probe.with_frontier(|frontier| {
             let moves = *frontier != *self.frontier.borrow();
             if moves {
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn only_what_stands_still_for_no_reason_counts_as_dead() {
         timely::execute_directly(|worker| {
-            let (mut input, probe) = worker.dataflow::<u64, _, _>(|scope| {
+            let (mut input, probe) = worker.dataflow::<Epoch, _, _>(|scope| {
                 let (input, stream) = scope.new_input::<Vec<()>>();
                 (input, stream.probe().0)
             });
@@ -93,8 +93,8 @@ mod tests {
             assert!(stall.is_alive(&probe, false, at(1)));
             assert!(stall.is_alive(&probe, false, at(30)));
             assert!(!stall.is_alive(&probe, false, at(31)), "nothing moves");
-            input.advance_to(1);
-            worker.step_while(|| probe.less_than(&1));
+            input.advance_to(Epoch(1));
+            worker.step_while(|| probe.less_than(&Epoch(1)));
             assert!(stall.is_alive(&probe, false, at(40)));
             waits.set(Some(at(68)));
             assert!(stall.is_alive(&probe, false, at(72)), "a worker waits");

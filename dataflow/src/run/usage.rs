@@ -11,12 +11,18 @@ pub(super) fn cpu_seconds() -> f64 {
     (ticks(11) + ticks(12)) as f64 / 100.0
 }
 
-/// Resident memory, bytes: current and peak.
-pub(super) fn memory() -> (u64, u64) {
+/// Resident memory, bytes.
+pub(super) struct Memory {
+    pub(super) current: u64,
+    pub(super) peak: u64,
+}
+
+/// Reads the resident memory.
+pub(super) fn memory() -> Memory {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bytes = |name: &str| {
         let line = status.lines().find_map(|l| l.strip_prefix(name));
         line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
     };
-    (bytes("VmRSS:"), bytes("VmHWM:"))
+    Memory { current: bytes("VmRSS:"), peak: bytes("VmHWM:") }
 }

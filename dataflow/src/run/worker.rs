@@ -4,13 +4,17 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use operators::{model::decode::Decoder, ops::Bounded};
+use operators::{
+    model::{decode::Decoder, epoch::Epoch},
+    ops::Bounded,
+};
 use sinks::LineOutput;
+use sources::events::ReadProgress;
 use timely::{dataflow::ProbeHandle, worker::Worker};
 
 use super::{
@@ -35,9 +39,6 @@ use crate::{
 
 /// Upper bound of a worker's sleep while nothing is due.
 const LONGEST_PARK: Duration = Duration::from_millis(100);
-
-/// Bytes read so far, and bytes in all (0: unknown), for progress bars.
-type BytesRead = Arc<(AtomicU64, AtomicU64)>;
 
 /// Context shared by the workers of a process.
 pub(super) struct WorkerContext {
@@ -73,7 +74,7 @@ impl WorkerContext {
             rules: zero.as_ref().map(|zero| zero.rules.clone()),
             ..Gauges::default()
         };
-        let read = BytesRead::default();
+        let read = Arc::<Mutex<ReadProgress>>::default();
         let reading = Reading {
             live: job.time.is_live(),
             ends: !here || !matches!(job.events, Events::None),
@@ -132,8 +133,9 @@ fn not_opened(error: impl std::fmt::Display) -> Fatal {
 struct WorkerLoop<'c> {
     context: &'c WorkerContext,
     gauges: Gauges,
-    probe: ProbeHandle<u64>,
-    read: BytesRead,
+    probe: ProbeHandle<Epoch>,
+    /// Progress of the source, set by its thread.
+    read: Arc<Mutex<ReadProgress>>,
     /// Observer of the cluster's frontier, on worker 0.
     stall: Option<Stall>,
     /// Instant at which the first record was read.
@@ -180,7 +182,7 @@ impl WorkerLoop<'_> {
     /// Sends the worker's numbers, and logs the notes of operators.
     fn report(&self, worker: usize, last: bool) -> Result<(), Fatal> {
         let progress = Progress {
-            bytes: (self.read.0.load(Ordering::Relaxed), self.read.1.load(Ordering::Relaxed)),
+            read: *self.read.lock().unwrap_or_else(PoisonError::into_inner),
             seconds: self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
             incomplete: self.probe.with_frontier(|frontier| frontier.first().copied()),
         };

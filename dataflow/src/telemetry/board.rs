@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    cluster::{Event, Exit},
+    cluster::{ClusterGeneration, Event, Exit},
     protocol::{
         figures::RuleNumbers,
         message::Message,
@@ -47,7 +47,7 @@ pub(super) struct ClusterStatus {
     pub(super) started: SystemTime,
     pub(super) processes: BTreeMap<usize, Latest>,
     pub(super) rules: RuleNumbers,
-    pub(super) generation: u64,
+    pub(super) generation: ClusterGeneration,
     pub(super) restarts: u64,
     /// Cause and time of the last restart.
     pub(super) last_exit: Option<(Exit, SystemTime)>,
@@ -60,7 +60,7 @@ impl ClusterStatus {
             started: SystemTime::now(),
             processes: BTreeMap::new(),
             rules: RuleNumbers::default(),
-            generation: 0,
+            generation: ClusterGeneration::default(),
             restarts: 0,
             last_exit: None,
         }
@@ -74,7 +74,7 @@ impl ClusterStatus {
     }
 
     /// Removes the processes of the previous generation.
-    pub(super) fn restart(&mut self, generation: u64, cause: Exit) {
+    pub(super) fn restart(&mut self, generation: ClusterGeneration, cause: Exit) {
         self.processes.clear();
         self.rules = RuleNumbers::default();
         self.generation = generation;

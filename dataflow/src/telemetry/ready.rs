@@ -54,7 +54,7 @@ impl ClusterStatus {
 mod tests {
     use super::*;
     use crate::{
-        cluster::{Exit, ExitKind},
+        cluster::{ClusterGeneration, Exit, ExitKind},
         protocol::figures::CheckpointFigures,
         telemetry::Expected,
     };
@@ -119,14 +119,14 @@ mod tests {
         let kind = ExitKind::Failed;
         let cause = Exit {
             process: 1,
-            generation: 1,
+            generation: ClusterGeneration(1),
             code: Some(84),
             signal: None,
             kind,
             reason: "it failed".to_owned(),
         };
-        status.restart(2, cause);
+        status.restart(ClusterGeneration(2), cause);
         assert_eq!(status.faults(now).len(), 2);
-        assert_eq!((status.generation, status.restarts), (2, 1));
+        assert_eq!((status.generation.0, status.restarts), (2, 1));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use operators::model::{raw::Refused, trigger::Fired};
+use operators::model::{epoch::Epoch, raw::Refused, trigger::Fired};
 use sinks::{LineWriter, TriggerSinkError};
 use timely::{
     container::CapacityContainerBuilder,
@@ -153,7 +153,7 @@ impl SinkGauge {
 /// A trigger for which a sink has no room yet, and the index of the sink.
 struct Waiting {
     /// Holds the frontier back, and so the sources, until there is room.
-    _capability: Capability<u64>,
+    _capability: Capability<Epoch>,
     fired: Fired,
     sink: usize,
 }
@@ -184,7 +184,7 @@ impl TriggerOutput {
 
 /// Sends triggers to the sinks, in order. All triggers are exchanged to worker 0. A full sink holds back the
 /// frontier; one that has failed for good ends the process.
-pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: &ProbeHandle<u64>) {
+pub fn triggers(fired: StreamVec<'_, Epoch, Fired>, output: TriggerOutput, probe: &ProbeHandle<Epoch>) {
     let scope = fired.scope();
     let to_first = Exchange::new(|_: &Fired| 0);
     fired
@@ -228,10 +228,10 @@ pub fn triggers(fired: StreamVec<'_, u64, Fired>, output: TriggerOutput, probe: 
 /// Writes refused records, each as one line of JSON. All records are exchanged to worker 0; what can't be
 /// written yet holds back the frontier, and a file that fails for good ends the process.
 pub fn refused(
-    refused: StreamVec<'_, u64, Refused>,
+    refused: StreamVec<'_, Epoch, Refused>,
     mut out: LineWriter,
     gauge: Rc<RefCell<SinkGauge>>,
-    probe: &ProbeHandle<u64>,
+    probe: &ProbeHandle<Epoch>,
     exit: ExitHandle,
 ) {
     let scope = refused.scope();
@@ -239,7 +239,7 @@ pub fn refused(
     refused
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(to_first, "sink.dead_letters", move |_, info| {
             let activator = scope.activator_for(info.address);
-            let mut waiting: VecDeque<(Capability<u64>, Refused)> = VecDeque::new();
+            let mut waiting: VecDeque<(Capability<Epoch>, Refused)> = VecDeque::new();
             move |input, _output| {
                 input.for_each(|time, batch| {
                     waiting.extend(batch.drain(..).map(|record| (time.retain(0), record)));
@@ -296,7 +296,7 @@ mod tests {
         });
         let numbers = gauge.numbers(&TriggerSinks::default()).unwrap();
         assert_eq!(numbers.counts.0[OTHER], 500);
-        assert_eq!(numbers.by_rule().nth(1).map(|(id, _, count)| (id, count)), Some(("r00000", 13)));
+        assert_eq!(numbers.by_rule().nth(1).map(|rule| (rule.rule_id, rule.triggers)), Some(("r00000", 13)));
         assert!(
             numbers.latest.iter().all(|trigger| trigger.rule.ends_with('…') && trigger.key.ends_with('…'))
         );

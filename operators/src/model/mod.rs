@@ -4,14 +4,16 @@
 //! records to the worker that owns their [`key`]; `evaluate` emits [`trigger`]s.
 //!
 //! - `decode`: record to event
+//! - `epoch`: the timestamps of the dataflow
 //! - `event`, `field`, `value`: decoded events
-//! - `ids`: partitions, offsets, epochs and other numbers that identify something
+//! - `ids`: partitions, offsets and other numbers that identify something
 //! - `key`: keys and their routing hash
 //! - `raw`: records as sources read them
 //! - `routed`, `wire`: records between workers, and their codecs
 //! - `trigger`: triggers
 
 pub mod decode;
+pub mod epoch;
 pub mod event;
 pub mod field;
 pub mod ids;

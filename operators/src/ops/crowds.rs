@@ -24,28 +24,28 @@ use super::{
     kit::{self, Frontier, HeldEpoch},
     signal::{Shelf, Signal},
 };
-use crate::rule::crowd::Crowd;
+use crate::{model::epoch::Epoch, rule::crowd::Crowd};
 
 /// Update of the arrangement: rule slot and crowd, epoch, difference.
-type Update = ((u32, Crowd), u64, isize);
+type Update = ((u32, Crowd), Epoch, isize);
 
 /// Trace of the arrangement, shared by its readers.
-pub type CrowdTrace = TraceAgent<ValSpine<u32, Crowd, u64, isize>>;
+pub type CrowdTrace = TraceAgent<ValSpine<u32, Crowd, Epoch, isize>>;
 
 /// Arranges the crowds of all rules; each switch changes them at its epoch.
-pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) -> Arranged<'s, CrowdTrace> {
+pub fn crowds<'s>(signals: StreamVec<'s, Epoch, Signal>, shelf: Arc<dyn Shelf>) -> Arranged<'s, CrowdTrace> {
     let mut builder = OperatorBuilder::new("crowds".to_owned(), signals.scope());
     let mut signals = builder.new_input(signals, Pipeline);
     let (mut output, updates) = kit::output_from::<Vec<Update>>(&mut builder, &[]);
     builder.build(move |initial| {
-        // Two epochs ahead: no earlier barrier can be announced any more.
+        // No earlier barrier can be announced any more.
         let mut held = HeldEpoch::<1>::new(initial);
         move |frontiers| {
             let mut output = output.activate();
             signals.for_each(|_, signals| {
                 for signal in signals.drain(..) {
                     match signal {
-                        Signal::Epoch(epoch) => held.advance(epoch + 2),
+                        Signal::Epoch(epoch) => held.advance(epoch.next_barrier()),
                         Signal::Switch { generation, at } => {
                             let Some([capability]) = held.capabilities() else { return };
                             let Some(applied) = shelf.applied(generation) else { continue };
@@ -69,9 +69,9 @@ pub fn crowds<'s>(signals: StreamVec<'s, u64, Signal>, shelf: Arc<dyn Shelf>) ->
         _,
         _,
         ContainerChunker<Vec<Update>>,
-        ValBatcher<u32, Crowd, u64, isize>,
-        ValBuilder<u32, Crowd, u64, isize>,
-        ValSpine<u32, Crowd, u64, isize>,
+        ValBatcher<u32, Crowd, Epoch, isize>,
+        ValBuilder<u32, Crowd, Epoch, isize>,
+        ValSpine<u32, Crowd, Epoch, isize>,
     >(updates, Pipeline, "crowds.arrange")
 }
 
@@ -88,7 +88,7 @@ impl CrowdReader {
 
     /// Crowds by rule slot as of `epoch`, which the arrangement must have passed. Epochs of later calls must
     /// not be earlier.
-    pub fn at(&mut self, epoch: u64) -> HashMap<u32, Crowd> {
+    pub fn at(&mut self, epoch: Epoch) -> HashMap<u32, Crowd> {
         let mut crowds = HashMap::new();
         let (mut cursor, storage) = self.trace.cursor();
         while let Some(slot) = cursor.get_key(&storage) {

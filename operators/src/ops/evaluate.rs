@@ -33,6 +33,7 @@ use super::{
     signal::{Saver, Shelf, Signal, Stored},
 };
 use crate::model::{
+    epoch::Epoch,
     ids::{IngestTime, PartitionId},
     routed::Routed,
     trigger::Fired,
@@ -41,9 +42,9 @@ use crate::model::{
 /// Output streams of `evaluate`.
 pub struct Evaluated<'s> {
     /// Triggers.
-    pub fired: StreamVec<'s, u64, Fired>,
+    pub fired: StreamVec<'s, Epoch, Fired>,
     /// Failures of rules.
-    pub failures: StreamVec<'s, u64, RuleFailure>,
+    pub failures: StreamVec<'s, Epoch, RuleFailure>,
 }
 
 /// Parts of a worker's `evaluate`.
@@ -66,10 +67,10 @@ pub struct EvaluateParts {
 
 /// Evaluates routed records and restores stored state before them; both are exchanged by key on the way in.
 pub fn evaluate<'s>(
-    routed: Stream<'s, u64, Routed>,
-    signals: StreamVec<'s, u64, Signal>,
-    clocks: StreamVec<'s, u64, (PartitionId, IngestTime)>,
-    stored: StreamVec<'s, u64, Stored>,
+    routed: Stream<'s, Epoch, Routed>,
+    signals: StreamVec<'s, Epoch, Signal>,
+    clocks: StreamVec<'s, Epoch, (PartitionId, IngestTime)>,
+    stored: StreamVec<'s, Epoch, Stored>,
     parts: EvaluateParts,
 ) -> Evaluated<'s> {
     let EvaluateParts { shelf, evaluator, saver, gauge, bounded, refused, split } = parts;
@@ -118,18 +119,18 @@ pub fn evaluate<'s>(
 }
 
 /// Capabilities of the outputs for triggers and failures.
-type Capabilities = [Capability<u64>; 2];
+type Capabilities = [Capability<Epoch>; 2];
 
 /// Progress according to the frontiers of the inputs, in the order in which `evaluate` adds them.
-fn progress(frontiers: &[MutableAntichain<u64>]) -> Progress {
+fn progress(frontiers: &[MutableAntichain<Epoch>]) -> Progress {
     let [_signals, routed, _clocks, stored] = [0, 1, 2, 3].map(|input| Frontier::from(&frontiers[input]));
     Progress { routed, stored, slowest: Frontier::slowest(frontiers) }
 }
 
 /// Output sessions of one activation.
 struct Sessions<'o> {
-    fired: OutputBuilderSession<'o, u64, CapacityContainerBuilder<Vec<Fired>>>,
-    failures: OutputBuilderSession<'o, u64, CapacityContainerBuilder<Vec<RuleFailure>>>,
+    fired: OutputBuilderSession<'o, Epoch, CapacityContainerBuilder<Vec<Fired>>>,
+    failures: OutputBuilderSession<'o, Epoch, CapacityContainerBuilder<Vec<RuleFailure>>>,
 }
 
 impl Output<Capabilities> for Sessions<'_> {

@@ -1,6 +1,9 @@
 //! Figures of `evaluate`.
 
-use crate::model::ids::{BookGeneration, IngestTime, PartitionId};
+use crate::model::{
+    epoch::Epoch,
+    ids::{BookGeneration, IngestTime, PartitionId},
+};
 
 /// Counts of evaluation since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub struct EvaluateGauge {
     /// Generation of the book in force.
     pub generation: BookGeneration,
     /// Epoch at which it took force.
-    pub since_epoch: u64,
+    pub since_epoch: Epoch,
     /// States restored from the last checkpoint.
     pub restored: u64,
     /// Stored states that could not be read.

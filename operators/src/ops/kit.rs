@@ -3,26 +3,29 @@
 //! An operator that emits on its own (a source, a reader of stored state, a reporter) holds a [`HeldEpoch`]:
 //!
 //! ```
-//! use strateye_operators::ops::kit::{self, Frontier, HeldEpoch};
+//! use strateye_operators::{
+//!     model::epoch::Epoch,
+//!     ops::kit::{self, Frontier, HeldEpoch},
+//! };
 //! use timely::dataflow::{
 //!     channels::pact::Pipeline,
 //!     operators::{Capture, ToStream, capture::Extract, generic::builder_rc::OperatorBuilder},
 //! };
 //!
 //! let captured = timely::execute_directly(|worker| {
-//!     worker.dataflow::<u64, _, _>(|scope| {
-//!         let announced = vec![1u64, 2].to_stream(scope);
+//!     worker.dataflow::<Epoch, _, _>(|scope| {
+//!         let announced = vec![Epoch(1), Epoch(2)].to_stream(scope);
 //!         let mut builder = OperatorBuilder::new("echo".to_owned(), scope);
 //!         let mut announced = builder.new_input(announced, Pipeline);
 //!         let (mut output, echoes) = kit::output::<Vec<u64>>(&mut builder);
 //!         builder.build(move |initial| {
 //!             let mut held = HeldEpoch::<1>::new(initial);
 //!             move |frontiers| {
-//!                 announced.for_each(|_, epochs: &mut Vec<u64>| {
+//!                 announced.for_each(|_, epochs: &mut Vec<Epoch>| {
 //!                     for epoch in epochs.drain(..) {
 //!                         held.advance(epoch);
 //!                         if let Some([at]) = held.capabilities() {
-//!                             output.activate().session(at).give(10 * epoch);
+//!                             output.activate().session(at).give(10 * epoch.0);
 //!                         }
 //!                     }
 //!                 });
@@ -32,7 +35,7 @@
 //!         echoes.capture()
 //!     })
 //! });
-//! assert_eq!(captured.extract(), [(1, vec![10]), (2, vec![20])]);
+//! assert_eq!(captured.extract(), [(Epoch(1), vec![10]), (Epoch(2), vec![20])]);
 //! ```
 
 use timely::{
@@ -48,11 +51,15 @@ use timely::{
     progress::{Antichain, frontier::MutableAntichain},
 };
 
+use crate::model::epoch::Epoch;
+
 /// Output of an operator that fills containers `C` and sends them when they are full or the session ends.
-pub type Output<C> = OutputBuilder<u64, CapacityContainerBuilder<C>>;
+pub type Output<C> = OutputBuilder<Epoch, CapacityContainerBuilder<C>>;
 
 /// Adds an output whose messages may follow from every input the operator has so far.
-pub fn output<'s, C: Container>(builder: &mut OperatorBuilder<'s, u64>) -> (Output<C>, Stream<'s, u64, C>) {
+pub fn output<'s, C: Container>(
+    builder: &mut OperatorBuilder<'s, Epoch>,
+) -> (Output<C>, Stream<'s, Epoch, C>) {
     let inputs: Vec<usize> = (0..builder.shape().inputs()).collect();
     output_from(builder, &inputs)
 }
@@ -61,10 +68,10 @@ pub fn output<'s, C: Container>(builder: &mut OperatorBuilder<'s, u64>) -> (Outp
 ///
 /// The operator must not send to it with a capability retained from a message of another input.
 pub fn output_from<'s, C: Container>(
-    builder: &mut OperatorBuilder<'s, u64>,
+    builder: &mut OperatorBuilder<'s, Epoch>,
     inputs: &[usize],
-) -> (Output<C>, Stream<'s, u64, C>) {
-    let connection = inputs.iter().map(|input| (*input, Antichain::from_elem(0)));
+) -> (Output<C>, Stream<'s, Epoch, C>) {
+    let connection = inputs.iter().map(|input| (*input, Antichain::from_elem(())));
     let (output, stream) = builder.new_output_connection(connection);
     (OutputBuilder::from(output), stream)
 }
@@ -72,7 +79,7 @@ pub fn output_from<'s, C: Container>(
 /// Frontier of an input: the lowest epoch of which messages may still arrive, or the end of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frontier {
-    lowest: Option<u64>,
+    lowest: Option<Epoch>,
 }
 
 impl Frontier {
@@ -80,17 +87,17 @@ impl Frontier {
     pub const ENDED: Frontier = Frontier { lowest: None };
 
     /// Frontier of an input that may still deliver messages of `epoch` and later.
-    pub fn at(epoch: u64) -> Self {
+    pub fn at(epoch: Epoch) -> Self {
         Frontier { lowest: Some(epoch) }
     }
 
     /// Whether every message of epochs below `epoch` has arrived.
-    pub fn has_reached(self, epoch: u64) -> bool {
+    pub fn has_reached(self, epoch: Epoch) -> bool {
         self.lowest.is_none_or(|lowest| lowest >= epoch)
     }
 
     /// Whether every message of epochs up to and including `epoch` has arrived.
-    pub fn has_passed(self, epoch: u64) -> bool {
+    pub fn has_passed(self, epoch: Epoch) -> bool {
         self.lowest.is_none_or(|lowest| lowest > epoch)
     }
 
@@ -100,13 +107,13 @@ impl Frontier {
     }
 
     /// The frontier that is furthest behind; the end if there are no inputs.
-    pub fn slowest(frontiers: &[MutableAntichain<u64>]) -> Self {
+    pub fn slowest(frontiers: &[MutableAntichain<Epoch>]) -> Self {
         Frontier { lowest: frontiers.iter().filter_map(|f| Frontier::from(f).lowest).min() }
     }
 }
 
-impl From<&MutableAntichain<u64>> for Frontier {
-    fn from(frontier: &MutableAntichain<u64>) -> Self {
+impl From<&MutableAntichain<Epoch>> for Frontier {
+    fn from(frontier: &MutableAntichain<Epoch>) -> Self {
         Frontier { lowest: frontier.frontier().first().copied() }
     }
 }
@@ -118,18 +125,18 @@ impl From<&MutableAntichain<u64>> for Frontier {
 /// back.
 #[derive(Debug)]
 pub struct HeldEpoch<const OUTPUTS: usize> {
-    held: Option<[Capability<u64>; OUTPUTS]>,
+    held: Option<[Capability<Epoch>; OUTPUTS]>,
 }
 
 impl<const OUTPUTS: usize> HeldEpoch<OUTPUTS> {
     /// Holds an operator's initial capabilities; holds nothing if the operator has not `OUTPUTS` outputs.
-    pub fn new(initial: Vec<Capability<u64>>) -> Self {
+    pub fn new(initial: Vec<Capability<Epoch>>) -> Self {
         debug_assert_eq!(initial.len(), OUTPUTS, "one capability per output");
         HeldEpoch { held: initial.try_into().ok() }
     }
 
     /// Moves on to `epoch`; no effect if the epoch held is later, or after [`release`](Self::release).
-    pub fn advance(&mut self, epoch: u64) {
+    pub fn advance(&mut self, epoch: Epoch) {
         for capability in self.held.iter_mut().flatten() {
             if epoch > *capability.time() {
                 capability.downgrade(&epoch);
@@ -150,7 +157,7 @@ impl<const OUTPUTS: usize> HeldEpoch<OUTPUTS> {
     }
 
     /// The capabilities; `None` once they are released.
-    pub fn capabilities(&self) -> Option<&[Capability<u64>; OUTPUTS]> {
+    pub fn capabilities(&self) -> Option<&[Capability<Epoch>; OUTPUTS]> {
         self.held.as_ref()
     }
 }
@@ -166,9 +173,9 @@ mod tests {
 
     #[test]
     fn reached_is_before_passed() {
-        let frontier = Frontier::from(&MutableAntichain::from_elem(3));
-        assert_eq!(frontier, Frontier::at(3));
-        let of = |epoch| (frontier.has_reached(epoch), frontier.has_passed(epoch));
+        let frontier = Frontier::from(&MutableAntichain::from_elem(Epoch(3)));
+        assert_eq!(frontier, Frontier::at(Epoch(3)));
+        let of = |epoch| (frontier.has_reached(Epoch(epoch)), frontier.has_passed(Epoch(epoch)));
         assert_eq!([of(2), of(3), of(4)], [(true, true), (true, false), (false, false)]);
     }
 
@@ -176,20 +183,19 @@ mod tests {
     fn an_ended_input_has_passed_everything_and_holds_back_nothing() {
         let ended = MutableAntichain::new();
         assert_eq!(Frontier::from(&ended), Frontier::ENDED);
-        assert!(Frontier::ENDED.has_ended() && Frontier::ENDED.has_passed(u64::MAX));
-        let slowest =
-            Frontier::slowest(&[MutableAntichain::from_elem(4), ended, MutableAntichain::from_elem(2)]);
-        assert_eq!(slowest, Frontier::at(2));
+        assert!(Frontier::ENDED.has_ended() && Frontier::ENDED.has_passed(Epoch::MAX));
+        let at = |epoch| MutableAntichain::from_elem(Epoch(epoch));
+        assert_eq!(Frontier::slowest(&[at(4), ended, at(2)]), Frontier::at(Epoch(2)));
     }
 
     /// Runs an operator that advances a [`HeldEpoch`] to each number it receives, and releases it at 0;
     /// returns the frontier of its output after each of `numbers`, all of which are sent at time 9, `None`
     /// when it is empty.
     fn frontiers(numbers: &[u64], connected: bool) -> Vec<Option<u64>> {
-        let numbers = numbers.to_vec();
+        let numbers: Vec<Epoch> = numbers.iter().map(|number| Epoch(*number)).collect();
         timely::execute_directly(move |worker| {
-            let (mut input, probe) = worker.dataflow::<u64, _, _>(|scope| {
-                let (input, epochs) = scope.new_input::<Vec<u64>>();
+            let (mut input, probe) = worker.dataflow::<Epoch, _, _>(|scope| {
+                let (input, epochs) = scope.new_input::<Vec<Epoch>>();
                 let mut builder = OperatorBuilder::new("held".to_owned(), scope);
                 let mut epochs = builder.new_input(epochs, Pipeline);
                 let (_output, stream) = match connected {
@@ -202,7 +208,7 @@ mod tests {
                         epochs.for_each(|_, epochs| {
                             for epoch in epochs.drain(..) {
                                 held.advance(epoch);
-                                held.release_if(epoch == 0);
+                                held.release_if(epoch == Epoch(0));
                             }
                         });
                         held.release_if(Frontier::from(&frontiers[0]).has_ended());
@@ -210,14 +216,14 @@ mod tests {
                 });
                 (input, stream.probe().0)
             });
-            input.advance_to(9);
-            let frontier = |number: u64| {
+            input.advance_to(Epoch(9));
+            let frontier = |number: Epoch| {
                 input.send(number);
                 input.flush();
                 for _ in 0..10 {
                     worker.step();
                 }
-                probe.with_frontier(|frontier| frontier.first().copied())
+                probe.with_frontier(|frontier| frontier.first().map(|epoch| epoch.0))
             };
             numbers.into_iter().map(frontier).collect()
         })

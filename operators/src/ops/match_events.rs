@@ -20,6 +20,7 @@ use super::{
     signal::{Shelf, Signal},
 };
 use crate::model::{
+    epoch::Epoch,
     ids::{IngestTime, PartitionId},
     raw::Refused,
     routed::Routed,
@@ -28,19 +29,19 @@ use crate::model::{
 /// Output streams of `match`.
 pub struct Matched<'s> {
     /// Routed records, not yet exchanged.
-    pub routed: Stream<'s, u64, Routed>,
+    pub routed: Stream<'s, Epoch, Routed>,
     /// Records that are not events.
-    pub refused: StreamVec<'s, u64, Refused>,
+    pub refused: StreamVec<'s, Epoch, Refused>,
     /// Ingest clocks of this worker's partitions, unix ms.
-    pub clocks: StreamVec<'s, u64, (PartitionId, IngestTime)>,
+    pub clocks: StreamVec<'s, Epoch, (PartitionId, IngestTime)>,
     /// Positions and clocks of this worker's sources at each barrier.
-    pub barriers: StreamVec<'s, u64, BarrierReached>,
+    pub barriers: StreamVec<'s, Epoch, BarrierReached>,
 }
 
 /// Matches the reads of sources; figures go to `counts` at every activation.
 pub fn match_events<'s>(
-    reads: StreamVec<'s, u64, Read>,
-    signals: StreamVec<'s, u64, Signal>,
+    reads: StreamVec<'s, Epoch, Read>,
+    signals: StreamVec<'s, Epoch, Signal>,
     shelf: Arc<dyn Shelf>,
     matcher: Matcher,
     counts: Rc<Cell<MatchCounts>>,
@@ -58,7 +59,7 @@ pub fn match_events<'s>(
     let (mut clocks_output, clocks) =
         kit::output_from::<Vec<(PartitionId, IngestTime)>>(&mut builder, &[0, 1]);
     let (mut barriers_output, barriers) = kit::output_from::<Vec<BarrierReached>>(&mut builder, &[0, 1]);
-    let mut matching = Matching::<[Capability<u64>; 4]>::new(matcher, shelf, scope.index());
+    let mut matching = Matching::<[Capability<Epoch>; 4]>::new(matcher, shelf, scope.index());
     builder.build(move |initial| {
         drop(initial);
         let mut matches = Matches::default();

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     model::{
+        epoch::Epoch,
         ids::{BookGeneration, Clocks, IngestTime, PartitionId},
         raw::Refused,
         routed::Routed,
@@ -42,7 +43,7 @@ pub(super) struct Matching<C> {
     /// Switches announced and not yet in force, in their order.
     switches: VecDeque<Switch>,
     /// Last epoch announced.
-    announced: u64,
+    announced: Epoch,
     /// Clocks as last returned.
     clocks: Clocks,
     /// Clocks of the checkpoint that is resumed.
@@ -53,7 +54,7 @@ pub(super) struct Matching<C> {
 
 /// Reads of one epoch.
 struct Waiting<C> {
-    epoch: u64,
+    epoch: Epoch,
     capabilities: C,
     reads: Vec<Read>,
 }
@@ -61,7 +62,7 @@ struct Waiting<C> {
 /// A switch to another book.
 #[derive(Clone, Copy)]
 struct Switch {
-    at: u64,
+    at: Epoch,
     generation: BookGeneration,
 }
 
@@ -88,7 +89,7 @@ impl<C> Matching<C> {
             shelf,
             waiting: VecDeque::new(),
             switches: VecDeque::new(),
-            announced: 0,
+            announced: Epoch::default(),
             clocks: Clocks::default(),
             resumed: Clocks::default(),
             unopened,
@@ -126,7 +127,7 @@ impl<C> Matching<C> {
     }
 
     /// Adds reads of `epoch`, to be matched after all waiting ones.
-    pub(super) fn wait(&mut self, epoch: u64, capabilities: C, reads: Vec<Read>) {
+    pub(super) fn wait(&mut self, epoch: Epoch, capabilities: C, reads: Vec<Read>) {
         self.waiting.push_back(Waiting { epoch, capabilities, reads });
     }
 
@@ -136,7 +137,7 @@ impl<C> Matching<C> {
     /// it.
     pub(super) fn next(
         &mut self,
-        crowds_at: &mut dyn FnMut(u64) -> Option<HashMap<u32, Crowd>>,
+        crowds_at: &mut dyn FnMut(Epoch) -> Option<HashMap<u32, Crowd>>,
     ) -> Option<(C, Vec<Read>)> {
         let epoch = self.waiting.front().map_or(self.announced, |waiting| waiting.epoch);
         while let Some(Switch { at, generation }) = self.switches.front().copied().filter(|s| s.at <= epoch) {

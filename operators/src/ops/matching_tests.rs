@@ -58,7 +58,7 @@ fn event(event_id: &str, time: i64) -> Read {
 /// Matches everything that may be matched, with crowds arranged below `arranged`; returns the number of
 /// records routed for each read.
 fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
-    let mut crowds_at = |epoch: u64| (epoch < arranged).then(HashMap::new);
+    let mut crowds_at = |epoch: Epoch| (epoch.0 < arranged).then(HashMap::new);
     let mut counts = Vec::new();
     while let Some(((), reads)) = matching.next(&mut crowds_at) {
         let mut matches = Matches::default();
@@ -71,22 +71,22 @@ fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
 #[test]
 fn each_read_is_matched_by_the_book_of_its_epoch() {
     let mut matching = matching(&[1, 2]);
-    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    matching.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
-    matching.wait(2, (), vec![event("1", 10), event("2", 10)]);
-    matching.wait(3, (), vec![event("1", 10)]);
-    matching.wait(4, (), vec![event("2", 10)]);
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    matching.signal(&Signal::Switch { generation: BookGeneration(2), at: Epoch(3) });
+    matching.wait(Epoch(2), (), vec![event("1", 10), event("2", 10)]);
+    matching.wait(Epoch(3), (), vec![event("1", 10)]);
+    matching.wait(Epoch(4), (), vec![event("2", 10)]);
     assert_eq!(routed(&mut matching, 5), [1, 0, 1]);
 }
 
 #[test]
 fn a_switch_holds_back_its_epoch_until_the_crowds_are_arranged() {
     let mut matching = matching(&[1, 2]);
-    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    matching.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
-    matching.wait(2, (), vec![event("1", 10)]);
-    matching.wait(3, (), vec![event("2", 10)]);
-    matching.wait(2, (), vec![event("1", 10)]);
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    matching.signal(&Signal::Switch { generation: BookGeneration(2), at: Epoch(3) });
+    matching.wait(Epoch(2), (), vec![event("1", 10)]);
+    matching.wait(Epoch(3), (), vec![event("2", 10)]);
+    matching.wait(Epoch(2), (), vec![event("1", 10)]);
     assert_eq!(
         routed(&mut matching, 3),
         [1],
@@ -98,27 +98,27 @@ fn a_switch_holds_back_its_epoch_until_the_crowds_are_arranged() {
 #[test]
 fn a_switch_waits_for_its_book() {
     let mut matching = matching(&[]);
-    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    matching.wait(1, (), vec![event("1", 10)]);
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    matching.wait(Epoch(1), (), vec![event("1", 10)]);
     assert_eq!(routed(&mut matching, 5), Vec::<usize>::new());
 }
 
 #[test]
 fn a_switch_takes_force_without_reads_once_its_epoch_is_announced() {
     let mut matching = matching(&[1]);
-    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: 2 });
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(2) });
     let mut asked = Vec::new();
     let mut next = |matching: &mut Matching<()>| {
         let none = matching.next(&mut |epoch| {
-            asked.push(epoch);
+            asked.push(epoch.0);
             Some(HashMap::new())
         });
         assert!(none.is_none());
         asked.clone()
     };
-    matching.signal(&Signal::Epoch(1));
+    matching.signal(&Signal::Epoch(Epoch(1)));
     assert_eq!(next(&mut matching), Vec::<u64>::new());
-    matching.signal(&Signal::Epoch(2));
+    matching.signal(&Signal::Epoch(Epoch(2)));
     assert_eq!(next(&mut matching), [2]);
     assert_eq!(next(&mut matching), [2], "once");
 }
@@ -129,8 +129,8 @@ fn clocks_are_given_out_once_per_epoch_if_they_changed() {
     let clocks = |pairs: &[(u32, i64)]| -> Clocks {
         pairs.iter().map(|(partition, ms)| (PartitionId(*partition), IngestTime(*ms))).collect()
     };
-    assert_eq!(matching.signal(&Signal::Epoch(1)), Some(&clocks(&[(UNOPENED, i64::MIN)])));
-    assert_eq!(matching.signal(&Signal::Epoch(2)), None);
+    assert_eq!(matching.signal(&Signal::Epoch(Epoch(1))), Some(&clocks(&[(UNOPENED, i64::MIN)])));
+    assert_eq!(matching.signal(&Signal::Epoch(Epoch(2))), None);
     let start = Start { clocks: clocks(&[(3, 40), (4, 50)]), ..Start::default() };
     matching.signal(&Signal::Start(Arc::new(start)));
     let mut matches = Matches::default();
@@ -139,9 +139,9 @@ fn clocks_are_given_out_once_per_epoch_if_they_changed() {
     let idle = |ms| Read::Idle { partitions: vec![PartitionId(5)], clock: IngestTime(ms) };
     matching.read(idle(60), &mut matches);
     let opened = clocks(&[(3, 40), (5, 60), (UNOPENED, i64::MAX)]);
-    assert_eq!(matching.signal(&Signal::Epoch(3)), Some(&opened));
+    assert_eq!(matching.signal(&Signal::Epoch(Epoch(3))), Some(&opened));
     matching.read(idle(10), &mut matches);
-    assert_eq!(matching.signal(&Signal::Epoch(4)), None, "a clock does not go back");
+    assert_eq!(matching.signal(&Signal::Epoch(Epoch(4))), None, "a clock does not go back");
 }
 
 #[test]

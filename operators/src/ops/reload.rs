@@ -18,7 +18,10 @@ use std::{
 use timely::scheduling::SyncActivator;
 
 use crate::{
-    model::routed::{Routed, RoutedRecord},
+    model::{
+        epoch::Epoch,
+        routed::{Routed, RoutedRecord},
+    },
     state::{delta::Change, evicted::EvictedKey},
 };
 
@@ -92,36 +95,45 @@ pub(super) struct Reloads<C> {
     records: usize,
 }
 
+/// End of the records of an epoch among those that wait for a key.
+struct EpochEnd<C> {
+    /// Index behind its last record.
+    end: usize,
+    epoch: Epoch,
+    capability: C,
+}
+
 /// Records and timers that wait for one key.
 pub(super) struct Waiting<C> {
     records: Routed,
-    /// Per epoch: end index of its records, the epoch, its capabilities.
-    at: Vec<(usize, u64, C)>,
+    /// Ends of the records of each epoch, ascending.
+    ends: Vec<EpochEnd<C>>,
     /// Capabilities of the clock that made a timer due.
     due: Option<C>,
 }
 
 impl<C> Default for Waiting<C> {
     fn default() -> Self {
-        Waiting { records: Routed::default(), at: Vec::new(), due: None }
+        Waiting { records: Routed::default(), ends: Vec::new(), due: None }
     }
 }
 
 impl<C: Clone> Waiting<C> {
     /// The waiting records, each with the capabilities of its epoch.
     pub(super) fn records(&self) -> impl Iterator<Item = (RoutedRecord<'_>, &C)> {
-        let mut place = 0;
+        let mut ends = self.ends.iter();
+        let mut current = ends.next();
         (0..self.records.len()).filter_map(move |i| {
-            while self.at.get(place)?.0 <= i {
-                place += 1;
+            while current?.end <= i {
+                current = ends.next();
             }
-            Some((self.records.get(i)?, &self.at.get(place)?.2))
+            Some((self.records.get(i)?, &current?.capability))
         })
     }
 
     /// Capabilities for timers that the clock has passed meanwhile; `None` if no timer waits for the key.
     pub(super) fn due(&self) -> Option<&C> {
-        self.due.as_ref().or_else(|| self.at.last().map(|(_, _, capability)| capability))
+        self.due.as_ref().or_else(|| self.ends.last().map(|last| &last.capability))
     }
 }
 
@@ -157,7 +169,7 @@ impl<C: Clone> Reloads<C> {
     pub(super) fn hold(
         &mut self,
         record: &RoutedRecord<'_>,
-        (epoch, capability): (u64, &C),
+        (epoch, capability): (Epoch, &C),
         request: impl FnOnce(EvictedKey) -> Wanted,
     ) {
         let key = EvictedKey { group: record.key_group, hash: record.hash, key: record.key.into() };
@@ -165,9 +177,9 @@ impl<C: Clone> Reloads<C> {
         let waiting = self.entry(key, request);
         waiting.records.push_record(record);
         let end = waiting.records.len();
-        match waiting.at.last_mut() {
-            Some(last) if last.1 == epoch => last.0 = end,
-            _ => waiting.at.push((end, epoch, capability.clone())),
+        match waiting.ends.last_mut() {
+            Some(last) if last.epoch == epoch => last.end = end,
+            _ => waiting.ends.push(EpochEnd { end, epoch, capability: capability.clone() }),
         }
     }
 

@@ -45,6 +45,7 @@ use super::{
 };
 use crate::{
     model::{
+        epoch::Epoch,
         ids::{CheckpointNumber, Clocks},
         trigger::Fired,
     },
@@ -88,13 +89,13 @@ pub(super) struct Schedule<C> {
     shelf: Arc<dyn Shelf>,
     place: WorkerPlace,
     /// Last epoch announced.
-    announced: Option<u64>,
+    announced: Option<Epoch>,
     /// Barriers announced and not passed, with their epochs, ascending.
-    barriers: VecDeque<(u64, Barrier)>,
+    barriers: VecDeque<(Epoch, Barrier)>,
     /// Records not evaluated yet.
     waiting: VecDeque<Waiting<C>>,
     /// Clocks not applied yet, by epoch.
-    clocks: BTreeMap<u64, ClocksOf<C>>,
+    clocks: BTreeMap<Epoch, ClocksOf<C>>,
     /// Clocks applied so far.
     applied: Clocks,
     /// Restoring, until all stored state is restored.
@@ -182,8 +183,8 @@ impl<C: Clone> Schedule<C> {
     }
 
     /// Epoch of the next barrier; records and clocks of it and later wait.
-    fn next_barrier(&self) -> u64 {
-        self.barriers.front().map_or(u64::MAX, |(at, _)| *at)
+    fn next_barrier(&self) -> Epoch {
+        self.barriers.front().map_or(Epoch::MAX, |(at, _)| *at)
     }
 
     /// Evicts keys, except those that a correction waits for.
@@ -238,17 +239,17 @@ impl Emissions {
         output.send(&mut fired, emitted, at);
     }
 
-    /// Saves changes of state as part of checkpoint `n`.
-    fn save_state(&self, n: CheckpointNumber, delta: Delta) {
-        self.saver.save(n, Part::State(delta));
+    /// Saves changes of state as part of checkpoint `number`.
+    fn save_state(&self, number: CheckpointNumber, delta: Delta) {
+        self.saver.save(number, Part::State(delta));
     }
 
-    /// Ends checkpoint `n`, with the triggers since the one before.
-    fn end_checkpoint(&mut self, n: CheckpointNumber) {
+    /// Ends checkpoint `number`, with the triggers since the one before.
+    fn end_checkpoint(&mut self, number: CheckpointNumber) {
         if !self.held.is_empty() {
-            self.saver.save(n, Part::Triggers(std::mem::take(&mut self.held)));
+            self.saver.save(number, Part::Triggers(std::mem::take(&mut self.held)));
         }
-        self.saver.save(n, Part::End);
+        self.saver.save(number, Part::End);
     }
 }
 

@@ -26,12 +26,12 @@ impl Shelf for Books {
 }
 
 /// Schedule with two books: every `T` fires by version 1, then by version 2.
-fn schedule() -> Schedule<u64> {
+fn schedule() -> Schedule<Epoch> {
     schedule_of(r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#)
 }
 
 /// A rule as version 1, then as version 2.
-fn schedule_of(document: &str) -> Schedule<u64> {
+fn schedule_of(document: &str) -> Schedule<Epoch> {
     let mut catalog = Catalog::default();
     let empty = catalog.book();
     let mut set = |generation: u64| {
@@ -47,7 +47,7 @@ fn schedule_of(document: &str) -> Schedule<u64> {
     schedule
 }
 
-fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
+fn record(schedule: &mut Schedule<Epoch>, epoch: u64, offset: u64) {
     let mut batch = Routed::default();
     let head = RoutedRecord {
         hash: key::route(0, "1"),
@@ -64,23 +64,23 @@ fn record(schedule: &mut Schedule<u64>, epoch: u64, offset: u64) {
         encoded: &[],
     };
     batch.push(&head, std::iter::empty());
-    schedule.wait(epoch, epoch, batch);
+    schedule.wait(Epoch(epoch), Epoch(epoch), batch);
 }
 
 /// Lines of triggers that were sent.
 #[derive(Default)]
 struct Lines(Vec<String>);
 
-impl Output<u64> for Lines {
-    fn send(&mut self, fired: &mut Vec<Fired>, _emitted: &mut Emitted, _at: &u64) {
+impl Output<Epoch> for Lines {
+    fn send(&mut self, fired: &mut Vec<Fired>, _emitted: &mut Emitted, _at: &Epoch) {
         self.0.extend(fired.drain(..).map(|fired| fired.line));
     }
 }
 
 /// Works with all frontiers at `frontier`, stored state complete; returns offset and version of each trigger.
-fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
+fn work(schedule: &mut Schedule<Epoch>, frontier: u64) -> Vec<(u64, u64)> {
     let mut lines = Lines::default();
-    let at = Frontier::at(frontier);
+    let at = Frontier::at(Epoch(frontier));
     schedule.work(Progress { routed: at, stored: Frontier::ENDED, slowest: at }, &mut lines);
     let offset_and_version = |line: &String| {
         let trigger: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -91,18 +91,18 @@ fn work(schedule: &mut Schedule<u64>, frontier: u64) -> Vec<(u64, u64)> {
 
 /// Progress where every routed record has arrived but no epoch is complete.
 fn all_routed(stored: Frontier) -> Progress {
-    Progress { routed: Frontier::ENDED, stored, slowest: Frontier::at(0) }
+    Progress { routed: Frontier::ENDED, stored, slowest: Frontier::at(Epoch(0)) }
 }
 
 #[test]
 fn a_switch_is_a_barrier_for_its_epoch_and_later() {
     let mut schedule = schedule();
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     assert_eq!(work(&mut schedule, 1), []);
-    schedule.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
-    schedule.signal(&Signal::Epoch(2));
-    schedule.signal(&Signal::Epoch(3));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(2), at: Epoch(3) });
+    schedule.signal(&Signal::Epoch(Epoch(2)));
+    schedule.signal(&Signal::Epoch(Epoch(3)));
     record(&mut schedule, 3, 10);
     record(&mut schedule, 2, 11);
     assert_eq!(work(&mut schedule, 2), [(11, 1)], "what lies before the barrier does not wait");
@@ -113,22 +113,22 @@ fn a_switch_is_a_barrier_for_its_epoch_and_later() {
 #[test]
 fn a_record_waits_for_its_own_epoch_to_be_announced() {
     let mut schedule = schedule();
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     record(&mut schedule, 2, 10);
     assert_eq!(work(&mut schedule, 2), []);
-    schedule.signal(&Signal::Epoch(2));
+    schedule.signal(&Signal::Epoch(Epoch(2)));
     assert_eq!(work(&mut schedule, 2), [(10, 1)]);
 }
 
 #[test]
 fn clocks_wait_for_all_partitions_and_their_epoch() {
     let mut schedule = schedule();
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     schedule.add_clocks(
-        1,
-        || 1,
+        Epoch(1),
+        || Epoch(1),
         &mut vec![(PartitionId(0), IngestTime(500)), (PartitionId(1), IngestTime::MIN)],
     );
     work(&mut schedule, 1);
@@ -138,7 +138,7 @@ fn clocks_wait_for_all_partitions_and_their_epoch() {
         (schedule.gauge().clock, schedule.gauge().held_back_by),
         (IngestTime::MIN, Some(PartitionId(1)))
     );
-    schedule.add_clocks(2, || 2, &mut vec![(PartitionId(1), IngestTime(700))]);
+    schedule.add_clocks(Epoch(2), || Epoch(2), &mut vec![(PartitionId(1), IngestTime(700))]);
     work(&mut schedule, 3);
     assert_eq!(
         (schedule.gauge().clock, schedule.gauge().held_back_by),
@@ -149,8 +149,8 @@ fn clocks_wait_for_all_partitions_and_their_epoch() {
 #[test]
 fn long_work_is_done_in_slices() {
     let mut schedule = schedule();
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     (0..3 * SLICE).for_each(|offset| record(&mut schedule, 1, offset));
     let mut calls = 1;
     while schedule.work(all_routed(Frontier::ENDED), &mut Lines::default()) {
@@ -163,8 +163,8 @@ fn long_work_is_done_in_slices() {
 fn where_no_state_is_kept_nothing_is_noted_for_it() {
     let mut schedule =
         schedule_of(r#"{"rule_id": "r", "limit": {"times": 1}, "trigger": {"event": {"id": "T"}}}"#);
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     record(&mut schedule, 1, 10);
     assert_eq!(work(&mut schedule, 1), [(10, 1)]);
     assert_eq!((schedule.gauge().keys, schedule.evaluator.has_unsaved()), (1, false));
@@ -190,12 +190,12 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     let notes = Notes::default();
     let taken = std::rc::Rc::clone(&notes.0);
     schedule.emissions.saver = Box::new(notes);
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     record(&mut schedule, 1, 10);
-    schedule.signal(&Signal::Checkpoint { number: CheckpointNumber(1), at: 3 });
-    schedule.signal(&Signal::Epoch(2));
-    schedule.signal(&Signal::Epoch(3));
+    schedule.signal(&Signal::Checkpoint { number: CheckpointNumber(1), at: Epoch(3) });
+    schedule.signal(&Signal::Epoch(Epoch(2)));
+    schedule.signal(&Signal::Epoch(Epoch(3)));
     record(&mut schedule, 3, 11);
     work(&mut schedule, 2);
     assert!(taken.borrow().is_empty(), "records of epoch 2 may still come");
@@ -207,8 +207,8 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
     };
     let parts: Vec<(u64, Vec<bool>)> = taken.borrow().iter().map(|(n, part)| (n.0, offsets(part))).collect();
     assert_eq!(parts, [(1, vec![false, false]), (1, vec![])]);
-    schedule.signal(&Signal::Checkpoint { number: CheckpointNumber(2), at: 4 });
-    schedule.signal(&Signal::Epoch(4));
+    schedule.signal(&Signal::Checkpoint { number: CheckpointNumber(2), at: Epoch(4) });
+    schedule.signal(&Signal::Epoch(Epoch(4)));
     work(&mut schedule, 4);
     assert_eq!(taken.borrow().len(), 4);
     assert_eq!(offsets(&taken.borrow()[2].1), [true], "what fired behind it is part of the next");
@@ -217,31 +217,31 @@ fn a_checkpoint_has_what_lies_before_it_and_nothing_behind() {
 #[test]
 fn nothing_is_evaluated_before_stored_state_is_taken_in() {
     let mut schedule = schedule();
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
     record(&mut schedule, 1, 10);
-    let fired = |schedule: &mut Schedule<u64>, stored| {
+    let fired = |schedule: &mut Schedule<Epoch>, stored| {
         let mut lines = Lines::default();
         schedule.work(all_routed(stored), &mut lines);
         lines.0.len()
     };
-    assert_eq!((fired(&mut schedule, Frontier::at(0)), schedule.gauge().restoring), (0, true));
+    assert_eq!((fired(&mut schedule, Frontier::at(Epoch(0))), schedule.gauge().restoring), (0, true));
     assert_eq!((fired(&mut schedule, Frontier::ENDED), schedule.gauge().restoring), (1, false));
 }
 
 #[test]
 fn a_second_switch_waits_until_stored_state_is_taken_in() {
     let mut schedule = schedule();
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
-    schedule.signal(&Signal::Switch { generation: BookGeneration(2), at: 3 });
-    schedule.signal(&Signal::Epoch(2));
-    schedule.signal(&Signal::Epoch(3));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(2), at: Epoch(3) });
+    schedule.signal(&Signal::Epoch(Epoch(2)));
+    schedule.signal(&Signal::Epoch(Epoch(3)));
     let mut work = |stored| {
         schedule.work(all_routed(stored), &mut Lines::default());
         schedule.gauge().generation
     };
-    assert_eq!((work(Frontier::at(0)), work(Frontier::ENDED)), (BookGeneration(1), BookGeneration(2)));
+    assert_eq!((work(Frontier::at(Epoch(0))), work(Frontier::ENDED)), (BookGeneration(1), BookGeneration(2)));
 }
 
 #[test]
@@ -255,9 +255,9 @@ fn much_stored_state_is_taken_in_in_slices() {
         keys.for_each(|key| states.push(name, &key.to_string(), Some(text)));
         iter::once(Stored { to: 0, order, states })
     };
-    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
-    schedule.signal(&Signal::Epoch(1));
-    work_once(&mut schedule, Frontier::at(0));
+    schedule.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    schedule.signal(&Signal::Epoch(Epoch(1)));
+    work_once(&mut schedule, Frontier::at(Epoch(0)));
     // Half of the state is compacted (order 0), the other half is not.
     schedule.restore(stored(0, 0..RESTORED));
     schedule.restore(stored(1, RESTORED..2 * RESTORED + 1));
@@ -270,6 +270,6 @@ fn much_stored_state_is_taken_in_in_slices() {
     assert_eq!(calls, 4, "what is not folded takes two calls, the second of which begins to settle all keys");
 }
 
-fn work_once(schedule: &mut Schedule<u64>, stored: Frontier) -> bool {
+fn work_once(schedule: &mut Schedule<Epoch>, stored: Frontier) -> bool {
     schedule.work(all_routed(stored), &mut Lines::default())
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
+        epoch::Epoch,
         ids::{BookGeneration, CheckpointNumber, Clocks, IngestTime, OwnerGeneration, Positions},
         trigger::Fired,
     },
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Signal {
     /// Announces an epoch: sources send their further reads in it.
-    Epoch(u64),
+    Epoch(Epoch),
     /// Has every process make the book of this change set.
     Prepare(Arc<ChangeSet>),
     /// Switches books: records of epoch `at` and later are processed by the book of `generation`.
@@ -29,7 +30,7 @@ pub enum Signal {
         /// The book's generation.
         generation: BookGeneration,
         /// First epoch that the book holds for.
-        at: u64,
+        at: Epoch,
     },
     /// Begins a run, from a checkpoint if there is one.
     Start(Arc<Start>),
@@ -38,14 +39,14 @@ pub enum Signal {
         /// Its number.
         number: CheckpointNumber,
         /// First epoch that is not part of the checkpoint.
-        at: u64,
+        at: Epoch,
     },
     /// Applies corrections by people before records of epoch `at`.
     Correct {
         /// The corrections, in their order.
         corrections: Arc<Vec<Correction>>,
         /// First epoch that sees them.
-        at: u64,
+        at: Epoch,
     },
     /// Informs sources of the positions of a durable checkpoint.
     Committed(Arc<Positions>),
@@ -171,7 +172,7 @@ pub(super) enum Barrier {
 
 impl Signal {
     /// Epoch and barrier that the signal announces.
-    pub(super) fn barrier(&self) -> Option<(u64, Barrier)> {
+    pub(super) fn barrier(&self) -> Option<(Epoch, Barrier)> {
         match self {
             Signal::Switch { generation, at } => Some((*at, Barrier::Switch { generation: *generation })),
             Signal::Checkpoint { number, at } => Some((*at, Barrier::Checkpoint { number: *number })),

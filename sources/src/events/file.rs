@@ -13,7 +13,7 @@ use std::{
 
 use operators::model::ids::Positions;
 
-use super::{EventSource, LineConfig, Next, lines::Lines};
+use super::{EventSource, LineConfig, Next, ReadProgress, lines::Lines};
 use crate::SourceError;
 
 /// Source that reads a JSONL file to its end.
@@ -55,8 +55,8 @@ impl EventSource for FileSource {
         }
     }
 
-    fn progress(&self) -> Option<(u64, Option<u64>)> {
-        Some((self.lines.done(), self.length))
+    fn progress(&self) -> ReadProgress {
+        ReadProgress { bytes: self.lines.done(), total: self.length }
     }
 }
 
@@ -78,14 +78,14 @@ mod tests {
         let mut source =
             FileSource::open(&path, LineConfig { partition: PartitionId(7), ..LineConfig::default() })
                 .unwrap();
-        assert_eq!(source.progress(), Some((0, Some(17))));
+        assert_eq!(source.progress(), ReadProgress { bytes: 0, total: Some(17) });
         let mut lines = Vec::new();
         while let Next::Batch(batch) = source.next(WAIT).unwrap() {
             assert_eq!(batch.partition, PartitionId(7));
             lines.extend(batch.records.iter().map(|r| (r.offset.0, batch.record(r).to_vec())));
         }
         assert_eq!(lines, [(0, b"{\"a\":1}".to_vec()), (2, b"{\"b\":2}".to_vec())]);
-        assert_eq!(source.progress(), Some((17, Some(17))));
+        assert_eq!(source.progress(), ReadProgress { bytes: 17, total: Some(17) });
     }
 
     #[test]

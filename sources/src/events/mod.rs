@@ -22,7 +22,10 @@ pub mod kafka;
 mod lines;
 pub mod stdin;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    iter::Sum,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 pub use file::FileSource;
 pub use generator::{GeneratorConfig, GeneratorSource, Start};
@@ -32,6 +35,7 @@ use operators::model::{
     ids::{PartitionId, Positions},
     raw::RawBatch,
 };
+use serde::{Deserialize, Serialize};
 pub use stdin::StreamSource;
 
 use crate::SourceError;
@@ -74,8 +78,26 @@ pub trait EventSource: Send {
         let _ = positions;
     }
 
-    /// Bytes read so far, and in total if that is known.
-    fn progress(&self) -> Option<(u64, Option<u64>)>;
+    /// Progress of reading.
+    fn progress(&self) -> ReadProgress;
+}
+
+/// Progress of reading one or several sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadProgress {
+    /// Bytes read so far.
+    pub bytes: u64,
+    /// Bytes in total; `None` if unknown. Of several sources, the sum of those that are known.
+    pub total: Option<u64>,
+}
+
+impl Sum for ReadProgress {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(ReadProgress::default(), |sum, one| ReadProgress {
+            bytes: sum.bytes + one.bytes,
+            total: sum.total.into_iter().chain(one.total).reduce(|a, b| a + b),
+        })
+    }
 }
 
 /// Message of a source to its reader.
@@ -116,4 +138,21 @@ fn wall_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_of_several_sources_has_the_totals_that_are_known() {
+        let sum = |all: &[(u64, Option<u64>)]| -> ReadProgress {
+            all.iter().map(|(bytes, total)| ReadProgress { bytes: *bytes, total: *total }).sum()
+        };
+        assert_eq!(
+            sum(&[(1, Some(8)), (2, None), (4, Some(16))]),
+            ReadProgress { bytes: 7, total: Some(24) }
+        );
+        assert_eq!(sum(&[(1, None), (2, None)]), ReadProgress { bytes: 3, total: None });
+    }
 }

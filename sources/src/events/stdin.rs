@@ -17,7 +17,7 @@ use std::{
 
 use operators::model::{ids::Positions, raw::RawBatch};
 
-use super::{EventSource, LineConfig, Next, lines::Lines, wall_ms};
+use super::{EventSource, LineConfig, Next, ReadProgress, lines::Lines, wall_ms};
 use crate::SourceError;
 
 /// Most batches that are read ahead.
@@ -126,8 +126,8 @@ impl EventSource for StreamSource {
         }
     }
 
-    fn progress(&self) -> Option<(u64, Option<u64>)> {
-        Some((self.done, None))
+    fn progress(&self) -> ReadProgress {
+        ReadProgress { bytes: self.done, total: None }
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
         writer.write_all(b"{\"a\":1}\n{\"b\"").unwrap();
         let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };
         assert_eq!(batch.record(&batch.records[0]), b"{\"a\":1}");
-        assert_eq!(source.progress(), Some((8, None)));
+        assert_eq!(source.progress(), ReadProgress { bytes: 8, total: None });
         writer.write_all(b":2}").unwrap();
         drop(writer);
         let Next::Batch(batch) = source.next(WAIT).unwrap() else { panic!("no batch") };

@@ -73,10 +73,10 @@ impl Condition {
             }
             Calculator::Sequence { within } => steps::sequence(state, &matching, time, *within),
             Calculator::Gap { bounds, anchor } => {
-                steps::gap(state, matching[0], matching[1], time, bounds, *anchor);
+                steps::gap(state, [matching[0], matching[1]], time, bounds, *anchor);
             }
             Calculator::Absence { within } => {
-                steps::absence(state, matching[0], matching[1], time, *within, index);
+                steps::absence(state, [matching[0], matching[1]], time, *within, index);
             }
         }
     }

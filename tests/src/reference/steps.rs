@@ -22,11 +22,11 @@ pub(crate) fn sequence(state: &mut ConditionState, matching: &[bool], time: i64,
     }
 }
 
-/// Folds one event into a gap: first as B, and as A only if that completed nothing.
+/// Folds one event into a gap, given the steps that it matches: first as B, and as A only if that completed
+/// nothing.
 pub(crate) fn gap(
     state: &mut ConditionState,
-    is_a: bool,
-    is_b: bool,
+    [is_a, is_b]: [bool; 2],
     time: i64,
     bounds: &Bounds,
     anchor: Anchor,
@@ -51,11 +51,11 @@ pub(crate) fn gap(
     }
 }
 
-/// Folds one event into an absence: first as B, and as A only if that cleared nothing.
+/// Folds one event into an absence, given the steps that it matches: first as B, and as A only if that
+/// cleared nothing.
 pub(crate) fn absence(
     state: &mut ConditionState,
-    is_a: bool,
-    is_b: bool,
+    [is_a, is_b]: [bool; 2],
     time: i64,
     within: i64,
     index: usize,

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cluster::{Hosts, Membership, Secret, Transport};
+use crate::cluster::{ClusterGeneration, Hosts, Membership, Secret, Transport};
 
 fn memberships(transport: &Transport, processes: usize) -> Vec<Membership> {
     let secret = Secret::random().unwrap();
@@ -14,7 +14,7 @@ fn memberships(transport: &Transport, processes: usize) -> Vec<Membership> {
         process,
         processes,
         threads: 1,
-        generation: 7,
+        generation: ClusterGeneration(7),
         build: 0xb11d,
         secret: secret.clone(),
         transport: transport.clone(),

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 
 use super::super::address::socket_path;
 use super::super::arrival::HANDSHAKE_WITHIN;
+use super::super::generation::ClusterGeneration;
 use super::super::handshake::{ANSWER_BYTES, Dialing};
 use super::super::membership::Transport;
 use super::super::secret::Secret;
@@ -120,7 +121,7 @@ fn strangers_neither_stop_nor_slow_nor_join_a_cluster() {
 fn strangers_at_a_unix_socket_do_no_harm_either() {
     let directory = tempfile::tempdir().unwrap();
     let mut members = unix_memberships(directory.path(), 2);
-    let path = socket_path(directory.path(), 0, 7).unwrap();
+    let path = socket_path(directory.path(), 0, ClusterGeneration(7)).unwrap();
     let second = members.pop().unwrap();
     let first = members.pop().unwrap();
     let listener = Listener::bind(&first).unwrap();
@@ -226,13 +227,13 @@ fn nobody_waits_for_a_process_that_can_never_fit() {
     for alter in [
         (|member: &mut Membership| member.build = 1) as fn(&mut Membership),
         |member| member.threads = 4,
-        |member| member.generation = 6,
+        |member| member.generation = ClusterGeneration(6),
     ] {
         let mut members = tcp_memberships(2);
         alter(&mut members[1].0);
         // A leftover of an older generation gives up at once; the newer process waits for the right one.
         members[0].0.form_within = Duration::from_secs(2);
-        let old_generation = members[1].0.generation == 6;
+        let old_generation = members[1].0.generation == ClusterGeneration(6);
         let formed = join(members.into_iter().map(|(m, l)| form_tcp(m, l)).collect());
         assert!(matches!(formed[1], Err(BootstrapError::Mismatch { process: 0, .. })), "{:?}", formed[1]);
         match &formed[0] {
@@ -251,7 +252,7 @@ fn a_leftover_of_an_older_generation_does_not_hinder_the_new_one() {
     let (second, unused) = members.pop().unwrap();
     let (first, listener) = members.pop().unwrap();
     let mut leftover = second.clone();
-    leftover.generation = 6;
+    leftover.generation = ClusterGeneration(6);
     let forming = form_tcp(first, listener);
     let leftover = form_tcp(leftover, TcpListener::bind("127.0.0.1:0").unwrap()).join().unwrap();
     assert!(leftover.unwrap_err().to_string().contains("generation 7"));

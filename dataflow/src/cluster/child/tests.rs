@@ -20,8 +20,12 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(control_path(directory.path()).unwrap()).unwrap();
-        let assignment =
-            Assignment { process: 2, processes: 3, generation: 9, directory: directory.path().to_owned() };
+        let assignment = Assignment {
+            process: 2,
+            processes: 3,
+            generation: ClusterGeneration(9),
+            directory: directory.path().to_owned(),
+        };
         let ticks = Arc::new(AtomicU64::new(0));
         let (on_lost, lost) = channel();
         let link =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cluster::generation::ClusterGeneration;
 use crate::cluster::membership::Transport;
 
 fn member(process: usize, secret: &Secret) -> Membership {
@@ -13,7 +14,7 @@ fn member(process: usize, secret: &Secret) -> Membership {
         process,
         processes: 3,
         threads: 1,
-        generation: 7,
+        generation: ClusterGeneration(7),
         build: 0xb11d,
         secret: secret.clone(),
         transport: Transport::Unix(PathBuf::from("/nowhere")),
@@ -69,8 +70,8 @@ fn both_sides_name_a_mismatch() {
     check(&change(|other| other.build = 1), 0, (true, true));
     check(&change(|other| other.processes = 4), 0, (true, true));
     check(&change(|other| other.threads = 2), 0, (true, true));
-    check(&change(|other| other.generation = 6), 0, (true, false));
-    check(&change(|other| other.generation = 8), 0, (false, true));
+    check(&change(|other| other.generation = ClusterGeneration(6)), 0, (true, false));
+    check(&change(|other| other.generation = ClusterGeneration(8)), 0, (false, true));
     check(&change(|_| ()), 2, (true, true));
 }
 

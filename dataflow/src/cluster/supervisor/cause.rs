@@ -57,9 +57,10 @@ pub(super) fn cause_of<'e>(first: &'e Exit, others: &'e [Exit]) -> &'e Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::generation::ClusterGeneration;
 
     fn exit(process: usize, code: i32, kind: ExitKind) -> Exit {
-        Exit { code: Some(code), ..Exit::new(process, 1, None, kind) }
+        Exit { code: Some(code), ..Exit::new(process, ClusterGeneration(1), None, kind) }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::input::Input;
 use crate::cluster::control::{self, Body, Report};
+use crate::cluster::generation::ClusterGeneration;
 
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
@@ -111,7 +112,7 @@ fn serve(stream: UnixStream, inputs: &SyncSender<Input>) -> io::Result<()> {
 fn listen(
     reader: &mut BufReader<UnixStream>,
     line: &mut Vec<u8>,
-    (process, generation): (usize, u64),
+    (process, generation): (usize, ClusterGeneration),
     inputs: &SyncSender<Input>,
 ) -> io::Result<()> {
     while let Some(report) = control::read::<Report>(reader, line)? {

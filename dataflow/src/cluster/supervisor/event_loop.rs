@@ -22,6 +22,7 @@ use super::liveness::Limits;
 use super::policy::{Decision, Restart, Restarts};
 use super::report::{Event, Events, Exit, ExitKind, Outcome, SupervisorError};
 use crate::cluster::exit::is_final;
+use crate::cluster::generation::ClusterGeneration;
 use crate::cluster::run_directory::RunDirectory;
 
 /// Most inputs handled before deadlines are checked, so that heartbeats that have arrived count.
@@ -39,7 +40,7 @@ enum Phase {
 
 pub(super) struct EventLoop {
     pub(super) config: SupervisorConfig,
-    pub(super) command: Box<dyn FnMut(usize, u64) -> Command + Send>,
+    pub(super) command: Box<dyn FnMut(usize, ClusterGeneration) -> Command + Send>,
     /// Closes before its directory is removed.
     pub(super) _listener: ControlListener,
     pub(super) directory: RunDirectory,
@@ -69,7 +70,7 @@ impl EventLoop {
 
 struct RunningCluster {
     context: EventLoop,
-    generation: u64,
+    generation: ClusterGeneration,
     restarts: Restarts,
     fleet: Fleet,
     phase: Phase,
@@ -88,7 +89,7 @@ impl RunningCluster {
         }
         self.phase = Phase::Running { finish_by: None };
         tracing::info!(
-            generation = self.generation,
+            generation = self.generation.0,
             processes = self.context.config.processes,
             "cluster started"
         );
@@ -157,7 +158,7 @@ impl RunningCluster {
             }
             Input::Heartbeat { process, generation } if generation == self.generation => {
                 if self.fleet.beat(process, Instant::now()) {
-                    tracing::info!(generation, "cluster running");
+                    tracing::info!(generation = generation.0, "cluster running");
                     self.context.events.publish(Event::Running { generation });
                 }
             }
@@ -245,7 +246,7 @@ impl RunningCluster {
             return Ok(Some(Outcome::Stopped));
         }
         if !matches!(self.phase, Phase::Stopping { .. }) {
-            tracing::info!(generation = self.generation, "stopping the cluster");
+            tracing::info!(generation = self.generation.0, "stopping the cluster");
             self.phase = Phase::Stopping { kill_at: Instant::now() + self.context.config.stop_within };
             self.fleet.order_all_to_stop();
         }
@@ -260,9 +261,9 @@ impl RunningCluster {
         }
         match (self.restarts.decide(Instant::now()), self.context.config.restart) {
             (Decision::Restart { after }, _) => {
-                self.generation += 1;
+                self.generation = self.generation.next();
                 self.phase = Phase::Paused { until: Instant::now() + after };
-                tracing::warn!(%cause, generation = self.generation, ?after, "cluster restarts");
+                tracing::warn!(%cause, generation = self.generation.0, ?after, "cluster restarts");
                 self.context.events.publish(Event::Restarting { generation: self.generation, after, cause });
                 Ok(None)
             }

@@ -28,6 +28,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::input::Input;
 use super::liveness::{Limits, Liveness, Overdue};
 use crate::cluster::control::{self, GENERATION, Order, PROCESS, PROCESSES, RUN_DIRECTORY};
+use crate::cluster::generation::ClusterGeneration;
 
 /// Time that a child has to take an order before it loses its connection.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -62,7 +63,7 @@ impl Fleet {
     pub(super) fn add(
         &mut self,
         mut command: Command,
-        generation: u64,
+        generation: ClusterGeneration,
         processes: usize,
         directory: &Path,
         inputs: &SyncSender<Input>,

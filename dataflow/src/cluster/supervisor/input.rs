@@ -4,30 +4,32 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
+use crate::cluster::generation::ClusterGeneration;
+
 /// An input from a watching or reading thread, or from the program.
 pub(super) enum Input {
     Connected {
         process: usize,
-        generation: u64,
+        generation: ClusterGeneration,
         writer: UnixStream,
     },
     Heartbeat {
         process: usize,
-        generation: u64,
+        generation: ClusterGeneration,
     },
     Message {
         process: usize,
-        generation: u64,
+        generation: ClusterGeneration,
         message: Value,
     },
     /// The control connection has ended: no further message of the process will arrive.
     Closed {
         process: usize,
-        generation: u64,
+        generation: ClusterGeneration,
     },
     Exited {
         process: usize,
-        generation: u64,
+        generation: ClusterGeneration,
     },
     Stop,
 }

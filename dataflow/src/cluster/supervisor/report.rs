@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::liveness::{Limits, Overdue};
 use crate::cluster::exit::describe;
+use crate::cluster::generation::ClusterGeneration;
 use crate::cluster::run_directory::RunDirectoryError;
 
 /// An event of a supervised cluster.
@@ -19,19 +20,19 @@ pub enum Event {
     /// All processes of a generation were started.
     Started {
         /// The generation.
-        generation: u64,
+        generation: ClusterGeneration,
     },
     /// Every process of the generation has sent its first heartbeat.
     Running {
         /// The generation.
-        generation: u64,
+        generation: ClusterGeneration,
     },
     /// A process sent a message.
     Message {
         /// The process.
         process: usize,
         /// Its generation.
-        generation: u64,
+        generation: ClusterGeneration,
         /// Its message.
         message: Value,
     },
@@ -40,7 +41,7 @@ pub enum Event {
     /// The cluster will start again.
     Restarting {
         /// The next generation.
-        generation: u64,
+        generation: ClusterGeneration,
         /// The pause before.
         after: Duration,
         /// The exit that caused it.
@@ -61,7 +62,7 @@ impl Events {
     /// Publishes the end of a process, and logs it.
     pub(super) fn publish_exit(&self, exit: Exit) {
         let Exit { process, generation, code, signal, kind, reason } = &exit;
-        tracing::info!(process, generation, code, signal, ?kind, reason, "process ended");
+        tracing::info!(process, generation = generation.0, code, signal, ?kind, reason, "process ended");
         self.publish(Event::Exited(exit));
     }
 }
@@ -72,7 +73,7 @@ pub struct Exit {
     /// The process.
     pub process: usize,
     /// Its generation.
-    pub generation: u64,
+    pub generation: ClusterGeneration,
     /// Its exit code, if it exited.
     pub code: Option<i32>,
     /// The signal that ended it, if any.
@@ -104,7 +105,12 @@ pub enum ExitKind {
 }
 
 impl Exit {
-    pub(super) fn new(process: usize, generation: u64, status: Option<ExitStatus>, kind: ExitKind) -> Self {
+    pub(super) fn new(
+        process: usize,
+        generation: ClusterGeneration,
+        status: Option<ExitStatus>,
+        kind: ExitKind,
+    ) -> Self {
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());
         let reason = match (kind, code, signal) {
@@ -124,7 +130,12 @@ impl Exit {
     }
 
     /// Exit of a process that is killed because its heartbeat is overdue.
-    pub(super) fn overdue(process: usize, generation: u64, overdue: Overdue, limits: Limits) -> Self {
+    pub(super) fn overdue(
+        process: usize,
+        generation: ClusterGeneration,
+        overdue: Overdue,
+        limits: Limits,
+    ) -> Self {
         let (kind, reason) = match overdue {
             Overdue::Start => {
                 (ExitKind::NeverStarted, format!("it sent no heartbeat within {:?}", limits.start_within))

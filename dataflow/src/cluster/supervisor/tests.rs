@@ -18,7 +18,7 @@ const FOREVER: &str = "exec sleep 600";
 
 fn exits(events: &[Event]) -> Vec<(usize, u64, Option<i32>, ExitKind)> {
     let exit = |event: &Event| match event {
-        Event::Exited(exit) => Some((exit.process, exit.generation, exit.code, exit.kind)),
+        Event::Exited(exit) => Some((exit.process, exit.generation.0, exit.code, exit.kind)),
         _ => None,
     };
     events.iter().filter_map(exit).collect()
@@ -30,7 +30,7 @@ fn restarting(restart: Restart) -> SupervisorConfig {
 
 fn run(
     config: SupervisorConfig,
-    command: impl FnMut(usize, u64) -> Command + Send + 'static,
+    command: impl FnMut(usize, ClusterGeneration) -> Command + Send + 'static,
 ) -> (Result<Outcome, SupervisorError>, Vec<Event>) {
     let (supervisor, events) = Supervisor::start(config, command).unwrap();
     let events = events.iter().collect();
@@ -39,8 +39,8 @@ fn run(
 
 #[test]
 fn a_dead_child_restarts_all_and_finished_children_finish_the_cluster() {
-    let config = SupervisorConfig { first_generation: 5, ..SupervisorConfig::new(3) };
-    let (outcome, events) = run(config, |process, generation| match (process, generation) {
+    let config = SupervisorConfig { first_generation: ClusterGeneration(5), ..SupervisorConfig::new(3) };
+    let (outcome, events) = run(config, |process, generation| match (process, generation.0) {
         (1, 5) => shell("exit 3"),
         (_, 5) => shell(FOREVER),
         _ => shell("exit 0"),
@@ -52,9 +52,13 @@ fn a_dead_child_restarts_all_and_finished_children_finish_the_cluster() {
     let killed = |process| (process, 5, None, ExitKind::KilledWithOthers);
     let failed = (1, 5, Some(3), ExitKind::Failed);
     assert_eq!(exits, [killed(0), failed, killed(2), finished(0), finished(1), finished(2)]);
-    assert!(events.contains(&Event::Started { generation: 6 }));
-    assert!(events.iter().any(|event| matches!(event, Event::Restarting { generation: 6, cause, .. }
-        if cause.process == 1 && cause.reason.contains("exit code 3"))));
+    assert!(events.contains(&Event::Started { generation: ClusterGeneration(6) }));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Restarting { generation: ClusterGeneration(6), cause, .. }
+        if cause.process == 1 && cause.reason.contains("exit code 3")))
+    );
 }
 
 #[test]
@@ -164,10 +168,13 @@ fn the_control_socket_serves_children_and_shrugs_off_others() {
     for body in ["{\"hello\":{\"pid\":1}}", "{\"heartbeat\":{\"ticks\":1}}", "{\"message\":{\"rate\":12}}"] {
         writeln!(child, "{{\"process\":0,\"generation\":1,\"body\":{body}}}").unwrap();
     }
-    assert_eq!(events.recv().unwrap(), Event::Started { generation: 1 });
-    assert_eq!(events.recv().unwrap(), Event::Running { generation: 1 });
+    assert_eq!(events.recv().unwrap(), Event::Started { generation: ClusterGeneration(1) });
+    assert_eq!(events.recv().unwrap(), Event::Running { generation: ClusterGeneration(1) });
     let message = serde_json::json!({"rate": 12});
-    assert_eq!(events.recv().unwrap(), Event::Message { process: 0, generation: 1, message });
+    assert_eq!(
+        events.recv().unwrap(),
+        Event::Message { process: 0, generation: ClusterGeneration(1), message }
+    );
     supervisor.handle().request_stop().unwrap();
     let mut orders = String::new();
     let mut reader = child.try_clone().unwrap();

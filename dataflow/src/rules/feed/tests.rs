@@ -4,7 +4,7 @@ use std::{fs, thread};
 
 use operators::{
     document::lifecycle::{Gap, RunState, Status},
-    model::ids::Positions,
+    model::{epoch::Epoch, ids::Positions},
     ops::RuleFailure,
     rule::{
         catalog::Catalog,
@@ -137,7 +137,7 @@ impl Scene {
 }
 
 fn in_force_at(epoch: u64) -> Effect {
-    Effect::InForce { epoch, positions: Positions::default(), rejected: Vec::new() }
+    Effect::InForce { epoch: Epoch(epoch), positions: Positions::default(), rejected: Vec::new() }
 }
 
 fn put(document: &Json, status: Status, gap: Gap) -> RuleChange {

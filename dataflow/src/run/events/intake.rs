@@ -13,7 +13,7 @@ use std::{
 };
 
 use operators::{
-    model::ids::Positions,
+    model::{epoch::Epoch, ids::Positions},
     ops::{
         Signal,
         read::{Read, SourceBarrier},
@@ -29,10 +29,10 @@ pub(super) struct Intake {
     /// First offset not sent, by partition.
     positions: Positions,
     /// Barriers announced and not sent, with their epochs.
-    barriers: VecDeque<(u64, SourceBarrier)>,
+    barriers: VecDeque<(Epoch, SourceBarrier)>,
     under_way: UnderWay,
     /// Epoch of the first switch, once it is announced.
-    begin: Option<u64>,
+    begin: Option<Epoch>,
     /// Whether worker 0 has signalled that sources pause.
     paused: bool,
     end_reported: bool,
@@ -118,7 +118,7 @@ impl Intake {
 
     /// Reads to send at `epoch`, the last one announced; `is_complete` returns whether the dataflow has
     /// completed an epoch.
-    pub(super) fn turn(&mut self, epoch: u64, is_complete: impl Fn(u64) -> bool) -> Turn {
+    pub(super) fn turn(&mut self, epoch: Epoch, is_complete: impl Fn(Epoch) -> bool) -> Turn {
         let mut turn = Turn::default();
         if !self.is_opened() {
             // The first read of a source contains its starting positions.
@@ -150,7 +150,7 @@ impl Intake {
     }
 
     /// Sends the barriers at or before `epoch`.
-    fn send_barriers(&mut self, epoch: u64, reads: &mut Vec<Read>) {
+    fn send_barriers(&mut self, epoch: Epoch, reads: &mut Vec<Read>) {
         while let Some((_, barrier)) = self.barriers.front().copied().filter(|(at, _)| *at <= epoch) {
             self.barriers.pop_front();
             reads.push(Read::Barrier { barrier, positions: self.positions.clone() });
@@ -204,18 +204,18 @@ struct UnderWay {
     /// Bytes from which on nothing more is read.
     read_ahead: usize,
     /// Bytes by epoch, ascending.
-    epochs: VecDeque<(u64, usize)>,
+    epochs: VecDeque<(Epoch, usize)>,
 }
 
 impl UnderWay {
-    fn add(&mut self, epoch: u64, bytes: usize) {
+    fn add(&mut self, epoch: Epoch, bytes: usize) {
         match self.epochs.back_mut() {
             Some((last, sum)) if *last == epoch => *sum += bytes,
             _ => self.epochs.push_back((epoch, bytes)),
         }
     }
 
-    fn complete(&mut self, is_complete: impl Fn(u64) -> bool) {
+    fn complete(&mut self, is_complete: impl Fn(Epoch) -> bool) {
         while self.epochs.front().is_some_and(|(epoch, _)| is_complete(*epoch)) {
             self.epochs.pop_front();
         }

@@ -10,7 +10,7 @@ fn intake(read_ahead: usize) -> (Intake, mpsc::Sender<Read>) {
     let mut intake = Intake::new(read_ahead);
     let (to, from) = mpsc::channel();
     intake.start(from);
-    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: 1 });
+    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
     (intake, to)
 }
 
@@ -29,7 +29,7 @@ fn batch(offset: u64, bytes: usize) -> Read {
 
 /// Short forms of the reads of a turn at `epoch`, when all epochs below `complete` are complete.
 fn sent(intake: &mut Intake, epoch: u64, complete: u64) -> (Vec<String>, NextTurn) {
-    let turn = intake.turn(epoch, |e| e < complete);
+    let turn = intake.turn(Epoch(epoch), |e| e.0 < complete);
     let short = |read: &Read| match read {
         Read::Batch(batch) => format!("batch {}", batch.records[0].offset),
         Read::Opened(partitions) => format!("opened {partitions}"),
@@ -52,7 +52,7 @@ fn a_barrier_waits_for_the_source_and_has_the_positions_before_it() {
     to.send(opened(7)).unwrap();
     to.send(batch(7, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 7)]", "Switch(1) [(3, 7)]", "batch 7"]);
-    intake.signal(&Signal::Checkpoint { number: CheckpointNumber(4), at: 3 });
+    intake.signal(&Signal::Checkpoint { number: CheckpointNumber(4), at: Epoch(3) });
     to.send(batch(8, 1)).unwrap();
     assert_eq!(sent(&mut intake, 2, 0).0, ["batch 8"], "it lies in an epoch below the barrier");
     to.send(batch(9, 1)).unwrap();
@@ -67,7 +67,7 @@ fn nothing_is_read_before_the_first_switch_or_during_a_pause() {
     to.send(opened(0)).unwrap();
     to.send(batch(0, 1)).unwrap();
     assert_eq!(sent(&mut intake, 1, 0).0, ["opened [(3, 0)]"]);
-    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: 3 });
+    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(3) });
     assert_eq!(sent(&mut intake, 2, 0).0, Vec::<String>::new());
     intake.signal(&Signal::Hold(true));
     assert_eq!(sent(&mut intake, 3, 0).0, ["Switch(1) [(3, 0)]"]);
@@ -100,10 +100,10 @@ fn the_end_of_the_source_is_reported_once_behind_all_reads() {
     let (mut intake, to) = intake(100);
     to.send(opened(0)).unwrap();
     to.send(Read::End { partition: PARTITION }).unwrap();
-    let turn = intake.turn(1, |_| false);
+    let turn = intake.turn(Epoch(1), |_| false);
     assert_eq!((turn.reads.len(), turn.ended), (3, false), "opened, switch, end");
     drop(to);
-    let ended: Vec<bool> = (0..3).map(|_| intake.turn(1, |_| false).ended).collect();
+    let ended: Vec<bool> = (0..3).map(|_| intake.turn(Epoch(1), |_| false).ended).collect();
     assert_eq!(ended, [true, false, false]);
 }
 
@@ -114,7 +114,7 @@ fn a_source_with_nothing_to_read_ends_once_the_first_switch_is_in_force() {
     intake.start(from);
     to.send(Read::Opened(Positions::default())).unwrap();
     drop(to);
-    assert!(!intake.turn(1, |_| false).ended);
-    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: 2 });
-    assert!(intake.turn(2, |_| false).ended);
+    assert!(!intake.turn(Epoch(1), |_| false).ended);
+    intake.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(2) });
+    assert!(intake.turn(Epoch(2), |_| false).ended);
 }

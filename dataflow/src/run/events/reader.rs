@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     time::Duration,
@@ -15,7 +15,7 @@ use operators::{
 };
 use sources::{
     SourceError,
-    events::{EventSource, Next},
+    events::{EventSource, Next, ReadProgress},
 };
 use timely::scheduling::SyncActivator;
 
@@ -106,7 +106,7 @@ impl ReaderThread {
 struct Reader {
     live: bool,
     stopping: Arc<AtomicBool>,
-    progress: Arc<(AtomicU64, AtomicU64)>,
+    progress: Arc<Mutex<ReadProgress>>,
     exit: ExitHandle,
     committed: mpsc::Receiver<Committed>,
     /// Receives one message, when reading may begin.
@@ -149,10 +149,7 @@ impl Reader {
                 Next::CaughtUp { .. } | Next::Idle => continue,
                 Next::End => source.partitions().into_iter().map(|p| Read::End { partition: p }).collect(),
             };
-            if let Some((done, of)) = source.progress() {
-                self.progress.0.store(done, Ordering::Relaxed);
-                self.progress.1.store(of.unwrap_or(0), Ordering::Relaxed);
-            }
+            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = source.progress();
             let ended = matches!(reads.first(), Some(Read::End { .. }) | None);
             for read in reads {
                 if to.send(read).is_err() {

@@ -23,7 +23,7 @@ const HELD_BACK: Metric = plain("timer_held_back", "1 for the partition whose cl
 
 pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
     let epoch = status.expected.epoch.as_secs_f64();
-    page.gauge(EPOCH, each(status, |n| n.epoch))?;
+    page.gauge(EPOCH, each(status, |n| n.epoch.0))?;
     page.gauge(DELAY, each(status, |n| n.epochs_behind as f64 * epoch))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let held = || {

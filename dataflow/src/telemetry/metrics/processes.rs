@@ -40,7 +40,7 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
     page.gauge(REPORTING, [(BARE, status.processes.len())])?;
     page.gauge(READY, [(BARE, u64::from(status.faults(now).is_empty()))])?;
     let supervised = status.expected.supervised;
-    page.gauge(GENERATION, supervised.then_some((BARE, status.generation)))?;
+    page.gauge(GENERATION, supervised.then_some((BARE, status.generation.0)))?;
     page.counter(RESTARTS, supervised.then_some((BARE, status.restarts)))?;
     let exit = status.last_exit.as_ref();
     page.gauge(

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::Schedule;
 use crate::{
-    model::ids::{BookGeneration, CheckpointNumber},
+    model::{
+        epoch::Epoch,
+        ids::{BookGeneration, CheckpointNumber},
+    },
     ops::{
         evaluating::route_correction,
         kit::Frontier,
@@ -51,7 +54,7 @@ impl<C: Clone> Schedule<C> {
 
     /// Puts the book of `generation` in force. The first book names the stored state, so the second waits
     /// until all of it is restored.
-    fn switch(&mut self, generation: BookGeneration, at: u64) -> Passed {
+    fn switch(&mut self, generation: BookGeneration, at: Epoch) -> Passed {
         if self.restoring.as_ref().is_some_and(|restoring| restoring.has_names()) {
             return Passed::Not;
         }
@@ -62,13 +65,13 @@ impl<C: Clone> Schedule<C> {
         Passed::Wholly
     }
 
-    fn checkpoint(&mut self, n: CheckpointNumber) -> Passed {
+    fn checkpoint(&mut self, number: CheckpointNumber) -> Passed {
         if self.evaluator.has_unsaved() {
-            self.emissions.save_state(n, self.evaluator.save(SAVED));
+            self.emissions.save_state(number, self.evaluator.save(SAVED));
             return Passed::Partly;
         }
-        self.emissions.end_checkpoint(n);
-        self.evaluator.saved(n);
+        self.emissions.end_checkpoint(number);
+        self.evaluator.saved(number);
         Passed::Wholly
     }
 

@@ -4,7 +4,10 @@ use std::ops::RangeInclusive;
 
 use super::{Output, SLICE, Schedule};
 use crate::{
-    model::ids::{IngestTime, PartitionId},
+    model::{
+        epoch::Epoch,
+        ids::{IngestTime, PartitionId},
+    },
     ops::{emitted::Emitted, kit::Frontier, reload::Reloads},
 };
 
@@ -33,7 +36,7 @@ impl<C: Clone> Schedule<C> {
     /// Adds clocks of `epoch`; `capability` is called for the first ones.
     pub(in crate::ops) fn add_clocks(
         &mut self,
-        epoch: u64,
+        epoch: Epoch,
         capability: impl FnOnce() -> C,
         clocks: &mut Vec<(PartitionId, IngestTime)>,
     ) {

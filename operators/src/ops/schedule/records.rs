@@ -1,11 +1,14 @@
 //! Records: evaluated as far as they may go, and those that waited for evicted keys.
 
 use super::{LOOKS, Output, SLICE, Schedule};
-use crate::{model::routed::Routed, ops::emitted::Emitted};
+use crate::{
+    model::{epoch::Epoch, routed::Routed},
+    ops::emitted::Emitted,
+};
 
 /// Routed records of one epoch.
 pub(super) struct Waiting<C> {
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
     capability: C,
     batch: Routed,
     /// Number of its records that are evaluated.
@@ -14,7 +17,7 @@ pub(super) struct Waiting<C> {
 
 impl<C: Clone> Schedule<C> {
     /// Adds routed records of `epoch`.
-    pub(in crate::ops) fn wait(&mut self, epoch: u64, capability: C, batch: Routed) {
+    pub(in crate::ops) fn wait(&mut self, epoch: Epoch, capability: C, batch: Routed) {
         self.gauge.waiting_bytes += batch.bytes();
         self.waiting.push_back(Waiting { epoch, capability, batch, done: 0 });
     }

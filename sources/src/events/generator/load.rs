@@ -10,7 +10,7 @@ use super::{
     kind::Kind,
     people::interests,
     random::{Random, scale},
-    write::{Activity, Actor, EventWriter},
+    write::{Activity, Actor, EventWriter, OrderId},
 };
 
 /// Most journeys under way in a partition; bounds memory if time stands still (unpaced).
@@ -97,7 +97,7 @@ impl Load {
             attack: attack.then_some(journey.number * u64::from(self.partitions) + u64::from(self.partition)),
             ..self.actor(journey.user)
         };
-        let order = (self.partition, journey.number);
+        let order = OrderId { partition: self.partition, number: journey.number };
         let activity = Activity {
             kind,
             item: journey.item,
@@ -119,7 +119,8 @@ impl Load {
         }
         let actor = self.actor(user);
         let bits = self.random.next();
-        let activity = Activity { kind, item, quantity: 1, order: (self.partition, bits >> 32), bits };
+        let order = OrderId { partition: self.partition, number: bits >> 32 };
+        let activity = Activity { kind, item, quantity: 1, order, bits };
         self.writer.event(out, &actor, &activity, time);
     }
 

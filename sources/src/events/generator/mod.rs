@@ -37,7 +37,9 @@ pub use people::{write_profile, write_profiles};
 use serde::{Deserialize, Serialize};
 
 use self::load::Load;
-use super::{EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, lines::position, wall_ms, wall_us};
+use super::{
+    EventSource, MAX_BATCH_BYTES, MAX_RECORDS, Next, ReadProgress, lines::position, wall_ms, wall_us,
+};
 use crate::SourceError;
 
 /// Shortest sleep: a batch for each event would cost more than the event.
@@ -255,8 +257,8 @@ impl EventSource for GeneratorSource {
         Ok(Next::Batch(self.batch(now)))
     }
 
-    fn progress(&self) -> Option<(u64, Option<u64>)> {
-        Some((self.bytes, None))
+    fn progress(&self) -> ReadProgress {
+        ReadProgress { bytes: self.bytes, total: None }
     }
 }
 

@@ -134,7 +134,7 @@ fn the_schedule_advances_while_nobody_reads() {
     assert!(batch.bytes.len() > 100_000);
     let first: Value = serde_json::from_slice(batch.record(&batch.records[0])).unwrap();
     assert_eq!(first["event_time"], since);
-    assert_eq!(source.progress(), Some((batch.bytes.len() as u64, None)));
+    assert_eq!(source.progress(), ReadProgress { bytes: batch.bytes.len() as u64, total: None });
 }
 
 #[test]

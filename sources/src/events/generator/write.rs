@@ -17,14 +17,20 @@ pub(super) struct Actor {
     pub(super) attack: Option<u64>,
 }
 
+/// Id of an order, `oPARTITION-NUMBER`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OrderId {
+    pub(super) partition: u32,
+    pub(super) number: u64,
+}
+
 /// Content of an event; each kind uses the fields that concern it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Activity {
     pub(super) kind: Kind,
     pub(super) item: u16,
     pub(super) quantity: u8,
-    /// Partition and number of the order.
-    pub(super) order: (u32, u64),
+    pub(super) order: OrderId,
     /// Random bits for everything else.
     pub(super) bits: u64,
 }
@@ -195,14 +201,14 @@ fn put_page(out: &mut Vec<u8>, (id, title): (&str, &str)) {
     put_text(out, ",\"title\":\"", title, "\"");
 }
 
-fn put_order(out: &mut Vec<u8>, (partition, number): (u32, u64)) {
+fn put_order(out: &mut Vec<u8>, OrderId { partition, number }: OrderId) {
     put_field(out, ",\"order_id\":\"o", u64::from(partition));
     put_field(out, "-", number);
     out.extend_from_slice(b"\"");
 }
 
-fn put_coupon(out: &mut Vec<u8>, (_, number): (u32, u64)) {
-    let (coupon, halves) = COUPONS[(mix(number) & 3) as usize];
+fn put_coupon(out: &mut Vec<u8>, order: OrderId) {
+    let (coupon, halves) = COUPONS[(mix(order.number) & 3) as usize];
     put_text(out, ",\"coupon\":\"", coupon, "\",\"amt\":");
     put_halves(out, u64::from(halves));
 }

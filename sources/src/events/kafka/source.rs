@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     SourceError,
-    events::{EventSource, MAX_RECORDS, Next},
+    events::{EventSource, MAX_RECORDS, Next, ReadProgress},
 };
 
 /// Longest poll of the client, after which findings are looked for again.
@@ -285,8 +285,8 @@ impl EventSource for KafkaSource {
         self.commits.send(&self.consumer, &self.config);
     }
 
-    fn progress(&self) -> Option<(u64, Option<u64>)> {
-        Some((self.bytes, None))
+    fn progress(&self) -> ReadProgress {
+        ReadProgress { bytes: self.bytes, total: None }
     }
 }
 

@@ -166,7 +166,8 @@ impl MysqlStore {
                     (&after.status, &after.resume_gap, rule_id),
                 )
                 .await?;
-            self.audit(&mut transaction, rule_id, action, None, Some(&before), &after).await?;
+            let change = Change { action, author: None, before: Some(&before), after: &after };
+            change.audit(&mut transaction, rule_id).await?;
             Ok(transaction.commit().await?)
         })
     }
@@ -199,7 +200,8 @@ impl MysqlStore {
             transaction
                 .exec_drop(statement, (version, document, &after.status, &after.author, rule_id))
                 .await?;
-            self.audit(&mut transaction, rule_id, action, author, before.as_ref(), &after).await?;
+            let change = Change { action, author, before: before.as_ref(), after: &after };
+            change.audit(&mut transaction, rule_id).await?;
             transaction.commit().await?;
             Ok(Published {
                 rule_id: rule_id.to_owned(),
@@ -209,17 +211,22 @@ impl MysqlStore {
             })
         })
     }
+}
 
-    async fn audit(
-        &self,
-        transaction: &mut Transaction<'_>,
-        rule_id: &str,
-        action: &str,
-        author: Option<&str>,
-        before: Option<&Stored>,
-        after: &Stored,
-    ) -> Result<(), Trouble> {
-        let diff = diff(before, after).to_string();
+/// A change of a stored rule.
+struct Change<'c> {
+    action: &'c str,
+    /// Name of the person; `None` for the user of the database.
+    author: Option<&'c str>,
+    before: Option<&'c Stored>,
+    after: &'c Stored,
+}
+
+impl Change<'_> {
+    /// Records the change in the audit table.
+    async fn audit(&self, transaction: &mut Transaction<'_>, rule_id: &str) -> Result<(), Trouble> {
+        let Change { action, author, before, after } = self;
+        let diff = diff(*before, after).to_string();
         let statement = "INSERT INTO rule_audit (rule_id, version, who, action, diff)
             VALUES (?, ?, COALESCE(?, CURRENT_USER()), ?, ?)";
         Ok(transaction.exec_drop(statement, (rule_id, after.version, author, action, diff)).await?)

@@ -13,6 +13,7 @@ use std::{
 use operators::{
     model::{
         decode::Decoder,
+        epoch::Epoch,
         ids::{BookGeneration, CheckpointNumber, IngestTime, PartitionId},
         routed::Routed,
         trigger::Fired,
@@ -166,10 +167,10 @@ impl Shelf for Books {
 /// State of a running process.
 struct Running {
     worker: Worker,
-    signals: InputHandle<u64, CapacityContainerBuilder<Vec<Signal>>>,
-    routed: InputHandle<u64, CapacityContainerBuilder<Routed>>,
-    clocks: InputHandle<u64, CapacityContainerBuilder<Vec<(PartitionId, IngestTime)>>>,
-    epoch: u64,
+    signals: InputHandle<Epoch, CapacityContainerBuilder<Vec<Signal>>>,
+    routed: InputHandle<Epoch, CapacityContainerBuilder<Routed>>,
+    clocks: InputHandle<Epoch, CapacityContainerBuilder<Vec<(PartitionId, IngestTime)>>>,
+    epoch: Epoch,
     taking: Option<CheckpointNumber>,
     folded: CheckpointNumber,
 }
@@ -239,7 +240,7 @@ impl World {
             split: Rc::default(),
         };
         let fired = Rc::clone(&self.fired);
-        let (signals, routed, clocks, mut stored) = worker.dataflow::<u64, _, _>(|scope| {
+        let (signals, routed, clocks, mut stored) = worker.dataflow::<Epoch, _, _>(|scope| {
             let (signals, signal_stream) = scope.new_input::<Vec<Signal>>();
             let (routed, routed_stream) = scope.new_input::<Routed>();
             let (clocks, clock_stream) = scope.new_input::<Vec<(PartitionId, IngestTime)>>();
@@ -274,7 +275,7 @@ impl World {
             signals,
             routed,
             clocks,
-            epoch: 0,
+            epoch: Epoch::default(),
             taking: None,
             folded: CheckpointNumber::default(),
         };
@@ -289,7 +290,7 @@ impl World {
             }
         }
         if self.generation > BookGeneration::default() {
-            running.signals.send(Signal::Switch { generation: self.generation, at: 1 });
+            running.signals.send(Signal::Switch { generation: self.generation, at: Epoch(1) });
         }
         stored.close();
         self.running = Some(running);
@@ -299,7 +300,7 @@ impl World {
     /// Announces the next epoch.
     fn epoch(&mut self) {
         let Some(running) = &mut self.running else { return };
-        running.epoch += 1;
+        running.epoch = running.epoch.next();
         let epoch = running.epoch;
         running.signals.advance_to(epoch);
         running.signals.send(Signal::Epoch(epoch));
@@ -337,7 +338,7 @@ impl World {
 
     fn checkpoint(&mut self) {
         let Some(running) = self.running.as_mut().filter(|r| r.taking.is_none()) else { return };
-        let (n, at) = (self.next_checkpoint, running.epoch + 2);
+        let (n, at) = (self.next_checkpoint, running.epoch.next_barrier());
         // Checkpoint numbers ascend, not necessarily by one.
         self.next_checkpoint.0 += 1 + self.decisions.below(2) as u64;
         running.taking = Some(n);
@@ -385,7 +386,7 @@ impl World {
         }
         self.settle();
         let Some(running) = &mut self.running else { return };
-        let at = running.epoch + 2;
+        let at = running.epoch.next_barrier();
         running.signals.send(Signal::Switch { generation: self.generation, at });
         self.epoch();
         self.matcher.install(book, self.crowds.clone());
@@ -396,7 +397,7 @@ impl World {
     pub(crate) fn correct(&mut self, corrections: Vec<Correction>) {
         self.settle();
         let Some(running) = &mut self.running else { return };
-        let at = running.epoch + 2;
+        let at = running.epoch.next_barrier();
         running.signals.send(Signal::Correct { corrections: Arc::new(corrections), at });
         self.epoch();
         self.epoch();
