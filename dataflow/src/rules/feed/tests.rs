@@ -287,9 +287,10 @@ fn blocked() -> (Ends, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let ((entered, enters), (release, released)) = (mpsc::channel(), mpsc::channel());
     let profiles = Blocking { entered, release: released };
     let (feed, ends) = parts(Calculators::default(), Some(Box::new(profiles)));
-    thread::spawn(move || run(feed));
     let online = |rule: &Json| put(rule, Status::Online, Gap::Replay);
+    // Before the feed's first poll, which has to find the whole listing.
     ends.changes.send(vec![online(&plain("a")), online(&plain("b")), online(&queried("first"))]).unwrap();
+    thread::spawn(move || run(feed));
     enters.recv().unwrap();
     release.send(()).unwrap();
     assert_eq!(ends.ordered.recv().unwrap().set.changes.len(), 3, "the first set has the whole listing");
