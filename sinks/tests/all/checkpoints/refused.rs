@@ -65,7 +65,7 @@ fn another_number_of_buckets_is_refused() {
 fn another_format_is_refused() {
     let config = RedisConfig { prefix: "later".into(), ..config(&REDIS) };
     redis::cmd("HSET").arg("later:committed").arg("format").arg("2").exec(&mut plain(&REDIS.url())).unwrap();
-    contains(&refusal(&config), "form is 2");
+    contains(&refusal(&config), "its format is 2");
 }
 
 #[test]
