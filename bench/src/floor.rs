@@ -1,8 +1,9 @@
-//! The floor: the least cost of any engine that reads these events from these lines.
+//! The floors: one thread reads a file of events and decodes every line with the properties that the rules
+//! read, and does nothing else.
 //!
-//! One thread reads the file and decodes every line with the properties that the rules read, and does nothing
-//! else. The engine's cost is given as a multiple of the floor, so that figures of different machines can be
-//! compared.
+//! [`floor`] decodes as the engine does today, so it is the least that the engine pays. [`reference_floor`]
+//! decodes as the frozen [`reference`](crate::reference) does, so figures of different machines and versions
+//! can be scaled by it.
 
 use std::{
     fs::File,
@@ -12,10 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::{decode::Decoder, field::Fields};
+use operators::model::{
+    decode::Decoder,
+    field::{Field, Fields, TOP_LEVEL},
+};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::Error;
+use crate::{Error, reference};
 
 /// Cost of reading and decoding a file.
 #[derive(Clone, Copy, Debug)]
@@ -42,27 +46,43 @@ impl Floor {
     }
 }
 
-/// Reads and decodes every line of a file once.
+/// Reads a file and decodes every line by the engine's decoder.
 ///
 /// # Errors
 /// If the file can't be read, is empty, or contains a line that is no event.
 pub fn floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
+    let decoder = Decoder::default();
+    every_line(events, |record| {
+        black_box(decoder.decode(fields, record).map_err(|error| error.to_string())?);
+        Ok(())
+    })
+}
+
+/// Reads a file and decodes every line by the frozen reference decoder.
+///
+/// # Errors
+/// If the file can't be read, is empty, or contains a line that is no event.
+pub fn reference_floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
+    let decoder = reference::Decoder::default();
+    let properties = (TOP_LEVEL.len()..fields.len()).map(|position| fields.name(Field(position as u16)));
+    let fields = reference::Fields::new(properties);
+    every_line(events, |record| {
+        black_box(decoder.decode(&fields, record)?);
+        Ok(())
+    })
+}
+
+/// Reads a file once and calls `decode` with every line.
+fn every_line(events: &Path, mut decode: impl FnMut(&[u8]) -> Result<(), String>) -> Result<Floor, Error> {
     let file = File::open(events).map_err(Error::file("open", events))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
-    let decoder = Decoder::default();
     let (mut line, mut count, mut bytes) = (Vec::with_capacity(4096), 0, 0);
     let (began, cpu_before) = (Instant::now(), thread_cpu());
     while reader.read_until(b'\n', &mut line).map_err(Error::file("read", events))? > 0 {
         count += 1;
         let record = line.strip_suffix(b"\n").unwrap_or(&line);
         bytes += record.len() as u64;
-        let event = decoder.decode(fields, record);
-        let failed = |error: &dyn ToString| Error::Event {
-            path: events.into(),
-            line: count,
-            reason: error.to_string(),
-        };
-        black_box(event.map_err(|error| failed(&error))?);
+        decode(record).map_err(|reason| Error::Event { path: events.into(), line: count, reason })?;
         line.clear();
     }
     let (elapsed, cpu) = (began.elapsed(), thread_cpu().saturating_sub(cpu_before));

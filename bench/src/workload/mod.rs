@@ -9,6 +9,7 @@ pub mod events;
 pub mod filter;
 pub mod rules;
 pub mod users;
+pub mod variant;
 pub mod vocabulary;
 
 use std::{
