@@ -6,11 +6,13 @@
 //!
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
+//! - `changing` changes states in the store, `scratch` is memory reused between records
 //! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
 //!   people
 //! - `eviction` bounds memory, `split` finds keys in several partitions, `figures` shows conditions' outputs
 
+mod changing;
 mod correcting;
 mod eviction;
 mod figures;
@@ -21,6 +23,7 @@ mod saving;
 mod saving_tests;
 #[cfg(test)]
 mod scene;
+mod scratch;
 mod split;
 mod sweep;
 #[cfg(test)]
@@ -29,25 +32,27 @@ mod timers;
 
 use std::sync::Arc;
 
+use self::{
+    changing::States,
+    eviction::Memory,
+    saving::Unsaved,
+    scratch::{Scratch, emptied},
+    split::Split,
+};
 pub use self::{
     correcting::route_correction, eviction::MemoryGauge, figures::Figures, names::StateNames,
     split::SplitKeys,
 };
-use self::{eviction::Memory, saving::Unsaved, split::Split};
 use super::{
     emitted::Emitted,
     gauge::EvaluateCounts,
     judge::{Judge, RuleEvent, Workings},
-    lapsed::is_lapsed,
 };
 use crate::{
     calculator::Runner,
-    model::{field::Field, routed::RoutedRecord, value::Value},
-    rule::{
-        book::{RuleBook, Target},
-        plan::RulePlan,
-    },
-    state::{KeyId, RuleState, Store},
+    model::routed::RoutedRecord,
+    rule::book::{RuleBook, Target},
+    state::{KeyId, Store},
 };
 
 /// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
@@ -71,6 +76,7 @@ pub struct Evaluator {
     memory: Memory,
     /// Keys found in several partitions.
     split: Split,
+    scratch: Scratch,
 }
 
 impl Evaluator {
@@ -86,6 +92,7 @@ impl Evaluator {
             restored_places: 0,
             memory: Memory::default(),
             split: Split::default(),
+            scratch: Scratch::default(),
         };
         evaluator.install(book);
         evaluator
@@ -137,7 +144,9 @@ impl Evaluator {
         if block.next_deadline() < now {
             self.run_key(id, now, out);
         }
-        let values: Vec<(Field, Value<'_>)> = record.values().collect();
+        let Scratch { values, mut targets } = std::mem::take(&mut self.scratch);
+        let mut values = emptied(values);
+        values.extend(record.values());
         let event = RuleEvent {
             now,
             time: if record.time > now + MAX_AHEAD { now } else { record.time },
@@ -150,12 +159,12 @@ impl Evaluator {
             values: &values,
         };
         let book = Arc::clone(&self.book);
-        let mut targets: Vec<Target> = Vec::with_capacity(8);
         for chunk in record.targets.chunk_by(|a, b| rule_of(&book, *a) == rule_of(&book, *b)) {
             targets.clear();
             targets.extend(chunk.iter().filter_map(|t| book.targets.get(*t as usize)));
             self.event(&book, id, &targets, &event, out);
         }
+        self.scratch = Scratch { values: emptied(values), targets };
     }
 
     /// Judges an event by one rule for one key; `targets` are those of the rule.
@@ -176,45 +185,11 @@ impl Evaluator {
             self.counts.late += 1;
             return;
         }
-        let mut state = self.enter(plan, id, event.now);
-        let Evaluator { store, runners, counts, .. } = self;
-        let workings = Workings { runners: &mut runners[rule], counts, out };
-        Judge::new(plan, store.block(id).key(), &mut state, workings).event(targets, event);
-        self.put_back(plan, id, state);
-    }
-
-    /// Takes out a key's state for a rule, brought up to the plan and `now`; a fresh one if there is none
-    /// that counts.
-    fn enter(&mut self, plan: &RulePlan, id: KeyId, now: i64) -> RuleState {
-        // Stored state of another key or life of the rule has another name.
-        let Some(mut state) = self.store.take(id, plan.slot).filter(|state| state.is_of(plan)) else {
-            let mut fresh = RuleState::fresh(plan, now);
-            fresh.bring_up_to(plan);
-            return fresh;
-        };
-        state.bring_up_to(plan);
-        match is_lapsed(plan, &state, self.store.block(id).key(), now) {
-            true => state.restarted(plan, now),
-            false => state,
-        }
-    }
-
-    /// Puts a state back into its key's block, unless it equals a fresh one, and files its timers.
-    fn put_back(&mut self, plan: &RulePlan, id: KeyId, state: RuleState) {
-        let Evaluator { store, unsaved, .. } = self;
-        let block = store.block_mut(id);
-        if state.is_dirty() {
-            block.set_changed_in(unsaved.next);
-        }
-        if state.is_fresh(plan) {
-            unsaved.gone(&state, block.key());
-            return;
-        }
-        if state.is_dirty() {
-            unsaved.changed(id, block);
-        }
-        self.store.file_sooner(id, state.next_deadline(plan.publish));
-        self.store.put(id, state);
+        let Evaluator { store, unsaved, runners, counts, .. } = self;
+        States { store, unsaved }.change(plan, id, event.now, |key, state| {
+            let workings = Workings { runners: &mut runners[rule], counts, out };
+            Judge::new(plan, key, state, workings).event(targets, event);
+        });
     }
 }
 

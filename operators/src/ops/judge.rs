@@ -70,7 +70,8 @@ pub(super) struct Judge<'j> {
     key: &'j str,
     state: &'j mut RuleState,
     workings: Workings<'j>,
-    /// Outputs per condition at the instant last evaluated, since the last change of state.
+    /// Outputs per condition at the instant last evaluated, since the last change of state; empty before any
+    /// is asked for.
     outputs: Vec<Option<Outputs>>,
 }
 
@@ -82,8 +83,7 @@ impl<'j> Judge<'j> {
         state: &'j mut RuleState,
         workings: Workings<'j>,
     ) -> Self {
-        let outputs = plan.conditions.iter().map(|_| None).collect();
-        Judge { plan, key, state, workings, outputs }
+        Judge { plan, key, state, workings, outputs: Vec::new() }
     }
 
     /// Folds an event into the conditions that `targets` name, and fires if the rule does.
@@ -218,6 +218,9 @@ impl<'j> Judge<'j> {
 
     /// A condition's outputs at `now`; empty if the script fails.
     fn output(&mut self, condition: usize, now: i64) -> &Outputs {
+        if self.outputs.is_empty() {
+            self.outputs.resize_with(self.plan.conditions.len(), || None);
+        }
         if self.outputs[condition].is_none() {
             let plan = &self.plan.conditions[condition];
             let cells = self.state.cells_mut(plan);
@@ -233,7 +236,7 @@ impl<'j> Judge<'j> {
 
     /// Discards cached outputs, since state or time have changed.
     fn forget_outputs(&mut self) {
-        self.outputs.iter_mut().for_each(|o| *o = None);
+        self.outputs.clear();
     }
 
     fn failed(&mut self, condition: Option<usize>, message: &str) {

@@ -133,7 +133,10 @@ impl RuleState {
         if let Some(copy) = self.paused_copy_mut() {
             copy.migrate(plan);
         }
-        if Arc::ptr_eq(&self.layout, &plan.layout) || self.layout == plan.layout {
+        if Arc::ptr_eq(&self.layout, &plan.layout) {
+            return;
+        }
+        if self.layout == plan.layout {
             self.layout = Arc::clone(&plan.layout);
             return;
         }

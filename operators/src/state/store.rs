@@ -2,8 +2,9 @@
 //!
 //! **Invariants**
 //! - Where a store [weighs](Store::weigh), each state adds its weight when it is put in and subtracts the
-//!   same weight when it is taken out. So `bytes` never drifts; a state changed in place is weighed again
-//!   when it is next put in.
+//!   same weight when it is taken out; a [change](Store::change) in place exchanges its former weight for
+//!   the new one. So `bytes` never drifts; a state changed otherwise is weighed again when it is next put in
+//!   or changed.
 //! - Of a key with timers exactly one is filed, the one that its block names. So the number of filed timers
 //!   is bounded by that of keys, however often timers are set, and a place reused for another key has none.
 
@@ -149,6 +150,29 @@ impl Store {
         }
     }
 
+    /// Changes a key's state for the rule in a slot in place; `change` receives the key's text too, and
+    /// returns whether the state is kept. Returns false if there is no state.
+    pub fn change(
+        &mut self,
+        id: KeyId,
+        slot: u32,
+        change: impl FnOnce(&str, &mut RuleState) -> bool,
+    ) -> bool {
+        let Store { blocks, bytes, weighs, .. } = self;
+        let block = &mut blocks[id.0 as usize];
+        let Ok(position) = block.position(slot) else { return false };
+        let state = &mut block.rules[position];
+        *bytes -= state.weight as usize;
+        let kept = change(&block.key, state);
+        if kept {
+            state.weight = if *weighs { weight::of_state(state) } else { 0 };
+            *bytes += state.weight as usize;
+        } else {
+            block.rules.remove(position);
+        }
+        true
+    }
+
     /// Visits a key's states in place, ascending by slot, with the key's text; drops those for which `keep`
     /// is false.
     pub fn retain(&mut self, id: KeyId, mut keep: impl FnMut(&str, &mut RuleState) -> bool) {
@@ -220,3 +244,7 @@ impl Store {
         self.blocks.get(n)?.used.then_some(KeyId(id))
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Evaluator, restoring::cells};
+use super::{Evaluator, changing::States, restoring::cells};
 use crate::{
     calculator::Cell,
     model::{
@@ -34,15 +34,16 @@ impl Evaluator {
         let group = book.rule_key[rule];
         let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
         let now = self.clock.max(self.store.block(id).last_now());
-        let mut state = self.enter(plan, id, now);
-        set(&mut state, plan, condition, &cells, now);
-        if let Some(copy) = state.paused_copy_mut() {
-            // Not an event of the pause, so the correction stays if the pause is skipped.
-            set(copy, plan, condition, &cells, now);
-        }
-        state.mark_condition(condition);
-        state.mark_rule_level();
-        self.put_back(plan, id, state);
+        let Evaluator { store, unsaved, .. } = self;
+        States { store, unsaved }.change(plan, id, now, |_, state| {
+            set(state, plan, condition, &cells, now);
+            if let Some(copy) = state.paused_copy_mut() {
+                // Not an event of the pause, so the correction stays if the pause is skipped.
+                set(copy, plan, condition, &cells, now);
+            }
+            state.mark_condition(condition);
+            state.mark_rule_level();
+        });
         Ok(())
     }
 }

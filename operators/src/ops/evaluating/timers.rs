@@ -8,6 +8,7 @@ use super::{
         judge::{Judge, Workings},
     },
     Evaluator,
+    changing::States,
 };
 use crate::{rule::book::RuleBook, state::KeyId};
 
@@ -72,16 +73,16 @@ impl Evaluator {
             }
             Some(_) => {}
         }
-        let mut state = self.enter(plan, id, deadline);
-        if plan.rule_level {
-            state.mark_rule_level();
-        }
-        let Evaluator { store, runners, counts, .. } = self;
-        let (key, runners) = (store.block(id).key(), &mut runners[rule]);
-        if let Some(copy) = state.paused_copy_mut() {
-            Judge::new(plan, key, copy, Workings { runners, counts, out }).skip_timer(deadline);
-        }
-        Judge::new(plan, key, &mut state, Workings { runners, counts, out }).timer(deadline);
-        self.put_back(plan, id, state);
+        let Evaluator { store, unsaved, runners, counts, .. } = self;
+        let runners = &mut runners[rule];
+        States { store, unsaved }.change(plan, id, deadline, |key, state| {
+            if plan.rule_level {
+                state.mark_rule_level();
+            }
+            if let Some(copy) = state.paused_copy_mut() {
+                Judge::new(plan, key, copy, Workings { runners, counts, out }).skip_timer(deadline);
+            }
+            Judge::new(plan, key, state, Workings { runners, counts, out }).timer(deadline);
+        });
     }
 }
