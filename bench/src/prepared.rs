@@ -1,12 +1,7 @@
 //! A workload's rules, compiled in this process: for the floor, the micro-benches and the workload's own
 //! tests.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use operators::{
     document::spec::{self, Rule},
@@ -22,10 +17,14 @@ use operators::{
         catalog::Catalog,
         change::{ChangeSet, Published, RuleChange},
         crowd::Crowd,
+        rows::Rows,
     },
 };
 
 use crate::Error;
+
+/// Upper bound of the bytes of rows of crowds, as by default.
+const CROWD_ROWS: usize = 256 << 20;
 
 /// Compiled rules as a worker holds them.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub struct Prepared {
     /// The rule book.
     pub book: Arc<RuleBook>,
     /// Crowds of the rules, by slot.
-    pub crowds: HashMap<u32, Crowd>,
+    pub crowds: BTreeMap<u32, Crowd>,
 }
 
 impl Prepared {
@@ -83,7 +82,8 @@ impl Prepared {
     /// A matcher for a replay of one partition.
     pub fn matcher(&self) -> Matcher {
         let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&self.book), false);
-        matcher.install(Arc::clone(&self.book), self.crowds.clone());
+        matcher.install(Arc::clone(&self.book), self.crowds.clone().into_iter().collect());
+        matcher.use_rows(Rows::default().changed(&self.crowds, CROWD_ROWS).ok().map(Arc::new));
         matcher
     }
 

@@ -6,10 +6,7 @@
 //! Every timer that fires is checked on the way: never before the clock of all partitions, or its own key's
 //! next event, has passed its deadline.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use operators::{
     document::{
@@ -33,10 +30,12 @@ use operators::{
         route::owner,
     },
     rule::{
+        book::RuleBook,
         catalog::{Applied, Catalog},
         compiler::Compiler,
         crowd::Crowd,
         register::{Listing, Next, Prepared, Register},
+        rows::Rows,
     },
     state::delta::Change,
 };
@@ -83,7 +82,13 @@ pub struct Engine {
     /// Rules as a store would contain them, by id.
     stored: BTreeMap<String, Put>,
     catalog: Catalog,
-    crowds: HashMap<u32, Crowd>,
+    crowds: BTreeMap<u32, Crowd>,
+    /// Rows of the crowds in force.
+    rows: Arc<Rows>,
+    /// Rows that the matcher receives after the next batch.
+    rows_after_batch: Option<Arc<Rows>>,
+    /// Rows that the matcher receives with the next switch.
+    rows_at_switch: Option<Arc<Rows>>,
     matcher: Matcher,
     evaluators: Vec<Evaluator>,
     offsets: Vec<u64>,
@@ -109,7 +114,10 @@ impl Engine {
             compiler,
             stored: BTreeMap::new(),
             catalog,
-            crowds: HashMap::new(),
+            crowds: BTreeMap::new(),
+            rows: Arc::default(),
+            rows_after_batch: None,
+            rows_at_switch: None,
             matcher,
             offsets: vec![0; partitions],
             emitted: Emitted::default(),
@@ -217,8 +225,26 @@ impl Engine {
                 None => self.crowds.remove(&change.slot),
             };
         }
-        self.matcher.install(Arc::clone(&book), self.crowds.clone());
+        self.install_crowds(&book);
         self.evaluators.iter_mut().for_each(|e| e.install(Arc::clone(&book)));
+    }
+
+    /// Installs the crowds, and rows of them as they may come: before the switch, after the next batch, with
+    /// the next switch, or never.
+    fn install_crowds(&mut self, book: &Arc<RuleBook>) {
+        let rows = Arc::new(self.rows.changed(&self.crowds, usize::MAX).unwrap());
+        self.rows_after_batch = None;
+        if let Some(rows) = self.rows_at_switch.take() {
+            self.matcher.use_rows(Some(rows));
+        }
+        match book.generation.0 % 4 {
+            0 => self.matcher.use_rows(Some(Arc::clone(&rows))),
+            1 => self.rows_after_batch = Some(Arc::clone(&rows)),
+            2 => self.rows_at_switch = Some(Arc::clone(&rows)),
+            _ => self.matcher.use_rows(None),
+        }
+        self.rows = rows;
+        self.matcher.install(Arc::clone(book), self.crowds.clone().into_iter().collect());
     }
 
     /// Reads one line of a partition.
@@ -231,6 +257,9 @@ impl Engine {
         let batch = batch(partition, lines, &mut self.offsets[partition]);
         let mut routed = Routed::default();
         self.matcher.batch(&batch, &mut routed, &mut Vec::new());
+        if let Some(rows) = self.rows_after_batch.take() {
+            self.matcher.use_rows(Some(rows));
+        }
         if let Some(codec) = self.layout.codec {
             let mut bytes = Vec::new();
             encode(&routed, codec, &mut bytes);

@@ -94,6 +94,8 @@ pub(super) struct Settings {
     checkpoint_ms: u64,
     /// Upper bound of keyed state in the memory of each process, MiB; without it all state is in memory.
     state_memory_mb: Option<u64>,
+    /// Upper bound of the rows of crowds in the memory of each process, MiB; 0 for none.
+    crowd_rows_mb: u64,
     /// Name of the engine in other systems.
     name: String,
     /// Limits beyond which the breaker pauses a rule.
@@ -136,6 +138,7 @@ impl Default for Settings {
             redis: None,
             checkpoint_ms: 1_000,
             state_memory_mb: None,
+            crowd_rows_mb: 256,
             name: "strateye".to_owned(),
             breaker: BreakerConfig::default(),
             dead_letters: None,

@@ -6,6 +6,8 @@
 //!
 //! In process 0 the rules of a change set are compiled already, by the thread that prepares documents; the
 //! [compiler](operators::rule::compiler) of the process hands them over.
+//!
+//! The rows of crowds are requested once a book is made and built by another thread; no book waits for them.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +18,15 @@ use operators::{
     model::ids::BookGeneration,
     ops::Shelf,
     rule::{
-        catalog::{Applied, Catalog},
+        catalog::{Applied, Catalog, CrowdChange},
         change::ChangeSet,
         compiler::Compiler,
+        rows::Rows,
     },
 };
 use timely::scheduling::SyncActivator;
 
+use super::crowd_rows::{Crowds, RowBuilder};
 use crate::threads;
 
 /// The books of a process, made and being made.
@@ -30,6 +34,7 @@ use crate::threads;
 pub struct Books {
     shared: Arc<Mutex<Shared>>,
     work: mpsc::SyncSender<Arc<ChangeSet>>,
+    rows: RowBuilder,
 }
 
 #[derive(Default)]
@@ -44,17 +49,20 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 impl Books {
-    /// Starts the thread that makes books, of rules compiled by the process's `compiler`.
-    pub fn start(compiler: Compiler) -> Self {
+    /// Starts the thread that makes books, of rules compiled by the process's `compiler`, and the one that
+    /// builds rows of crowds, of at most `crowd_rows` bytes.
+    pub fn start(compiler: Compiler, crowd_rows: usize) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (work, asked) = mpsc::sync_channel::<Arc<ChangeSet>>(4);
         let books = Arc::clone(&shared);
+        let rows = RowBuilder::start(crowd_rows);
+        let builder = rows.clone();
         threads::spawn("rules:build", move || {
-            let mut catalog = Catalog::new(compiler);
+            let (mut catalog, mut crowds) = (Catalog::new(compiler), Crowds::new());
             for set in asked {
                 let applied = Arc::new(catalog.apply(&set));
                 let mut shared = lock(&books);
-                shared.made.insert(set.generation, applied);
+                shared.made.insert(set.generation, Arc::clone(&applied));
                 while shared.made.len() > 2 {
                     shared.made.pop_first();
                 }
@@ -62,9 +70,14 @@ impl Books {
                     // The worker may be gone; then nobody waits.
                     let _ = activator.activate();
                 });
+                drop(shared);
+                change(&mut crowds, &applied.crowds);
+                if !applied.crowds.is_empty() {
+                    builder.build(crowds.clone());
+                }
             }
         });
-        Books { shared, work }
+        Books { shared, work, rows }
     }
 
     /// Requests the book of a change set, unless another worker did before; `wake` is activated once it is
@@ -85,5 +98,19 @@ impl Books {
 impl Shelf for Books {
     fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>> {
         lock(&self.shared).made.get(&generation).cloned()
+    }
+
+    fn rows(&self) -> Option<Arc<Rows>> {
+        self.rows.built()
+    }
+}
+
+/// Applies changes to the crowds of a book.
+fn change(crowds: &mut Crowds, changes: &[CrowdChange]) {
+    for change in changes {
+        match &change.after {
+            Some(crowd) => crowds.insert(change.slot, crowd.clone()),
+            None => crowds.remove(&change.slot),
+        };
     }
 }

@@ -19,9 +19,11 @@
 //! - `record`: how rules stand, written to the source and the log
 //! - [`rule_log`]: events in the life of rules, for the log and the supervisor
 //! - [`books`]: the rule books of a process, made off its worker's thread
+//! - `crowd_rows`: the crowds of each user as a row of bits, built beside the books
 
 pub mod books;
 pub mod breaker;
+mod crowd_rows;
 mod crowds;
 pub mod feed;
 pub mod inbox;

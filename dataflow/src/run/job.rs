@@ -54,6 +54,8 @@ pub struct Job {
     pub read_ahead: usize,
     /// Approximate upper bound of keyed state in the memory of a process, bytes; `None` without a bound.
     pub state_memory: Option<usize>,
+    /// Upper bound of the rows of crowds in the memory of a process, bytes; with 0 there are none.
+    pub crowd_rows: usize,
     /// Failing calls per minute after which a rule is quarantined.
     pub error_budget: u64,
     /// Address at which process 0 serves its own metrics, if processes do; process i adds i to the port, or

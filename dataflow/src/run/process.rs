@@ -32,7 +32,7 @@ fn work(
 ) -> Result<(), ProcessError> {
     job.codec.choose();
     let compiler = Compiler::default();
-    let books = Books::start(compiler.clone());
+    let books = Books::start(compiler.clone(), job.crowd_rows);
     let (zero, feed) = if membership.process == 0 {
         let (zero, feed) = ProcessZero::start(&job, &around, compiler, exit)?;
         (Some(zero), Some(feed))

@@ -17,7 +17,7 @@ use crate::{
         raw::{RawBatch, RawRecord, Refused},
         routed::{Routed, RoutedRecord},
     },
-    rule::{book::RuleBook, crowd::Crowd},
+    rule::{book::RuleBook, crowd::Crowd, rows::Rows},
 };
 
 /// Counts of matching since the start.
@@ -51,6 +51,8 @@ pub struct Matcher {
     scratch: Scratch,
     key: String,
     groups: Vec<(u32, Vec<u32>)>,
+    /// Fields that a record's targets need.
+    needed: Vec<Field>,
     counts: MatchCounts,
 }
 
@@ -69,6 +71,7 @@ impl Matcher {
             scratch: Scratch::default(),
             key: String::new(),
             groups: Vec::new(),
+            needed: Vec::new(),
             counts: MatchCounts::default(),
         }
     }
@@ -77,6 +80,12 @@ impl Matcher {
     pub fn install(&mut self, book: Arc<RuleBook>, crowds: HashMap<u32, Crowd>) {
         self.membership.install(&book, crowds);
         self.book = book;
+    }
+
+    /// Uses these rows for the crowds that are in them; crowds that are not are looked up in their bitmaps.
+    /// Changes the speed only.
+    pub fn use_rows(&mut self, rows: Option<Arc<Rows>>) {
+        self.membership.use_rows(rows);
     }
 
     /// Ingest clocks by partition: the highest record time read.
@@ -147,8 +156,9 @@ impl Matcher {
                     event_id: event.event_id(),
                     encoded: &[],
                 };
-                let mut needed: Vec<Field> =
-                    targets.iter().flat_map(|t| &book.needs[*t as usize]).copied().collect();
+                let needed = &mut self.needed;
+                needed.clear();
+                needed.extend(targets.iter().flat_map(|t| &book.needs[*t as usize]));
                 needed.sort_unstable();
                 needed.dedup();
                 routed.push(&head, needed.iter().filter_map(|f| Some((*f, event.get(*f)?))));
@@ -163,19 +173,21 @@ impl Matcher {
 
     /// Groups the matched filters by their rule's `key_by`, except rules whose crowd excludes the user.
     fn group_by_key(&mut self, book: &RuleBook, guid: Option<u64>) {
+        let Matcher { membership, scratch, groups, .. } = self;
+        let mut crowds = membership.of(guid);
         let mut checked = (usize::MAX, false);
-        for target in &self.scratch.matched {
+        for target in &scratch.matched {
             let rule = book.targets[*target as usize].rule();
             if checked.0 != rule {
-                checked = (rule, self.membership.admits(rule, guid));
+                checked = (rule, crowds.admit(rule));
             }
             if !checked.1 {
                 continue;
             }
             let group = book.rule_key[rule];
-            match self.groups.iter_mut().find(|(g, _)| *g == group) {
+            match groups.iter_mut().find(|(g, _)| *g == group) {
                 Some((_, targets)) => targets.push(*target),
-                None => self.groups.push((group, vec![*target])),
+                None => groups.push((group, vec![*target])),
             }
         }
     }

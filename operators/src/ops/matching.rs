@@ -6,6 +6,8 @@
 //!   is announced, so the wait is short.
 //! - Ingest clocks are returned once per epoch, if they have changed: every record routed later has a `now`
 //!   at or above them.
+//! - Rows of crowds are fetched at every epoch, whatever is built by then. Nothing waits for them, and the
+//!   crowds that they lack are looked up otherwise, so they change no result.
 //! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back
 //!   all timers.
 
@@ -102,6 +104,7 @@ impl<C> Matching<C> {
         match signal {
             Signal::Epoch(epoch) => {
                 self.announced = *epoch;
+                self.matcher.use_rows(self.shelf.rows());
                 return self.changed_clocks();
             }
             Signal::Switch { generation, at } => {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use super::*;
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     rule::{
         catalog::{Applied, Catalog},
         change::{ChangeSet, Published, RuleChange},
+        rows::Rows,
     },
 };
 
@@ -170,4 +171,36 @@ fn a_partition_that_has_ended_lets_timers_of_its_last_instant_run() {
         matching.read(read, &mut matches);
     }
     assert_eq!(matches.clocks, [(PARTITION, IngestTime(11))]);
+}
+
+/// Rows as far as they are built.
+#[derive(Default)]
+struct Built(Mutex<Option<Arc<Rows>>>);
+
+impl Shelf for Built {
+    fn applied(&self, _generation: BookGeneration) -> Option<Arc<Applied>> {
+        None
+    }
+
+    fn rows(&self) -> Option<Arc<Rows>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[test]
+fn rows_are_fetched_at_every_epoch_and_former_ones_let_go() {
+    let built = Arc::new(Built::default());
+    let matcher = Matcher::new(Decoder::default(), Catalog::default().book(), false);
+    let shelf: Arc<dyn Shelf> = Arc::<Built>::clone(&built);
+    let mut matching = Matching::<()>::new(matcher, shelf, 0);
+    matching.signal(&Signal::Epoch(Epoch(1)));
+    let [first, second] = [0, 1].map(|_| Arc::<Rows>::default());
+    let mut uses = Vec::new();
+    for (epoch, rows) in (2..).zip([Some(&first), Some(&first), Some(&second), None]) {
+        *built.0.lock().unwrap() = rows.map(Arc::clone);
+        matching.signal(&Signal::Epoch(Epoch(epoch)));
+        *built.0.lock().unwrap() = None;
+        uses.push((Arc::strong_count(&first), Arc::strong_count(&second)));
+    }
+    assert_eq!(uses, [(2, 1), (2, 1), (1, 2), (1, 1)]);
 }

@@ -10,7 +10,7 @@ use crate::{
         ids::{BookGeneration, CheckpointNumber, Clocks, IngestTime, OwnerGeneration, Positions},
         trigger::Fired,
     },
-    rule::{catalog::Applied, change::ChangeSet},
+    rule::{catalog::Applied, change::ChangeSet, rows::Rows},
     state::Delta,
 };
 
@@ -151,6 +151,12 @@ impl Saver for NoSaver {
 pub trait Shelf {
     /// Book of a generation, with the changes of crowds since the one before; `None` until it is made.
     fn applied(&self, generation: BookGeneration) -> Option<Arc<Applied>>;
+
+    /// Rows of crowds as far as they are built, which may lag behind any book or be ahead of it; `None` if
+    /// there are none. Does not block.
+    fn rows(&self) -> Option<Arc<Rows>> {
+        None
+    }
 }
 
 /// Action of all workers between two epochs.

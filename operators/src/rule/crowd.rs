@@ -16,6 +16,8 @@ use xxhash_rust::xxh3::xxh3_128;
 pub struct Crowd {
     digest: u128,
     members: Arc<RoaringTreemap>,
+    /// Length of the portable form, bytes.
+    bytes: usize,
 }
 
 /// The reason why a text or bytes are not a crowd.
@@ -35,7 +37,7 @@ impl Crowd {
         let mut bytes = Vec::with_capacity(members.serialized_size());
         // Writing into memory does not fail.
         let _ = members.serialize_into(&mut bytes);
-        Crowd { digest: xxh3_128(&bytes), members: Arc::new(members) }
+        Crowd { digest: xxh3_128(&bytes), members: Arc::new(members), bytes: bytes.len() }
     }
 
     /// Reads a portable roaring bitmap, 64-bit or 32-bit.
@@ -77,6 +79,16 @@ impl Crowd {
     /// Whether a user belongs to the crowd.
     pub fn contains(&self, guid: u64) -> bool {
         self.members.contains(guid)
+    }
+
+    /// The bitmap.
+    pub(super) fn members(&self) -> &RoaringTreemap {
+        &self.members
+    }
+
+    /// Length of the bitmap's portable form, bytes; about what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Number of members.

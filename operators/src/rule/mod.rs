@@ -5,7 +5,7 @@
 //! - [`compiler`]: compiles each rule once per process
 //! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
 //!   names
-//! - [`crowd`]: members of a crowd, and people who left it
+//! - [`crowd`]: members of a crowd, and people who left it; [`rows`]: the crowds of each user
 //! - [`lineage`]: the versions at which a rule's states began; [`layout`]: the cells of its conditions
 //! - [`register`]: decides what becomes of each rule, and orders change sets
 //! - [`remembered`]: a rule as the register and the checkpoint keep it
@@ -25,4 +25,5 @@ mod params;
 pub mod plan;
 pub mod register;
 pub mod remembered;
+pub mod rows;
 pub mod scripts;

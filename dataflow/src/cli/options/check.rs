@@ -63,6 +63,7 @@ impl Settings {
             ("tick_ms", self.tick_ms, 0, self.epoch_ms),
             ("checkpoint_ms", self.checkpoint_ms, 50, 3_600_000),
             ("state_memory_mb", self.state_memory_mb.unwrap_or(1), 1, 1 << 24),
+            ("crowd_rows_mb", self.crowd_rows_mb, 0, 1 << 24),
             ("read_ahead_bytes", self.read_ahead_bytes as u64, 1 << 16, 1 << 40),
             ("processes", self.processes.unwrap_or(1).into(), 1, 128),
         ];

@@ -72,6 +72,7 @@ impl Settings {
             codec: self.codec,
             read_ahead: self.read_ahead_bytes,
             state_memory,
+            crowd_rows: (self.crowd_rows_mb as usize) << 20,
             error_budget: self.error_budget,
             metrics: None,
         })

@@ -58,6 +58,7 @@ fn job(folder: &Path) -> Job {
         codec: Codec::default(),
         read_ahead: 1 << 20,
         state_memory: None,
+        crowd_rows: 1 << 20,
         error_budget: 100,
         metrics: None,
     }

@@ -21,6 +21,7 @@ fn faults_name_the_line_and_what_to_write() {
     for (text, line, named) in [
         ("epoch_ms = 50\ncheckpoint_ms = 10", 2, "checkpoint_ms: write 50 to 3600000"),
         ("epoch_ms = 5\n\ntick_ms = 6", 3, "tick_ms: write 0 to 5, no longer than an epoch"),
+        ("crowd_rows_mb = 16777217", 1, "crowd_rows_mb: write 0 to 16777216"),
         ("# about\nread_ahead_bytes = 1", 2, "read_ahead_bytes: write 65536"),
         ("processes = 200", 1, "processes: write 1 to 128"),
         ("name = ' '", 1, "name: write a name"),

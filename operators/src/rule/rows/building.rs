@@ -1,0 +1,159 @@
+//! Building of rows: the difference between the crowds that rows have and those that they are to have,
+//! transposed block by block.
+//!
+//! Rows change by the bits that differ. So new rows are those of no crowds with every member flipped, and a
+//! crowd that gains a user touches the one block of that user.
+
+use std::{borrow::Cow, collections::BTreeMap, iter::Peekable};
+
+use hashbrown::hash_table::Entry;
+use roaring::{RoaringTreemap, treemap};
+
+use super::{Block, Column, Rows, RowsError, hash, transpose::transpose};
+use crate::rule::crowd::Crowd;
+
+/// Another crowd in a column.
+struct Transition<'c> {
+    position: usize,
+    before: Option<&'c Crowd>,
+    after: Option<&'c Crowd>,
+}
+
+impl<'c> Transition<'c> {
+    /// Users who are in one of the two crowds.
+    fn difference(&self) -> Cow<'c, RoaringTreemap> {
+        match (self.before, self.after) {
+            (Some(before), Some(after)) => Cow::Owned(before.members() ^ after.members()),
+            (Some(crowd), None) | (None, Some(crowd)) => Cow::Borrowed(crowd.members()),
+            (None, None) => Cow::default(),
+        }
+    }
+}
+
+impl Rows {
+    /// Makes the rows of `crowds`, by rule slot; blocks in which no bit differs are shared with these rows.
+    /// Rows are made anew if they become wider, or less than half as wide.
+    ///
+    /// # Errors
+    /// If they would take more than their [bound](Self::bound), in which `most` is in bytes.
+    pub fn changed(&self, crowds: &BTreeMap<u32, Crowd>, most: usize) -> Result<Rows, RowsError> {
+        let bound = Rows::bound(crowds.values(), most);
+        let width = crowds.len().div_ceil(64);
+        let largest = crowds.values().map(Crowd::len).max().unwrap_or(0) as usize;
+        // Each of its members has a row.
+        if largest.saturating_mul(8 * width) > bound {
+            return Err(RowsError::TooLarge { bound });
+        }
+        let fits = width <= self.width && self.width <= 2 * width;
+        let mut rows = if fits { self.clone() } else { Rows { width, ..Rows::default() } };
+        let former = std::mem::take(&mut rows.columns);
+        let columns = columns(&former, crowds, rows.space());
+        let mut transitions = transitions(&former, &columns);
+        transitions.sort_unstable_by_key(|transition| transition.position);
+        // While users come and go, the rows are no larger than those before and after together.
+        let meanwhile = rows.block_bytes.saturating_add(bound);
+        for of_word in transitions.chunk_by(|a, b| a.position / 64 == b.position / 64) {
+            rows.apply(of_word);
+            if rows.block_bytes > meanwhile {
+                return Err(RowsError::TooLarge { bound });
+            }
+        }
+        rows.columns = columns;
+        if rows.blocks.len() < rows.blocks.capacity() / 4 {
+            rows.blocks.shrink_to_fit(|block| hash(block.number));
+        }
+        if rows.bytes() > bound { Err(RowsError::TooLarge { bound }) } else { Ok(rows) }
+    }
+
+    /// Applies transitions of columns that lie in one word of the rows.
+    fn apply(&mut self, transitions: &[Transition<'_>]) {
+        let Some(word) = transitions.first().map(|transition| transition.position / 64) else { return };
+        let differences: Vec<_> = transitions.iter().map(|t| (t.position % 64, t.difference())).collect();
+        let mut columns: Vec<_> = differences.iter().map(|(bit, users)| (*bit, Words::of(users))).collect();
+        while let Some(number) = columns.iter_mut().filter_map(|(_, words)| Some(words.peek()?.0)).min() {
+            let mut bits = [0; 64];
+            for (bit, words) in &mut columns {
+                if let Some((_, users)) = words.next_if(|(at, _)| *at == number) {
+                    bits[*bit] ^= users;
+                }
+            }
+            transpose(&mut bits);
+            self.flip(number, word, &bits);
+        }
+    }
+
+    /// Flips bits of one word of the rows of a block; `flips` has a word per user.
+    fn flip(&mut self, number: u64, word: usize, flips: &[u64; 64]) {
+        let Rows { width, blocks, block_bytes, .. } = self;
+        let entry = blocks.entry(hash(number), |block| block.number == number, |block| hash(block.number));
+        let mut entry = match entry {
+            Entry::Occupied(entry) => {
+                *block_bytes -= entry.get().bytes();
+                entry
+            }
+            Entry::Vacant(entry) => entry.insert(Block::new(number)),
+        };
+        entry.get_mut().flip(word, flips, *width);
+        if entry.get().is_empty() {
+            entry.remove();
+        } else {
+            *block_bytes += entry.get().bytes();
+        }
+    }
+}
+
+/// Columns of crowds by rule slot: a rule keeps its column, new ones take those that are free.
+fn columns(
+    former: &BTreeMap<u32, Column>,
+    crowds: &BTreeMap<u32, Crowd>,
+    space: usize,
+) -> BTreeMap<u32, Column> {
+    let mut free = vec![true; space];
+    let kept = former.iter().filter(|(slot, _)| crowds.contains_key(slot));
+    kept.for_each(|(_, column)| free[column.position] = false);
+    let mut unused = (0..space).filter(|position| free[*position]);
+    let column = |(slot, crowd): (&u32, &Crowd)| {
+        let position = former.get(slot).map(|column| column.position).or_else(|| unused.next())?;
+        Some((*slot, Column { position, crowd: crowd.clone() }))
+    };
+    crowds.iter().filter_map(column).collect()
+}
+
+/// Differences between columns before and after a change, by rule slot.
+fn transitions<'c>(
+    before: &'c BTreeMap<u32, Column>,
+    after: &'c BTreeMap<u32, Column>,
+) -> Vec<Transition<'c>> {
+    let gone = before.iter().filter(|(slot, _)| !after.contains_key(slot));
+    let gone = gone.map(|(_, c)| Transition { position: c.position, before: Some(&c.crowd), after: None });
+    let there = after.iter().map(|(slot, c)| Transition {
+        position: c.position,
+        before: before.get(slot).map(|c| &c.crowd),
+        after: Some(&c.crowd),
+    });
+    gone.chain(there).filter(|t| t.before != t.after).collect()
+}
+
+/// Members of a bitmap by block of 64: the block's number, and a bit per member.
+struct Words<'m> {
+    members: Peekable<treemap::Iter<'m>>,
+}
+
+impl<'m> Words<'m> {
+    fn of(members: &'m RoaringTreemap) -> Peekable<Self> {
+        Words { members: members.iter().peekable() }.peekable()
+    }
+}
+
+impl Iterator for Words<'_> {
+    type Item = (u64, u64);
+
+    fn next(&mut self) -> Option<(u64, u64)> {
+        let first = self.members.next()?;
+        let (number, mut users) = (first / 64, 1 << (first % 64));
+        while let Some(member) = self.members.next_if(|member| member / 64 == number) {
+            users |= 1 << (member % 64);
+        }
+        Some((number, users))
+    }
+}
