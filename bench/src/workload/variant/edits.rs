@@ -27,6 +27,17 @@ pub(super) fn users(rule: &mut Json) {
     }
 }
 
+/// Keys the rule by device.
+pub(super) fn devices(rule: &mut Json) {
+    rule["key_by"] = json!("device_id");
+}
+
+/// Lets all conditions start anew after a firing, and holds out a tenth of the keys.
+pub(super) fn resets(rule: &mut Json) {
+    rule["reset"] = json!(true);
+    rule["holdout"] = json!(0.1);
+}
+
 /// Lets the rule fire when `when` turns true.
 pub(super) fn satisfied(rule: &mut Json) {
     rule["trigger"] = json!("satisfied");

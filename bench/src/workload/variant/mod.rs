@@ -39,6 +39,10 @@ pub enum Kind {
     Sliding,
     /// No crowds: every rule is for all users.
     Users,
+    /// Every rule is keyed by `device_id`: keys are texts instead of numbers.
+    Devices,
+    /// All conditions start anew for a key once its rule has fired, and a tenth of the keys is held out.
+    Resets,
     /// Every rule fires when `when` turns true, instead of on an event.
     Satisfied,
     /// Every rule fires when its first counting condition completes once more.
@@ -63,6 +67,8 @@ impl Kind {
             Kind::Guards => each(edits::guards),
             Kind::Sliding => each(edits::sliding),
             Kind::Users => each(edits::users),
+            Kind::Devices => each(edits::devices),
+            Kind::Resets => each(edits::resets),
             Kind::Satisfied => each(edits::satisfied),
             Kind::Each => each(edits::each),
             Kind::Demo => Box::new(demo::documents(demo::COPIES, demo::USERS)),
