@@ -1,11 +1,15 @@
 //! Micro-bench of decoding one event: with everything but the top-level fields skipped, and with the
-//! properties that rules read.
+//! properties that rules read; by the decoder that reads any record, and by the one that reads usual records
+//! in a single pass, as `match` does.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use operators::model::{decode::Decoder, field::Fields};
+use operators::model::{
+    decode::{Decoder, StreamDecoder},
+    field::Fields,
+};
 use strateye_bench::{
     prepared::Prepared,
     workload::{Settings, events::START},
@@ -21,9 +25,13 @@ fn parse(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for (name, fields) in [("top_level", &Fields::default()), ("properties_of_50_rules", &rules.book.fields)]
     {
-        let mut lines = lines.iter().cycle();
-        group.bench_function(name, |b| {
-            b.iter(|| decoder.decode(fields, black_box(lines.next().unwrap())).unwrap().event_time);
+        let mut next = lines.iter().cycle();
+        group.bench_function(format!("{name}/any"), |b| {
+            b.iter(|| decoder.decode(fields, black_box(next.next().unwrap())).unwrap().event_time);
+        });
+        let mut stream = StreamDecoder::new(decoder.clone(), fields.clone());
+        group.bench_function(format!("{name}/usual"), |b| {
+            b.iter(|| stream.decode(black_box(next.next().unwrap())).unwrap().event_time);
         });
     }
     group.finish();

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
-use operators::ops::{Emitted, evaluating::Evaluator};
+use operators::{
+    model::decode::{Decoder, StreamDecoder},
+    ops::{Emitted, evaluating::Evaluator},
+};
 use serde_json::Value as Json;
 use strateye_bench::{
     Error,
@@ -72,6 +75,14 @@ fn events_have_the_shape_that_is_promised() {
     let percent = kinds["page_view"] * 100 / SMALL.events;
     assert!((21..=23).contains(&percent), "{percent} %");
     assert!(users.values().max().unwrap() > &(10 * users.values().min().unwrap()));
+}
+
+#[test]
+fn all_events_are_decoded_in_a_single_pass() {
+    let rules = Prepared::compile(SMALL.rule_documents(), START).unwrap();
+    let mut decoder = StreamDecoder::new(Decoder::default(), rules.book.fields.clone());
+    SMALL.event_lines().for_each(|line| drop(decoder.decode(&line).unwrap()));
+    assert_eq!(decoder.unusual(), 0);
 }
 
 /// Triggers per event, in one process and without timely.

@@ -5,9 +5,22 @@
 //! [`DecodeError`] with a remedy.
 //!
 //! Limits: arrays and objects that nest deeper than 64 levels are refused.
+//!
+//! - [`Decoder`], over `visit`: any record, by a general JSON reader
+//! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), over the positions of its
+//!   `quotes`, the `names` expected (`key`: one of them) and numbers of few digits (`number`); the others by a
+//!   `Decoder`
 
+mod key;
+mod names;
+mod number;
+mod quotes;
+mod stream;
 mod visit;
+mod walk;
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +29,8 @@ use std::borrow::Cow;
 use serde::de::Deserializer as _;
 use sonic_rs::{Deserializer, Read, reader::Reader as _};
 
+pub use self::stream::StreamDecoder;
 use self::visit::EventVisitor;
-
 use super::{
     event::Event,
     field::{Field, Fields, TOP_LEVEL},
@@ -154,9 +167,7 @@ impl Decoder {
         if reader.check_utf8_final().is_err() {
             return Err(DecodeError::NotUtf8(reader.next_invalid_utf8()));
         }
-        let mut values = Vec::with_capacity(fields.len());
-        values.resize_with(fields.len(), || None);
-        let mut found = Collected { values, ranks: [usize::MAX; TOP_LEVEL.len()], no_properties: None };
+        let mut found = Collected::new(fields);
         let mut json = Deserializer::new(reader);
         json.deserialize_map(EventVisitor { decoder: self, fields, found: &mut found })
             .and_then(|()| json.end())
@@ -184,6 +195,12 @@ struct Collected<'a> {
 }
 
 impl<'a> Collected<'a> {
+    fn new(fields: &Fields) -> Self {
+        let mut values = Vec::with_capacity(fields.len());
+        values.resize_with(fields.len(), || None);
+        Collected { values, ranks: [usize::MAX; TOP_LEVEL.len()], no_properties: None }
+    }
+
     fn event(mut self) -> Result<Event<'a>, DecodeError> {
         if let Some(found) = self.no_properties {
             let right = "an object, such as {\"amt\": 25.5}";

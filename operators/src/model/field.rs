@@ -33,7 +33,7 @@ pub const TOP_LEVEL: [&str; 6] = ["guid", "device_id", "ip", "session_id", "even
 ///
 /// Positions follow the order in which names are interned, so the same rules in the same order give the same
 /// positions in every process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
     names: Vec<String>,
     properties: HashMap<String, Field>,

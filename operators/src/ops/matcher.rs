@@ -10,7 +10,7 @@ use super::membership::Membership;
 use crate::{
     filter::{Faulted, Scratch},
     model::{
-        decode::{DecodeError, Decoder},
+        decode::{DecodeError, Decoder, StreamDecoder},
         field::Field,
         ids::{Clocks, IngestTime, PartitionId},
         key,
@@ -42,7 +42,7 @@ pub struct MatchCounts {
 /// Matcher of one worker's events.
 #[derive(Debug)]
 pub struct Matcher {
-    decoder: Decoder,
+    decoder: StreamDecoder,
     book: Arc<RuleBook>,
     membership: Membership,
     /// Whether record times are clamped to the wall clock.
@@ -63,7 +63,7 @@ impl Matcher {
         let mut membership = Membership::default();
         membership.install(&book, HashMap::new());
         Matcher {
-            decoder,
+            decoder: StreamDecoder::new(decoder, book.fields.clone()),
             book,
             membership,
             live,
@@ -79,6 +79,7 @@ impl Matcher {
     /// Switches to `book`; `crowds` maps rule slots to members. Takes effect with the next record.
     pub fn install(&mut self, book: Arc<RuleBook>, crowds: HashMap<u32, Crowd>) {
         self.membership.install(&book, crowds);
+        self.decoder.install(&book.fields);
         self.book = book;
     }
 
@@ -127,7 +128,7 @@ impl Matcher {
         routed: &mut Routed,
     ) -> Result<(), DecodeError> {
         let book = Arc::clone(&self.book);
-        let event = self.decoder.decode(&book.fields, batch.record(record))?;
+        let event = self.decoder.decode(batch.record(record))?;
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
         let time = record.time.unwrap_or(event.event_time).min(read_at);
         let now = self.move_clock(batch.partition, IngestTime(time)).0;

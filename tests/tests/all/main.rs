@@ -4,6 +4,7 @@
 //!
 //! - `reference_golden`, `reference_random`: the reference evaluator
 //! - `engine_equals_reference`, `bounded`: the engine against the reference, and under a bound of memory
+//! - `decoding`: which events are decoded in a single pass
 //! - `edits`: rules that change while state is kept
 //! - `rules_are_valid`: the rules of golden and random cases
 //! - `services`: the services that live tests run against
@@ -11,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bounded;
+mod decoding;
 mod edits;
 mod engine_equals_reference;
 mod reference_golden;

@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use operators::model::{
+    decode::{Decoder, StreamDecoder},
+    field::Fields,
+};
 use serde_json::Value;
 
 use super::*;
@@ -46,6 +50,15 @@ fn the_same_settings_give_the_same_bytes_whatever_the_batches_and_the_resume_poi
     assert_eq!(lines(resumed), whole[12_345..]);
     let other = GeneratorConfig { limit: Some(Offset(20_000)), seed: 8, ..unpaced(1000.0) };
     assert_ne!(lines(other), whole);
+}
+
+#[test]
+fn all_events_are_decoded_in_a_single_pass() {
+    let mut decoder = StreamDecoder::new(Decoder::default(), Fields::default());
+    for (_, line) in lines(GeneratorConfig { limit: Some(Offset(20_000)), ..unpaced(1000.0) }) {
+        decoder.decode(&line).unwrap();
+    }
+    assert_eq!(decoder.unusual(), 0);
 }
 
 #[test]

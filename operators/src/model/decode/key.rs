@@ -1,0 +1,68 @@
+//! A name as an object writes it, with quotes and colon, for comparison with a record.
+
+/// Bytes compared at once; longer keys are compared in two steps.
+const AT_ONCE: usize = 24;
+
+/// A name with its quotes and colon.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// The first [`AT_ONCE`] bytes, as words.
+    words: [u64; 3],
+    /// Ones for the bytes of `words` that are part of the key.
+    masks: [u64; 3],
+    text: Box<[u8]>,
+}
+
+impl Key {
+    pub(super) fn new(name: &str) -> Key {
+        let text = format!("\"{name}\":").into_bytes().into_boxed_slice();
+        let (mut bytes, mut mask) = ([0; AT_ONCE], [0; AT_ONCE]);
+        for (i, byte) in text.iter().take(AT_ONCE).enumerate() {
+            (bytes[i], mask[i]) = (*byte, u8::MAX);
+        }
+        Key { words: words(&bytes), masks: words(&mask), text }
+    }
+
+    /// Length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether `rest` begins with this key.
+    pub(super) fn begins(&self, rest: &[u8]) -> bool {
+        let Some(bytes) = rest.first_chunk() else { return rest.starts_with(&self.text) };
+        let [a, b, c] = words(bytes);
+        let differences = ((a ^ self.words[0]) & self.masks[0])
+            | ((b ^ self.words[1]) & self.masks[1])
+            | ((c ^ self.words[2]) & self.masks[2]);
+        differences == 0 && (self.text.len() <= AT_ONCE || rest.starts_with(&self.text))
+    }
+}
+
+fn words(bytes: &[u8; AT_ONCE]) -> [u64; 3] {
+    bytemuck::cast::<[u8; AT_ONCE], [u64; 3]>(*bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn begins_as_texts_begin(name in "[ab重]{0,30}", rest in "\"?[ab重]{0,30}\"?:?[a0]{0,30}", own in any::<bool>()) {
+            let key = Key::new(&name);
+            let text = format!("\"{name}\":");
+            prop_assert_eq!(key.len(), text.len());
+            let rest = if own { format!("{text}{rest}") } else { rest };
+            prop_assert_eq!(key.begins(rest.as_bytes()), rest.starts_with(&text));
+            // One byte of the key changed.
+            for i in 0..text.len() {
+                let mut other = format!("{text}{rest}").into_bytes();
+                other[i] ^= 1;
+                prop_assert!(!key.begins(&other));
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The walk over a usual record: from quote to quote, and from one expected name to the next.
+//!
+//! Invariant: `None` means that something is not understood here, in a valid record or not; a value means that
+//! [`Decoder`](super::Decoder) reads the same.
+
+use std::borrow::Cow;
+
+use super::{
+    names::{Names, Place},
+    number::Number,
+    quotes::Quotes,
+};
+use crate::model::value::Value;
+
+/// A position in a record without backslashes and control characters.
+pub(super) struct Walk<'q, 'a> {
+    record: &'a str,
+    quotes: &'q Quotes,
+    at: usize,
+}
+
+impl<'q, 'a> Walk<'q, 'a> {
+    /// The beginning of `record`, whose quotes are `quotes`.
+    pub(super) fn new(record: &'a str, quotes: &'q Quotes) -> Self {
+        Walk { record, quotes, at: 0 }
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn at_end(&self) -> bool {
+        self.at == self.record.len()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.record.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// The next byte; 0, which occurs in no record, at the end.
+    fn peek(&self) -> u8 {
+        self.record.as_bytes().get(self.at).copied().unwrap_or_default()
+    }
+
+    /// Passes `text`, which has to be next.
+    fn pass(&mut self, text: &[u8]) -> Option<()> {
+        self.rest().starts_with(text).then(|| self.at += text.len())
+    }
+
+    /// Passes a space, if one is next.
+    fn pass_space(&mut self) {
+        self.at += usize::from(self.peek() == b' ');
+    }
+
+    /// Passes the beginning of an object. Returns whether it has members.
+    pub(super) fn open(&mut self) -> Option<bool> {
+        self.pass(b"{")?;
+        let empty = self.peek() == b'}';
+        self.at += usize::from(empty);
+        Some(!empty)
+    }
+
+    /// Passes what is behind a member of an object. Returns whether another member follows.
+    pub(super) fn more(&mut self) -> Option<bool> {
+        let byte = self.peek();
+        self.at += 1;
+        match byte {
+            b',' => {
+                self.pass_space();
+                Some(true)
+            }
+            b'}' => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Passes a name and its colon. Returns its meaning, from `meaning` if it is not one of `names`.
+    pub(super) fn name<T: Copy>(
+        &mut self,
+        names: &mut Names<T>,
+        place: &mut Place,
+        meaning: impl FnOnce(&str) -> T,
+    ) -> Option<T> {
+        let meaning = if let Some((len, meaning)) = names.expected(place, self.rest()) {
+            self.at += len;
+            meaning
+        } else {
+            let name = self.text()?;
+            self.pass(b":")?;
+            names.learn(place, name, meaning)
+        };
+        self.pass_space();
+        Some(meaning)
+    }
+
+    /// Passes a scalar. Returns its value: `Some(None)` is `null`.
+    pub(super) fn value(&mut self) -> Option<Option<Value<'a>>> {
+        Some(match self.peek() {
+            b'"' => Some(Value::Text(Cow::Borrowed(self.text()?))),
+            b'-' | b'0'..=b'9' => {
+                let Number { value, end } = Number::read(self.record.as_bytes(), self.at)?;
+                self.at = end;
+                Some(value)
+            }
+            b't' => self.pass(b"true").map(|()| Some(Value::Bool(true)))?,
+            b'f' => self.pass(b"false").map(|()| Some(Value::Bool(false)))?,
+            b'n' => self.pass(b"null").map(|()| None)?,
+            _ => return None,
+        })
+    }
+
+    /// Passes a text in quotes.
+    fn text(&mut self) -> Option<&'a str> {
+        if self.peek() != b'"' {
+            return None;
+        }
+        let (start, end) = (self.at + 1, self.quotes.next(self.at + 1)?);
+        self.at = end + 1;
+        self.record.get(start..end)
+    }
+}
