@@ -132,14 +132,20 @@ fn notes(plan: &RulePlan) -> Vec<String> {
         Calculator::Own(_) => true,
     };
     let ordered = plan.spec.conditions.iter().filter(|c| spans && by_order(c));
-    ordered
+    let ordered = ordered
         .map(|c| {
             format!(
                 "note: `{}` depends on the order of events, and this key may lie in several partitions, whose events have no order among them",
                 c.id
             )
+        });
+    let interpreted = plan.conditions.iter().flat_map(|c| {
+        let functions = c.program.interpreted();
+        functions.map(move |(function, why)| {
+            format!("note: `{}` is interpreted (slow): `{function}`, {why}", c.id)
         })
-        .collect()
+    });
+    ordered.chain(interpreted).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
@@ -244,6 +250,17 @@ mod tests {
     use sources::rules::FolderStore;
 
     use super::*;
+
+    #[test]
+    fn an_interpreted_function_is_a_note_with_its_place() {
+        let script = "fn init(params) { #{ n: 0.5 } } fn on_event(state, event, params) { true }\nfn outputs(state, params, now) { #{ value: state.n } }";
+        let document = serde_json::json!({"rule_id": "r", "trigger": {"event": {"id": "T"}}, "conditions": [
+            {"id": "a", "calculator": {"script": script}, "event": {"id": "A"}, "met": "value > 1"}]});
+        let rule = Rule::parse(&document.to_string()).unwrap();
+        let plan = compile(Arc::new(rule), 0, &mut Fields::default(), &()).unwrap();
+        let [note] = &notes(&plan)[..] else { panic!("{:?}", notes(&plan)) };
+        assert!(note.starts_with("note: `a` is interpreted (slow): `outputs`, line 2, column "), "{note}");
+    }
 
     #[test]
     fn a_rule_that_cannot_be_paused_keeps_no_other_from_it() {

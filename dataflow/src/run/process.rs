@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
-use operators::rule::compiler::Compiler;
+use operators::rule::{compiler::Compiler, interpret::Interpret};
 use timely::WorkerConfig;
 
 use super::{
@@ -24,6 +24,13 @@ pub fn run(job: &Job, membership: &Membership, around: &Surroundings) -> Result<
     exit::run(move |exit| work(job, &membership, around, exit))
 }
 
+/// Names the rules whose calculators are interpreted: `all`, or rule ids with commas between them.
+const INTERPRET: &str = "STRATEYE_INTERPRET";
+
+fn interpret() -> Interpret {
+    std::env::var(INTERPRET).map_or(Interpret::None, |text| Interpret::parse(&text))
+}
+
 fn work(
     job: Job,
     membership: &Membership,
@@ -31,7 +38,7 @@ fn work(
     exit: &ExitHandle,
 ) -> Result<(), ProcessError> {
     job.codec.choose();
-    let compiler = Compiler::default();
+    let compiler = Compiler::new(interpret());
     let books = Books::start(compiler.clone(), job.crowd_rows);
     let (zero, feed) = if membership.process == 0 {
         let (zero, feed) = ProcessZero::start(&job, &around, compiler, exit)?;

@@ -6,17 +6,26 @@ use rhai::{AST, Dynamic, INT, Map, Position};
 
 use super::{
     Cell,
+    compiled::{self, Context, Place, Refusal},
     interpreter::{
         engine::{ENGINE, TIMER},
         runner::{CallError, FoldInput, Runner},
         script::{body, check_functions, init, inputs, to_dynamic},
     },
-    program::{Program, ProgramError},
+    program::{Body, Execution, Function, Program, ProgramError},
 };
 use crate::model::value::Value;
 
 /// Most bytes of a script.
 const MAX_SCRIPT: usize = 64 << 10;
+
+/// Whether functions may be compiled.
+fn admitted(execution: Execution) -> Result<(), Refusal> {
+    match execution {
+        Execution::Compiled => Ok(()),
+        Execution::Interpreted => Err(Refusal::new(Place::default(), "the interpreter is forced")),
+    }
+}
 
 /// Parses a script and checks its functions.
 fn parsed(script: &str) -> Result<AST, ProgramError> {
@@ -46,6 +55,20 @@ impl Program {
         window: Option<i64>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
+        Program::compile_for(Execution::Compiled, script, params, window, steps)
+    }
+
+    /// Compiles a script as [`Program::compile`] does, to be run in a certain way.
+    ///
+    /// # Errors
+    /// As for [`Program::compile`].
+    pub fn compile_for(
+        execution: Execution,
+        script: &str,
+        params: &serde_json::Map<String, serde_json::Value>,
+        window: Option<i64>,
+        steps: Option<usize>,
+    ) -> Result<Self, ProgramError> {
         let ast = parsed(script)?;
         let mut all: Map = params.iter().map(|(k, v)| (k.as_str().into(), to_dynamic(v))).collect();
         all.insert("window".into(), window.map_or(Dynamic::UNIT, |w| w.into()));
@@ -61,8 +84,24 @@ impl Program {
         let inputs = inputs(&on_event, &all)?;
         let (names, initial) = init(&ENGINE, &ast, &all, on_timer.is_some())?;
         let timer = names.iter().position(|n| n == TIMER);
+        let functions: Vec<String> = ast.iter_functions().map(|function| function.name.to_owned()).collect();
+        let context = Context {
+            params: &all,
+            names: &names,
+            initial: &initial,
+            timer,
+            inputs: &inputs,
+            functions: &functions,
+        };
+        let code = |body: Body| {
+            Function::new(body, |body| admitted(execution).and_then(|()| compiled::function(body, &context)))
+        };
+        let (on_event, on_timer) = (code(on_event), on_timer.map(code));
+        let on_timer_dropped = body("on_timer_dropped").map(code);
+        let outputs = Function::new(outputs, |body| {
+            admitted(execution).and_then(|()| compiled::outputs(body, &context))
+        });
         let needs_backup = initial.iter().any(|c| matches!(c, Cell::Aggregate(_)));
-        let on_timer_dropped = body("on_timer_dropped");
         let output_names = Vec::new();
         let mut program = Program {
             on_event,

@@ -24,6 +24,9 @@
 //! Data flow: script and params → [`Program`] (once per rule version) → [`Runner`] (one per worker and
 //! program) → [`Outputs`] for `met`, `when` and the trigger.
 //!
+//! Functions are compiled to register code ([`compiled`]); what can't be is interpreted, some 100 times more
+//! slowly, with the same results ([`Program::interpreted`] tells which and why).
+//!
 //! **Invariant**: a script reaches nothing but its arguments. The interpreter has no packages, loops, modules
 //! or closures, and steps and sizes are limited; see [`interpreter::engine`].
 //!
@@ -31,6 +34,7 @@
 //! - `builtin`: the built-in calculators
 //! - `cell`: state fields
 //! - `compile`: script to program
+//! - `compiled`: compiled functions of scripts
 //! - `interpreter`: Rhai
 //! - `outputs`: outputs
 //! - `program`: compiled calculators
@@ -59,12 +63,14 @@ pub mod aggregate;
 pub mod builtin;
 pub mod cell;
 mod compile;
+mod compiled;
 pub mod interpreter;
 pub mod outputs;
 pub mod program;
 
 pub use aggregate::Aggregate;
 pub use cell::Cell;
+pub use compiled::Refusal;
 pub use interpreter::runner::{CallError, FoldInput, Runner};
 pub use outputs::Outputs;
-pub use program::{Inputs, Program, ProgramError};
+pub use program::{Execution, Inputs, Program, ProgramError};

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use rhai::{AST, Identifier, Map, ParseError, Position};
 
-use super::Cell;
+use super::{
+    CallError, Cell,
+    compiled::{Code, Place, Refusal, Results},
+};
+use crate::expression::Operand;
 
 /// Error of compiling or running a script, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +34,11 @@ impl ProgramError {
         }
         ProgramError { line: position.line().unwrap_or(0), column: position.position().unwrap_or(0), message }
     }
+
+    pub(super) fn at(place: Place, message: impl Into<String>) -> Self {
+        let message = message.into();
+        ProgramError { line: place.line.into(), column: place.column.into(), message }
+    }
 }
 
 impl From<ParseError> for ProgramError {
@@ -51,6 +60,50 @@ pub(super) struct Body {
     pub(super) arguments: Vec<Identifier>,
 }
 
+/// A function of a script: compiled, or its tree for the interpreter.
+#[derive(Clone, Debug)]
+pub(super) enum Function<C> {
+    /// Compiled.
+    Compiled(C),
+    /// Interpreted, for a reason.
+    Interpreted(Body, Refusal),
+}
+
+impl<C> Function<C> {
+    /// Compiles a function, or keeps its body.
+    pub(super) fn new(body: Body, compile: impl FnOnce(&Body) -> Result<C, Refusal>) -> Self {
+        match compile(&body) {
+            Ok(compiled) => Function::Compiled(compiled),
+            Err(refusal) => Function::Interpreted(body, refusal),
+        }
+    }
+
+    /// The body if it is interpreted.
+    pub(super) fn body(&self) -> Option<&Body> {
+        match self {
+            Function::Compiled(_) => None,
+            Function::Interpreted(body, _) => Some(body),
+        }
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Function::Compiled(_) => None,
+            Function::Interpreted(_, refusal) => Some(refusal),
+        }
+    }
+}
+
+/// How the functions of a script run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Execution {
+    /// Compiled where possible.
+    #[default]
+    Compiled,
+    /// By the interpreter, to compare or to work around a fault of the compiler.
+    Interpreted,
+}
+
 /// Names of the properties and fields that a script reads of an event, ascending.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Inputs(pub Vec<String>);
@@ -58,10 +111,10 @@ pub struct Inputs(pub Vec<String>);
 /// A script compiled with its params. Immutable; shared by workers.
 #[derive(Clone, Debug)]
 pub struct Program {
-    pub(super) on_event: Body,
-    pub(super) outputs: Body,
-    pub(super) on_timer: Option<Body>,
-    pub(super) on_timer_dropped: Option<Body>,
+    pub(super) on_event: Function<Code>,
+    pub(super) outputs: Function<Results>,
+    pub(super) on_timer: Option<Function<Code>>,
+    pub(super) on_timer_dropped: Option<Function<Code>>,
     pub(super) params: Map,
     /// Names of the state fields, ascending.
     pub(super) names: Vec<Identifier>,
@@ -93,6 +146,55 @@ impl Program {
     /// Properties and fields that the script reads.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs
+    }
+
+    /// Functions that are interpreted, each with the reason. They cost some 100 times more than compiled
+    /// ones.
+    pub fn interpreted(&self) -> impl Iterator<Item = (&'static str, &Refusal)> {
+        [
+            ("on_event", self.on_event.refusal()),
+            ("outputs", self.outputs.refusal()),
+            ("on_timer", self.on_timer.as_ref().and_then(Function::refusal)),
+            ("on_timer_dropped", self.on_timer_dropped.as_ref().and_then(Function::refusal)),
+        ]
+        .into_iter()
+        .filter_map(|(function, refusal)| Some((function, refusal?)))
+    }
+
+    /// Position of an output that may be [read](Program::output) without the others; `None` if the outputs
+    /// can only be computed together, or there is none of that name.
+    pub fn output_position(&self, name: &str) -> Option<usize> {
+        match &self.outputs {
+            Function::Compiled(results) => results.position(name),
+            Function::Interpreted(..) => None,
+        }
+    }
+
+    /// The output at a [position](Program::output_position) at `now`, unix ms. `cells` is lent, and comes
+    /// back unchanged.
+    ///
+    /// # Errors
+    /// If computing the outputs fails.
+    pub fn output<'c>(
+        &self,
+        cells: &'c mut [Cell],
+        now: i64,
+        position: usize,
+    ) -> Result<Operand<'c>, CallError> {
+        match &self.outputs {
+            Function::Compiled(results) => {
+                Ok(results.one(cells, now, position)?.map_or(Operand::Absent, Operand::from))
+            }
+            Function::Interpreted(..) => Ok(Operand::Absent),
+        }
+    }
+
+    /// Whether computing the outputs can fail.
+    pub fn outputs_can_fail(&self) -> bool {
+        match &self.outputs {
+            Function::Compiled(results) => results.can_fail(&self.initial),
+            Function::Interpreted(..) => true,
+        }
     }
 
     /// Names of the outputs, ascending; those `met` and `when` may use.

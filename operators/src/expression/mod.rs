@@ -146,13 +146,7 @@ impl Expression {
     /// If arithmetic overflows, divides by the integer zero or has an operand that is no number; or if an
     /// operand of `!`, `&&`, `||` or `if` is neither true nor false.
     pub fn eval<'v>(&self, slots: &mut dyn FnMut(usize) -> Operand<'v>) -> Result<Operand<'v>, EvalError> {
-        Ok(match self.root.eval(slots)? {
-            Operand::Text(text) => Operand::Text(text.into_owned().into()),
-            Operand::Absent => Operand::Absent,
-            Operand::Bool(b) => Operand::Bool(b),
-            Operand::Int(i) => Operand::Int(i),
-            Operand::Float(f) => Operand::Float(f),
-        })
+        Ok(self.root.eval(slots)?.into_owned())
     }
 
     /// Whether the result is true; an absent result is false.

@@ -90,6 +90,17 @@ impl fmt::Display for Kind {
 }
 
 impl Operand<'_> {
+    /// Copies a borrowed text, so that the operand no longer borrows.
+    pub fn into_owned(self) -> Operand<'static> {
+        match self {
+            Operand::Absent => Operand::Absent,
+            Operand::Bool(b) => Operand::Bool(b),
+            Operand::Int(i) => Operand::Int(i),
+            Operand::Float(f) => Operand::Float(f),
+            Operand::Text(text) => Operand::Text(text.into_owned().into()),
+        }
+    }
+
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
             Operand::Absent => None,

@@ -19,7 +19,7 @@ use crate::{
     },
     rule::{
         book::Target,
-        plan::{RulePlan, TriggerPlan},
+        plan::{OutputPlan, RulePlan, TriggerPlan},
     },
     state::RuleState,
 };
@@ -187,7 +187,7 @@ impl<'j> Judge<'j> {
         };
         let holds = when.expression.holds(&mut |slot| match &when.slots[slot] {
             (condition, None) => Operand::Bool(self.met(*condition, now)),
-            (condition, Some(output)) => self.output(*condition, now).get(output),
+            (condition, Some(output)) => self.read(*condition, output, now),
         });
         holds.unwrap_or_else(|error| {
             self.failed(None, &error.to_string());
@@ -198,8 +198,11 @@ impl<'j> Judge<'j> {
     fn met(&mut self, condition: usize, now: i64) -> bool {
         let plan = self.plan;
         let Some(met) = &plan.conditions[condition].met else { return false };
-        let outputs = self.output(condition, now);
-        match met.expression.holds(&mut |slot| outputs.get(&met.outputs[slot])) {
+        // Outputs that fail are a failure even if the expression reads none.
+        if plan.conditions[condition].program.outputs_can_fail() {
+            self.output(condition, now);
+        }
+        match met.expression.holds(&mut |slot| self.read(condition, &met.outputs[slot], now)) {
             Ok(met) => met,
             Err(error) => {
                 self.failed(Some(condition), &format!("met: {error}"));
@@ -209,19 +212,51 @@ impl<'j> Judge<'j> {
     }
 
     fn value(&mut self, condition: usize, now: i64) -> Option<f64> {
-        match self.output(condition, now).get("value") {
+        let position = self.plan.conditions[condition].program.output_position("value");
+        match self.read_at(condition, "value", position, now) {
             Operand::Int(i) => Some(i as f64),
             Operand::Float(f) => Some(f),
             _ => None,
         }
     }
 
-    /// A condition's outputs at `now`; empty if the script fails.
-    fn output(&mut self, condition: usize, now: i64) -> &Outputs {
+    /// An output of a condition at `now`; absent if the script fails.
+    fn read(&mut self, condition: usize, output: &OutputPlan, now: i64) -> Operand<'static> {
+        self.read_at(condition, &output.name, output.position, now)
+    }
+
+    fn read_at(
+        &mut self,
+        condition: usize,
+        name: &str,
+        position: Option<usize>,
+        now: i64,
+    ) -> Operand<'static> {
+        let known = self.outputs.get(condition).is_some_and(Option::is_some);
+        if let Some(position) = position.filter(|_| !known) {
+            let plan = &self.plan.conditions[condition];
+            match plan.program.output(self.state.cells_mut(plan), now, position) {
+                Ok(value) => return value.into_owned(),
+                Err(error) => {
+                    self.failed(Some(condition), &error.to_string());
+                    *self.cached(condition) = Some(Outputs::default());
+                }
+            }
+        }
+        self.output(condition, now).get(name)
+    }
+
+    /// The outputs of a condition, if they have been computed.
+    fn cached(&mut self, condition: usize) -> &mut Option<Outputs> {
         if self.outputs.is_empty() {
             self.outputs.resize_with(self.plan.conditions.len(), || None);
         }
-        if self.outputs[condition].is_none() {
+        &mut self.outputs[condition]
+    }
+
+    /// A condition's outputs at `now`; empty if the script fails.
+    fn output(&mut self, condition: usize, now: i64) -> &Outputs {
+        if self.cached(condition).is_none() {
             let plan = &self.plan.conditions[condition];
             let cells = self.state.cells_mut(plan);
             let made = runner(self.plan, self.workings.runners, condition).outputs(&plan.program, cells, now);
@@ -229,9 +264,9 @@ impl<'j> Judge<'j> {
                 self.failed(Some(condition), &error.to_string());
                 Outputs::default()
             });
-            self.outputs[condition] = Some(made);
+            *self.cached(condition) = Some(made);
         }
-        self.outputs[condition].get_or_insert_default()
+        self.cached(condition).get_or_insert_default()
     }
 
     /// Discards cached outputs, since state or time have changed.

@@ -15,10 +15,11 @@ use super::{
     layout::Layout,
     lineage::Lineage,
     params,
-    plan::{ConditionPlan, RulePlan, TriggerPlan, When},
+    plan::{ConditionPlan, OutputPlan, RulePlan, TriggerPlan, When},
     scripts::ScriptStore,
 };
 use crate::{
+    calculator::Execution,
     document::{
         fault::{Fault, Faults},
         spec::{self, Rule, Trigger, Window},
@@ -63,7 +64,21 @@ pub fn compile(
     fields: &mut Fields,
     scripts: &dyn ScriptStore,
 ) -> Result<RulePlan, Faults> {
-    let mut compiler = Compiler { faults: Vec::new(), fields, scripts };
+    compile_for(Execution::Compiled, spec, publish, fields, scripts)
+}
+
+/// Compiles a rule as [`compile`] does, its calculators to be run in a certain way.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_for(
+    execution: Execution,
+    spec: Arc<Rule>,
+    publish: i64,
+    fields: &mut Fields,
+    scripts: &dyn ScriptStore,
+) -> Result<RulePlan, Faults> {
+    let mut compiler = Compiler { faults: Vec::new(), fields, scripts, execution };
     let plan = compiler.rule(spec, publish);
     match plan {
         Some(plan) if compiler.faults.is_empty() => Ok(plan),
@@ -75,6 +90,7 @@ struct Compiler<'c> {
     faults: Vec<Fault>,
     fields: &'c mut Fields,
     scripts: &'c dyn ScriptStore,
+    execution: Execution,
 }
 
 impl Compiler<'_> {
@@ -190,7 +206,8 @@ impl Compiler<'_> {
             {
                 return Err(format!("`{name}` has no output `{output}`; it has {}", known.join(" ")));
             }
-            Ok(position(&mut slots, (i, output.map(str::to_owned))))
+            let output = output.map(|name| OutputPlan::new(name, &conditions[i].program));
+            Ok(position(&mut slots, (i, output)))
         });
         match resolved {
             Ok(expression) => Some(When { expression, slots }),

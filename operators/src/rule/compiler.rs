@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::{compile::compile, plan::RulePlan};
+use super::{compile::compile_for, interpret::Interpret, plan::RulePlan};
 use crate::{
     document::{fault::Faults, spec::Rule},
     model::field::Fields,
@@ -41,10 +41,11 @@ pub struct CompiledRule {
 }
 
 impl CompiledRule {
-    fn new(input: Arc<CompilerInput>) -> Result<Self, Faults> {
+    fn new(input: Arc<CompilerInput>, interpret: &Interpret) -> Result<Self, Faults> {
         let mut fields = Fields::default();
         let spec = Arc::new(Rule::parse(&input.document)?);
-        let plan = compile(spec, input.publish, &mut fields, &input.scripts)?;
+        let execution = interpret.execution(&spec.rule_id);
+        let plan = compile_for(execution, spec, input.publish, &mut fields, &input.scripts)?;
         Ok(CompiledRule { input, plan, fields })
     }
 
@@ -68,6 +69,7 @@ impl CompiledRule {
 #[derive(Clone, Debug, Default)]
 pub struct Compiler {
     shared: Arc<Mutex<Results>>,
+    interpret: Arc<Interpret>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +81,11 @@ struct Results {
 }
 
 impl Compiler {
+    /// A compiler that leaves the calculators of some rules to the interpreter; results are the same.
+    pub fn new(interpret: Interpret) -> Self {
+        Compiler { interpret: Arc::new(interpret), ..Compiler::default() }
+    }
+
     /// Compiles a rule, or returns the result that is still held for the same input. Blocks while it
     /// compiles; other threads are not blocked.
     ///
@@ -88,7 +95,7 @@ impl Compiler {
         if let Some(held) = self.lock().held.get(&input).and_then(Weak::upgrade) {
             return Ok(held);
         }
-        let rule = CompiledRule::new(Arc::new(input));
+        let rule = CompiledRule::new(Arc::new(input), &self.interpret);
         let mut results = self.lock();
         results.compilations += 1;
         let rule = Arc::new(rule?);
@@ -168,7 +175,7 @@ mod tests {
         }
         let plan = rule.plan_in(&mut adopted);
         let spec = Arc::new(Rule::parse(&rule.input().document).unwrap());
-        let expected = compile(spec, 5, &mut compiled, &()).unwrap();
+        let expected = crate::rule::compile::compile(spec, 5, &mut compiled, &()).unwrap();
         let names = |fields: &Fields| -> Vec<String> {
             (0..fields.len()).map(|i| fields.path(Field(i as u16))).collect()
         };

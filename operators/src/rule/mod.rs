@@ -2,7 +2,8 @@
 //!
 //! - [`compile`](mod@compile): compiles a document into a plan, or refuses it with all faults; `params`
 //!   checks calculators
-//! - [`compiler`]: compiles each rule once per process
+//! - [`compiler`]: compiles each rule once per process; [`interpret`]: rules that it leaves to the
+//!   interpreter
 //! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
 //!   names
 //! - [`crowd`]: members of a crowd, and people who left it; [`rows`]: the crowds of each user
@@ -19,6 +20,7 @@ pub mod change;
 pub mod compile;
 pub mod compiler;
 pub mod crowd;
+pub mod interpret;
 pub mod layout;
 pub mod lineage;
 mod params;

@@ -115,7 +115,24 @@ pub struct Met {
     /// The expression.
     pub expression: Expression,
     /// The output that each slot names.
-    pub outputs: Vec<String>,
+    pub outputs: Vec<OutputPlan>,
+}
+
+/// An output that an expression names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputPlan {
+    /// Its name.
+    pub name: String,
+    /// Its position if it may be read without the others, see
+    /// [`Program::output_position`].
+    pub position: Option<usize>,
+}
+
+impl OutputPlan {
+    /// The output of a name.
+    pub fn new(name: &str, program: &Program) -> Self {
+        OutputPlan { name: name.to_owned(), position: program.output_position(name) }
+    }
 }
 
 /// A rule's `when`.
@@ -124,7 +141,7 @@ pub struct When {
     /// The expression.
     pub expression: Expression,
     /// Per slot: a condition, and one of its outputs or whether it is met.
-    pub slots: Vec<(usize, Option<String>)>,
+    pub slots: Vec<(usize, Option<OutputPlan>)>,
 }
 
 /// The cause of a rule's triggers.

@@ -6,12 +6,16 @@
 //!
 //! - `buckets`: sliding windows
 //! - `distinct`: number of distinct values
+//! - `figures`: reading an aggregate of any kind
+//! - `fold`: folding into an aggregate of any kind
 //! - `latest`: the most recent value
 //! - `stats`: sum, count, minimum, maximum
 //! - `top`: the n largest numbers
 
 pub mod buckets;
 pub mod distinct;
+pub mod figures;
+pub mod fold;
 pub mod latest;
 pub mod stats;
 pub mod top;
@@ -20,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use buckets::Buckets;
 pub use distinct::Distinct;
+pub use figures::{Figure, Summary};
 pub use latest::Latest;
 pub use stats::Stats;
 pub use top::Top;

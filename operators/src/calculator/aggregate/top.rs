@@ -35,6 +35,11 @@ impl Top {
     pub fn numbers(&self) -> &[f64] {
         &self.numbers
     }
+
+    /// The numbers kept, largest first, without copying them.
+    pub fn into_numbers(self) -> Vec<f64> {
+        self.numbers
+    }
 }
 
 impl Merge for Top {

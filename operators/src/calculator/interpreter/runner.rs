@@ -1,4 +1,5 @@
-//! Runs a program on the cells of one key.
+//! Runs a program on the cells of one key: its compiled functions as they are, the others by the
+//! interpreter.
 //!
 //! The interpreter works on maps. A runner keeps one map per function, writes the cells into it before a call
 //! and back after it; so a call allocates nothing for numbers, and aggregates are swapped in and out by
@@ -13,12 +14,13 @@ use rhai::{Dynamic, EvalAltResult, INT, Map, Scope};
 use super::{
     cells::{load, state_map, store},
     engine::ENGINE,
-    values::{NotFolded, to_value},
+    values::{NotFolded, from_value, to_value},
 };
 use crate::{
     calculator::{
         Cell, Outputs, Program, ProgramError,
-        program::{Body, script_error},
+        compiled::{Code, Given},
+        program::{Body, Function, script_error},
     },
     model::value::Value,
 };
@@ -54,7 +56,7 @@ enum EventEntry {
     Input(usize),
 }
 
-/// Working maps of one program. Owned by one worker.
+/// Runs one program; holds the working maps of its interpreted functions. Owned by one worker.
 pub struct Runner {
     on_event: Scope<'static>,
     outputs: Scope<'static>,
@@ -71,7 +73,8 @@ impl std::fmt::Debug for Runner {
 }
 
 impl Runner {
-    /// Allocates the working maps for `program`; the runner must be used with no other.
+    /// Allocates the working maps for the interpreted functions of `program`; the runner must be used with no
+    /// other.
     pub fn new(program: &Program) -> Self {
         let mut event: Map =
             program.inputs().0.iter().map(|name| (name.as_str().into(), Dynamic::UNIT)).collect();
@@ -97,10 +100,14 @@ impl Runner {
         let params = || Dynamic::from(program.params.clone());
         let now = || Dynamic::from_int(0);
         Runner {
-            on_event: scope(Some(&program.on_event), event.into(), params()),
-            outputs: scope(Some(&program.outputs), params(), now()),
-            on_timer: scope(program.on_timer.as_ref(), now(), params()),
-            on_timer_dropped: scope(program.on_timer_dropped.as_ref(), now(), params()),
+            on_event: scope(program.on_event.body(), event.into(), params()),
+            outputs: scope(program.outputs.body(), params(), now()),
+            on_timer: scope(program.on_timer.as_ref().and_then(Function::body), now(), params()),
+            on_timer_dropped: scope(
+                program.on_timer_dropped.as_ref().and_then(Function::body),
+                now(),
+                params(),
+            ),
             event: entries,
         }
     }
@@ -117,6 +124,14 @@ impl Runner {
         input: FoldInput,
         values: impl Iterator<Item = Option<&'v Value<'v>>> + Clone,
     ) -> Result<bool, CallError> {
+        let body = match &program.on_event {
+            Function::Interpreted(body, _) => body,
+            Function::Compiled(code) => {
+                let arguments = [input.time, input.now, input.step as i64];
+                let given = code.call(cells, arguments, |i| values.clone().nth(i).flatten())?;
+                return Ok(given == Given::Truth(true));
+            }
+        };
         let scope = &mut self.on_event;
         if let Some(mut event) = scope.get_mut("event").and_then(|e| e.write_lock::<Map>()) {
             for (slot, entry) in event.values_mut().zip(&self.event) {
@@ -125,12 +140,12 @@ impl Runner {
                     EventEntry::Now => input.now.into(),
                     EventEntry::Step => (input.step as INT).into(),
                     EventEntry::Input(i) => {
-                        values.clone().nth(*i).flatten().map_or(Dynamic::UNIT, to_dynamic)
+                        values.clone().nth(*i).flatten().map_or(Dynamic::UNIT, from_value)
                     }
                 };
             }
         }
-        let result = call(scope, program, &program.on_event, cells)?;
+        let result = call(scope, program, body, cells)?;
         Ok(result.as_bool().unwrap_or(false))
     }
 
@@ -139,8 +154,12 @@ impl Runner {
     /// # Errors
     /// If the script failed.
     pub fn outputs(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<Outputs, CallError> {
+        let body = match &program.outputs {
+            Function::Interpreted(body, _) => body,
+            Function::Compiled(results) => return results.all(cells, now),
+        };
         self.outputs.set_or_push("now", now);
-        let result = call(&mut self.outputs, program, &program.outputs, cells)?;
+        let result = call(&mut self.outputs, program, body, cells)?;
         let type_name = result.type_name().to_owned();
         result.try_cast::<Map>().map(|map| to_outputs(program, &map)).ok_or_else(|| {
             let message =
@@ -175,14 +194,18 @@ impl Runner {
     fn timer(
         scope: &mut Scope<'static>,
         program: &Program,
-        body: Option<&Body>,
+        function: Option<&Function<Code>>,
         cells: &mut [Cell],
         now: i64,
     ) -> Result<(), CallError> {
         if let Some(timer) = program.timer() {
             cells[timer] = Cell::Int(-1);
         }
-        let Some(body) = body else { return Ok(()) };
+        let body = match function {
+            None => return Ok(()),
+            Some(Function::Interpreted(body, _)) => body,
+            Some(Function::Compiled(code)) => return code.call(cells, [0, now, 0], |_| None).map(|_| ()),
+        };
         scope.set_or_push("now", now);
         call(scope, program, body, cells).map(|_| ())
     }
@@ -196,15 +219,6 @@ fn to_outputs(program: &Program, map: &Map) -> Outputs {
         Err(_) => name.into(),
     };
     Outputs::new(map.iter().map(|(key, value)| (name(key), to_value(value))).collect())
-}
-
-fn to_dynamic(value: &Value<'_>) -> Dynamic {
-    match value {
-        Value::Bool(b) => (*b).into(),
-        Value::Int(i) => (*i).into(),
-        Value::Float(f) => (*f).into(),
-        Value::Text(t) => t.as_ref().into(),
-    }
 }
 
 fn call(

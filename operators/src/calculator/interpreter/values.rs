@@ -34,6 +34,16 @@ pub(super) fn number(value: &Dynamic) -> Native<f64> {
     value.as_immutable_string_ref().ok().and_then(|t| parse_number(&t)).map_or_else(|| not_folded(value), Ok)
 }
 
+/// Converts a value for a script.
+pub(in crate::calculator) fn from_value(value: &Value<'_>) -> Dynamic {
+    match value {
+        Value::Bool(b) => (*b).into(),
+        Value::Int(i) => (*i).into(),
+        Value::Float(f) => (*f).into(),
+        Value::Text(t) => t.as_ref().into(),
+    }
+}
+
 /// Converts a scalar of a script; `None` for anything else.
 pub(in crate::calculator) fn to_value(value: &Dynamic) -> Option<Value<'static>> {
     if let Ok(i) = value.as_int() {

@@ -12,7 +12,7 @@ use crate::{
     filter::Filter,
     rule::{
         params::{self, Resolved},
-        plan::{ConditionPlan, Met, WindowPlan},
+        plan::{ConditionPlan, Met, OutputPlan, WindowPlan},
     },
 };
 
@@ -38,7 +38,8 @@ impl Compiler<'_> {
         let filters = self.filters(spec, path);
         let window = self.window(spec, path, publish);
         let steps = resolved.steps.then_some(filters.len());
-        let program = match Program::compile(&resolved.script, &resolved.params, window.span(), steps) {
+        let (script, params) = (&resolved.script, &resolved.params);
+        let program = match Program::compile_for(self.execution, script, params, window.span(), steps) {
             Ok(program) => Arc::new(program),
             Err(error) => {
                 let own = matches!(spec.calculator, spec::Calculator::Own(_));
@@ -91,13 +92,13 @@ impl Compiler<'_> {
 
     fn met(&mut self, spec: &spec::Condition, path: &str, program: &Program) -> Option<Met> {
         let text = spec.met.as_deref().or_else(|| params::default_met(&spec.calculator))?;
-        let mut outputs: Vec<String> = Vec::new();
+        let mut outputs: Vec<OutputPlan> = Vec::new();
         let known = program.output_names();
         let resolved = Expression::compile(text, &mut |name, output| {
             if output.is_some() || !known.iter().any(|k| **k == *name) {
                 return Err(format!("there is no output `{name}`; this calculator has {}", known.join(" ")));
             }
-            Ok(position(&mut outputs, name.to_owned()))
+            Ok(position(&mut outputs, OutputPlan::new(name, program)))
         });
         match resolved {
             Ok(expression) => Some(Met { expression, outputs }),

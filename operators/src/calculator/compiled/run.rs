@@ -1,0 +1,161 @@
+//! Running of code.
+
+use super::{
+    code::{Code, MAX_RESTORED, NOW, Op, REGISTERS, Register, TIME},
+    fault::Fault,
+    math::Math,
+    slots::Slots,
+};
+use crate::{calculator::CallError, model::value::Value};
+
+/// What a call gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::calculator) enum Given {
+    Absent,
+    Truth(bool),
+    Int(i64),
+}
+
+/// Time, now and step of an event; of a function without an event only now counts.
+pub(in crate::calculator) type Arguments = [i64; 3];
+
+/// Registers, fields and properties of one call.
+struct Machine<'m, S: ?Sized, I> {
+    registers: [i64; REGISTERS],
+    slots: &'m mut S,
+    inputs: I,
+}
+
+impl Code {
+    /// Calls the function. `inputs` gives the event's properties by position.
+    ///
+    /// # Errors
+    /// If an operation failed; the fields are unchanged.
+    pub(in crate::calculator) fn call<'v, S: Slots + ?Sized>(
+        &self,
+        slots: &mut S,
+        arguments: Arguments,
+        inputs: impl Fn(usize) -> Option<&'v Value<'v>>,
+    ) -> Result<Given, CallError> {
+        let mut words = [0; MAX_RESTORED];
+        let fields = words.iter_mut().zip(&self.restored);
+        fields.for_each(|(word, slot)| *word = slots.word(*slot));
+        let mut registers = [0; REGISTERS];
+        registers[..3].copy_from_slice(&arguments);
+        let (at, fault) = match self.run(Machine { registers, slots, inputs }) {
+            Ok(given) => return Ok(given),
+            Err(failed) => failed,
+        };
+        words.iter().zip(&self.restored).for_each(|(word, slot)| slots.set_word(*slot, *word));
+        Err(fault.error(self.places.get(at).copied().unwrap_or_default()))
+    }
+
+    /// Runs the operations. An error comes with the position of the operation that failed.
+    fn run<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>>(
+        &self,
+        mut machine: Machine<'_, S, I>,
+    ) -> Result<Given, (usize, Fault)> {
+        let m = &mut machine;
+        let mut next = 0;
+        while let Some(op) = self.ops.get(next) {
+            next += 1;
+            let to = match *op {
+                Op::Unless(test, a, b, to) if !test.holds(m.get(a), m.get(b)) => to,
+                Op::UnlessConst(test, a, to, word) if !test.holds(m.get(a), word) => to,
+                Op::UnlessSlot(test, a, slot, to) if !test.holds(m.get(a), m.slots.word(slot)) => to,
+                Op::UnlessSlotConst(test, slot, to, word) if !test.holds(m.slots.word(slot), word) => to,
+                Op::UnlessPresent(input, to) if (m.inputs)(input.into()).is_none() => to,
+                Op::Jump(to) => to,
+                Op::Return(truth) => return Ok(Given::Truth(truth)),
+                Op::GiveAbsent => return Ok(Given::Absent),
+                Op::GiveInt(from) => return Ok(Given::Int(m.get(from))),
+                Op::GiveTruth(from) => return Ok(Given::Truth(m.get(from) != 0)),
+                op @ (Op::IncrementReturn(_) | Op::CountEventReturn(_) | Op::FoldPresentReturn(..)) => {
+                    m.execute(op).map_err(|fault| (next - 1, fault))?;
+                    return Ok(Given::Truth(true));
+                }
+                op => {
+                    m.execute(op).map_err(|fault| (next - 1, fault))?;
+                    continue;
+                }
+            };
+            next = usize::from(to);
+        }
+        Ok(Given::Absent)
+    }
+}
+
+impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, S, I> {
+    fn get(&self, register: Register) -> i64 {
+        self.registers[usize::from(register) % REGISTERS]
+    }
+
+    fn set(&mut self, register: Register, word: i64) {
+        self.registers[usize::from(register) % REGISTERS] = word;
+    }
+
+    /// Executes an operation that neither jumps nor returns.
+    #[inline(always)]
+    fn execute(&mut self, op: Op) -> Result<(), Fault> {
+        match op {
+            Op::Const(to, word) => self.set(to, word),
+            Op::Move(to, from) => self.set(to, self.get(from)),
+            Op::Load(to, slot) => self.set(to, self.slots.word(slot)),
+            Op::Store(slot, from) => self.slots.set_word(slot, self.get(from)),
+            Op::StoreConst(slot, word) => self.slots.set_word(slot, word),
+            Op::Add(to, a, b) => self.set(to, value(Math::Add, self.get(a), self.get(b))?),
+            Op::AddConst(to, a, word) => self.set(to, value(Math::Add, self.get(a), word)?),
+            Op::SubtractSlot(to, a, slot) => {
+                self.set(to, value(Math::Subtract, self.get(a), self.slots.word(slot))?);
+            }
+            Op::Math(math, to, a, b) => self.set(to, value(math, self.get(a), self.get(b))?),
+            Op::AddToSlot(slot, word) => {
+                self.slots.set_word(slot, value(Math::Add, self.slots.word(slot), word)?);
+            }
+            Op::At(to, slot, now) => self.set(to, self.at(slot, self.get(now))),
+            Op::Increment(slot) | Op::IncrementReturn(slot) => {
+                self.slots.set_word(slot, self.slots.word(slot).saturating_add(1))
+            }
+            Op::CountEvent(slot, time, now) => self.count(slot, self.get(time), self.get(now)),
+            Op::CountEventReturn(slot) => self.count(slot, self.get(TIME), self.get(NOW)),
+            Op::FoldPresentReturn(slot, input) => {
+                if let Some(value) = (self.inputs)(input.into()) {
+                    self.fold(slot, Some(value), self.get(TIME), self.get(NOW))?;
+                }
+            }
+            Op::FoldInput(slot, input, time, now) => {
+                self.fold(slot, (self.inputs)(input.into()), self.get(time), self.get(now))?;
+            }
+            Op::FoldInt(slot, from, time, now) => {
+                let value = Value::Int(self.get(from));
+                self.fold(slot, Some(&value), self.get(time), self.get(now))?;
+            }
+            Op::SetTimer(slot, from) => match self.get(from) {
+                ..0 => return Err(Fault::Timer),
+                at => self.slots.set_word(slot, at),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn at(&self, slot: u8, now: i64) -> i64 {
+        self.slots.aggregate(slot).and_then(|aggregate| aggregate.at(now)).unwrap_or(0)
+    }
+
+    fn count(&mut self, slot: u8, time: i64, now: i64) {
+        if let Some(aggregate) = self.slots.aggregate_mut(slot) {
+            aggregate.count(time, now);
+        }
+    }
+
+    fn fold(&mut self, slot: u8, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), Fault> {
+        let Some(aggregate) = self.slots.aggregate_mut(slot) else { return Ok(()) };
+        aggregate.fold(value, time, now).map_err(|_| Fault::not_folded(value))
+    }
+}
+
+#[inline(always)]
+fn value(math: Math, a: i64, b: i64) -> Result<i64, Fault> {
+    math.apply(a, b).ok_or(Fault::Math(math, a, b))
+}

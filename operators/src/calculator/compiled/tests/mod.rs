@@ -1,0 +1,7 @@
+//! Compiled equals interpreted: the built-in scripts, random scripts, and every part of the language.
+
+mod builtins;
+mod contract;
+mod pair;
+mod random;
+mod scripts;
