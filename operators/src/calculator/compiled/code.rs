@@ -8,6 +8,7 @@ use super::{
     place::Place,
     tree::{Comparison, Input, Slot},
 };
+use crate::model::value::Value;
 
 /// Number of registers of a call.
 pub(super) const REGISTERS: usize = 16;
@@ -57,6 +58,10 @@ pub(super) enum Op {
     /// Jumps unless the field compares to the constant.
     UnlessSlotConst(Comparison, Slot, Label, i64),
     UnlessPresent(Input, Label),
+    /// Jumps unless the property compares to the constant at a position.
+    UnlessInput(Comparison, Input, u8, Label),
+    /// Jumps unless the property compares to the integer in the register.
+    UnlessInputInt(Comparison, Input, Register, Label),
     Jump(Label),
     Return(bool),
     /// Counts the event at its time, and returns true.
@@ -76,6 +81,8 @@ pub(in crate::calculator) struct Code {
     pub(super) ops: Box<[Op]>,
     /// Places in the script, one per operation.
     pub(super) places: Box<[Place]>,
+    /// Constants that properties are compared with.
+    pub(super) constants: Box<[Value<'static>]>,
     /// Fields whose values a failing call must restore; at most [`MAX_RESTORED`].
     pub(super) restored: Box<[Slot]>,
 }
@@ -92,6 +99,8 @@ impl Op {
             | Op::UnlessSlot(.., label)
             | Op::UnlessSlotConst(_, _, label, _)
             | Op::UnlessPresent(_, label)
+            | Op::UnlessInput(.., label)
+            | Op::UnlessInputInt(.., label)
             | Op::Jump(label) => Some(label),
             _ => None,
         }

@@ -7,11 +7,13 @@ use super::{
     restored::restored,
     tree::{Folded, Function, Int, Output, Statement, Target, Truth},
 };
+use crate::model::value::Value;
 
 /// Code in the making.
 pub(super) struct Emitter {
     ops: Vec<Op>,
     places: Vec<Place>,
+    pub(super) constants: Vec<Value<'static>>,
     /// First register that no variable has.
     temporaries: usize,
     /// Next free register.
@@ -46,18 +48,30 @@ impl Code {
 impl Emitter {
     fn new(locals: u8) -> Self {
         let temporaries = usize::from(LOCALS) + usize::from(locals);
-        Emitter { ops: Vec::new(), places: Vec::new(), temporaries, free: temporaries, used: temporaries }
+        Emitter {
+            ops: Vec::new(),
+            places: Vec::new(),
+            constants: Vec::new(),
+            temporaries,
+            free: temporaries,
+            used: temporaries,
+        }
     }
 
     fn finish(mut self) -> Result<Code, Refusal> {
         if self.used > REGISTERS {
             return Err(Refusal::new(Place::default(), "too many variables and nested operators"));
         }
-        if self.ops.len() > usize::from(Label::MAX) {
+        if self.ops.len() > usize::from(Label::MAX) || self.constants.len() > usize::from(u8::MAX) {
             return Err(Refusal::new(Place::default(), "the function is too long"));
         }
         let restored = restored(&mut self.ops)?;
-        Ok(Code { ops: self.ops.into(), places: self.places.into(), restored })
+        Ok(Code {
+            ops: self.ops.into(),
+            places: self.places.into(),
+            constants: self.constants.into(),
+            restored,
+        })
     }
 
     pub(super) fn push(&mut self, op: Op) -> usize {

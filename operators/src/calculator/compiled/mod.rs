@@ -11,10 +11,12 @@
 //! - `tree`: the typed tree; `math`: arithmetic on integers
 //! - `lower`: Rhai's tree to the typed tree
 //! - `code`: operations; `emit`, `test`: the tree to code; `restored`: what a failing call restores
+//! - `compare`: comparison of properties
 //! - `run`: running code on the fields of a key, which are [`slots`]; `fault`: failures
 //! - `results`: the outputs
 
 mod code;
+mod compare;
 mod emit;
 mod fault;
 mod lower;

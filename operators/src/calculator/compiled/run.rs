@@ -2,9 +2,11 @@
 
 use super::{
     code::{Code, MAX_RESTORED, NOW, Op, REGISTERS, Register, TIME},
+    compare,
     fault::Fault,
     math::Math,
     slots::Slots,
+    tree::{Comparison, Input},
 };
 use crate::{calculator::CallError, model::value::Value};
 
@@ -65,6 +67,16 @@ impl Code {
                 Op::UnlessSlot(test, a, slot, to) if !test.holds(m.get(a), m.slots.word(slot)) => to,
                 Op::UnlessSlotConst(test, slot, to, word) if !test.holds(m.slots.word(slot), word) => to,
                 Op::UnlessPresent(input, to) if (m.inputs)(input.into()).is_none() => to,
+                Op::UnlessInput(test, input, at, to)
+                    if !m.compares(test, input, self.constants.get(usize::from(at))) =>
+                {
+                    to
+                }
+                Op::UnlessInputInt(test, input, a, to)
+                    if !m.compares(test, input, Some(&Value::Int(m.get(a)))) =>
+                {
+                    to
+                }
                 Op::Jump(to) => to,
                 Op::Return(truth) => return Ok(Given::Truth(truth)),
                 Op::GiveAbsent => return Ok(Given::Absent),
@@ -92,6 +104,10 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, S
 
     fn set(&mut self, register: Register, word: i64) {
         self.registers[usize::from(register) % REGISTERS] = word;
+    }
+
+    fn compares(&self, comparison: Comparison, input: Input, against: Option<&Value<'_>>) -> bool {
+        against.is_some_and(|against| compare::holds(comparison, (self.inputs)(input.into()), against))
     }
 
     /// Executes an operation that neither jumps nor returns.

@@ -3,7 +3,7 @@
 use super::{
     code::{LOCALS, Op},
     emit::Emitter,
-    tree::{Comparison, Int, Truth},
+    tree::{Against, Comparison, Input, Int, Truth},
 };
 
 impl Emitter {
@@ -15,6 +15,9 @@ impl Emitter {
             Truth::Slot(slot) => vec![self.push(Op::UnlessSlotConst(Comparison::NE, *slot, 0, 0))],
             Truth::Local(local) => vec![self.push(Op::UnlessConst(Comparison::NE, LOCALS + local, 0, 0))],
             Truth::Present(input) => vec![self.push(Op::UnlessPresent(*input, 0))],
+            Truth::CompareInput(comparison, input, against) => {
+                vec![self.compare_input(*comparison, *input, against)]
+            }
             Truth::Compare(comparison, sides) => vec![self.compare(*comparison, sides)],
             Truth::Not(part) => self.test_not(part),
             Truth::All(parts) => parts.iter().flat_map(|part| self.test(part)).collect(),
@@ -43,6 +46,26 @@ impl Emitter {
         let unless = self.test(last);
         self.land(holds);
         unless
+    }
+
+    fn compare_input(&mut self, comparison: Comparison, input: Input, against: &Against) -> usize {
+        let op = match against {
+            Against::Constant(value) => {
+                let position = self.constants.iter().position(|constant| constant == value);
+                let position = position.unwrap_or_else(|| {
+                    self.constants.push(value.clone());
+                    self.constants.len() - 1
+                });
+                Op::UnlessInput(comparison, input, u8::try_from(position).unwrap_or(u8::MAX), 0)
+            }
+            Against::Int(int) => {
+                let free = self.free;
+                let register = self.int(int);
+                self.free = free;
+                Op::UnlessInputInt(comparison, input, register, 0)
+            }
+        };
+        self.push(op)
     }
 
     fn compare(&mut self, comparison: Comparison, sides: &[Int; 2]) -> usize {

@@ -4,7 +4,7 @@
 //! expression is known here; only properties of an event are not.
 
 use super::{math::Math, place::Place};
-use crate::calculator::aggregate::Figure;
+use crate::{calculator::aggregate::Figure, model::value::Value};
 
 /// Position of a state field's cell.
 pub(super) type Slot = u8;
@@ -42,6 +42,15 @@ pub(super) enum Truth {
     Any(Vec<Truth>),
     /// Whether the event has the property.
     Present(Input),
+    /// A comparison of a property, of any kind or absent.
+    CompareInput(Comparison, Input, Against),
+}
+
+/// What a property is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Against {
+    Constant(Value<'static>),
+    Int(Int),
 }
 
 /// A comparison, as the set of orders that it accepts: bit 0 less, bit 1 equal, bit 2 greater.
@@ -148,6 +157,7 @@ impl Truth {
     pub(super) fn can_fail(&self) -> bool {
         match self {
             Truth::Compare(_, sides) => sides.iter().any(Int::can_fail),
+            Truth::CompareInput(_, _, Against::Int(int)) => int.can_fail(),
             Truth::Not(part) => part.can_fail(),
             Truth::All(parts) | Truth::Any(parts) => parts.iter().any(Truth::can_fail),
             _ => false,

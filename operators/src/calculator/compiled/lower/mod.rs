@@ -52,6 +52,8 @@ enum Lowered {
     /// A property of the event, of any kind or absent.
     Input(Input),
     Text(ImmutableString),
+    /// A constant.
+    Float(f64),
     Unit,
 }
 

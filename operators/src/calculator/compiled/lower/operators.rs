@@ -3,9 +3,12 @@
 use rhai::{FnCallExpr, Position, Token};
 
 use super::{Lower, Lowered, Result, place, refused};
-use crate::calculator::compiled::{
-    math::Math,
-    tree::{Comparison, Int, Truth},
+use crate::{
+    calculator::compiled::{
+        math::Math,
+        tree::{Against, Comparison, Int, Truth},
+    },
+    model::value::Value,
 };
 
 impl Lower<'_> {
@@ -89,10 +92,29 @@ fn compare(comparison: Comparison, a: Lowered, b: Lowered, position: Position) -
         {
             unequal
         }
+        (Lowered::Input(input), against) => match self::against(against) {
+            Some(against) => Truth::CompareInput(comparison, input, against),
+            None => return refused(position, "a comparison of a property with this is not compiled"),
+        },
+        (against, Lowered::Input(input)) => match self::against(against) {
+            Some(against) => Truth::CompareInput(comparison.mirrored(), input, against),
+            None => return refused(position, "a comparison of a property with this is not compiled"),
+        },
         (Lowered::Truth(a), Lowered::Truth(Truth::Const(b))) if comparison == Comparison::EQ => equal(a, b),
         (Lowered::Truth(a), Lowered::Truth(Truth::Const(b))) if comparison == Comparison::NE => equal(a, !b),
         _ => return refused(position, "a comparison of these kinds is not compiled"),
     }))
+}
+
+/// What a property can be compared with.
+fn against(value: Lowered) -> Option<Against> {
+    Some(match value {
+        Lowered::Int(int) => Against::Int(int),
+        Lowered::Float(float) => Against::Constant(Value::Float(float)),
+        Lowered::Text(text) => Against::Constant(Value::Text(text.to_string().into())),
+        Lowered::Truth(Truth::Const(truth)) => Against::Constant(Value::Bool(truth)),
+        _ => return None,
+    })
 }
 
 fn equal(truth: Truth, to: bool) -> Truth {

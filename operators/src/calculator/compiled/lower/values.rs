@@ -14,6 +14,7 @@ impl Lower<'_> {
             Expr::IntegerConstant(int, _) => Lowered::Int(Int::Const(*int)),
             Expr::BoolConstant(truth, _) => Lowered::Truth(Truth::Const(*truth)),
             Expr::StringConstant(text, _) => Lowered::Text(text.clone()),
+            Expr::FloatConstant(float, _) => Lowered::Float(**float),
             Expr::Unit(_) => Lowered::Unit,
             Expr::Variable(..) => match self.bound(expr) {
                 Some(Bound::Now) => Lowered::Int(Int::Now),
@@ -130,6 +131,9 @@ fn constant(value: &Dynamic, position: Position) -> Result<Lowered> {
     if let Ok(truth) = value.as_bool() {
         return Ok(Lowered::Truth(Truth::Const(truth)));
     }
+    if let Ok(float) = value.as_float() {
+        return Ok(Lowered::Float(float));
+    }
     match value.as_immutable_string_ref() {
         Ok(text) => Ok(Lowered::Text(text.clone())),
         Err(kind) => refused(position, format!("a param that is {kind} is not compiled")),
@@ -138,7 +142,6 @@ fn constant(value: &Dynamic, position: Position) -> Result<Lowered> {
 
 fn kind(expr: &Expr) -> &'static str {
     match expr {
-        Expr::FloatConstant(..) => "a number with a fraction",
         Expr::CharConstant(..) => "a character",
         Expr::InterpolatedString(..) => "an interpolated text",
         Expr::Array(..) => "an array",

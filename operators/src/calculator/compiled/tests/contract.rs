@@ -36,6 +36,8 @@ const COMPILED: &[&str] = &[
     "params.none == () && (params.word == \"w\" || state.a / 0 == 1)",
     "state.ok == true || state.ok != false || state.a == () || state.a != \"t\"",
     "state.a = event.step << 3 >> 1 & 7 | 8 ^ 1; state.a ** 2 % 5 / 1 > 0",
+    "event.p > 3 && event.p != 8.5 || event.p == \"x\" || 7 >= event.p && event.p != false",
+    "if event.p >= state.a { state.a += 2; } else if 2.25 < event.p { state.a = 1; } state.a < 9 || !(event.p < -1.5)",
     // Functions.
     "state.a = abs(event.time - event.now); state.b = min(state.a, 9) + max(state.b, -7) + to_int(3); true",
     "state.plain.add(event.time, event.now); state.a = state.plain.at(event.now); true",

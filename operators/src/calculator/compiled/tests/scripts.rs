@@ -80,7 +80,22 @@ fn truth(place: Place) -> BoxedStrategy<String> {
         (int(place), comparison.clone(), int(place)).prop_map(|(a, op, b)| format!("{a} {op} {b}"));
     let odd = (int(place), comparison, one_of(&["()", "\"t\"", "params.none"]))
         .prop_map(|(a, op, b)| format!("{a} {op} {b}"));
-    let leaf = prop_oneof![2 => one_of(known), 1 => always, 5 => compared, 1 => odd];
+    let input = match place {
+        Place::Event => one_of(&[
+            "event.p > 3",
+            "7 >= event.p",
+            "event.p == \"x\"",
+            "event.p < \"event\"",
+            "2.5 < event.p",
+            "event.p == 1.25",
+            "event.p != true",
+            "event.p <= state.a",
+            "event.p >= event.step + 3",
+            "!(event.p < 2.25)",
+        ]),
+        _ => one_of(&["true"]),
+    };
+    let leaf = prop_oneof![2 => one_of(known), 2 => input, 1 => always, 5 => compared, 1 => odd];
     leaf.prop_recursive(1, 3, 2, |part| {
         prop_oneof![
             2 => (part.clone(), one_of(&["&&", "||"]), part.clone()).prop_map(|(a, op, b)| format!("({a} {op} {b})")),
