@@ -7,11 +7,13 @@ use serde_json::Value as Json;
 
 use crate::Error;
 
-/// Reads the `*.json` documents of a folder, in the order of their file names.
+/// Reads the `*.json` documents of a folder, in the order of their file names, one at a time: those of
+/// thousands of rules with crowds are too large to be held at once. An item is an error if its file can't be
+/// read or is no rule.
 ///
 /// # Errors
-/// If the folder can't be read, contains no document, or one that is no rule.
-pub(super) fn read_all(folder: &Path) -> Result<Vec<Json>, Error> {
+/// If the folder can't be read or contains no document.
+pub(super) fn read_all(folder: &Path) -> Result<impl Iterator<Item = Result<Json, Error>>, Error> {
     let mut paths = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(Error::file("read", folder))? {
         let path = entry.map_err(Error::file("read", folder))?.path();
@@ -25,7 +27,7 @@ pub(super) fn read_all(folder: &Path) -> Result<Vec<Json>, Error> {
             folder.display()
         )));
     }
-    paths.iter().map(|path| read(path)).collect()
+    Ok(paths.into_iter().map(|path| read(&path)))
 }
 
 /// Reads a document. That it is a rule is checked here, so that edits need not look at its shape.

@@ -14,20 +14,18 @@ pub(super) const IDLE: usize = 4_950;
 /// Property of the added predicates if the rules read none.
 const PROPERTY: &str = "page_id";
 
-/// The first `busy` rules, and `idle` copies of them in turn, each of whose filters demands a value that no
-/// event has, of the property that the rules read most: events do carry it, so an index has to look.
-pub(super) fn documents(rules: &[Json], busy: usize, idle: usize) -> impl Iterator<Item = Json> {
-    let busy = &rules[..busy.min(rules.len())];
-    let property = most_read(busy);
-    let copies = busy.iter().cycle().take(idle).zip(1..).map(move |(rule, number)| {
-        let mut rule = rule.clone();
+/// The rules, and `idle` copies of them in turn, each of whose filters demands a value that no event has, of
+/// the property that the rules read most: events do carry it, so an index has to look.
+pub(super) fn documents(busy: Vec<Json>, idle: usize) -> impl Iterator<Item = Json> {
+    let property = most_read(&busy);
+    let copies = busy.clone().into_iter().cycle().take(idle).zip(1..).map(move |(mut rule, number)| {
         let id = format!("idle-{number:05}");
         let predicate = json!({"property": property, "op": "=", "value": id});
         filters(&mut rule).into_iter().for_each(|filter| demand(filter, &predicate));
         rule["rule_id"] = json!(id);
         rule
     });
-    busy.iter().cloned().chain(copies)
+    busy.into_iter().chain(copies)
 }
 
 /// Adds a predicate to a filter.

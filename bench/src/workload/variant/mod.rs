@@ -51,28 +51,38 @@ pub enum Kind {
     Demo,
 }
 
+/// Documents that are read or made one at a time.
+type Documents<'r> = Box<dyn Iterator<Item = Result<Json, Error>> + 'r>;
+
 impl Kind {
     /// The documents of the variant, made from those of a workload.
-    pub fn documents(self, rules: &[Json]) -> Box<dyn Iterator<Item = Json> + '_> {
-        let each = |edit: fn(&mut Json)| -> Box<dyn Iterator<Item = Json> + '_> {
-            Box::new(rules.iter().map(move |rule| {
-                let mut rule = rule.clone();
-                edit(&mut rule);
-                rule
-            }))
+    ///
+    /// # Errors
+    /// The first error among the rules that are read before the first document is made; later ones are items.
+    pub fn documents<'r>(
+        self,
+        rules: impl Iterator<Item = Result<Json, Error>> + 'r,
+    ) -> Result<Documents<'r>, Error> {
+        let edit: fn(&mut Json) = match self {
+            Kind::Idle => {
+                let busy = rules.take(idle::BUSY).collect::<Result<_, _>>()?;
+                return Ok(Box::new(idle::documents(busy, idle::IDLE).map(Ok)));
+            }
+            Kind::Demo => return Ok(Box::new(demo::documents(demo::COPIES, demo::USERS).map(Ok))),
+            Kind::Scripts => scripts::edit,
+            Kind::Guards => edits::guards,
+            Kind::Sliding => edits::sliding,
+            Kind::Users => edits::users,
+            Kind::Devices => edits::devices,
+            Kind::Resets => edits::resets,
+            Kind::Satisfied => edits::satisfied,
+            Kind::Each => edits::each,
         };
-        match self {
-            Kind::Idle => Box::new(idle::documents(rules, idle::BUSY, idle::IDLE)),
-            Kind::Scripts => each(scripts::edit),
-            Kind::Guards => each(edits::guards),
-            Kind::Sliding => each(edits::sliding),
-            Kind::Users => each(edits::users),
-            Kind::Devices => each(edits::devices),
-            Kind::Resets => each(edits::resets),
-            Kind::Satisfied => each(edits::satisfied),
-            Kind::Each => each(edits::each),
-            Kind::Demo => Box::new(demo::documents(demo::COPIES, demo::USERS)),
-        }
+        Ok(Box::new(rules.map(move |rule| {
+            let mut rule = rule?;
+            edit(&mut rule);
+            Ok(rule)
+        })))
     }
 }
 
@@ -81,13 +91,15 @@ impl Kind {
 /// # Errors
 /// If the workload can't be read, or `out` is not empty or can't be written.
 pub fn write(kind: Kind, from: &Folder, out: &Path) -> Result<(), Error> {
-    let rules = document::read_all(&from.rules)?;
+    // Before anything is written, so that a fault leaves no half of a variant.
+    document::read_all(&from.rules)?.try_for_each(|rule| rule.map(drop))?;
     let to = Folder::of(out);
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::Usage(format!("{} is not empty; name another folder", out.display())));
     }
     fs::create_dir_all(&to.rules).map_err(Error::file("make", &to.rules))?;
-    for document in kind.documents(&rules) {
+    for document in kind.documents(document::read_all(&from.rules)?)? {
+        let document = document?;
         let path = to.rules.join(format!("{}.json", document::id(&document)));
         fs::write(&path, format!("{document}\n")).map_err(Error::file("write", &path))?;
     }
