@@ -7,15 +7,15 @@
 //! Limits: arrays and objects that nest deeper than 64 levels are refused.
 //!
 //! - [`Decoder`], over `visit`: any record, by a general JSON reader
-//! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), over the positions of its
-//!   `quotes`, the `names` expected (`key`: one of them) and numbers of few digits (`number`); the others by a
+//! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), by the `names` expected (`key`:
+//!   one of them), texts without escapes (`text`) and numbers of few digits (`number`); the others by a
 //!   `Decoder`
 
 mod key;
 mod names;
 mod number;
-mod quotes;
 mod stream;
+mod text;
 mod visit;
 mod walk;
 

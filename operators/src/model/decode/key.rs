@@ -1,15 +1,15 @@
 //! A name as an object writes it, with quotes and colon, for comparison with a record.
 
-/// Bytes compared at once; longer keys are compared in two steps.
-const AT_ONCE: usize = 24;
+/// Bytes compared at once; the rest of longer keys is compared in a second step.
+const AT_ONCE: usize = 16;
 
 /// A name with its quotes and colon.
 #[derive(Debug)]
 pub(super) struct Key {
-    /// The first [`AT_ONCE`] bytes, as words.
-    words: [u64; 3],
-    /// Ones for the bytes of `words` that are part of the key.
-    masks: [u64; 3],
+    /// The first [`AT_ONCE`] bytes, the first lowest.
+    first: u128,
+    /// Ones for the bytes of `first` that are part of the key.
+    mask: u128,
     text: Box<[u8]>,
 }
 
@@ -20,7 +20,7 @@ impl Key {
         for (i, byte) in text.iter().take(AT_ONCE).enumerate() {
             (bytes[i], mask[i]) = (*byte, u8::MAX);
         }
-        Key { words: words(&bytes), masks: words(&mask), text }
+        Key { first: u128::from_le_bytes(bytes), mask: u128::from_le_bytes(mask), text }
     }
 
     /// Length in bytes.
@@ -29,18 +29,12 @@ impl Key {
     }
 
     /// Whether `rest` begins with this key.
+    #[inline(always)]
     pub(super) fn begins(&self, rest: &[u8]) -> bool {
         let Some(bytes) = rest.first_chunk() else { return rest.starts_with(&self.text) };
-        let [a, b, c] = words(bytes);
-        let differences = ((a ^ self.words[0]) & self.masks[0])
-            | ((b ^ self.words[1]) & self.masks[1])
-            | ((c ^ self.words[2]) & self.masks[2]);
+        let differences = (u128::from_le_bytes(*bytes) ^ self.first) & self.mask;
         differences == 0 && (self.text.len() <= AT_ONCE || rest.starts_with(&self.text))
     }
-}
-
-fn words(bytes: &[u8; AT_ONCE]) -> [u64; 3] {
-    bytemuck::cast::<[u8; AT_ONCE], [u64; 3]>(*bytes)
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ impl<T: Copy> Names<T> {
 
     /// If `rest` begins with the key expected at `place`: moves `place` behind it, and returns its length with
     /// quotes and colon, and its meaning.
+    #[inline(always)]
     pub(super) fn expected(&self, place: &mut Place, rest: &[u8]) -> Option<(usize, T)> {
         let position = usize::from(*self.orders.get(place.order)?.0.get(place.after)?);
         let key = self.keys.get(position).filter(|key| key.begins(rest))?;

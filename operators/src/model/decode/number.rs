@@ -33,6 +33,7 @@ pub(super) struct Number {
 impl Number {
     /// Reads the number at `at`. `None` if there is none, or one that is not read exactly here: more digits,
     /// an exponent, a negative zero. What follows the number is not looked at, except for an exponent.
+    #[inline(always)]
     pub(super) fn read(record: &[u8], at: usize) -> Option<Number> {
         let byte = |at: usize| record.get(at).copied().unwrap_or_default();
         let negative = byte(at) == b'-';
@@ -64,6 +65,7 @@ struct Digits {
 
 impl Digits {
     /// Reads all digits from `at` on.
+    #[inline(always)]
     fn read(record: &[u8], at: usize) -> Option<Digits> {
         let (mut value, mut count) = (0u64, 0);
         loop {

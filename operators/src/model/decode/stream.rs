@@ -9,12 +9,11 @@
 //! **Invariants**
 //! - For any record, [`StreamDecoder::decode`] returns what `Decoder::decode` returns.
 //! - What is learned from records decides how fast others are decoded, never the result.
-//! - Memory is bounded by the longest record, and by the limits of [`names`](super::names).
+//! - Memory is bounded by the limits of [`names`](super::names).
 
 use super::{
     Collected, DecodeError, Decoder, Role,
     names::{Names, Place},
-    quotes::Quotes,
     walk::Walk,
 };
 use crate::model::{
@@ -50,7 +49,6 @@ pub struct StreamDecoder {
     top_level: Names<Role>,
     /// Names of properties, in an order per event id.
     properties: Names<Option<Field>>,
-    quotes: Quotes,
     unusual: u64,
 }
 
@@ -62,7 +60,6 @@ impl StreamDecoder {
             fields,
             top_level: Names::default(),
             properties: Names::default(),
-            quotes: Quotes::default(),
             unusual: 0,
         }
     }
@@ -96,10 +93,7 @@ impl StreamDecoder {
 
     /// Reads a usual record.
     fn read<'a>(&mut self, record: &'a [u8]) -> Option<Collected<'a>> {
-        if !self.quotes.find(record) {
-            return None;
-        }
-        let mut walk = Walk::new(str::from_utf8(record).ok()?, &self.quotes);
+        let mut walk = Walk::new(str::from_utf8(record).ok()?);
         let mut found = Collected::new(&self.fields);
         let (mut place, mut more) = (Place::default(), walk.open()?);
         while more {
@@ -117,10 +111,11 @@ impl StreamDecoder {
 }
 
 /// Reads the object of properties.
+#[inline(always)]
 fn read_properties<'a>(
     names: &mut Names<Option<Field>>,
     fields: &Fields,
-    walk: &mut Walk<'_, 'a>,
+    walk: &mut Walk<'a>,
     values: &mut [Option<Value<'a>>],
 ) -> Option<()> {
     let mut place = match &values[Field::EVENT_ID.index()] {
