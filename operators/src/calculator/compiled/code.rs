@@ -106,6 +106,11 @@ impl Op {
         }
     }
 
+    /// Whether it returns true after its work.
+    pub(super) fn returns_true(self) -> bool {
+        matches!(self, Op::CountEventReturn(_) | Op::IncrementReturn(_) | Op::FoldPresentReturn(..))
+    }
+
     /// Whether the next operation may follow.
     pub(super) fn falls_through(self) -> bool {
         !matches!(

@@ -1,7 +1,7 @@
 //! Running of code.
 
 use super::{
-    code::{Code, MAX_RESTORED, NOW, Op, REGISTERS, Register, TIME},
+    code::{Code, Label, MAX_RESTORED, NOW, Op, REGISTERS, Register, TIME},
     compare,
     fault::Fault,
     math::Math,
@@ -39,59 +39,63 @@ impl Code {
         arguments: Arguments,
         inputs: impl Fn(usize) -> Option<&'v Value<'v>>,
     ) -> Result<Given, CallError> {
-        let mut words = [0; MAX_RESTORED];
-        let fields = words.iter_mut().zip(&self.restored);
-        fields.for_each(|(word, slot)| *word = slots.word(*slot));
         let mut registers = [0; REGISTERS];
         registers[..3].copy_from_slice(&arguments);
-        let (at, fault) = match self.run(Machine { registers, slots, inputs }) {
-            Ok(given) => return Ok(given),
-            Err(failed) => failed,
-        };
-        words.iter().zip(&self.restored).for_each(|(word, slot)| slots.set_word(*slot, *word));
-        Err(fault.error(self.places.get(at).copied().unwrap_or_default()))
+        let mut machine = Machine { registers, slots, inputs };
+        if self.restored.is_empty() {
+            return self.run(&mut machine).map_err(|(at, fault)| self.error(at, fault));
+        }
+        let mut words = [0; MAX_RESTORED];
+        let fields = words.iter_mut().zip(&self.restored);
+        fields.for_each(|(word, slot)| *word = machine.slots.word(*slot));
+        self.run(&mut machine).map_err(|(at, fault)| {
+            let before = words.iter().zip(&self.restored);
+            before.for_each(|(word, slot)| machine.slots.set_word(*slot, *word));
+            self.error(at, fault)
+        })
+    }
+
+    /// The failure of the operation at a position as an error of the call.
+    #[cold]
+    fn error(&self, at: usize, fault: Fault) -> CallError {
+        fault.error(self.places.get(at).copied().unwrap_or_default())
     }
 
     /// Runs the operations. An error comes with the position of the operation that failed.
     fn run<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>>(
         &self,
-        mut machine: Machine<'_, S, I>,
+        m: &mut Machine<'_, S, I>,
     ) -> Result<Given, (usize, Fault)> {
-        let m = &mut machine;
+        let unless = |holds: bool, to: Label| (!holds).then_some(to);
         let mut next = 0;
         while let Some(op) = self.ops.get(next) {
             next += 1;
-            let to = match *op {
-                Op::Unless(test, a, b, to) if !test.holds(m.get(a), m.get(b)) => to,
-                Op::UnlessConst(test, a, to, word) if !test.holds(m.get(a), word) => to,
-                Op::UnlessSlot(test, a, slot, to) if !test.holds(m.get(a), m.slots.word(slot)) => to,
-                Op::UnlessSlotConst(test, slot, to, word) if !test.holds(m.slots.word(slot), word) => to,
-                Op::UnlessPresent(input, to) if (m.inputs)(input.into()).is_none() => to,
-                Op::UnlessInput(test, input, at, to)
-                    if !m.compares(test, input, self.constants.get(usize::from(at))) =>
-                {
-                    to
+            let jump = match *op {
+                Op::Unless(test, a, b, to) => unless(test.holds(m.get(a), m.get(b)), to),
+                Op::UnlessConst(test, a, to, word) => unless(test.holds(m.get(a), word), to),
+                Op::UnlessSlot(test, a, slot, to) => unless(test.holds(m.get(a), m.slots.word(slot)), to),
+                Op::UnlessSlotConst(test, slot, to, word) => unless(test.holds(m.slots.word(slot), word), to),
+                Op::UnlessPresent(input, to) => unless((m.inputs)(input.into()).is_some(), to),
+                Op::UnlessInput(test, input, at, to) => {
+                    unless(m.compares(test, input, self.constants.get(usize::from(at))), to)
                 }
-                Op::UnlessInputInt(test, input, a, to)
-                    if !m.compares(test, input, Some(&Value::Int(m.get(a)))) =>
-                {
-                    to
+                Op::UnlessInputInt(test, input, a, to) => {
+                    unless(m.compares(test, input, Some(&Value::Int(m.get(a)))), to)
                 }
-                Op::Jump(to) => to,
+                Op::Jump(to) => Some(to),
                 Op::Return(truth) => return Ok(Given::Truth(truth)),
                 Op::GiveAbsent => return Ok(Given::Absent),
                 Op::GiveInt(from) => return Ok(Given::Int(m.get(from))),
                 Op::GiveTruth(from) => return Ok(Given::Truth(m.get(from) != 0)),
-                op @ (Op::IncrementReturn(_) | Op::CountEventReturn(_) | Op::FoldPresentReturn(..)) => {
-                    m.execute(op).map_err(|fault| (next - 1, fault))?;
-                    return Ok(Given::Truth(true));
-                }
                 op => {
                     m.execute(op).map_err(|fault| (next - 1, fault))?;
-                    continue;
+                    if op.returns_true() {
+                        return Ok(Given::Truth(true));
+                    }
+                    None
                 }
             };
-            next = usize::from(to);
+            next = jump.map_or(next, usize::from);
         }
         Ok(Given::Absent)
     }
