@@ -3,7 +3,8 @@
 //! **Invariants**
 //! - Nobody waits for the thread. A [request](RowBuilder::build) replaces one that is not begun yet, and
 //!   [`built`](RowBuilder::built) returns whatever was built last.
-//! - Rows that would be too large are not built; then there are none until crowds change again.
+//! - Rows that would be too large are not built, which is found only while building. Then there are none, and
+//!   no further attempt costs time, until the bitmaps have become an eighth larger or smaller.
 //! - At most two versions of the rows are being built or handed over at a time; a third exists while a worker
 //!   still uses an older one. Versions share the blocks of users in which they do not differ.
 
@@ -41,11 +42,11 @@ impl RowBuilder {
     pub(super) fn start(most: usize) -> Self {
         let shared = Arc::<Shared>::default();
         let (wake, woken) = mpsc::sync_channel(1);
-        let builder = RowBuilder { shared: Arc::clone(&shared), wake };
         if most > 0 {
-            threads::spawn("rules:rows", move || woken.iter().for_each(|()| shared.build(most)));
+            let mut work = Work { shared: Arc::clone(&shared), most, refused: None };
+            threads::spawn("rules:rows", move || woken.iter().for_each(|()| work.build()));
         }
-        builder
+        RowBuilder { shared, wake }
     }
 
     /// Requests the rows of these crowds, all crowds of a book. Never blocks.
@@ -61,12 +62,26 @@ impl RowBuilder {
     }
 }
 
-impl Shared {
+/// The work of the thread.
+struct Work {
+    shared: Arc<Shared>,
+    /// Upper bound of the bytes of rows.
+    most: usize,
+    /// Bytes of the bitmaps of which rows were too large, if they were last time.
+    refused: Option<usize>,
+}
+
+impl Work {
     /// Builds the rows last requested, if they are not built yet.
-    fn build(&self, most: usize) {
-        let Some(crowds) = lock(&self.requested).take() else { return };
-        let former = lock(&self.built).clone().unwrap_or_default();
-        let rows = former.changed(&crowds, most);
+    fn build(&mut self) {
+        let Some(crowds) = lock(&self.shared.requested).take() else { return };
+        let bitmaps: usize = crowds.values().map(Crowd::bytes).sum();
+        if self.refused.is_some_and(|refused| bitmaps.abs_diff(refused) < refused / 8) {
+            return;
+        }
+        let former = lock(&self.shared.built).clone().unwrap_or_default();
+        let rows = former.changed(&crowds, self.most);
+        self.refused = rows.is_err().then_some(bitmaps);
         if let Err(error) = &rows {
             tracing::info!(
                 crowds = crowds.len(),
@@ -74,41 +89,62 @@ impl Shared {
                  raise `crowd_rows_mb`, which counts up to four times the size of the bitmaps"
             );
         }
-        *lock(&self.built) = rows.ok().map(Arc::new);
+        *lock(&self.shared.built) = rows.ok().map(Arc::new);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
-    fn crowds(guid: u64) -> Crowds {
-        BTreeMap::from([(7, Crowd::new([guid].into_iter().collect()))])
+    fn crowds(guids: Range<u64>) -> Crowds {
+        BTreeMap::from([(7, Crowd::new(guids.collect()))])
+    }
+
+    /// A builder, its work without a thread, and its waking.
+    fn idle(most: usize) -> (RowBuilder, Work, mpsc::Receiver<()>) {
+        let shared = Arc::<Shared>::default();
+        let (wake, woken) = mpsc::sync_channel(1);
+        let work = Work { shared: Arc::clone(&shared), most, refused: None };
+        (RowBuilder { shared, wake }, work, woken)
     }
 
     #[test]
-    fn the_latest_request_is_built_and_rows_that_are_too_large_are_not() {
-        let shared = Shared::default();
-        let (wake, woken) = mpsc::sync_channel(1);
-        let builder = RowBuilder { shared: Arc::new(shared), wake };
+    fn the_latest_request_is_built_once() {
+        let (builder, mut work, woken) = idle(1 << 20);
         assert!(builder.built().is_none());
-        builder.build(crowds(1));
-        builder.build(crowds(2));
+        builder.build(crowds(1..2));
+        builder.build(crowds(2..3));
         assert_eq!(woken.try_iter().count(), 1, "one waking for both");
-        builder.shared.build(1 << 20);
+        work.build();
         let built = builder.built().unwrap();
-        assert!(built.column(7, &crowds(2)[&7]).is_some() && built.column(7, &crowds(1)[&7]).is_none());
-        builder.shared.build(1 << 20);
+        assert!(built.column(7, &crowds(2..3)[&7]).is_some() && built.column(7, &crowds(1..2)[&7]).is_none());
+        work.build();
         assert!(Arc::ptr_eq(&built, &builder.built().unwrap()), "nothing was requested since");
-        builder.build(crowds(3));
-        builder.shared.build(8);
-        assert!(builder.built().is_none());
+    }
+
+    #[test]
+    fn rows_that_are_too_large_are_tried_again_when_the_crowds_are_of_another_size() {
+        let (builder, mut work, _woken) = idle(20_000);
+        let mut build = |guids: Range<u64>| {
+            builder.build(crowds(guids));
+            work.build();
+            (builder.built().is_some(), work.refused)
+        };
+        // A member in a row of eight bytes, and in two bytes of a bitmap.
+        let refused = Some(crowds(0..3_000)[&7].bytes());
+        assert_eq!(build(0..2_000), (true, None));
+        assert_eq!(build(0..3_000), (false, refused));
+        assert_eq!(build(0..2_900), (false, refused), "not tried, as it is nearly of the same size");
+        assert_eq!(build(0..2_000), (true, None));
     }
 
     #[test]
     fn without_a_thread_requests_do_not_block() {
         let builder = RowBuilder::start(0);
-        (0..3).for_each(|guid| builder.build(crowds(guid)));
+        (0..3).for_each(|guid| builder.build(crowds(guid..guid + 1)));
         assert!(builder.built().is_none());
     }
 }
