@@ -24,7 +24,7 @@
 //! Data flow: script and params → [`Program`] (once per rule version) → [`Runner`] (one per worker and
 //! program) → [`Outputs`] for `met`, `when` and the trigger.
 //!
-//! Functions are compiled to register code ([`compiled`]); what can't be is interpreted, some 100 times more
+//! Functions are compiled to register code (`compiled`); what can't be is interpreted, some 100 times more
 //! slowly, with the same results ([`Program::interpreted`] tells which and why).
 //!
 //! **Invariant**: a script reaches nothing but its arguments. The interpreter has no packages, loops, modules

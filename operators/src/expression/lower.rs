@@ -1,7 +1,7 @@
 //! Lowering of Rhai's syntax tree to [`Node`]s; syntax without a node is refused.
 //!
 //! Rhai's tree may change with every release of Rhai, hence the exact version in the workspace. The only
-//! other module that reads it is `calculator::interpreter::script`.
+//! other modules that read it are `calculator::interpreter::script` and `calculator::compiled::lower`.
 
 use rhai::{ASTFlags, Engine, Expr, FnCallExpr, OptimizationLevel, Position, Stmt, StmtBlock, Token};
 
