@@ -9,8 +9,8 @@
 //! **Invariants**
 //! - A bit is set exactly if the bitmap of its column's crowd contains the user, whatever sequence of changes
 //!   the rows came from.
-//! - A column is tagged with the rule's slot and the crowd, and found only by both ([`Rows::column`]). So rows
-//!   that are late, or ahead of the epoch of a reader, never give a wrong answer: they lack the column.
+//! - A column is tagged with the rule's slot and the crowd, and found only by both ([`Rows::column`]). So
+//!   rows that are late, or ahead of the epoch of a reader, never give a wrong answer: they lack the column.
 //! - Rows do not change once they are made. A [changed](Rows::changed) version shares every block in which no
 //!   bit differs with the version before.
 //! - [`Rows::bytes`] is exact, and not above the bound that the rows were made under.
