@@ -82,7 +82,7 @@ impl Engine {
     /// # Errors
     /// If the text is not of this form, or there is no such file: what to write instead.
     pub fn parse(text: &str) -> Result<Engine, String> {
-        let (name, path) = text.split_once('=').ok_or("write NAME=PATH, such as before=/tmp/strateye-1")?;
+        let (name, path) = text.split_once('=').ok_or("write NAME=PATH, such as before=./strateye-before")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) {
             return Err(format!(
