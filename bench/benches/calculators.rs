@@ -69,7 +69,7 @@ fn calls(criterion: &mut Criterion) {
             });
             let (_, now) = fold(&mut cells, &mut runner);
             group.bench_function(BenchmarkId::new("outputs", &name), |b| {
-                b.iter(|| runner.outputs(&program, &mut cells, black_box(now)).unwrap());
+                b.iter(|| runner.outputs(&program, &mut cells[..], black_box(now)).unwrap());
             });
         }
     }

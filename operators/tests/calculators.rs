@@ -30,18 +30,18 @@ fn run(calculator: &str, script: &str, case: &Json) {
     let mut now = 0;
     for call in case["calls"].as_array().unwrap() {
         if let Some(at) = call["timer"].as_i64() {
-            runner.on_timer(&program, &mut cells, at).unwrap();
+            runner.on_timer(&program, &mut cells[..], at).unwrap();
             continue;
         }
         if let Some(at) = call["dropped"].as_i64() {
-            runner.on_timer_dropped(&program, &mut cells, at).unwrap();
+            runner.on_timer_dropped(&program, &mut cells[..], at).unwrap();
             continue;
         }
         let time = call["time"].as_i64().unwrap();
         now = now.max(time);
         let values: Vec<_> = program.inputs().0.iter().map(|name| call.get(name).map(value)).collect();
         let input = FoldInput { time, now, step: call["step"].as_u64().unwrap_or(0) as usize };
-        let result = runner.on_event(&program, &mut cells, input, values.iter().map(Option::as_ref));
+        let result = runner.on_event(&program, &mut cells[..], input, values.iter().map(Option::as_ref));
         match call["refused"].as_bool() {
             Some(true) => assert!(matches!(result, Err(CallError::NotFolded(_))), "{label}: {result:?}"),
             _ => assert!(result.is_ok(), "{label}: {result:?}"),
@@ -50,7 +50,7 @@ fn run(calculator: &str, script: &str, case: &Json) {
             assert_eq!(cells[program.timer().unwrap()], Cell::Int(deadline), "{label}");
         }
     }
-    let outputs = runner.outputs(&program, &mut cells, case["now"].as_i64().unwrap_or(now)).unwrap();
+    let outputs = runner.outputs(&program, &mut cells[..], case["now"].as_i64().unwrap_or(now)).unwrap();
     assert_eq!(Json::Object(outputs.json()), case["outputs"], "{label}");
 }
 
@@ -120,7 +120,12 @@ fn a_failing_call_changes_nothing() {
     let mut cells = program.initial().to_vec();
     let mut fold = |amt: i64, cells: &mut Vec<Cell>| {
         let amt = Value::Int(amt);
-        runner.on_event(&program, cells, FoldInput { time: 1, now: 1, step: 0 }, [Some(&amt)].into_iter())
+        runner.on_event(
+            &program,
+            &mut cells[..],
+            FoldInput { time: 1, now: 1, step: 0 },
+            [Some(&amt)].into_iter(),
+        )
     };
     fold(1, &mut cells).unwrap();
     let before = cells.clone();

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use rhai::{AST, Dynamic, INT, Map, Position};
 
 use super::{
-    Cell,
     compiled::{self, Context, Place, Refusal},
     interpreter::{
         engine::{ENGINE, TIMER},
@@ -101,7 +100,6 @@ impl Program {
         let outputs = Function::new(outputs, |body| {
             admitted(execution).and_then(|()| compiled::outputs(body, &context))
         });
-        let needs_backup = initial.iter().any(|c| matches!(c, Cell::Aggregate(_)));
         let output_names = Vec::new();
         let mut program = Program {
             on_event,
@@ -114,7 +112,6 @@ impl Program {
             timer,
             inputs,
             output_names,
-            needs_backup,
         };
         program.dry_run(steps.unwrap_or(1).max(1))?;
         Ok(program)
@@ -151,18 +148,18 @@ impl Program {
         let mut runner = Runner::new(self);
         let mut cells = self.initial.clone();
         let mut names: Vec<String> =
-            runner.outputs(self, &mut cells, NOW)?.names().map(str::to_owned).collect();
+            runner.outputs(self, &mut cells[..], NOW)?.names().map(str::to_owned).collect();
         let values = vec![Some(value.clone()); self.inputs.0.len()];
         for round in 0..2 {
             for step in 0..steps {
                 let input = FoldInput { time: NOW + round, now: NOW + round, step };
-                runner.on_event(self, &mut cells, input, values.iter().map(Option::as_ref))?;
+                runner.on_event(self, &mut cells[..], input, values.iter().map(Option::as_ref))?;
             }
         }
-        names.extend(runner.outputs(self, &mut cells, NOW + 2)?.names().map(str::to_owned));
-        runner.on_timer_dropped(self, &mut cells.clone(), NOW + 2)?;
+        names.extend(runner.outputs(self, &mut cells[..], NOW + 2)?.names().map(str::to_owned));
+        runner.on_timer_dropped(self, &mut cells.clone()[..], NOW + 2)?;
         if self.timer.is_some() {
-            runner.on_timer(self, &mut cells, NOW + 2)?;
+            runner.on_timer(self, &mut cells[..], NOW + 2)?;
         }
         Ok(names)
     }

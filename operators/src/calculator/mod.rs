@@ -54,8 +54,8 @@
 //! let mut runner = Runner::new(&program);
 //! let mut cells = program.initial().to_vec();
 //! let input = FoldInput { time: 1_000, now: 1_000, step: 0 };
-//! runner.on_event(&program, &mut cells, input, std::iter::empty())?;
-//! assert_eq!(runner.outputs(&program, &mut cells, 1_000)?.get("value"), Operand::Int(1));
+//! runner.on_event(&program, &mut cells[..], input, std::iter::empty())?;
+//! assert_eq!(runner.outputs(&program, &mut cells[..], 1_000)?.get("value"), Operand::Int(1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -70,7 +70,7 @@ pub mod program;
 
 pub use aggregate::Aggregate;
 pub use cell::Cell;
-pub use compiled::Refusal;
+pub use compiled::{Refusal, Slots};
 pub use interpreter::runner::{CallError, FoldInput, Runner};
 pub use outputs::Outputs;
 pub use program::{Execution, Inputs, Program, ProgramError};

@@ -6,7 +6,7 @@ use rhai::{AST, Identifier, Map, ParseError, Position};
 
 use super::{
     CallError, Cell,
-    compiled::{Code, Place, Refusal, Results},
+    compiled::{Code, Place, Refusal, Results, Slots},
 };
 use crate::expression::Operand;
 
@@ -122,9 +122,6 @@ pub struct Program {
     pub(super) timer: Option<usize>,
     pub(super) inputs: Inputs,
     pub(super) output_names: Vec<Arc<str>>,
-    /// Whether the cells must be copied before a call, because a failing call could leave an aggregate half
-    /// changed.
-    pub(super) needs_backup: bool,
 }
 
 impl Program {
@@ -170,20 +167,20 @@ impl Program {
         }
     }
 
-    /// The output at a [position](Program::output_position) at `now`, unix ms. `cells` is lent, and comes
+    /// The output at a [position](Program::output_position) at `now`, unix ms. The fields are lent, and come
     /// back unchanged.
     ///
     /// # Errors
     /// If computing the outputs fails.
-    pub fn output<'c>(
+    pub fn output<'s, S: Slots + ?Sized>(
         &self,
-        cells: &'c mut [Cell],
+        fields: &'s mut S,
         now: i64,
         position: usize,
-    ) -> Result<Operand<'c>, CallError> {
+    ) -> Result<Operand<'s>, CallError> {
         match &self.outputs {
             Function::Compiled(results) => {
-                Ok(results.one(cells, now, position)?.map_or(Operand::Absent, Operand::from))
+                Ok(results.one(fields, now, position)?.map_or(Operand::Absent, Operand::from))
             }
             Function::Interpreted(..) => Ok(Operand::Absent),
         }

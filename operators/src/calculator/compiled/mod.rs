@@ -31,8 +31,8 @@ mod test;
 mod tests;
 mod tree;
 
-pub use self::place::Refusal;
 pub(super) use self::{code::Code, lower::Context, place::Place, results::Results, run::Given};
+pub use self::{place::Refusal, slots::Slots};
 use super::program::Body;
 
 /// Compiles a function that folds an event or runs a timer.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     calculator::{
-        Aggregate, CallError, Cell, Outputs, ProgramError,
+        CallError, Cell, Outputs, ProgramError,
         aggregate::{Figure, Summary},
     },
     model::value::Value,
@@ -72,9 +72,8 @@ impl Results {
     pub(in crate::calculator) fn can_fail(&self, initial: &[Cell]) -> bool {
         match self {
             Results::Each { can_fail, .. } => *can_fail,
-            Results::Figures { slot, .. } => {
-                initial.aggregate(*slot).is_none_or(|aggregate| aggregate.figures().contains(&Figure::Value))
-            }
+            Results::Figures { slot, .. } => !matches!(initial.get(usize::from(*slot)),
+                    Some(Cell::Aggregate(aggregate)) if !aggregate.figures().contains(&Figure::Value)),
         }
     }
 
@@ -91,21 +90,19 @@ impl Results {
     ///
     /// # Errors
     /// If all outputs fail.
-    pub(in crate::calculator) fn one<'c>(
+    pub(in crate::calculator) fn one<'s, S: Slots + ?Sized>(
         &self,
-        cells: &'c mut [Cell],
+        slots: &'s mut S,
         now: i64,
         position: usize,
-    ) -> Result<Option<Value<'c>>, CallError> {
+    ) -> Result<Option<Value<'s>>, CallError> {
         match self {
             Results::Each { outputs, .. } => {
-                outputs.get(position).map_or(Ok(None), |output| output.value(cells, now))
+                outputs.get(position).map_or(Ok(None), |output| output.value(slots, now))
             }
             Results::Figures { slot, figures, place } => {
-                match (cells.aggregate(*slot), figures.get(position)) {
-                    (Some(aggregate), Some((_, figure))) => {
-                        Ok(summary(aggregate, now, *place)?.figure(*figure))
-                    }
+                match (slots.summary(*slot, now), figures.get(position)) {
+                    (Some(summary), Some((_, figure))) => Ok(admitted(summary, *place)?.figure(*figure)),
                     _ => Ok(None),
                 }
             }
@@ -116,17 +113,21 @@ impl Results {
     ///
     /// # Errors
     /// If one fails.
-    pub(in crate::calculator) fn all(&self, cells: &mut [Cell], now: i64) -> Result<Outputs, CallError> {
+    pub(in crate::calculator) fn all<S: Slots + ?Sized>(
+        &self,
+        slots: &mut S,
+        now: i64,
+    ) -> Result<Outputs, CallError> {
         let mut entries = Vec::new();
         match self {
             Results::Each { outputs, .. } => {
                 for output in outputs {
-                    entries.push((Arc::clone(&output.name), output.value(cells, now)?));
+                    entries.push((Arc::clone(&output.name), output.value(slots, now)?));
                 }
             }
             Results::Figures { slot, figures, place } => {
-                if let Some(aggregate) = cells.aggregate(*slot) {
-                    let summary = summary(aggregate, now, *place)?;
+                if let Some(summary) = slots.summary(*slot, now) {
+                    let summary = admitted(summary, *place)?;
                     let value = |figure: Figure| summary.figure(figure).map(Value::into_owned);
                     entries.extend(figures.iter().map(|(name, f)| (Arc::clone(name), value(*f))));
                 }
@@ -138,8 +139,8 @@ impl Results {
 }
 
 impl Named {
-    fn value(&self, cells: &mut [Cell], now: i64) -> Result<Option<Value<'static>>, CallError> {
-        Ok(match self.code.call(cells, [0, now, 0], |_| None)? {
+    fn value<S: Slots + ?Sized>(&self, slots: &mut S, now: i64) -> Result<Option<Value<'static>>, CallError> {
+        Ok(match self.code.call(slots, [0, now, 0], |_| None)? {
             Given::Absent => None,
             Given::Truth(truth) => Some(Value::Bool(truth)),
             Given::Int(int) => Some(Value::Int(int)),
@@ -147,9 +148,8 @@ impl Named {
     }
 }
 
-/// Figures at `now`; fails if a text is longer than the interpreter admits.
-fn summary(aggregate: &Aggregate, now: i64, place: Place) -> Result<Summary<'_>, CallError> {
-    let summary = aggregate.summary(now);
+/// A summary, unless it has a text longer than the interpreter admits.
+fn admitted(summary: Summary<'_>, place: Place) -> Result<Summary<'_>, CallError> {
     match summary.figure(Figure::Value) {
         Some(Value::Text(text)) if text.len() > MAX_TEXT => {
             Err(ProgramError::at(place, "Length of string too large").into())

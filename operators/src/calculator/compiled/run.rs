@@ -132,12 +132,12 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, S
             Op::AddToSlot(slot, word) => {
                 self.slots.set_word(slot, value(Math::Add, self.slots.word(slot), word)?);
             }
-            Op::At(to, slot, now) => self.set(to, self.at(slot, self.get(now))),
+            Op::At(to, slot, now) => self.set(to, self.slots.at(slot, self.get(now)).unwrap_or(0)),
             Op::Increment(slot) | Op::IncrementReturn(slot) => {
                 self.slots.set_word(slot, self.slots.word(slot).saturating_add(1))
             }
-            Op::CountEvent(slot, time, now) => self.count(slot, self.get(time), self.get(now)),
-            Op::CountEventReturn(slot) => self.count(slot, self.get(TIME), self.get(NOW)),
+            Op::CountEvent(slot, time, now) => self.slots.count(slot, self.get(time), self.get(now)),
+            Op::CountEventReturn(slot) => self.slots.count(slot, self.get(TIME), self.get(NOW)),
             Op::FoldPresentReturn(slot, input) => {
                 if let Some(value) = (self.inputs)(input.into()) {
                     self.fold(slot, Some(value), self.get(TIME), self.get(NOW))?;
@@ -159,19 +159,8 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, S
         Ok(())
     }
 
-    fn at(&self, slot: u8, now: i64) -> i64 {
-        self.slots.aggregate(slot).and_then(|aggregate| aggregate.at(now)).unwrap_or(0)
-    }
-
-    fn count(&mut self, slot: u8, time: i64, now: i64) {
-        if let Some(aggregate) = self.slots.aggregate_mut(slot) {
-            aggregate.count(time, now);
-        }
-    }
-
     fn fold(&mut self, slot: u8, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), Fault> {
-        let Some(aggregate) = self.slots.aggregate_mut(slot) else { return Ok(()) };
-        aggregate.fold(value, time, now).map_err(|_| Fault::not_folded(value))
+        self.slots.fold(slot, value, time, now).map_err(|_| Fault::not_folded(value))
     }
 }
 

@@ -1,24 +1,39 @@
-//! The state fields of a key, as compiled code reaches them.
+//! The state fields of a key, as calculators reach them.
 
-use crate::calculator::{Aggregate, Cell};
+use crate::{
+    calculator::{
+        Aggregate, Cell,
+        aggregate::{Summary, fold::NotFoldable},
+    },
+    model::value::Value,
+};
 
-/// State fields by position. The kinds are those that the program's `init` gave them; the code asks for no
-/// other.
-pub(in crate::calculator) trait Slots {
+/// State fields by position. The kinds are those that the program's `init` gave them; compiled code asks for
+/// no other.
+pub trait Slots {
     /// The field as a word: an integer, true or false as 1 or 0, or the bits of a float.
     fn word(&self, slot: u8) -> i64;
     /// Sets a field that is a word.
     fn set_word(&mut self, slot: u8, word: i64);
     /// The field as a text; empty if it is none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests have fields that are texts"))]
     fn text(&self, slot: u8) -> &str;
     /// Sets a field that is a text.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests have fields that are texts"))]
     fn set_text(&mut self, slot: u8, text: &str);
-    /// The field as an aggregate; `None` if it is none.
-    fn aggregate(&self, slot: u8) -> Option<&Aggregate>;
-    /// The field as an aggregate, to fold into.
-    fn aggregate_mut(&mut self, slot: u8) -> Option<&mut Aggregate>;
+    /// The single figure of an aggregate at `now`, unix ms; `None` if the field has none.
+    fn at(&self, slot: u8, now: i64) -> Option<i64>;
+    /// Content of an aggregate at `now`, unix ms; `None` if the field is none.
+    fn summary(&self, slot: u8, now: i64) -> Option<Summary<'_>>;
+    /// Counts an event at `time` in an aggregate; `now` is the ingest time, both unix ms.
+    fn count(&mut self, slot: u8, time: i64, now: i64);
+    /// Folds a value at `time` into an aggregate; `now` is the ingest time, both unix ms.
+    ///
+    /// # Errors
+    /// If the aggregate can't fold the value; it is unchanged.
+    fn fold(&mut self, slot: u8, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), NotFoldable>;
+    /// The field's value.
+    fn cell(&self, slot: u8) -> Cell;
+    /// Sets a field to a value of its kind.
+    fn set_cell(&mut self, slot: u8, cell: Cell);
 }
 
 impl Slots for [Cell] {
@@ -55,18 +70,40 @@ impl Slots for [Cell] {
         }
     }
 
-    fn aggregate(&self, slot: u8) -> Option<&Aggregate> {
-        match self.get(usize::from(slot)) {
-            Some(Cell::Aggregate(aggregate)) => Some(aggregate),
-            _ => None,
+    fn at(&self, slot: u8, now: i64) -> Option<i64> {
+        aggregate(self, slot).and_then(|aggregate| aggregate.at(now))
+    }
+
+    fn summary(&self, slot: u8, now: i64) -> Option<Summary<'_>> {
+        aggregate(self, slot).map(|aggregate| aggregate.summary(now))
+    }
+
+    fn count(&mut self, slot: u8, time: i64, now: i64) {
+        if let Some(Cell::Aggregate(aggregate)) = self.get_mut(usize::from(slot)) {
+            aggregate.count(time, now);
         }
     }
 
-    fn aggregate_mut(&mut self, slot: u8) -> Option<&mut Aggregate> {
+    fn fold(&mut self, slot: u8, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), NotFoldable> {
         match self.get_mut(usize::from(slot)) {
-            Some(Cell::Aggregate(aggregate)) => Some(aggregate),
-            _ => None,
+            Some(Cell::Aggregate(aggregate)) => aggregate.fold(value, time, now),
+            _ => Ok(()),
         }
+    }
+
+    fn cell(&self, slot: u8) -> Cell {
+        self[usize::from(slot)].clone()
+    }
+
+    fn set_cell(&mut self, slot: u8, cell: Cell) {
+        self[usize::from(slot)] = cell;
+    }
+}
+
+fn aggregate(cells: &[Cell], slot: u8) -> Option<&Aggregate> {
+    match cells.get(usize::from(slot)) {
+        Some(Cell::Aggregate(aggregate)) => Some(aggregate),
+        _ => None,
     }
 }
 
@@ -86,6 +123,6 @@ mod tests {
         }
         let set = [Cell::Int(i64::MIN), Cell::Bool(true), Cell::Float(-2.25), Cell::Text("bc".into())];
         assert_eq!(cells, set);
-        assert_eq!((cells.text(3), cells.text(0), cells.aggregate(0)), ("bc", "", None));
+        assert_eq!((cells.text(3), cells.text(0), cells.at(0, 0)), ("bc", "", None));
     }
 }

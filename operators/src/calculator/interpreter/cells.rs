@@ -1,4 +1,4 @@
-//! Cells of a key to the script's state map and back.
+//! Copies of a key's fields to the script's state map and back.
 
 use std::mem;
 

@@ -1,11 +1,10 @@
-//! Runs a program on the cells of one key: its compiled functions as they are, the others by the
+//! Runs a program on the fields of one key: its compiled functions as they are, the others by the
 //! interpreter.
 //!
-//! The interpreter works on maps. A runner keeps one map per function, writes the cells into it before a call
-//! and back after it; so a call allocates nothing for numbers, and aggregates are swapped in and out by
-//! pointer.
+//! The interpreter works on maps. A runner keeps one map per function, writes a copy of the fields into it
+//! before a call, and sets the fields after it.
 //!
-//! **Invariant**: a call that fails leaves the cells unchanged.
+//! **Invariant**: a call that fails leaves the fields unchanged.
 
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     calculator::{
         Cell, Outputs, Program, ProgramError,
-        compiled::{Code, Given},
+        compiled::{Code, Given, Slots},
         program::{Body, Function, script_error},
     },
     model::value::Value,
@@ -116,11 +115,11 @@ impl Runner {
     /// calculator has used the event up, so that no further step is called with it.
     ///
     /// # Errors
-    /// If the script failed or refused the value; the cells are unchanged.
-    pub fn on_event<'v>(
+    /// If the script failed or refused the value; the fields are unchanged.
+    pub fn on_event<'v, S: Slots + ?Sized>(
         &mut self,
         program: &Program,
-        cells: &mut [Cell],
+        fields: &mut S,
         input: FoldInput,
         values: impl Iterator<Item = Option<&'v Value<'v>>> + Clone,
     ) -> Result<bool, CallError> {
@@ -128,7 +127,7 @@ impl Runner {
             Function::Interpreted(body, _) => body,
             Function::Compiled(code) => {
                 let arguments = [input.time, input.now, input.step as i64];
-                let given = code.call(cells, arguments, |i| values.clone().nth(i).flatten())?;
+                let given = code.call(fields, arguments, |i| values.clone().nth(i).flatten())?;
                 return Ok(given == Given::Truth(true));
             }
         };
@@ -145,21 +144,26 @@ impl Runner {
                 };
             }
         }
-        let result = call(scope, program, body, cells)?;
+        let result = change(scope, program, body, fields)?;
         Ok(result.as_bool().unwrap_or(false))
     }
 
-    /// Computes the outputs at `now`, unix ms. `cells` is lent to the script and comes back unchanged.
+    /// Computes the outputs at `now`, unix ms. The fields are lent to the script and come back unchanged.
     ///
     /// # Errors
     /// If the script failed.
-    pub fn outputs(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<Outputs, CallError> {
+    pub fn outputs<S: Slots + ?Sized>(
+        &mut self,
+        program: &Program,
+        fields: &mut S,
+        now: i64,
+    ) -> Result<Outputs, CallError> {
         let body = match &program.outputs {
             Function::Interpreted(body, _) => body,
-            Function::Compiled(results) => return results.all(cells, now),
+            Function::Compiled(results) => return results.all(fields, now),
         };
         self.outputs.set_or_push("now", now);
-        let result = call(&mut self.outputs, program, body, cells)?;
+        let result = call(&mut self.outputs, program, body, &mut cells(program, fields))?;
         let type_name = result.type_name().to_owned();
         result.try_cast::<Map>().map(|map| to_outputs(program, &map)).ok_or_else(|| {
             let message =
@@ -173,8 +177,13 @@ impl Runner {
     ///
     /// # Errors
     /// If the script failed.
-    pub fn on_timer(&mut self, program: &Program, cells: &mut [Cell], now: i64) -> Result<(), CallError> {
-        Self::timer(&mut self.on_timer, program, program.on_timer.as_ref(), cells, now)
+    pub fn on_timer<S: Slots + ?Sized>(
+        &mut self,
+        program: &Program,
+        fields: &mut S,
+        now: i64,
+    ) -> Result<(), CallError> {
+        Self::timer(&mut self.on_timer, program, program.on_timer.as_ref(), fields, now)
     }
 
     /// Runs `on_timer_dropped` for a timer that was due at `now` and must not count. The timer is cleared
@@ -182,32 +191,32 @@ impl Runner {
     ///
     /// # Errors
     /// If the script failed.
-    pub fn on_timer_dropped(
+    pub fn on_timer_dropped<S: Slots + ?Sized>(
         &mut self,
         program: &Program,
-        cells: &mut [Cell],
+        fields: &mut S,
         now: i64,
     ) -> Result<(), CallError> {
-        Self::timer(&mut self.on_timer_dropped, program, program.on_timer_dropped.as_ref(), cells, now)
+        Self::timer(&mut self.on_timer_dropped, program, program.on_timer_dropped.as_ref(), fields, now)
     }
 
-    fn timer(
+    fn timer<S: Slots + ?Sized>(
         scope: &mut Scope<'static>,
         program: &Program,
         function: Option<&Function<Code>>,
-        cells: &mut [Cell],
+        fields: &mut S,
         now: i64,
     ) -> Result<(), CallError> {
         if let Some(timer) = program.timer() {
-            cells[timer] = Cell::Int(-1);
+            fields.set_word(timer as u8, -1);
         }
         let body = match function {
             None => return Ok(()),
             Some(Function::Interpreted(body, _)) => body,
-            Some(Function::Compiled(code)) => return code.call(cells, [0, now, 0], |_| None).map(|_| ()),
+            Some(Function::Compiled(code)) => return code.call(fields, [0, now, 0], |_| None).map(|_| ()),
         };
         scope.set_or_push("now", now);
-        call(scope, program, body, cells).map(|_| ())
+        change(scope, program, body, fields).map(|_| ())
     }
 }
 
@@ -221,26 +230,41 @@ fn to_outputs(program: &Program, map: &Map) -> Outputs {
     Outputs::new(map.iter().map(|(key, value)| (name(key), to_value(value))).collect())
 }
 
+/// Copies of all fields.
+fn cells<S: Slots + ?Sized>(program: &Program, fields: &S) -> Vec<Cell> {
+    (0..program.names.len()).map(|slot| fields.cell(slot as u8)).collect()
+}
+
+/// Calls a function that may change the fields.
+fn change<S: Slots + ?Sized>(
+    scope: &mut Scope<'static>,
+    program: &Program,
+    body: &Body,
+    fields: &mut S,
+) -> Result<Dynamic, CallError> {
+    let mut cells = cells(program, fields);
+    let result = call(scope, program, body, &mut cells)?;
+    cells.into_iter().enumerate().for_each(|(slot, cell)| fields.set_cell(slot as u8, cell));
+    Ok(result)
+}
+
+/// Calls a function on copies of the fields, which it leaves in any state if it fails.
 fn call(
     scope: &mut Scope<'static>,
     program: &Program,
     body: &Body,
     cells: &mut [Cell],
 ) -> Result<Dynamic, CallError> {
-    let backup = program.needs_backup.then(|| cells.to_vec());
     load(scope, cells);
     let result = ENGINE.eval_ast_with_scope::<Dynamic>(scope, &body.ast);
     scope.rewind(body.arguments.len());
     let stored = result
         .map_err(|e| call_error(&e))
         .and_then(|value| Ok(store(scope, program, cells).map(|()| value)?));
-    if stored.is_err() {
-        if let Some(backup) = backup {
-            cells.clone_from_slice(&backup);
-        }
-        if let Some(state) = scope.get_mut("state") {
-            *state = state_map(program).into();
-        }
+    if stored.is_err()
+        && let Some(state) = scope.get_mut("state")
+    {
+        *state = state_map(program).into();
     }
     stored
 }

@@ -60,7 +60,7 @@ pub(super) fn compare(a: &Program, b: &Program, calls: &[Call]) -> Result<(), St
             same(&format!("fields after a failing {call:?}"), &cells, &before)?;
         }
         let now = call.now();
-        let outputs = (one.outputs(a, &mut cells, now), other.outputs(b, &mut others, now));
+        let outputs = (one.outputs(a, &mut cells[..], now), other.outputs(b, &mut others[..], now));
         same(&format!("outputs after {call:?}"), &outputs.0, &outputs.1)?;
         same(&format!("fields after outputs after {call:?}"), &cells, &others)?;
     }
