@@ -2,46 +2,69 @@
 //!
 //! One record per event and distinct `key_by` with a match: the key, the filters that matched, and the values
 //! that those and the action read. A batch is a flat struct of arrays, so that the wire can copy it whole and
-//! `evaluate` can read it in place; variable parts lie in one blob.
+//! `evaluate` can read it in place; variable parts lie in arrays of their own, all texts in one. So the texts
+//! of a batch are checked to be UTF-8 once, when it is received.
+
+mod values;
 
 use timely::{Accountable, container::PushInto};
 
+pub use self::values::EncodedValues;
+use self::values::Encoder;
 use super::{
     field::Field,
     ids::{Offset, PartitionId},
     value::Value,
 };
 
-/// A batch of routed records: one entry per record in each array but `targets` and `blob`.
+/// A batch of routed records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routed {
-    /// Routing hash of the key.
-    pub hash: Vec<u64>,
-    /// The event's offset in its partition.
-    pub offset: Vec<u64>,
-    /// The event's guid; 0 if it has none, see `flags`.
-    pub guid: Vec<u64>,
-    /// Ingest time, unix ms.
-    pub now: Vec<i64>,
-    /// The event's own time, unix ms.
-    pub time: Vec<i64>,
-    /// Wall clock when the source read the event, unix µs.
-    pub seen: Vec<u64>,
-    /// The event's partition.
-    pub partition: Vec<u32>,
-    /// Which `key_by` of the rule book; the top bit says that there is a guid.
-    pub flags: Vec<u32>,
-    /// End of the record's targets in `targets`.
-    pub targets_end: Vec<u32>,
-    /// End of the record's bytes in `blob`.
-    pub blob_end: Vec<u32>,
+    /// The fixed part of each record.
+    pub rows: Vec<Row>,
+    /// Content of each value, see `EncodedValues`.
+    pub words: Vec<u64>,
+    /// Field and kind of each value.
+    pub fields: Vec<u32>,
     /// Numbers of the filters that matched, ascending within a record.
     pub targets: Vec<u32>,
-    /// Key, event id and values of each record, see `RecordBytes`.
-    pub blob: Vec<u8>,
+    /// Key, event id and texts among the values, of each record.
+    pub text: String,
 }
 
-const HAS_GUID: u32 = 1 << 31;
+/// The part of a routed record that has the same size in all; 80 bytes without padding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct Row {
+    /// Routing hash of the key.
+    pub hash: u64,
+    /// The event's offset in its partition.
+    pub offset: u64,
+    /// The event's guid; 0 if it has none.
+    pub guid: u64,
+    /// Ingest time, unix ms.
+    pub now: i64,
+    /// The event's own time, unix ms.
+    pub time: i64,
+    /// Wall clock when the source read the event, unix µs.
+    pub seen: u64,
+    /// The event's partition.
+    pub partition: u32,
+    /// Which `key_by` of the rule book.
+    pub key_group: u32,
+    /// 1 if the event has a guid, else 0.
+    pub has_guid: u32,
+    /// End of the record's targets.
+    pub targets_end: u32,
+    /// End of the record's values.
+    pub values_end: u32,
+    /// End of the key in the batch's text; it begins where the text of the record before ends.
+    pub key_end: u32,
+    /// End of the event id in the text; it begins behind the key.
+    pub event_id_end: u32,
+    /// End of the record's text; the texts among its values begin behind the event id.
+    pub text_end: u32,
+}
 
 /// View of one record of a batch; its values are decoded on demand.
 #[derive(Clone, Copy, Debug)]
@@ -68,54 +91,38 @@ pub struct RoutedRecord<'b> {
     pub key: &'b str,
     /// The event's id.
     pub event_id: &'b str,
-    /// Values of the event as [`Routed`] encodes them; empty in a head that is to be pushed.
-    pub encoded: &'b [u8],
+    /// Values of the event; ignored in a head that is pushed with values of its own.
+    pub encoded: EncodedValues<'b>,
 }
 
 impl Routed {
     /// Number of records.
     pub fn len(&self) -> usize {
-        self.hash.len()
+        self.rows.len()
     }
 
     /// Whether the batch has no records.
     pub fn is_empty(&self) -> bool {
-        self.hash.is_empty()
+        self.rows.is_empty()
     }
 
-    /// Approximate size on the wire, bytes.
+    /// Size on the wire without the frame of a message, bytes.
     pub fn bytes(&self) -> usize {
-        self.len() * 64 + self.targets.len() * 4 + self.blob.len()
+        size_of_val(&self.rows[..])
+            + size_of_val(&self.words[..])
+            + size_of_val(&self.fields[..])
+            + size_of_val(&self.targets[..])
+            + self.text.len()
     }
 
     /// Removes all records; keeps the allocated memory.
     pub fn clear(&mut self) {
-        let Routed {
-            hash,
-            offset,
-            guid,
-            now,
-            time,
-            seen,
-            partition,
-            flags,
-            targets_end,
-            blob_end,
-            targets,
-            blob,
-        } = self;
-        hash.clear();
-        offset.clear();
-        guid.clear();
-        now.clear();
-        time.clear();
-        seen.clear();
-        partition.clear();
-        flags.clear();
-        targets_end.clear();
-        blob_end.clear();
+        let Routed { rows, words, fields, targets, text } = self;
+        rows.clear();
+        words.clear();
+        fields.clear();
         targets.clear();
-        blob.clear();
+        text.clear();
     }
 
     /// Appends the record of `head` with `values`; the head's own encoded values are ignored.
@@ -124,7 +131,7 @@ impl Routed {
     /// use strateye_operators::model::{
     ///     field::Field,
     ///     ids::{Offset, PartitionId},
-    ///     routed::{Routed, RoutedRecord},
+    ///     routed::{EncodedValues, Routed, RoutedRecord},
     ///     value::Value,
     /// };
     ///
@@ -140,124 +147,102 @@ impl Routed {
     ///     targets: &[2],
     ///     key: "1001",
     ///     event_id: "search",
-    ///     encoded: &[],
+    ///     encoded: EncodedValues::default(),
     /// };
     /// let mut batch = Routed::default();
     /// batch.push(&head, [(Field(6), &Value::Int(3))].into_iter());
     /// let record = batch.get(0).unwrap();
-    /// assert_eq!((record.key, record.values().next()), ("1001", Some((Field(6), Value::Int(3)))));
+    /// assert_eq!((record.key, record.value(Field(6))), ("1001", Some(Value::Int(3))));
     /// ```
     pub fn push<'v>(
         &mut self,
         head: &RoutedRecord<'_>,
         values: impl Iterator<Item = (Field, &'v Value<'v>)>,
     ) {
-        self.targets.extend_from_slice(head.targets);
-        write_text(&mut self.blob, head.key);
-        write_text(&mut self.blob, head.event_id);
-        values.for_each(|(field, value)| write_value(&mut self.blob, field, value));
-        self.push_fixed(head);
+        let row = self.push_texts(head);
+        let Routed { words, fields, text, .. } = self;
+        let mut encoder = Encoder { fields, words, start: text.len(), text };
+        values.for_each(|(field, value)| encoder.push(field, value));
+        self.push_row(head, row);
     }
 
     /// Appends a record of another batch, values included.
     pub fn push_record(&mut self, record: &RoutedRecord<'_>) {
-        self.targets.extend_from_slice(record.targets);
-        write_text(&mut self.blob, record.key);
-        write_text(&mut self.blob, record.event_id);
-        self.blob.extend_from_slice(record.encoded);
-        self.push_fixed(record);
+        let row = self.push_texts(record);
+        self.words.extend_from_slice(record.encoded.words);
+        self.fields.extend_from_slice(record.encoded.fields);
+        self.text.push_str(record.encoded.text);
+        self.push_row(record, row);
     }
 
-    fn push_fixed(&mut self, head: &RoutedRecord<'_>) {
-        self.hash.push(head.hash);
-        self.offset.push(head.offset.0);
-        self.guid.push(head.guid.unwrap_or(0));
-        self.now.push(head.now);
-        self.time.push(head.time);
-        self.seen.push(head.seen);
-        self.partition.push(head.partition.0);
-        self.flags.push(head.key_group | if head.guid.is_some() { HAS_GUID } else { 0 });
-        self.targets_end.push(self.targets.len() as u32);
-        self.blob_end.push(self.blob.len() as u32);
+    /// Appends key and event id; returns a row with their ends.
+    fn push_texts(&mut self, head: &RoutedRecord<'_>) -> Row {
+        self.text.push_str(head.key);
+        let key_end = self.text.len() as u32;
+        self.text.push_str(head.event_id);
+        Row { key_end, event_id_end: self.text.len() as u32, ..Row::default() }
+    }
+
+    /// Appends the targets, and the row, filled in; the record's values and texts are appended already.
+    fn push_row(&mut self, head: &RoutedRecord<'_>, row: Row) {
+        self.targets.extend_from_slice(head.targets);
+        self.rows.push(Row {
+            hash: head.hash,
+            offset: head.offset.0,
+            guid: head.guid.unwrap_or(0),
+            now: head.now,
+            time: head.time,
+            seen: head.seen,
+            partition: head.partition.0,
+            key_group: head.key_group,
+            has_guid: u32::from(head.guid.is_some()),
+            targets_end: self.targets.len() as u32,
+            values_end: self.words.len() as u32,
+            text_end: self.text.len() as u32,
+            ..row
+        });
     }
 
     /// Record at position `i`; `None` if the batch is inconsistent there, which only a broken peer sends.
     pub fn get(&self, i: usize) -> Option<RoutedRecord<'_>> {
-        let start = |ends: &[u32]| if i == 0 { Some(0) } else { ends.get(i - 1).map(|e| *e as usize) };
-        let targets = self.targets.get(start(&self.targets_end)?..*self.targets_end.get(i)? as usize)?;
-        let blob = self.blob.get(start(&self.blob_end)?..*self.blob_end.get(i)? as usize)?;
-        let (key, rest) = read_text(blob)?;
-        let (event_id, values) = read_text(rest)?;
-        let flags = *self.flags.get(i)?;
+        let row = self.rows.get(i)?;
+        let before = match i.checked_sub(1) {
+            Some(i) => *self.rows.get(i)?,
+            None => Row::default(),
+        };
+        let text = |from: u32, to: u32| self.text.get(from as usize..to as usize);
+        let values = before.values_end as usize..row.values_end as usize;
         Some(RoutedRecord {
-            hash: *self.hash.get(i)?,
-            partition: PartitionId(*self.partition.get(i)?),
-            offset: Offset(*self.offset.get(i)?),
-            guid: (flags & HAS_GUID != 0).then_some(*self.guid.get(i)?),
-            now: *self.now.get(i)?,
-            time: *self.time.get(i)?,
-            seen: *self.seen.get(i)?,
-            key_group: flags & !HAS_GUID,
-            targets,
-            key,
-            event_id,
-            encoded: values,
+            hash: row.hash,
+            partition: PartitionId(row.partition),
+            offset: Offset(row.offset),
+            guid: (row.has_guid != 0).then_some(row.guid),
+            now: row.now,
+            time: row.time,
+            seen: row.seen,
+            key_group: row.key_group,
+            targets: self.targets.get(before.targets_end as usize..row.targets_end as usize)?,
+            key: text(before.text_end, row.key_end)?,
+            event_id: text(row.key_end, row.event_id_end)?,
+            encoded: EncodedValues {
+                fields: self.fields.get(values.clone())?,
+                words: self.words.get(values)?,
+                text: text(row.event_id_end, row.text_end)?,
+            },
         })
     }
 }
 
 impl<'b> RoutedRecord<'b> {
-    /// Values in the order they were pushed; ends early where the bytes are inconsistent.
+    /// Value of a field, if the record carries it; the other values are not decoded.
+    pub fn value(&self, field: Field) -> Option<Value<'b>> {
+        self.encoded.get(field)
+    }
+
+    /// Values in the order they were pushed; ends early where the batch is inconsistent.
     pub fn values(&self) -> impl Iterator<Item = (Field, Value<'b>)> + use<'b> {
-        let mut rest = self.encoded;
-        std::iter::from_fn(move || {
-            let (field, value, behind) = read_value(rest)?;
-            rest = behind;
-            Some((field, value))
-        })
+        self.encoded.iter()
     }
-}
-
-fn write_text(blob: &mut Vec<u8>, text: &str) {
-    blob.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    blob.extend_from_slice(text.as_bytes());
-}
-
-fn read_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    Some((std::str::from_utf8(text).ok()?, rest))
-}
-
-fn write_value(blob: &mut Vec<u8>, field: Field, value: &Value<'_>) {
-    blob.extend_from_slice(&field.0.to_le_bytes());
-    match value {
-        Value::Bool(b) => blob.extend_from_slice(&[0, u8::from(*b)]),
-        Value::Int(i) => {
-            blob.push(1);
-            blob.extend_from_slice(&i.to_le_bytes());
-        }
-        Value::Float(f) => {
-            blob.push(2);
-            blob.extend_from_slice(&f.to_le_bytes());
-        }
-        Value::Text(t) => {
-            blob.push(3);
-            write_text(blob, t);
-        }
-    }
-}
-
-fn read_value(bytes: &[u8]) -> Option<(Field, Value<'_>, &[u8])> {
-    let (field, rest) = bytes.split_first_chunk::<2>()?;
-    let (tag, rest) = rest.split_first()?;
-    let (value, rest) = match tag {
-        0 => rest.split_first().map(|(b, rest)| (Value::Bool(*b != 0), rest))?,
-        1 => rest.split_first_chunk::<8>().map(|(b, rest)| (Value::Int(i64::from_le_bytes(*b)), rest))?,
-        2 => rest.split_first_chunk::<8>().map(|(b, rest)| (Value::Float(f64::from_le_bytes(*b)), rest))?,
-        _ => read_text(rest).map(|(t, rest)| (Value::Text(t.into()), rest))?,
-    };
-    Some((Field(u16::from_le_bytes(*field)), value, rest))
 }
 
 impl Accountable for Routed {

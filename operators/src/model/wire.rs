@@ -3,14 +3,15 @@
 //! Layout of a message: magic (u64), layout hash (u64), payload length (u64), payload, zeros up to a multiple
 //! of 8.
 //!
-//! Two codecs fill the same struct. [`Codec::Abomonation`] copies the arrays as they lie in memory; it is
-//! sound only between equal binaries that have authenticated each other, because bytes are believed: hence
-//! the layout hash, which is compared before anything is decoded, the private aligned copy, and that nothing
-//! leaves the decoded struct but clones of its arrays. [`Codec::Bytemuck`] writes lengths and arrays and
-//! believes nothing. `evaluate` checks the arrays' ends in both cases.
+//! Two codecs write the same arrays straight into the buffer of the connection. [`Codec::Abomonation`] copies
+//! them as they lie in memory; it is sound only between equal binaries that have authenticated each other,
+//! because bytes are believed: hence the layout hash, which is compared before anything is decoded, the private
+//! aligned copy, and that nothing leaves the decoded struct but clones of its arrays. [`Codec::Bytemuck`]
+//! writes lengths and arrays and believes nothing. In both cases the text is checked to be UTF-8 here, and
+//! `evaluate` checks the arrays' ends.
 //!
-//! **Invariants**: the flat struct has no padding, no nesting and only arrays whose elements are plain
-//! integers; all `unsafe` of this crate is in this module.
+//! **Invariants**: the struct has only arrays of plain integers, or of rows of them, without padding, those of
+//! the widest elements first; all `unsafe` of this crate is in this module.
 #![allow(
     unsafe_code,
     reason = "abomonation writes and reads memory images; the invariants above say why that holds here"
@@ -21,7 +22,7 @@
 )]
 
 use std::{
-    io::Write,
+    io::{self, Write},
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -29,7 +30,7 @@ use abomonation::{Abomonation, unsafe_abomonate};
 use bytemuck::Pod;
 use timely::{bytes::arc::Bytes, dataflow::channels::ContainerBytes};
 
-use super::routed::Routed;
+use super::routed::{Routed, Row};
 
 /// How routed batches are written to the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -56,109 +57,56 @@ impl Codec {
     }
 }
 
-/// The image that is written: the arrays of a batch, widest elements first.
-#[repr(C)]
-struct Image {
-    wide: Vec<u64>,
-    signed: Vec<i64>,
-    narrow: Vec<u32>,
-    bytes: Vec<u8>,
-}
-
-unsafe_abomonate!(Image: wide, signed, narrow, bytes);
+unsafe_abomonate!(Row);
+unsafe_abomonate!(Routed: rows, words, fields, targets, text);
 
 const MAGIC: [u64; 2] = [u64::from_le_bytes(*b"strateye"), u64::from_le_bytes(*b"strateyf")];
 const HEADER: usize = 24;
 
-/// Changes whenever the image's layout does.
+/// Changes whenever the layout of a batch does.
 fn layout() -> u64 {
-    let shape = format!("{} {} wide4 signed2 narrow4+targets", size_of::<Image>(), align_of::<Image>());
-    xxhash_rust::xxh3::xxh3_64(shape.as_bytes())
+    let sizes = [size_of::<Routed>(), align_of::<Routed>(), size_of::<Row>()];
+    xxhash_rust::xxh3::xxh3_64(format!("{sizes:?} rows words fields targets text").as_bytes())
 }
 
-fn image(batch: &Routed) -> Image {
-    let Routed {
-        hash,
-        offset,
-        guid,
-        now,
-        time,
-        seen,
-        partition,
-        flags,
-        targets_end,
-        blob_end,
-        targets,
-        blob,
-    } = batch;
-    Image {
-        wide: [&hash[..], offset, guid, seen].concat(),
-        signed: [&now[..], time].concat(),
-        narrow: [&partition[..], flags, targets_end, blob_end, targets].concat(),
-        bytes: blob.clone(),
-    }
-}
-
-fn batch(image: &Image) -> Option<Routed> {
-    let n = image.signed.len() / 2;
-    let mut wide = image.wide.chunks_exact(n.max(1)).map(<[u64]>::to_vec);
-    let (signed_now, signed_time) = image.signed.split_at_checked(n)?;
-    let (fixed, targets) = image.narrow.split_at_checked(4 * n)?;
-    if image.wide.len() != 4 * n || image.signed.len() != 2 * n {
-        return None;
-    }
-    let mut narrow = fixed.chunks_exact(n.max(1)).map(<[u32]>::to_vec);
-    let mut wide = || wide.next().unwrap_or_default();
-    let mut narrow = || narrow.next().unwrap_or_default();
-    Some(Routed {
-        hash: wide(),
-        offset: wide(),
-        guid: wide(),
-        seen: wide(),
-        now: signed_now.to_vec(),
-        time: signed_time.to_vec(),
-        partition: narrow(),
-        flags: narrow(),
-        targets_end: narrow(),
-        blob_end: narrow(),
-        targets: targets.to_vec(),
-        blob: image.bytes.clone(),
-    })
-}
-
-/// Writes a batch's payload with a codec.
+/// Appends a batch as a message, written with a codec.
 pub fn encode(batch: &Routed, codec: Codec, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&MAGIC[codec as usize].to_le_bytes());
-    out.extend_from_slice(&layout().to_le_bytes());
-    out.extend_from_slice(&[0; 8]);
-    let image = image(batch);
+    out.reserve(encoded_length(batch, codec));
+    // Writing into a vector does not fail.
+    let _ = write(batch, codec, out);
+}
+
+fn write(batch: &Routed, codec: Codec, out: &mut impl Write) -> io::Result<()> {
+    let length = payload_length(batch, codec);
+    for word in [MAGIC[codec as usize], layout(), length as u64] {
+        out.write_all(&word.to_le_bytes())?;
+    }
     match codec {
-        // SAFETY: `encode` reads the struct as bytes; `Image` has no padding (checked by a test), so all are
-        // initialised. Writing into a vector does not fail.
-        Codec::Abomonation => {
-            let _ = unsafe { abomonation::encode(&image, out) };
-        }
+        // SAFETY: `encode` reads structs as bytes; `Routed` has no padding (checked by a test) and `Row` is
+        // plain data, so all are initialised.
+        Codec::Abomonation => unsafe { abomonation::encode(batch, out) }?,
         Codec::Bytemuck => {
-            put(&image.wide, out);
-            put(&image.signed, out);
-            put(&image.narrow, out);
-            put(&image.bytes, out);
+            put(&batch.rows, out)?;
+            put(&batch.words, out)?;
+            put(&batch.fields, out)?;
+            put(&batch.targets, out)?;
+            put(batch.text.as_bytes(), out)?;
         }
     }
-    let length = (out.len() - start - HEADER) as u64;
-    out[start + 16..start + 24].copy_from_slice(&length.to_le_bytes());
-    out.resize(start + (out.len() - start).next_multiple_of(8), 0);
+    out.write_all(&[0; 8][..(HEADER + length).next_multiple_of(8) - HEADER - length])
 }
 
 /// How many bytes `encode` writes.
 pub fn encoded_length(batch: &Routed, codec: Codec) -> usize {
-    let arrays = batch.len() * (4 * 8 + 2 * 8 + 4 * 4) + batch.targets.len() * 4 + batch.blob.len();
-    let frame = match codec {
-        Codec::Abomonation => size_of::<Image>(),
-        Codec::Bytemuck => 4 * 8,
-    };
-    (HEADER + frame + arrays).next_multiple_of(8)
+    (HEADER + payload_length(batch, codec)).next_multiple_of(8)
+}
+
+fn payload_length(batch: &Routed, codec: Codec) -> usize {
+    batch.bytes()
+        + match codec {
+            Codec::Abomonation => size_of::<Routed>(),
+            Codec::Bytemuck => 5 * 8,
+        }
 }
 
 /// Reads a batch; `None` if the bytes are of another build or do not hold together.
@@ -174,27 +122,33 @@ pub fn decode(bytes: &[u8]) -> Option<Routed> {
             bytemuck::cast_slice_mut(&mut aligned)[..payload.len()].copy_from_slice(payload);
             let bytes = bytemuck::cast_slice_mut::<u64, u8>(&mut aligned);
             // SAFETY: the layout hash above says that an equal binary wrote these bytes with `encode`, and
-            // peers are authenticated before they may send; the copy is aligned for `Image`; the arrays are
+            // peers are authenticated before they may send; the copy is aligned for `Routed`; the arrays are
             // cloned out of the decoded struct, which is never moved or dropped.
-            let (image, _) = unsafe { abomonation::decode::<Image>(&mut bytes[..payload.len()]) }?;
-            batch(image)
+            let (batch, _) = unsafe { abomonation::decode::<Routed>(&mut bytes[..payload.len()]) }?;
+            Some(Routed {
+                rows: batch.rows.clone(),
+                words: batch.words.clone(),
+                fields: batch.fields.clone(),
+                targets: batch.targets.clone(),
+                text: text(batch.text.as_bytes().to_vec())?,
+            })
         }
         _ => {
             let mut rest = payload;
-            let image = Image {
-                wide: take(&mut rest)?,
-                signed: take(&mut rest)?,
-                narrow: take(&mut rest)?,
-                bytes: take(&mut rest)?,
-            };
-            batch(&image)
+            Some(Routed {
+                rows: take(&mut rest)?,
+                words: take(&mut rest)?,
+                fields: take(&mut rest)?,
+                targets: take(&mut rest)?,
+                text: text(take(&mut rest)?)?,
+            })
         }
     }
 }
 
-fn put<T: Pod>(items: &[T], out: &mut Vec<u8>) {
-    out.extend_from_slice(&(items.len() as u64).to_le_bytes());
-    out.extend_from_slice(bytemuck::cast_slice(items));
+fn put<T: Pod>(items: &[T], out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&(items.len() as u64).to_le_bytes())?;
+    out.write_all(bytemuck::cast_slice(items))
 }
 
 fn take<T: Pod>(rest: &mut &[u8]) -> Option<Vec<T>> {
@@ -203,6 +157,10 @@ fn take<T: Pod>(rest: &mut &[u8]) -> Option<Vec<T>> {
     let (items, behind) = behind.split_at_checked(length)?;
     *rest = behind;
     Some(bytemuck::pod_collect_to_vec(items))
+}
+
+fn text(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).ok()
 }
 
 impl ContainerBytes for Routed {
@@ -222,10 +180,8 @@ impl ContainerBytes for Routed {
     }
 
     fn into_bytes<W: Write>(&self, writer: &mut W) {
-        let mut out = Vec::with_capacity(self.length_in_bytes());
-        encode(self, Codec::chosen(), &mut out);
         // Timely hands out a buffer of `length_in_bytes`.
-        let _ = writer.write_all(&out);
+        let _ = write(self, Codec::chosen(), writer);
     }
 }
 
@@ -237,7 +193,7 @@ mod tests {
     use crate::model::{
         field::Field,
         ids::{Offset, PartitionId},
-        routed::RoutedRecord,
+        routed::{EncodedValues, RoutedRecord},
         value::Value,
     };
 
@@ -256,7 +212,7 @@ mod tests {
                 targets,
                 key,
                 event_id: "search",
-                encoded: &[],
+                encoded: EncodedValues::default(),
             };
             let value = Value::Text(key.as_str().into());
             batch.push(&head, [(Field(6), &value), (Field(9), &Value::Float(1.5))].into_iter());
@@ -265,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn the_image_has_no_padding() {
-        assert_eq!(size_of::<Image>(), 4 * size_of::<Vec<u8>>());
+    fn a_batch_has_no_padding() {
+        assert_eq!(size_of::<Routed>(), 5 * size_of::<Vec<u8>>());
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use crate::{
         ids::{Clocks, IngestTime, PartitionId},
         key,
         raw::{RawBatch, RawRecord, Refused},
-        routed::{Routed, RoutedRecord},
+        routed::{EncodedValues, Routed, RoutedRecord},
     },
     rule::{book::RuleBook, crowd::Crowd, rows::Rows},
 };
@@ -155,7 +155,7 @@ impl Matcher {
                     targets,
                     key: &self.key,
                     event_id: event.event_id(),
-                    encoded: &[],
+                    encoded: EncodedValues::default(),
                 };
                 let needed = &mut self.needed;
                 needed.clear();

@@ -7,7 +7,7 @@ use crate::{
     model::{
         ids::{BookGeneration, IngestTime, Offset, PartitionId},
         key,
-        routed::{Routed, RoutedRecord},
+        routed::{EncodedValues, Routed, RoutedRecord},
     },
     ops::signal::{NoSaver, Stored},
     rule::{
@@ -61,7 +61,7 @@ fn record(schedule: &mut Schedule<Epoch>, epoch: u64, offset: u64) {
         targets: &[0],
         key: "1",
         event_id: "T",
-        encoded: &[],
+        encoded: EncodedValues::default(),
     };
     batch.push(&head, std::iter::empty());
     schedule.wait(Epoch(epoch), Epoch(epoch), batch);
