@@ -28,7 +28,7 @@ use crate::model::{
 
 /// Output streams of `match`.
 pub struct Matched<'s> {
-    /// Routed records, not yet exchanged.
+    /// Batches of routed records, each of one owner, not yet exchanged.
     pub routed: Stream<'s, Epoch, Routed>,
     /// Records that are not events.
     pub refused: StreamVec<'s, Epoch, Refused>,
@@ -60,9 +60,10 @@ pub fn match_events<'s>(
         kit::output_from::<Vec<(PartitionId, IngestTime)>>(&mut builder, &[0, 1]);
     let (mut barriers_output, barriers) = kit::output_from::<Vec<BarrierReached>>(&mut builder, &[0, 1]);
     let mut matching = Matching::<[Capability<Epoch>; 4]>::new(matcher, shelf, scope.index());
+    let peers = scope.peers();
     builder.build(move |initial| {
         drop(initial);
-        let mut matches = Matches::default();
+        let mut matches = Matches::to(peers);
         move |frontiers| {
             let mut routed_output = routed_output.activate();
             let mut refused_output = refused_output.activate();
@@ -85,10 +86,7 @@ pub fn match_events<'s>(
             while let Some((capabilities, reads)) = matching.next(&mut crowds_at) {
                 let [routed_at, refused_at, clocks_at, barriers_at] = &capabilities;
                 let mut routed_session = routed_output.session_with_builder(routed_at);
-                matching.read_all(reads, &mut matches, |routed| {
-                    routed_session.give_container(routed);
-                    routed.clear();
-                });
+                matching.read_all(reads, &mut matches, |routed| routed_session.give_container(routed));
                 let Matches { refused, clocks, barriers, .. } = &mut matches;
                 refused_output.session(refused_at).give_iterator(refused.drain(..));
                 clocks_output.session(clocks_at).give_iterator(clocks.drain(..));

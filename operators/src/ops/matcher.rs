@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::membership::Membership;
+use super::{membership::Membership, outgoing::RoutedSink};
 use crate::{
     filter::{Faulted, Scratch},
     model::{
@@ -15,7 +15,7 @@ use crate::{
         ids::{Clocks, IngestTime, PartitionId},
         key,
         raw::{RawBatch, RawRecord, Refused},
-        routed::{EncodedValues, Routed, RoutedRecord},
+        routed::{EncodedValues, RoutedRecord},
     },
     rule::{book::RuleBook, crowd::Crowd, rows::Rows},
 };
@@ -105,7 +105,7 @@ impl Matcher {
     }
 
     /// Matches a batch; appends routed records to `routed`, and records that are not events to `refused`.
-    pub fn batch(&mut self, batch: &RawBatch, routed: &mut Routed, refused: &mut Vec<Refused>) {
+    pub fn batch(&mut self, batch: &RawBatch, routed: &mut impl RoutedSink, refused: &mut Vec<Refused>) {
         self.counts.refused += batch.refused.len() as u64;
         refused.extend_from_slice(&batch.refused);
         for record in &batch.records {
@@ -125,7 +125,7 @@ impl Matcher {
         &mut self,
         batch: &RawBatch,
         record: &RawRecord,
-        routed: &mut Routed,
+        routed: &mut impl RoutedSink,
     ) -> Result<(), DecodeError> {
         let book = Arc::clone(&self.book);
         let event = self.decoder.decode(batch.record(record))?;

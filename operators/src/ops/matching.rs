@@ -18,6 +18,7 @@ use std::{
 
 use super::{
     matcher::{MatchCounts, Matcher},
+    outgoing::Outgoing,
     read::{BarrierReached, Read},
     signal::{Shelf, Signal},
 };
@@ -33,9 +34,6 @@ use crate::{
 
 /// Number of the stand-in partition of worker 0; that of worker `n` is `n` less.
 const UNOPENED: u32 = u32::MAX;
-
-/// Least number of routed records sent in one batch, unless there are no more.
-const SEND_AT: usize = 1024;
 
 /// A matcher, the reads waiting for it, and the switches announced; `C` are the capabilities of an epoch.
 pub(super) struct Matching<C> {
@@ -69,16 +67,22 @@ struct Switch {
 }
 
 /// Results of matching reads.
-#[derive(Default)]
 pub(super) struct Matches {
     /// Routed records.
-    pub(super) routed: Routed,
+    pub(super) routed: Outgoing,
     /// Records that are not events.
     pub(super) refused: Vec<Refused>,
     /// Clocks of partitions that have ended.
     pub(super) clocks: Vec<(PartitionId, IngestTime)>,
     /// Barriers that the sources have reached.
     pub(super) barriers: Vec<BarrierReached>,
+}
+
+impl Matches {
+    /// Makes results whose routed records are for `peers` workers.
+    pub(super) fn to(peers: usize) -> Self {
+        Matches { routed: Outgoing::to(peers), refused: Vec::new(), clocks: Vec::new(), barriers: Vec::new() }
+    }
 }
 
 impl<C> Matching<C> {
@@ -151,8 +155,8 @@ impl<C> Matching<C> {
         self.waiting.pop_front().map(|waiting| (waiting.capabilities, waiting.reads))
     }
 
-    /// Matches reads, by the book now in force. Calls `send` with the routed records whenever there are at
-    /// least [`SEND_AT`], and with the rest at the end; `send` has to leave them empty.
+    /// Matches reads, by the book now in force. Calls `send` with each full batch, and with the rest at the
+    /// end.
     pub(super) fn read_all(
         &mut self,
         reads: Vec<Read>,
@@ -161,13 +165,9 @@ impl<C> Matching<C> {
     ) {
         for read in reads {
             self.read(read, matches);
-            if matches.routed.len() >= SEND_AT {
-                send(&mut matches.routed);
-            }
+            matches.routed.send_full(&mut send);
         }
-        if !matches.routed.is_empty() {
-            send(&mut matches.routed);
-        }
+        matches.routed.send_all(send);
     }
 
     /// Matches a read, by the book now in force.

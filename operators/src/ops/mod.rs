@@ -19,6 +19,7 @@
 //! | [`matcher`] | events to routed records |
 //! | [`crowds`] | the crowds, arranged |
 //! | [`membership`] | whether a user is in a rule's crowd |
+//! | [`outgoing`] | routed records, a batch per owner |
 //! | [`route`] | the exchange by key |
 //! | [`mod@evaluate`] | the operator `evaluate` |
 //! | [`schedule`] | decides what may be evaluated when |
@@ -41,6 +42,7 @@ pub mod match_events;
 pub mod matcher;
 mod matching;
 mod membership;
+pub mod outgoing;
 pub mod read;
 pub mod reload;
 pub mod route;

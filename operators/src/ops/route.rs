@@ -1,9 +1,10 @@
-//! Route: the exchange pact that brings a routed record to the worker that owns its key.
+//! Route: the exchange pact that brings routed records to the workers that own their keys.
 //!
 //! The owner is the routing hash modulo the number of workers. The hash is seeded by the `key_by`, so a user
-//! and an ip of the same text have independent owners. Batches are cut at 512 records, which amortises
-//! timely's cost per message, and sent in the order in which they were filled: records of one key from one
-//! worker stay in order.
+//! and an ip of the same text have independent owners. `match` fills a batch per owner ([`Outgoing`]), so the
+//! pact hands batches over whole, in the order in which they arrive.
+//!
+//! [`Outgoing`]: super::outgoing::Outgoing
 
 use timely::{
     communication::Push,
@@ -12,28 +13,13 @@ use timely::{
 
 use crate::model::routed::Routed;
 
-/// Upper bound of the records in a batch.
-const RECORDS: usize = 512;
-/// Bytes of variable parts from which on a batch is sent.
-const BYTES: usize = 256 * 1024;
+/// Distributor of batches to the owners of their keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Router;
 
-/// Distributor of records to the owners of their keys.
-#[derive(Debug)]
-pub struct Router {
-    /// A batch per worker, being filled.
-    filling: Vec<Routed>,
-}
-
-impl Router {
-    /// Router to `peers` workers.
-    pub fn for_peers(peers: usize) -> Self {
-        Router { filling: vec![Routed::default(); peers] }
-    }
-}
-
-/// The exchange pact of routed records.
+/// The exchange pact of batches whose records have the same owner.
 pub fn by_key() -> DistributorPact<fn(usize) -> Router> {
-    DistributorPact(Router::for_peers)
+    DistributorPact(|_peers| Router)
 }
 
 /// Index of the worker, among `peers`, that owns the keys of a routing hash.
@@ -48,26 +34,12 @@ impl Distributor<Routed> for Router {
         time: &T,
         pushers: &mut [P],
     ) {
-        for i in 0..batch.len() {
-            // `match` made this batch, so it is consistent.
-            let Some(record) = batch.get(i) else { continue };
-            let to = owner(record.hash, pushers.len());
-            let filling = &mut self.filling[to];
-            filling.push_record(&record);
-            if filling.len() >= RECORDS || filling.blob.len() >= BYTES {
-                Message::push_at(filling, time.clone(), &mut pushers[to]);
-                filling.clear();
-            }
-        }
-        batch.clear();
+        let Some(first) = batch.rows.first() else { return };
+        let peers = pushers.len();
+        let to = owner(first.hash, peers);
+        debug_assert!(batch.rows.iter().all(|row| owner(row.hash, peers) == to), "a batch of several owners");
+        Message::push_at(batch, time.clone(), &mut pushers[to]);
     }
 
-    fn flush<T: Clone, P: Push<Message<T, Routed>>>(&mut self, time: &T, pushers: &mut [P]) {
-        for (filling, pusher) in self.filling.iter_mut().zip(pushers) {
-            if !filling.is_empty() {
-                Message::push_at(filling, time.clone(), pusher);
-                filling.clear();
-            }
-        }
-    }
+    fn flush<T: Clone, P: Push<Message<T, Routed>>>(&mut self, _time: &T, _pushers: &mut [P]) {}
 }
