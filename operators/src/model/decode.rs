@@ -196,7 +196,11 @@ struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     fn new(fields: &Fields) -> Self {
-        let mut values = Vec::with_capacity(fields.len());
+        Self::reusing(Vec::with_capacity(fields.len()), fields)
+    }
+
+    /// Collects into the memory of `values`, which are empty.
+    fn reusing(mut values: Vec<Option<Value<'a>>>, fields: &Fields) -> Self {
         values.resize_with(fields.len(), || None);
         Collected { values, ranks: [usize::MAX; TOP_LEVEL.len()], no_properties: None }
     }

@@ -51,6 +51,11 @@ impl RawBatch {
         last.max(self.refused.last().map(|r| r.offset)).map(Offset::next)
     }
 
+    /// All bytes as text, checked at once; `None` if they are not UTF-8, as a whole or in some record.
+    pub fn text(&self) -> Option<&str> {
+        simdutf8::basic::from_utf8(&self.bytes).ok()
+    }
+
     /// The bytes of one record.
     pub fn record(&self, record: &RawRecord) -> &[u8] {
         &self.bytes[record.start as usize..record.end as usize]

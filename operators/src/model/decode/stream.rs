@@ -1,10 +1,10 @@
 //! Decoder of the records of one reader, which learns how they are written.
 //!
 //! **Two decoders, one result.** A usual record is read in a single pass. Whatever that pass does not
-//! understand in full makes it give up, and [`Decoder`] decodes the record from its first byte: escapes,
-//! nested values, a name that occurs twice, a number that is not exact in a simple way, spaces other than one
-//! behind a colon or comma, invalid UTF-8, and all that is not JSON. Checks of the fields, and all messages,
-//! are `Decoder`'s in either case.
+//! understand in full makes it give up, and [`Decoder`] decodes the record from its first byte: escapes, deep
+//! nesting, a name that occurs twice, a number that is not exact in a simple way, spaces other than one behind
+//! a colon or comma, invalid UTF-8, and all that is not JSON. Checks of the fields, and all messages, are
+//! `Decoder`'s in either case.
 //!
 //! **Invariants**
 //! - For any record, [`StreamDecoder::decode`] returns what `Decoder::decode` returns.
@@ -33,11 +33,13 @@ use crate::model::{
 /// let mut decoder = StreamDecoder::new(Decoder::default(), fields);
 /// for line in [
 ///     r#"{"event_id": "pay", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 2.5}}"#,
-///     r#"{"event_id": "pay", "event_time": 1766000000124, "guid": 8, "properties": {"amt": 2.5, "list": [1]}}"#,
+///     r#"{"event_id": "pay", "event_time": 1766000000124, "guid": 8, "properties": {"amt": 2.5, "n": 1e3}}"#,
 /// ] {
-///     assert_eq!(decoder.decode(line.as_bytes())?.get(amount), Some(&Value::Float(2.5)));
+///     let event = decoder.decode(line.as_bytes())?;
+///     assert_eq!(event.get(amount), Some(&Value::Float(2.5)));
+///     decoder.recycle(event);
 /// }
-/// // The second has a nested value.
+/// // The second has a number with an exponent.
 /// assert_eq!(decoder.unusual(), 1);
 /// # Ok::<(), strateye_operators::model::decode::DecodeError>(())
 /// ```
@@ -50,6 +52,8 @@ pub struct StreamDecoder {
     /// Names of properties, in an order per event id.
     properties: Names<Option<Field>>,
     unusual: u64,
+    /// Memory for the values of the next event.
+    spare: Vec<Option<Value<'static>>>,
 }
 
 impl StreamDecoder {
@@ -61,6 +65,7 @@ impl StreamDecoder {
             top_level: Names::default(),
             properties: Names::default(),
             unusual: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -82,19 +87,41 @@ impl StreamDecoder {
     /// # Errors
     /// If the record is no event.
     pub fn decode<'a>(&mut self, record: &'a [u8]) -> Result<Event<'a>, DecodeError> {
-        match self.read(record) {
-            Some(found) => found.event(),
-            None => {
-                self.unusual += 1;
-                self.decoder.decode(&self.fields, record)
-            }
+        match simdutf8::basic::from_utf8(record) {
+            Ok(text) => self.decode_text(text),
+            Err(_) => self.decode_unusual(record),
         }
     }
 
+    /// Decodes one record of a text that is known to be UTF-8.
+    ///
+    /// # Errors
+    /// If the record is no event.
+    pub fn decode_text<'a>(&mut self, record: &'a str) -> Result<Event<'a>, DecodeError> {
+        match self.read(record) {
+            Some(found) => found.event(),
+            None => self.decode_unusual(record.as_bytes()),
+        }
+    }
+
+    #[cold]
+    fn decode_unusual<'a>(&mut self, record: &'a [u8]) -> Result<Event<'a>, DecodeError> {
+        self.unusual += 1;
+        self.decoder.decode(&self.fields, record)
+    }
+
+    /// Takes back an event for its memory.
+    pub fn recycle(&mut self, event: Event<'_>) {
+        let mut values = event.values;
+        values.clear();
+        // Mapping a vector in place keeps its memory.
+        self.spare = values.into_iter().map(|_| None).collect();
+    }
+
     /// Reads a usual record.
-    fn read<'a>(&mut self, record: &'a [u8]) -> Option<Collected<'a>> {
-        let mut walk = Walk::new(str::from_utf8(record).ok()?);
-        let mut found = Collected::new(&self.fields);
+    fn read<'a>(&mut self, record: &'a str) -> Option<Collected<'a>> {
+        let mut walk = Walk::new(record);
+        let mut found = Collected::reusing(std::mem::take(&mut self.spare), &self.fields);
         let (mut place, mut more) = (Place::default(), walk.open()?);
         while more {
             match walk.name(&mut self.top_level, &mut place, |name| self.decoder.role(name))? {
@@ -110,7 +137,7 @@ impl StreamDecoder {
     }
 }
 
-/// Reads the object of properties.
+/// Reads the object of properties, or `null` in its place.
 #[inline(always)]
 fn read_properties<'a>(
     names: &mut Names<Option<Field>>,
@@ -122,6 +149,9 @@ fn read_properties<'a>(
         Some(Value::Text(event_id)) => names.beginning(event_id),
         _ => Place::default(),
     };
+    if walk.pass_null() {
+        return Some(());
+    }
     let mut more = walk.open()?;
     while more {
         let field = walk.name(names, &mut place, |name| fields.property(name))?;

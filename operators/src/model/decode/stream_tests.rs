@@ -76,6 +76,7 @@ fn check<R: AsRef<[u8]>>(decoder: &Decoder, records: &[R]) -> Result<u64, TestCa
         let (fast, present) = (stream.decode(record), decoder.decode(&fields, record));
         let text = String::from_utf8_lossy(record);
         prop_assert!(same(&fast, &present), "{text}\n{fast:?}\n{present:?}");
+        fast.into_iter().for_each(|event| stream.recycle(event));
     }
     Ok(stream.unusual())
 }
@@ -91,6 +92,20 @@ fn usual() -> impl Strategy<Value = String> {
         select(vec!["true", "false", "null", "0", "7", "0.0", "0.50", "\"\"", "\"x\"", "999999999999999999"])
             .prop_map(str::to_owned),
     ]
+}
+
+/// Values that are read in a single pass, some of them arrays and objects.
+fn usual_or_nested() -> impl Strategy<Value = String> {
+    let nested = usual().prop_recursive(7, 20, 4, |inner| {
+        let member = (select(NAMES.to_vec()), inner.clone());
+        let member = member.prop_map(|(name, value)| format!("\"{name}\":{value}"));
+        let list = |items: Vec<String>| items.join(",");
+        prop_oneof![
+            vec(inner, 0..4).prop_map(move |items| format!("[{}]", list(items))),
+            vec(member, 0..4).prop_map(move |members| format!("{{{}}}", list(members))),
+        ]
+    });
+    prop_oneof![3 => usual(), 1 => nested]
 }
 
 /// Scalars, other values and what is almost one.
@@ -215,18 +230,22 @@ fn usual_event() -> impl Strategy<Value = String> {
         }),
         Just(Vec::new()),
     ];
-    let properties = vec((select(READ.to_vec()), usual()), 0..8).prop_map(|mut members| {
+    let names = select([&READ[..], &["unread", "unread too"]].concat());
+    let properties = vec((names, usual_or_nested()), 0..8).prop_map(|mut members| {
         members.sort();
         members.dedup_by(|a, b| a.0 == b.0);
         members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect::<Vec<_>>()
     });
-    (top, select(vec!["search", "pay", "重庆"]), usual(), properties, space, any::<u64>()).prop_map(
-        |(top, event_id, time, properties, space, order)| {
+    let properties = prop::option::weighted(0.9, properties);
+    let more = (usual(), usual_or_nested());
+    (top, select(vec!["search", "pay", "重庆"]), more, properties, space, any::<u64>()).prop_map(
+        |(top, event_id, (time, more), properties, space, order)| {
             let mut members: Vec<String> = top;
+            let properties = properties.map(|members| format!("{{{}}}", members.join(&format!(",{space}"))));
             members.push(format!("\"event_id\":{space}\"{event_id}\""));
             members.push(format!("\"ts\":{space}{time}"));
-            members.push(format!("\"properties\":{space}{{{}}}", properties.join(&format!(",{space}"))));
-            members.push("\"more\":null".to_owned());
+            members.push(format!("\"properties\":{space}{}", properties.as_deref().unwrap_or("null")));
+            members.push(format!("\"more\":{space}{more}"));
             let turns = order as usize % members.len();
             members.rotate_left(turns);
             format!("{{{}}}", members.join(&format!(",{space}")))
@@ -304,6 +323,39 @@ fn a_record_cut_anywhere_is_decoded_alike() {
     let event = r#"{"guid":1001,"event_id":"search","ts":1766000000123,"properties":{"keyword":"重庆民宿","amt":25.5,"n":3}}"#;
     let records: Vec<&[u8]> = (0..=event.len()).map(|end| &event.as_bytes()[..end]).collect();
     assert_eq!(check(&Decoder::default(), &records).unwrap(), 2 * event.len() as u64);
+}
+
+#[test]
+fn values_that_nest_deep_are_left_to_the_decoder_of_any_record() {
+    let record = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"event_id":"pay","ts":5,"properties":{{"a":{open}{close},"n":{open}1{close}}}}}"#)
+    };
+    let unusual = |depths: &[usize]| {
+        let records: Vec<String> = depths.iter().map(|depth| record(*depth)).collect();
+        check(&Decoder::default(), &records).unwrap()
+    };
+    assert_eq!(unusual(&[1, 2, 7, 8]), 0);
+    // Each record is decoded twice; the last two are refused.
+    assert_eq!(unusual(&[9, 63, 64, 65, 100_000]), 10);
+}
+
+#[test]
+fn a_recycled_event_lends_its_memory_to_the_next() {
+    let record = br#"{"event_id":"pay","event_time":5,"properties":{"keyword":"a","n":3}}"#;
+    let mut stream = StreamDecoder::new(Decoder::default(), fields());
+    let event = stream.decode(record).unwrap();
+    let memory = event.values.as_ptr().addr();
+    stream.recycle(event);
+    let again = stream.decode(record).unwrap();
+    assert_eq!(again.values.as_ptr().addr(), memory);
+    assert!(same(&Ok(again), &Decoder::default().decode(&fields(), record)));
+    // Fields that the record lacks are absent, whatever the event before had.
+    let other = br#"{"event_id":"pay","event_time":5}"#;
+    let mut stream = StreamDecoder::new(Decoder::default(), fields());
+    let event = stream.decode(record).unwrap();
+    stream.recycle(event);
+    assert!(same(&stream.decode(other), &Decoder::default().decode(&fields(), other)));
 }
 
 #[test]

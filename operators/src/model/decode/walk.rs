@@ -14,6 +14,9 @@ use super::{
 };
 use crate::model::value::Value;
 
+/// Deepest nesting of arrays and objects that are passed here.
+const MAX_DEPTH: u8 = 8;
+
 /// A position in a record.
 pub(super) struct Walk<'a> {
     record: &'a str,
@@ -49,6 +52,11 @@ impl<'a> Walk<'a> {
     /// Passes a space, if one is next.
     fn pass_space(&mut self) {
         self.at += usize::from(self.peek() == b' ');
+    }
+
+    /// Passes `null`, if it is next. Returns whether it was.
+    pub(super) fn pass_null(&mut self) -> bool {
+        self.pass(b"null").is_some()
     }
 
     /// Passes the beginning of an object. Returns whether it has members.
@@ -94,9 +102,48 @@ impl<'a> Walk<'a> {
         Some(meaning)
     }
 
-    /// Passes a scalar. Returns its value: `Some(None)` is `null`.
+    /// Passes a value. Returns it if it is a scalar; `Some(None)` is `null`, an array or an object.
     #[inline(always)]
     pub(super) fn value(&mut self) -> Option<Option<Value<'a>>> {
+        match self.peek() {
+            b'[' | b'{' => self.pass_nested(MAX_DEPTH).map(|()| None),
+            _ => self.scalar(),
+        }
+    }
+
+    /// Passes an array or object in which at most `depth` levels nest.
+    #[cold]
+    fn pass_nested(&mut self, depth: u8) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        let end = if self.peek() == b'{' { b'}' } else { b']' };
+        self.at += 1;
+        if self.peek() == end {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            if end == b'}' {
+                self.text()?;
+                self.pass(b":")?;
+                self.pass_space();
+            }
+            match self.peek() {
+                b'[' | b'{' => self.pass_nested(depth)?,
+                _ => drop(self.scalar()?),
+            }
+            let byte = self.peek();
+            self.at += 1;
+            match byte {
+                b',' => self.pass_space(),
+                byte if byte == end => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Passes a scalar. Returns its value: `Some(None)` is `null`.
+    #[inline(always)]
+    fn scalar(&mut self) -> Option<Option<Value<'a>>> {
         Some(match self.peek() {
             b'"' => Some(Value::Text(Cow::Borrowed(self.text()?))),
             b'-' | b'0'..=b'9' => {
