@@ -123,13 +123,14 @@ fn steps(
     partition: u32,
 ) -> Vec<Vec<Step>> {
     let of = |rule: &Json| {
-        let mut steps = vec![Step { from: 0, document: rule.clone(), paused: false }];
+        let mut steps = vec![Step { from: 0, at: 0, document: rule.clone(), paused: false }];
         for edit in made.iter().filter(|e| rule["rule_id"] == e.rule_id) {
             let mut document = steps.last().unwrap().document.clone();
             (edit.change)(&mut document);
             let change = (edit.rule_id.to_owned(), edit.version, edit.state.to_owned());
             let from = cuts[&change].get(&partition).copied().unwrap_or(0);
-            steps.push(Step { from, document, paused: edit.state == "paused" });
+            // No edit adds what depends on its instant.
+            steps.push(Step { from, at: 0, document, paused: edit.state == "paused" });
         }
         steps
     };

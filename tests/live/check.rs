@@ -49,7 +49,7 @@ pub(crate) fn expected(rules: &[Json], load: &Load) -> Expected {
 
 /// The reference's results for the given lines of each partition.
 pub(crate) fn expected_lines(rules: &[Json], lines: &[Vec<String>]) -> Expected {
-    let always = |rule: &Json| vec![Step { from: 0, document: rule.clone(), paused: false }];
+    let always = |rule: &Json| vec![Step { from: 0, at: 0, document: rule.clone(), paused: false }];
     let steps: Vec<_> = rules.iter().map(always).collect();
     expected_of_lines(&|_| steps.clone(), lines)
 }

@@ -94,10 +94,7 @@ impl<'j> Judge<'j> {
         if self.fires(before, trigger_event, now) {
             self.fire(&Why::Event(event), now);
         }
-        self.state.touch(now);
-        if plan.rule_level {
-            self.state.mark_rule_level();
-        }
+        self.state.touch(plan, now);
         if now < plan.publish && plan.fires_at_publish() {
             self.state.judge_at_publish();
         }

@@ -11,8 +11,7 @@ use super::{
     compile::compile,
     compiler::CompilerInput,
     crowd::{Crowd, Departed},
-    lineage::Lineage,
-    plan::RulePlan,
+    lineage::{Lineage, Successor},
 };
 use crate::{
     document::{fault::Faults, spec::Rule},
@@ -111,10 +110,9 @@ impl Published {
     }
 
     /// Lineage of the version that follows while this one is in force, see [`Lineage::next`].
-    pub fn next_lineage(&self, plan: &RulePlan, version: u64, edited: bool) -> Lineage {
-        let mut next = self.lineage.next(plan, version, edited);
-        // Once people have left, states must carry the time of their last touch.
-        next.rule_level |= next.rule == self.lineage.rule && !self.departed.is_empty();
-        next
+    pub fn next_lineage(&self, successor: &Successor<'_>) -> Lineage {
+        // Lineages stored by former releases leave out the rule-level state that a departure gives a rule.
+        let rule_level = self.lineage.rule_level || !self.departed.is_empty();
+        Lineage { rule_level, ..self.lineage.clone() }.next(successor)
     }
 }

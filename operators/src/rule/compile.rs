@@ -128,6 +128,7 @@ impl Compiler<'_> {
             skipped: BTreeSet::new(),
             departed: Vec::new(),
             rule_level: false,
+            level_since: None,
             key,
             conditions,
             when,

@@ -27,10 +27,30 @@ pub struct Lineage {
     /// writes it, so that no stored time of a key's last touch is outdated.
     #[serde(default)]
     pub rule_level: bool,
+    /// Instant at which a version gave the rule its rule-level state, unix ms, if former versions had none: a
+    /// state without a rule-level entry counts as touched then. `None` also in lineages stored before this
+    /// instant was recorded.
+    #[serde(default)]
+    pub level_since: Option<i64>,
     /// `key_by` as JSON; another `key_by` makes all state begin anew.
     pub key: String,
     /// The conditions, in their order.
     pub conditions: Vec<Beginning>,
+}
+
+/// A version of a rule that succeeds another.
+#[derive(Clone, Copy, Debug)]
+pub struct Successor<'p> {
+    /// Its plan.
+    pub plan: &'p RulePlan,
+    /// Its number.
+    pub version: u64,
+    /// Whether document or crowd differ from the version before.
+    pub edited: bool,
+    /// Whether people have left the crowd by then.
+    pub departed: bool,
+    /// Instant at which it is published, unix ms.
+    pub at: i64,
 }
 
 /// Version at which a condition's state began.
@@ -58,31 +78,37 @@ impl Lineage {
         Lineage::default().anew(plan, version)
     }
 
-    /// Lineage of the next version of a rule that is in force; `edited` is whether document or crowd differ.
+    /// Lineage of the next version of a rule that is in force.
     #[must_use]
-    pub fn next(&self, plan: &RulePlan, version: u64, edited: bool) -> Self {
+    pub fn next(&self, successor: &Successor<'_>) -> Self {
+        let Successor { plan, version, edited, departed, at } = *successor;
         let key = plan.key_text();
+        let same_key = key == self.key;
         let next = version.max(self.last + 1);
         let conditions: Vec<Beginning> = plan
             .conditions
             .iter()
             .map(|c| {
                 let hash = format!("{:032x}", c.hash);
-                let kept = self.conditions.iter().find(|b| b.hash == hash).filter(|_| key == self.key);
+                let kept = self.conditions.iter().find(|b| b.hash == hash).filter(|_| same_key);
                 Beginning { id: c.id.clone(), hash, since: kept.map_or(next, |b| b.since) }
             })
             .collect();
-        let rule = if key == self.key { self.rule } else { next };
+        let rule = if same_key { self.rule } else { next };
         let edited = if edited { next } else { self.edited };
-        let rule_level = plan.rule_level || (key == self.key && self.rule_level);
+        let had_level = same_key && self.rule_level;
+        let rule_level = had_level || plan.makes_rule_level() || departed;
+        let level_since = if had_level { self.level_since } else { (same_key && rule_level).then_some(at) };
         let used = conditions.iter().map(|b| b.since).chain([rule, edited]).max().unwrap_or(0);
-        Lineage { last: self.last.max(used), edited, rule, rule_level, key, conditions }
+        Lineage { last: self.last.max(used), edited, rule, rule_level, level_since, key, conditions }
     }
 
     /// Lineage of a rule published again after it was retired: all state begins anew.
     #[must_use]
     pub fn anew(&self, plan: &RulePlan, version: u64) -> Self {
-        Lineage { last: self.last, ..Lineage::default() }.next(plan, version, true)
+        let numbers = Lineage { last: self.last, ..Lineage::default() };
+        // Without former states neither departures nor the instant matter.
+        numbers.next(&Successor { plan, version, edited: true, departed: false, at: 0 })
     }
 
     /// Names of all states of the rule.
@@ -95,7 +121,9 @@ impl Lineage {
     pub fn place(&self, plan: &mut RulePlan) {
         plan.edited = self.edited;
         plan.layout = Arc::new(self.layout(plan));
-        plan.rule_level = self.rule_level || plan.makes_rule_level();
+        let lasting = self.rule_level || plan.makes_rule_level() || !plan.departed.is_empty();
+        plan.level_since = lasting.then(|| self.level_since.unwrap_or(i64::MIN));
+        plan.rule_level = lasting || plan.pause.is_some();
     }
 
     fn layout(&self, plan: &RulePlan) -> Layout {

@@ -31,9 +31,13 @@ pub struct RulePlan {
     /// People who left the crowd.
     pub departed: Vec<Departed>,
     /// Whether the rule has state besides that of its conditions: left by a firing, an edge, a timer, a pause
-    /// or `ttl`, or the times at which people were last seen, if some have left. Once a version has it, all
-    /// later ones do.
+    /// or `ttl`, or the times at which people were last seen, if some have left. Once a version has it for
+    /// another reason than a pause, all later ones do.
     pub rule_level: bool,
+    /// Instant since which states record when they are touched, unix ms: a state that was not touched since
+    /// counts as touched then. `i64::MIN`: since the states began, or unknown. `None` while the rule has no
+    /// rule-level state, or only for a pause.
+    pub level_since: Option<i64>,
     /// `key_by`, as triggers show it.
     pub key: KeyFields,
     /// The conditions, in their order.
@@ -215,12 +219,10 @@ impl RulePlan {
         condition.program.timer().map(|t| condition.cells.start + t)
     }
 
-    /// Whether this version makes state besides that of its conditions.
+    /// Whether the document asks for state besides that of its conditions.
     pub(super) fn makes_rule_level(&self) -> bool {
         self.spec.limit.is_some()
             || self.spec.ttl.is_some()
-            || self.pause.is_some()
-            || !self.departed.is_empty()
             || !matches!(self.trigger, TriggerPlan::Event(_))
             || self.conditions.iter().any(|c| c.program.timer().is_some())
     }

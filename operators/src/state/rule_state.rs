@@ -15,6 +15,7 @@ mod level;
 
 use std::sync::Arc;
 
+use self::level::recorded;
 use super::rule_level::{Armed, PausedCopy, RuleLevel};
 use crate::{
     calculator::Cell,
@@ -33,7 +34,8 @@ pub struct RuleState {
     pub(super) layout: Arc<Layout>,
     /// All conditions' cells, back to back.
     pub(super) cells: Box<[Cell]>,
-    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if unknown.
+    /// `now` of the last event that concerned the rule since it has recorded touches, unix ms; else
+    /// `i64::MIN`. Needed only where [`RulePlan::rule_level`] holds.
     pub(super) touched: i64,
     /// Rule-level state, which few keys have.
     pub(super) level: Option<Box<RuleLevel>>,
@@ -50,13 +52,14 @@ const RULE_LEVEL_BIT: u64 = 1 << 63;
 
 /// Life cycle of a state: new, brought up to its rule, saved.
 impl RuleState {
-    /// Makes the state of a key for which nothing was folded.
+    /// Makes the state of a key for which nothing was folded, touched at `now` (unix ms) if the rule records
+    /// touches.
     pub fn fresh(plan: &RulePlan, now: i64) -> Self {
         RuleState {
             slot: plan.slot,
             layout: Arc::clone(&plan.layout),
             cells: plan.initial.iter().cloned().collect(),
-            touched: now,
+            touched: recorded(plan, now),
             level: None,
             dirty: 0,
             stored: false,

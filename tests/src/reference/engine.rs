@@ -26,6 +26,7 @@ struct KeyState {
     /// Value of `when` after the latest folding.
     edge: Option<bool>,
     firings: Vec<i64>,
+    /// Time of the last event that concerned the rule, or of the edit that first made its touches count.
     last_touch: i64,
     /// Whether the key is judged at the instant of publish.
     judged_at_publish: bool,
@@ -70,6 +71,8 @@ enum Cause<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct RuleInForce {
     pub(crate) from: u64,
+    /// When it was published, unix ms.
+    pub(crate) at: i64,
     pub(crate) rule: Rule,
     pub(crate) paused: bool,
 }
@@ -81,9 +84,14 @@ pub(crate) fn run_rule(stands: &[RuleInForce], events: &[(i64, Event)], outcome:
     let mut rule = &first.rule;
     let mut run = Run { rule, paused: first.paused, events, triggers: Vec::new() };
     let mut keys: BTreeMap<String, KeyState> = BTreeMap::new();
+    let mut touches_count = rule.needs_touches();
     for (index, (now, event)) in events.iter().enumerate() {
         while let Some((next, rest)) = later.split_first().filter(|(next, _)| next.from <= event.offset) {
             keys.values_mut().for_each(|state| state.carry_over(rule, &next.rule));
+            if !touches_count && (next.rule.needs_touches() || rule.loses_users(&next.rule)) {
+                keys.values_mut().for_each(|state| state.last_touch = next.at);
+                touches_count = true;
+            }
             (rule, run.rule, run.paused, later) = (&next.rule, &next.rule, next.paused, rest);
         }
         if *now >= rule.publish {

@@ -76,7 +76,7 @@ pub struct Outcome {
 /// # Panics
 /// If a rule is not valid.
 pub fn run(rules: &[Json], events: &[String], options: &Options) -> Outcome {
-    let always = |rule: &Json| vec![Step { from: 0, document: rule.clone(), paused: false }];
+    let always = |rule: &Json| vec![Step { from: 0, at: 0, document: rule.clone(), paused: false }];
     run_changing(&rules.iter().map(always).collect::<Vec<_>>(), events, options)
 }
 
@@ -85,6 +85,9 @@ pub fn run(rules: &[Json], events: &[String], options: &Options) -> Outcome {
 pub struct Step {
     /// The first offset it holds for.
     pub from: u64,
+    /// When it was published, unix ms. Only matters for an edit that first makes the touches of keys count,
+    /// such as one that adds `ttl`.
+    pub at: i64,
     /// The document.
     pub document: Json,
     /// Whether it is paused; what it folds meanwhile counts.
@@ -117,6 +120,7 @@ pub fn run_changing(rules: &[Vec<Step>], events: &[String], options: &Options) -
     for rule in rules {
         let stand = |step: &Step| engine::RuleInForce {
             from: step.from,
+            at: step.at,
             rule: Rule::parse(&step.document, approval, options.profiles.as_deref()),
             paused: step.paused,
         };

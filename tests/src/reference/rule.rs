@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::calculator::Calculator;
 use super::condition::Condition;
 use super::condition_state::ConditionState;
 use super::crowd::parse_crowd;
@@ -109,6 +110,23 @@ impl Rule {
     /// Whether keys that satisfy `when` at publish fire then.
     pub(crate) fn fires_at_publish(&self) -> bool {
         self.already_fires && matches!(self.trigger, Trigger::Satisfied)
+    }
+
+    /// Whether anything in the rule depends on when its keys were touched, or on what happened to a key besides
+    /// folding. From the first such version of a rule on, touches count.
+    pub(crate) fn needs_touches(&self) -> bool {
+        let timer = |c: &Condition| matches!(c.calculator, Calculator::Absence { .. });
+        self.ttl.is_some()
+            || self.limit.is_some()
+            || !matches!(self.trigger, Trigger::Event(_))
+            || self.conditions.iter().any(timer)
+    }
+
+    /// Whether users leave its crowd when it becomes `to`.
+    pub(crate) fn loses_users(&self, to: &Rule) -> bool {
+        let by_user = self.key_by.iter().any(|field| field == "guid");
+        let crowds = self.crowd.as_ref().zip(to.crowd.as_ref());
+        by_user && crowds.is_some_and(|(before, after)| !before.is_subset(after))
     }
 
     /// Whether an event that has the rule's key fields concerns it.

@@ -17,9 +17,7 @@
 //! **Limits**: state touched since the last compacted checkpoint is in memory whatever the bound; so are keys
 //! without any state, until the clock has passed them. People who left a crowd are remembered, for evicted
 //! keys, within the limit of [`Departed`](crate::rule::crowd::Departed). An evicted key idle beyond `ttl`
-//! stays in the store until it is touched or its rule retired. If an edit gives a rule a `ttl`, and its
-//! states never contained when they were touched, a reloaded key counts as touched at its last event, or at
-//! the start of the process if that is later.
+//! stays in the store until it is touched or its rule retired.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -98,7 +98,7 @@ fn counting(rule_id: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_key_that_leaves_while_others_come_in_was_touched_by_the_clock_at_the_latest() {
+fn a_key_that_leaves_while_others_come_in_counts_as_touched_when_the_rule_was_edited() {
     let mut catalog = Catalog::default();
     let mut evaluator =
         evaluator_by(&mut catalog, published(&counting("limited", r#""limit": {"times": 1},"#)));
@@ -112,9 +112,15 @@ fn a_key_that_leaves_while_others_come_in_was_touched_by_the_clock_at_the_latest
         assert_eq!(evaluator.memory().evicted, 1);
     }
     evaluator.restored(1_000);
-    evaluator.install(put(&mut catalog, edited(&plain, &counting("plain", r#""ttl": "100ms","#))));
+    let idle = edited(&plain, &counting("plain", r#""ttl": "100ms","#), 1_050);
+    evaluator.install(put(&mut catalog, idle));
     let stored = states.map(|(name, text)| ((name.to_owned(), "1".to_owned()), text.to_owned()));
     load(&mut evaluator, "1", &stored.into());
-    event(&mut evaluator, "1", 1_100);
-    assert_eq!(evaluator.figures(1_100)[1].outputs, serde_json::json!({"value": 8}));
+    let counted = |evaluator: &mut Evaluator, now: i64| {
+        evaluator.figures(now).into_iter().find(|f| f.rule_id == "plain").map(|f| f.outputs)
+    };
+    assert_eq!(counted(&mut evaluator, 1_150), Some(serde_json::json!({"value": 7})));
+    assert_eq!(counted(&mut evaluator, 1_151), None, "idle beyond ttl");
+    event(&mut evaluator, "1", 1_150);
+    assert_eq!(counted(&mut evaluator, 1_250), Some(serde_json::json!({"value": 8})));
 }

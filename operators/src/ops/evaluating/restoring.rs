@@ -69,7 +69,8 @@ impl Evaluator {
     }
 
     /// Finishes restoring a key: drops states that equal fresh ones, sets its times, files its timer. A state
-    /// without a time of its own was touched by `touched` at the latest.
+    /// without a rule-level entry, of a rule whose lineage has no instant for it, was touched by `touched` at
+    /// the latest.
     pub(super) fn finish_key(&mut self, id: KeyId, touched: i64) {
         let Evaluator { book, store, .. } = self;
         let (mut last_now, mut soonest) = (i64::MIN, i64::MAX);
@@ -79,11 +80,11 @@ impl Evaluator {
                 return false;
             }
             last_now = last_now.max(state.touched());
-            if state.touched() == i64::MIN {
-                // A rule without a stored rule-level entry does not use the time of the last touch, unless an
-                // edit makes it; and since somebody left its crowd, every touched key has an entry.
+            if plan.level_since.is_some() && state.last_touch(plan) == i64::MIN {
+                // Lineages of former releases have no such instant. Since somebody left the rule's crowd,
+                // every touched key has an entry.
                 let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
-                state.touch(left.min(touched));
+                state.set_touched(left.min(touched));
             }
             soonest = soonest.min(state.next_deadline(plan.publish));
             true

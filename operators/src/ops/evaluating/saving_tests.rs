@@ -54,7 +54,7 @@ fn a_removal_is_not_of_what_an_edit_has_named_otherwise() {
     save(&mut evaluator, 1, &mut BTreeMap::new());
     send(&mut evaluator, "7", "B", 2);
     let by_session = WAITING.replace(r#""ip""#, r#""session_id""#);
-    evaluator.install(put(&mut catalog, edited(&first, &by_session)));
+    evaluator.install(put(&mut catalog, edited(&first, &by_session, 2)));
     assert!(evaluator.has_unsaved());
     assert_eq!(
         evaluator.save(100).len(),

@@ -19,6 +19,7 @@ use crate::{
         catalog::Catalog,
         change::{ChangeSet, Published, RuleChange},
         compile::compile,
+        lineage::Successor,
     },
     state::{KeyId, evicted::EvictedKey},
 };
@@ -37,13 +38,14 @@ pub(super) fn published(document: &str) -> Published {
     Published::first(document, 1, 0, BTreeMap::new()).unwrap()
 }
 
-/// The next version of a rule.
-pub(super) fn edited(former: &Published, document: &str) -> Published {
+/// The next version of a rule, published at `at` (unix ms).
+pub(super) fn edited(former: &Published, document: &str, at: i64) -> Published {
     let next = published(document);
     let spec = Arc::new(Rule::parse(document).unwrap());
     let plan = compile(spec, former.publish, &mut Fields::default(), &()).unwrap();
     let version = former.version + 1;
-    Published { version, lineage: former.next_lineage(&plan, version, true), ..next }
+    let successor = Successor { plan: &plan, version, edited: true, departed: false, at };
+    Published { version, lineage: former.next_lineage(&successor), ..next }
 }
 
 /// Book in which a rule is as published.

@@ -28,10 +28,9 @@ impl Evaluator {
             if paused {
                 soonest = soonest.min(state.bring_up_idle(plan).unwrap_or(i64::MAX));
             }
-            if state.touched() == i64::MIN && clock > i64::MIN {
+            if plan.level_since.is_some() && state.last_touch(plan) == i64::MIN && clock > i64::MIN {
                 // A correction set the state before the first clock.
-                state.touch(clock);
-                state.mark_rule_level();
+                state.touch(plan, clock);
             }
             let over = is_lapsed(plan, state, key, clock) || (paused && state.is_fresh(plan));
             if over {

@@ -60,7 +60,7 @@ fn the_instant_of_publish_brings_keys_back_where_an_edit_moves_it_to() {
         evaluator.compacted(CheckpointNumber(1));
         evaluator.evict(100);
         assert_eq!(evaluator.memory().evicted, 1);
-        evaluator.install(put(&mut catalog, edited(&first, &live_at(to))));
+        evaluator.install(put(&mut catalog, edited(&first, &live_at(to), 0)));
         let (mut due, mut emitted) = (Vec::new(), Emitted::default());
         for clock in [300_000, 600_000, 900_000] {
             evaluator.advance(clock, 100, &mut emitted);

@@ -52,7 +52,7 @@ pub use self::{
     changes::{InForce, Ordered, Standing},
     prepared::Prepared,
 };
-use super::{change::Published, remembered::Remembered};
+use super::{change::Published, lineage::Successor, remembered::Remembered};
 use crate::{
     document::{
         fault::Faults,
@@ -179,20 +179,25 @@ impl Register {
         }
         let former = self.rules.get(&put.rule_id).map(|entry| &entry.rule);
         let in_force = former.filter(|former| former.in_force);
-        let lineage = succession::lineage(former, put, crowd.as_ref(), plan);
+        let (version, edited) =
+            (succession::version(former, put), succession::edits(former, put, crowd.as_ref()));
+        let departed = succession::departed(former, crowd.as_ref(), plan, now);
+        let departures = !departed.is_empty();
+        let successor = Successor { plan, version, edited, departed: departures, at: now };
+        let lineage = succession::lineage(former, &successor);
         let kept: BTreeSet<String> = lineage.names(&put.rule_id).into_iter().collect();
         let before = in_force.map(|rule| rule.published.lineage.names(&put.rule_id)).unwrap_or_default();
         self.changes.drop_states(before.into_iter().filter(|name| !kept.contains(name)));
         let pauses = in_force.map(Pauses::of).unwrap_or_default().under(put.status, put.gap);
         let published = Published {
             rule_id: put.rule_id.clone(),
-            version: succession::version(former, put),
+            version,
             document: compiled.input().document.clone(),
             publish: compiled.input().publish,
             scripts: compiled.input().scripts.clone(),
             pause: pauses.current,
             skipped: pauses.skipped,
-            departed: succession::departed(former, crowd.as_ref(), plan, now),
+            departed,
             lineage,
             crowd,
         };

@@ -4,7 +4,7 @@ use crate::{
     document::put::Put,
     rule::{
         crowd::{Crowd, Departed},
-        lineage::Lineage,
+        lineage::{Lineage, Successor},
         plan::RulePlan,
         remembered::Remembered,
     },
@@ -27,21 +27,18 @@ pub(super) fn version(former: Option<&Remembered>, put: &Put) -> u64 {
 }
 
 /// Lineage of the next version. A rule that is out of force keeps no state.
-pub(super) fn lineage(
-    former: Option<&Remembered>,
-    put: &Put,
-    crowd: Option<&Crowd>,
-    plan: &RulePlan,
-) -> Lineage {
-    let version = version(former, put);
+pub(super) fn lineage(former: Option<&Remembered>, successor: &Successor<'_>) -> Lineage {
+    let Successor { plan, version, .. } = *successor;
     match former {
         None => Lineage::first(plan, version),
         Some(former) if !former.in_force => former.published.lineage.anew(plan, version),
-        Some(former) => {
-            let edited = former.document != put.document || former.published.crowd.as_ref() != crowd;
-            former.published.next_lineage(plan, version, edited)
-        }
+        Some(former) => former.published.next_lineage(successor),
     }
+}
+
+/// Whether a put edits the rule: changes its document or its crowd.
+pub(super) fn edits(former: Option<&Remembered>, put: &Put, crowd: Option<&Crowd>) -> bool {
+    former.is_none_or(|former| former.document != put.document || former.published.crowd.as_ref() != crowd)
 }
 
 /// People who have left the crowd of a rule when it becomes `crowd`. State that is not keyed by user is never

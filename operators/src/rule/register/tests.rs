@@ -323,3 +323,27 @@ fn a_rule_is_compiled_once_by_the_register_and_the_catalog_together() {
     scene.put(&put(&rule("b"), Status::Paused, Gap::Replay)).unwrap();
     assert_eq!(apply(&mut scene), 2, "an edit, paused before it was ordered");
 }
+
+#[test]
+fn a_lineage_has_the_instant_at_which_an_edit_gave_the_rule_state_of_its_own() {
+    let (mut scene, first) = in_force();
+    let since = |scene: &mut Scene, document: &Json| {
+        scene.now += 1_000;
+        let lineage = only(scene.changes_of(document, Status::Online, Gap::Replay)).lineage;
+        (lineage.rule_level, lineage.level_since)
+    };
+    let (mut idle, mut left) = (rule("idle"), rule("left"));
+    idle["ttl"] = json!("1h");
+    left["crowd"] = json!({"guids": [1]});
+    assert_eq!((first.lineage.rule_level, first.lineage.level_since), (false, None));
+    assert_eq!(since(&mut scene, &rule("plain")), (false, None));
+    assert_eq!(since(&mut scene, &idle), (true, Some(3_000)));
+    assert_eq!(since(&mut scene, &rule("again")), (true, Some(3_000)), "once a version has it, all have");
+    let mut other = rule("other");
+    other["key_by"] = json!(["guid", "ip"]);
+    assert_eq!(since(&mut scene, &other), (false, None), "other keys begin anew");
+    assert_eq!(since(&mut scene, &rule("back")), (false, None));
+    assert_eq!(since(&mut scene, &left), (true, Some(7_000)), "somebody has left");
+    scene.register.retire("r");
+    assert_eq!(since(&mut scene, &idle), (true, None), "from its first version on");
+}

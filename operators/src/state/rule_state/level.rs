@@ -3,8 +3,14 @@
 use super::RuleState;
 use crate::{
     document::spec::Limit,
+    rule::plan::RulePlan,
     state::rule_level::{Armed, RuleLevel},
 };
+
+/// Time of a touch at `now` (unix ms) as states of the rule record it; `i64::MIN` if they do not.
+pub(super) fn recorded(plan: &RulePlan, now: i64) -> i64 {
+    if plan.level_since.is_some() { now } else { i64::MIN }
+}
 
 impl RuleState {
     pub(super) fn level_mut(&mut self) -> &mut RuleLevel {
@@ -21,14 +27,29 @@ impl RuleState {
         self.level = None;
     }
 
-    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if unknown.
+    /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if there was none since the rule
+    /// has [recorded](RulePlan::level_since) touches.
     pub fn touched(&self) -> i64 {
         self.touched
     }
 
-    /// Sets the time of the last touch, unix ms.
-    pub fn touch(&mut self, now: i64) {
-        self.touched = now;
+    /// Time of the last touch as it counts for `ttl` and departures, unix ms: the recorded one or else the
+    /// instant since which the rule records touches; `i64::MIN` if unknown.
+    pub fn last_touch(&self, plan: &RulePlan) -> i64 {
+        if self.touched > i64::MIN { self.touched } else { plan.level_since.unwrap_or(i64::MIN) }
+    }
+
+    /// Records a touch at `now` (unix ms), if the rule records touches; marks what checkpoints keep of it.
+    pub fn touch(&mut self, plan: &RulePlan, now: i64) {
+        self.set_touched(recorded(plan, now));
+        if plan.rule_level {
+            self.mark_rule_level();
+        }
+    }
+
+    /// Sets the recorded time of the last touch, unix ms, as restored.
+    pub fn set_touched(&mut self, touched: i64) {
+        self.touched = touched;
     }
 
     /// Whether `when` held at the last touch; `None` for a key that was not judged under this edit of the

@@ -1,7 +1,9 @@
 //! Property tests: a bound of memory changes no output, whatever is evicted and reloaded, and when.
 //!
 //! - `world`: `evaluate` driven step by step, on a store that is a map
+//! - `touches`: touches of keys of a rule that is edited
 
+mod touches;
 mod world;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,10 @@
 //! timers, since the reference leaves open which version judges a timer due around an edit; no fixed windows
 //! relative to publish, since they begin anew when it moves; and no `ttl`, since when the instant moves into
 //! the past, idle keys may be forgotten by then.
+//!
+//! **Touches.** Between two events rules get a `ttl`, a limit, or another crowd, by a clock that differs from
+//! the events'. Limits: no timers, as above; and a `ttl` is never lengthened or taken out, since it is left
+//! open when an idle key is forgotten.
 
 use std::collections::BTreeMap;
 
@@ -182,6 +186,10 @@ fn check(
     Ok(())
 }
 
+fn first_step(document: &Json) -> Step {
+    Step { from: 0, at: 0, document: document.clone(), paused: false }
+}
+
 /// Instant of going live, in half seconds, if the rule has one; and whether keys that satisfy it then fire.
 type GoingLive = (Option<i64>, bool);
 
@@ -224,8 +232,7 @@ fn check_going_live(
         .filter(|(at, _)| *at > 0)
         .collect();
     let rules = going_live_so(&case.rules, first);
-    let steps = |document: &Json| vec![Step { from: 0, document: document.clone(), paused: false }];
-    let mut stands: Vec<Vec<Step>> = rules.iter().map(steps).collect();
+    let mut stands: Vec<Vec<Step>> = rules.iter().map(|rule| vec![first_step(rule)]).collect();
     let mut engine = Engine::new(Layout::default(), 1);
     engine.put(&rules, 1, publish, &profiles);
     let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
@@ -237,7 +244,91 @@ fn check_going_live(
         run.engine.put(&edited, version, time(&case.events[from]), &profiles);
         run.meanwhile();
         for (stands, document) in stands.iter_mut().zip(edited) {
-            stands.push(Step { from: from as u64, document, paused: false });
+            stands.push(Step { from: from as u64, at: 0, document, paused: false });
+        }
+    }
+    run.events(&case.events[from..]);
+    run.engine.end();
+
+    let options = Options { publish_at: Some(publish), profiles: Some(profiles) };
+    let outcome = reference::run_changing(&stands, &case.events, &options);
+    prop_assert_eq!(sorted(run.engine.triggers.iter().map(as_reference)), sorted(outcome.triggers));
+    prop_assert_eq!(run.engine.state(time(case.events.last().unwrap())), outcome.state);
+    Ok(())
+}
+
+/// An edit after which touches may count.
+#[derive(Clone, Debug)]
+struct TouchEdit {
+    /// Whether it adds a `ttl`, or halves the one there is.
+    ttl: bool,
+    limit: bool,
+    /// Users of the crowd, a bit each; `None`: no crowd.
+    crowd: Option<u8>,
+    /// The publishing clock is ahead of the events', ms.
+    ahead: i64,
+}
+
+fn touch_edits() -> impl Strategy<Value = Vec<(prop::sample::Index, TouchEdit)>> {
+    let crowd = prop::option::weighted(0.7, any::<u8>());
+    let edit = (prop::bool::weighted(0.4), prop::bool::weighted(0.2), crowd, -20_000i64..20_000);
+    let edit = edit.prop_map(|(ttl, limit, crowd, ahead)| TouchEdit { ttl, limit, crowd, ahead });
+    prop::collection::vec((any::<prop::sample::Index>(), edit), 1..5)
+}
+
+/// The rules as after these edits.
+fn edited_so(rules: &[Json], edits: &[&TouchEdit]) -> Vec<Json> {
+    let mut rules = rules.to_vec();
+    for rule in &mut rules {
+        without_timers(rule);
+        let halvings = edits.iter().filter(|edit| edit.ttl).count() as u32;
+        match halvings {
+            0 => drop(rule.as_object_mut().unwrap().remove("ttl")),
+            _ => rule["ttl"] = json!(format!("{}ms", 40_000 >> halvings)),
+        }
+        let Some(edit) = edits.last() else { continue };
+        if edit.limit && rule.get("limit").is_none() {
+            rule["limit"] = json!({"times": 3});
+        }
+        match edit.crowd {
+            Some(users) => {
+                rule["crowd"] =
+                    json!({"guids": (0..8).filter(|u| users >> u & 1 == 1).collect::<Vec<u64>>()});
+            }
+            None => drop(rule.as_object_mut().unwrap().remove("crowd")),
+        }
+    }
+    rules
+}
+
+fn check_touches(
+    case: &RandomCase,
+    edits: &[(prop::sample::Index, TouchEdit)],
+    meanwhile: Vec<Meanwhile>,
+) -> Result<(), TestCaseError> {
+    let publish = time(&case.events[0]);
+    let profiles = case.options.profiles.clone().unwrap_or_default();
+    // At most one edit between two events, none before the first.
+    let edits: BTreeMap<usize, &TouchEdit> = edits
+        .iter()
+        .map(|(at, edit)| (at.index(case.events.len()), edit))
+        .filter(|(at, _)| *at > 0)
+        .collect();
+    let rules = edited_so(&case.rules, &[]);
+    let mut stands: Vec<Vec<Step>> = rules.iter().map(|rule| vec![first_step(rule)]).collect();
+    let mut engine = Engine::new(Layout::default(), 1);
+    engine.put(&rules, 1, publish, &profiles);
+    let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
+    let (mut from, mut so_far) = (0, Vec::new());
+    for (version, (until, edit)) in (2..).zip(&edits) {
+        run.events(&case.events[from..*until]);
+        from = *until;
+        so_far.push(*edit);
+        let (edited, at) = (edited_so(&case.rules, &so_far), time(&case.events[from]) + edit.ahead);
+        run.engine.put(&edited, version, at, &profiles);
+        run.meanwhile();
+        for (stands, document) in stands.iter_mut().zip(edited) {
+            stands.push(Step { from: from as u64, at, document, paused: false });
         }
     }
     run.events(&case.events[from..]);
@@ -267,6 +358,14 @@ proptest! {
         edits in prop::collection::vec((any::<prop::sample::Index>(), going_live()), 0..4), meanwhile in meanwhile(),
     ) {
         check_going_live(&case, first, &edits, meanwhile)?;
+    }
+
+    #[test]
+    fn touches_that_edits_make_count(
+        case in case(Shape { rules: 3, events: 90, lateness: 0, bad_lines: false }), edits in touch_edits(),
+        meanwhile in meanwhile(),
+    ) {
+        check_touches(&case, &edits, meanwhile)?;
     }
 
     #[test]

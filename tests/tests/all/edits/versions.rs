@@ -1,8 +1,9 @@
 //! Edits, rollbacks, retirement: state that is kept or begins anew, and state that must not return.
 
+use operators::document::lifecycle::Gap;
 use serde_json::json;
 
-use super::scene::{Scene, counting, each_way};
+use super::scene::{GAPS, Scene, counting, each_way};
 
 #[test]
 fn a_rollback_does_not_bring_back_the_state_of_the_version_it_rolls_back_to() {
@@ -60,6 +61,42 @@ fn a_ttl_that_is_taken_out_and_put_in_again_counts_from_the_last_touch() {
         scene.reach(72 * DAY);
         assert_eq!(scene.count(1), 0);
     });
+}
+
+#[test]
+fn a_ttl_that_an_edit_adds_counts_from_the_edit_for_whom_no_event_concerned_since() {
+    each_way(&counting(), |scene| {
+        (1..5).for_each(|user| scene.send(user, &["A"]));
+        scene.move_to(1_000);
+        scene.edit("/ttl", json!("60s"));
+        scene.reach(1_030);
+        scene.send(1, &["A"]);
+        scene.reach(1_060);
+        assert_eq!(scene.count(2), 1, "idle for exactly 60 s");
+        scene.reach(1_061);
+        assert_eq!((scene.count(1), scene.count(3)), (2, 0));
+        scene.reach(1_092);
+        scene.sweep();
+        assert_eq!(scene.count(4), 0);
+    });
+}
+
+#[test]
+fn touches_in_a_pause_count_no_earlier_than_others() {
+    for gap in GAPS {
+        each_way(&counting(), |scene| {
+            (1..3).for_each(|user| scene.send(user, &["A"]));
+            scene.pause();
+            scene.reach(500);
+            scene.send(1, &["A"]);
+            scene.resume(gap);
+            scene.reach(1_000);
+            scene.edit("/ttl", json!("60s"));
+            scene.reach(1_060);
+            let counted = [1, 2].map(|user| scene.count(user));
+            assert_eq!(counted, [if gap == Gap::Skip { 1 } else { 2 }, 1], "{gap:?}");
+        });
+    }
 }
 
 #[test]
