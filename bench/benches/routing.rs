@@ -79,10 +79,11 @@ fn routing(criterion: &mut Criterion) {
     let mut peers: Vec<Peer> = (0..WORKERS).map(|_| Peer).collect();
     group.bench_function(BenchmarkId::new("partition", WORKERS), |b| {
         b.iter(|| {
+            outgoing.begin(Epoch(0), Epoch(0), &mut |_, _| {});
             for (i, values) in records.iter().enumerate() {
                 outgoing.push(&batch.get(i).unwrap(), values.iter().map(|(field, value)| (*field, value)));
             }
-            outgoing.send_all(|batch| Router.partition(batch, &Epoch(0), &mut peers));
+            outgoing.send_all(&mut |epoch, batch| Router.partition(batch, epoch, &mut peers));
         });
     });
     group.finish();

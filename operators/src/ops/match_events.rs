@@ -1,7 +1,9 @@
 //! `match`: from raw records to routed ones, by the book of the record's epoch.
 //!
 //! The operator only moves data and capabilities; [`Matching`] decides which reads may be matched when.
-//! Capabilities are held for waiting reads only.
+//! Capabilities are held for waiting reads, and for routed records that wait for others ([`Outgoing`]).
+//!
+//! [`Outgoing`]: super::outgoing::Outgoing
 
 use std::{cell::Cell, mem, rc::Rc, sync::Arc};
 
@@ -60,6 +62,7 @@ pub fn match_events<'s>(
         kit::output_from::<Vec<(PartitionId, IngestTime)>>(&mut builder, &[0, 1]);
     let (mut barriers_output, barriers) = kit::output_from::<Vec<BarrierReached>>(&mut builder, &[0, 1]);
     let mut matching = Matching::<[Capability<Epoch>; 4]>::new(matcher, shelf, scope.index());
+    let activator = scope.activator_for(builder.operator_info().address);
     let peers = scope.peers();
     builder.build(move |initial| {
         drop(initial);
@@ -83,14 +86,23 @@ pub fn match_events<'s>(
             });
             let arranged_to = Frontier::from(&frontiers[2]);
             let mut crowds_at = |epoch| arranged_to.has_passed(epoch).then(|| crowds.at(epoch));
+            let mut send = |at: &Capability<Epoch>, routed: &mut Routed| {
+                routed_output.session_with_builder(at).give_container(routed);
+            };
             while let Some((capabilities, reads)) = matching.next(&mut crowds_at) {
-                let [routed_at, refused_at, clocks_at, barriers_at] = &capabilities;
-                let mut routed_session = routed_output.session_with_builder(routed_at);
-                matching.read_all(reads, &mut matches, |routed| routed_session.give_container(routed));
+                let [routed_at, refused_at, clocks_at, barriers_at] = capabilities;
+                matches.routed.begin(*routed_at.time(), routed_at, &mut send);
+                for read in reads {
+                    matching.read(read, &mut matches);
+                    matches.routed.send_full(&mut send);
+                }
                 let Matches { refused, clocks, barriers, .. } = &mut matches;
-                refused_output.session(refused_at).give_iterator(refused.drain(..));
-                clocks_output.session(clocks_at).give_iterator(clocks.drain(..));
-                barriers_output.session(barriers_at).give_iterator(barriers.drain(..));
+                refused_output.session(&refused_at).give_iterator(refused.drain(..));
+                clocks_output.session(&clocks_at).give_iterator(clocks.drain(..));
+                barriers_output.session(&barriers_at).give_iterator(barriers.drain(..));
+            }
+            if matches.routed.end_activation(&mut send) {
+                activator.activate();
             }
             counts.set(matching.counts());
         }

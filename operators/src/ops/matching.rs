@@ -27,7 +27,6 @@ use crate::{
         epoch::Epoch,
         ids::{BookGeneration, Clocks, IngestTime, PartitionId},
         raw::Refused,
-        routed::Routed,
     },
     rule::crowd::Crowd,
 };
@@ -66,10 +65,10 @@ struct Switch {
     generation: BookGeneration,
 }
 
-/// Results of matching reads.
-pub(super) struct Matches {
+/// Results of matching reads; `R` is the capability to send routed records of an epoch.
+pub(super) struct Matches<R> {
     /// Routed records.
-    pub(super) routed: Outgoing,
+    pub(super) routed: Outgoing<R>,
     /// Records that are not events.
     pub(super) refused: Vec<Refused>,
     /// Clocks of partitions that have ended.
@@ -78,7 +77,7 @@ pub(super) struct Matches {
     pub(super) barriers: Vec<BarrierReached>,
 }
 
-impl Matches {
+impl<R> Matches<R> {
     /// Makes results whose routed records are for `peers` workers.
     pub(super) fn to(peers: usize) -> Self {
         Matches { routed: Outgoing::to(peers), refused: Vec::new(), clocks: Vec::new(), barriers: Vec::new() }
@@ -155,23 +154,8 @@ impl<C> Matching<C> {
         self.waiting.pop_front().map(|waiting| (waiting.capabilities, waiting.reads))
     }
 
-    /// Matches reads, by the book now in force. Calls `send` with each full batch, and with the rest at the
-    /// end.
-    pub(super) fn read_all(
-        &mut self,
-        reads: Vec<Read>,
-        matches: &mut Matches,
-        mut send: impl FnMut(&mut Routed),
-    ) {
-        for read in reads {
-            self.read(read, matches);
-            matches.routed.send_full(&mut send);
-        }
-        matches.routed.send_all(send);
-    }
-
     /// Matches a read, by the book now in force.
-    pub(super) fn read(&mut self, read: Read, matches: &mut Matches) {
+    pub(super) fn read<R>(&mut self, read: Read, matches: &mut Matches<R>) {
         match read {
             Read::Batch(batch) => self.matcher.batch(&batch, &mut matches.routed, &mut matches.refused),
             Read::Opened(partitions) => {

@@ -62,7 +62,7 @@ fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
     let mut crowds_at = |epoch: Epoch| (epoch.0 < arranged).then(HashMap::new);
     let mut counts = Vec::new();
     while let Some(((), reads)) = matching.next(&mut crowds_at) {
-        let mut matches = Matches::to(2);
+        let mut matches = Matches::<()>::to(2);
         reads.into_iter().for_each(|read| matching.read(read, &mut matches));
         counts.push(matches.routed.len());
     }
@@ -134,7 +134,7 @@ fn clocks_are_given_out_once_per_epoch_if_they_changed() {
     assert_eq!(matching.signal(&Signal::Epoch(Epoch(2))), None);
     let start = Start { clocks: clocks(&[(3, 40), (4, 50)]), ..Start::default() };
     matching.signal(&Signal::Start(Arc::new(start)));
-    let mut matches = Matches::to(2);
+    let mut matches = Matches::<()>::to(2);
     let opened = [(PARTITION, Offset(7)), (PartitionId(5), Offset(0))].into();
     matching.read(Read::Opened(opened), &mut matches);
     let idle = |ms| Read::Idle { partitions: vec![PartitionId(5)], clock: IngestTime(ms) };
@@ -148,7 +148,7 @@ fn clocks_are_given_out_once_per_epoch_if_they_changed() {
 #[test]
 fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
     let mut matching = matching(&[]);
-    let mut matches = Matches::to(2);
+    let mut matches = Matches::<()>::to(2);
     let barrier = |checkpoint, offset| Read::Barrier {
         barrier: SourceBarrier::Checkpoint(CheckpointNumber(checkpoint)),
         positions: [(PARTITION, Offset(offset))].into(),
@@ -166,7 +166,7 @@ fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
 #[test]
 fn a_partition_that_has_ended_lets_timers_of_its_last_instant_run() {
     let mut matching = matching(&[]);
-    let mut matches = Matches::to(2);
+    let mut matches = Matches::<()>::to(2);
     for read in [opened(), event("1", 10), Read::End { partition: PARTITION }] {
         matching.read(read, &mut matches);
     }

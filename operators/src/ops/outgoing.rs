@@ -4,11 +4,14 @@
 //! - All records of a batch have the same owner, so the exchange hands batches over whole.
 //! - Batches of one owner are sent in the order in which they were filled: records of one key stay in order.
 //! - A batch has at most [`RECORDS`] records; one record may exceed [`BYTES`].
+//! - Records not sent have one epoch, whose capability is held. They wait for more records of that epoch only
+//!   while each activation brings at least [`BUSY`]: an idle worker sends at once.
 
 use std::mem;
 
 use super::route::owner;
 use crate::model::{
+    epoch::Epoch,
     field::Field,
     routed::{Routed, RoutedRecord},
     value::Value,
@@ -18,6 +21,8 @@ use crate::model::{
 const RECORDS: usize = 2_048;
 /// Bytes from which on a batch is full.
 const BYTES: usize = 128 * 1024;
+/// Records in an activation from which on batches that are not full wait for the next activation.
+const BUSY: usize = 1_024;
 
 /// Receiver of the records that a matcher routes.
 pub trait RoutedSink {
@@ -31,21 +36,31 @@ impl RoutedSink for Routed {
     }
 }
 
-/// Batches of routed records, by the owners of their keys.
+/// Batches of routed records, by the owners of their keys; `C` is the capability to send records of an epoch.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct Outgoing<C> {
     /// A batch per worker, being filled.
     filling: Vec<Routed>,
     /// Full batches, in the order in which they became full.
     full: Vec<Routed>,
     /// Empty batches with memory to be reused.
     spare: Vec<Routed>,
+    /// Epoch of the records not sent.
+    current: Option<(Epoch, C)>,
+    /// Number of records since the last end of an activation.
+    pushed: usize,
 }
 
-impl Outgoing {
+impl<C> Outgoing<C> {
     /// Makes empty batches for `peers` workers.
     pub fn to(peers: usize) -> Self {
-        Outgoing { filling: vec![Routed::default(); peers], full: Vec::new(), spare: Vec::new() }
+        Outgoing {
+            filling: vec![Routed::default(); peers],
+            full: Vec::new(),
+            spare: Vec::new(),
+            current: None,
+            pushed: 0,
+        }
     }
 
     /// Number of records not sent yet.
@@ -58,30 +73,51 @@ impl Outgoing {
         self.len() == 0
     }
 
-    /// Calls `send` with every full batch; what `send` leaves in it is discarded.
-    pub fn send_full(&mut self, mut send: impl FnMut(&mut Routed)) {
+    /// Begins records of `epoch`, which `at` allows to send; records of another epoch are sent first. Like the
+    /// other methods, it calls `send` with batches, and discards what `send` leaves in them.
+    pub fn begin(&mut self, epoch: Epoch, at: C, send: &mut impl FnMut(&C, &mut Routed)) {
+        if self.current.as_ref().is_some_and(|(current, _)| *current != epoch) {
+            self.send_all(send);
+        }
+        self.current = Some((epoch, at));
+    }
+
+    /// Sends every full batch.
+    pub fn send_full(&mut self, send: &mut impl FnMut(&C, &mut Routed)) {
+        let Some((_, at)) = &self.current else { return };
         for mut batch in self.full.drain(..) {
-            send(&mut batch);
+            send(at, &mut batch);
             batch.clear();
             self.spare.push(batch);
         }
     }
 
-    /// Calls `send` with every batch that has records; what `send` leaves in it is discarded.
-    pub fn send_all(&mut self, mut send: impl FnMut(&mut Routed)) {
-        self.send_full(&mut send);
+    /// Sends every batch that has records, and gives up the capability.
+    pub fn send_all(&mut self, send: &mut impl FnMut(&C, &mut Routed)) {
+        self.send_full(send);
+        let Some((_, at)) = self.current.take() else { return };
         for batch in self.filling.iter_mut().filter(|batch| !batch.is_empty()) {
-            send(batch);
+            send(&at, batch);
             batch.clear();
         }
     }
+
+    /// Ends an activation: sends every batch, unless more records are likely to follow at once. Returns whether
+    /// records wait, and so the next activation has to follow at once.
+    pub fn end_activation(&mut self, send: &mut impl FnMut(&C, &mut Routed)) -> bool {
+        if mem::take(&mut self.pushed) < BUSY || self.is_empty() {
+            self.send_all(send);
+        }
+        self.current.is_some()
+    }
 }
 
-impl RoutedSink for Outgoing {
+impl<C> RoutedSink for Outgoing<C> {
     fn push<'v>(&mut self, head: &RoutedRecord<'_>, values: impl Iterator<Item = (Field, &'v Value<'v>)>) {
         let to = owner(head.hash, self.filling.len());
         let batch = &mut self.filling[to];
         batch.push(head, values);
+        self.pushed += 1;
         if batch.len() >= RECORDS || batch.bytes() >= BYTES {
             self.full.push(mem::replace(batch, self.spare.pop().unwrap_or_default()));
         }
@@ -99,7 +135,7 @@ mod tests {
         routed::EncodedValues,
     };
 
-    fn push(outgoing: &mut Outgoing, hash: u64, offset: u64, text: &str) {
+    fn push<C>(outgoing: &mut Outgoing<C>, hash: u64, offset: u64, text: &str) {
         let head = RoutedRecord {
             hash,
             partition: PartitionId(0),
@@ -135,6 +171,8 @@ mod tests {
         }
     }
 
+    const EPOCH: Epoch = Epoch(3);
+
     proptest! {
         #[test]
         fn every_record_is_sent_once_to_its_owner_in_the_order_of_its_key(
@@ -147,19 +185,20 @@ mod tests {
         ) {
             let (mut outgoing, mut sent) = (Outgoing::to(peers), Sent::default());
             let text = if large { text.repeat(BYTES / 100) } else { text };
+            let mut send = |(): &(), batch: &mut Routed| sent.take(batch, peers);
             for (offset, hash) in hashes.iter().enumerate() {
+                outgoing.begin(EPOCH, (), &mut send);
                 push(&mut outgoing, *hash, offset as u64, &text);
                 for (_, all) in sends.iter().filter(|(after, _)| *after == offset) {
                     if *all {
-                        outgoing.send_all(|batch| sent.take(batch, peers));
+                        outgoing.send_all(&mut send);
                         prop_assert!(outgoing.is_empty());
                     } else {
-                        outgoing.send_full(|batch| sent.take(batch, peers));
+                        outgoing.send_full(&mut send);
                     }
                 }
             }
-            prop_assert_eq!(outgoing.len() + sent.records.len(), hashes.len());
-            outgoing.send_all(|batch| sent.take(batch, peers));
+            outgoing.send_all(&mut send);
             prop_assert_eq!(sent.records.len(), hashes.len());
             for hash in 0..40 {
                 let of_key = |records: &[(u64, u64)]| -> Vec<u64> {
@@ -173,18 +212,38 @@ mod tests {
 
     #[test]
     fn a_batch_is_cut_at_its_bounds() {
-        let (mut outgoing, mut sent) = (Outgoing::to(2), Sent::default());
+        let sizes = |records: &[(u64, &str)]| {
+            let (mut outgoing, mut sent) = (Outgoing::to(2), Sent::default());
+            let mut send = |(): &(), batch: &mut Routed| sent.take(batch, 2);
+            outgoing.begin(EPOCH, (), &mut send);
+            records.iter().for_each(|(hash, text)| push(&mut outgoing, *hash, 0, text));
+            outgoing.send_full(&mut send);
+            let left = outgoing.len();
+            (sent.sizes, left)
+        };
         let long = "x".repeat(BYTES);
-        for (hash, text) in [(0, "short"), (0, long.as_str()), (0, "short"), (1, long.as_str())] {
-            push(&mut outgoing, hash, 0, text);
-        }
-        outgoing.send_full(|batch| sent.take(batch, 2));
-        assert_eq!((sent.sizes, outgoing.len()), (vec![2, 1], 1));
+        assert_eq!(sizes(&[(0, "short"), (0, &long), (0, "short"), (1, &long)]), (vec![2, 1], 1));
+        let (full, left) = sizes(&[(0, ""); 3 * RECORDS]);
+        assert!(!full.is_empty() && full.iter().all(|size| *size <= RECORDS) && left < RECORDS);
+        assert_eq!(full.iter().sum::<usize>() + left, 3 * RECORDS);
+    }
 
-        let (mut outgoing, mut sent) = (Outgoing::to(2), Sent::default());
-        (0..2 * RECORDS).for_each(|_| push(&mut outgoing, 0, 0, ""));
-        outgoing.send_all(|batch| sent.take(batch, 2));
-        assert_eq!(sent.sizes.iter().sum::<usize>(), 2 * RECORDS);
-        assert!(sent.sizes.len() > 1 && sent.sizes.iter().all(|size| *size <= RECORDS), "{:?}", sent.sizes);
+    #[test]
+    fn records_wait_for_others_of_their_epoch_as_long_as_the_worker_is_busy() {
+        let mut outgoing = Outgoing::<u64>::to(2);
+        let mut sent = Vec::new();
+        let mut send = |at: &u64, batch: &mut Routed| sent.push((*at, batch.len()));
+        let mut turn = |epochs: &[(u64, usize)]| {
+            for (epoch, records) in epochs {
+                outgoing.begin(Epoch(*epoch), *epoch, &mut send);
+                (0..*records).for_each(|_| push(&mut outgoing, 0, 0, ""));
+            }
+            outgoing.end_activation(&mut send)
+        };
+        let idle = [turn(&[(1, 3)]), turn(&[]), turn(&[(1, 0)])];
+        let busy = [turn(&[(1, 5), (2, 100)]), turn(&[(2, BUSY - 200), (3, 200)]), turn(&[(3, BUSY - 1)])];
+        // Batches that wait are sent before those of the next epoch, and at the end.
+        assert_eq!((idle, busy), ([false; 3], [false, true, false]));
+        assert_eq!(sent, [(1, 3), (1, 5), (2, 100), (2, BUSY - 200), (3, BUSY - 1 + 200)]);
     }
 }
