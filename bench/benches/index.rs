@@ -70,7 +70,7 @@ fn find(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("find", count), |b| {
             b.iter(|| {
                 index.find(black_box(next.next().unwrap()), &mut scratch, &mut faulted);
-                scratch.matched.len()
+                scratch.units.len()
             });
         });
         let mut next = events.iter().cycle();

@@ -1,94 +1,130 @@
-//! Choice of the probes under which the index registers a filter.
-//! Some predicates are a disjunction of [`Probe`]s, each of which the index answers for all filters at once.
-//! A filter is registered under the probes of its most selective conjunct: that conjunct is true exactly if
-//! one of its probes is hit, so it needs no further check.
+//! Choice of how the index reaches a filter: by a bit in masks, or at a value that decides it.
+//!
+//! Some predicates are a disjunction of [`Probe`]s of one field, each of which a lookup answers for all
+//! filters at once.
 
-use hashbrown::HashMap;
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     Conjunct,
     compare::Literal,
-    interval::Interval,
-    number::Number,
-    predicate::{Order, Predicate, TextPosition},
+    predicate::{Predicate, TextPosition},
 };
 use crate::model::field::Field;
 
-/// A lookup that the index answers for many filters at once.
+/// Bounds by which units get bits or wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Number of units of one event id up to which none waits, as their masks are short.
+    pub(super) few: usize,
+    /// A unit waits at a field if it names at most one in this many of the values and texts with which units
+    /// compare the field.
+    pub(super) rare: usize,
+    /// Upper bound of the units with bits in one block.
+    pub(super) most_bits: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { few: 256, rare: 64, most_bits: 1_024 }
+    }
+}
+
+/// A lookup that is answered for many filters at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Probe {
-    Equal(Field, Literal),
-    Interval(Field, Interval),
-    Text(Field, TextPosition, Box<str>),
-    Regex(Field, Box<str>),
+    Equal(Literal),
+    Text(TextPosition, Box<str>),
+    Regex(Box<str>),
 }
 
-/// How the index reaches a filter: the probes that make it a candidate, and the checks a candidate has to
-/// pass.
-pub(super) struct Access {
-    /// The filter is a candidate if one of these is hit; `None`: for every event of its id.
-    pub(super) probes: Option<Vec<Probe>>,
-    /// Positions of the conjuncts that the probes do not cover, cheapest first.
-    pub(super) rest: Vec<usize>,
+/// What a unit requires, by field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape<'f> {
+    /// Conjuncts over one field, by field.
+    pub(super) fields: BTreeMap<Field, Vec<&'f Conjunct>>,
+    /// Conjuncts over several fields or none, and expressions.
+    residual: Vec<&'f Conjunct>,
 }
 
-/// Number of filters per equality probe, if every filter were registered under all of its own; the
-/// selectivity estimate of [`Access`].
-#[derive(Default)]
-pub(super) struct ProbeCounts(HashMap<Probe, usize>);
+/// The values and texts with which the units of one event id compare each field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Vocabulary {
+    units: usize,
+    probes: HashMap<Field, HashSet<Probe>>,
+}
 
-impl ProbeCounts {
-    /// Counts the equality probes of one filter.
-    pub(super) fn count(&mut self, conjuncts: &[Conjunct]) {
-        for probe in conjuncts.iter().filter_map(|c| probes(&c.predicate)).flatten() {
-            if matches!(probe, Probe::Equal(..)) {
-                *self.0.entry(probe).or_default() += 1;
+impl<'f> Shape<'f> {
+    /// The shape of a unit with these conjuncts.
+    pub(super) fn of(conjuncts: &'f [Conjunct]) -> Shape<'f> {
+        let (mut shape, mut known) = (Shape::default(), HashSet::new());
+        for conjunct in conjuncts.iter().filter(|conjunct| known.insert(&conjunct.spelling)) {
+            match conjunct.predicate.field() {
+                Some(field) => shape.fields.entry(field).or_default().push(conjunct),
+                None => shape.residual.push(conjunct),
             }
+        }
+        shape
+    }
+
+    /// The conjuncts that neither masks answer nor the value for which the unit waits at a field; cheapest
+    /// first.
+    pub(super) fn rest(&self, waits_at: Option<Field>) -> Vec<&'f Conjunct> {
+        let others = self.fields.iter().filter(|(field, _)| waits_at.is_some_and(|at| at != **field));
+        let mut rest: Vec<&Conjunct> = others.flat_map(|(_, conjuncts)| conjuncts.iter().copied()).collect();
+        rest.extend(&self.residual);
+        rest.sort_by_key(|conjunct| conjunct.predicate.cost());
+        rest
+    }
+}
+
+impl Vocabulary {
+    /// Adds a unit.
+    pub(super) fn add(&mut self, shape: &Shape<'_>) {
+        self.units += 1;
+        for (field, conjuncts) in &shape.fields {
+            let probes = conjuncts.iter().filter_map(|conjunct| probes(&conjunct.predicate)).flatten();
+            let probes = probes.filter(is_narrow);
+            self.probes.entry(*field).or_default().extend(probes);
         }
     }
 
-    /// Chooses the most selective probes for a filter with these conjuncts.
-    pub(super) fn access(&self, conjuncts: &[Conjunct]) -> Access {
-        let mut choices: Vec<(Vec<usize>, Vec<Probe>)> = Vec::new();
-        for (at, conjunct) in conjuncts.iter().enumerate() {
-            let Some(probes) = probes(&conjunct.predicate) else { continue };
-            // Intervals of one field, which must all hold, are intersected into one.
-            if let [Probe::Interval(field, interval)] = probes.as_slice() {
-                let same = choices.iter_mut().find_map(|(covered, probes)| match probes.as_mut_slice() {
-                    [Probe::Interval(f, i)] if f == field => Some((covered, i)),
-                    _ => None,
-                });
-                if let Some((covered, merged)) = same {
-                    *merged = merged.intersect(interval);
-                    covered.push(at);
-                    continue;
-                }
-            }
-            choices.push((vec![at], probes));
+    /// The field at whose value a unit waits, so that it takes no bit in every mask: there are many units, and
+    /// a rare value decides this one.
+    pub(super) fn waits_at(&self, shape: &Shape<'_>, limits: Limits) -> Option<Field> {
+        if self.units <= limits.few {
+            return None;
         }
-        let best = choices.into_iter().min_by_key(|(_, probes)| self.rank(probes));
-        let covered = best.as_ref().map_or(&[][..], |(covered, _)| covered);
-        let mut rest: Vec<usize> = (0..conjuncts.len()).filter(|at| !covered.contains(at)).collect();
-        rest.sort_by_key(|at| conjuncts[*at].predicate.cost());
-        Access { rest, probes: best.map(|(_, probes)| probes) }
+        let shares = shape.fields.iter().filter_map(|(field, conjuncts)| {
+            let named = conjuncts.iter().filter_map(|c| narrow_probes(&c.predicate)).min()?;
+            let known = self.probes.get(field)?.len();
+            (named * limits.rare <= known).then_some((known / named.max(1), *field))
+        });
+        shares.max_by_key(|(rarity, field)| (*rarity, Reverse(*field))).map(|(_, field)| field)
     }
+}
 
-    /// Selectivity class and number of candidates expected; lower is more selective.
-    fn rank(&self, probes: &[Probe]) -> (u8, usize) {
-        let class = |probe: &Probe| match probe {
-            Probe::Equal(_, Literal::Bool(_)) => 4,
-            Probe::Equal(..) => 0,
-            Probe::Text(..) => 1,
-            Probe::Interval(_, interval) if interval.is_bounded() => 2,
-            Probe::Regex(..) => 3,
-            Probe::Interval(..) => 5,
-        };
-        let expected = |probe: &Probe| match probe {
-            Probe::Text(_, _, needle) => 1000 / needle.len().max(1),
-            _ => self.0.get(probe).copied().unwrap_or(1),
-        };
-        (probes.iter().map(class).max().unwrap_or(0), probes.iter().map(expected).sum())
-    }
+/// Number of probes of a predicate, all of which few values hit.
+fn narrow_probes(predicate: &Predicate) -> Option<usize> {
+    probes(predicate).filter(|probes| probes.iter().all(is_narrow)).map(|probes| probes.len())
+}
+
+fn is_narrow(probe: &Probe) -> bool {
+    matches!(probe, Probe::Equal(Literal::Number(_) | Literal::Text(..)) | Probe::Text(..))
+}
+
+/// The probes of the most selective conjunct, and its position; `None` if no probes express any.
+pub(super) fn key(conjuncts: &[&Conjunct]) -> Option<(usize, Vec<Probe>)> {
+    let probed = conjuncts.iter().enumerate();
+    let probed = probed.filter_map(|(at, conjunct)| Some((at, probes(&conjunct.predicate)?)));
+    let class = |probe: &Probe| match probe {
+        Probe::Equal(_) => 0,
+        Probe::Text(..) => 1,
+        Probe::Regex(_) => 2,
+    };
+    probed.min_by_key(|(_, probes)| (probes.iter().map(class).max(), probes.len()))
 }
 
 /// The probes of which at least one is hit exactly if the predicate holds; `None` if no probes express it.
@@ -106,26 +142,61 @@ fn probes(predicate: &Predicate) -> Option<Vec<Probe>> {
             }
             Some(all)
         }
-        Predicate::Equal(field, literal) => one(Probe::Equal(*field, literal.clone())),
-        Predicate::OneOf(field, list) => {
-            Some(list.literals.iter().map(|literal| Probe::Equal(*field, literal.clone())).collect())
+        Predicate::Equal(_, literal) => one(Probe::Equal(literal.clone())),
+        Predicate::OneOf(_, list) => Some(list.literals.iter().cloned().map(Probe::Equal).collect()),
+        Predicate::Text(_, position, needle) if !needle.is_empty() => {
+            one(Probe::Text(*position, needle.clone()))
         }
-        Predicate::Ordered(field, order, Literal::Number(number)) => one(Probe::Interval(
-            *field,
-            match order {
-                Order::Greater => Interval::new((*number, 1), (Number::GREATEST, 0)),
-                Order::GreaterOrEqual => Interval::new((*number, 0), (Number::GREATEST, 0)),
-                Order::Less => Interval::new((Number::LEAST, 0), (*number, -1)),
-                Order::LessOrEqual => Interval::new((Number::LEAST, 0), (*number, 0)),
-            },
-        )),
-        Predicate::Between(field, [Literal::Number(low), Literal::Number(high)]) => {
-            one(Probe::Interval(*field, Interval::new((*low, 0), (*high, 0))))
-        }
-        Predicate::Text(field, place, needle) if !needle.is_empty() => {
-            one(Probe::Text(*field, *place, needle.clone()))
-        }
-        Predicate::Regex(field, regex) => one(Probe::Regex(*field, regex.as_str().into())),
+        Predicate::Regex(_, regex) => one(Probe::Regex(regex.as_str().into())),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::{filter::Filter, model::field::Fields};
+
+    fn compare(property: &str, op: &str, value: &Json) -> Json {
+        json!({"property": property, "op": op, "value": value})
+    }
+
+    #[test]
+    fn a_unit_waits_at_its_rarest_value_if_there_are_many_units() {
+        let mut fields = Fields::default();
+        let mut filter = |predicates: Json| {
+            let spec = serde_json::from_value(json!({"id": "e", "where": predicates})).unwrap();
+            Filter::compile(&spec, &mut fields).unwrap()
+        };
+        let item = |item: u32| compare("item", "=", &json!(format!("item_{item}")));
+        let page = |page: u32| compare("page", "=", &json!(page % 100));
+        let both: Vec<Filter> = (0..300).map(|i| filter(json!([page(i), item(i)]))).collect();
+        let cases = [
+            (json!([item(7)]), Some("item")),
+            (json!([page(7)]), Some("page")),
+            (json!([page(7), item(7)]), Some("item")),
+            (json!([compare("item", "in", &json!(["a", "b", "c", "d", "e", "f"]))]), None),
+            (json!([compare("item", "!=", &json!("item_7"))]), None),
+            (json!([compare("page", ">", &json!(7))]), None),
+            (json!([compare("other", "=", &json!("item_7"))]), None),
+            (json!([{"any": [item(7), page(7)]}]), None),
+        ];
+        let cases: Vec<_> = cases.into_iter().map(|(predicates, at)| (filter(predicates), at)).collect();
+        let mut vocabulary = Vocabulary::default();
+        for filter in &both {
+            let shape = Shape::of(&filter.conjuncts);
+            assert_eq!(vocabulary.waits_at(&shape, Limits::default()), None, "there are few");
+            if vocabulary.units < 256 {
+                vocabulary.add(&shape);
+            }
+        }
+        both.iter().for_each(|filter| vocabulary.add(&Shape::of(&filter.conjuncts)));
+        for (filter, expected) in cases {
+            let waits_at = vocabulary.waits_at(&Shape::of(&filter.conjuncts), Limits::default());
+            assert_eq!(waits_at.map(|field| fields.name(field)), expected, "{filter:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::value::Value;
 
-/// Units by the literal with which they compare the field.
+/// Places by the literal with which they compare the field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Equals {
     numbers: HashMap<Number, Vec<u32>>,
@@ -40,7 +40,7 @@ impl Equals {
         !self.numbers.is_empty() || (!self.text_numbers.is_empty() && !matches!(value, Value::Text(_)))
     }
 
-    /// Calls `hit` with every unit whose literal equals `value`; `number` is its numeric value, if it was
+    /// Calls `hit` with every place whose literal equals `value`; `number` is its numeric value, if it was
     /// asked for by [`Equals::wants_number`].
     pub(super) fn find(
         &self,
@@ -48,7 +48,7 @@ impl Equals {
         number: Option<Number>,
         hit: &mut impl FnMut(u32),
     ) -> Result<(), Unparsed> {
-        let mut all = |units: Option<&Vec<u32>>| units.into_iter().flatten().for_each(|unit| hit(*unit));
+        let mut all = |places: Option<&Vec<u32>>| places.into_iter().flatten().for_each(|place| hit(*place));
         match value {
             Value::Text(text) if !self.texts.is_empty() => all(self.texts.get(text.as_ref())),
             Value::Text(_) => {}

@@ -1,4 +1,13 @@
 //! The index of filters: finds all that match an event.
+//!
+//! Filters of one event id with equal conjuncts are one *unit*. What an event's fields mean to the units is
+//! looked up per field and combined ([`block`](super::block)); what depends on several fields at once is
+//! checked on the units that are left, each distinct predicate at most once per event.
+//!
+//! **Invariants**
+//! - A unit is found exactly if [`Filter::matches`] is true for its filters, whatever was learned or forgotten.
+//! - The index does not change; what a worker learns from values lies in its [`Scratch`], and counts for the
+//!   index that it was learned under only.
 
 use std::sync::Arc;
 
@@ -6,31 +15,36 @@ use hashbrown::HashMap;
 
 use super::{
     Conjunct, Faulted, Filter,
-    access::{Access, ProbeCounts},
+    access::{Limits, Shape, Vocabulary},
+    block::{Block, Builder, Memory},
+    learned::{Learned, MOST_VALUES},
     predicate::{Evaluation, Predicate},
-    table::{Builder, Table},
 };
 use crate::model::event::Event;
 
 /// Index over filters that were compiled with the same `Fields`. Immutable; shared by threads.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    tables: HashMap<Box<str>, Table>,
+    /// By event id.
+    blocks: HashMap<Box<str>, Vec<Block>>,
     units: Vec<Unit>,
-    /// All distinct predicates that are checked on candidates.
+    /// All distinct predicates that are checked on units found by their fields.
     predicates: Vec<Arc<Predicate>>,
     /// Backing store of the slices: positions of predicates and of filters.
     numbers: Vec<u32>,
-    /// Number of filters the index was built from.
-    filters: usize,
+    limits: Limits,
+    /// Number of memories in which values are learned.
+    memories: usize,
+    /// Distinguishes the index from others: clones share it.
+    identity: Arc<()>,
 }
 
 /// Filters of one event id with equal conjuncts, which are found as one.
 #[derive(Clone, Copy, Debug)]
 struct Unit {
-    /// Predicates that a candidate must satisfy besides its probes.
+    /// Predicates that must hold besides what the fields require.
     rest: Slice,
-    /// The filters, by their positions in the slice given to [`Index::build`].
+    /// The filters, by their positions in the slice given to [`Index::build`], ascending.
     filters: Slice,
 }
 
@@ -41,27 +55,46 @@ struct Slice {
     end: u32,
 }
 
-/// Working memory of [`Index::find`], reused between events so that finding allocates nothing. May be used
-/// with several indices, one after the other.
-#[derive(Clone, Debug, Default)]
+/// Working memory of [`Index::find`], reused between events so that finding allocates nothing but what it
+/// learns. May be used with several indices, one after the other; what was learned under one is forgotten
+/// when the next is used.
+#[derive(Clone, Debug)]
 pub struct Scratch {
-    /// Positions of the filters that matched the last event, ascending.
-    pub matched: Vec<u32>,
-    /// Stamp of the event for which each unit was last a candidate.
-    seen: Vec<u32>,
+    /// Units that matched the last event, each once.
+    pub units: Vec<u32>,
+    memory: Memory,
+    /// Identity of the index for which `memory` and `answers` hold.
+    index: Arc<()>,
+    /// Upper bound of the values that are learned of each field.
+    most_values: usize,
     /// Per predicate: stamp of the event it was last evaluated for, shifted left by one, and the result in
     /// the lowest bit.
     answers: Vec<u32>,
     stamp: u32,
-    candidates: Vec<u32>,
     buffer: String,
-    /// Bitmap over filters, for sorting; all zero between calls.
-    marks: Vec<u64>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch {
+            units: Vec::new(),
+            memory: Memory::default(),
+            index: Arc::default(),
+            most_values: MOST_VALUES,
+            answers: Vec::new(),
+            stamp: 0,
+            buffer: String::new(),
+        }
+    }
 }
 
 impl Index {
     /// Builds the index. Results name filters by their positions in the slice.
     pub fn build(filters: &[Filter]) -> Index {
+        Index::within(Limits::default(), filters)
+    }
+
+    pub(super) fn within(limits: Limits, filters: &[Filter]) -> Index {
         // By event id, then by content: filters with equal conjuncts.
         let mut groups: HashMap<&str, HashMap<Vec<&str>, Vec<u32>>> = HashMap::new();
         for (at, filter) in filters.iter().enumerate() {
@@ -72,53 +105,55 @@ impl Index {
                 groups.entry(id).or_default().entry(content.clone()).or_default().push(at as u32);
             }
         }
-        let (mut index, mut known) = (Index { filters: filters.len(), ..Index::default() }, HashMap::new());
+        let (mut index, mut known) = (Index { limits, ..Index::default() }, HashMap::new());
         for (id, contents) in groups {
             let mut sets: Vec<Vec<u32>> = contents.into_values().collect();
             sets.sort_unstable();
-            let table = index.table(filters, sets, &mut known);
-            index.tables.insert(id.into(), table);
+            let blocks = index.blocks(filters, &sets, &mut known);
+            index.blocks.insert(id.into(), blocks);
         }
         index
     }
 
-    /// Builds the table of one event id; `sets` holds the positions of filters with equal conjuncts.
-    fn table<'f>(
+    /// Builds the blocks of one event id; `sets` holds the positions of filters with equal conjuncts.
+    fn blocks<'f>(
         &mut self,
         filters: &'f [Filter],
-        sets: Vec<Vec<u32>>,
+        sets: &[Vec<u32>],
         known: &mut HashMap<&'f str, u32>,
-    ) -> Table {
-        let conjuncts = |set: &[u32]| set.first().map_or(&[][..], |at| &*filters[*at as usize].conjuncts);
-        let mut counts = ProbeCounts::default();
-        sets.iter().for_each(|set| counts.count(conjuncts(set)));
-        let (mut builder, first) = (Builder::default(), self.units.len());
-        for set in &sets {
-            let (unit, conjuncts) = (self.units.len() as u32, conjuncts(set));
-            let Access { probes, rest } = counts.access(conjuncts);
-            match probes {
-                None => builder.always(unit),
-                Some(probes) => probes.into_iter().for_each(|probe| builder.register(probe, unit)),
+    ) -> Vec<Block> {
+        let conjuncts = |set: &Vec<u32>| set.first().map_or(&[][..], |at| &*filters[*at as usize].conjuncts);
+        let shapes: Vec<Shape<'_>> = sets.iter().map(|set| Shape::of(conjuncts(set))).collect();
+        let mut vocabulary = Vocabulary::default();
+        shapes.iter().for_each(|shape| vocabulary.add(shape));
+        let units = sets
+            .iter()
+            .zip(&shapes)
+            .map(|(set, shape)| (set, shape, vocabulary.waits_at(shape, self.limits)));
+        let (waiting, masked): (Vec<_>, Vec<_>) = units.partition(|(_, _, waits_at)| waits_at.is_some());
+        let mut builders = Vec::new();
+        for units in masked.chunks(self.limits.most_bits) {
+            let mut builder = Builder::new(self.units.len() as u32);
+            for (set, shape, _) in units {
+                builder.add(shape);
+                self.unit(shape.rest(None), set, known);
             }
-            let rest = self.rest(rest.into_iter().map(|at| &conjuncts[at]), known);
-            let filters = self.slice(set);
-            self.units.push(Unit { rest, filters });
+            builders.push(builder);
         }
-        let (table, left) = builder.build();
-        for unit in left {
-            let conjuncts = conjuncts(&sets[unit as usize - first]);
-            self.units[unit as usize].rest = self.rest(conjuncts.iter(), known);
+        let mut at_values = builders.pop().unwrap_or_default();
+        for (set, shape, waits_at) in waiting {
+            let Some(field) = waits_at else { continue };
+            at_values.add_waiting(shape, field, self.units.len() as u32);
+            self.unit(shape.rest(waits_at), set, known);
         }
-        table
+        builders.push(at_values);
+        builders.into_iter().map(|builder| builder.build(&mut self.memories)).collect()
     }
 
-    /// Positions of these predicates in `predicates`; new ones are appended.
-    fn rest<'f>(
-        &mut self,
-        conjuncts: impl Iterator<Item = &'f Conjunct>,
-        known: &mut HashMap<&'f str, u32>,
-    ) -> Slice {
-        let positions: Vec<u32> = conjuncts
+    /// Adds a unit; the predicates of `rest` that are not `known` yet are appended to `predicates`.
+    fn unit<'f>(&mut self, rest: Vec<&'f Conjunct>, filters: &[u32], known: &mut HashMap<&'f str, u32>) {
+        let rest: Vec<u32> = rest
+            .into_iter()
             .map(|conjunct| {
                 *known.entry(&conjunct.spelling).or_insert_with(|| {
                     self.predicates.push(Arc::clone(&conjunct.predicate));
@@ -126,7 +161,8 @@ impl Index {
                 })
             })
             .collect();
-        self.slice(&positions)
+        let (rest, filters) = (self.slice(&rest), self.slice(filters));
+        self.units.push(Unit { rest, filters });
     }
 
     fn slice(&mut self, numbers: &[u32]) -> Slice {
@@ -139,35 +175,36 @@ impl Index {
         &self.numbers[slice.start as usize..slice.end as usize]
     }
 
-    /// Writes the positions of all matching filters into `scratch.matched`.
+    /// Writes all matching units into `scratch.units`.
     pub fn find(&self, event: &Event<'_>, scratch: &mut Scratch, faulted: &mut Faulted) {
-        scratch.matched.clear();
-        let Some(table) = self.tables.get(event.event_id()) else { return };
+        scratch.units.clear();
+        let Some(blocks) = self.blocks.get(event.event_id()) else { return };
         scratch.begin(self);
-        let Scratch { matched, seen, answers, stamp, candidates, buffer, marks } = scratch;
-        faulted.unparsed += table.find(event, buffer, &mut |unit| {
-            let last = &mut seen[unit as usize];
-            if *last != *stamp {
-                *last = *stamp;
-                candidates.push(unit);
-            }
-        });
+        let Scratch { units, memory, answers, stamp, buffer, .. } = scratch;
+        let mut unparsed = 0;
         let mut evaluation = Evaluation { event, faulted, buffer: std::mem::take(buffer) };
-        for unit in candidates.drain(..) {
-            let unit = self.units[unit as usize];
-            let holds = self.numbers(unit.rest).iter().all(|at| {
-                let answer = &mut answers[*at as usize];
-                if *answer >> 1 != *stamp {
-                    *answer = *stamp << 1 | u32::from(self.predicates[*at as usize].holds(&mut evaluation));
+        for block in blocks {
+            unparsed += block.find(event, memory, |number| {
+                let holds = self.numbers(self.units[number as usize].rest).iter().all(|at| {
+                    let answer = &mut answers[*at as usize];
+                    if *answer >> 1 != *stamp {
+                        let holds = self.predicates[*at as usize].holds(&mut evaluation);
+                        *answer = *stamp << 1 | u32::from(holds);
+                    }
+                    *answer & 1 == 1
+                });
+                if holds {
+                    units.push(number);
                 }
-                *answer & 1 == 1
             });
-            if holds {
-                matched.extend_from_slice(self.numbers(unit.filters));
-            }
         }
         *buffer = evaluation.buffer;
-        ascending(matched, marks, self.filters);
+        faulted.unparsed += unparsed;
+    }
+
+    /// The filters of a unit, ascending by their positions in the slice given to [`Index::build`].
+    pub fn filters(&self, unit: u32) -> &[u32] {
+        self.numbers(self.units[unit as usize].filters)
     }
 
     /// Number of units: filters that differ in event id or content.
@@ -182,36 +219,26 @@ impl Index {
 }
 
 impl Scratch {
+    /// Working memory that learns at most this many values of each field.
+    #[cfg(test)]
+    pub(super) fn learning(most_values: usize) -> Self {
+        Scratch { most_values, ..Scratch::default() }
+    }
+
     /// Prepares the working memory for the next event; wraps the stamp before it overflows.
     fn begin(&mut self, index: &Index) {
-        self.candidates.clear();
+        if !Arc::ptr_eq(&self.index, &index.identity) {
+            self.index = Arc::clone(&index.identity);
+            self.memory.learned.clear();
+            self.memory.learned.resize_with(index.memories, || Learned::new(self.most_values));
+            self.answers.clear();
+            self.answers.resize(index.predicates.len(), 0);
+            self.stamp = 0;
+        }
         self.stamp += 1;
         if self.stamp > u32::MAX >> 1 {
-            self.seen.fill(0);
             self.answers.fill(0);
             self.stamp = 1;
-        }
-        self.seen.resize(index.units.len().max(self.seen.len()), 0);
-        self.answers.resize(index.predicates.len().max(self.answers.len()), 0);
-    }
-}
-
-/// Sorts distinct numbers less than `below`: by a bitmap where they are many, else by comparison.
-fn ascending(numbers: &mut Vec<u32>, marks: &mut Vec<u64>, below: usize) {
-    let words = below.div_ceil(64);
-    if numbers.len() < 32 || numbers.len() * 8 < words {
-        numbers.sort_unstable();
-        return;
-    }
-    marks.resize(words.max(marks.len()), 0);
-    for number in numbers.drain(..) {
-        marks[number as usize / 64] |= 1 << (number % 64);
-    }
-    for (at, word) in marks[..words].iter_mut().enumerate() {
-        let mut bits = std::mem::take(word);
-        while bits != 0 {
-            numbers.push(at as u32 * 64 + bits.trailing_zeros());
-            bits &= bits - 1;
         }
     }
 }

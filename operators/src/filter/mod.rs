@@ -2,41 +2,50 @@
 //!
 //! A [`Filter`] is a set of event ids and a conjunction of predicates. [`Filter::matches`] checks one filter
 //! against one event and is the reference semantics. [`Index`] holds many filters and finds all that match an
-//! event, at a cost that follows the filters that match, not those there are:
+//! event, at a cost that follows the distinct filters that match, not the filters there are:
 //!
-//! 1. the event id selects a table;
-//! 2. in the table each filter is registered under *one* of its predicates, the most selective: the hash of a
-//!    value it must equal, an Aho-Corasick automaton of texts, an interval tree of numbers, or a set of
-//!    regular expressions; a filter that has none of these is a candidate for every event of the table;
-//! 3. the remaining predicates of a candidate are checked, each distinct predicate at most once per event.
+//! 1. the event id selects the *units*: filters with equal predicates are one unit;
+//! 2. each field of the event has a mask of the units that its value does not rule out, and the masks are
+//!    ANDed. A number that is only compared with numbers finds its mask by thresholds; any other value is
+//!    asked once and its mask is learned, in a bounded memory per worker;
+//! 3. where there are many units, those that a rare value decides have no bit in the masks: they wait at that
+//!    value;
+//! 4. predicates that depend on several fields, and expressions, are checked on the units that are left, each
+//!    distinct predicate at most once per event.
 //!
 //! An operator is an [`Op`](crate::document::predicate::Op) of the document. `compile` checks its value,
 //! `predicate` evaluates it on an event; [`profile`] checks and evaluates the same operators on the tags of a
-//! user's profile. `access` knows only operators that a table can look up; for others the filter is a
-//! candidate by its other predicates.
+//! user's profile. `steps` knows the operators that thresholds answer, `access` those that a lookup answers
+//! for all filters at once; others are evaluated when a value is learned.
 //!
 //! **Invariant**: the index finds exactly the filters for which [`Filter::matches`] is true.
 //!
 //! - `compile`: document to predicates
 //! - `predicate`: the predicates and their evaluation
 //! - `compare`, `number`: equality and order of values
-//! - `access`: choice of the probes of a filter
 //! - `index`: the index
-//! - `table`: the filters of one event id
-//! - `equal`, `interval`, `texts`: the lookups of a table
+//! - `access`: whether a filter has a bit or waits; the probes of its predicates
+//! - `block`: units of one event id; `requirement`: what they require of a field
+//! - `field_index`: the masks of a field; `steps`: by thresholds; `values`: by values, which are `learned`
+//! - `lookup`: what a value that is not learned yet hits, by `equal` and `texts`
 //! - `profile`: queries on profiles
 
 mod access;
+mod block;
 mod compare;
 mod compile;
 mod equal;
+mod field_index;
 mod index;
-mod interval;
+mod learned;
+mod lookup;
 mod number;
 mod predicate;
 pub mod profile;
-mod table;
+mod requirement;
+mod steps;
 mod texts;
+mod values;
 
 #[cfg(test)]
 mod tests;

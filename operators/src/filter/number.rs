@@ -11,7 +11,7 @@ use std::{
 
 use crate::model::value::{Value, parse_number};
 
-/// A finite number, or an infinity as the end of an interval.
+/// A finite number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Int(i64),
@@ -23,9 +23,6 @@ pub(super) enum Number {
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Number {
-    pub(super) const LEAST: Number = Number::Float(f64::NEG_INFINITY);
-    pub(super) const GREATEST: Number = Number::Float(f64::INFINITY);
-
     pub(super) fn from_float(float: f64) -> Option<Number> {
         if float.is_nan() {
             None

@@ -55,7 +55,8 @@ impl Order {
         })
     }
 
-    fn accepts(self, order: Ordering) -> bool {
+    /// Whether a value of this order relative to the literal satisfies the comparison.
+    pub(super) fn accepts(self, order: Ordering) -> bool {
         match self {
             Order::Greater => order.is_gt(),
             Order::GreaterOrEqual => order.is_ge(),
@@ -218,6 +219,26 @@ impl Predicate {
             Predicate::Expr(expression) => {
                 Predicate::Expr(expression.with_slots(|slot| positions[slot].index()))
             }
+        }
+    }
+
+    /// The only field that the predicate reads; `None` if it reads several, or none, or is an expression.
+    pub(super) fn field(&self) -> Option<Field> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                let field = parts.first()?.field()?;
+                parts.iter().all(|part| part.field() == Some(field)).then_some(field)
+            }
+            Predicate::Not(part) => part.field(),
+            Predicate::Exists(field, _)
+            | Predicate::Equal(field, _)
+            | Predicate::Differs(field, _)
+            | Predicate::Ordered(field, ..)
+            | Predicate::Between(field, _)
+            | Predicate::OneOf(field, _)
+            | Predicate::Text(field, ..)
+            | Predicate::Regex(field, _) => Some(*field),
+            Predicate::Expr(_) => None,
         }
     }
 

@@ -37,7 +37,7 @@ impl Needles {
         }
     }
 
-    /// Calls `hit` with every unit whose needle occurs in the text, possibly more than once.
+    /// Calls `hit` with every place whose needle occurs in the text, possibly more than once.
     pub(super) fn find(&self, text: &str, hit: &mut impl FnMut(u32)) {
         for found in self.automaton.find_overlapping_iter(text) {
             for (place, unit) in &self.units[found.pattern().as_usize()] {
@@ -94,7 +94,7 @@ impl Patterns {
         self.sets.is_empty()
     }
 
-    /// Calls `hit` with every unit whose pattern matches the text.
+    /// Calls `hit` with every place whose pattern matches the text.
     pub(super) fn find(&self, text: &str, hit: &mut impl FnMut(u32)) {
         for (set, units) in &self.sets {
             for pattern in set.matches(text).iter() {

@@ -6,18 +6,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{membership::Membership, outgoing::RoutedSink};
+use super::{ascending::Ascending, membership::Membership, outgoing::RoutedSink};
 use crate::{
     filter::{Faulted, Scratch},
     model::{
         decode::{DecodeError, Decoder, StreamDecoder},
-        field::Field,
         ids::{Clocks, IngestTime, PartitionId},
         key,
         raw::{RawBatch, RawRecord, Refused},
         routed::{EncodedValues, RoutedRecord},
     },
-    rule::{book::RuleBook, crowd::Crowd, rows::Rows},
+    rule::{book::RuleBook, crowd::Crowd, field_sets, rows::Rows},
 };
 
 /// Counts of matching since the start.
@@ -50,9 +49,11 @@ pub struct Matcher {
     clocks: Clocks,
     scratch: Scratch,
     key: String,
-    groups: Vec<(u32, Vec<u32>)>,
-    /// Fields that a record's targets need.
-    needed: Vec<Field>,
+    /// Targets whose rules admit the user, by `key_by`; empty between records.
+    admitted: Vec<Vec<u32>>,
+    ascending: Ascending,
+    /// Fields that a record's targets need, as bits.
+    needed: Vec<u64>,
     counts: MatchCounts,
 }
 
@@ -70,7 +71,8 @@ impl Matcher {
             clocks: Clocks::default(),
             scratch: Scratch::default(),
             key: String::new(),
-            groups: Vec::new(),
+            admitted: Vec::new(),
+            ascending: Ascending::default(),
             needed: Vec::new(),
             counts: MatchCounts::default(),
         }
@@ -142,14 +144,15 @@ impl Matcher {
         let mut faulted = Faulted::default();
         book.index.find(&event, &mut self.scratch, &mut faulted);
         self.counts.wrong_values += faulted.total();
-        self.counts.matched += self.scratch.matched.len() as u64;
-        self.group_by_key(&book, event.guid);
-        for (group, targets) in &mut self.groups {
+        self.admit(&book, event.guid);
+        for (group, targets) in self.admitted.iter_mut().enumerate() {
             if targets.is_empty() {
                 continue;
             }
-            if key::write_key(&book.keys[*group as usize], &event, &mut self.key) {
-                let hash = key::route(book.key_seeds[*group as usize], &self.key);
+            if key::write_key(&book.keys[group], &event, &mut self.key) {
+                self.ascending.sort(targets, book.targets.len());
+                book.needs.unite(targets, &mut self.needed);
+                let hash = key::route(book.key_seeds[group], &self.key);
                 let head = RoutedRecord {
                     hash,
                     partition: batch.partition,
@@ -158,18 +161,14 @@ impl Matcher {
                     now,
                     time: event.event_time,
                     seen: batch.read_at,
-                    key_group: *group,
+                    key_group: group as u32,
                     targets,
                     key: &self.key,
                     event_id: event.event_id(),
                     encoded: EncodedValues::default(),
                 };
-                let needed = &mut self.needed;
-                needed.clear();
-                needed.extend(targets.iter().flat_map(|t| &book.needs[*t as usize]));
-                needed.sort_unstable();
-                needed.dedup();
-                routed.push(&head, needed.iter().filter_map(|f| Some((*f, event.get(*f)?))));
+                let needed = field_sets::fields(&self.needed);
+                routed.push(&head, needed.filter_map(|field| Some((field, event.get(field)?))));
                 self.counts.routed += 1;
             } else {
                 self.counts.keyless += targets.len() as u64;
@@ -180,23 +179,20 @@ impl Matcher {
         Ok(())
     }
 
-    /// Groups the matched filters by their rule's `key_by`, except rules whose crowd excludes the user.
-    fn group_by_key(&mut self, book: &RuleBook, guid: Option<u64>) {
-        let Matcher { membership, scratch, groups, .. } = self;
+    /// Collects the targets of the matched filters by their rule's `key_by`, except those of rules whose crowd
+    /// excludes the user.
+    fn admit(&mut self, book: &RuleBook, guid: Option<u64>) {
+        let Matcher { membership, scratch, admitted, counts, .. } = self;
+        if scratch.units.is_empty() {
+            return;
+        }
+        admitted.resize_with(book.keys.len(), Vec::new);
         let mut crowds = membership.of(guid);
-        let mut checked = (usize::MAX, false);
-        for target in &scratch.matched {
-            let rule = book.targets[*target as usize].rule();
-            if checked.0 != rule {
-                checked = (rule, crowds.admit(rule));
-            }
-            if !checked.1 {
-                continue;
-            }
-            let group = book.rule_key[rule];
-            match groups.iter_mut().find(|(g, _)| *g == group) {
-                Some((_, targets)) => targets.push(*target),
-                None => groups.push((group, vec![*target])),
+        let candidates = book.candidates.targets();
+        for unit in &scratch.units {
+            for list in book.candidates.of(*unit) {
+                counts.matched += list.range().len() as u64;
+                crowds.keep(candidates, list.range(), &mut admitted[list.key_group as usize]);
             }
         }
     }

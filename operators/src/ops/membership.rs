@@ -4,12 +4,18 @@
 //! all crowds of a user by one look-up; crowds that are not in the rows, because these are not built yet or
 //! would be too large, are looked up in their bitmaps, through a [`cache`].
 //!
-//! **Invariant**: answers are those of the installed crowds, whatever rows are used and whenever: a column
-//! counts only if it is tagged with the installed crowd.
+//! Once all crowds are in the rows, each candidate of the book has a column: the bit of its rule in a row
+//! that is extended by the answers for rules without a crowd. So candidates are kept or dropped without a
+//! branch.
+//!
+//! **Invariants**
+//! - Answers are those of the installed crowds, whatever rows are used and whenever: a column counts only if
+//!   it is tagged with the installed crowd.
+//! - There are columns for all candidates or for none.
 
 mod cache;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use self::cache::Cache;
 use crate::rule::{book::RuleBook, crowd::Crowd, rows::Rows};
@@ -42,7 +48,17 @@ pub(super) struct Membership {
     answers: Vec<Answer>,
     rows: Option<Arc<Rows>>,
     cache: Cache,
+    /// Position of the rule, by candidate.
+    rules: Vec<u32>,
+    /// Column in the extended row, by candidate; empty while crowds are looked up otherwise.
+    columns: Vec<u32>,
+    /// Row of the user asked for last, and behind it the bits [`EVERYONE`] and [`NOBODY`].
+    row: Vec<u64>,
 }
+
+/// Bits of the word behind a row.
+const EVERYONE: usize = 0;
+const NOBODY: usize = 1;
 
 impl Membership {
     /// Switches to the rules of `book`. `crowds` are by slot; a rule whose crowd is missing there admits
@@ -56,6 +72,8 @@ impl Membership {
                 Some(Some(crowd)) => Admitted::Members(plan.slot, crowd),
             })
             .collect();
+        let candidates = book.candidates.targets().iter();
+        self.rules = candidates.map(|target| book.targets[*target as usize].rule() as u32).collect();
         self.find_answers();
     }
 
@@ -85,13 +103,34 @@ impl Membership {
         });
         self.answers = answers.collect();
         self.cache = Cache::new(looked_up);
+        self.find_columns();
+    }
+
+    fn find_columns(&mut self) {
+        let behind = 64 * self.width();
+        let column = |rule: &u32| match self.answers[*rule as usize] {
+            Answer::Always(true) => Some((behind + EVERYONE) as u32),
+            Answer::Always(false) => Some((behind + NOBODY) as u32),
+            Answer::Column(column) => Some(column as u32),
+            Answer::Crowd(_) => None,
+        };
+        self.columns = self.rules.iter().map(column).collect::<Option<_>>().unwrap_or_default();
+    }
+
+    /// Length of a row in words, as the rows have it.
+    fn width(&self) -> usize {
+        self.rows.as_ref().map_or(0, |rows| rows.width())
     }
 
     /// The crowds of one user; an event without a user is admitted by rules without a crowd.
     pub(super) fn of(&mut self, guid: Option<u64>) -> CrowdsOf<'_> {
-        let Membership { answers, rows, cache, .. } = self;
-        let row = rows.as_ref().zip(guid).map(|(rows, guid)| rows.row(guid)).unwrap_or_default();
-        CrowdsOf { answers, guid, row, cache }
+        let width = self.width();
+        let Membership { answers, rows, cache, rules, columns, row, .. } = self;
+        row.clear();
+        row.extend_from_slice(rows.as_ref().zip(guid).map(|(rows, guid)| rows.row(guid)).unwrap_or_default());
+        row.resize(width, 0);
+        row.push(1 << EVERYONE);
+        CrowdsOf { answers, guid, row, cache, rules, columns }
     }
 
     /// Number of crowds that are looked up in their bitmaps.
@@ -107,9 +146,32 @@ pub(super) struct CrowdsOf<'m> {
     guid: Option<u64>,
     row: &'m [u64],
     cache: &'m mut Cache,
+    rules: &'m [u32],
+    columns: &'m [u32],
 }
 
 impl CrowdsOf<'_> {
+    /// Appends to `kept` the targets at `range` of the candidates whose rules admit the user.
+    pub(super) fn keep(&mut self, candidates: &[u32], range: Range<usize>, kept: &mut Vec<u32>) {
+        let targets = &candidates[range.clone()];
+        let Some(columns) = self.columns.get(range.clone()) else {
+            for (target, candidate) in targets.iter().zip(range) {
+                if self.admit(self.rules[candidate] as usize) {
+                    kept.push(*target);
+                }
+            }
+            return;
+        };
+        // Each target is written behind those kept, and overwritten by the next unless it is kept itself.
+        let mut end = kept.len();
+        kept.resize(end + targets.len(), 0);
+        for (target, column) in targets.iter().zip(columns) {
+            kept[end] = *target;
+            end += (self.row[*column as usize / 64] >> (column % 64) & 1) as usize;
+        }
+        kept.truncate(end);
+    }
+
     /// Whether the rule at that position admits the user.
     pub(super) fn admit(&mut self, rule: usize) -> bool {
         match self.answers[rule] {

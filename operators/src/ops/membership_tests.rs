@@ -110,8 +110,14 @@ proptest! {
                 let crowd = crowds.get(&book.rules[*rule].slot);
                 let wanted = !book.has_crowd[*rule]
                     || guid.is_some_and(|guid| crowd.is_some_and(|crowd| crowd.contains(guid)));
-                let admits = membership.of(*guid).admit(*rule);
-                prop_assert_eq!(admits, wanted, "rule {} guid {:?}", rule, guid);
+                let mut crowds = membership.of(*guid);
+                prop_assert_eq!(crowds.admit(*rule), wanted, "rule {} guid {:?}", rule, guid);
+                let targets = book.candidates.targets();
+                let mut kept = vec![u32::MAX];
+                crowds.keep(targets, 0..targets.len(), &mut kept);
+                let target = book.targets.iter().position(|target| target.rule() == *rule).unwrap() as u32;
+                prop_assert_eq!(kept[1..].contains(&target), wanted, "rule {} guid {:?}", rule, guid);
+                prop_assert!(kept[0] == u32::MAX && kept[1..].is_sorted());
             }
         }
     }

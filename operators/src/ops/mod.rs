@@ -19,6 +19,7 @@
 //! | [`matcher`] | events to routed records |
 //! | [`crowds`] | the crowds, arranged |
 //! | [`membership`] | whether a user is in a rule's crowd |
+//! | [`ascending`] | order of the targets of a record |
 //! | [`outgoing`] | routed records, a batch per owner |
 //! | [`route`] | the exchange by key |
 //! | [`mod@evaluate`] | the operator `evaluate` |
@@ -30,6 +31,7 @@
 //! | [`reload`] | keys on their way back into memory |
 //! | [`gauge`] | figures |
 
+mod ascending;
 pub mod crowds;
 mod emitted;
 pub mod evaluate;

@@ -2,14 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::plan::RulePlan;
+use super::{candidates::Candidates, field_sets::FieldSets, plan::RulePlan};
 use crate::{
     filter::Index,
-    model::{
-        field::{Field, Fields},
-        ids::BookGeneration,
-        key::KeyFields,
-    },
+    model::{field::Fields, ids::BookGeneration, key::KeyFields},
 };
 
 /// The part of a rule to which a filter of the index belongs.
@@ -61,9 +57,11 @@ pub struct RuleBook {
     /// of each from the last to the first, then its trigger. An event is folded in this order.
     pub targets: Vec<Target>,
     /// Fields whose values `evaluate` needs when a filter matches, by filter.
-    pub needs: Vec<Vec<Field>>,
+    pub needs: FieldSets,
     /// Finds the filters that an event matches.
     pub index: Index,
+    /// Targets of the units of the index.
+    pub candidates: Candidates,
     pub(super) by_slot: HashMap<u32, usize>,
 }
 

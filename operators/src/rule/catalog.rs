@@ -12,9 +12,11 @@ use std::{
 
 use super::{
     book::{RuleBook, Target},
+    candidates::Candidates,
     change::{ChangeSet, Published, RuleChange},
     compiler::{CompiledRule, Compiler},
     crowd::Crowd,
+    field_sets::FieldSets,
     plan::{RulePlan, TriggerPlan},
 };
 use crate::{
@@ -99,18 +101,20 @@ impl Catalog {
                 filters.push(filter.clone());
             }
         }
-        let rule_key =
-            rules.iter().map(|r| self.keys.iter().position(|k| *k == r.key).unwrap_or(0) as u32).collect();
+        let key = |rule: &Arc<RulePlan>| self.keys.iter().position(|k| *k == rule.key).unwrap_or(0) as u32;
+        let rule_key: Vec<u32> = rules.iter().map(key).collect();
+        let index = Index::build(&filters);
         Arc::new(RuleBook {
             generation: self.generation,
             has_crowd: self.rules.values().map(|e| e.crowd.is_some()).collect(),
             key_seeds: self.keys.iter().map(|k| key::seed(k, &self.fields)).collect(),
             fields: self.fields.clone(),
             keys: self.keys.clone(),
+            candidates: Candidates::new(&index, &targets, &rule_key),
             rule_key,
             targets,
-            needs,
-            index: Index::build(&filters),
+            needs: FieldSets::new(&needs, self.fields.len()),
+            index,
             by_slot: rules.iter().enumerate().map(|(i, r)| (r.slot, i)).collect(),
             rules,
         })

@@ -11,15 +11,18 @@
 //! - [`register`]: decides what becomes of each rule, and orders change sets
 //! - [`remembered`]: a rule as the register and the checkpoint keep it
 //! - [`change`]: a change set, as it is sent to all processes
-//! - [`book`]: all rules of one instant; [`catalog`]: makes books from change sets
+//! - [`book`]: all rules of one instant; [`candidates`]: what an event may have to do with them;
+//!   [`field_sets`]: the fields that it takes; [`catalog`]: makes books from change sets
 
 pub mod action;
 pub mod book;
+pub mod candidates;
 pub mod catalog;
 pub mod change;
 pub mod compile;
 pub mod compiler;
 pub mod crowd;
+pub mod field_sets;
 pub mod interpret;
 pub mod layout;
 pub mod lineage;

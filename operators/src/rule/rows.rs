@@ -91,6 +91,11 @@ impl Rows {
         self.columns.get(&slot).filter(|column| column.crowd == *crowd).map(|column| column.position)
     }
 
+    /// Length of a row in words of 64 bits.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Row of a user; empty for a user who is in no crowd. One look-up in a hash table.
     pub fn row(&self, guid: u64) -> &[u64] {
         let (number, user) = (guid / 64, guid % 64);

@@ -1,4 +1,5 @@
-//! Property test: the index finds exactly what a loop over its filters finds.
+//! Property tests: the index finds exactly what a loop over its filters finds, however it reaches them and
+//! whatever was learned or forgotten.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::compile;
 use crate::{
-    filter::{Faulted, Filter, Index, Scratch},
-    model::{decode::Decoder, field::Fields},
+    filter::{Faulted, Filter, Index, Scratch, access::Limits},
+    model::{decode::Decoder, event::Event, field::Fields},
 };
 
 const NAMES: [&str; 5] = ["p", "q", "r", "guid", "ip"];
@@ -114,6 +115,23 @@ fn event() -> impl Strategy<Value = Json> {
     )
 }
 
+/// Positions of the filters that the index finds, ascending.
+fn found(index: &Index, event: &Event<'_>, scratch: &mut Scratch) -> Vec<u32> {
+    index.find(event, scratch, &mut Faulted::default());
+    let mut found: Vec<u32> = scratch.units.iter().flat_map(|unit| index.filters(*unit)).copied().collect();
+    found.sort_unstable();
+    found
+}
+
+/// Bounds: those of the engine, or such that few units have a bit and short masks are chained.
+fn limits() -> impl Strategy<Value = Limits> {
+    let small = (0..3usize, 1..4usize, 1..70usize);
+    prop_oneof![
+        1 => Just(Limits::default()),
+        3 => small.prop_map(|(few, rare, most_bits)| Limits { few, rare, most_bits }),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
@@ -121,21 +139,57 @@ proptest! {
     fn index_equals_loop_over_filters(
         filters in prop_oneof![4 => prop::collection::vec(filter(), 0..40), 1 => prop::collection::vec(filter(), 150..250)],
         events in prop::collection::vec(event(), 1..12),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        limits in limits(),
+        values in prop_oneof![1..4usize, Just(4_096)],
     ) {
         let mut fields = Fields::default();
         // Some have a `between` with its ends in the wrong order and are refused.
         let filters: Vec<Filter> = filters.into_iter().filter_map(|f| compile(f, &mut fields).ok()).collect();
-        let index = Index::build(&filters);
-        let mut scratch = Scratch::default();
-        for event in events {
-            let record = event.to_string();
+        let index = Index::within(limits, &filters);
+        let mut scratch = Scratch::learning(values);
+        let records: Vec<String> = events.iter().map(Json::to_string).collect();
+        // Each event once, and then again in any order: what it finds was learned, or learned and forgotten.
+        for record in records.iter().chain(order.iter().map(|at| at.get(&records))) {
             let event = Decoder::default().decode(&fields, record.as_bytes()).unwrap();
-            let (mut by_loop, mut by_index) = (Faulted::default(), Faulted::default());
-            let expected: Vec<u32> = (0..filters.len() as u32)
-                .filter(|at| filters[*at as usize].matches(&event, &mut by_loop))
-                .collect();
-            index.find(&event, &mut scratch, &mut by_index);
-            prop_assert_eq!(&scratch.matched, &expected, "{}", record);
+            let matches = |at: &u32| filters[*at as usize].matches(&event, &mut Faulted::default());
+            let expected: Vec<u32> = (0..filters.len() as u32).filter(matches).collect();
+            prop_assert_eq!(found(&index, &event, &mut scratch), expected, "{}", record);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// What is counted depends on the event alone, not on what was learned before.
+    #[test]
+    fn faults_are_counted_alike_however_often_a_value_comes(
+        filters in prop::collection::vec(filter(), 0..40),
+        events in prop::collection::vec(event(), 1..12),
+        values in prop_oneof![1..4usize, Just(4_096)],
+    ) {
+        let mut fields = Fields::default();
+        let filters: Vec<Filter> = filters.into_iter().filter_map(|f| compile(f, &mut fields).ok()).collect();
+        let index = Index::build(&filters);
+        let count = |scratch: &mut Scratch, record: &Json| {
+            let record = record.to_string();
+            let event = Decoder::default().decode(&fields, record.as_bytes()).unwrap();
+            let mut faulted = Faulted::default();
+            index.find(&event, scratch, &mut faulted);
+            let mut of_loop = Faulted::default();
+            for filter in &filters {
+                filter.matches(&event, &mut of_loop);
+            }
+            (faulted, of_loop)
+        };
+        let mut scratch = Scratch::learning(values);
+        for event in events.iter().chain(&events) {
+            let (faulted, of_loop) = count(&mut scratch, event);
+            prop_assert_eq!((faulted, of_loop), count(&mut Scratch::default(), event), "{}", event);
+            if of_loop.unparsed > 0 && filters.iter().all(|filter| filter.conjuncts.len() < 2) {
+                prop_assert!(faulted.unparsed > 0, "{}", event);
+            }
         }
     }
 }
@@ -155,10 +209,8 @@ fn scratch_is_reused_across_indices() {
         .unwrap();
     let mut scratch = Scratch::default();
     for _ in 0..3 {
-        first.find(&event, &mut scratch, &mut Faulted::default());
-        assert_eq!(scratch.matched, [0, 2]);
-        second.find(&event, &mut scratch, &mut Faulted::default());
-        assert_eq!(scratch.matched, [1]);
+        assert_eq!(found(&first, &event, &mut scratch), [0, 2]);
+        assert_eq!(found(&second, &event, &mut scratch), [1]);
     }
 }
 
