@@ -78,12 +78,11 @@ fn value<'e>(field: Field, event: &'e Event<'_>) -> Option<std::borrow::Cow<'e, 
 }
 
 fn push(value: &Value<'_>, text: &mut String) {
-    use std::fmt::Write as _;
-    let _ = match value {
-        Value::Text(t) => text.write_str(t),
-        Value::Int(i) => write!(text, "{i}"),
-        other => text.write_str(&other.text()),
-    };
+    match value {
+        Value::Text(t) => text.push_str(t),
+        Value::Int(i) => text.push_str(itoa::Buffer::new().format(*i)),
+        other => text.push_str(&other.text()),
+    }
 }
 
 /// Routing hash of a key: the same in every process, and different for equal texts under different `key_by`.

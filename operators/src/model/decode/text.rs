@@ -22,8 +22,9 @@ pub(super) fn end(record: &[u8], at: usize) -> Option<usize> {
 /// it any may be set, as subtractions borrow from them; of those before it none is.
 fn special(bytes: u128) -> u128 {
     let below = |bytes: u128, limit: u8| bytes.wrapping_sub(ONES * u128::from(limit)) & !bytes;
-    let equal = |byte: u8| below(bytes ^ (ONES * u128::from(byte)), 1);
-    (equal(b'"') | equal(b'\\') | below(bytes, b' ')) & HIGH
+    // With this bit flipped, the quote is the next byte behind the control characters.
+    let control_or_quote = below(bytes ^ (ONES * 2), b' ' + 1);
+    (control_or_quote | below(bytes ^ (ONES * u128::from(b'\\')), 1)) & HIGH
 }
 
 /// The bytes at `at`, the first lowest; zeros behind the end of the record, and for a record of less than 16.
