@@ -9,7 +9,7 @@ use super::{
     interpreter::{
         engine::{ENGINE, TIMER},
         runner::{CallError, FoldInput, Runner},
-        script::{body, check_functions, init, inputs, to_dynamic},
+        script::{body, check_functions, functions, init, inputs, to_dynamic},
     },
     program::{Body, Execution, Function, Program, ProgramError},
 };
@@ -83,7 +83,7 @@ impl Program {
         let inputs = inputs(&on_event, &all)?;
         let (names, initial) = init(&ENGINE, &ast, &all, on_timer.is_some())?;
         let timer = names.iter().position(|n| n == TIMER);
-        let functions: Vec<String> = ast.iter_functions().map(|function| function.name.to_owned()).collect();
+        let functions = functions(&ast);
         let context = Context {
             params: &all,
             names: &names,

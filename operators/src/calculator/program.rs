@@ -28,17 +28,21 @@ fn place(line: usize, column: usize) -> String {
 
 impl ProgramError {
     pub(super) fn new(position: Position, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if message.len() > 400 {
-            message = format!("{}..", message.chars().take(400).collect::<String>());
-        }
-        ProgramError { line: position.line().unwrap_or(0), column: position.position().unwrap_or(0), message }
+        let (line, column) = (position.line().unwrap_or(0), position.position().unwrap_or(0));
+        ProgramError { line, column, message: shortened(message.into()) }
     }
 
     pub(super) fn at(place: Place, message: impl Into<String>) -> Self {
-        let message = message.into();
-        ProgramError { line: place.line.into(), column: place.column.into(), message }
+        let (line, column) = (place.line.into(), place.column.into());
+        ProgramError { line, column, message: shortened(message.into()) }
     }
+}
+
+fn shortened(message: String) -> String {
+    if message.len() <= 400 {
+        return message;
+    }
+    format!("{}..", message.chars().take(400).collect::<String>())
 }
 
 impl From<ParseError> for ProgramError {

@@ -1,14 +1,18 @@
 //! Register code.
 //!
 //! **Invariants**: jumps lead forward, so a call takes at most as many steps as there are operations. The
-//! last operation returns. Registers 0 to 2 hold time, now and step.
+//! last operation returns. Registers 0 to 2 hold time, now and step. The first variables that hold values of
+//! any kind are the shadows of fields.
 
 use super::{
+    any::Table,
+    function::Function,
+    held::Held,
     math::Math,
     place::Place,
-    tree::{Comparison, Input, Slot},
+    tree::{Comparison, Input, Range, Shadow, Slot, Variable},
 };
-use crate::model::value::Value;
+use crate::calculator::aggregate::Figure;
 
 /// Number of registers of a call.
 pub(super) const REGISTERS: usize = 16;
@@ -21,12 +25,26 @@ pub(super) const STEP: Register = 2;
 /// First register of the script's variables.
 pub(super) const LOCALS: Register = 3;
 
-/// A register; holds an integer, or true or false as 1 or 0.
+/// A register; holds an integer, true or false as 1 or 0, or the bits of a float.
 pub(super) type Register = u8;
 /// Position of an operation.
 pub(super) type Label = u16;
 
-/// An operation. The register written comes first.
+/// Where a value of any kind is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Source {
+    /// A variable that holds values of any kind.
+    Held(Variable),
+    Constant(u8),
+    Input(Input),
+    /// A field that is a text.
+    Text(Slot),
+    Int(Register),
+    Float(Register),
+    Truth(Register),
+}
+
+/// An operation. The register or variable written comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Op {
     Const(Register, i64),
@@ -40,6 +58,10 @@ pub(super) enum Op {
     Math(Math, Register, Register, Register),
     /// Adds a constant to an integer field.
     AddToSlot(Slot, i64),
+    /// Makes a float of an integer.
+    ToFloat(Register, Register),
+    /// Calculates with floats.
+    Floats(Math, Register, Register, Register),
     /// Figure at the instant in the last register.
     At(Register, Slot, Register),
     Increment(Slot),
@@ -49,7 +71,28 @@ pub(super) enum Op {
     FoldInput(Slot, Input, Register, Register),
     /// Value, time and now in the registers.
     FoldInt(Slot, Register, Register, Register),
+    /// Time and now in the registers.
+    Fold(Slot, Source, Register, Register),
     SetTimer(Slot, Register),
+    /// The value as a word, which its kind must be.
+    Word(Register, Source),
+    /// Rhai's hash of the value.
+    Hash(Register, Source),
+    Put(Variable, Source),
+    Calculate(Math, Variable, Source, Source),
+    /// Calculates what an assignment gives its first operand.
+    Assign(Math, Variable, Source, Source),
+    /// Calls a native function; the flag is whether the first argument is lent.
+    Call(Function, Variable, [Source; 2], bool),
+    /// Appends to the text of the variable.
+    Append(Variable, Source),
+    Index(Variable, Source, Source),
+    /// Entry of the table at a position.
+    Entry(Variable, u8, Source),
+    /// Figure of the aggregate at the instant in the register.
+    Figure(Variable, Slot, Figure, Register),
+    /// Fails if the state's texts are too long together.
+    CheckLengths,
     /// Jumps unless the comparison of two registers holds.
     Unless(Comparison, Register, Register, Label),
     UnlessConst(Comparison, Register, Label, i64),
@@ -57,11 +100,14 @@ pub(super) enum Op {
     UnlessSlot(Comparison, Register, Slot, Label),
     /// Jumps unless the field compares to the constant.
     UnlessSlotConst(Comparison, Slot, Label, i64),
+    UnlessFloats(Comparison, Register, Register, Label),
     UnlessPresent(Input, Label),
-    /// Jumps unless the property compares to the constant at a position.
-    UnlessInput(Comparison, Input, u8, Label),
-    /// Jumps unless the property compares to the integer in the register.
-    UnlessInputInt(Comparison, Input, Register, Label),
+    /// Jumps unless the value compares to the other.
+    UnlessAny(Comparison, Source, Source, Label),
+    /// Jumps unless the number is in the range at a position.
+    UnlessWithin(Source, u8, Label),
+    /// Jumps unless the value is true; fails unless it is true or false.
+    UnlessTrue(Source, Label),
     Jump(Label),
     Return(bool),
     /// Counts the event at its time, and returns true.
@@ -70,9 +116,7 @@ pub(super) enum Op {
     IncrementReturn(Slot),
     /// Folds the property at the event's time unless it is absent, and returns true.
     FoldPresentReturn(Slot, Input),
-    GiveAbsent,
-    GiveInt(Register),
-    GiveTruth(Register),
+    Give(Source),
 }
 
 /// A compiled function.
@@ -81,10 +125,25 @@ pub(in crate::calculator) struct Code {
     pub(super) ops: Box<[Op]>,
     /// Places in the script, one per operation.
     pub(super) places: Box<[Place]>,
-    /// Constants that properties are compared with.
-    pub(super) constants: Box<[Value<'static>]>,
     /// Fields whose values a failing call must restore; at most [`MAX_RESTORED`].
     pub(super) restored: Box<[Slot]>,
+    /// What only code with values of any kind has.
+    pub(super) values: Option<Box<Values>>,
+}
+
+/// What code with values of any kind has besides operations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values {
+    pub(super) constants: Box<[Held<'static>]>,
+    pub(super) tables: Box<[Table]>,
+    pub(super) ranges: Box<[Range]>,
+    /// Number of variables that hold such values.
+    pub(super) held: u8,
+    pub(super) shadows: Box<[Shadow]>,
+    /// Where the texts of the state are.
+    pub(super) texts: Box<[Source]>,
+    /// Aggregates that a failing call must restore.
+    pub(super) copied: Box<[Slot]>,
 }
 
 /// Most fields that a call can restore.
@@ -98,9 +157,11 @@ impl Op {
             | Op::UnlessConst(_, _, label, _)
             | Op::UnlessSlot(.., label)
             | Op::UnlessSlotConst(_, _, label, _)
+            | Op::UnlessFloats(.., label)
             | Op::UnlessPresent(_, label)
-            | Op::UnlessInput(.., label)
-            | Op::UnlessInputInt(.., label)
+            | Op::UnlessAny(.., label)
+            | Op::UnlessWithin(.., label)
+            | Op::UnlessTrue(_, label)
             | Op::Jump(label) => Some(label),
             _ => None,
         }
@@ -111,26 +172,23 @@ impl Op {
         matches!(self, Op::CountEventReturn(_) | Op::IncrementReturn(_) | Op::FoldPresentReturn(..))
     }
 
+    /// Whether it ends the call.
+    pub(super) fn returns(self) -> bool {
+        self.returns_true() || matches!(self, Op::Return(_) | Op::Give(_))
+    }
+
     /// Whether the next operation may follow.
     pub(super) fn falls_through(self) -> bool {
-        !matches!(
-            self,
-            Op::Jump(_)
-                | Op::Return(_)
-                | Op::CountEventReturn(_)
-                | Op::IncrementReturn(_)
-                | Op::FoldPresentReturn(..)
-                | Op::GiveAbsent
-                | Op::GiveInt(_)
-                | Op::GiveTruth(_)
-        )
+        !self.returns() && !matches!(self, Op::Jump(_))
     }
 
     /// Whether it can fail. One that fails has changed nothing itself.
     pub(super) fn can_fail(self) -> bool {
         match self {
             Op::Add(..) | Op::AddConst(..) | Op::SubtractSlot(..) | Op::AddToSlot(..) => true,
-            Op::FoldInput(..) | Op::FoldPresentReturn(..) | Op::SetTimer(..) => true,
+            Op::FoldInput(..) | Op::Fold(..) | Op::FoldPresentReturn(..) | Op::SetTimer(..) => true,
+            Op::Calculate(..) | Op::Assign(..) | Op::Call(..) | Op::Append(..) => true,
+            Op::Index(..) | Op::Entry(..) | Op::Figure(..) | Op::CheckLengths | Op::UnlessTrue(..) => true,
             Op::Math(math, ..) => math.can_fail(),
             _ => false,
         }
@@ -142,7 +200,7 @@ impl Op {
             Op::Store(slot, _) | Op::StoreConst(slot, _) | Op::AddToSlot(slot, _) => Some((slot, false)),
             Op::Increment(slot) | Op::IncrementReturn(slot) | Op::SetTimer(slot, _) => Some((slot, false)),
             Op::CountEvent(slot, ..) | Op::CountEventReturn(slot) => Some((slot, true)),
-            Op::FoldInput(slot, ..) | Op::FoldInt(slot, ..) => Some((slot, true)),
+            Op::FoldInput(slot, ..) | Op::FoldInt(slot, ..) | Op::Fold(slot, ..) => Some((slot, true)),
             Op::FoldPresentReturn(slot, _) => Some((slot, true)),
             _ => None,
         }

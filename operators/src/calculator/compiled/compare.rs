@@ -1,24 +1,33 @@
-//! Comparison of a property with a value, as Rhai compares values of any kinds.
+//! Comparison of values of any kinds, as Rhai compares them.
 
-use super::tree::Comparison;
-use crate::model::value::Value;
+use super::{held::View, tree::Comparison};
 
-/// Whether the comparison holds. Between values of different kinds only `!=` does; what is absent has a kind
-/// of its own.
-pub(super) fn holds(comparison: Comparison, value: Option<&Value<'_>>, against: &Value<'_>) -> bool {
-    match (value, against) {
-        (Some(Value::Int(a)), Value::Int(b)) => comparison.holds(a, b),
-        (Some(Value::Bool(a)), Value::Bool(b)) => comparison.holds(a, b),
-        (Some(Value::Text(a)), Value::Text(b)) => comparison.holds(a.as_ref(), b.as_ref()),
-        (Some(Value::Float(a)), Value::Float(b)) => floats(comparison, *a, *b),
-        (Some(Value::Float(a)), Value::Int(b)) => floats(comparison, *a, *b as f64),
-        (Some(Value::Int(a)), Value::Float(b)) => floats(comparison, *a as f64, *b),
+/// Whether the comparison holds. Between values of different kinds only `!=` does, but for integers with
+/// floats, and characters with texts. `()` equals itself and has no order.
+pub(super) fn holds(comparison: Comparison, a: View<'_>, b: View<'_>) -> bool {
+    match (a, b) {
+        (View::Int(a), View::Int(b)) => comparison.holds(a, b),
+        (View::Bool(a), View::Bool(b)) => comparison.holds(a, b),
+        (View::Text(a), View::Text(b)) => comparison.holds(a, b),
+        (View::Char(a), View::Char(b)) => comparison.holds(a, b),
+        (View::Float(a), View::Float(b)) => floats(comparison, a, b),
+        (View::Float(a), View::Int(b)) => floats(comparison, a, b as f64),
+        (View::Int(a), View::Float(b)) => floats(comparison, a as f64, b),
+        (View::Text(a), View::Char(b)) => comparison.holds(start(a), [Some(b), None]),
+        (View::Char(a), View::Text(b)) => comparison.holds([Some(a), None], start(b)),
+        (View::Unit, View::Unit) => comparison == Comparison::EQ,
         _ => comparison == Comparison::NE,
     }
 }
 
+/// The first two characters, which are all that a comparison with a character looks at.
+fn start(text: &str) -> [Option<char>; 2] {
+    let mut characters = text.chars();
+    [characters.next(), characters.next()]
+}
+
 /// Rhai's comparison of floats: their difference relative to the larger of the two.
-fn floats(comparison: Comparison, a: f64, b: f64) -> bool {
+pub(super) fn floats(comparison: Comparison, a: f64, b: f64) -> bool {
     let scale = if a * b == 0.0 { 1.0 } else { a.abs().max(b.abs()) };
     let (greater, less) = ((a - b) / scale, (b - a) / scale);
     match comparison {

@@ -1,25 +1,52 @@
 //! Emission: the tree to register code.
+//!
+//! - `values`: integers, truths and floats; `any`: values of any kind; `tests`: tests and jumps
+
+mod any;
+mod tests;
+mod values;
 
 use super::{
-    code::{Code, LOCALS, Label, NOW, Op, REGISTERS, Register, STEP, TIME},
-    math::Math,
+    any::Table,
+    code::{Code, LOCALS, Label, NOW, Op, REGISTERS, Register, Source, TIME, Values},
+    held::Held,
     place::{Place, Refusal},
     restored::restored,
-    tree::{Folded, Function, Int, Output, Statement, Target, Truth},
+    tree::{Folded, Function, Int, Output, Range, Shadow, Statement, Target, Truth},
 };
-use crate::model::value::Value;
 
 /// Code in the making.
-pub(super) struct Emitter {
+struct Emitter {
     ops: Vec<Op>,
     places: Vec<Place>,
-    pub(super) constants: Vec<Value<'static>>,
-    /// First register that no variable has.
-    temporaries: usize,
-    /// Next free register.
-    pub(super) free: usize,
-    /// Most registers used.
-    used: usize,
+    constants: Vec<Held<'static>>,
+    tables: Vec<Table>,
+    ranges: Vec<Range>,
+    words: Numbers,
+    held: Numbers,
+    /// Jumps that leave the bodies around, the innermost last.
+    leaves: Vec<Vec<usize>>,
+}
+
+/// Numbers of registers, or of variables of any kind: those in use are below the next one.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    next: usize,
+    /// Most in use at a time.
+    most: usize,
+}
+
+impl Numbers {
+    fn new(next: usize) -> Self {
+        Numbers { next, most: next }
+    }
+
+    fn take(&mut self) -> u8 {
+        let taken = u8::try_from(self.next).unwrap_or(u8::MAX);
+        self.next += 1;
+        self.most = self.most.max(self.next);
+        taken
+    }
 }
 
 impl Code {
@@ -28,53 +55,67 @@ impl Code {
     /// # Errors
     /// If it needs too many registers, or could fail after a change that can't be undone.
     pub(super) fn of_function(function: &Function) -> Result<Code, Refusal> {
-        let mut emitter = Emitter::new(function.locals);
+        let mut emitter = Emitter::new(function.locals, function.held);
         emitter.block(&function.body);
         emitter.push(Op::Return(false));
-        emitter.finish()
+        let texts = function.texts.iter().map(|text| emitter.source(text)).collect();
+        emitter.finish(&function.shadows, texts)
     }
 
     /// Emits the code that gives an output.
     ///
     /// # Errors
     /// If it needs too many registers.
-    pub(super) fn of_output(output: &Output) -> Result<Code, Refusal> {
-        let mut emitter = Emitter::new(0);
+    pub(super) fn of_output(output: &Output, function: &Function) -> Result<Code, Refusal> {
+        let mut emitter = Emitter::new(function.locals, function.held);
         emitter.output(output);
-        emitter.finish()
+        emitter.finish(&[], Box::default())
     }
 }
 
 impl Emitter {
-    fn new(locals: u8) -> Self {
-        let temporaries = usize::from(LOCALS) + usize::from(locals);
+    fn new(locals: u8, held: u8) -> Self {
         Emitter {
             ops: Vec::new(),
             places: Vec::new(),
             constants: Vec::new(),
-            temporaries,
-            free: temporaries,
-            used: temporaries,
+            tables: Vec::new(),
+            ranges: Vec::new(),
+            words: Numbers::new(usize::from(LOCALS) + usize::from(locals)),
+            held: Numbers::new(held.into()),
+            leaves: Vec::new(),
         }
     }
 
-    fn finish(mut self) -> Result<Code, Refusal> {
-        if self.used > REGISTERS {
+    fn finish(mut self, shadows: &[Shadow], texts: Box<[Source]>) -> Result<Code, Refusal> {
+        if self.words.most > REGISTERS {
             return Err(Refusal::new(Place::default(), "too many variables and nested operators"));
         }
-        if self.ops.len() > usize::from(Label::MAX) || self.constants.len() > usize::from(u8::MAX) {
+        let byte = usize::from(u8::MAX);
+        let numbers = [self.constants.len(), self.tables.len(), self.ranges.len(), self.held.most];
+        if self.ops.len() > usize::from(Label::MAX) || numbers.into_iter().any(|number| number > byte) {
             return Err(Refusal::new(Place::default(), "the function is too long"));
         }
-        let restored = restored(&mut self.ops)?;
+        let restored = restored(&mut self.ops, shadows.iter().any(Shadow::can_fail))?;
+        let plain = numbers == [0; 4] && restored.aggregates.is_empty();
+        let values = Values {
+            constants: self.constants.into(),
+            tables: self.tables.into(),
+            ranges: self.ranges.into(),
+            held: u8::try_from(self.held.most).unwrap_or(u8::MAX),
+            shadows: shadows.into(),
+            texts,
+            copied: restored.aggregates,
+        };
         Ok(Code {
             ops: self.ops.into(),
             places: self.places.into(),
-            constants: self.constants.into(),
-            restored,
+            restored: restored.words,
+            values: (!plain).then(|| Box::new(values)),
         })
     }
 
-    pub(super) fn push(&mut self, op: Op) -> usize {
+    fn push(&mut self, op: Op) -> usize {
         self.push_at(op, Place::default())
     }
 
@@ -84,15 +125,16 @@ impl Emitter {
         self.ops.len() - 1
     }
 
-    fn temporary(&mut self) -> Register {
-        let register = self.free;
-        self.free += 1;
-        self.used = self.used.max(self.free);
-        u8::try_from(register).unwrap_or(u8::MAX)
+    /// Runs `part`, whose registers and variables are free again after it.
+    fn released<T>(&mut self, part: impl FnOnce(&mut Self) -> T) -> T {
+        let (words, held) = (self.words.next, self.held.next);
+        let done = part(self);
+        (self.words.next, self.held.next) = (words, held);
+        done
     }
 
     /// Lets jumps lead to the next operation.
-    pub(super) fn land(&mut self, jumps: Vec<usize>) {
+    fn land(&mut self, jumps: Vec<usize>) {
         let here = Label::try_from(self.ops.len()).unwrap_or(Label::MAX);
         for jump in jumps {
             if let Some(label) = self.ops[jump].label() {
@@ -103,31 +145,33 @@ impl Emitter {
 
     fn block(&mut self, statements: &[Statement]) {
         for statement in statements {
-            self.free = self.temporaries;
-            self.statement(statement);
+            self.released(|emitter| emitter.statement(statement));
         }
     }
 
     fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::SetInt(target, int) => self.set_int(*target, int),
-            Statement::SetTruth(target, truth) => self.set_truth(*target, truth),
+            Statement::SetFloat(target, float) => {
+                let from = self.float(float);
+                self.set(*target, from);
+            }
+            Statement::SetTruth(target, truth) => {
+                let from = self.truth(truth);
+                self.set(*target, from);
+            }
+            Statement::Put(variable, any) => self.put(*variable, any),
+            Statement::CheckLengths(place) => {
+                self.push_at(Op::CheckLengths, *place);
+            }
             Statement::SetTimer(slot, at, place) => {
                 let at = self.int(at);
                 self.push_at(Op::SetTimer(*slot, at), *place);
             }
-            Statement::Evaluate(int) => {
-                self.int(int);
+            Statement::Evaluate(any) => {
+                self.source(any);
             }
-            Statement::If(test, yes, no) => {
-                let unless = self.test(test);
-                self.block(yes);
-                let skips = !no.is_empty() && !ends(yes);
-                let end = skips.then(|| self.push(Op::Jump(0)));
-                self.land(unless);
-                self.block(no);
-                self.land(end.into_iter().collect());
-            }
+            Statement::If(test, yes, no) => self.branch(test, yes, no),
             Statement::Increment(slot) => {
                 self.push(Op::Increment(*slot));
             }
@@ -137,7 +181,33 @@ impl Emitter {
             }
             Statement::Fold(slot, folded, times, place) => self.fold(*slot, folded, times, *place),
             Statement::Return(truth) => self.returns(truth),
+            Statement::Give(any) => {
+                let from = self.source(any);
+                self.push(Op::Give(from));
+            }
+            Statement::Body(body) => {
+                self.leaves.push(Vec::new());
+                self.block(body);
+                let leaves = self.leaves.pop().unwrap_or_default();
+                self.land(leaves);
+            }
+            Statement::Leave(level) => {
+                let jump = self.push(Op::Jump(0));
+                if let Some(leaves) = self.leaves.get_mut(usize::from(*level)) {
+                    leaves.push(jump);
+                }
+            }
         }
+    }
+
+    fn branch(&mut self, test: &Truth, yes: &[Statement], no: &[Statement]) {
+        let unless = self.released(|emitter| emitter.test(test));
+        self.block(yes);
+        let skips = !no.is_empty() && !ends(yes);
+        let end = skips.then(|| self.push(Op::Jump(0)));
+        self.land(unless);
+        self.block(no);
+        self.land(end.into_iter().collect());
     }
 
     fn fold(&mut self, slot: u8, folded: &Folded, [time, now]: &[Int; 2], place: Place) {
@@ -149,6 +219,10 @@ impl Emitter {
             Folded::Int(int) => {
                 let (value, time, now) = (self.int(int), self.int(time), self.int(now));
                 self.push(Op::FoldInt(slot, value, time, now));
+            }
+            Folded::Any(any) => {
+                let (value, time, now) = (self.source(any), self.int(time), self.int(now));
+                self.push_at(Op::Fold(slot, value, time, now), place);
             }
         }
     }
@@ -184,103 +258,23 @@ impl Emitter {
         true
     }
 
-    fn set_int(&mut self, target: Target, int: &Int) {
-        match (target, int) {
-            (Target::Slot(slot), Int::Const(word)) => {
-                self.push(Op::StoreConst(slot, *word));
-            }
-            (Target::Slot(slot), Int::Math(Math::Add, sides, place)) if matches!(**sides, [Int::Slot(from), Int::Const(_)] if from == slot) => {
-                if let Int::Const(word) = sides[1] {
-                    self.push_at(Op::AddToSlot(slot, word), *place);
-                }
-            }
-            (Target::Slot(slot), _) => {
-                let from = self.int(int);
-                self.push(Op::Store(slot, from));
-            }
-            (Target::Local(local), _) => {
-                let from = self.int(int);
-                self.push(Op::Move(LOCALS + local, from));
-            }
-        }
-    }
-
-    fn set_truth(&mut self, target: Target, truth: &Truth) {
-        let from = self.truth(truth);
+    fn set(&mut self, target: Target, from: Register) {
         self.push(match target {
             Target::Slot(slot) => Op::Store(slot, from),
             Target::Local(local) => Op::Move(LOCALS + local, from),
         });
     }
 
-    /// Emits the value of a truth, 1 or 0.
-    fn truth(&mut self, truth: &Truth) -> Register {
-        let to = self.temporary();
-        self.push(Op::Const(to, 0));
-        let unless = self.test(truth);
-        self.push(Op::Const(to, 1));
-        self.land(unless);
-        to
-    }
-
-    pub(super) fn int(&mut self, int: &Int) -> Register {
-        let (op, place) = match int {
-            Int::Time => return TIME,
-            Int::Now => return NOW,
-            Int::Step => return STEP,
-            Int::Local(local) => return LOCALS + local,
-            Int::Const(word) => (Op::Const(self.temporary(), *word), Place::default()),
-            Int::Slot(slot) => (Op::Load(self.temporary(), *slot), Place::default()),
-            Int::At(slot, now) => {
-                let now = self.int(now);
-                (Op::At(self.temporary(), *slot, now), Place::default())
-            }
-            Int::Math(math, sides, place) => (self.math(*math, sides), *place),
-        };
-        self.push_at(op, place);
-        match op {
-            Op::Const(to, _) | Op::Load(to, _) | Op::At(to, ..) | Op::Add(to, ..) => to,
-            Op::AddConst(to, ..) | Op::SubtractSlot(to, ..) | Op::Math(_, to, ..) => to,
-            _ => TIME,
-        }
-    }
-
-    /// The operation of an operator; it may write the register of an operand, as it reads both before.
-    fn math(&mut self, math: Math, sides: &[Int; 2]) -> Op {
-        let free = self.free;
-        let a = self.int(&sides[0]);
-        let b = match (math, &sides[1]) {
-            (Math::Add, Int::Const(_)) | (Math::Subtract, Int::Slot(_)) => TIME,
-            (_, b) => self.int(b),
-        };
-        self.free = free;
-        let to = self.temporary();
-        match (math, &sides[1]) {
-            (Math::Add, Int::Const(word)) => Op::AddConst(to, a, *word),
-            (Math::Subtract, Int::Slot(slot)) => Op::SubtractSlot(to, a, *slot),
-            (Math::Add, _) => Op::Add(to, a, b),
-            _ => Op::Math(math, to, a, b),
-        }
-    }
-
     fn output(&mut self, output: &Output) {
         match output {
-            Output::Absent => {
-                self.push(Op::GiveAbsent);
-            }
-            Output::Int(int) => {
-                let from = self.int(int);
-                self.push(Op::GiveInt(from));
-            }
-            Output::Truth(truth) => {
-                let from = self.truth(truth);
-                self.push(Op::GiveTruth(from));
+            Output::Value(any) => {
+                let from = self.source(any);
+                self.push(Op::Give(from));
             }
             Output::If(test, branches) => {
-                let unless = self.test(test);
-                self.output(&branches[0]);
+                let unless = self.released(|emitter| emitter.test(test));
+                self.released(|emitter| emitter.output(&branches[0]));
                 self.land(unless);
-                self.free = self.temporaries;
                 self.output(&branches[1]);
             }
         }
@@ -290,7 +284,7 @@ impl Emitter {
 /// Whether nothing after the statements is reached.
 fn ends(statements: &[Statement]) -> bool {
     statements.last().is_some_and(|last| match last {
-        Statement::Return(_) => true,
+        Statement::Return(_) | Statement::Give(_) | Statement::Leave(_) => true,
         Statement::If(_, yes, no) => ends(yes) && ends(no),
         _ => false,
     })

@@ -1,6 +1,8 @@
-//! Arithmetic on integers: results and messages are those of Rhai's operators and of the native functions.
+//! Operators and functions of numbers: results and messages are those of Rhai and of the native functions.
 
-/// An operator or function of integers.
+use super::kind::{Kind, Kinds};
+
+/// An operator or function of numbers; some operators also take texts or truths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Math {
     Add,
@@ -20,10 +22,97 @@ pub(super) enum Math {
     Abs,
     Min,
     Max,
+    /// Of the first operand, a float.
+    Floor,
+    /// Of the first operand, a float.
+    Ceil,
+    /// Of the first operand, a float.
+    Round,
 }
 
 impl Math {
-    /// Applies the operator; `None` if it fails.
+    /// Its name in scripts.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Math::Add => "+",
+            Math::Subtract | Math::Negate => "-",
+            Math::Multiply => "*",
+            Math::Divide => "/",
+            Math::Remainder => "%",
+            Math::Power => "**",
+            Math::ShiftLeft => "<<",
+            Math::ShiftRight => ">>",
+            Math::And => "&",
+            Math::Or => "|",
+            Math::Xor => "^",
+            Math::Abs => "abs",
+            Math::Min => "min",
+            Math::Max => "max",
+            Math::Floor => "floor",
+            Math::Ceil => "ceil",
+            Math::Round => "round",
+        }
+    }
+
+    /// Whether it has a single operand; the second one is then of no meaning.
+    pub(super) fn is_unary(self) -> bool {
+        matches!(self, Math::Negate | Math::Abs | Math::Floor | Math::Ceil | Math::Round)
+    }
+
+    /// Whether an integer beside a float becomes a float.
+    fn mixes(self) -> bool {
+        matches!(
+            self,
+            Math::Add | Math::Subtract | Math::Multiply | Math::Divide | Math::Remainder | Math::Power
+        )
+    }
+
+    /// Kind of the result for operands of two kinds; `None` if it takes no such operands.
+    pub(super) fn kind(self, a: Kind, b: Kind) -> Option<Kind> {
+        match (self, a, b) {
+            (Math::Floor | Math::Ceil | Math::Round, ..) => (a == Kind::Float).then_some(Kind::Float),
+            (Math::Negate | Math::Abs, Kind::Int | Kind::Float, _) => Some(a),
+            (Math::Negate | Math::Abs, ..) => None,
+            (_, Kind::Int, Kind::Int) => Some(Kind::Int),
+            (Math::Min | Math::Max, Kind::Float, Kind::Float) => Some(Kind::Float),
+            (_, Kind::Int | Kind::Float, Kind::Int | Kind::Float) => self.mixes().then_some(Kind::Float),
+            (Math::And | Math::Or | Math::Xor, Kind::Bool, Kind::Bool) => Some(Kind::Bool),
+            (Math::Add, Kind::Text | Kind::Char, Kind::Text | Kind::Char) => Some(Kind::Text),
+            (Math::Add, Kind::Unit, Kind::Text) | (Math::Add, Kind::Text, Kind::Unit) => Some(Kind::Text),
+            (Math::Subtract, Kind::Text, Kind::Text | Kind::Char) => Some(Kind::Text),
+            _ => None,
+        }
+    }
+
+    /// Kinds that results can have; none if it fails for all operands of these kinds.
+    pub(super) fn kinds(self, a: Kinds, b: Kinds) -> Kinds {
+        if self.is_unary() {
+            return a.iter().filter_map(|a| self.kind(a, a)).collect();
+        }
+        a.iter().flat_map(|a| b.iter().filter_map(move |b| self.kind(a, b))).collect()
+    }
+
+    /// Applies the operator to floats; `None` if it takes none.
+    pub(super) fn on_floats(self, a: f64, b: f64) -> Option<f64> {
+        Some(match self {
+            Math::Add => a + b,
+            Math::Subtract => a - b,
+            Math::Multiply => a * b,
+            Math::Divide => a / b,
+            Math::Remainder => a % b,
+            Math::Power => a.powf(b),
+            Math::Negate => -a,
+            Math::Abs => a.abs(),
+            Math::Min => a.min(b),
+            Math::Max => a.max(b),
+            Math::Floor => a.floor(),
+            Math::Ceil => a.ceil(),
+            Math::Round => a.round(),
+            Math::ShiftLeft | Math::ShiftRight | Math::And | Math::Or | Math::Xor => return None,
+        })
+    }
+
+    /// Applies the operator to integers; `None` if it fails.
     pub(super) fn apply(self, a: i64, b: i64) -> Option<i64> {
         match self {
             Math::Add => a.checked_add(b),
@@ -41,10 +130,11 @@ impl Math {
             Math::Abs => a.checked_abs(),
             Math::Min => Some(a.min(b)),
             Math::Max => Some(a.max(b)),
+            Math::Floor | Math::Ceil | Math::Round => None,
         }
     }
 
-    /// Whether some operands have no result.
+    /// Whether some integers have no result.
     pub(super) fn can_fail(self) -> bool {
         !matches!(
             self,
@@ -52,7 +142,7 @@ impl Math {
         )
     }
 
-    /// Message for operands that have no result.
+    /// Message for integers that have no result.
     #[cold]
     pub(super) fn failure(self, a: i64, b: i64) -> String {
         match self {

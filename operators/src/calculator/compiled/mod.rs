@@ -8,39 +8,60 @@
 //! the state by [`slots::Slots`] alone.
 //!
 //! - `place`: places in a script; refusals
-//! - `tree`: the typed tree; `math`: arithmetic on integers
+//! - `tree`, `any`: the typed tree
 //! - `lower`: Rhai's tree to the typed tree
-//! - `code`: operations; `emit`, `test`: the tree to code; `restored`: what a failing call restores
-//! - `compare`: comparison of properties
-//! - `run`: running code on the fields of a key, which are [`slots`]; `fault`: failures
+//! - `code`: operations; `emit`: the tree to code; `restored`: what a failing call restores
+//! - `kind`, `held`: kinds and values; `math`, `dynamic`, `compare`, `function`, `switch`, `entries`: what
+//!   operators and functions make of them
+//! - `run`, `machine`: running code on the fields of a key, which are [`slots`]; `shadows`: fields that are
+//!   written at the end of a call; `fault`: failures
 //! - `results`: the outputs
 
+mod any;
 mod code;
 mod compare;
+mod dynamic;
 mod emit;
+mod entries;
 mod fault;
+mod function;
+mod held;
+mod kind;
 mod lower;
+mod machine;
 mod math;
 mod place;
 mod restored;
 mod results;
 mod run;
+mod shadows;
 mod slots;
-mod test;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub(super) use self::{code::Code, lower::Context, place::Place, results::Results, run::Given};
+pub(super) use self::{
+    code::Code,
+    lower::{Context, Own},
+    place::Place,
+    results::Results,
+    run::Given,
+};
 pub use self::{place::Refusal, slots::Slots};
 use super::program::Body;
+
+/// Most variables of a function that get a register of their own; with none, there are more of them for the
+/// operands of operators.
+const REGISTERS: [u8; 2] = [6, 0];
 
 /// Compiles a function that folds an event or runs a timer.
 ///
 /// # Errors
 /// If it has to be interpreted.
 pub(super) fn function(body: &Body, context: &Context<'_>) -> Result<Code, Refusal> {
-    Code::of_function(&lower::function(body, context)?)
+    let [most, none] = REGISTERS.map(|registers| move || lower::function(body, context, registers));
+    Code::of_function(&most()?).or_else(|_| Code::of_function(&none()?))
 }
 
 /// Compiles `outputs`.
@@ -48,5 +69,6 @@ pub(super) fn function(body: &Body, context: &Context<'_>) -> Result<Code, Refus
 /// # Errors
 /// If it has to be interpreted.
 pub(super) fn outputs(body: &Body, context: &Context<'_>) -> Result<Results, Refusal> {
-    Results::of(lower::outputs(body, context)?)
+    let [most, none] = REGISTERS.map(|registers| move || lower::outputs(body, context, registers));
+    Results::of(most()?).or_else(|_| Results::of(none()?))
 }

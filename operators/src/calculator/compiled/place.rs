@@ -7,6 +7,19 @@ use std::fmt;
 pub(in crate::calculator) struct Place {
     pub(in crate::calculator) line: u16,
     pub(in crate::calculator) column: u16,
+    /// Line and column of the outermost call of the script's own functions that leads here; 0 if there is
+    /// none.
+    pub(in crate::calculator) call: [u16; 2],
+}
+
+impl Place {
+    /// Where Rhai says that a text is too long: at the call, in the script's own functions.
+    pub(in crate::calculator) fn of_length(self) -> Place {
+        match self.call {
+            [0, _] => self,
+            [line, column] => Place { line, column, ..self },
+        }
+    }
 }
 
 /// Why a function is interpreted instead of compiled.

@@ -10,27 +10,35 @@ use super::{
 #[derive(Clone, Copy, Default)]
 struct Written {
     reached: bool,
-    /// One bit per field.
+    /// One bit per field that is a word.
     words: u64,
-    aggregate: bool,
+    /// One bit per aggregate.
+    aggregates: u64,
+}
+
+/// Fields that a failing call must restore.
+pub(super) struct Restored {
+    pub(super) words: Box<[Slot]>,
+    pub(super) aggregates: Box<[Slot]>,
 }
 
 impl Written {
     fn join(&mut self, other: Written) {
         self.reached |= other.reached;
         self.words |= other.words;
-        self.aggregate |= other.aggregate;
+        self.aggregates |= other.aggregates;
     }
 }
 
-/// Fields that may have been written when an operation fails. Jumps lead forward, so one pass is enough.
+/// Fields that may have been written when an operation fails, or the end of a call if that `can_fail`. Jumps
+/// lead forward, so one pass is enough.
 ///
 /// # Errors
-/// If an operation could fail after an aggregate was changed, or there are too many fields.
-pub(super) fn restored(ops: &mut [Op]) -> Result<Box<[Slot]>, Refusal> {
+/// If there are too many fields.
+pub(super) fn restored(ops: &mut [Op], can_fail: bool) -> Result<Restored, Refusal> {
     let mut before = vec![Written::default(); ops.len() + 1];
     before[0].reached = true;
-    let mut words = 0u64;
+    let (mut words, mut aggregates) = (0u64, 0u64);
     for (i, op) in ops.iter_mut().enumerate() {
         let mut written = before[i];
         if !written.reached {
@@ -38,16 +46,17 @@ pub(super) fn restored(ops: &mut [Op]) -> Result<Box<[Slot]>, Refusal> {
         }
         if op.can_fail() {
             words |= written.words;
-            if written.aggregate {
-                return Err(refused(
-                    "it can fail after it has changed an aggregate; compute first, add last",
-                ));
-            }
+            aggregates |= written.aggregates;
         }
         match op.writes() {
-            Some((_, true)) => written.aggregate = true,
-            Some((slot, false)) => written.words |= 1 << (slot % 64),
+            Some((slot, _)) if slot >= 64 => return Err(refused("there are more than 64 fields")),
+            Some((slot, true)) => written.aggregates |= 1 << slot,
+            Some((slot, false)) => written.words |= 1 << slot,
             None => {}
+        }
+        if can_fail && op.returns() {
+            words |= written.words;
+            aggregates |= written.aggregates;
         }
         if let Some(label) = op.label() {
             before[usize::from(*label)].join(written);
@@ -56,11 +65,11 @@ pub(super) fn restored(ops: &mut [Op]) -> Result<Box<[Slot]>, Refusal> {
             before[i + 1].join(written);
         }
     }
-    let slots: Box<[Slot]> = (0..64).filter(|slot| words >> slot & 1 == 1).collect();
-    match slots.len() {
-        ..=MAX_RESTORED => Ok(slots),
-        _ => Err(refused("it can fail after it has changed more than 8 fields")),
+    let slots = |bits: u64| (0..64).filter(|slot| bits >> slot & 1 == 1).collect::<Box<[Slot]>>();
+    if words.count_ones() as usize > MAX_RESTORED {
+        return Err(refused("it can fail after it has changed more than 8 fields"));
     }
+    Ok(Restored { words: slots(words), aggregates: slots(aggregates) })
 }
 
 fn refused(reason: &str) -> Refusal {

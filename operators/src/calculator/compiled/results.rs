@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::{
     code::Code,
+    dynamic::MAX_TEXT,
+    fault::Fault,
     place::{Place, Refusal},
     run::Given,
     slots::Slots,
@@ -11,14 +13,11 @@ use super::{
 };
 use crate::{
     calculator::{
-        CallError, Cell, Outputs, ProgramError,
+        CallError, Cell, Outputs,
         aggregate::{Figure, Summary},
     },
     model::value::Value,
 };
-
-/// Most bytes of a text that `outputs` gives.
-const MAX_TEXT: usize = 1_024;
 
 /// Compiled `outputs`.
 #[derive(Clone, Debug)]
@@ -46,6 +45,7 @@ pub(in crate::calculator) enum Results {
 pub(in crate::calculator) struct Named {
     name: Arc<str>,
     code: Code,
+    place: Place,
 }
 
 impl Results {
@@ -54,17 +54,19 @@ impl Results {
     /// # Errors
     /// If one can't be compiled.
     pub(super) fn of(outputs: tree::Outputs) -> Result<Self, Refusal> {
-        let outputs = match outputs {
+        let (outputs, function) = match outputs {
             tree::Outputs::Figures(slot, figures, place) => {
                 let figures = figures.iter().map(|figure| (figure.name().into(), *figure)).collect();
                 return Ok(Results::Figures { slot, figures, place });
             }
-            tree::Outputs::Each(outputs) => outputs,
+            tree::Outputs::Each(outputs, function) => (outputs, function),
         };
-        let can_fail = outputs.iter().any(|(_, output)| output.can_fail());
-        let named = outputs
-            .iter()
-            .map(|(name, output)| Ok(Named { name: name.as_str().into(), code: Code::of_output(output)? }));
+        let texts = outputs.iter().filter(|output| output.value.is_text()).count();
+        let can_fail = texts > 1 || outputs.iter().any(|output| output.value.can_fail());
+        let named = outputs.iter().map(|output| {
+            let code = Code::of_output(&output.value, &function)?;
+            Ok(Named { name: output.name.as_str().into(), code, place: output.place })
+        });
         Ok(Results::Each { outputs: named.collect::<Result<_, Refusal>>()?, can_fail })
     }
 
@@ -102,7 +104,10 @@ impl Results {
             }
             Results::Figures { slot, figures, place } => {
                 match (slots.summary(*slot, now), figures.get(position)) {
-                    (Some(summary), Some((_, figure))) => Ok(admitted(summary, *place)?.figure(*figure)),
+                    (Some(summary), Some((_, figure))) => {
+                        let summary = admitted(summary).map_err(|fault| fault.error(*place))?;
+                        Ok(summary.figure(*figure))
+                    }
                     _ => Ok(None),
                 }
             }
@@ -121,13 +126,21 @@ impl Results {
         let mut entries = Vec::new();
         match self {
             Results::Each { outputs, .. } => {
+                let mut length = 0;
                 for output in outputs {
-                    entries.push((Arc::clone(&output.name), output.value(slots, now)?));
+                    let value = output.value(slots, now)?;
+                    if let Some(Value::Text(text)) = &value {
+                        length += text.len();
+                    }
+                    if length > MAX_TEXT {
+                        return Err(Fault::TooLong.error(output.place));
+                    }
+                    entries.push((Arc::clone(&output.name), value));
                 }
             }
             Results::Figures { slot, figures, place } => {
                 if let Some(summary) = slots.summary(*slot, now) {
-                    let summary = admitted(summary, *place)?;
+                    let summary = admitted(summary).map_err(|fault| fault.error(*place))?;
                     let value = |figure: Figure| summary.figure(figure).map(Value::into_owned);
                     entries.extend(figures.iter().map(|(name, f)| (Arc::clone(name), value(*f))));
                 }
@@ -144,16 +157,16 @@ impl Named {
             Given::Absent => None,
             Given::Truth(truth) => Some(Value::Bool(truth)),
             Given::Int(int) => Some(Value::Int(int)),
+            Given::Float(float) => Some(Value::Float(float)),
+            Given::Text(text) => Some(Value::Text(String::from(text).into())),
         })
     }
 }
 
 /// A summary, unless it has a text longer than the interpreter admits.
-fn admitted(summary: Summary<'_>, place: Place) -> Result<Summary<'_>, CallError> {
+pub(super) fn admitted(summary: Summary<'_>) -> Result<Summary<'_>, Fault> {
     match summary.figure(Figure::Value) {
-        Some(Value::Text(text)) if text.len() > MAX_TEXT => {
-            Err(ProgramError::at(place, "Length of string too large").into())
-        }
+        Some(Value::Text(text)) if text.len() > MAX_TEXT => Err(Fault::TooLong),
         _ => Ok(summary),
     }
 }

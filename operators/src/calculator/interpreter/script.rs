@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{AST, ASTNode, CallFnOptions, Dynamic, Engine, Expr, INT, Identifier, Map, Position, Scope, Stmt};
+use rhai::{
+    AST, ASTNode, CallFnOptions, Dynamic, Engine, Expr, INT, Identifier, Map, Position, Scope,
+    ScriptFnMetadata, Stmt,
+};
 
 use super::engine::{NATIVE, TIMER};
 use crate::calculator::{
     Aggregate, Cell,
+    compiled::Own,
     program::{Body, Inputs, ProgramError, script_error},
 };
 
@@ -86,10 +90,27 @@ fn assigned(target: &Expr) -> Option<String> {
 
 /// The statements of one function as an AST of their own, which still contains all functions.
 pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
-    let arguments =
-        ast.iter_functions().find(|f| f.name == name)?.params.iter().map(|p| (*p).into()).collect();
+    let function = ast.iter_functions().find(|f| f.name == name)?;
+    let statements = statements(ast, name, function.params.len());
+    let arguments = function.params.iter().map(|p| (*p).into()).collect();
+    Some(Body { ast: AST::new(statements, ast.shared_lib().clone()), arguments })
+}
+
+/// All functions that are called by their names alone.
+pub(in crate::calculator) fn functions(ast: &AST) -> Vec<Own> {
+    let plain = ast.iter_functions().filter(|function| function.this_type.is_none());
+    let own = |function: ScriptFnMetadata<'_>| Own {
+        name: function.name.into(),
+        arguments: function.params.iter().map(|p| (*p).into()).collect(),
+        statements: statements(ast, function.name, function.params.len()),
+    };
+    plain.map(own).collect()
+}
+
+/// The statements of the function of a name with a number of parameters.
+fn statements(ast: &AST, name: &str, parameters: usize) -> Vec<Stmt> {
     let mut only = ast.clone();
-    only.retain_functions(|_, _, function, _| function == name);
+    only.retain_functions(|_, _, function, number| function == name && number == parameters);
     let mut statements = Vec::new();
     only.walk(&mut |path: &[ASTNode<'_>]| {
         if let [ASTNode::Stmt(statement)] = path {
@@ -97,7 +118,7 @@ pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
         }
         true
     });
-    Some(Body { ast: AST::new(statements, ast.shared_lib().clone()), arguments })
+    statements
 }
 
 /// Names of the properties that `on_event` reads as `event.NAME`, `event["NAME"]` or `event[params.NAME]`.

@@ -1,124 +1,115 @@
-//! Operators and functions.
+//! Operators.
 
 use rhai::{FnCallExpr, Position, Token};
 
-use super::{Lower, Lowered, Result, place, refused};
-use crate::{
-    calculator::compiled::{
-        math::Math,
-        tree::{Against, Comparison, Int, Truth},
-    },
-    model::value::Value,
+use super::{Lower, Lowered, Result, refused};
+use crate::calculator::compiled::{
+    any::{Any, Call},
+    function::Function,
+    math::Math,
+    tree::{Comparison, Float, Int, Truth},
 };
 
 impl Lower<'_> {
     /// Lowers an operator or the call of a function.
     pub(super) fn call(&mut self, call: &FnCallExpr, position: Position) -> Result<Lowered> {
         match (&call.op_token, &call.args[..]) {
-            (Some(Token::Bang), [part]) => Ok(Lowered::Truth(match self.truth(part)? {
-                Truth::Const(truth) => Truth::Const(!truth),
-                Truth::Not(part) => *part,
-                truth => Truth::Not(Box::new(truth)),
-            })),
+            (Some(Token::Bang), [part]) => Ok(match self.value(part)? {
+                Lowered::Truth(Truth::Const(truth)) => Lowered::Truth(Truth::Const(!truth)),
+                Lowered::Truth(Truth::Not(part)) => Lowered::Truth(*part),
+                Lowered::Truth(truth) => Lowered::Truth(Truth::Not(Box::new(truth))),
+                value => {
+                    let arguments = [self.any(value, position)?, Any::UNIT];
+                    let place = self.place(position);
+                    let call = Call { function: Function::Not, arguments, lent: false, place };
+                    Lowered::of(Any::Call(Box::new(call)))
+                }
+            }),
             (Some(Token::Minus | Token::UnaryMinus), [part]) => {
-                let int = self.int(part)?;
-                Ok(Lowered::Int(math(Math::Negate, [int, Int::Const(0)], position)))
+                let value = self.value(part)?;
+                self.math(Math::Negate, [value, Lowered::Int(Int::Const(0))], false, position)
+            }
+            (Some(Token::NotIn), [text, part]) => {
+                if let Some(own) = self.own(&call.name, 2) {
+                    return self.own_call(own, &call.args, position);
+                }
+                let text = self.value(text)?;
+                self.native(&call.name, text, std::slice::from_ref(part), (false, position))
             }
             (Some(token), [a, b]) => {
-                let (a, b) = (self.value(a)?, self.value(b)?);
-                match (comparison(token), operator(token), a, b) {
-                    (Some(comparison), _, a, b) => compare(comparison, a, b, position),
-                    (_, Some(operator), Lowered::Int(a), Lowered::Int(b)) => {
-                        Ok(Lowered::Int(math(operator, [a, b], position)))
-                    }
-                    _ => refused(position, format!("`{}` is compiled for integers only", call.name)),
+                let a = self.value(a)?;
+                let b = if is_constant(&a) {
+                    self.value(b)?
+                } else {
+                    self.apart(position, |lower| lower.value(b))?
+                };
+                match (comparison(token), operator(token)) {
+                    (Some(comparison), _) => self.compare(comparison, a, b, position),
+                    (_, Some(operator)) => self.math(operator, [a, b], false, position),
+                    _ => refused(position, format!("`{}` is not compiled", call.name)),
                 }
             }
-            _ => self.native(call, position),
+            (Some(_), _) => refused(position, format!("`{}` is not compiled here", call.name)),
+            (None, _) => self.function_call(call, position),
         }
     }
 
-    /// Lowers the call of a native function of integers.
-    fn native(&mut self, call: &FnCallExpr, position: Position) -> Result<Lowered> {
-        let name = call.name.as_str();
-        if self.context.functions.iter().any(|function| function == name) {
-            return refused(position, format!("the script's own function `{name}` is not compiled"));
-        }
-        let (function, sides) = match (name, &call.args[..]) {
-            ("abs", [a]) => (Math::Abs, [self.int(a)?, Int::Const(0)]),
-            ("min", [a, b]) => (Math::Min, [self.int(a)?, self.int(b)?]),
-            ("max", [a, b]) => (Math::Max, [self.int(a)?, self.int(b)?]),
-            ("to_int", [a]) => return Ok(Lowered::Int(self.int(a)?)),
-            _ => return refused(position, format!("the function `{name}` is not compiled here")),
+    /// An operator or a function of numbers; a constant if both sides are and it has a result. `assigned` is
+    /// whether its result replaces the first operand.
+    pub(super) fn math(
+        &mut self,
+        math: Math,
+        sides: [Lowered; 2],
+        assigned: bool,
+        position: Position,
+    ) -> Result<Lowered> {
+        let place = self.place(position);
+        let float = |value: Lowered| match value {
+            Lowered::Int(Int::Const(int)) => Float::Const(int as f64),
+            Lowered::Int(int) => Float::OfInt(Box::new(int)),
+            Lowered::Float(float) => float,
+            _ => Float::Const(0.0),
         };
-        Ok(Lowered::Int(math(function, sides, position)))
+        let [a, b] = sides;
+        let kinds = math.kinds(a.kinds(), b.kinds());
+        Ok(match (a, b) {
+            (Lowered::Int(a), Lowered::Int(b)) if !kinds.is_empty() => {
+                let result = match [&a, &b] {
+                    [Int::Const(a), Int::Const(b)] => math.apply(*a, *b),
+                    _ => None,
+                };
+                Lowered::Int(result.map_or_else(|| Int::Math(math, Box::new([a, b]), place), Int::Const))
+            }
+            (Lowered::Float(a), _) if math.is_unary() => {
+                Lowered::Float(Float::Math(math, Box::new([a.clone(), a])))
+            }
+            (a @ (Lowered::Float(_) | Lowered::Int(_)), b @ (Lowered::Float(_) | Lowered::Int(_)))
+                if !kinds.is_empty() =>
+            {
+                Lowered::Float(Float::Math(math, Box::new([float(a), float(b)])))
+            }
+            (a, b) => {
+                let sides = Box::new([self.any(a, position)?, self.any(b, position)?]);
+                Lowered::of(if assigned {
+                    Any::Assign(math, sides, place)
+                } else {
+                    Any::Math(math, sides, place)
+                })
+            }
+        })
     }
 }
 
-/// An operator on integers; a constant if both sides are and it has a result.
-pub(super) fn math(operator: Math, sides: [Int; 2], position: Position) -> Int {
-    match &sides {
-        [Int::Const(a), Int::Const(b)] => match operator.apply(*a, *b) {
-            Some(result) => Int::Const(result),
-            None => Int::Math(operator, Box::new(sides), place(position)),
-        },
-        _ => Int::Math(operator, Box::new(sides), place(position)),
-    }
-}
-
-fn compare(comparison: Comparison, a: Lowered, b: Lowered, position: Position) -> Result<Lowered> {
-    // Values of different kinds are unequal, and neither is the greater.
-    let unequal = Truth::Const(comparison == Comparison::NE);
-    Ok(Lowered::Truth(match (a, b) {
-        (Lowered::Int(Int::Const(a)), Lowered::Int(Int::Const(b))) => Truth::Const(comparison.holds(a, b)),
-        (Lowered::Int(a), Lowered::Int(b)) => Truth::Compare(comparison, Box::new([a, b])),
-        (Lowered::Text(a), Lowered::Text(b)) => Truth::Const(comparison.holds(&a, &b)),
-        (Lowered::Unit, Lowered::Unit) => Truth::Const(comparison == Comparison::EQ),
-        (Lowered::Input(input), Lowered::Unit) | (Lowered::Unit, Lowered::Input(input)) => match comparison {
-            Comparison::NE => Truth::Present(input),
-            Comparison::EQ => Truth::Not(Box::new(Truth::Present(input))),
-            _ => Truth::Const(false),
-        },
-        (Lowered::Text(_), Lowered::Unit) | (Lowered::Unit, Lowered::Text(_)) => unequal,
-        (Lowered::Int(int), Lowered::Unit | Lowered::Text(_))
-        | (Lowered::Unit | Lowered::Text(_), Lowered::Int(int))
-            if !int.can_fail() =>
-        {
-            unequal
-        }
-        (Lowered::Truth(truth), Lowered::Unit | Lowered::Text(_))
-        | (Lowered::Unit | Lowered::Text(_), Lowered::Truth(truth))
-            if !truth.can_fail() =>
-        {
-            unequal
-        }
-        (Lowered::Input(input), against) => match self::against(against) {
-            Some(against) => Truth::CompareInput(comparison, input, against),
-            None => return refused(position, "a comparison of a property with this is not compiled"),
-        },
-        (against, Lowered::Input(input)) => match self::against(against) {
-            Some(against) => Truth::CompareInput(comparison.mirrored(), input, against),
-            None => return refused(position, "a comparison of a property with this is not compiled"),
-        },
-        (Lowered::Truth(a), Lowered::Truth(Truth::Const(b))) if comparison == Comparison::EQ => equal(a, b),
-        (Lowered::Truth(a), Lowered::Truth(Truth::Const(b))) if comparison == Comparison::NE => equal(a, !b),
-        _ => return refused(position, "a comparison of these kinds is not compiled"),
-    }))
-}
-
-/// What a property can be compared with.
-fn against(value: Lowered) -> Option<Against> {
-    Some(match value {
-        Lowered::Int(int) => Against::Int(int),
-        Lowered::Float(float) => Against::Constant(Value::Float(float)),
-        Lowered::Text(text) => Against::Constant(Value::Text(text.to_string().into())),
-        Lowered::Truth(Truth::Const(truth)) => Against::Constant(Value::Bool(truth)),
-        _ => return None,
-    })
-}
-
-fn equal(truth: Truth, to: bool) -> Truth {
-    if to { truth } else { Truth::Not(Box::new(truth)) }
+/// Whether nothing that a script does changes the value.
+fn is_constant(value: &Lowered) -> bool {
+    matches!(
+        value,
+        Lowered::Int(Int::Const(_) | Int::Time | Int::Now | Int::Step)
+            | Lowered::Float(Float::Const(_))
+            | Lowered::Truth(Truth::Const(_))
+            | Lowered::Any(Any::Const(_) | Any::Input(_))
+            | Lowered::Data(_)
+    )
 }
 
 fn comparison(token: &Token) -> Option<Comparison> {
@@ -133,7 +124,7 @@ fn comparison(token: &Token) -> Option<Comparison> {
     })
 }
 
-/// The operator on integers that a token writes.
+/// The operator that a token writes.
 pub(super) fn operator(token: &Token) -> Option<Math> {
     Some(match token {
         Token::Plus => Math::Add,

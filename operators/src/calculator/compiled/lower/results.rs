@@ -1,88 +1,87 @@
 //! Results of `outputs`.
 
-use rhai::{Expr, Stmt};
+use rhai::{Expr, Position, Stmt};
 
-use super::{Lower, Lowered, Result, place, refused, scope::Bound};
+use super::{Lower, Lowered, Result, refused, scope::Bound};
 use crate::calculator::{
     Cell,
-    compiled::tree::{Output, Outputs, Truth},
+    compiled::tree::{Named, Output, Outputs, Truth},
 };
 
 impl Lower<'_> {
     /// Lowers `outputs`: a map literal, or `state.FIELD.figures(now)`.
     pub(super) fn outputs(&mut self, statements: &[Stmt]) -> Result<Outputs> {
-        let [Stmt::Expr(expr)] = statements else {
-            let place = statements.first().map_or(rhai::Position::NONE, Stmt::position);
-            return refused(place, "`outputs` is compiled if it is one map, as in `#{ value: state.value }`");
+        let expr = match statements {
+            [Stmt::Expr(expr)] => expr,
+            [Stmt::Return(Some(expr), ..)] => expr,
+            _ => {
+                let place = statements.first().map_or(Position::NONE, Stmt::position);
+                return refused(
+                    place,
+                    "`outputs` is compiled if it is one map, as in `#{ value: state.value }`",
+                );
+            }
         };
         let Expr::Map(map, _) = &**expr else { return self.figures(expr) };
-        let outputs = map.0.iter().map(|(name, expr)| Ok((name.name.to_string(), self.output(expr)?)));
-        Ok(Outputs::Each(outputs.collect::<Result<_>>()?))
+        let mut outputs = Vec::new();
+        for (name, expr) in &map.0 {
+            let place = self.place(expr.position());
+            let value = self.scoped(|lower| lower.output(expr))?;
+            outputs.push(Named { name: name.name.to_string(), value, place });
+        }
+        if self.touched == 0 {
+            return refused(expr.position(), "an assignment to the state in `outputs` is not compiled");
+        }
+        Ok(Outputs::Each(outputs, self.function(Vec::new())))
     }
 
     fn figures(&mut self, expr: &Expr) -> Result<Outputs> {
         let position = expr.position();
         let not = || refused(position, "this result of `outputs` is not compiled");
         let Expr::Dot(outer, ..) = expr else { return not() };
-        let (Some(Bound::State), Expr::Dot(chain, ..)) = (self.bound(&outer.lhs), &outer.rhs) else {
+        let (true, Expr::Dot(chain, ..)) = (self.is_state(&outer.lhs), &outer.rhs) else {
             return not();
         };
         let (Expr::Property(field, _), Expr::MethodCall(call, position)) = (&chain.lhs, &chain.rhs) else {
             return not();
         };
-        let own = self.context.functions.iter().any(|function| function == "figures");
+        let own = self.own("figures", 1).is_some();
         match (self.slot(&field.2, *position)?, call.name.as_str(), &call.args[..]) {
             ((slot, Cell::Aggregate(aggregate)), "figures", [now])
-                if !own && !aggregate.figures().is_empty() && self.bound(now) == Some(Bound::Now) =>
+                if !own && !aggregate.figures().is_empty() && matches!(self.bound(now), Some(Bound::Now)) =>
             {
-                Ok(Outputs::Figures(slot, aggregate.figures(), place(*position)))
+                Ok(Outputs::Figures(slot, aggregate.figures(), self.place(*position)))
             }
             _ => not(),
         }
     }
 
     fn output(&mut self, expr: &Expr) -> Result<Output> {
-        if let Expr::Stmt(block) = expr {
-            return match block.statements() {
-                [statement] => self.branch(statement),
-                _ => refused(expr.position(), "a block of several statements is not compiled here"),
+        if let Expr::Stmt(block) = expr
+            && let [Stmt::If(parts, _)] = block.statements()
+        {
+            let test = self.truth(&parts.expr)?;
+            return match test {
+                Truth::Const(true) => self.branch(parts.body.statements(), expr),
+                Truth::Const(false) => self.branch(parts.branch.statements(), expr),
+                test => {
+                    let yes = self.branch(parts.body.statements(), expr)?;
+                    let no = self.branch(parts.branch.statements(), expr)?;
+                    Ok(Output::If(test, Box::new([yes, no])))
+                }
             };
         }
-        match self.value(expr)? {
-            Lowered::Int(int) => Ok(Output::Int(int)),
-            Lowered::Truth(truth) => Ok(Output::Truth(truth)),
-            Lowered::Unit => Ok(Output::Absent),
-            _ => refused(expr.position(), "an output of this kind is not compiled"),
-        }
+        let value = self.value(expr)?;
+        Ok(Output::Value(self.any(value, expr.position())?))
     }
 
-    fn branch(&mut self, statement: &Stmt) -> Result<Output> {
-        match statement {
-            Stmt::Noop(_) => Ok(Output::Absent),
-            Stmt::Expr(expr) => self.output(expr),
-            Stmt::FnCall(call, position) => match self.call(call, *position)? {
-                Lowered::Int(int) => Ok(Output::Int(int)),
-                Lowered::Truth(truth) => Ok(Output::Truth(truth)),
-                _ => refused(*position, "an output of this kind is not compiled"),
-            },
-            Stmt::If(parts, _) => {
-                let test = self.truth(&parts.expr)?;
-                let one = |lower: &mut Self, statements: &[Stmt]| match statements {
-                    [] => Ok(Output::Absent),
-                    [statement] => lower.branch(statement),
-                    [_, other, ..] => refused(other.position(), "several statements are not compiled here"),
-                };
-                match test {
-                    Truth::Const(true) => one(self, parts.body.statements()),
-                    Truth::Const(false) => one(self, parts.branch.statements()),
-                    test => {
-                        let yes = one(self, parts.body.statements())?;
-                        let no = one(self, parts.branch.statements())?;
-                        Ok(Output::If(test, Box::new([yes, no])))
-                    }
-                }
-            }
-            other => refused(other.position(), "this statement is not compiled here"),
-        }
+    fn branch(&mut self, statements: &[Stmt], expr: &Expr) -> Result<Output> {
+        let position = expr.position();
+        let value = match statements {
+            [] => Lowered::UNIT,
+            [Stmt::Expr(expr)] => return self.output(expr),
+            statements => self.block_value(statements, statements[0].position())?,
+        };
+        Ok(Output::Value(self.any(value, position)?))
     }
 }

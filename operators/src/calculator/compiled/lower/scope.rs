@@ -1,31 +1,51 @@
 //! Names that a function sees: its arguments and its variables.
 
-use rhai::{Expr, Position};
+use rhai::{Dynamic, Expr, Position};
 
-use super::{Lower, Result, refused};
-use crate::calculator::compiled::tree::Local;
-use crate::calculator::program::Body;
+use super::{Lower, Lowered, Result, inferred::Key, place, refused};
+use crate::calculator::{
+    compiled::{
+        any::Any,
+        kind::{Kind, Kinds},
+        tree::{Float, Int, Local, Statement, Target, Truth, Variable as Held},
+    },
+    program::Body,
+};
 
 /// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Bound {
     State,
     Event,
     Params,
     Now,
-    Int(Local),
-    Truth(Local),
+    Variable(Stored),
+    /// A constant array or map.
+    Data(Dynamic),
+}
+
+/// Where values of a variable, of a block or of a call are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    pub(super) key: Key,
+    storage: Storage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Storage {
+    Word(Local),
+    Held(Held),
 }
 
 /// A name in scope.
 #[derive(Clone, Debug)]
 pub(super) struct Variable {
-    name: String,
+    pub(super) name: String,
     pub(super) bound: Bound,
     pub(super) constant: bool,
 }
 
-/// The arguments of a function.
+/// The arguments of a function that the engine calls.
 pub(super) fn arguments(body: &Body) -> Vec<Variable> {
     let bound = |name: &str| match name {
         "state" => Some(Bound::State),
@@ -39,37 +59,106 @@ pub(super) fn arguments(body: &Body) -> Vec<Variable> {
 }
 
 impl Lower<'_> {
-    /// The variable that an expression names, if it is a name.
-    pub(super) fn variable(&self, expr: &Expr) -> Option<&Variable> {
+    /// Position of the variable that an expression names, if it is a name.
+    pub(super) fn variable(&self, expr: &Expr) -> Option<usize> {
         let Expr::Variable(variable, ..) = expr else { return None };
-        self.scope.iter().rev().find(|v| v.name == variable.1.as_str())
+        let found = self.scope[self.first..].iter().rposition(|v| v.name == variable.1.as_str());
+        found.map(|at| at + self.first)
     }
 
     /// What an expression names, if it is a name.
-    pub(super) fn bound(&self, expr: &Expr) -> Option<Bound> {
-        self.variable(expr).map(|variable| variable.bound)
+    pub(super) fn bound(&self, expr: &Expr) -> Option<&Bound> {
+        self.variable(expr).map(|at| &self.scope[at].bound)
     }
 
-    /// Declares a variable of the script.
-    pub(super) fn declare(&mut self, name: &str, truth: bool, constant: bool) -> Local {
-        let local = self.locals;
-        self.locals = self.locals.saturating_add(1);
-        self.most_locals = self.most_locals.max(self.locals);
-        let bound = if truth { Bound::Truth(local) } else { Bound::Int(local) };
+    pub(super) fn is_state(&self, expr: &Expr) -> bool {
+        matches!(self.bound(expr), Some(Bound::State))
+    }
+
+    /// Finds a place for the values of a key: a register if they are of one kind that a word can be.
+    pub(super) fn store(&mut self, key: Key) -> Stored {
+        let kinds = self.inferred.kinds(key);
+        let word = kinds.is_empty() || matches!(kinds.only(), Some(Kind::Int | Kind::Float | Kind::Bool));
+        let storage = if word && self.locals.next < self.registers {
+            Storage::Word(self.locals.take())
+        } else {
+            Storage::Held(self.held.take())
+        };
+        Stored { key, storage }
+    }
+
+    /// The value at a place.
+    pub(super) fn stored(&self, stored: Stored) -> Lowered {
+        let kinds = self.inferred.kinds(stored.key);
+        match (stored.storage, kinds.only()) {
+            (Storage::Word(local), Some(Kind::Int)) => Lowered::Int(Int::Local(local)),
+            (Storage::Word(local), Some(Kind::Float)) => Lowered::Float(Float::Local(local)),
+            (Storage::Word(local), Some(Kind::Bool)) => Lowered::Truth(Truth::Local(local)),
+            (Storage::Word(_), _) => Lowered::Any(Any::Local(0, kinds)),
+            (Storage::Held(variable), _) => Lowered::of(Any::Local(variable, kinds)),
+        }
+    }
+
+    /// Sets the value at a place.
+    pub(super) fn give(&mut self, stored: Stored, value: Lowered, position: Position) -> Result<Statement> {
+        let kinds = value.kinds();
+        self.inferred.add(stored.key, kinds);
+        let Storage::Word(local) = stored.storage else {
+            let Storage::Held(variable) = stored.storage else { return self.unknown(position) };
+            return Ok(Statement::Put(variable, self.any(value, position)?));
+        };
+        let target = Target::Local(local);
+        Ok(match value {
+            Lowered::Int(int) => Statement::SetInt(target, int),
+            Lowered::Float(float) => Statement::SetFloat(target, float),
+            Lowered::Truth(truth) => Statement::SetTruth(target, truth),
+            // The kinds have changed, so this is lowered again.
+            value => Statement::Evaluate(self.any(value, position)?),
+        })
+    }
+
+    /// The value as one of any kind.
+    pub(super) fn any(&self, value: Lowered, position: Position) -> Result<Any> {
+        match value.any() {
+            Some(any) => Ok(any),
+            None => refused(position, "an array or a map is not compiled here"),
+        }
+    }
+
+    /// Key of what is declared or called at a position.
+    pub(super) fn at(position: Position) -> [u16; 2] {
+        let place = place(position);
+        [place.line, place.column]
+    }
+
+    /// Makes a name known.
+    pub(super) fn declare(&mut self, name: &str, bound: Bound, constant: bool) {
         self.scope.push(Variable { name: name.to_owned(), bound, constant });
-        local
     }
 
     /// Runs `part` in a scope of its own.
     pub(super) fn scoped<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let (names, locals) = (self.scope.len(), self.locals);
+        let (names, locals, held) = (self.scope.len(), self.locals.next, self.held.next);
         let done = part(self);
         self.scope.truncate(names);
-        self.locals = locals;
+        (self.locals.next, self.held.next) = (locals, held);
         done
     }
 
     pub(super) fn unknown<T>(&self, position: Position) -> Result<T> {
         refused(position, "this name is used in a way that is not compiled")
+    }
+}
+
+impl Lowered {
+    /// Kinds that its values can have; none for arrays and maps.
+    pub(super) fn kinds(&self) -> Kinds {
+        match self {
+            Lowered::Int(_) => Kind::Int.into(),
+            Lowered::Float(_) => Kind::Float.into(),
+            Lowered::Truth(_) => Kind::Bool.into(),
+            Lowered::Any(any) => any.kinds(),
+            Lowered::Data(_) => Kinds::default(),
+        }
     }
 }

@@ -1,59 +1,52 @@
 //! Statements.
 
-use rhai::{ASTFlags, BinaryExpr, Expr, FnCallExpr, OpAssignment, Position, Stmt};
+use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt};
 
-use super::{Lower, Lowered, Result, operators, place, refused, scope::Bound};
-use crate::calculator::{
-    Cell,
-    compiled::tree::{Int, Statement, Target, Truth},
-};
+use super::{Lower, Lowered, Result, blocks::Tail, inferred::Key, refused, scope::Bound};
+use crate::calculator::compiled::tree::{Int, Statement, Target, Truth};
 
 impl Lower<'_> {
-    /// Lowers a block. The value of a `tail` is the function's result.
-    pub(super) fn block(&mut self, statements: &[Stmt], tail: bool) -> Result<Vec<Statement>> {
-        self.scoped(|lower| {
-            let mut all = Vec::new();
-            for (i, statement) in statements.iter().enumerate() {
-                lower.count_node(statement.position())?;
-                lower.statement(statement, tail && i + 1 == statements.len(), &mut all)?;
-            }
-            Ok(all)
-        })
-    }
-
-    fn statement(&mut self, statement: &Stmt, tail: bool, to: &mut Vec<Statement>) -> Result<()> {
+    pub(super) fn statement(&mut self, statement: &Stmt, tail: Tail, to: &mut Vec<Statement>) -> Result<()> {
+        let position = statement.position();
+        if let Stmt::Var(variable, flags, position) = statement {
+            let constant = flags.contains(ASTFlags::CONSTANT);
+            self.declaration(&variable.0.name, &variable.1, constant, *position, to)?;
+            return self.end(Lowered::UNIT, tail, *position, to);
+        }
+        let (locals, held) = (self.locals.next, self.held.next);
         match statement {
-            Stmt::Noop(_) => {}
+            Stmt::Noop(_) => self.end(Lowered::UNIT, tail, position, to)?,
             Stmt::Block(block) => to.extend(self.block(block.statements(), tail)?),
             Stmt::Expr(expr) => match &**expr {
                 Expr::Stmt(block) => to.extend(self.block(block.statements(), tail)?),
                 expr => match self.add(expr)? {
-                    Some(add) => to.push(add),
+                    Some(add) => {
+                        to.push(add);
+                        self.end(Lowered::UNIT, tail, position, to)?;
+                    }
                     None => {
                         let value = self.value(expr)?;
-                        self.unused(value, tail, expr.position(), to)?;
+                        self.end(value, tail, expr.position(), to)?;
                     }
                 },
             },
             Stmt::FnCall(call, position) => match self.timer(call, *position)? {
-                Some(timer) => to.push(timer),
+                Some(timer) => {
+                    to.push(timer);
+                    self.end(Lowered::UNIT, tail, *position, to)?;
+                }
                 None => {
                     let value = self.call(call, *position)?;
-                    self.unused(value, tail, *position, to)?;
+                    self.end(value, tail, *position, to)?;
                 }
             },
-            Stmt::Return(Some(expr), flags, _) if !flags.contains(ASTFlags::BREAK) => {
-                let value = self.value(expr)?;
-                self.unused(value, true, expr.position(), to)?;
+            Stmt::Return(value, flags, _) if !flags.contains(ASTFlags::BREAK) => {
+                self.returned(value.as_deref(), position, to)?;
             }
-            Stmt::Return(None, flags, _) if !flags.contains(ASTFlags::BREAK) => {
-                to.push(Statement::Return(Truth::Const(false)));
+            Stmt::Assignment(assignment) => {
+                self.assignment(&assignment.0, &assignment.1, to)?;
+                self.end(Lowered::UNIT, tail, position, to)?;
             }
-            Stmt::Var(variable, flags, position) => {
-                let constant = flags.contains(ASTFlags::CONSTANT);
-                to.push(self.declaration(&variable.0.name, &variable.1, constant, *position)?);
-            }
-            Stmt::Assignment(assignment) => to.push(self.assignment(&assignment.0, &assignment.1)?),
             Stmt::If(parts, _) => match self.truth(&parts.expr)? {
                 Truth::Const(true) => to.extend(self.block(parts.body.statements(), tail)?),
                 Truth::Const(false) => to.extend(self.block(parts.branch.statements(), tail)?),
@@ -63,32 +56,10 @@ impl Lower<'_> {
                     to.push(Statement::If(test, yes, no));
                 }
             },
-            Stmt::Switch(_, position) => return refused(*position, "`switch` is not compiled"),
+            Stmt::Switch(switch, position) => self.switch(&switch.0, &switch.1, tail, *position, to)?,
             other => return refused(other.position(), "this statement is not compiled"),
         }
-        Ok(())
-    }
-
-    /// A value that is the function's result, or that only could fail. What is not true is false.
-    fn unused(
-        &mut self,
-        value: Lowered,
-        result: bool,
-        position: Position,
-        to: &mut Vec<Statement>,
-    ) -> Result<()> {
-        match value {
-            Lowered::Truth(truth) if result => {
-                to.push(Statement::Return(truth));
-                return Ok(());
-            }
-            Lowered::Truth(truth) if truth.can_fail() => return refused(position, "this value is not used"),
-            Lowered::Int(int) if int.can_fail() => to.push(Statement::Evaluate(int)),
-            _ => {}
-        }
-        if result {
-            to.push(Statement::Return(Truth::Const(false)));
-        }
+        (self.locals.next, self.held.next) = (locals, held);
         Ok(())
     }
 
@@ -98,12 +69,13 @@ impl Lower<'_> {
         if !["set_timer", "clear_timer"].contains(&name) {
             return Ok(None);
         }
-        let own = self.context.functions.iter().any(|function| function == name);
+        let own = self.own(name, call.args.len()).is_some();
         let slot = self.context.timer.and_then(|timer| u8::try_from(timer).ok()).filter(|_| !own);
-        let state = call.args.first().and_then(|first| self.bound(first)) == Some(Bound::State);
+        let state = call.args.first().is_some_and(|first| self.is_state(first));
+        self.touched = 0;
         match (slot.filter(|_| state), name, &call.args[..]) {
             (Some(slot), "set_timer", [_, at]) => {
-                Ok(Some(Statement::SetTimer(slot, self.int(at)?, place(position))))
+                Ok(Some(Statement::SetTimer(slot, self.int(at)?, self.place(position))))
             }
             (Some(slot), "clear_timer", [_]) => {
                 Ok(Some(Statement::SetInt(Target::Slot(slot), Int::Const(-1))))
@@ -112,75 +84,25 @@ impl Lower<'_> {
         }
     }
 
+    /// Lowers the declaration of a variable; its place outlives what its value needs.
     fn declaration(
         &mut self,
         name: &str,
         value: &Expr,
         constant: bool,
         position: Position,
-    ) -> Result<Statement> {
-        match self.value(value)? {
-            Lowered::Int(int) => {
-                let local = self.declare(name, false, constant);
-                Ok(Statement::SetInt(Target::Local(local), int))
-            }
-            Lowered::Truth(truth) => {
-                let local = self.declare(name, true, constant);
-                Ok(Statement::SetTruth(Target::Local(local), truth))
-            }
-            _ => refused(position, format!("`{name}` is not known to be an integer, or true or false")),
+        to: &mut Vec<Statement>,
+    ) -> Result<()> {
+        let stored = self.store(Key::Variable(Self::at(position)));
+        let (locals, held) = (self.locals.next, self.held.next);
+        let value = self.value(value)?;
+        (self.locals.next, self.held.next) = (locals, held);
+        if let Lowered::Data(data) = value {
+            self.declare(name, Bound::Data(data), true);
+            return Ok(());
         }
-    }
-
-    /// Lowers an assignment to a field or a variable, which keeps its kind.
-    fn assignment(&mut self, operation: &OpAssignment, sides: &BinaryExpr) -> Result<Statement> {
-        let position = operation.position();
-        let (target, truth) = self.target(&sides.lhs)?;
-        let value = self.value(&sides.rhs)?;
-        match (operation.get_op_assignment_info(), value) {
-            (None, Lowered::Int(int)) if !truth => Ok(Statement::SetInt(target, int)),
-            (None, Lowered::Truth(value)) if truth => Ok(Statement::SetTruth(target, value)),
-            (Some((.., token, _)), Lowered::Int(int)) if !truth => {
-                let before = match target {
-                    Target::Slot(slot) => Int::Slot(slot),
-                    Target::Local(local) => Int::Local(local),
-                };
-                match operators::operator(token) {
-                    Some(operator) => {
-                        Ok(Statement::SetInt(target, operators::math(operator, [before, int], position)))
-                    }
-                    None => refused(position, "this assignment is not compiled"),
-                }
-            }
-            _ => refused(position, "an assignment of this kind is not compiled"),
-        }
-    }
-
-    /// Target of an assignment, and whether it is true or false instead of an integer.
-    fn target(&self, expr: &Expr) -> Result<(Target, bool)> {
-        let position = expr.position();
-        if let Some(variable) = self.variable(expr).filter(|variable| !variable.constant) {
-            match variable.bound {
-                Bound::Int(local) => return Ok((Target::Local(local), false)),
-                Bound::Truth(local) => return Ok((Target::Local(local), true)),
-                _ => {}
-            }
-        }
-        if self.context.initial.iter().any(|cell| matches!(cell, Cell::Text(_))) {
-            return refused(position, "an assignment beside a field that is a string is not compiled");
-        }
-        match expr {
-            Expr::Dot(chain, ..) if self.bound(&chain.lhs) == Some(Bound::State) => match &chain.rhs {
-                Expr::Property(field, _) => match self.slot(&field.2, position)? {
-                    (slot, Cell::Int(_)) => Ok((Target::Slot(slot), false)),
-                    (slot, Cell::Bool(_)) => Ok((Target::Slot(slot), true)),
-                    (_, cell) => {
-                        refused(position, format!("a field that is {} is not compiled", cell.kind()))
-                    }
-                },
-                _ => self.unknown(position),
-            },
-            _ => self.unknown(position),
-        }
+        to.push(self.give(stored, value, position)?);
+        self.declare(name, Bound::Variable(stored), constant);
+        Ok(())
     }
 }

@@ -13,7 +13,11 @@ use crate::{
 /// A call of a program.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
-    Event { input: FoldInput, value: Option<Value<'static>> },
+    /// Properties have the two values in turn.
+    Event {
+        input: FoldInput,
+        values: [Option<Value<'static>>; 2],
+    },
     Timer(i64),
     Dropped(i64),
 }
@@ -69,9 +73,9 @@ pub(super) fn compare(a: &Program, b: &Program, calls: &[Call]) -> Result<(), St
 
 fn run(program: &Program, runner: &mut Runner, cells: &mut [Cell], call: &Call) -> Result<bool, CallError> {
     match call {
-        Call::Event { input, value } => {
-            let values = std::iter::repeat_n(value.as_ref(), program.inputs().0.len());
-            runner.on_event(program, cells, *input, values)
+        Call::Event { input, values } => {
+            let inputs = 0..program.inputs().0.len();
+            runner.on_event(program, cells, *input, inputs.map(|input| values[input % 2].as_ref()))
         }
         Call::Timer(now) => runner.on_timer(program, cells, *now).map(|()| false),
         Call::Dropped(now) => runner.on_timer_dropped(program, cells, *now).map(|()| false),
@@ -98,7 +102,8 @@ fn value() -> impl Strategy<Value = Option<Value<'static>>> {
         2 => (0i64..20).prop_map(|i| Some(Value::Int(i))),
         1 => prop_oneof![Just(i64::MAX), Just(i64::MIN)].prop_map(|i| Some(Value::Int(i))),
         2 => (-9i32..40).prop_map(|f| Some(Value::Float(f64::from(f) / 4.0))),
-        2 => prop_oneof!["12.5", "x", "7", "", "event"].prop_map(|t| Some(Value::Text(t.into()))),
+        2 => prop_oneof!["12.5", "x", "7", "", "event", "é"].prop_map(|t| Some(Value::Text(t.into()))),
+        1 => prop_oneof![Just(f64::MAX), Just(-0.0), Just(1e19), Just(f64::EPSILON)].prop_map(|f| Some(Value::Float(f))),
         1 => (1_020usize..1_030).prop_map(|n| Some(Value::Text("é".repeat(n / 2).into()))),
         1 => any::<bool>().prop_map(|b| Some(Value::Bool(b))),
     ]
@@ -107,17 +112,20 @@ fn value() -> impl Strategy<Value = Option<Value<'static>>> {
 /// Calls in the order of their `now`, events late and at the ends of time among them.
 pub(super) fn calls(steps: usize, most: usize) -> impl Strategy<Value = Vec<Call>> {
     let late = prop_oneof![8 => Just(0i64), 2 => 0i64..9_000, 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
-    let one = (0i64..2_000, late, 0..steps.max(1), value(), 0..12);
+    let one = (0i64..2_000, late, 0..steps.max(1), [value(), value()], 0..12);
     prop::collection::vec(one, 1..most).prop_map(|drawn| {
         let mut now = 1_700_000_000_000i64;
-        let call = |(ahead, late, step, value, what): (i64, i64, usize, Option<Value<'static>>, i32)| {
-            now += ahead;
-            match what {
-                0 => Call::Timer(now),
-                1 => Call::Dropped(now),
-                _ => Call::Event { input: FoldInput { time: now.saturating_sub(late), now, step }, value },
-            }
-        };
+        let call =
+            |(ahead, late, step, values, what): (i64, i64, usize, [Option<Value<'static>>; 2], i32)| {
+                now += ahead;
+                match what {
+                    0 => Call::Timer(now),
+                    1 => Call::Dropped(now),
+                    _ => {
+                        Call::Event { input: FoldInput { time: now.saturating_sub(late), now, step }, values }
+                    }
+                }
+            };
         drawn.into_iter().map(call).collect()
     })
 }

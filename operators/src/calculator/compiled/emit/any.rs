@@ -1,0 +1,106 @@
+//! Emission of values of any kind.
+
+use super::Emitter;
+use crate::calculator::compiled::{
+    any::{Any, Table},
+    code::{Op, Source},
+    held::Held,
+    place::Place,
+    tree::{Float, Int, Truth, Variable},
+};
+
+impl Emitter {
+    pub(super) fn put(&mut self, variable: Variable, any: &Any) {
+        match self.source(any) {
+            Source::Held(from) if from == variable => {}
+            from => {
+                self.push(Op::Put(variable, from));
+            }
+        }
+    }
+
+    /// Emits the operations before a value. Returns where it is.
+    pub(super) fn source(&mut self, any: &Any) -> Source {
+        match any {
+            Any::Const(held) => self.constant(held),
+            Any::Input(input) => Source::Input(*input),
+            Any::Text(slot) => Source::Text(*slot),
+            Any::Local(variable, _) => Source::Held(*variable),
+            Any::Int(Int::Const(int)) => self.constant(&Held::Int(*int)),
+            Any::Int(int) => Source::Int(self.int(int)),
+            Any::Float(Float::Const(float)) => self.constant(&Held::Float(*float)),
+            Any::Float(float) => Source::Float(self.float(float)),
+            Any::Truth(Truth::Const(truth)) => self.constant(&Held::Bool(*truth)),
+            Any::Truth(truth) => Source::Truth(self.truth(truth)),
+            Any::Math(math, sides, place) => {
+                let [a, b] = self.sides(sides, math.is_unary());
+                self.made(*place, |to| Op::Calculate(*math, to, a, b))
+            }
+            Any::Assign(math, sides, place) => {
+                let [a, b] = self.sides(sides, false);
+                self.made(*place, |to| Op::Assign(*math, to, a, b))
+            }
+            Any::Call(call) => {
+                let sides = self.sides(&call.arguments, call.function.is_unary());
+                self.made(call.place, |to| Op::Call(call.function, to, sides, call.lent))
+            }
+            Any::Join(parts) => self.join(parts),
+            Any::Index(sides, place) => {
+                let [of, by] = self.sides(sides, false);
+                self.made(*place, |to| Op::Index(to, of, by))
+            }
+            Any::Entry(table, by, place) => self.entry(table, by, *place),
+            Any::Figure(slot, figure, now, place) => {
+                let now = self.released(|emitter| emitter.int(now));
+                self.made(*place, |to| Op::Figure(to, *slot, *figure, now))
+            }
+            Any::After(statements, value) => {
+                self.block(statements);
+                self.source(value)
+            }
+        }
+    }
+
+    fn constant(&mut self, held: &Held<'static>) -> Source {
+        // 0.0 equals -0.0, but is another word.
+        let same = |other: &Held<'static>| other == held && other.view().word() == held.view().word();
+        let position = self.constants.iter().position(same).unwrap_or_else(|| {
+            self.constants.push(held.clone());
+            self.constants.len() - 1
+        });
+        Source::Constant(u8::try_from(position).unwrap_or(u8::MAX))
+    }
+
+    /// Both operands; the first one twice if there is one only.
+    fn sides(&mut self, sides: &[Any; 2], unary: bool) -> [Source; 2] {
+        self.released(|emitter| {
+            let a = emitter.source(&sides[0]);
+            [a, if unary { a } else { emitter.source(&sides[1]) }]
+        })
+    }
+
+    /// Emits an operation that makes a value. It may write the variable of an operand, as it reads all before.
+    fn made(&mut self, place: Place, op: impl FnOnce(Variable) -> Op) -> Source {
+        let to = self.held.take();
+        self.push_at(op(to), place);
+        Source::Held(to)
+    }
+
+    fn join(&mut self, parts: &[(Any, Place)]) -> Source {
+        let empty = self.constant(&String::new().into());
+        let to = self.held.take();
+        self.push(Op::Put(to, empty));
+        for (part, place) in parts {
+            let from = self.released(|emitter| emitter.source(part));
+            self.push_at(Op::Append(to, from), *place);
+        }
+        Source::Held(to)
+    }
+
+    fn entry(&mut self, table: &Table, by: &Any, place: Place) -> Source {
+        let by = self.released(|emitter| emitter.source(by));
+        self.tables.push(table.clone());
+        let at = u8::try_from(self.tables.len() - 1).unwrap_or(u8::MAX);
+        self.made(place, |to| Op::Entry(to, at, by))
+    }
+}

@@ -1,0 +1,132 @@
+//! Emission of integers, truths and floats, whose values are in registers.
+
+use super::Emitter;
+use crate::calculator::compiled::{
+    any::Any,
+    code::{LOCALS, NOW, Op, Register, STEP, Source, TIME},
+    math::Math,
+    place::Place,
+    tree::{Float, Int, Target, Truth},
+};
+
+impl Emitter {
+    pub(super) fn set_int(&mut self, target: Target, int: &Int) {
+        match (target, int) {
+            (Target::Slot(slot), Int::Const(word)) => {
+                self.push(Op::StoreConst(slot, *word));
+            }
+            (Target::Slot(slot), Int::Math(Math::Add, sides, place)) if matches!(**sides, [Int::Slot(from), Int::Const(_)] if from == slot) => {
+                if let Int::Const(word) = sides[1] {
+                    self.push_at(Op::AddToSlot(slot, word), *place);
+                }
+            }
+            _ => {
+                let from = self.int(int);
+                self.set(target, from);
+            }
+        }
+    }
+
+    /// Emits the value of a truth, 1 or 0.
+    pub(super) fn truth(&mut self, truth: &Truth) -> Register {
+        match truth {
+            Truth::Local(local) => return LOCALS + local,
+            Truth::Slot(slot) => {
+                let to = self.words.take();
+                self.push(Op::Load(to, *slot));
+                return to;
+            }
+            _ => {}
+        }
+        let to = self.words.take();
+        self.push(Op::Const(to, 0));
+        let unless = self.released(|emitter| emitter.test(truth));
+        self.push(Op::Const(to, 1));
+        self.land(unless);
+        to
+    }
+
+    pub(super) fn int(&mut self, int: &Int) -> Register {
+        let (op, place) = match int {
+            Int::Time => return TIME,
+            Int::Now => return NOW,
+            Int::Step => return STEP,
+            Int::Local(local) => return LOCALS + local,
+            Int::Of(any) => return self.word(any),
+            Int::Const(word) => (Op::Const(self.words.take(), *word), Place::default()),
+            Int::Slot(slot) => (Op::Load(self.words.take(), *slot), Place::default()),
+            Int::At(slot, now) => {
+                let now = self.released(|emitter| emitter.int(now));
+                (Op::At(self.words.take(), *slot, now), Place::default())
+            }
+            Int::Hash(any) => {
+                let from = self.released(|emitter| emitter.source(any));
+                (Op::Hash(self.words.take(), from), Place::default())
+            }
+            Int::Math(math, sides, place) => (self.math(*math, sides), *place),
+        };
+        self.push_at(op, place);
+        match op {
+            Op::Const(to, _) | Op::Load(to, _) | Op::At(to, ..) | Op::Add(to, ..) => to,
+            Op::AddConst(to, ..) | Op::SubtractSlot(to, ..) | Op::Math(_, to, ..) | Op::Hash(to, _) => to,
+            _ => TIME,
+        }
+    }
+
+    /// The operation of an operator; it may write the register of an operand, as it reads both before.
+    fn math(&mut self, math: Math, sides: &[Int; 2]) -> Op {
+        let [a, b] = self.released(|emitter| {
+            let a = emitter.int(&sides[0]);
+            let b = match (math, &sides[1]) {
+                (Math::Add, Int::Const(_)) | (Math::Subtract, Int::Slot(_)) => TIME,
+                _ if math.is_unary() => a,
+                (_, b) => emitter.int(b),
+            };
+            [a, b]
+        });
+        let to = self.words.take();
+        match (math, &sides[1]) {
+            (Math::Add, Int::Const(word)) => Op::AddConst(to, a, *word),
+            (Math::Subtract, Int::Slot(slot)) => Op::SubtractSlot(to, a, *slot),
+            (Math::Add, _) => Op::Add(to, a, b),
+            _ => Op::Math(math, to, a, b),
+        }
+    }
+
+    pub(super) fn float(&mut self, float: &Float) -> Register {
+        let op = match float {
+            Float::Local(local) => return LOCALS + local,
+            Float::Of(any) => return self.word(any),
+            Float::Const(float) => Op::Const(self.words.take(), float.to_bits().cast_signed()),
+            Float::Slot(slot) => Op::Load(self.words.take(), *slot),
+            Float::OfInt(int) => {
+                let from = self.released(|emitter| emitter.int(int));
+                Op::ToFloat(self.words.take(), from)
+            }
+            Float::Math(math, sides) => {
+                let [a, b] = self.released(|emitter| {
+                    let a = emitter.float(&sides[0]);
+                    [a, if math.is_unary() { a } else { emitter.float(&sides[1]) }]
+                });
+                Op::Floats(*math, self.words.take(), a, b)
+            }
+        };
+        self.push(op);
+        match op {
+            Op::Const(to, _) | Op::Load(to, _) | Op::ToFloat(to, _) | Op::Floats(_, to, ..) => to,
+            _ => TIME,
+        }
+    }
+
+    /// Emits a value whose kind is known, as a word.
+    fn word(&mut self, any: &Any) -> Register {
+        match self.source(any) {
+            Source::Int(register) | Source::Float(register) | Source::Truth(register) => register,
+            from => {
+                let to = self.words.take();
+                self.push(Op::Word(to, from));
+                to
+            }
+        }
+    }
+}

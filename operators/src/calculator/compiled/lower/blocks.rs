@@ -1,0 +1,119 @@
+//! Blocks: what becomes of the value at their end.
+
+use rhai::{Expr, Position, Stmt};
+
+use super::{Lower, Lowered, Result, inferred::Key, scope::Stored};
+use crate::calculator::compiled::{
+    any::Any,
+    kind::Kind,
+    tree::{Statement, Truth},
+};
+
+/// What becomes of the value at the end of a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tail {
+    Unused,
+    /// It is the function's result.
+    Return,
+    Give(Stored),
+}
+
+impl Lower<'_> {
+    /// Lowers a block.
+    pub(super) fn block(&mut self, statements: &[Stmt], tail: Tail) -> Result<Vec<Statement>> {
+        self.scoped(|lower| {
+            let mut all = Vec::new();
+            let Some((last, others)) = statements.split_last() else {
+                lower.end(Lowered::UNIT, tail, Position::NONE, &mut all)?;
+                return Ok(all);
+            };
+            for statement in others {
+                lower.count_node(statement.position())?;
+                lower.statement(statement, Tail::Unused, &mut all)?;
+            }
+            lower.count_node(last.position())?;
+            lower.statement(last, tail, &mut all)?;
+            Ok(all)
+        })
+    }
+
+    /// Lowers a block whose value is used.
+    pub(super) fn block_value(&mut self, statements: &[Stmt], position: Position) -> Result<Lowered> {
+        if let [Stmt::Expr(expr)] = statements {
+            return self.value(expr);
+        }
+        let result = self.store(Key::Result(Self::at(position)));
+        let statements = self.block(statements, Tail::Give(result))?;
+        self.after(statements, result, position)
+    }
+
+    /// The value at a place after some statements.
+    pub(super) fn after(
+        &mut self,
+        statements: Vec<Statement>,
+        result: Stored,
+        position: Position,
+    ) -> Result<Lowered> {
+        let value = self.stored(result);
+        let value = self.any(value, position)?;
+        Ok(Lowered::of(Any::After(statements, Box::new(value))))
+    }
+
+    /// Ends a block with a value.
+    pub(super) fn end(
+        &mut self,
+        value: Lowered,
+        tail: Tail,
+        position: Position,
+        to: &mut Vec<Statement>,
+    ) -> Result<()> {
+        match tail {
+            Tail::Return => to.push(self.result(value, position)?),
+            Tail::Give(stored) => to.push(self.give(stored, value, position)?),
+            Tail::Unused => match value {
+                Lowered::Data(_) => {}
+                value => {
+                    let any = self.any(value, position)?;
+                    if any.can_fail() {
+                        to.push(Statement::Evaluate(any));
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// The function's result.
+    fn result(&self, value: Lowered, position: Position) -> Result<Statement> {
+        Ok(match value {
+            Lowered::Truth(truth) => Statement::Return(truth),
+            Lowered::Data(_) => Statement::Return(Truth::Const(false)),
+            value => {
+                let any = self.any(value, position)?;
+                if any.can_fail() || any.kinds().has(Kind::Bool) {
+                    Statement::Give(any)
+                } else {
+                    Statement::Return(Truth::Const(false))
+                }
+            }
+        })
+    }
+
+    /// `return` with a value.
+    pub(super) fn returned(
+        &mut self,
+        value: Option<&Expr>,
+        position: Position,
+        to: &mut Vec<Statement>,
+    ) -> Result<()> {
+        let value = value.map_or(Ok(Lowered::UNIT), |expr| self.value(expr))?;
+        match self.returns {
+            None => self.end(value, Tail::Return, position, to),
+            Some((body, result)) => {
+                self.end(value, Tail::Give(result), position, to)?;
+                to.push(Statement::Leave(body));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `switch`.
+
+use rhai::{BinaryExpr, Expr, Position, RangeCase, SwitchCasesCollection};
+
+use super::{Lower, Lowered, Result, blocks::Tail, inferred::Key};
+use crate::calculator::compiled::{
+    any::Any,
+    tree::{Comparison, Int, Range, Statement, Truth},
+};
+
+impl Lower<'_> {
+    /// Lowers a `switch`: cases by their hashes, then ranges, then the default. Each case leaves the body.
+    pub(super) fn switch(
+        &mut self,
+        expr: &Expr,
+        cases: &SwitchCasesCollection,
+        tail: Tail,
+        position: Position,
+        to: &mut Vec<Statement>,
+    ) -> Result<()> {
+        let value = self.value(expr)?;
+        let value = self.any(value, position)?;
+        let stored = self.store(Key::Variable(Self::at(position)));
+        to.push(self.give(stored, Lowered::of(value), position)?);
+        let value = self.stored(stored);
+        let value = self.any(value, position)?;
+        let body = self.bodies;
+        self.bodies = body.saturating_add(1);
+        let lowered = self.cases(value, cases, tail, body);
+        self.bodies = body;
+        to.push(Statement::Body(lowered?));
+        Ok(())
+    }
+
+    fn cases(
+        &mut self,
+        value: Any,
+        cases: &SwitchCasesCollection,
+        tail: Tail,
+        body: u8,
+    ) -> Result<Vec<Statement>> {
+        let mut all = Vec::new();
+        #[expect(clippy::disallowed_methods, reason = "they are sorted next")]
+        let mut hashed: Vec<_> = cases.cases.iter().collect();
+        hashed.sort_unstable_by_key(|(_, case)| case.blocks.iter().min().copied());
+        for (hash, case) in hashed {
+            let sides = [Int::Hash(Box::new(value.clone())), Int::Const(hash.cast_signed())];
+            let test = Truth::Compare(Comparison::EQ, Box::new(sides));
+            let mut blocks = Vec::new();
+            for block in &case.blocks {
+                self.case(&cases.expressions[*block], tail, body, &mut blocks)?;
+            }
+            all.push(Statement::If(test, blocks, Vec::new()));
+        }
+        for range in &cases.ranges {
+            let (start, end) = match range {
+                RangeCase::ExclusiveInt(range, _) => (range.start, range.end),
+                RangeCase::InclusiveInt(range, _) => (*range.start(), *range.end()),
+            };
+            let within = Range { start, end, inclusive: range.is_inclusive() };
+            let mut blocks = Vec::new();
+            self.case(&cases.expressions[range.index()], tail, body, &mut blocks)?;
+            all.push(Statement::If(Truth::Within(Box::new(value.clone()), within), blocks, Vec::new()));
+        }
+        match cases.def_case {
+            Some(default) => {
+                let expr = &cases.expressions[default].rhs;
+                self.case_value(expr, tail, &mut all)?;
+            }
+            None => self.end(Lowered::UNIT, tail, Position::NONE, &mut all)?,
+        }
+        Ok(all)
+    }
+
+    /// A case, if its guard holds.
+    fn case(&mut self, case: &BinaryExpr, tail: Tail, body: u8, to: &mut Vec<Statement>) -> Result<()> {
+        let guard = self.truth(&case.lhs)?;
+        let mut statements = Vec::new();
+        self.case_value(&case.rhs, tail, &mut statements)?;
+        statements.push(Statement::Leave(body));
+        match guard {
+            Truth::Const(true) => to.extend(statements),
+            guard => to.push(Statement::If(guard, statements, Vec::new())),
+        }
+        Ok(())
+    }
+
+    fn case_value(&mut self, expr: &Expr, tail: Tail, to: &mut Vec<Statement>) -> Result<()> {
+        if let Expr::Stmt(block) = expr {
+            to.extend(self.block(block.statements(), tail)?);
+            return Ok(());
+        }
+        let (locals, held) = (self.locals.next, self.held.next);
+        let value = self.value(expr)?;
+        self.end(value, tail, expr.position(), to)?;
+        (self.locals.next, self.held.next) = (locals, held);
+        Ok(())
+    }
+}
