@@ -74,8 +74,8 @@ struct Story {
     gap: Gap,
     /// Time of the last event, unix ms.
     clock: i64,
-    /// By which the clock of publishing is ahead of the events', ms. Behind them it would take people for back in
-    /// time whose seven days the events have seen pass.
+    /// By which the clock of publishing is ahead of the events', ms. Behind them it would take people for
+    /// back in time whose seven days the events have seen pass.
     ahead: i64,
 }
 

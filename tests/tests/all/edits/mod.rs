@@ -8,6 +8,7 @@
 //! - `scene`: one rule, driven step by step
 //! - `versions`, `pauses`, `timers`, `crowds`, `going_live`: the kinds of changes
 //! - `random`: random cases against the plain reference
+//! - `touches`: random edits that make the touches of keys count, against the plain reference
 
 mod crowds;
 mod going_live;
@@ -15,4 +16,5 @@ mod pauses;
 mod random;
 mod scene;
 mod timers;
+mod touches;
 mod versions;

@@ -14,10 +14,6 @@
 //! timers, since the reference leaves open which version judges a timer due around an edit; no fixed windows
 //! relative to publish, since they begin anew when it moves; and no `ttl`, since when the instant moves into
 //! the past, idle keys may be forgotten by then.
-//!
-//! **Touches.** Between two events rules get a `ttl`, a limit, or another crowd, by a clock that differs from
-//! the events'. Limits: no timers, as above; and a `ttl` is never lengthened or taken out, since it is left
-//! open when an idle key is forgotten.
 
 use std::collections::BTreeMap;
 
@@ -34,14 +30,14 @@ use strateye_tests::{
 
 /// Operation on state between two events.
 #[derive(Clone, Copy, Debug)]
-enum Meanwhile {
+pub(super) enum Meanwhile {
     Nothing,
     Clocks,
     Save,
     Restart(usize),
 }
 
-fn meanwhile() -> impl Strategy<Value = Vec<Meanwhile>> {
+pub(super) fn meanwhile() -> impl Strategy<Value = Vec<Meanwhile>> {
     let one = prop_oneof![
         4 => Just(Meanwhile::Nothing),
         2 => Just(Meanwhile::Clocks),
@@ -52,7 +48,7 @@ fn meanwhile() -> impl Strategy<Value = Vec<Meanwhile>> {
 }
 
 /// Replaces every `absence` by a `gap`: the same steps, without a timer.
-fn without_timers(rule: &mut Json) {
+pub(super) fn without_timers(rule: &mut Json) {
     for condition in rule["conditions"].as_array_mut().unwrap() {
         if condition["calculator"] == "absence" {
             condition["calculator"] = json!("gap");
@@ -79,15 +75,20 @@ fn suited(rules: &[Json], gap: Gap) -> Vec<Json> {
     rules
 }
 
-struct Run {
-    engine: Engine,
+/// An engine, and what is done between events.
+pub(super) struct Run {
+    pub(super) engine: Engine,
     meanwhile: Vec<Meanwhile>,
     next: usize,
     stored: BTreeMap<(String, String), String>,
 }
 
 impl Run {
-    fn meanwhile(&mut self) {
+    pub(super) fn new(engine: Engine, meanwhile: Vec<Meanwhile>) -> Self {
+        Run { engine, meanwhile, next: 0, stored: BTreeMap::new() }
+    }
+
+    pub(super) fn meanwhile(&mut self) {
         let what = self.meanwhile[self.next % self.meanwhile.len()];
         self.next += 1;
         match what {
@@ -101,7 +102,7 @@ impl Run {
         }
     }
 
-    fn events(&mut self, lines: &[String]) {
+    pub(super) fn events(&mut self, lines: &[String]) {
         for line in lines {
             self.engine.event(0, line);
             self.meanwhile();
@@ -119,7 +120,7 @@ impl Run {
     }
 }
 
-fn time(line: &str) -> i64 {
+pub(super) fn time(line: &str) -> i64 {
     serde_json::from_str::<Json>(line).unwrap()["event_time"].as_i64().unwrap()
 }
 
@@ -146,7 +147,7 @@ fn check(
 
     let mut engine = Engine::new(Layout::default(), 1);
     engine.put(&rules, 1, publish, &profiles);
-    let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
+    let mut run = Run::new(engine, meanwhile);
     run.events(before);
     let fired_before = run.engine.triggers.len();
     run.change(&rules, Engine::pause);
@@ -186,7 +187,7 @@ fn check(
     Ok(())
 }
 
-fn first_step(document: &Json) -> Step {
+pub(super) fn first_step(document: &Json) -> Step {
     Step { from: 0, at: 0, document: document.clone(), paused: false }
 }
 
@@ -235,7 +236,7 @@ fn check_going_live(
     let mut stands: Vec<Vec<Step>> = rules.iter().map(|rule| vec![first_step(rule)]).collect();
     let mut engine = Engine::new(Layout::default(), 1);
     engine.put(&rules, 1, publish, &profiles);
-    let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
+    let mut run = Run::new(engine, meanwhile);
     let mut from = 0;
     for (version, (at, edit)) in (2..).zip(&edits) {
         run.events(&case.events[from..*at]);
@@ -245,90 +246,6 @@ fn check_going_live(
         run.meanwhile();
         for (stands, document) in stands.iter_mut().zip(edited) {
             stands.push(Step { from: from as u64, at: 0, document, paused: false });
-        }
-    }
-    run.events(&case.events[from..]);
-    run.engine.end();
-
-    let options = Options { publish_at: Some(publish), profiles: Some(profiles) };
-    let outcome = reference::run_changing(&stands, &case.events, &options);
-    prop_assert_eq!(sorted(run.engine.triggers.iter().map(as_reference)), sorted(outcome.triggers));
-    prop_assert_eq!(run.engine.state(time(case.events.last().unwrap())), outcome.state);
-    Ok(())
-}
-
-/// An edit after which touches may count.
-#[derive(Clone, Debug)]
-struct TouchEdit {
-    /// Whether it adds a `ttl`, or halves the one there is.
-    ttl: bool,
-    limit: bool,
-    /// Users of the crowd, a bit each; `None`: no crowd.
-    crowd: Option<u8>,
-    /// The publishing clock is ahead of the events', ms.
-    ahead: i64,
-}
-
-fn touch_edits() -> impl Strategy<Value = Vec<(prop::sample::Index, TouchEdit)>> {
-    let crowd = prop::option::weighted(0.7, any::<u8>());
-    let edit = (prop::bool::weighted(0.4), prop::bool::weighted(0.2), crowd, -20_000i64..20_000);
-    let edit = edit.prop_map(|(ttl, limit, crowd, ahead)| TouchEdit { ttl, limit, crowd, ahead });
-    prop::collection::vec((any::<prop::sample::Index>(), edit), 1..5)
-}
-
-/// The rules as after these edits.
-fn edited_so(rules: &[Json], edits: &[&TouchEdit]) -> Vec<Json> {
-    let mut rules = rules.to_vec();
-    for rule in &mut rules {
-        without_timers(rule);
-        let halvings = edits.iter().filter(|edit| edit.ttl).count() as u32;
-        match halvings {
-            0 => drop(rule.as_object_mut().unwrap().remove("ttl")),
-            _ => rule["ttl"] = json!(format!("{}ms", 40_000 >> halvings)),
-        }
-        let Some(edit) = edits.last() else { continue };
-        if edit.limit && rule.get("limit").is_none() {
-            rule["limit"] = json!({"times": 3});
-        }
-        match edit.crowd {
-            Some(users) => {
-                rule["crowd"] =
-                    json!({"guids": (0..8).filter(|u| users >> u & 1 == 1).collect::<Vec<u64>>()});
-            }
-            None => drop(rule.as_object_mut().unwrap().remove("crowd")),
-        }
-    }
-    rules
-}
-
-fn check_touches(
-    case: &RandomCase,
-    edits: &[(prop::sample::Index, TouchEdit)],
-    meanwhile: Vec<Meanwhile>,
-) -> Result<(), TestCaseError> {
-    let publish = time(&case.events[0]);
-    let profiles = case.options.profiles.clone().unwrap_or_default();
-    // At most one edit between two events, none before the first.
-    let edits: BTreeMap<usize, &TouchEdit> = edits
-        .iter()
-        .map(|(at, edit)| (at.index(case.events.len()), edit))
-        .filter(|(at, _)| *at > 0)
-        .collect();
-    let rules = edited_so(&case.rules, &[]);
-    let mut stands: Vec<Vec<Step>> = rules.iter().map(|rule| vec![first_step(rule)]).collect();
-    let mut engine = Engine::new(Layout::default(), 1);
-    engine.put(&rules, 1, publish, &profiles);
-    let mut run = Run { engine, meanwhile, next: 0, stored: BTreeMap::new() };
-    let (mut from, mut so_far) = (0, Vec::new());
-    for (version, (until, edit)) in (2..).zip(&edits) {
-        run.events(&case.events[from..*until]);
-        from = *until;
-        so_far.push(*edit);
-        let (edited, at) = (edited_so(&case.rules, &so_far), time(&case.events[from]) + edit.ahead);
-        run.engine.put(&edited, version, at, &profiles);
-        run.meanwhile();
-        for (stands, document) in stands.iter_mut().zip(edited) {
-            stands.push(Step { from: from as u64, at, document, paused: false });
         }
     }
     run.events(&case.events[from..]);
@@ -358,14 +275,6 @@ proptest! {
         edits in prop::collection::vec((any::<prop::sample::Index>(), going_live()), 0..4), meanwhile in meanwhile(),
     ) {
         check_going_live(&case, first, &edits, meanwhile)?;
-    }
-
-    #[test]
-    fn touches_that_edits_make_count(
-        case in case(Shape { rules: 3, events: 90, lateness: 0, bad_lines: false }), edits in touch_edits(),
-        meanwhile in meanwhile(),
-    ) {
-        check_touches(&case, &edits, meanwhile)?;
     }
 
     #[test]
