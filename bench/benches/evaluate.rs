@@ -2,6 +2,7 @@
 //! one of ten thousand users.
 //!
 //! `fold`: the event is not the rule's trigger. `judge`: it is, so `when` is evaluated too; it never holds.
+//! `fire`: it always holds, so each event makes a trigger, which is dropped.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::{hint::black_box, sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use strateye_bench::{
 const SETTINGS: Settings = Settings { events: 20_000, users: 10_000, rules: 1, seed: 1 };
 
 /// A rule over payments, triggered by an event of kind `trigger`.
-fn rule(trigger: &str) -> Prepared {
+fn rule(trigger: &str, when: &str) -> Prepared {
     let pay = json!({"id": "pay"});
     let document = json!({
         "rule_id": "four",
@@ -27,7 +28,7 @@ fn rule(trigger: &str) -> Prepared {
             {"id": "pairs", "calculator": "gap", "steps": [pay, pay], "params": {"at_most": "1h"}, "met": "value >= 1000000000"},
             {"id": "rounds", "calculator": "sequence", "steps": [pay, pay], "met": "value >= 1000000000"},
         ],
-        "when": "count && (spent || pairs) && rounds",
+        "when": when,
         "trigger": {"event": {"id": trigger}},
     });
     Prepared::compile([("four".to_owned(), document.to_string())], START).unwrap()
@@ -46,16 +47,24 @@ fn payments() -> impl Iterator<Item = Vec<u8>> {
 fn evaluate(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("evaluate");
     group.throughput(Throughput::Elements(1));
-    for (name, trigger) in [("fold", "refund"), ("judge", "pay")] {
-        let rules = rule(trigger);
+    let never = "count && (spent || pairs) && rounds";
+    let always = format!("!({never})");
+    for (name, trigger, when) in
+        [("fold", "refund", never), ("judge", "pay", never), ("fire", "pay", &always)]
+    {
+        let rules = rule(trigger, when);
         let routed = rules.route(payments());
         let mut evaluator = Evaluator::new(Arc::clone(&rules.book));
-        let mut emitted = Emitted::default();
+        let (mut emitted, mut fired) = (Emitted::default(), false);
         let mut next = (0..routed.len()).cycle();
         group.bench_function(name, |b| {
-            b.iter(|| evaluator.record(&black_box(routed.get(next.next().unwrap())).unwrap(), &mut emitted));
+            b.iter(|| {
+                fired |= !emitted.triggers.is_empty();
+                emitted.triggers.clear();
+                evaluator.record(&black_box(routed.get(next.next().unwrap())).unwrap(), &mut emitted);
+            });
         });
-        assert!(emitted.triggers.is_empty() && emitted.failures.is_empty(), "{:?}", emitted.failures);
+        assert!(fired == (name == "fire") && emitted.failures.is_empty(), "{:?}", emitted.failures);
         assert!(evaluator.counts().folded >= 4 * evaluator.counts().records, "{:?}", evaluator.counts());
     }
     group.finish();

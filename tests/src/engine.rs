@@ -301,7 +301,8 @@ impl Engine {
     fn collect(&mut self, passed: i64) {
         // Expressions may fail on random operands; the reference takes them as false too.
         self.emitted.failures.clear();
-        for trigger in self.emitted.triggers.drain(..) {
+        for fired in self.emitted.triggers.drain(..) {
+            let trigger = fired.read().expect("the line is a trigger");
             let deadline = trigger.cause.as_ref().and_then(|c| c.deadline);
             assert!(deadline.is_none_or(|d| d < passed), "a timer fired at {passed}, too soon: {trigger:?}");
             self.triggers.push(trigger);

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{expression::Operand, model::value::Value};
+use crate::{
+    expression::Operand,
+    model::{json, value::Value},
+};
 
 /// Outputs of a calculator at one instant, ascending by name.
 ///
@@ -37,6 +40,21 @@ impl Outputs {
     pub fn get(&self, name: &str) -> Operand<'static> {
         let entry = self.entries.iter().find(|(n, _)| **n == *name);
         entry.and_then(|(_, value)| value.clone()).map_or(Operand::Absent, Operand::from)
+    }
+
+    /// Appends all outputs that are present, as a JSON object.
+    pub fn write(&self, out: &mut String) {
+        let present = self.entries.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        out.push('{');
+        for (i, (name, value)) in present.enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            json::string(name, out);
+            out.push(':');
+            json::value(value, out);
+        }
+        out.push('}');
     }
 
     /// All outputs that are present, as a JSON object.

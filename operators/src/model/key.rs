@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::{
     event::Event,
     field::{Field, Fields},
+    json,
     value::Value,
 };
 
@@ -25,12 +26,11 @@ impl KeyFields {
         self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
     }
 
-    /// The user that a key names, given as a trigger [shows](show) it.
-    pub fn guid(&self, shown: &serde_json::Value) -> Option<u64> {
-        match &self.0[..] {
-            [Field::GUID] => shown.as_u64(),
-            fields => shown.get(fields.iter().position(|field| *field == Field::GUID)?)?.as_u64(),
-        }
+    /// The user that a key names.
+    pub fn guid(&self, key: &str) -> Option<u64> {
+        let position = self.0.iter().position(|field| *field == Field::GUID)?;
+        let shown = show(self, key);
+        if self.0.len() == 1 { shown.as_u64() } else { shown.get(position)?.as_u64() }
     }
 }
 
@@ -109,8 +109,26 @@ pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
     }
 }
 
+/// Appends a key as a trigger [shows](show) it, as JSON.
+pub fn write_shown(fields: &KeyFields, key: &str, out: &mut String) {
+    match &fields.0[..] {
+        [Field::GUID] if is_canonical(key) => out.push_str(key),
+        [Field::GUID] | [_, _, ..] => out.push_str(&show(fields, key).to_string()),
+        _ => json::string(key, out),
+    }
+}
+
+/// Whether a text is an unsigned 64-bit integer as JSON writes it; false for those of 20 digits.
+fn is_canonical(text: &str) -> bool {
+    let is_short = (1..20).contains(&text.len()) && (text.len() == 1 || !text.starts_with('0'));
+    is_short && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Whether a key belongs to the rule's holdout, a share of keys between 0 and 1 chosen by a stable hash.
 pub fn held_out(rule_id: &str, key: &str, holdout: f64) -> bool {
+    if holdout <= 0.0 {
+        return false;
+    }
     let hash = xxh3_64(&[rule_id.as_bytes(), b"\0", key.as_bytes()].concat());
     (hash as f64) / 2f64.powi(64) < holdout
 }

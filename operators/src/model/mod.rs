@@ -7,6 +7,7 @@
 //! - `epoch`: the timestamps of the dataflow
 //! - `event`, `field`, `value`: decoded events
 //! - `ids`: partitions, offsets and other numbers that identify something
+//! - `json`: JSON written straight into a text
 //! - `key`: keys and their routing hash
 //! - `raw`: records as sources read them
 //! - `routed`, `wire`: records between workers, and their codecs
@@ -17,6 +18,7 @@ pub mod epoch;
 pub mod event;
 pub mod field;
 pub mod ids;
+pub mod json;
 pub mod key;
 pub mod raw;
 pub mod routed;

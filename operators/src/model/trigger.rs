@@ -1,31 +1,59 @@
 //! Triggers: the output of the engine.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::ids::{Offset, PartitionId};
+use super::{
+    ids::{Offset, PartitionId},
+    json,
+};
 
 /// The event that made a rule fire; for a timer, the event that armed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cause {
+pub struct Cause<'c> {
     /// Its partition.
     pub partition: PartitionId,
     /// Its offset in the partition.
     pub offset: Offset,
     /// Its kind.
-    pub event_id: String,
+    pub event_id: Cow<'c, str>,
     /// Its own time, unix ms.
     pub event_time: i64,
     /// For a timer: the condition that armed it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub condition: Option<String>,
+    pub condition: Option<Cow<'c, str>>,
     /// For a timer: its deadline, unix ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<i64>,
 }
 
-/// A firing of a rule for a key.
+impl Cause<'_> {
+    /// Appends the cause as a trigger shows it, as JSON.
+    pub fn write(&self, out: &mut String) {
+        out.push_str("{\"partition\":");
+        json::integer(self.partition.0, out);
+        out.push_str(",\"offset\":");
+        json::integer(self.offset.0, out);
+        out.push_str(",\"event_id\":");
+        json::string(&self.event_id, out);
+        out.push_str(",\"event_time\":");
+        json::integer(self.event_time, out);
+        if let Some(condition) = &self.condition {
+            out.push_str(",\"condition\":");
+            json::string(condition, out);
+        }
+        if let Some(deadline) = self.deadline {
+            out.push_str(",\"deadline\":");
+            json::integer(deadline, out);
+        }
+        out.push('}');
+    }
+}
+
+/// A firing of a rule for a key, as read from its [line](Fired::line).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
     /// The same for the same rule, key and cause in every run and after every recovery; receivers drop
@@ -44,7 +72,7 @@ pub struct Trigger {
     /// User of the cause event, if known.
     pub guid: Option<u64>,
     /// The cause; null for keys that satisfied the rule at its publish.
-    pub cause: Option<Cause>,
+    pub cause: Option<Cause<'static>>,
     /// Instant of the firing on the ingest clock, unix ms.
     pub fired_at: i64,
     /// Outputs of every condition at the firing.
@@ -53,24 +81,33 @@ pub struct Trigger {
     pub held_out: bool,
     /// The rule's action.
     pub action: Json,
-    /// Wall clock at which the source read the cause, unix µs; 0 for timers.
-    #[serde(skip)]
-    pub seen: u64,
 }
 
 impl Trigger {
     /// Id of the firing of a rule for a key by a cause.
-    pub fn id(rule_id: &str, key: &str, cause: Option<&Cause>) -> String {
-        let cause = match cause {
-            None => "publish".to_owned(),
-            Some(Cause {
-                partition, offset, condition: Some(condition), deadline: Some(deadline), ..
-            }) => {
-                format!("{partition}\0{offset}\0{condition}\0{deadline}")
+    pub fn id(rule_id: &str, key: &str, cause: Option<&Cause<'_>>) -> String {
+        let mut name = String::with_capacity(rule_id.len() + key.len() + 64);
+        for part in [rule_id, "\0", key, "\0"] {
+            name.push_str(part);
+        }
+        match cause {
+            None => name.push_str("publish"),
+            Some(cause) => {
+                json::integer(cause.partition.0, &mut name);
+                name.push('\0');
+                json::integer(cause.offset.0, &mut name);
+                if let Some((condition, deadline)) = cause.condition.as_ref().zip(cause.deadline) {
+                    for part in ["\0", condition, "\0"] {
+                        name.push_str(part);
+                    }
+                    json::integer(deadline, &mut name);
+                }
             }
-            Some(Cause { partition, offset, .. }) => format!("{partition}\0{offset}"),
-        };
-        format!("{:032x}", xxh3_128(format!("{rule_id}\0{key}\0{cause}").as_bytes()))
+        }
+        let hash = xxh3_128(name.as_bytes()).to_be_bytes();
+        name.clear();
+        name.extend(hash.into_iter().flat_map(json::hex).map(char::from));
+        name
     }
 }
 
@@ -95,18 +132,12 @@ pub struct Fired {
     pub line: String,
 }
 
-impl From<Trigger> for Fired {
-    fn from(trigger: Trigger) -> Self {
-        Fired {
-            // A map with text keys and plain values always serializes.
-            line: serde_json::to_string(&trigger).unwrap_or_default(),
-            key: trigger.key.to_string(),
-            channel: trigger.action.get("channel").and_then(Json::as_str).map(str::to_owned),
-            trigger_id: trigger.trigger_id,
-            rule_id: trigger.rule_id,
-            name: trigger.name,
-            held_out: trigger.held_out,
-            seen: trigger.seen,
-        }
+impl Fired {
+    /// Reads the trigger from its line.
+    ///
+    /// # Errors
+    /// If the line is not a trigger.
+    pub fn read(&self) -> serde_json::Result<Trigger> {
+        serde_json::from_str(&self.line)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::trigger::Trigger;
+use crate::model::trigger::Fired;
 
 /// Failed calls and expressions of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct RuleFailure {
 #[derive(Debug, Default)]
 pub struct Emitted {
     /// Triggers, in the order in which they fired.
-    pub triggers: Vec<Trigger>,
+    pub triggers: Vec<Fired>,
     /// Failures by rule.
     pub failures: BTreeMap<String, RuleFailure>,
 }

@@ -1,6 +1,6 @@
 //! Lapse: when a key's state of a rule no longer counts.
 
-use crate::{model::key, rule::plan::RulePlan, state::RuleState};
+use crate::{rule::plan::RulePlan, state::RuleState};
 
 /// Whether a key's state of a rule no longer counts at `now` (unix ms): idle beyond `ttl`, or its user left
 /// the crowd more than seven days ago. A state of unknown last touch is not idle.
@@ -14,6 +14,5 @@ pub(super) fn is_lapsed(plan: &RulePlan, state: &RuleState, key: &str, now: i64)
 fn has_left(plan: &RulePlan, touched: i64, key: &str, now: i64) -> bool {
     let mut over = plan.departed.iter().filter(|d| d.is_over(touched, now)).peekable();
     // The key is parsed only if a departure is over for its state, which is rare.
-    over.peek().is_some()
-        && plan.key.guid(&key::show(&plan.key, key)).is_some_and(|guid| over.any(|d| d.guids.contains(guid)))
+    over.peek().is_some() && plan.key.guid(key).is_some_and(|guid| over.any(|d| d.guids.contains(guid)))
 }

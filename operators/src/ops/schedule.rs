@@ -232,7 +232,7 @@ struct Emissions {
 impl Emissions {
     /// Sends triggers and failures, with the capabilities `at`.
     fn send<C>(&mut self, emitted: &mut Emitted, at: &C, output: &mut impl Output<C>) {
-        let mut fired: Vec<Fired> = emitted.triggers.drain(..).map(Fired::from).collect();
+        let mut fired = std::mem::take(&mut emitted.triggers);
         if self.saver.holds_triggers() {
             self.held.extend_from_slice(&fired);
         }

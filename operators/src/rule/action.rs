@@ -1,9 +1,10 @@
 //! The action of a trigger: JSON whose strings may hold `{{property}}`.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::model::{
     field::{Field, Fields},
+    json,
     value::Value,
 };
 
@@ -11,13 +12,26 @@ use crate::model::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// JSON without templates.
-    Plain(Json),
+    Plain(Plain),
     /// A string with `{{property}}` in it.
     Template(Vec<Part>),
     /// A list that holds templates.
     List(Vec<Action>),
     /// An object that holds templates.
     Object(Vec<(String, Action)>),
+}
+
+/// JSON, and its text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    json: Json,
+    text: String,
+}
+
+impl From<Json> for Plain {
+    fn from(json: Json) -> Self {
+        Plain { text: json.to_string(), json }
+    }
 }
 
 /// A part of a template.
@@ -44,9 +58,9 @@ impl Action {
                 let entry = |(k, v): (&String, &Json)| Ok((k.clone(), Action::compile(v, fields)?));
                 Action::Object(map.iter().map(entry).collect::<Result<_, String>>()?)
             }
-            other => Action::Plain(other.clone()),
+            other => Action::Plain(other.clone().into()),
         };
-        Ok(if action.fields().is_empty() { Action::Plain(json.clone()) } else { action })
+        Ok(if action.fields().is_empty() { Action::Plain(json.clone().into()) } else { action })
     }
 
     /// Fields named by the templates.
@@ -73,7 +87,7 @@ impl Action {
             Part::Field(field) => Part::Field(positions[field.index()]),
         };
         match self {
-            Action::Plain(json) => Action::Plain(json.clone()),
+            Action::Plain(plain) => Action::Plain(plain.clone()),
             Action::Template(parts) => Action::Template(parts.iter().map(part).collect()),
             Action::List(items) => Action::List(items.iter().map(|i| i.renumbered(positions)).collect()),
             Action::Object(entries) => {
@@ -83,25 +97,65 @@ impl Action {
         }
     }
 
-    /// Renders the action for one cause; `value` looks up a field of the cause event.
-    pub fn render<'v>(&self, value: &impl Fn(Field) -> Option<&'v Value<'v>>) -> Json {
+    /// Appends the action for one cause, as JSON; `value` looks up a field of the cause event.
+    pub fn write<'v>(&self, value: &impl Fn(Field) -> Option<&'v Value<'v>>, out: &mut String) {
         match self {
-            Action::Plain(json) => json.clone(),
+            Action::Plain(plain) => out.push_str(&plain.text),
             Action::Template(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    match part {
-                        Part::Text(t) => text.push_str(t),
-                        Part::Field(field) => {
-                            text.push_str(&value(*field).map(Value::text).unwrap_or_default())
-                        }
-                    }
-                }
-                Json::String(text)
+                out.push('"');
+                each_text(parts, value, |text| json::escaped(text, out));
+                out.push('"');
             }
-            Action::List(items) => items.iter().map(|i| i.render(value)).collect(),
+            Action::List(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    out.push(if i == 0 { '[' } else { ',' });
+                    item.write(value, out);
+                }
+                out.push(']');
+            }
             Action::Object(entries) => {
-                Json::Object(entries.iter().map(|(k, a)| (k.clone(), a.render(value))).collect::<Map<_, _>>())
+                for (i, (name, action)) in entries.iter().enumerate() {
+                    out.push(if i == 0 { '{' } else { ',' });
+                    json::string(name, out);
+                    out.push(':');
+                    action.write(value, out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// The string `channel` of the action for one cause, if it is an object that has one.
+    pub fn channel<'v>(&self, value: &impl Fn(Field) -> Option<&'v Value<'v>>) -> Option<String> {
+        match self {
+            Action::Plain(plain) => plain.json.get("channel")?.as_str().map(str::to_owned),
+            Action::Object(entries) => match &entries.iter().find(|(name, _)| name == "channel")?.1 {
+                Action::Plain(plain) => plain.json.as_str().map(str::to_owned),
+                Action::Template(parts) => {
+                    let mut channel = String::new();
+                    each_text(parts, value, |text| channel.push_str(text));
+                    Some(channel)
+                }
+                Action::List(_) | Action::Object(_) => None,
+            },
+            Action::Template(_) | Action::List(_) => None,
+        }
+    }
+}
+
+/// Calls `text` with the text of each part of a template.
+fn each_text<'v>(
+    parts: &[Part],
+    value: &impl Fn(Field) -> Option<&'v Value<'v>>,
+    mut text: impl FnMut(&str),
+) {
+    for part in parts {
+        match part {
+            Part::Text(literal) => text(literal),
+            Part::Field(field) => {
+                if let Some(value) = value(*field) {
+                    text(&value.text());
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ use super::{
     params,
     plan::{ConditionPlan, OutputPlan, RulePlan, TriggerPlan, When},
     scripts::ScriptStore,
+    trigger_line::LineTexts,
 };
 use crate::{
     calculator::Execution,
@@ -111,7 +112,7 @@ impl Compiler<'_> {
         let trigger = self.trigger(&spec, &conditions)?;
         let action = Action::compile(&spec.action, self.fields)
             .map_err(|message| self.fault("action", message))
-            .unwrap_or(Action::Plain(serde_json::Value::Null));
+            .unwrap_or(Action::Plain(serde_json::Value::Null.into()));
         let mut action_fields = action.fields();
         action_fields.sort_unstable();
         action_fields.dedup();
@@ -135,6 +136,7 @@ impl Compiler<'_> {
             trigger,
             action,
             action_fields,
+            line_texts: Arc::new(LineTexts::new(&spec)),
             initial,
             slides,
             layout: Arc::new(Layout::default()),

@@ -6,6 +6,7 @@
 //!   interpreter
 //! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
 //!   names
+//! - [`trigger_line`]: a firing as the line that sinks write
 //! - [`crowd`]: members of a crowd, and people who left it; [`rows`]: the crowds of each user
 //! - [`lineage`]: the versions at which a rule's states began; [`layout`]: the cells of its conditions
 //! - [`register`]: decides what becomes of each rule, and orders change sets
@@ -32,3 +33,4 @@ pub mod register;
 pub mod remembered;
 pub mod rows;
 pub mod scripts;
+pub mod trigger_line;

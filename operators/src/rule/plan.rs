@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use super::{action::Action, crowd::Departed, layout::Layout};
+use super::{action::Action, crowd::Departed, layout::Layout, trigger_line::LineTexts};
 use crate::{
     calculator::{Cell, Program},
     document::spec::{Already, Limit, Rule},
@@ -50,6 +50,8 @@ pub struct RulePlan {
     pub action: Action,
     /// The properties its action reads.
     pub action_fields: Vec<Field>,
+    /// Constant parts of its trigger lines.
+    pub line_texts: Arc<LineTexts>,
     /// All conditions' initial cells, back to back.
     pub initial: Arc<[Cell]>,
     /// Whether any output changes by time alone.

@@ -34,7 +34,7 @@ fn fired(rules: &[Json]) -> Vec<Trigger> {
     let mut emitted = Emitted::default();
     (0..routed.len()).for_each(|i| evaluator.record(&routed.get(i).unwrap(), &mut emitted));
     assert!(emitted.failures.is_empty(), "{:?}", emitted.failures);
-    emitted.triggers
+    emitted.triggers.iter().map(|fired| fired.read().unwrap()).collect()
 }
 
 fn of(kind: Kind, rules: &[Json]) -> Vec<Json> {

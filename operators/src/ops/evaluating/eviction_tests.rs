@@ -67,7 +67,8 @@ fn a_key_comes_back_as_it_left_with_its_timer_and_its_now() {
     assert_eq!((evaluator.figures(60), evaluator.store.block(id).last_now()), (before, 60));
     let mut emitted = Emitted::default();
     evaluator.catch_up(id, &mut emitted);
-    let deadlines: Vec<_> = emitted.triggers.iter().map(|t| t.cause.as_ref().unwrap().deadline).collect();
+    let deadlines: Vec<_> =
+        emitted.triggers.iter().map(|t| t.read().unwrap().cause.unwrap().deadline).collect();
     assert_eq!(deadlines, [Some(150)]);
 }
 

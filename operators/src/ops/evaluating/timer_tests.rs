@@ -24,7 +24,8 @@ fn a_key_has_one_timer_filed_however_often_it_is_touched() {
     assert_eq!(evaluator.store.timers(), 2);
     let mut emitted = Emitted::default();
     assert!(evaluator.advance(180, 100, &mut emitted));
-    let deadlines: Vec<_> = emitted.triggers.iter().map(|t| t.cause.as_ref().unwrap().deadline).collect();
+    let deadlines: Vec<_> =
+        emitted.triggers.iter().map(|t| t.read().unwrap().cause.unwrap().deadline).collect();
     assert_eq!((deadlines, evaluator.store.timers()), (vec![Some(100), Some(179)], 0));
 }
 
@@ -70,7 +71,7 @@ fn the_instant_of_publish_brings_keys_back_where_an_edit_moves_it_to() {
                 evaluator.catch_up(id, &mut emitted);
             }
         }
-        let fired: Vec<_> = emitted.triggers.iter().map(|t| t.fired_at).collect();
+        let fired: Vec<_> = emitted.triggers.iter().map(|t| t.read().unwrap().fired_at).collect();
         assert_eq!(fired, [to as i64 * 1_000], "{moved}");
     }
 }

@@ -2,14 +2,11 @@
 
 use super::{Judge, RuleEvent};
 use crate::{
-    document::spec::KeyBy,
-    model::{
-        field::Field,
-        key,
-        trigger::{Cause, Trigger},
-        value::Value,
+    model::{field::Field, trigger::Cause, value::Value},
+    rule::{
+        plan::{RulePlan, TriggerPlan},
+        trigger_line::{Firing, TriggerLine},
     },
-    rule::plan::TriggerPlan,
     state::Armed,
 };
 
@@ -36,53 +33,18 @@ impl Judge<'_> {
             return;
         }
         self.workings.counts.triggers += 1;
-        let values = self.values(at);
-        let (cause, shown) = (self.cause(why), key::show(&plan.key, key));
+        let cause = why.cause(plan);
+        let firing = Firing { plan, key, cause, guid: why.guid(), at, seen: why.seen() };
+        let mut line = TriggerLine::begin(&firing);
+        for condition in 0..plan.conditions.len() {
+            line.values(self.output(condition, at));
+        }
         let event_values = why.values();
         let value = |field: Field| event_values.iter().find(|(f, _)| *f == field).map(|(_, value)| value);
-        self.workings.out.triggers.push(Trigger {
-            trigger_id: Trigger::id(plan.id(), key, cause.as_ref()),
-            rule_id: plan.id().to_owned(),
-            name: plan.spec.name.clone(),
-            version: plan.version,
-            key_by: match &plan.spec.key_by {
-                KeyBy::One(field) => field.as_str().into(),
-                KeyBy::Tuple(fields) => fields.clone().into(),
-            },
-            guid: why.guid().or_else(|| plan.key.guid(&shown)),
-            key: shown,
-            cause,
-            fired_at: at,
-            values,
-            held_out: key::held_out(plan.id(), key, plan.spec.holdout),
-            action: plan.action.render(&value),
-            seen: why.seen(),
-        });
+        self.workings.out.triggers.push(line.end(&value));
         if plan.spec.reset {
             self.reset(at);
         }
-    }
-
-    fn cause(&self, why: &Why<'_>) -> Option<Cause> {
-        Some(match why {
-            Why::Event(event) => Cause {
-                partition: event.partition,
-                offset: event.offset,
-                event_id: event.event_id.to_owned(),
-                event_time: event.event_time,
-                condition: None,
-                deadline: None,
-            },
-            Why::Timer(armed) => Cause {
-                partition: armed.partition,
-                offset: armed.offset,
-                event_id: armed.event_id.to_string(),
-                event_time: armed.event_time,
-                condition: Some(self.plan.conditions[armed.condition].id.clone()),
-                deadline: Some(armed.deadline),
-            },
-            Why::Publish => return None,
-        })
     }
 
     /// Resets all conditions to their initial state.
@@ -97,6 +59,28 @@ impl Judge<'_> {
 }
 
 impl<'w> Why<'w> {
+    fn cause<'c>(&'c self, plan: &'c RulePlan) -> Option<Cause<'c>> {
+        Some(match self {
+            Why::Event(event) => Cause {
+                partition: event.partition,
+                offset: event.offset,
+                event_id: event.event_id.into(),
+                event_time: event.event_time,
+                condition: None,
+                deadline: None,
+            },
+            Why::Timer(armed) => Cause {
+                partition: armed.partition,
+                offset: armed.offset,
+                event_id: (&*armed.event_id).into(),
+                event_time: armed.event_time,
+                condition: Some((&*plan.conditions[armed.condition].id).into()),
+                deadline: Some(armed.deadline),
+            },
+            Why::Publish => return None,
+        })
+    }
+
     /// User of the causing event.
     fn guid(&self) -> Option<u64> {
         match self {
