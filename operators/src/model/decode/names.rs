@@ -20,27 +20,33 @@ const MAX_NAMES: usize = 1024;
 /// Most orders remembered.
 const MAX_ORDERS: usize = 256;
 
-/// Follower of a name that has none yet.
-const UNKNOWN: u16 = u16::MAX;
-
 /// Names met, each with its meaning `T`.
 #[derive(Debug)]
 pub(super) struct Names<T> {
-    keys: Vec<Key>,
+    /// Names with quotes and colon.
+    keys: Vec<Box<str>>,
     /// By the position of a key in `keys`.
     meanings: Vec<T>,
     /// Positions in `keys`.
     positions: HashMap<Box<str>, u16>,
     /// An order per kind; the first is for objects of no kind, and for all other kinds.
-    orders: Vec<Order>,
+    orders: Vec<Order<T>>,
     /// Positions in `orders`.
     kinds: HashMap<Box<str>, usize>,
 }
 
-/// Positions of the keys that came last behind each key: behind none at 0, behind that of position `i` at
-/// `i + 1`.
-#[derive(Clone, Debug, Default)]
-struct Order(Vec<u16>);
+/// Names that came last behind each key: behind none at 0, behind that of position `i` at `i + 1`.
+#[derive(Clone, Debug)]
+struct Order<T>(Vec<Option<Expected<T>>>);
+
+/// A name that is expected somewhere, with everything that reading it takes in one place.
+#[derive(Clone, Copy, Debug)]
+struct Expected<T> {
+    key: Key,
+    meaning: T,
+    /// Position of the key.
+    position: u16,
+}
 
 /// A place between two members of an object; at first the beginning of an object of no kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +62,7 @@ impl<T> Default for Names<T> {
             keys: Vec::new(),
             meanings: Vec::new(),
             positions: HashMap::new(),
-            orders: vec![Order::default()],
+            orders: vec![Order(Vec::new())],
             kinds: HashMap::new(),
         }
     }
@@ -77,7 +83,7 @@ impl<T: Copy> Names<T> {
         if self.orders.len() == MAX_ORDERS {
             return 0;
         }
-        self.orders.push(Order::default());
+        self.orders.push(Order(Vec::new()));
         self.kinds.insert(kind.into(), self.orders.len() - 1);
         self.orders.len() - 1
     }
@@ -86,10 +92,13 @@ impl<T: Copy> Names<T> {
     /// quotes and colon, and its meaning.
     #[inline(always)]
     pub(super) fn expected(&self, place: &mut Place, rest: &[u8]) -> Option<(usize, T)> {
-        let position = usize::from(*self.orders.get(place.order)?.0.get(place.after)?);
-        let key = self.keys.get(position).filter(|key| key.begins(rest))?;
+        let next = self.orders.get(place.order)?.0.get(place.after)?.as_ref()?;
+        let position = usize::from(next.position);
+        if !next.key.begins(rest, || &self.keys[position]) {
+            return None;
+        }
         place.after = position + 1;
-        Some((key.len(), *self.meanings.get(position)?))
+        Some((next.key.len(), next.meaning))
     }
 
     /// Moves `place` behind `name`, which is expected here from now on. Returns its meaning, from `meaning` if
@@ -102,11 +111,13 @@ impl<T: Copy> Names<T> {
         };
         let order = &mut self.orders[place.order].0;
         if order.len() <= place.after {
-            order.resize(place.after + 1, UNKNOWN);
+            order.resize(place.after + 1, None);
         }
-        order[place.after] = position;
+        let meaning = self.meanings[usize::from(position)];
+        order[place.after] =
+            Some(Expected { key: Key::new(&self.keys[usize::from(position)]), meaning, position });
         place.after = usize::from(position) + 1;
-        self.meanings[usize::from(position)]
+        meaning
     }
 
     /// Adds a name; returns the position of its key.
@@ -116,7 +127,7 @@ impl<T: Copy> Names<T> {
             place.after = 0;
         }
         let position = self.keys.len() as u16;
-        self.keys.push(Key::new(name));
+        self.keys.push(format!("\"{name}\":").into());
         self.meanings.push(meaning);
         self.positions.insert(name.into(), position);
         position

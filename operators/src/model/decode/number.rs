@@ -5,6 +5,7 @@
 //! fraction is a quotient of two numbers that `f64` holds exactly, so that one division rounds it correctly
 //! (Clinger 1990, "How to read floating point numbers accurately").
 
+use super::walk::seldom;
 use crate::model::value::Value;
 
 /// Most digits before and behind the point; their values fit 63 bits.
@@ -37,7 +38,12 @@ impl Number {
     pub(super) fn read(record: &[u8], at: usize) -> Option<Number> {
         let byte = |at: usize| record.get(at).copied().unwrap_or_default();
         let negative = byte(at) == b'-';
-        let start = at + usize::from(negative);
+        let start = if negative {
+            seldom();
+            at + 1
+        } else {
+            at
+        };
         let whole = Digits::read(record, start)?;
         if byte(start) == b'0' && whole.count > 1 {
             return None;
