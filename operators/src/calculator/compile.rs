@@ -68,6 +68,19 @@ impl Program {
         window: Option<i64>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
+        let mut program = Program::prepare(execution, script, params, window, steps)?;
+        program.dry_run(steps.unwrap_or(1).max(1))?;
+        Ok(program)
+    }
+
+    /// Compiles a script without a dry run, so that it may fail whenever it is called, and names no outputs.
+    pub(super) fn prepare(
+        execution: Execution,
+        script: &str,
+        params: &serde_json::Map<String, serde_json::Value>,
+        window: Option<i64>,
+        steps: Option<usize>,
+    ) -> Result<Self, ProgramError> {
         let ast = parsed(script)?;
         let mut all: Map = params.iter().map(|(k, v)| (k.as_str().into(), to_dynamic(v))).collect();
         all.insert("window".into(), window.map_or(Dynamic::UNIT, |w| w.into()));
@@ -101,7 +114,7 @@ impl Program {
             admitted(execution).and_then(|()| compiled::outputs(body, &context))
         });
         let output_names = Vec::new();
-        let mut program = Program {
+        Ok(Program {
             on_event,
             outputs,
             on_timer,
@@ -112,9 +125,7 @@ impl Program {
             timer,
             inputs,
             output_names,
-        };
-        program.dry_run(steps.unwrap_or(1).max(1))?;
-        Ok(program)
+        })
     }
 
     /// Runs every function once per kind of value that a property may have, and collects the names of the

@@ -74,6 +74,7 @@ pub(super) enum Op {
     /// Time and now in the registers.
     Fold(Slot, Source, Register, Register),
     SetTimer(Slot, Register),
+    SetTimerAny(Slot, Source),
     /// The value as a word, which its kind must be.
     Word(Register, Source),
     /// Rhai's hash of the value.
@@ -186,7 +187,8 @@ impl Op {
     pub(super) fn can_fail(self) -> bool {
         match self {
             Op::Add(..) | Op::AddConst(..) | Op::SubtractSlot(..) | Op::AddToSlot(..) => true,
-            Op::FoldInput(..) | Op::Fold(..) | Op::FoldPresentReturn(..) | Op::SetTimer(..) => true,
+            Op::FoldInput(..) | Op::Fold(..) | Op::FoldPresentReturn(..) => true,
+            Op::SetTimer(..) | Op::SetTimerAny(..) => true,
             Op::Calculate(..) | Op::Assign(..) | Op::Call(..) | Op::Append(..) => true,
             Op::Index(..) | Op::Entry(..) | Op::Figure(..) | Op::CheckLengths | Op::UnlessTrue(..) => true,
             Op::Math(math, ..) => math.can_fail(),
@@ -198,7 +200,8 @@ impl Op {
     pub(super) fn writes(self) -> Option<(Slot, bool)> {
         match self {
             Op::Store(slot, _) | Op::StoreConst(slot, _) | Op::AddToSlot(slot, _) => Some((slot, false)),
-            Op::Increment(slot) | Op::IncrementReturn(slot) | Op::SetTimer(slot, _) => Some((slot, false)),
+            Op::Increment(slot) | Op::IncrementReturn(slot) => Some((slot, false)),
+            Op::SetTimer(slot, _) | Op::SetTimerAny(slot, _) => Some((slot, false)),
             Op::CountEvent(slot, ..) | Op::CountEventReturn(slot) => Some((slot, true)),
             Op::FoldInput(slot, ..) | Op::FoldInt(slot, ..) | Op::Fold(slot, ..) => Some((slot, true)),
             Op::FoldPresentReturn(slot, _) => Some((slot, true)),

@@ -26,9 +26,13 @@ fn start(text: &str) -> [Option<char>; 2] {
     [characters.next(), characters.next()]
 }
 
-/// Rhai's comparison of floats: their difference relative to the larger of the two.
+/// Rhai's comparison of floats: their difference relative to the larger of the two. 0 equals what is no
+/// number.
 pub(super) fn floats(comparison: Comparison, a: f64, b: f64) -> bool {
     let scale = if a * b == 0.0 { 1.0 } else { a.abs().max(b.abs()) };
+    if scale == 0.0 {
+        return comparison.holds(0, 0);
+    }
     let (greater, less) = ((a - b) / scale, (b - a) / scale);
     match comparison {
         Comparison::EQ => greater.abs() <= f64::EPSILON,

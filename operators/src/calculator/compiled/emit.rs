@@ -165,8 +165,11 @@ impl Emitter {
                 self.push_at(Op::CheckLengths, *place);
             }
             Statement::SetTimer(slot, at, place) => {
-                let at = self.int(at);
-                self.push_at(Op::SetTimer(*slot, at), *place);
+                let op = match self.source(at) {
+                    Source::Int(at) => Op::SetTimer(*slot, at),
+                    at => Op::SetTimerAny(*slot, at),
+                };
+                self.push_at(op, *place);
             }
             Statement::Evaluate(any) => {
                 self.source(any);

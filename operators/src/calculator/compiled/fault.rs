@@ -10,6 +10,8 @@ pub(super) enum Fault {
     Math(Math, i64, i64),
     /// A timer below 0.
     Timer,
+    /// A timer that is no integer.
+    NoTimer(Kind),
     /// A value that the aggregate can't fold, with the reason.
     NotFolded(String),
     /// A text that is too long.
@@ -37,6 +39,7 @@ impl Fault {
             }
             Fault::Math(math, a, b) => math.failure(a, b),
             Fault::Timer => "Runtime error: set_timer needs a time in unix ms".to_owned(),
+            Fault::NoTimer(kind) => format!("Function not found: set_timer (map, {})", kind.parameter()),
             Fault::NotTruth(kind) => format!("Data type incorrect: {} (expecting bool)", kind.name()),
             Fault::Message(message) => message,
         };

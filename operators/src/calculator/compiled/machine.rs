@@ -123,10 +123,7 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
                 let value = Value::Int(self.get(from));
                 self.fold(slot, Some(&value), self.get(time), self.get(now))?;
             }
-            Op::SetTimer(slot, from) => match self.get(from) {
-                ..0 => return Err(Fault::Timer),
-                at => self.slots.set_word(slot, at),
-            },
+            Op::SetTimer(slot, from) => self.set_timer(slot, self.get(from))?,
             op => return self.execute_any(op),
         }
         Ok(())
@@ -141,6 +138,10 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
                 let folded = self.slots.fold(slot, held.view().value().as_ref(), time, now);
                 return folded.map_err(|_| Fault::not_folded(held.view()));
             }
+            Op::SetTimerAny(slot, from) => match self.view(from) {
+                View::Int(at) => self.set_timer(slot, at)?,
+                other => return Err(Fault::NoTimer(other.kind())),
+            },
             Op::Word(to, from) => self.set(to, self.view(from).word()),
             Op::Hash(to, from) => self.set(to, hash(self.view(from))),
             Op::Put(to, from) => self.put(to, self.take(from)),
@@ -184,6 +185,14 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn set_timer(&mut self, slot: u8, at: i64) -> Result<(), Fault> {
+        if at < 0 {
+            return Err(Fault::Timer);
+        }
+        self.slots.set_word(slot, at);
         Ok(())
     }
 

@@ -135,8 +135,8 @@ pub(super) enum Statement {
     Put(Variable, Any),
     /// Fails if the state's texts are too long together.
     CheckLengths(Place),
-    /// Arms the timer whose deadline the slot holds; fails for a deadline below 0.
-    SetTimer(Slot, Int, Place),
+    /// Arms the timer whose deadline the slot holds; fails for a deadline below 0, or that is no integer.
+    SetTimer(Slot, Any, Place),
     /// Evaluates for the sake of its error.
     Evaluate(Any),
     If(Truth, Vec<Statement>, Vec<Statement>),

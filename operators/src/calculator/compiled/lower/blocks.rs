@@ -2,7 +2,13 @@
 
 use rhai::{Expr, Position, Stmt};
 
-use super::{Lower, Lowered, Result, inferred::Key, scope::Stored};
+use super::{
+    Lower, Lowered, Result,
+    access::{Link, Part, chain},
+    inferred::Key,
+    scope::Stored,
+    statements::is_timer,
+};
 use crate::calculator::compiled::{
     any::Any,
     kind::Kind,
@@ -39,12 +45,23 @@ impl Lower<'_> {
 
     /// Lowers a block whose value is used.
     pub(super) fn block_value(&mut self, statements: &[Stmt], position: Position) -> Result<Lowered> {
-        if let [Stmt::Expr(expr)] = statements {
+        if let [Stmt::Expr(expr)] = statements
+            && !self.is_change(expr)
+        {
             return self.value(expr);
         }
         let result = self.store(Key::Result(Self::at(position)));
         let statements = self.block(statements, Tail::Give(result))?;
         self.after(statements, result, position)
+    }
+
+    /// Whether an expression folds into an aggregate, or sets or clears the timer, and so has no value.
+    fn is_change(&self, expr: &Expr) -> bool {
+        if let Expr::FnCall(call, _) = expr {
+            return is_timer(call);
+        }
+        let method = |link: &Link<'_>| matches!(link.part, Part::Method(call) if call.name == "add");
+        chain(expr).is_some_and(|(root, links)| self.is_state(root) && links.iter().any(method))
     }
 
     /// The value at a place after some statements.

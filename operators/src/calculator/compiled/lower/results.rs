@@ -2,7 +2,7 @@
 
 use rhai::{Expr, Position, Stmt};
 
-use super::{Lower, Lowered, Result, refused, scope::Bound};
+use super::{Lower, Lowered, Result, refused, scope::Bound, values};
 use crate::calculator::{
     Cell,
     compiled::tree::{Named, Output, Outputs, Truth},
@@ -22,8 +22,18 @@ impl Lower<'_> {
                 );
             }
         };
-        let Expr::Map(map, _) = &**expr else { return self.figures(expr) };
         let mut outputs = Vec::new();
+        if let Expr::DynamicConstant(value, position) = &**expr
+            && let Ok(map) = value.as_map_ref()
+        {
+            for (name, value) in &*map {
+                let value = self.any(values::constant(value, *position)?, *position)?;
+                let (name, value) = (name.to_string(), Output::Value(value));
+                outputs.push(Named { name, value, place: self.place(*position) });
+            }
+            return Ok(Outputs::Each(outputs, self.function(Vec::new())));
+        }
+        let Expr::Map(map, _) = &**expr else { return self.figures(expr) };
         for (name, expr) in &map.0 {
             let place = self.place(expr.position());
             let value = self.scoped(|lower| lower.output(expr))?;

@@ -17,19 +17,7 @@ impl Lower<'_> {
         match statement {
             Stmt::Noop(_) => self.end(Lowered::UNIT, tail, position, to)?,
             Stmt::Block(block) => to.extend(self.block(block.statements(), tail)?),
-            Stmt::Expr(expr) => match &**expr {
-                Expr::Stmt(block) => to.extend(self.block(block.statements(), tail)?),
-                expr => match self.add(expr)? {
-                    Some(add) => {
-                        to.push(add);
-                        self.end(Lowered::UNIT, tail, position, to)?;
-                    }
-                    None => {
-                        let value = self.value(expr)?;
-                        self.end(value, tail, expr.position(), to)?;
-                    }
-                },
-            },
+            Stmt::Expr(expr) => self.expression(expr, tail, to)?,
             Stmt::FnCall(call, position) => match self.timer(call, *position)? {
                 Some(timer) => {
                     to.push(timer);
@@ -63,10 +51,32 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Lowers an expression that is a statement.
+    pub(super) fn expression(&mut self, expr: &Expr, tail: Tail, to: &mut Vec<Statement>) -> Result<()> {
+        if let Expr::Stmt(block) = expr {
+            to.extend(self.block(block.statements(), tail)?);
+            return Ok(());
+        }
+        let done = match expr {
+            Expr::FnCall(call, position) => self.timer(call, *position)?,
+            expr => self.add(expr)?,
+        };
+        match done {
+            Some(done) => {
+                to.push(done);
+                self.end(Lowered::UNIT, tail, expr.position(), to)
+            }
+            None => {
+                let value = self.value(expr)?;
+                self.end(value, tail, expr.position(), to)
+            }
+        }
+    }
+
     /// Lowers `set_timer(state, at)` and `clear_timer(state)`; `None` if the call is another.
     fn timer(&mut self, call: &FnCallExpr, position: Position) -> Result<Option<Statement>> {
         let name = call.name.as_str();
-        if !["set_timer", "clear_timer"].contains(&name) {
+        if !is_timer(call) {
             return Ok(None);
         }
         let own = self.own(name, call.args.len()).is_some();
@@ -75,7 +85,8 @@ impl Lower<'_> {
         self.touched = 0;
         match (slot.filter(|_| state), name, &call.args[..]) {
             (Some(slot), "set_timer", [_, at]) => {
-                Ok(Some(Statement::SetTimer(slot, self.int(at)?, self.place(position))))
+                let at = self.value(at)?;
+                Ok(Some(Statement::SetTimer(slot, self.any(at, position)?, self.place(position))))
             }
             (Some(slot), "clear_timer", [_]) => {
                 Ok(Some(Statement::SetInt(Target::Slot(slot), Int::Const(-1))))
@@ -105,4 +116,9 @@ impl Lower<'_> {
         self.declare(name, Bound::Variable(stored), constant);
         Ok(())
     }
+}
+
+/// Whether a call sets or clears the timer, and so has no value.
+pub(super) fn is_timer(call: &FnCallExpr) -> bool {
+    ["set_timer", "clear_timer"].contains(&call.name.as_str())
 }

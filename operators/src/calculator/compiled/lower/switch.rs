@@ -86,13 +86,8 @@ impl Lower<'_> {
     }
 
     fn case_value(&mut self, expr: &Expr, tail: Tail, to: &mut Vec<Statement>) -> Result<()> {
-        if let Expr::Stmt(block) = expr {
-            to.extend(self.block(block.statements(), tail)?);
-            return Ok(());
-        }
         let (locals, held) = (self.locals.next, self.held.next);
-        let value = self.value(expr)?;
-        self.end(value, tail, expr.position(), to)?;
+        self.expression(expr, tail, to)?;
         (self.locals.next, self.held.next) = (locals, held);
         Ok(())
     }

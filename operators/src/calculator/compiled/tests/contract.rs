@@ -100,6 +100,7 @@ const FLOATS: &[&str] = &[
     "state.hits.add(event.time, event.now); state.f = event.p; true",
     "state.a = event.p << 2; state.b = event.q & 3; true",
     "event.p + 1 > event.q * 2",
+    "let nan = 1.5 % (state.f - state.f); 0.0 >= nan && 0 <= nan && nan == 0.0 || nan > 1 || nan != nan",
     "1.0 / state.f > 0.0 && state.f ** 0.5 < 3",
     "let x = event.p ** 2; state.f = x; true",
     "const HALF = 0.5; state.f += HALF; state.f % 1 == 0",

@@ -2,6 +2,8 @@
 
 mod builtins;
 mod contract;
+mod draw;
+mod expressions;
 mod pair;
 mod random;
 mod scripts;

@@ -36,6 +36,21 @@ impl Case {
         Program::compile_for(execution, &self.script, &self.params, self.window, self.steps)
     }
 
+    /// Compares both ways over the calls without a dry run, so that scripts which always fail are compared
+    /// too.
+    pub(super) fn compare_all(&self, calls: &[Call]) -> Result<Option<Program>, String> {
+        let prepare =
+            |execution| Program::prepare(execution, &self.script, &self.params, self.window, self.steps);
+        match (prepare(Execution::Compiled), prepare(Execution::Interpreted)) {
+            (Ok(compiled), Ok(interpreted)) => {
+                compare(&compiled, &interpreted, calls).map(|()| Some(compiled))
+            }
+            (compiled, interpreted) => {
+                same("compilation", &compiled.err(), &interpreted.err()).map(|()| None)
+            }
+        }
+    }
+
     /// Compares both ways over the calls. Returns the compiled program, or the first difference.
     pub(super) fn compare(&self, calls: &[Call]) -> Result<Option<Program>, String> {
         match (self.compile(Execution::Compiled), self.compile(Execution::Interpreted)) {
