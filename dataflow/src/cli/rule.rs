@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_interpreted_function_is_a_note_with_its_place() {
-        let script = "fn init(params) { #{ n: 0.5 } } fn on_event(state, event, params) { true }\nfn outputs(state, params, now) { #{ value: state.n } }";
+        let script = "fn init(params) { #{ n: 0.5 } } fn on_event(state, event, params) { true }\nfn outputs(state, params, now) { #{ value: state.n, all: [state.n] } }";
         let document = serde_json::json!({"rule_id": "r", "trigger": {"event": {"id": "T"}}, "conditions": [
             {"id": "a", "calculator": {"script": script}, "event": {"id": "A"}, "met": "value > 1"}]});
         let rule = Rule::parse(&document.to_string()).unwrap();

@@ -1,6 +1,6 @@
 //! Compilation of a script to a [`Program`]; a script that could not run is refused here.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use rhai::{AST, Dynamic, INT, Map, Position};
 
@@ -46,8 +46,8 @@ impl Program {
     /// Compiles a script for given params, window length in ms (sliding windows only) and number of steps.
     ///
     /// # Errors
-    /// If the script could not run: syntax, a missing function, an unknown call, a failing `init`, or a dry
-    /// run that fails with every kind of value.
+    /// If the script could not run: syntax, a missing function, an unknown call, a failing `init`, operands
+    /// that no operator or function takes, or a dry run that fails with every kind of value.
     pub fn compile(
         script: &str,
         params: &serde_json::Map<String, serde_json::Value>,
@@ -69,6 +69,9 @@ impl Program {
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
         let mut program = Program::prepare(execution, script, params, window, steps)?;
+        if let Some(fault) = program.faults.first() {
+            return Err(fault.clone());
+        }
         program.dry_run(steps.unwrap_or(1).max(1))?;
         Ok(program)
     }
@@ -97,6 +100,7 @@ impl Program {
         let (names, initial) = init(&ENGINE, &ast, &all, on_timer.is_some())?;
         let timer = names.iter().position(|n| n == TIMER);
         let functions = functions(&ast);
+        let faults = RefCell::new(Vec::new());
         let context = Context {
             params: &all,
             names: &names,
@@ -104,14 +108,19 @@ impl Program {
             timer,
             inputs: &inputs,
             functions: &functions,
+            faults: &faults,
         };
         let code = |body: Body| {
-            Function::new(body, |body| admitted(execution).and_then(|()| compiled::function(body, &context)))
+            Function::new(body, |body| {
+                let code = compiled::function(body, &context);
+                admitted(execution).and(code)
+            })
         };
         let (on_event, on_timer) = (code(on_event), on_timer.map(code));
         let on_timer_dropped = body("on_timer_dropped").map(code);
         let outputs = Function::new(outputs, |body| {
-            admitted(execution).and_then(|()| compiled::outputs(body, &context))
+            let results = compiled::outputs(body, &context);
+            admitted(execution).and(results)
         });
         let output_names = Vec::new();
         Ok(Program {
@@ -125,6 +134,7 @@ impl Program {
             timer,
             inputs,
             output_names,
+            faults: faults.take(),
         })
     }
 

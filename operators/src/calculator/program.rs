@@ -126,6 +126,8 @@ pub struct Program {
     pub(super) timer: Option<usize>,
     pub(super) inputs: Inputs,
     pub(super) output_names: Vec<Arc<str>>,
+    /// What fails whenever it is reached.
+    pub(super) faults: Vec<ProgramError>,
 }
 
 impl Program {

@@ -118,6 +118,10 @@ pub(super) enum Op {
     /// Folds the property at the event's time unless it is absent, and returns true.
     FoldPresentReturn(Slot, Input),
     Give(Source),
+    /// Fails if the texts among some variables are too long together: the first one, and their number.
+    CheckTexts(Variable, u8),
+    /// Returns the map of a number: the first variable of its values, and how many there are.
+    GiveMap(u8, Variable, u8),
 }
 
 /// A compiled function.
@@ -175,7 +179,7 @@ impl Op {
 
     /// Whether it ends the call.
     pub(super) fn returns(self) -> bool {
-        self.returns_true() || matches!(self, Op::Return(_) | Op::Give(_))
+        self.returns_true() || matches!(self, Op::Return(_) | Op::Give(_) | Op::GiveMap(..))
     }
 
     /// Whether the next operation may follow.
@@ -191,6 +195,7 @@ impl Op {
             Op::SetTimer(..) | Op::SetTimerAny(..) => true,
             Op::Calculate(..) | Op::Assign(..) | Op::Call(..) | Op::Append(..) => true,
             Op::Index(..) | Op::Entry(..) | Op::Figure(..) | Op::CheckLengths | Op::UnlessTrue(..) => true,
+            Op::CheckTexts(..) => true,
             Op::Math(math, ..) => math.can_fail(),
             _ => false,
         }

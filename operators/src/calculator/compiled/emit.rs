@@ -188,6 +188,7 @@ impl Emitter {
                 let from = self.source(any);
                 self.push(Op::Give(from));
             }
+            Statement::GiveMap(map, values, first) => self.map(*map, values, *first),
             Statement::Body(body) => {
                 self.leaves.push(Vec::new());
                 self.block(body);
@@ -287,7 +288,7 @@ impl Emitter {
 /// Whether nothing after the statements is reached.
 fn ends(statements: &[Statement]) -> bool {
     statements.last().is_some_and(|last| match last {
-        Statement::Return(_) | Statement::Give(_) | Statement::Leave(_) => true,
+        Statement::Return(_) | Statement::Give(_) | Statement::GiveMap(..) | Statement::Leave(_) => true,
         Statement::If(_, yes, no) => ends(yes) && ends(no),
         _ => false,
     })

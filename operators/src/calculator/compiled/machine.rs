@@ -175,17 +175,23 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
             }
             Op::CheckLengths => {
                 let texts = self.values.map_or(&[][..], |values| &values.texts);
-                let length = |source: &Source| match self.view(*source) {
-                    View::Text(text) => text.len(),
-                    _ => 0,
-                };
-                if texts.iter().map(length).sum::<usize>() > MAX_TEXT {
-                    return Err(Fault::TooLong);
-                }
+                return self.check_lengths(texts.iter().copied());
+            }
+            Op::CheckTexts(first, number) => {
+                return self.check_lengths((first..first.saturating_add(number)).map(Source::Held));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Fails if texts are too long together.
+    fn check_lengths(&self, sources: impl Iterator<Item = Source>) -> Result<(), Fault> {
+        let length = |source| match self.view(source) {
+            View::Text(text) => text.len(),
+            _ => 0,
+        };
+        if sources.map(length).sum::<usize>() > MAX_TEXT { Err(Fault::TooLong) } else { Ok(()) }
     }
 
     fn set_timer(&mut self, slot: u8, at: i64) -> Result<(), Fault> {

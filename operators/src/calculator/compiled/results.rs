@@ -29,6 +29,13 @@ pub(in crate::calculator) enum Results {
         /// Whether one of them can fail, which voids all.
         can_fail: bool,
     },
+    /// Code that gives one of several maps, with their names.
+    Script {
+        /// The code.
+        code: Code,
+        /// Names of the maps' outputs, in the order in which they are written.
+        maps: Box<[Box<[Arc<str>]>]>,
+    },
     /// All figures of the aggregate in a field.
     Figures {
         /// The field.
@@ -59,6 +66,11 @@ impl Results {
                 let figures = figures.iter().map(|figure| (figure.name().into(), *figure)).collect();
                 return Ok(Results::Figures { slot, figures, place });
             }
+            tree::Outputs::Script(function, maps) => {
+                let names = |map: &Vec<String>| map.iter().map(|name| name.as_str().into()).collect();
+                let maps = maps.iter().map(names).collect();
+                return Ok(Results::Script { code: Code::of_function(&function)?, maps });
+            }
             tree::Outputs::Each(outputs, function) => (outputs, function),
         };
         let texts = outputs.iter().filter(|output| output.value.is_text()).count();
@@ -74,6 +86,7 @@ impl Results {
     pub(in crate::calculator) fn can_fail(&self, initial: &[Cell]) -> bool {
         match self {
             Results::Each { can_fail, .. } => *can_fail,
+            Results::Script { .. } => true,
             Results::Figures { slot, .. } => !matches!(initial.get(usize::from(*slot)),
                     Some(Cell::Aggregate(aggregate)) if !aggregate.figures().contains(&Figure::Value)),
         }
@@ -82,7 +95,7 @@ impl Results {
     /// Position of an output that may be read without the others, as it fails only if all do.
     pub(in crate::calculator) fn position(&self, name: &str) -> Option<usize> {
         match self {
-            Results::Each { can_fail: true, .. } => None,
+            Results::Each { can_fail: true, .. } | Results::Script { .. } => None,
             Results::Each { outputs, .. } => outputs.iter().position(|output| *output.name == *name),
             Results::Figures { figures, .. } => figures.iter().position(|(figure, _)| **figure == *name),
         }
@@ -102,6 +115,7 @@ impl Results {
             Results::Each { outputs, .. } => {
                 outputs.get(position).map_or(Ok(None), |output| output.value(slots, now))
             }
+            Results::Script { .. } => Ok(None),
             Results::Figures { slot, figures, place } => {
                 match (slots.summary(*slot, now), figures.get(position)) {
                     (Some(summary), Some((_, figure))) => {
@@ -138,6 +152,13 @@ impl Results {
                     entries.push((Arc::clone(&output.name), value));
                 }
             }
+            Results::Script { code, maps } => {
+                if let Given::Map(map, values) = code.call(slots, [0, now, 0], |_| None)?
+                    && let Some(names) = maps.get(usize::from(map))
+                {
+                    entries.extend(names.iter().map(Arc::clone).zip(values));
+                }
+            }
             Results::Figures { slot, figures, place } => {
                 if let Some(summary) = slots.summary(*slot, now) {
                     let summary = admitted(summary).map_err(|fault| fault.error(*place))?;
@@ -154,7 +175,7 @@ impl Results {
 impl Named {
     fn value<S: Slots + ?Sized>(&self, slots: &mut S, now: i64) -> Result<Option<Value<'static>>, CallError> {
         Ok(match self.code.call(slots, [0, now, 0], |_| None)? {
-            Given::Absent => None,
+            Given::Absent | Given::Map(..) => None,
             Given::Truth(truth) => Some(Value::Bool(truth)),
             Given::Int(int) => Some(Value::Int(int)),
             Given::Float(float) => Some(Value::Float(float)),

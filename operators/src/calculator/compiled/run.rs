@@ -1,7 +1,7 @@
 //! Running of code.
 
 use super::{
-    code::{Code, Label, MAX_RESTORED, Op, REGISTERS, Values},
+    code::{Code, Label, MAX_RESTORED, Op, REGISTERS, Source, Values},
     compare,
     fault::Fault,
     held::{Held, View},
@@ -18,6 +18,8 @@ pub(in crate::calculator) enum Given {
     Int(i64),
     Float(f64),
     Text(Box<str>),
+    /// Number and values of a map.
+    Map(u8, Box<[Option<Value<'static>>]>),
 }
 
 /// Time, now and step of an event; of a function without an event only now counts.
@@ -106,6 +108,11 @@ impl Code {
                 }
                 Op::Jump(to) => Some(to),
                 Op::Return(truth) => return Ok(Given::Truth(truth)),
+                Op::GiveMap(map, first, number) => {
+                    let values =
+                        (first..first.saturating_add(number)).map(|at| m.view(Source::Held(at)).value());
+                    return Ok(Given::Map(map, values.map(|value| Some(value?.into_owned())).collect()));
+                }
                 Op::Give(value) => return Ok(Given::of(m.view(value))),
                 op => {
                     m.execute(op).map_err(|fault| failure(next - 1, fault))?;

@@ -149,6 +149,8 @@ pub(super) enum Statement {
     Return(Truth),
     /// Returns a value of any kind.
     Give(Any),
+    /// Returns a map: its number, its values with their places, and the first of the variables for them.
+    GiveMap(u8, Vec<(Any, Place)>, Variable),
     /// Statements that can be left before their end.
     Body(Vec<Statement>),
     /// Leaves the innermost body, or one of those around it: the number of those that stay.
@@ -201,6 +203,8 @@ pub(super) enum Outputs {
     /// A map literal in the order in which it is written, and a function without statements that has the
     /// variables.
     Each(Vec<Named>, Function),
+    /// Statements that end with one of several maps, with their names.
+    Script(Function, Vec<Vec<String>>),
     /// All figures of an aggregate at `now`.
     Figures(Slot, &'static [Figure], Place),
 }

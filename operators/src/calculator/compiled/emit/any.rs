@@ -5,6 +5,7 @@ use crate::calculator::compiled::{
     any::{Any, Table},
     code::{Op, Source},
     held::Held,
+    kind::Kind,
     place::Place,
     tree::{Float, Int, Truth, Variable},
 };
@@ -17,6 +18,19 @@ impl Emitter {
                 self.push(Op::Put(variable, from));
             }
         }
+    }
+
+    /// Emits a map, whose texts Rhai limits together.
+    pub(super) fn map(&mut self, map: u8, values: &[(Any, Place)], first: Variable) {
+        let mut number = 0;
+        for (value, place) in values {
+            self.released(|emitter| emitter.put(first + number, value));
+            number += 1;
+            if value.kinds().has(Kind::Text) {
+                self.push_at(Op::CheckTexts(first, number), *place);
+            }
+        }
+        self.push(Op::GiveMap(map, first, number));
     }
 
     /// Emits the operations before a value. Returns where it is.

@@ -72,6 +72,8 @@ impl Lower<'_> {
 
     fn set_field(&mut self, slot: Slot, kind: Kind, value: Lowered, position: Position) -> Result<Statement> {
         let kinds = value.kinds();
+        let name = self.context.names.get(usize::from(slot)).map_or("", |name| name.as_str());
+        self.faults.assignment(slot, name, (kind, kinds), self.place(position));
         let key = Key::Field(slot);
         if kind == Kind::Text || kinds != kind.into() || self.inferred.has(key) {
             self.inferred.add(key, kinds);

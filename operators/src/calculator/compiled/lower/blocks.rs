@@ -6,6 +6,7 @@ use super::{
     Lower, Lowered, Result,
     access::{Link, Part, chain},
     inferred::Key,
+    refused,
     scope::Stored,
     statements::is_timer,
 };
@@ -102,6 +103,12 @@ impl Lower<'_> {
 
     /// The function's result.
     fn result(&self, value: Lowered, position: Position) -> Result<Statement> {
+        if self.maps.is_some() {
+            return refused(
+                position,
+                "`outputs` is compiled if it gives a map, as in `#{ value: state.value }`",
+            );
+        }
         Ok(match value {
             Lowered::Truth(truth) => Statement::Return(truth),
             Lowered::Data(_) => Statement::Return(Truth::Const(false)),
@@ -123,6 +130,12 @@ impl Lower<'_> {
         position: Position,
         to: &mut Vec<Statement>,
     ) -> Result<()> {
+        if let (Some(expr), None) = (value, self.returns)
+            && let Some(map) = self.map(expr)?
+        {
+            to.push(map);
+            return Ok(());
+        }
         let value = value.map_or(Ok(Lowered::UNIT), |expr| self.value(expr))?;
         match self.returns {
             None => self.end(value, Tail::Return, position, to),

@@ -83,7 +83,13 @@ impl Lower<'_> {
             (Function::ToInt, first @ Lowered::Int(_)) => Ok(first),
             (Function::ToFloat, first @ Lowered::Float(_)) => Ok(first),
             (function, first) => {
-                let second = self.any(second(Lowered::UNIT), position)?;
+                let second = second(Lowered::UNIT);
+                let kinds = [first.kinds(), second.kinds()];
+                if function.kinds(kinds[0], kinds[1]).is_empty() {
+                    let place = self.place(position);
+                    self.faults.without_result(name, &kinds[..arguments], place);
+                }
+                let second = self.any(second, position)?;
                 let arguments = [self.any(first, position)?, second];
                 let place = self.place(position);
                 Ok(Lowered::of(Any::Call(Box::new(Call { function, arguments, lent, place }))))

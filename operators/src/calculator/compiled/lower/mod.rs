@@ -12,10 +12,12 @@
 //! - `own`: calls of the script's own functions
 //! - `fields`: state fields and their methods
 //! - `results`: the map that `outputs` gives
+//! - `faults`: what can never work
 
 mod access;
 mod assignments;
 mod blocks;
+mod faults;
 mod fields;
 mod functions;
 mod inferred;
@@ -27,11 +29,14 @@ mod statements;
 mod switch;
 mod values;
 
+use std::cell::RefCell;
+
 use rhai::{Dynamic, Map, Position};
 
 pub(in crate::calculator) use self::own::Own;
 use self::{
     blocks::Tail,
+    faults::Faults,
     inferred::Inferred,
     scope::{Stored, Variable},
 };
@@ -41,7 +46,7 @@ use super::{
     place::{Place, Refusal},
     tree::{Float, Function, Int, Outputs, Statement, Truth},
 };
-use crate::calculator::{Cell, Inputs, program::Body};
+use crate::calculator::{Cell, Inputs, ProgramError, program::Body};
 
 /// Most nodes of a function, so that no call comes near the interpreter's limit of steps.
 const MAX_NODES: usize = 1_000;
@@ -63,6 +68,8 @@ pub(in crate::calculator) struct Context<'c> {
     pub(in crate::calculator) inputs: &'c Inputs,
     /// The script's own functions.
     pub(in crate::calculator) functions: &'c [Own],
+    /// What is found to fail whenever it is reached.
+    pub(in crate::calculator) faults: &'c RefCell<Vec<ProgramError>>,
 }
 
 /// A value, in the form that suits its kind best.
@@ -98,6 +105,10 @@ struct Lower<'l> {
     /// Calls of own functions around, and where the outermost of them is.
     calls: usize,
     call: [u16; 2],
+    /// Names of the maps that `outputs` gives; `None` in other functions.
+    maps: Option<Vec<Vec<String>>>,
+    /// What fails whenever it is reached, and the only assignments to fields so far.
+    faults: Faults,
     /// Outermost variable that was assigned to, 0 for the state.
     touched: usize,
 }
@@ -145,6 +156,9 @@ fn lowered<T>(
         let done = part(&mut lower);
         inferred = lower.inferred;
         if !inferred.is_changed() {
+            if done.is_ok() {
+                context.faults.borrow_mut().extend(lower.faults.told());
+            }
             return done;
         }
     }
@@ -168,6 +182,8 @@ impl<'l> Lower<'l> {
             returns: None,
             calls: 0,
             call: [0; 2],
+            maps: None,
+            faults: Faults::default(),
             touched: usize::MAX,
         }
     }

@@ -6,6 +6,7 @@ use super::{Lower, Lowered, Result, refused};
 use crate::calculator::compiled::{
     any::{Any, Call},
     function::Function,
+    kind::Kind,
     math::Math,
     tree::{Comparison, Float, Int, Truth},
 };
@@ -19,6 +20,9 @@ impl Lower<'_> {
                 Lowered::Truth(Truth::Not(part)) => Lowered::Truth(*part),
                 Lowered::Truth(truth) => Lowered::Truth(Truth::Not(Box::new(truth))),
                 value => {
+                    if !value.kinds().has(Kind::Bool) {
+                        self.faults.without_result("!", &[value.kinds()], self.place(position));
+                    }
                     let arguments = [self.any(value, position)?, Any::UNIT];
                     let place = self.place(position);
                     let call = Call { function: Function::Not, arguments, lent: false, place };
@@ -72,6 +76,11 @@ impl Lower<'_> {
         };
         let [a, b] = sides;
         let kinds = math.kinds(a.kinds(), b.kinds());
+        if kinds.is_empty() {
+            let operands = [a.kinds(), b.kinds()];
+            let number = if math.is_unary() { 1 } else { 2 };
+            self.faults.without_result(math.name(), &operands[..number], place);
+        }
         Ok(match (a, b) {
             (Lowered::Int(a), Lowered::Int(b)) if !kinds.is_empty() => {
                 let result = match [&a, &b] {

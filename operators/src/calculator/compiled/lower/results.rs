@@ -1,47 +1,96 @@
 //! Results of `outputs`.
 
-use rhai::{Expr, Position, Stmt};
+use rhai::{Dynamic, Expr, Identifier, Position, Stmt};
 
-use super::{Lower, Lowered, Result, refused, scope::Bound, values};
+use super::{Lower, Lowered, Result, blocks::Tail, refused, scope::Bound, values};
 use crate::calculator::{
     Cell,
-    compiled::tree::{Named, Output, Outputs, Truth},
+    compiled::{
+        any::Any,
+        tree::{Named, Output, Outputs, Statement, Truth},
+    },
 };
 
 impl Lower<'_> {
-    /// Lowers `outputs`: a map literal, or `state.FIELD.figures(now)`.
+    /// Lowers `outputs`: a map literal, `state.FIELD.figures(now)`, or statements that give maps.
     pub(super) fn outputs(&mut self, statements: &[Stmt]) -> Result<Outputs> {
-        let expr = match statements {
-            [Stmt::Expr(expr)] => expr,
-            [Stmt::Return(Some(expr), ..)] => expr,
+        match statements {
+            [Stmt::Expr(expr)] if !matches!(**expr, Expr::Stmt(_)) => self.one(expr),
+            [Stmt::Return(Some(expr), ..)] => self.one(expr),
             _ => {
-                let place = statements.first().map_or(Position::NONE, Stmt::position);
-                return refused(
-                    place,
-                    "`outputs` is compiled if it is one map, as in `#{ value: state.value }`",
-                );
+                self.maps = Some(Vec::new());
+                let body = self.block(statements, Tail::Return)?;
+                self.unchanged(Position::NONE)?;
+                let function = self.function(body);
+                Ok(Outputs::Script(function, self.maps.take().unwrap_or_default()))
             }
+        }
+    }
+
+    /// A map that is given amid statements; `None` if the expression is none.
+    pub(super) fn map(&mut self, expr: &Expr) -> Result<Option<Statement>> {
+        let position = expr.position();
+        let Some(maps) = &self.maps else { return Ok(None) };
+        let Ok(number) = u8::try_from(maps.len()) else { return self.unknown(position) };
+        let first = self.held.next;
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        if let Some(constants) = self.constants(expr)? {
+            for (name, value) in constants {
+                self.held.take();
+                names.push(name);
+                values.push((value, self.place(position)));
+            }
+        } else {
+            let Expr::Map(map, _) = expr else { return Ok(None) };
+            map.0.iter().for_each(|_| {
+                self.held.take();
+            });
+            for (name, expr) in &map.0 {
+                let place = self.place(expr.position());
+                let value = self.value(expr)?;
+                names.push(name.name.to_string());
+                values.push((self.any(value, expr.position())?, place));
+            }
+        }
+        self.maps.iter_mut().for_each(|maps| maps.push(names.clone()));
+        Ok(Some(Statement::GiveMap(number, values, first)))
+    }
+
+    /// Names and values of a constant map; `None` if the expression is none.
+    fn constants(&self, expr: &Expr) -> Result<Option<Vec<(String, Any)>>> {
+        let Expr::DynamicConstant(value, position) = expr else { return Ok(None) };
+        let Ok(map) = value.as_map_ref() else { return Ok(None) };
+        let entry = |(name, value): (&Identifier, &Dynamic)| {
+            Ok((name.to_string(), self.any(values::constant(value, *position)?, *position)?))
         };
+        map.iter().map(entry).collect::<Result<_>>().map(Some)
+    }
+
+    /// Refuses changes of the state, which `outputs` may make on a copy only.
+    fn unchanged(&self, position: Position) -> Result<()> {
+        if self.touched == 0 {
+            return refused(position, "an assignment to the state in `outputs` is not compiled");
+        }
+        Ok(())
+    }
+
+    /// Lowers `outputs` that is one expression.
+    fn one(&mut self, expr: &Expr) -> Result<Outputs> {
         let mut outputs = Vec::new();
-        if let Expr::DynamicConstant(value, position) = &**expr
-            && let Ok(map) = value.as_map_ref()
-        {
-            for (name, value) in &*map {
-                let value = self.any(values::constant(value, *position)?, *position)?;
-                let (name, value) = (name.to_string(), Output::Value(value));
-                outputs.push(Named { name, value, place: self.place(*position) });
+        if let Some(constants) = self.constants(expr)? {
+            for (name, value) in constants {
+                let place = self.place(expr.position());
+                outputs.push(Named { name, value: Output::Value(value), place });
             }
             return Ok(Outputs::Each(outputs, self.function(Vec::new())));
         }
-        let Expr::Map(map, _) = &**expr else { return self.figures(expr) };
+        let Expr::Map(map, _) = expr else { return self.figures(expr) };
         for (name, expr) in &map.0 {
             let place = self.place(expr.position());
             let value = self.scoped(|lower| lower.output(expr))?;
             outputs.push(Named { name: name.name.to_string(), value, place });
         }
-        if self.touched == 0 {
-            return refused(expr.position(), "an assignment to the state in `outputs` is not compiled");
-        }
+        self.unchanged(expr.position())?;
         Ok(Outputs::Each(outputs, self.function(Vec::new())))
     }
 

@@ -57,6 +57,12 @@ impl Lower<'_> {
             to.extend(self.block(block.statements(), tail)?);
             return Ok(());
         }
+        if let Tail::Return = tail
+            && let Some(map) = self.map(expr)?
+        {
+            to.push(map);
+            return Ok(());
+        }
         let done = match expr {
             Expr::FnCall(call, position) => self.timer(call, *position)?,
             expr => self.add(expr)?,

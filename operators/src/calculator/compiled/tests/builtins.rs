@@ -72,7 +72,7 @@ proptest! {
 }
 
 /// The program with its operation at a position changed for another.
-fn mutated(program: &Program, at: usize, op: Op) -> Program {
+pub(super) fn mutated(program: &Program, at: usize, op: Op) -> Program {
     let mut program = program.clone();
     if let Function::Compiled(code) = &mut program.on_event {
         code.ops[at] = op;

@@ -182,7 +182,32 @@ const CONTROL: &[&str] = &[
     "let a = 1; let b = 2; let c = 3; let d = 4; let e = 5; let f = 6; let g = 7; let h = 8; let i = 9; let j = 10; state.a = a + (b * (c + (d * (e + (f - (g + (h - (i + j)))))))); true",
 ];
 
-fn case(body: &str) -> Case {
+/// Bodies of `outputs` that are compiled.
+const OUTPUTS: &[&str] = &[
+    "#{ value: state.a, text: state.t, other: `${state.f}` }",
+    "let x = state.a * 2; let y = x + 1; #{ value: x, other: y > 3 }",
+    "if state.a > 3 { return #{ value: state.a, t: state.t + state.t }; } #{ value: 0.5, none: () }",
+    "if state.ok { #{ value: 1 } } else if state.a > 2 { #{ value: 'c', other: state.u } } else { #{ value: state.f } }",
+    "const HALF = 0.5; return #{ value: state.f * HALF + helper(state.a), of: state.nums.figures(now).max };",
+    "switch state.a { 0 => #{ value: 0 }, _ => #{ value: state.b, last: state.last.figures(now).value } }",
+    "#{ value: 3, other: \"x\" }",
+    "return #{ value: state.seen.at(now) };",
+    "state.last.figures(now)",
+    "#{ value: state.last.figures(now).at, a: state.t, b: state.t, c: state.u }",
+    "#{ value: { let x = state.b; if x < 0 { () } else { x } }, other: if state.a > 1 { state.t } else { 2.5 } }",
+];
+
+pub(super) fn case(body: &str) -> Case {
+    of(
+        body,
+        "#{ value: state.a, hits: state.hits.at(now), plain: state.plain.at(now), f: state.f, t: state.t,
+            s: state.nums.figures(now).sum, u: `${state.a}`, e: state.plain.at(now) + 0.5,
+            b: if state.b < 0 { () } else { state.b }, ok: state.ok, seen: state.seen.at(now) }",
+    )
+}
+
+/// A script of which the bodies of `on_event` and `outputs` are given.
+fn of(body: &str, outputs: &str) -> Case {
     let script = format!(
         "fn init(params) {{ #{{ a: 0, b: 4, f: 0.0, g: 2.5, ok: false, t: \"start\", u: \"\", plain: count(()), hits: count(1000), seen: distinct(1000),
              nums: stats(1000), all: stats(), last: latest(()), tops: top(2, 1000) }} }}
@@ -198,9 +223,7 @@ fn case(body: &str) -> Case {
          fn on_event(state, event, params) {{ {body} }}
          fn on_timer(state, now, params) {{ state.a += 1; set_timer(state, now + 1000); }}
          fn on_timer_dropped(state, now, params) {{ state.b = 0; }}
-         fn outputs(state, params, now) {{ #{{ value: state.a, hits: state.hits.at(now), plain: state.plain.at(now),
-             f: state.f, t: state.t, s: state.nums.figures(now).sum, u: `${{state.a}}`, e: state.plain.at(now) + 0.5,
-            b: if state.b < 0 {{ () }} else {{ state.b }}, ok: state.ok, seen: state.seen.at(now) }} }}"
+         fn outputs(state, params, now) {{ {outputs} }}"
     );
     let params = json!({"limit": 40, "none": null, "word": "w", "of": "p", "tiers": [1, 2, 3], "levels": {"gold": 9, "event": 1}});
     Case { script, params: params.as_object().cloned().unwrap_or_default(), window: None, steps: Some(3) }
@@ -210,9 +233,14 @@ fn case(body: &str) -> Case {
 fn each_part_is_compiled_and_equals_the_interpreter() {
     let mut runner = TestRunner::deterministic();
     let calls = calls(3, 300).new_tree(&mut runner).unwrap().current();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut all) = (Vec::new(), Vec::new());
     for body in [INTEGERS, FLOATS, TEXTS, CONTROL].into_iter().flatten() {
-        match case(body).compare(&calls) {
+        all.push((*body, case(body)));
+    }
+    let changes = "state.a = event.step + 1; state.t += \"x\"; if event.p != () { state.last.add(event.p, event.time, event.now); } true";
+    all.extend(OUTPUTS.iter().map(|outputs| (*outputs, of(changes, outputs))));
+    for (body, case) in all {
+        match case.compare(&calls) {
             Ok(Some(program)) => {
                 wrong.extend(program.interpreted().map(|(f, why)| format!("{body}: {f}: {why}")))
             }
@@ -230,5 +258,36 @@ fn what_is_interpreted_says_why() {
         let interpreted: Vec<_> = program.interpreted().map(|(f, why)| format!("{f}: {why}")).collect();
         let [only] = &interpreted[..] else { panic!("{body}: {interpreted:?}") };
         assert!(only.starts_with("on_event: ") && only.contains(reason), "{body}: {only}");
+    }
+}
+
+/// Bodies of `on_event` that can't work where it matters, with the place and what the message says.
+const FAULTS: &[(&str, usize, &str)] = &[
+    ("if event.step == 9 { state.a += \"x\"; } true", 32, "`+` takes no integer with string"),
+    ("if event.step == 9 { state.a = \"x\"; } true", 32, "state field `a` is integer by `init`"),
+    ("if event.step == 9 { return len(state.a) > 1; } true", 32, "`len` takes no integer"),
+    ("if event.step == 9 { state.f = floor(3); } true", 32, "`floor` takes no integer"),
+    ("event.step < 9 || !state.a", 32, "`!` takes no integer"),
+    ("let x = 1; if event.step == 9 { x = -\"t\"; } true", 32, "`-` takes no string"),
+];
+
+/// Bodies that may work.
+const MAY_WORK: &[&str] = &[
+    "if event.step == 9 { state.a = \"x\"; state.a = 3; } true",
+    "if event.p != () { state.a += event.p; } true",
+    "let x = event.p; if event.step == 9 { x -= 1; } true",
+    "state.f = 3; true",
+];
+
+#[test]
+fn what_can_never_work_is_told_with_its_place() {
+    for (body, column, message) in FAULTS {
+        for execution in [Execution::Compiled, Execution::Interpreted] {
+            let error = case(body).compile(execution).err().unwrap_or_else(|| panic!("{body}"));
+            assert!(error.message.contains(message) && error.column > *column, "{body}: {error}");
+        }
+    }
+    for body in MAY_WORK {
+        assert_eq!(case(body).compile(Execution::Compiled).err(), None, "{body}");
     }
 }

@@ -4,6 +4,7 @@ mod builtins;
 mod contract;
 mod draw;
 mod expressions;
+mod mutants;
 mod pair;
 mod random;
 mod scripts;

@@ -1,0 +1,74 @@
+//! What can never work: it fails whenever it is reached, so it is told when a rule is published.
+
+use std::collections::BTreeMap;
+
+use crate::calculator::{
+    ProgramError,
+    compiled::{
+        kind::{Kind, Kinds},
+        place::Place,
+        tree::Slot,
+    },
+};
+
+/// What was found in a function.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    found: Vec<ProgramError>,
+    /// Number of assignments to a field, and what is wrong with the last of them.
+    assigned: BTreeMap<Slot, (usize, Option<ProgramError>)>,
+}
+
+impl Faults {
+    /// Records an operator or a function that has no result for any operands of these kinds.
+    pub(super) fn without_result(&mut self, name: &str, kinds: &[Kinds], place: Place) {
+        // Kinds of variables are not known yet while some have none.
+        if kinds.iter().any(|kinds| kinds.is_empty()) {
+            return;
+        }
+        let kinds: Vec<_> = kinds.iter().map(|kinds| kinds_in_words(*kinds)).collect();
+        let message = format!(
+            "`{name}` takes no {}, so this fails whenever it is reached; convert with to_int, to_float or to_string first",
+            kinds.join(" with ")
+        );
+        self.found.push(ProgramError::at(place, message));
+    }
+
+    /// Records an assignment of values to a field.
+    pub(super) fn assignment(&mut self, slot: Slot, name: &str, (kind, kinds): (Kind, Kinds), place: Place) {
+        let takes = |given: Kind| given == kind || given == Kind::Int && kind == Kind::Float;
+        let wrong = !kinds.is_empty() && !kinds.iter().any(takes);
+        let error = wrong.then(|| {
+            let (declared, given) = (in_words(kind), kinds_in_words(kinds));
+            let message = format!(
+                "state field `{name}` is {declared} by `init`, so a call fails that gives it {given} here; convert the value first"
+            );
+            ProgramError::at(place, message)
+        });
+        let (number, last) = self.assigned.entry(slot).or_default();
+        *number += 1;
+        *last = error;
+    }
+
+    /// What fails whenever it is reached. A field that is assigned to several times may be right in the end.
+    pub(super) fn told(self) -> impl Iterator<Item = ProgramError> {
+        let only = |(number, error): (usize, Option<ProgramError>)| error.filter(|_| number == 1);
+        self.found.into_iter().chain(self.assigned.into_values().filter_map(only))
+    }
+}
+
+fn kinds_in_words(kinds: Kinds) -> String {
+    let words: Vec<_> = kinds.iter().map(in_words).collect();
+    words.join(" or ")
+}
+
+fn in_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unit => "absent value",
+        Kind::Bool => "boolean",
+        Kind::Int => "integer",
+        Kind::Float => "float",
+        Kind::Char => "character",
+        Kind::Text => "string",
+    }
+}
