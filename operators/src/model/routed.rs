@@ -115,6 +115,17 @@ impl Routed {
             + self.text.len()
     }
 
+    /// Makes an empty batch with room for as much as `other` holds.
+    pub fn with_room_of(other: &Routed) -> Routed {
+        Routed {
+            rows: Vec::with_capacity(other.rows.len()),
+            words: Vec::with_capacity(other.words.len()),
+            fields: Vec::with_capacity(other.fields.len()),
+            targets: Vec::with_capacity(other.targets.len()),
+            text: String::with_capacity(other.text.len()),
+        }
+    }
+
     /// Removes all records; keeps the allocated memory.
     pub fn clear(&mut self) {
         let Routed { rows, words, fields, targets, text } = self;

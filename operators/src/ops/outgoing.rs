@@ -43,7 +43,7 @@ pub struct Outgoing<C> {
     filling: Vec<Routed>,
     /// Full batches, in the order in which they became full.
     full: Vec<Routed>,
-    /// Empty batches with memory to be reused.
+    /// Empty batches whose memory `send` left.
     spare: Vec<Routed>,
     /// Epoch of the records not sent.
     current: Option<(Epoch, C)>,
@@ -73,8 +73,8 @@ impl<C> Outgoing<C> {
         self.len() == 0
     }
 
-    /// Begins records of `epoch`, which `at` allows to send; records of another epoch are sent first. Like the
-    /// other methods, it calls `send` with batches, and discards what `send` leaves in them.
+    /// Begins records of `epoch`, which `at` allows to send; records of another epoch are sent first. Like
+    /// the other methods, it calls `send` with batches, and discards what `send` leaves in them.
     pub fn begin(&mut self, epoch: Epoch, at: C, send: &mut impl FnMut(&C, &mut Routed)) {
         if self.current.as_ref().is_some_and(|(current, _)| *current != epoch) {
             self.send_all(send);
@@ -87,8 +87,10 @@ impl<C> Outgoing<C> {
         let Some((_, at)) = &self.current else { return };
         for mut batch in self.full.drain(..) {
             send(at, &mut batch);
-            batch.clear();
-            self.spare.push(batch);
+            if batch.rows.capacity() > 0 {
+                batch.clear();
+                self.spare.push(batch);
+            }
         }
     }
 
@@ -102,8 +104,8 @@ impl<C> Outgoing<C> {
         }
     }
 
-    /// Ends an activation: sends every batch, unless more records are likely to follow at once. Returns whether
-    /// records wait, and so the next activation has to follow at once.
+    /// Ends an activation: sends every batch, unless more records are likely to follow at once. Returns
+    /// whether records wait, and so the next activation has to follow at once.
     pub fn end_activation(&mut self, send: &mut impl FnMut(&C, &mut Routed)) -> bool {
         if mem::take(&mut self.pushed) < BUSY || self.is_empty() {
             self.send_all(send);
@@ -119,7 +121,8 @@ impl<C> RoutedSink for Outgoing<C> {
         batch.push(head, values);
         self.pushed += 1;
         if batch.len() >= RECORDS || batch.bytes() >= BYTES {
-            self.full.push(mem::replace(batch, self.spare.pop().unwrap_or_default()));
+            let next = self.spare.pop().unwrap_or_else(|| Routed::with_room_of(batch));
+            self.full.push(mem::replace(batch, next));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Decoder of the records of one reader, which learns how they are written.
 //!
 //! **Two decoders, one result.** A usual record is read in a single pass. Whatever that pass does not
-//! understand in full makes it give up, and [`Decoder`] decodes the record from its first byte: escapes, deep
-//! nesting, a name that occurs twice, a number that is not exact in a simple way, spaces other than one behind
-//! a colon or comma, invalid UTF-8, and all that is not JSON. Checks of the fields, and all messages, are
-//! `Decoder`'s in either case.
+//! understand in full makes it give up, and [`Decoder`] decodes the record from its first byte: escapes,
+//! deep nesting, a name that occurs twice, a number that is not exact in a simple way, spaces other than one
+//! behind a colon or comma, invalid UTF-8, and all that is not JSON. Checks of the fields, and all messages,
+//! are `Decoder`'s in either case.
 //!
 //! **Invariants**
 //! - For any record, [`StreamDecoder::decode`] returns what `Decoder::decode` returns.

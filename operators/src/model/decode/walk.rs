@@ -175,8 +175,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Marks a branch that is seldom taken. Without it, the compiler computes the position behind from the condition,
-/// and each step in a record has to wait for that.
+/// Marks a branch that is seldom taken. Without it, the compiler computes the position behind from the
+/// condition, and each step in a record has to wait for that.
 #[cold]
 #[inline(always)]
 pub(super) fn seldom() {}

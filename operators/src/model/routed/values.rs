@@ -1,7 +1,7 @@
 //! Values of a routed record, read in place.
 //!
-//! A value is a number for its field and kind, and a word of 64 bits. The word of a text says which part of the
-//! record's texts it is. So a value is found by its field without decoding those before it.
+//! A value is a number for its field and kind, and a word of 64 bits. The word of a text says which part of
+//! the record's texts it is. So a value is found by its field without decoding those before it.
 //!
 //! Invariant: whatever the arrays contain, reading gives values or none, never a panic.
 
