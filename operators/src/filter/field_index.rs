@@ -35,7 +35,7 @@ impl FieldIndex {
             requirement.write(&mut absent, false);
         }
         // A unit that waits has to be found by its value.
-        let stepped = |r: &Requirement<'_>| r.waiting.is_empty() && r.predicates().all(Steps::answer);
+        let stepped = |r: &Requirement<'_>| r.waiting.is_empty() && Steps::answer(r);
         let (steps, values): (Vec<_>, Vec<_>) = requirements.into_iter().partition(stepped);
         let free = |requirements: &[Requirement<'_>]| {
             let mut free = all.to_vec();

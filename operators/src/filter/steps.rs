@@ -12,6 +12,9 @@ use std::cmp::Ordering;
 use super::{compare::Literal, number::Number, predicate::Predicate, requirement::Requirement};
 use crate::model::value::Value;
 
+/// Upper bound of the numbers that a requirement names: each makes two more masks. Longer lists are looked up.
+const MOST_POINTS: usize = 16;
+
 /// Masks by number.
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
@@ -33,21 +36,12 @@ enum Seen {
 }
 
 impl Steps {
-    /// Whether a predicate is answered by thresholds: it only compares its field with numbers, and asks
-    /// whether it is there.
-    pub(super) fn answer(predicate: &Predicate) -> bool {
-        let number = |literal: &Literal| matches!(literal, Literal::Number(_));
-        match predicate {
-            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().all(Steps::answer),
-            Predicate::Not(part) => Steps::answer(part),
-            Predicate::Exists(..) => true,
-            Predicate::Equal(_, literal)
-            | Predicate::Differs(_, literal)
-            | Predicate::Ordered(_, _, literal) => number(literal),
-            Predicate::Between(_, ends) => ends.iter().all(number),
-            Predicate::OneOf(_, list) => list.literals.iter().all(number),
-            Predicate::Text(..) | Predicate::Regex(..) | Predicate::Expr(_) => false,
-        }
+    /// Whether a requirement is answered by thresholds: it only compares the field with few numbers, and asks
+    /// whether the field is there.
+    pub(super) fn answer(requirement: &Requirement<'_>) -> bool {
+        let mut named = 0;
+        requirement.predicates().for_each(|predicate| points(predicate, &mut |_| named += 1));
+        named <= MOST_POINTS && requirement.predicates().all(is_numeric)
     }
 
     /// Makes the masks for requirements that thresholds [answer](Steps::answer); `free` has the bits of the
@@ -96,6 +90,22 @@ impl Steps {
         let row = &self.masks[row * self.words..][..self.words];
         mask.iter_mut().zip(row).for_each(|(mask, row)| *mask &= row);
         number.is_none() && !self.points.is_empty()
+    }
+}
+
+/// Whether a predicate only compares its field with numbers, and asks whether it is there.
+fn is_numeric(predicate: &Predicate) -> bool {
+    let number = |literal: &Literal| matches!(literal, Literal::Number(_));
+    match predicate {
+        Predicate::All(parts) | Predicate::Any(parts) => parts.iter().all(is_numeric),
+        Predicate::Not(part) => is_numeric(part),
+        Predicate::Exists(..) => true,
+        Predicate::Equal(_, literal) | Predicate::Differs(_, literal) | Predicate::Ordered(_, _, literal) => {
+            number(literal)
+        }
+        Predicate::Between(_, ends) => ends.iter().all(number),
+        Predicate::OneOf(_, list) => list.literals.iter().all(number),
+        Predicate::Text(..) | Predicate::Regex(..) | Predicate::Expr(_) => false,
     }
 }
 
@@ -160,6 +170,12 @@ mod tests {
         Filter::compile(&spec, &mut Fields::default()).unwrap().conjuncts.to_vec()
     }
 
+    /// A requirement per conjunct, of the unit of the same position.
+    fn requirements(conjuncts: &[Conjunct]) -> Vec<Requirement<'_>> {
+        let requirement = |(bit, c)| Requirement { conjuncts: vec![c], bits: vec![bit], waiting: Vec::new() };
+        (0..).zip(conjuncts).map(requirement).collect()
+    }
+
     #[test]
     fn each_point_and_each_gap_has_a_mask() {
         let compare = |op: &str, value: Json| json!({"property": "p", "op": op, "value": value});
@@ -171,11 +187,8 @@ mod tests {
             compare("between", json!([5, 5.5])),
             json!({"not": compare("in", json!([-1, 6]))}),
         ]);
-        let requirements: Vec<Requirement<'_>> = (0..)
-            .zip(&conjuncts)
-            .map(|(bit, c)| Requirement { conjuncts: vec![c], bits: vec![bit], waiting: Vec::new() })
-            .collect();
-        assert!(conjuncts.iter().all(|conjunct| Steps::answer(&conjunct.predicate)));
+        let requirements = requirements(&conjuncts);
+        assert!(requirements.iter().all(Steps::answer));
         let steps = Steps::new(&requirements, &[1 << 63]);
         let text = |text: &'static str| Value::Text(text.into());
         for (value, expected, unparsed) in [
@@ -198,8 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_with_texts_have_no_thresholds() {
+    fn comparisons_with_texts_and_long_lists_have_no_thresholds() {
         let predicates = [
+            json!({"property": "p", "op": "in", "value": (0..17).collect::<Vec<_>>()}),
             json!({"property": "p", "op": "=", "value": "5"}),
             json!({"property": "p", "op": "in", "value": [5, "6"]}),
             json!({"property": "p", "op": "=", "value": true}),
@@ -207,6 +221,7 @@ mod tests {
             json!({"any": [{"property": "p", "op": ">", "value": 5}, {"property": "p", "op": "regex", "value": "5"}]}),
             json!({"expr": "p > 5"}),
         ];
-        assert!(conjuncts(&predicates).iter().all(|conjunct| !Steps::answer(&conjunct.predicate)));
+        let conjuncts = conjuncts(&predicates);
+        assert!(!requirements(&conjuncts).iter().any(Steps::answer));
     }
 }
