@@ -52,7 +52,7 @@ fn changed(op: Op, next: Option<&Op>) -> Option<Op> {
             Some(Op::UnlessConst(.., word)) => Op::Const(to, *word),
             _ => return None,
         },
-        Op::Put(to, _) => Op::Put(to, none),
+        Op::Put(to, _) => Op::Put(to, Source::Int(1)),
         Op::Calculate(math, to, a, b) => Op::Calculate(other(math), to, a, b),
         Op::Assign(math, to, a, b) => Op::Assign(other(math), to, a, b),
         Op::Call(function, to, _, lent) => Op::Call(function, to, [Source::Text(0); 2], lent),

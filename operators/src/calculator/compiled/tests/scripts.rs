@@ -110,18 +110,34 @@ impl Draw<'_> {
     }
 }
 
+impl Draw<'_> {
+    fn map(&mut self) -> String {
+        let names = ["value", "other", "third"];
+        let entries = names.map(|name| {
+            let kind = self.kind();
+            format!("{name}: {}", self.expression(kind, 2))
+        });
+        format!("#{{ {} }}", entries.join(", "))
+    }
+
+    /// A map, or statements that give one of two.
+    fn outputs(&mut self) -> String {
+        if self.below(2) == 0 {
+            return self.map();
+        }
+        let (kind, name) = (self.kind(), self.name());
+        let value = self.expression(kind, 1);
+        self.variables.push((name.clone(), kind, true));
+        let (test, first, second) = (self.expression(Kind::Truth, 1), self.map(), self.map());
+        format!("let {name} = {value}; if {test} {{ return {first}; }} {second}")
+    }
+}
+
 /// The script that choices make.
 fn script(choices: &[u16]) -> String {
     let all = &mut choices.iter().copied();
     let event = Draw::new(all, Place::Event).body();
-    let outputs: Vec<_> = ["value", "other", "third"]
-        .iter()
-        .map(|name| {
-            let mut draw = Draw::new(all, Place::Outputs);
-            let kind = draw.kind();
-            format!("{name}: {}", draw.expression(kind, 2))
-        })
-        .collect();
+    let outputs = Draw::new(all, Place::Outputs).outputs();
     let [timer, dropped] = [(); 2].map(|()| Draw::new(all, Place::Timer).body());
     let mut own = Draw::new(all, Place::Own);
     own.variables.push(("n".to_owned(), Kind::Int, false));
@@ -135,8 +151,7 @@ fn script(choices: &[u16]) -> String {
          fn on_event(state, event, params) {{\n    {event}\n}}\n\
          fn on_timer(state, now, params) {{\n    {timer}\n}}\n\
          fn on_timer_dropped(state, now, params) {{\n    {dropped}\n}}\n\
-         fn outputs(state, params, now) {{ #{{ {} }} }}",
-        outputs.join(", ")
+         fn outputs(state, params, now) {{ {outputs} }}"
     )
 }
 
