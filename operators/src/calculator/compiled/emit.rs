@@ -12,7 +12,7 @@ use super::{
     held::Held,
     place::{Place, Refusal},
     restored::restored,
-    tree::{Folded, Function, Int, Output, Range, Shadow, Statement, Target, Truth},
+    tree::{Folded, Function, Int, Output, Range, Shadow, Statement, Target, Truth, ends},
 };
 
 /// Code in the making.
@@ -174,7 +174,6 @@ impl Emitter {
             Statement::Evaluate(any) => {
                 self.source(any);
             }
-            Statement::If(test, yes, no) => self.branch(test, yes, no),
             Statement::Increment(slot) => {
                 self.push(Op::Increment(*slot));
             }
@@ -183,6 +182,14 @@ impl Emitter {
                 self.push(Op::CountEvent(*slot, time, now));
             }
             Statement::Fold(slot, folded, times, place) => self.fold(*slot, folded, times, *place),
+            control => self.control(control),
+        }
+    }
+
+    /// A statement after which another one than the next may follow.
+    fn control(&mut self, statement: &Statement) {
+        match statement {
+            Statement::If(test, yes, no) => self.branch(test, yes, no),
             Statement::Return(truth) => self.returns(truth),
             Statement::Give(any) => {
                 let from = self.source(any);
@@ -201,6 +208,7 @@ impl Emitter {
                     leaves.push(jump);
                 }
             }
+            _ => {}
         }
     }
 
@@ -283,13 +291,4 @@ impl Emitter {
             }
         }
     }
-}
-
-/// Whether nothing after the statements is reached.
-fn ends(statements: &[Statement]) -> bool {
-    statements.last().is_some_and(|last| match last {
-        Statement::Return(_) | Statement::Give(_) | Statement::GiveMap(..) | Statement::Leave(_) => true,
-        Statement::If(_, yes, no) => ends(yes) && ends(no),
-        _ => false,
-    })
 }

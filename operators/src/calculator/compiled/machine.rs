@@ -123,7 +123,7 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
                 let value = Value::Int(self.get(from));
                 self.fold(slot, Some(&value), self.get(time), self.get(now))?;
             }
-            Op::SetTimer(slot, from) => self.set_timer(slot, self.get(from))?,
+            Op::SetTimer(slot, from) => return self.set_timer(slot, self.get(from)),
             op => return self.execute_any(op),
         }
         Ok(())
@@ -161,6 +161,21 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
                 }
                 self.put(to, text.into());
             }
+            Op::CheckLengths => {
+                let texts = self.values.map_or(&[][..], |values| &values.texts);
+                return self.check_lengths(texts.iter().copied());
+            }
+            Op::CheckTexts(first, number) => {
+                return self.check_lengths((first..first.saturating_add(number)).map(Source::Held));
+            }
+            op => return self.read_part(op),
+        }
+        Ok(())
+    }
+
+    /// Executes an operation that reads a part of a value.
+    fn read_part(&mut self, op: Op) -> Result<(), Fault> {
+        match op {
             Op::Index(to, of, by) => self.put(to, entries::part(self.view(of), self.view(by))?),
             Op::Entry(to, at, by) => {
                 let table = self.values.and_then(|values| values.tables.get(usize::from(at)));
@@ -172,13 +187,6 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
                 let value = summary.and_then(|summary| summary.figure(figure));
                 let held = View::from(value.as_ref()).to_held();
                 self.put(to, held);
-            }
-            Op::CheckLengths => {
-                let texts = self.values.map_or(&[][..], |values| &values.texts);
-                return self.check_lengths(texts.iter().copied());
-            }
-            Op::CheckTexts(first, number) => {
-                return self.check_lengths((first..first.saturating_add(number)).map(Source::Held));
             }
             _ => {}
         }

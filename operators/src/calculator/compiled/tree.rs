@@ -266,3 +266,12 @@ impl Output {
         }
     }
 }
+
+/// Whether nothing after the statements is reached.
+pub(super) fn ends(statements: &[Statement]) -> bool {
+    statements.last().is_some_and(|last| match last {
+        Statement::Return(_) | Statement::Give(_) | Statement::GiveMap(..) | Statement::Leave(_) => true,
+        Statement::If(_, yes, no) => ends(yes) && ends(no),
+        _ => false,
+    })
+}

@@ -93,7 +93,8 @@ impl Emitter {
         })
     }
 
-    /// Emits an operation that makes a value. It may write the variable of an operand, as it reads all before.
+    /// Emits an operation that makes a value. It may write the variable of an operand, as it reads all of them
+    /// before.
     fn made(&mut self, place: Place, op: impl FnOnce(Variable) -> Op) -> Source {
         let to = self.held.take();
         self.push_at(op(to), place);

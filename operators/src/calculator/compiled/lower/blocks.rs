@@ -13,7 +13,7 @@ use super::{
 use crate::calculator::compiled::{
     any::Any,
     kind::Kind,
-    tree::{Statement, Truth},
+    tree::{Statement, Truth, ends},
 };
 
 /// What becomes of the value at the end of a block.
@@ -26,7 +26,7 @@ pub(super) enum Tail {
 }
 
 impl Lower<'_> {
-    /// Lowers a block.
+    /// Lowers a block, up to where it is certainly left.
     pub(super) fn block(&mut self, statements: &[Stmt], tail: Tail) -> Result<Vec<Statement>> {
         self.scoped(|lower| {
             let mut all = Vec::new();
@@ -37,6 +37,9 @@ impl Lower<'_> {
             for statement in others {
                 lower.count_node(statement.position())?;
                 lower.statement(statement, Tail::Unused, &mut all)?;
+                if ends(&all) {
+                    return Ok(all);
+                }
             }
             lower.count_node(last.position())?;
             lower.statement(last, tail, &mut all)?;

@@ -6,8 +6,10 @@ use super::{Lower, Lowered, Result, refused};
 use crate::calculator::compiled::{
     any::{Any, Call},
     function::Function,
+    held::{Held, View},
+    kind::{Kind, Kinds},
     math::Math,
-    tree::Int,
+    tree::{Int, Truth},
 };
 
 impl Lower<'_> {
@@ -20,7 +22,7 @@ impl Lower<'_> {
         let [first, others @ ..] = &call.args[..] else {
             return refused(position, format!("the function `{name}` is not compiled here"));
         };
-        let lent = self.variable(first).is_some_and(|at| !self.scope[at].constant || at < self.first);
+        let lent = self.variable(first).is_some_and(|at| !self.scope[at].constant);
         let value = self.value(first)?;
         self.native(name, value, others, (lent, position))
     }
@@ -59,41 +61,54 @@ impl Lower<'_> {
             [second] => Some(self.apart(position, |lower| lower.value(second))?),
             _ => return not(),
         };
-        let number = |name: &str| {
-            Some(match name {
-                "abs" => (Math::Abs, 1),
-                "floor" => (Math::Floor, 1),
-                "ceil" => (Math::Ceil, 1),
-                "round" => (Math::Round, 1),
-                "min" => (Math::Min, 2),
-                "max" => (Math::Max, 2),
-                _ => return None,
-            })
-        };
-        let arguments = 1 + others.len();
-        let second = |unused| second.unwrap_or(unused);
-        if let Some((math, takes)) = number(name) {
-            if takes != arguments {
-                return not();
-            }
-            return self.math(math, [first, second(Lowered::Int(Int::Const(0)))], false, position);
+        let number = 1 + others.len();
+        if let Some(math) = of_numbers(name, number) {
+            let second = second.unwrap_or(Lowered::Int(Int::Const(0)));
+            return self.math(math, [first, second], false, position);
         }
-        let Some(function) = Function::named(name, arguments) else { return not() };
-        match (function, first) {
-            (Function::ToInt, first @ Lowered::Int(_)) => Ok(first),
-            (Function::ToFloat, first @ Lowered::Float(_)) => Ok(first),
-            (function, first) => {
-                let second = second(Lowered::UNIT);
-                let kinds = [first.kinds(), second.kinds()];
-                if function.kinds(kinds[0], kinds[1]).is_empty() {
-                    let place = self.place(position);
-                    self.faults.without_result(name, &kinds[..arguments], place);
-                }
-                let second = self.any(second, position)?;
-                let arguments = [self.any(first, position)?, second];
-                let place = self.place(position);
-                Ok(Lowered::of(Any::Call(Box::new(Call { function, arguments, lent, place }))))
-            }
+        let Some(function) = Function::named(name, number) else { return not() };
+        let second = second.unwrap_or(Lowered::UNIT);
+        let kinds = [first.kinds(), second.kinds()];
+        if let Some(known) = known(function, &first, kinds[0]) {
+            return Ok(known);
         }
+        let place = self.place(position);
+        if function.kinds(kinds[0], kinds[1]).is_empty() {
+            self.faults.without_result(name, &kinds[..number], place);
+        }
+        let arguments = [self.any(first, position)?, self.any(second, position)?];
+        Ok(Lowered::of(Any::Call(Box::new(Call { function, arguments, lent, place }))))
+    }
+}
+
+/// The function of numbers alone that scripts call by a name with a number of arguments.
+fn of_numbers(name: &str, arguments: usize) -> Option<Math> {
+    Some(match (name, arguments) {
+        ("abs", 1) => Math::Abs,
+        ("floor", 1) => Math::Floor,
+        ("ceil", 1) => Math::Ceil,
+        ("round", 1) => Math::Round,
+        ("min", 2) => Math::Min,
+        ("max", 2) => Math::Max,
+        _ => return None,
+    })
+}
+
+/// The result if the argument is constant, or its kinds alone decide it.
+fn known(function: Function, argument: &Lowered, kinds: Kinds) -> Option<Lowered> {
+    let numbers = [Kind::Int, Kind::Float].into_iter().collect();
+    let others = [Kind::Unit, Kind::Bool, Kind::Char].into_iter().collect();
+    match (function, argument) {
+        (Function::ToInt, Lowered::Int(_)) | (Function::ToFloat, Lowered::Float(_)) => Some(argument.clone()),
+        (Function::IsNumber, Lowered::Data(_)) => None,
+        (Function::IsNumber, Lowered::Any(Any::Const(held))) => {
+            let truth = function.call(held.view(), View::Unit, false) == Ok(Held::Bool(true));
+            Some(Lowered::Truth(Truth::Const(truth)))
+        }
+        (Function::IsNumber, argument) if argument.clone().any().is_some_and(|any| any.can_fail()) => None,
+        (Function::IsNumber, _) if kinds.is_empty() => None,
+        (Function::IsNumber, _) if kinds.within(numbers) => Some(Lowered::Truth(Truth::Const(true))),
+        (Function::IsNumber, _) if kinds.within(others) => Some(Lowered::Truth(Truth::Const(false))),
+        _ => None,
     }
 }

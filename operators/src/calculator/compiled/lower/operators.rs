@@ -1,6 +1,6 @@
 //! Operators.
 
-use rhai::{FnCallExpr, Position, Token};
+use rhai::{Expr, FnCallExpr, Position, Token};
 
 use super::{Lower, Lowered, Result, refused};
 use crate::calculator::compiled::{
@@ -8,6 +8,7 @@ use crate::calculator::compiled::{
     function::Function,
     kind::Kind,
     math::Math,
+    place::Place,
     tree::{Comparison, Float, Int, Truth},
 };
 
@@ -15,20 +16,7 @@ impl Lower<'_> {
     /// Lowers an operator or the call of a function.
     pub(super) fn call(&mut self, call: &FnCallExpr, position: Position) -> Result<Lowered> {
         match (&call.op_token, &call.args[..]) {
-            (Some(Token::Bang), [part]) => Ok(match self.value(part)? {
-                Lowered::Truth(Truth::Const(truth)) => Lowered::Truth(Truth::Const(!truth)),
-                Lowered::Truth(Truth::Not(part)) => Lowered::Truth(*part),
-                Lowered::Truth(truth) => Lowered::Truth(Truth::Not(Box::new(truth))),
-                value => {
-                    if !value.kinds().has(Kind::Bool) {
-                        self.faults.without_result("!", &[value.kinds()], self.place(position));
-                    }
-                    let arguments = [self.any(value, position)?, Any::UNIT];
-                    let place = self.place(position);
-                    let call = Call { function: Function::Not, arguments, lent: false, place };
-                    Lowered::of(Any::Call(Box::new(call)))
-                }
-            }),
+            (Some(Token::Bang), [part]) => self.not(part, position),
             (Some(Token::Minus | Token::UnaryMinus), [part]) => {
                 let value = self.value(part)?;
                 self.math(Math::Negate, [value, Lowered::Int(Int::Const(0))], false, position)
@@ -58,6 +46,24 @@ impl Lower<'_> {
         }
     }
 
+    /// Lowers `!`.
+    fn not(&mut self, part: &Expr, position: Position) -> Result<Lowered> {
+        Ok(match self.value(part)? {
+            Lowered::Truth(Truth::Const(truth)) => Lowered::Truth(Truth::Const(!truth)),
+            Lowered::Truth(Truth::Not(part)) => Lowered::Truth(*part),
+            Lowered::Truth(truth) => Lowered::Truth(Truth::Not(Box::new(truth))),
+            value => {
+                let place = self.place(position);
+                if !value.kinds().has(Kind::Bool) {
+                    self.faults.without_result("!", &[value.kinds()], place);
+                }
+                let arguments = [self.any(value, position)?, Any::UNIT];
+                let call = Call { function: Function::Not, arguments, lent: false, place };
+                Lowered::of(Any::Call(Box::new(call)))
+            }
+        })
+    }
+
     /// An operator or a function of numbers; a constant if both sides are and it has a result. `assigned` is
     /// whether its result replaces the first operand.
     pub(super) fn math(
@@ -68,12 +74,6 @@ impl Lower<'_> {
         position: Position,
     ) -> Result<Lowered> {
         let place = self.place(position);
-        let float = |value: Lowered| match value {
-            Lowered::Int(Int::Const(int)) => Float::Const(int as f64),
-            Lowered::Int(int) => Float::OfInt(Box::new(int)),
-            Lowered::Float(float) => float,
-            _ => Float::Const(0.0),
-        };
         let [a, b] = sides;
         let kinds = math.kinds(a.kinds(), b.kinds());
         if kinds.is_empty() {
@@ -83,11 +83,7 @@ impl Lower<'_> {
         }
         Ok(match (a, b) {
             (Lowered::Int(a), Lowered::Int(b)) if !kinds.is_empty() => {
-                let result = match [&a, &b] {
-                    [Int::Const(a), Int::Const(b)] => math.apply(*a, *b),
-                    _ => None,
-                };
-                Lowered::Int(result.map_or_else(|| Int::Math(math, Box::new([a, b]), place), Int::Const))
+                Lowered::Int(of_ints(math, [a, b], place))
             }
             (Lowered::Float(a), _) if math.is_unary() => {
                 Lowered::Float(Float::Math(math, Box::new([a.clone(), a])))
@@ -99,13 +95,29 @@ impl Lower<'_> {
             }
             (a, b) => {
                 let sides = Box::new([self.any(a, position)?, self.any(b, position)?]);
-                Lowered::of(if assigned {
-                    Any::Assign(math, sides, place)
-                } else {
-                    Any::Math(math, sides, place)
-                })
+                let any = if assigned { Any::Assign } else { Any::Math };
+                Lowered::of(any(math, sides, place))
             }
         })
+    }
+}
+
+/// An operator on integers; a constant if both are and it has a result.
+fn of_ints(math: Math, sides: [Int; 2], place: Place) -> Int {
+    let result = match &sides {
+        [Int::Const(a), Int::Const(b)] => math.apply(*a, *b),
+        _ => None,
+    };
+    result.map_or_else(|| Int::Math(math, Box::new(sides), place), Int::Const)
+}
+
+/// A number as a float.
+fn float(value: Lowered) -> Float {
+    match value {
+        Lowered::Int(Int::Const(int)) => Float::Const(int as f64),
+        Lowered::Int(int) => Float::OfInt(Box::new(int)),
+        Lowered::Float(float) => float,
+        _ => Float::Const(0.0),
     }
 }
 

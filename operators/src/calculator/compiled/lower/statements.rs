@@ -1,6 +1,6 @@
 //! Statements.
 
-use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt};
+use rhai::{ASTFlags, Expr, FlowControl, FnCallExpr, Position, Stmt};
 
 use super::{Lower, Lowered, Result, blocks::Tail, inferred::Key, refused, scope::Bound};
 use crate::calculator::compiled::tree::{Int, Statement, Target, Truth};
@@ -35,19 +35,25 @@ impl Lower<'_> {
                 self.assignment(&assignment.0, &assignment.1, to)?;
                 self.end(Lowered::UNIT, tail, position, to)?;
             }
-            Stmt::If(parts, _) => match self.truth(&parts.expr)? {
-                Truth::Const(true) => to.extend(self.block(parts.body.statements(), tail)?),
-                Truth::Const(false) => to.extend(self.block(parts.branch.statements(), tail)?),
-                test => {
-                    let yes = self.block(parts.body.statements(), tail)?;
-                    let no = self.block(parts.branch.statements(), tail)?;
-                    to.push(Statement::If(test, yes, no));
-                }
-            },
+            Stmt::If(parts, _) => self.branches(parts, tail, to)?,
             Stmt::Switch(switch, position) => self.switch(&switch.0, &switch.1, tail, *position, to)?,
             other => return refused(other.position(), "this statement is not compiled"),
         }
         (self.locals.next, self.held.next) = (locals, held);
+        Ok(())
+    }
+
+    /// Lowers `if`; a branch that is never taken is not looked at.
+    fn branches(&mut self, parts: &FlowControl, tail: Tail, to: &mut Vec<Statement>) -> Result<()> {
+        match self.truth(&parts.expr)? {
+            Truth::Const(true) => to.extend(self.block(parts.body.statements(), tail)?),
+            Truth::Const(false) => to.extend(self.block(parts.branch.statements(), tail)?),
+            test => {
+                let yes = self.block(parts.body.statements(), tail)?;
+                let no = self.block(parts.branch.statements(), tail)?;
+                to.push(Statement::If(test, yes, no));
+            }
+        }
         Ok(())
     }
 

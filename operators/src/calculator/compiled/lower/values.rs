@@ -155,6 +155,9 @@ fn compare_any(comparison: Comparison, a: Any, b: Any) -> Truth {
     };
     match (&a, &b) {
         (Any::Const(a), Any::Const(b)) => Truth::Const(compare::holds(comparison, a.view(), b.view())),
+        _ if [&a, &b].iter().all(|side| side.kinds() == Kind::Unit.into() && !side.can_fail()) => {
+            Truth::Const(comparison == Comparison::EQ)
+        }
         (Any::Input(input), Any::Const(Held::Unit)) | (Any::Const(Held::Unit), Any::Input(input)) => {
             match comparison {
                 Comparison::NE => Truth::Present(*input),

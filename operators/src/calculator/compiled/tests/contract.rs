@@ -277,6 +277,10 @@ const MAY_WORK: &[&str] = &[
     "if event.p != () { state.a += event.p; } true",
     "let x = event.p; if event.step == 9 { x -= 1; } true",
     "state.f = 3; true",
+    "let width = params.none; if width != () { state.a += width; } true",
+    "let width = params.none; if width == () { return true; } state.a -= width; true",
+    "if is_number(params.word) { state.a += params.word; } true",
+    "mixed(params.none) == 0 && mixed(3) == 6",
 ];
 
 #[test]
