@@ -104,10 +104,12 @@ impl Trigger {
                 }
             }
         }
-        let hash = xxh3_128(name.as_bytes()).to_be_bytes();
-        name.clear();
-        name.extend(hash.into_iter().flat_map(json::hex).map(char::from));
-        name
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(xxh3_128(name.as_bytes()).to_be_bytes()) {
+            pair.copy_from_slice(&json::hex(byte));
+        }
+        // Digits are ASCII.
+        std::str::from_utf8(&digits).unwrap_or_default().to_owned()
     }
 }
 
