@@ -45,5 +45,6 @@ pub mod expression;
 pub mod filter;
 pub mod model;
 pub mod ops;
+mod prefetch;
 pub mod rule;
 pub mod state;

@@ -118,6 +118,7 @@ impl Summary {
             "sealed": self.sum(|w| w.sealed),
             "timers": self.sum(|w| w.timers),
             "keys": self.sum(|w| w.keys as u64),
+            "conditions": self.sum(|w| w.conditions as u64),
             "latency_ms": if live && count > 0 { json!({"p50": p50, "p99": p99, "max": max, "count": count}) } else { Json::Null },
             "peak_memory_bytes": self.sum(|w| w.peak_memory),
             "processes": self.workers.len(),

@@ -49,6 +49,8 @@ pub struct Numbers {
     pub failed: u64,
     /// Keys remembered.
     pub keys: usize,
+    /// Conditions of which keys in memory have a state.
+    pub conditions: usize,
     /// Routed records waiting, bytes.
     pub waiting_bytes: usize,
     /// Approximate bytes of keys and states in memory; 0 without a bound.

@@ -128,6 +128,7 @@ fn of_operators(matching: MatchCounts, evaluating: EvaluateGauge) -> Numbers {
         late: counts.late,
         failed: counts.failed,
         keys: evaluating.keys,
+        conditions: evaluating.conditions,
         waiting_bytes: evaluating.waiting_bytes,
         state_bytes: evaluating.state_bytes,
         evicted_keys: evaluating.evicted_keys,

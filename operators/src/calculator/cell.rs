@@ -1,5 +1,7 @@
 //! State fields of a condition.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::Aggregate;
@@ -29,6 +31,45 @@ impl Cell {
             Cell::Float(_) => "a float",
             Cell::Text(_) => "a string",
             Cell::Aggregate(_) => "a native aggregate",
+        }
+    }
+}
+
+/// Value of a state field, without copying it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CellRef<'c> {
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// A text.
+    Text(&'c str),
+    /// A native aggregate.
+    Aggregate(Cow<'c, Aggregate>),
+}
+
+impl<'c> From<&'c Cell> for CellRef<'c> {
+    fn from(cell: &'c Cell) -> Self {
+        match cell {
+            Cell::Bool(b) => CellRef::Bool(*b),
+            Cell::Int(i) => CellRef::Int(*i),
+            Cell::Float(f) => CellRef::Float(*f),
+            Cell::Text(text) => CellRef::Text(text),
+            Cell::Aggregate(aggregate) => CellRef::Aggregate(Cow::Borrowed(aggregate)),
+        }
+    }
+}
+
+impl From<CellRef<'_>> for Cell {
+    fn from(cell: CellRef<'_>) -> Self {
+        match cell {
+            CellRef::Bool(b) => Cell::Bool(b),
+            CellRef::Int(i) => Cell::Int(i),
+            CellRef::Float(f) => Cell::Float(f),
+            CellRef::Text(text) => Cell::Text(text.into()),
+            CellRef::Aggregate(aggregate) => Cell::Aggregate(Box::new(aggregate.into_owned())),
         }
     }
 }

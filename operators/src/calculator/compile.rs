@@ -1,10 +1,11 @@
 //! Compilation of a script to a [`Program`]; a script that could not run is refused here.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use rhai::{AST, Dynamic, INT, Map, Position};
 
 use super::{
+    Shape,
     compiled::{self, Context, Place, Refusal},
     interpreter::{
         engine::{ENGINE, TIMER},
@@ -130,7 +131,7 @@ impl Program {
             on_timer_dropped,
             params: all,
             names,
-            initial,
+            shape: Arc::new(Shape::new(initial)),
             timer,
             inputs,
             output_names,
@@ -167,7 +168,7 @@ impl Program {
     fn dry_run_with(&self, value: &Value<'_>, steps: usize) -> Result<Vec<String>, CallError> {
         const NOW: i64 = 1_700_000_000_000;
         let mut runner = Runner::new(self);
-        let mut cells = self.initial.clone();
+        let mut cells = self.initial().to_vec();
         let mut names: Vec<String> =
             runner.outputs(self, &mut cells[..], NOW)?.names().map(str::to_owned).collect();
         let values = vec![Some(value.clone()); self.inputs.0.len()];

@@ -35,6 +35,7 @@
 //! - `cell`: state fields
 //! - `compile`: script to program
 //! - `compiled`: compiled functions of scripts
+//! - `fields`: state fields as they are kept in memory
 //! - `interpreter`: Rhai
 //! - `outputs`: outputs
 //! - `program`: compiled calculators
@@ -64,13 +65,15 @@ pub mod builtin;
 pub mod cell;
 mod compile;
 mod compiled;
+pub mod fields;
 pub mod interpreter;
 pub mod outputs;
 pub mod program;
 
 pub use aggregate::Aggregate;
-pub use cell::Cell;
+pub use cell::{Cell, CellRef};
 pub use compiled::{Refusal, Slots};
+pub use fields::{Fields, Objects, Shape};
 pub use interpreter::runner::{CallError, FoldInput, Runner};
 pub use outputs::Outputs;
 pub use program::{Execution, Inputs, Program, ProgramError};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rhai::{AST, Identifier, Map, ParseError, Position};
 
 use super::{
-    CallError, Cell,
+    CallError, Cell, FoldInput, Shape,
     compiled::{Code, Place, Refusal, Results, Slots},
 };
-use crate::expression::Operand;
+use crate::{expression::Operand, model::value::Value};
 
 /// Error of compiling or running a script, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,7 +99,7 @@ impl<C> Function<C> {
 }
 
 /// How the functions of a script run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Execution {
     /// Compiled where possible.
     #[default]
@@ -122,7 +122,8 @@ pub struct Program {
     pub(super) params: Map,
     /// Names of the state fields, ascending.
     pub(super) names: Vec<Identifier>,
-    pub(super) initial: Vec<Cell>,
+    /// Kinds and first values of the state fields.
+    pub(super) shape: Arc<Shape>,
     pub(super) timer: Option<usize>,
     pub(super) inputs: Inputs,
     pub(super) output_names: Vec<Arc<str>>,
@@ -133,7 +134,12 @@ pub struct Program {
 impl Program {
     /// State of a key for which nothing has been folded.
     pub fn initial(&self) -> &[Cell] {
-        &self.initial
+        self.shape.initial()
+    }
+
+    /// Kinds and first values of the state fields.
+    pub fn shape(&self) -> &Arc<Shape> {
+        &self.shape
     }
 
     /// Names of the state fields, in the order of the cells.
@@ -162,6 +168,26 @@ impl Program {
         ]
         .into_iter()
         .filter_map(|(function, refusal)| Some((function, refusal?)))
+    }
+
+    /// Whether events are folded by compiled code.
+    pub fn folds_compiled(&self) -> bool {
+        matches!(self.on_event, Function::Compiled(_))
+    }
+
+    /// Folds one event as [`Runner::on_event`](super::Runner::on_event) does, by compiled code; `None` if the
+    /// function is interpreted.
+    ///
+    /// # Errors
+    /// If the script failed or refused the value; the fields are unchanged.
+    pub fn fold<'v, S: Slots + ?Sized>(
+        &'v self,
+        fields: &mut S,
+        input: FoldInput,
+        value: impl Fn(usize) -> Option<&'v Value<'v>>,
+    ) -> Option<Result<bool, CallError>> {
+        let Function::Compiled(code) = &self.on_event else { return None };
+        Some(code.fold(fields, input, value))
     }
 
     /// Position of an output that may be [read](Program::output) without the others; `None` if the outputs
@@ -195,7 +221,7 @@ impl Program {
     /// Whether computing the outputs can fail.
     pub fn outputs_can_fail(&self) -> bool {
         match &self.outputs {
-            Function::Compiled(results) => results.can_fail(&self.initial),
+            Function::Compiled(results) => results.can_fail(self.initial()),
             Function::Interpreted(..) => true,
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
-//! - `changing` changes states in the store, `scratch` is memory reused between records
+//! - `folds` is laid out for the loop over a record's targets, `changing` changes a state in its place, `scratch` is memory reused between records
 //! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
 //!   people
@@ -16,6 +16,7 @@ mod changing;
 mod correcting;
 mod eviction;
 mod figures;
+mod folds;
 mod names;
 mod restoring;
 mod saving;
@@ -33,8 +34,9 @@ mod timers;
 use std::sync::Arc;
 
 use self::{
-    changing::States,
+    changing::change,
     eviction::Memory,
+    folds::{Fold, folds},
     saving::Unsaved,
     scratch::{Scratch, emptied},
     split::Split,
@@ -49,10 +51,13 @@ use super::{
     judge::{Judge, RuleEvent, Workings},
 };
 use crate::{
-    calculator::Runner,
-    model::routed::RoutedRecord,
-    rule::book::{RuleBook, Target},
-    state::{KeyId, Store},
+    calculator::{CallError, FoldInput, Runner},
+    model::routed::{Routed, RoutedRecord},
+    rule::{
+        book::{RuleBook, Target},
+        plan::RulePlan,
+    },
+    state::{OpenKey, RuleParts, Store, store::Ahead},
 };
 
 /// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
@@ -63,6 +68,10 @@ pub const MAX_AHEAD: i64 = 5 * 60_000;
 pub struct Evaluator {
     book: Arc<RuleBook>,
     store: Store,
+    /// Parts of states, by rule of the book.
+    parts: Vec<RuleParts>,
+    /// What each filter of the book leads to.
+    folds: Vec<Fold>,
     /// Interpreters by rule of the book and condition.
     runners: Vec<Vec<Option<Runner>>>,
     /// Highest clock applied, unix ms.
@@ -85,6 +94,8 @@ impl Evaluator {
         let mut evaluator = Evaluator {
             book: Arc::clone(&book),
             store: Store::default(),
+            parts: Vec::new(),
+            folds: Vec::new(),
             runners: Vec::new(),
             clock: i64::MIN,
             counts: EvaluateCounts::default(),
@@ -94,6 +105,7 @@ impl Evaluator {
             split: Split::default(),
             scratch: Scratch::default(),
         };
+        evaluator.store.record(true);
         evaluator.install(book);
         evaluator
     }
@@ -113,6 +125,8 @@ impl Evaluator {
             }
         }
         self.memory.install(&book);
+        self.parts = self.store.install(&book);
+        self.folds = folds(&book, &self.parts);
         self.book = book;
     }
 
@@ -131,6 +145,22 @@ impl Evaluator {
         self.store.len()
     }
 
+    /// Number of conditions of which keys in memory have a state.
+    pub fn conditions(&self) -> usize {
+        self.store.conditions()
+    }
+
+    /// Fetches what evaluating later records of a batch needs ahead of its use, while the record at `next` is
+    /// evaluated. Has no effect but on time.
+    #[inline]
+    pub fn prefetch(&self, batch: &Routed, next: usize) {
+        for (ahead, records) in [(Ahead::Table, 9), (Ahead::Block, 6), (Ahead::Piece, 3)] {
+            if let Some(row) = batch.rows.get(next + records) {
+                self.store.prefetch(ahead, row.hash);
+            }
+        }
+    }
+
     /// Evaluates a routed record that was routed under the same book. Its key must not be
     /// [evicted](Self::is_evicted).
     pub fn record(&mut self, record: &RoutedRecord<'_>, out: &mut Emitted) {
@@ -144,8 +174,8 @@ impl Evaluator {
         if block.next_deadline() < now {
             self.run_key(id, now, out);
         }
-        let Scratch { values, mut targets } = std::mem::take(&mut self.scratch);
-        let mut values = emptied(values);
+        let mut targets = std::mem::take(&mut self.scratch.targets);
+        let mut values = emptied(std::mem::take(&mut self.scratch.values));
         values.extend(record.values());
         let event = RuleEvent {
             now,
@@ -159,40 +189,108 @@ impl Evaluator {
             values: &values,
         };
         let book = Arc::clone(&self.book);
-        for chunk in record.targets.chunk_by(|a, b| rule_of(&book, *a) == rule_of(&book, *b)) {
-            targets.clear();
-            targets.extend(chunk.iter().filter_map(|t| book.targets.get(*t as usize)));
-            self.event(&book, id, &targets, &event, out);
-        }
-        self.scratch = Scratch { values: emptied(values), targets };
-    }
-
-    /// Judges an event by one rule for one key; `targets` are those of the rule.
-    fn event(
-        &mut self,
-        book: &RuleBook,
-        id: KeyId,
-        targets: &[Target],
-        event: &RuleEvent<'_>,
-        out: &mut Emitted,
-    ) {
-        let Some(rule) = targets.first().map(|target| target.rule()) else { return };
-        let plan = &*book.rules[rule];
-        if !plan.active(event.now) {
-            return;
-        }
-        if plan.spec.late.is_some_and(|late| event.now - event.time > late.0) {
-            self.counts.late += 1;
-            return;
-        }
-        let Evaluator { store, unsaved, runners, counts, .. } = self;
-        States { store, unsaved }.change(plan, id, event.now, |key, state| {
-            let workings = Workings { runners: &mut runners[rule], counts, out };
-            Judge::new(plan, key, state, workings).event(targets, event);
+        let Evaluator { store, unsaved, parts, folds, runners, counts, .. } = self;
+        let rule_of = |target: u32| folds.get(target as usize).map(|fold| fold.target.rule());
+        let (changed, soonest) = store.open(id, |open| {
+            let mut soonest = i64::MAX;
+            for chunk in record.targets.chunk_by(|a, b| rule_of(*a) == rule_of(*b)) {
+                let Some(rule) = rule_of(chunk[0]) else { continue };
+                let mark = open.mark();
+                let rest = fold_plain(open, (folds, chunk), &event, (&book, counts, out));
+                if rest.is_empty() {
+                    continue;
+                }
+                targets.clear();
+                targets.extend(rest.iter().filter_map(|t| book.targets.get(*t as usize)));
+                let at = Place { plan: &book.rules[rule], parts: &parts[rule], mark };
+                let workings = Workings { runners: &mut runners[rule], counts, out };
+                soonest = soonest.min(at.event(open, &targets, &event, workings));
+            }
+            (open.is_changed(), soonest)
         });
+        if changed {
+            unsaved.changed(id, store.block_mut(id));
+        }
+        store.file_sooner(id, soonest);
+        (self.scratch.values, self.scratch.targets) = (emptied(values), targets);
     }
 }
 
-fn rule_of(book: &RuleBook, target: u32) -> Option<usize> {
-    book.targets.get(target as usize).map(|t| t.rule())
+/// Folds an event into plain conditions, up to the first target that is none; returns the targets from that
+/// one on. All targets are of one rule.
+fn fold_plain<'t>(
+    open: &mut OpenKey<'_>,
+    (folds, targets): (&[Fold], &'t [u32]),
+    event: &RuleEvent<'_>,
+    (book, counts, out): (&RuleBook, &mut EvaluateCounts, &mut Emitted),
+) -> &'t [u32] {
+    let mut used_up = None;
+    for (i, target) in targets.iter().enumerate() {
+        let Some(Fold { target, plain: Some(fold) }) = folds.get(*target as usize) else {
+            return &targets[i..];
+        };
+        if used_up == Some(fold.part) || !fold.window.folds(event.time, event.now, fold.steps) {
+            continue;
+        }
+        let Target::Condition { step, .. } = *target else { continue };
+        let input = FoldInput { time: event.time, now: event.now, step: step.into() };
+        let value = |input: usize| {
+            let own = (*fold.inputs.get(input)?)?;
+            event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)
+        };
+        let mut fields = open.fields_mut(fold.part, fold.program.shape());
+        match fold.program.fold(&mut fields, input, value) {
+            Some(Ok(used)) => {
+                counts.folded += 1;
+                used_up = used.then_some(fold.part);
+            }
+            Some(Err(CallError::NotFolded(_))) => counts.not_folded += 1,
+            Some(Err(CallError::Failed(error))) => {
+                let (plan, condition) = book.condition(*target);
+                counts.failed += 1;
+                out.fail(plan.id(), format!("{condition}: {error}"));
+            }
+            None => {}
+        }
+    }
+    &[]
+}
+
+/// A rule, and where a key's piece has its state.
+struct Place<'p> {
+    plan: &'p RulePlan,
+    parts: &'p RuleParts,
+    /// Position aside of what this record has made of the rule.
+    mark: usize,
+}
+
+impl Place<'_> {
+    /// Judges an event by the rule for one key; `targets` are those of the rule that are not folded yet. Returns
+    /// the instant of the key's next timer for the rule, unix ms.
+    fn event(
+        &self,
+        open: &mut OpenKey<'_>,
+        targets: &[Target],
+        event: &RuleEvent<'_>,
+        workings: Workings<'_>,
+    ) -> i64 {
+        let plan = self.plan;
+        if !plan.active(event.now) {
+            return i64::MAX;
+        }
+        if plan.spec.late.is_some_and(|late| event.now - event.time > late.0) {
+            workings.counts.late += 1;
+            return i64::MAX;
+        }
+        let key = open.key();
+        if !plan.rule_level && plan.skipped.is_empty() {
+            // Neither pause, time of touch, timer nor edge: what is folded is all there is to it.
+            let state = open.rule_since(self.parts, self.mark);
+            Judge::new(plan, key, state, workings).event(targets, event);
+            return i64::MAX;
+        }
+        change(open, plan, self.parts, event.now, |key, state| {
+            Judge::new(plan, key, state, workings).event(targets, event);
+        })
+    }
 }

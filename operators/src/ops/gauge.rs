@@ -42,6 +42,8 @@ pub struct EvaluateGauge {
     pub counts: EvaluateCounts,
     /// Keys in memory.
     pub keys: usize,
+    /// Conditions of which keys in memory have a state.
+    pub conditions: usize,
     /// Bytes of waiting routed records.
     pub waiting_bytes: usize,
     /// The applied clock.

@@ -21,7 +21,7 @@ use crate::{
         book::Target,
         plan::{OutputPlan, RulePlan, TriggerPlan},
     },
-    state::RuleState,
+    state::{Armed, RuleState},
 };
 
 /// An event that concerns a rule.
@@ -68,7 +68,7 @@ pub(super) struct Workings<'j> {
 pub(super) struct Judge<'j> {
     plan: &'j RulePlan,
     key: &'j str,
-    state: &'j mut RuleState,
+    state: RuleState<'j>,
     workings: Workings<'j>,
     /// Outputs per condition at the instant last evaluated, since the last change of state; empty before any
     /// is asked for.
@@ -80,7 +80,7 @@ impl<'j> Judge<'j> {
     pub(super) fn new(
         plan: &'j RulePlan,
         key: &'j str,
-        state: &'j mut RuleState,
+        state: RuleState<'j>,
         workings: Workings<'j>,
     ) -> Self {
         Judge { plan, key, state, workings, outputs: Vec::new() }
@@ -104,19 +104,19 @@ impl<'j> Judge<'j> {
     /// rule's publish.
     pub(super) fn timer(&mut self, deadline: i64) {
         let plan = self.plan;
-        if let Some(armed) = self.state.armed_at(deadline).cloned() {
+        if let Some((condition, armed)) = self.armed_at(deadline) {
             // A key's time never goes back: a timer that a late event set is judged at the key's last touch.
             let now = deadline.max(self.state.touched());
             let before = self.before(now);
-            self.run_out(&armed);
+            self.run_out(condition, &armed);
             if plan.active(deadline) && self.fires(before, false, now) {
-                self.fire(&Why::Timer(&armed), now);
+                self.fire(&Why::Timer(condition, &armed), now);
             }
         } else if self.state.is_judged_at_publish() && deadline == plan.publish - 1 {
             self.state.judged_at_publish();
             // An edit may have moved publish to an instant before events that are already folded.
             let now = plan.publish.max(self.state.touched());
-            let counts = plan.fires_at_publish() && !is_lapsed(plan, self.state, self.key, now);
+            let counts = plan.fires_at_publish() && !is_lapsed(plan, &self.state, self.key, now);
             if counts && plan.active(now) && self.holds(now) {
                 self.state.set_edge(plan.edited, true);
                 self.fire(&Why::Publish, now);
@@ -127,12 +127,17 @@ impl<'j> Judge<'j> {
     /// Drops whatever is due at `deadline` in the snapshot of a pause: timers due during a pause neither fire
     /// nor, if the pause is skipped, count.
     pub(super) fn skip_timer(&mut self, deadline: i64) {
-        if let Some(armed) = self.state.armed_at(deadline).cloned() {
-            self.end_timer(&armed, false);
+        if let Some((condition, armed)) = self.armed_at(deadline) {
+            self.end_timer(condition, &armed, false);
         }
         if deadline == self.plan.publish - 1 {
             self.state.judged_at_publish();
         }
+    }
+
+    /// Armed timer that is due at `deadline`, with its condition.
+    fn armed_at(&self, deadline: i64) -> Option<(usize, Armed)> {
+        self.state.armed_at(deadline).map(|(condition, armed)| (condition, armed.clone()))
     }
 
     /// All conditions' outputs at `now`, by condition id.
@@ -231,8 +236,9 @@ impl<'j> Judge<'j> {
     ) -> Operand<'static> {
         let known = self.outputs.get(condition).is_some_and(Option::is_some);
         if let Some(position) = position.filter(|_| !known) {
-            let plan = &self.plan.conditions[condition];
-            match plan.program.output(self.state.cells_mut(plan), now, position) {
+            let plan = self.plan;
+            let mut fields = self.state.fields(plan, condition);
+            match plan.conditions[condition].program.output(&mut fields, now, position) {
                 Ok(value) => return value.into_owned(),
                 Err(error) => {
                     self.failed(Some(condition), &error.to_string());
@@ -254,9 +260,10 @@ impl<'j> Judge<'j> {
     /// A condition's outputs at `now`; empty if the script fails.
     fn output(&mut self, condition: usize, now: i64) -> &Outputs {
         if self.cached(condition).is_none() {
-            let plan = &self.plan.conditions[condition];
-            let cells = self.state.cells_mut(plan);
-            let made = runner(self.plan, self.workings.runners, condition).outputs(&plan.program, cells, now);
+            let plan = self.plan;
+            let mut fields = self.state.fields(plan, condition);
+            let runner = runner(plan, self.workings.runners, condition);
+            let made = runner.outputs(&plan.conditions[condition].program, &mut fields, now);
             let made = made.unwrap_or_else(|error| {
                 self.failed(Some(condition), &error.to_string());
                 Outputs::default()

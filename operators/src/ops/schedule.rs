@@ -210,6 +210,7 @@ impl<C: Clone> Schedule<C> {
         EvaluateGauge {
             counts: self.evaluator.counts(),
             keys: self.evaluator.keys(),
+            conditions: self.evaluator.conditions(),
             restored: self.log.restored,
             unreadable: self.log.unreadable,
             restoring: self.restoring.is_some(),

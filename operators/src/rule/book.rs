@@ -66,6 +66,15 @@ pub struct RuleBook {
 }
 
 impl RuleBook {
+    /// The rule of a target, and the id of the condition; of a trigger that of none.
+    pub fn condition(&self, target: Target) -> (&RulePlan, &str) {
+        let plan = &*self.rules[target.rule()];
+        match target {
+            Target::Condition { condition, .. } => (plan, &plan.conditions[usize::from(condition)].id),
+            Target::Trigger { .. } => (plan, ""),
+        }
+    }
+
     /// Position of the rule in a slot, if the book has one there.
     pub fn at_slot(&self, slot: u32) -> Option<usize> {
         self.by_slot.get(&slot).copied()

@@ -12,10 +12,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     action::Action,
-    layout::Layout,
+    identity::Identities,
     lineage::Lineage,
     params,
     plan::{ConditionPlan, OutputPlan, RulePlan, TriggerPlan, When},
+    programs::{Calculators, Programs},
     scripts::ScriptStore,
     trigger_line::LineTexts,
 };
@@ -65,21 +66,21 @@ pub fn compile(
     fields: &mut Fields,
     scripts: &dyn ScriptStore,
 ) -> Result<RulePlan, Faults> {
-    compile_for(Execution::Compiled, spec, publish, fields, scripts)
+    let (execution, programs) = (Execution::Compiled, &Programs::default());
+    compile_with(&Calculators { scripts, execution, programs }, spec, publish, fields)
 }
 
-/// Compiles a rule as [`compile`] does, its calculators to be run in a certain way.
+/// Compiles a rule as [`compile`] does, with certain calculators.
 ///
 /// # Errors
 /// As for [`compile`].
-pub fn compile_for(
-    execution: Execution,
+pub fn compile_with(
+    calculators: &Calculators<'_>,
     spec: Arc<Rule>,
     publish: i64,
     fields: &mut Fields,
-    scripts: &dyn ScriptStore,
 ) -> Result<RulePlan, Faults> {
-    let mut compiler = Compiler { faults: Vec::new(), fields, scripts, execution };
+    let mut compiler = Compiler { faults: Vec::new(), fields, calculators: *calculators };
     let plan = compiler.rule(spec, publish);
     match plan {
         Some(plan) if compiler.faults.is_empty() => Ok(plan),
@@ -90,8 +91,7 @@ pub fn compile_for(
 struct Compiler<'c> {
     faults: Vec<Fault>,
     fields: &'c mut Fields,
-    scripts: &'c dyn ScriptStore,
-    execution: Execution,
+    calculators: Calculators<'c>,
 }
 
 impl Compiler<'_> {
@@ -106,7 +106,6 @@ impl Compiler<'_> {
         let publish = spec.active.from.map_or(publish, |from| publish.max(from.0));
         let key = self.key(&spec.key_by);
         let conditions = self.conditions(&spec, publish)?;
-        let initial = conditions.iter().flat_map(|condition| condition.program.initial()).cloned().collect();
         let when = self.when(&spec, &conditions);
         self.met_where_asked(&spec, &conditions, when.as_ref());
         let trigger = self.trigger(&spec, &conditions)?;
@@ -137,25 +136,19 @@ impl Compiler<'_> {
             action,
             action_fields,
             line_texts: Arc::new(LineTexts::new(&spec)),
-            initial,
             slides,
-            layout: Arc::new(Layout::default()),
+            identities: Arc::new(Identities::default()),
             spec,
         };
         Lineage::first(&plan, 1).place(&mut plan);
         Some(plan)
     }
 
-    /// Compiles all conditions, the cells of each behind those of the one before; `None` if one can't be.
+    /// Compiles all conditions; `None` if one can't be.
     fn conditions(&mut self, spec: &Rule, publish: i64) -> Option<Vec<ConditionPlan>> {
-        let (mut conditions, mut cells) = (Vec::new(), 0);
+        let mut conditions = Vec::new();
         for (i, condition) in spec.conditions.iter().enumerate() {
-            let plan = self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by);
-            if let Some(mut plan) = plan {
-                plan.cells = cells..cells + plan.program.initial().len();
-                cells = plan.cells.end;
-                conditions.push(plan);
-            }
+            conditions.extend(self.condition(condition, &format!("conditions[{i}]"), publish, &spec.key_by));
         }
         (conditions.len() == spec.conditions.len()).then_some(conditions)
     }

@@ -15,7 +15,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::{compile::compile_for, interpret::Interpret, plan::RulePlan};
+use super::{
+    compile::compile_with,
+    interpret::Interpret,
+    plan::RulePlan,
+    programs::{Calculators, Programs},
+};
 use crate::{
     document::{fault::Faults, spec::Rule},
     model::field::Fields,
@@ -41,11 +46,12 @@ pub struct CompiledRule {
 }
 
 impl CompiledRule {
-    fn new(input: Arc<CompilerInput>, interpret: &Interpret) -> Result<Self, Faults> {
+    fn new(input: Arc<CompilerInput>, interpret: &Interpret, programs: &Programs) -> Result<Self, Faults> {
         let mut fields = Fields::default();
         let spec = Arc::new(Rule::parse(&input.document)?);
         let execution = interpret.execution(&spec.rule_id);
-        let plan = compile_for(execution, spec, input.publish, &mut fields, &input.scripts)?;
+        let calculators = Calculators { scripts: &input.scripts, execution, programs };
+        let plan = compile_with(&calculators, spec, input.publish, &mut fields)?;
         Ok(CompiledRule { input, plan, fields })
     }
 
@@ -70,6 +76,7 @@ impl CompiledRule {
 pub struct Compiler {
     shared: Arc<Mutex<Results>>,
     interpret: Arc<Interpret>,
+    programs: Arc<Programs>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +102,7 @@ impl Compiler {
         if let Some(held) = self.lock().held.get(&input).and_then(Weak::upgrade) {
             return Ok(held);
         }
-        let rule = CompiledRule::new(Arc::new(input), &self.interpret);
+        let rule = CompiledRule::new(Arc::new(input), &self.interpret, &self.programs);
         let mut results = self.lock();
         results.compilations += 1;
         let rule = Arc::new(rule?);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    layout::{Identity, Layout},
+    identity::{Identities, Identity},
     plan::RulePlan,
 };
 
@@ -120,20 +120,20 @@ impl Lineage {
     /// Sets the beginnings of a plan's states; its pause and its departures must be set before.
     pub fn place(&self, plan: &mut RulePlan) {
         plan.edited = self.edited;
-        plan.layout = Arc::new(self.layout(plan));
+        plan.identities = Arc::new(self.identities(plan));
         let lasting = self.rule_level || plan.makes_rule_level() || !plan.departed.is_empty();
         plan.level_since = lasting.then(|| self.level_since.unwrap_or(i64::MIN));
         plan.rule_level = lasting || plan.pause.is_some();
     }
 
-    fn layout(&self, plan: &RulePlan) -> Layout {
+    fn identities(&self, plan: &RulePlan) -> Identities {
         let since = |i: usize| self.conditions.get(i).map_or(0, |b| b.since);
         let conditions = plan
             .conditions
             .iter()
             .enumerate()
-            .map(|(i, c)| (Identity { hash: c.hash, since: since(i) }, c.cells.clone()))
+            .map(|(i, c)| Identity { hash: c.hash, since: since(i) })
             .collect();
-        Layout { rule: self.rule, conditions }
+        Identities { rule: self.rule, conditions }
     }
 }

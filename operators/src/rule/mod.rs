@@ -5,10 +5,11 @@
 //! - [`compiler`]: compiles each rule once per process; [`interpret`]: rules that it leaves to the
 //!   interpreter
 //! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
-//!   names
+//!   names; [`programs`]: those that conditions share
 //! - [`trigger_line`]: a firing as the line that sinks write
 //! - [`crowd`]: members of a crowd, and people who left it; [`rows`]: the crowds of each user
-//! - [`lineage`]: the versions at which a rule's states began; [`layout`]: the cells of its conditions
+//! - [`lineage`]: the versions at which a rule's states began; [`identity`]: how they are
+//!   recognized
 //! - [`register`]: decides what becomes of each rule, and orders change sets
 //! - [`remembered`]: a rule as the register and the checkpoint keep it
 //! - [`change`]: a change set, as it is sent to all processes
@@ -24,11 +25,12 @@ pub mod compile;
 pub mod compiler;
 pub mod crowd;
 pub mod field_sets;
+pub mod identity;
 pub mod interpret;
-pub mod layout;
 pub mod lineage;
 mod params;
 pub mod plan;
+pub mod programs;
 pub mod register;
 pub mod remembered;
 pub mod rows;

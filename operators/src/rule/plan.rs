@@ -1,10 +1,10 @@
 //! The plan of a rule: names resolved, scripts and filters compiled, instants computed.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{action::Action, crowd::Departed, layout::Layout, trigger_line::LineTexts};
+use super::{action::Action, crowd::Departed, identity::Identities, trigger_line::LineTexts};
 use crate::{
-    calculator::{Cell, Program},
+    calculator::Program,
     document::spec::{Already, Limit, Rule},
     expression::Expression,
     filter::Filter,
@@ -52,12 +52,10 @@ pub struct RulePlan {
     pub action_fields: Vec<Field>,
     /// Constant parts of its trigger lines.
     pub line_texts: Arc<LineTexts>,
-    /// All conditions' initial cells, back to back.
-    pub initial: Arc<[Cell]>,
     /// Whether any output changes by time alone.
     pub slides: bool,
-    /// Layout by which state of this version is distinguished from that of others.
-    pub layout: Arc<Layout>,
+    /// Identities by which state of this version is distinguished from that of others.
+    pub identities: Arc<Identities>,
 }
 
 /// A compiled condition.
@@ -77,8 +75,6 @@ pub struct ConditionPlan {
     pub window: WindowPlan,
     /// Expression for when it is met; `None` if `when` never asks.
     pub met: Option<Met>,
-    /// Range of its cells among the rule's.
-    pub cells: Range<usize>,
     /// Hash of everything that determines how it folds.
     pub hash: u128,
 }
@@ -213,12 +209,6 @@ impl RulePlan {
     /// Whether firing is barred at `now`: the rule is paused, or `now` lies before publish.
     pub fn sealed(&self, now: i64) -> bool {
         self.pause.is_some() || now < self.publish
-    }
-
-    /// Position of the cell that holds a condition's timer.
-    pub fn timer(&self, condition: usize) -> Option<usize> {
-        let condition = &self.conditions[condition];
-        condition.program.timer().map(|t| condition.cells.start + t)
     }
 
     /// Whether the document asks for state besides that of its conditions.

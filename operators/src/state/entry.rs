@@ -3,26 +3,17 @@
 //! Conditions are named by id and beginning, properties by name, so that an entry means the same under any
 //! later version of the rule: entries of a condition that has begun anew are ignored on reading.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, value::RawValue};
 
-use super::{
-    Armed, RuleState,
-    rule_level::{PausedCopy, RuleLevel},
-    text,
-};
+use super::{Armed, RuleState, text};
 use crate::{
     model::{
         field::{Field, Fields, TOP_LEVEL},
         ids::{Offset, PartitionId},
         value::Value,
     },
-    rule::{
-        layout::Identity,
-        plan::{ConditionPlan, RulePlan},
-    },
+    rule::plan::RulePlan,
 };
 
 /// The stored form.
@@ -66,111 +57,106 @@ struct Before {
     rule: Entry,
 }
 
-/// Writes the rule-level part of a state whose layout is that of `plan`.
-pub fn write(state: &RuleState, plan: &RulePlan, fields: &Fields, text: &mut String) {
+/// Writes the rule-level part of a state.
+pub fn write(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields, text: &mut String) {
     // Names, numbers and texts always serialize.
     text.push_str(&serde_json::to_string(&entry(state, plan, fields)).unwrap_or_default());
 }
 
-fn entry(state: &RuleState, plan: &RulePlan, fields: &Fields) -> Entry {
-    let default = RuleLevel::default();
-    let level = state.level.as_deref().unwrap_or(&default);
-    let timer = |armed: &Armed| {
-        let (condition, since) =
-            (&plan.conditions[armed.condition].id, plan.layout.conditions[armed.condition].0.since);
-        Timer {
-            condition: condition.clone(),
-            since,
-            deadline: armed.deadline,
-            partition: armed.partition,
-            offset: armed.offset,
-            event_id: armed.event_id.to_string(),
-            event_time: armed.event_time,
-            guid: armed.guid,
-            values: armed.values.iter().map(|(field, value)| (fields.path(*field), value.json())).collect(),
-        }
+fn entry(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields) -> Entry {
+    let timer = |(condition, armed): (usize, &Armed)| Timer {
+        condition: plan.conditions[condition].id.clone(),
+        since: plan.identities.conditions[condition].since,
+        deadline: armed.deadline,
+        partition: armed.partition,
+        offset: armed.offset,
+        event_id: armed.event_id.to_string(),
+        event_time: armed.event_time,
+        guid: armed.guid,
+        values: armed.values.iter().map(|(field, value)| (fields.path(*field), value.json())).collect(),
     };
+    let before_pause = state.pause().and_then(|pause| {
+        state.paused(|copy| {
+            let conditions = conditions(copy, plan);
+            Box::new(Before { pause, conditions, rule: entry(copy, plan, fields) })
+        })
+    });
     Entry {
-        touched: state.touched,
-        firings: level.firings.iter().copied().collect(),
-        edge: level.edge,
-        armed: level.armed.iter().map(timer).collect(),
-        judge_at_publish: level.judge_at_publish,
-        before_pause: level.paused_copy.as_deref().map(|PausedCopy { pause, state }| {
-            Box::new(Before {
-                pause: *pause,
-                conditions: conditions(state, plan),
-                rule: entry(state, plan, fields),
-            })
-        }),
+        touched: state.touched(),
+        firings: state.level().map_or_else(Vec::new, |level| level.firings.iter().copied().collect()),
+        edge: state.any_edge(),
+        armed: state.all_armed().map(timer).collect(),
+        judge_at_publish: state.is_judged_at_publish(),
+        before_pause,
     }
 }
 
-fn conditions(state: &RuleState, plan: &RulePlan) -> Vec<(String, u64, Box<RawValue>)> {
-    let row = |(c, (identity, _)): (&ConditionPlan, &(Identity, Range<usize>))| {
+fn conditions(state: &mut RuleState<'_>, plan: &RulePlan) -> Vec<(String, u64, Box<RawValue>)> {
+    let all = plan.conditions.iter().zip(&plan.identities.conditions).enumerate();
+    all.filter_map(|(c, (condition, identity))| {
         let mut json = String::new();
-        text::write(c.program.names(), state.cells(c), &mut json);
+        text::write(condition.program.names(), state.fields(plan, c).values(), &mut json);
         // The text was just written as JSON.
-        Some((c.id.clone(), identity.since, RawValue::from_string(json).ok()?))
-    };
-    plan.conditions.iter().zip(&plan.layout.conditions).filter_map(row).collect()
+        Some((condition.id.clone(), identity.since, RawValue::from_string(json).ok()?))
+    })
+    .collect()
 }
 
-/// Reads an entry into a state whose layout is that of `plan`.
+/// Reads an entry into a state.
 ///
 /// # Errors
 /// If the text is not such an entry; the message names the fault.
-pub fn read(state: &mut RuleState, plan: &RulePlan, fields: &Fields, text: &str) -> Result<(), String> {
+pub fn read(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields, text: &str) -> Result<(), String> {
     let entry: Entry = serde_json::from_str(text).map_err(|e| format!("{text:?}: {e}"))?;
     place(state, plan, fields, entry)
 }
 
-fn place(state: &mut RuleState, plan: &RulePlan, fields: &Fields, entry: Entry) -> Result<(), String> {
-    let paused_copy = match entry.before_pause {
-        None => None,
-        Some(before) => {
-            let mut state = RuleState::fresh(plan, before.rule.touched);
+fn place(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields, entry: Entry) -> Result<(), String> {
+    state.clear_rule_level();
+    state.set_touched(entry.touched);
+    if let Some((edited, held)) = entry.edge {
+        state.set_edge(edited, held);
+    }
+    if entry.judge_at_publish {
+        state.judge_at_publish();
+    }
+    if !entry.firings.is_empty() {
+        state.change_level(|level| level.firings = entry.firings.into());
+    }
+    for timer in entry.armed {
+        if let Some(condition) = position(plan, &timer.condition, timer.since) {
+            state.arm(condition, armed(timer, fields));
+        }
+    }
+    match entry.before_pause {
+        None => Ok(()),
+        Some(before) => state.fill_snapshot(before.pause, |copy| {
             for (id, since, json) in &before.conditions {
                 let Some(c) = position(plan, id, *since) else { continue };
-                let condition = &plan.conditions[c];
-                let cells = text::read(condition.program.names(), condition.program.initial(), json.get())?;
-                state.cells_mut(condition).clone_from_slice(&cells);
+                let program = &plan.conditions[c].program;
+                let cells = text::read(program.names(), program.initial(), json.get())?;
+                copy.fields_mut(plan, c).set_cells(cells);
             }
-            place(&mut state, plan, fields, before.rule)?;
-            Some(Box::new(PausedCopy { pause: before.pause, state }))
-        }
-    };
-    let timer = |timer: Timer| {
-        let condition = position(plan, &timer.condition, timer.since)?;
-        Some(Armed {
-            condition,
-            deadline: timer.deadline,
-            partition: timer.partition,
-            offset: timer.offset,
-            event_id: timer.event_id.into(),
-            event_time: timer.event_time,
-            guid: timer.guid,
-            values: timer
-                .values
-                .into_iter()
-                .filter_map(|(n, v)| Some((field(&n, fields)?, value(v)?)))
-                .collect(),
-        })
-    };
-    state.touched = entry.touched;
-    let level = RuleLevel {
-        firings: entry.firings.into(),
-        edge: entry.edge,
-        armed: entry.armed.into_iter().filter_map(timer).collect(),
-        judge_at_publish: entry.judge_at_publish,
-        paused_copy,
-    };
-    state.level = (level != RuleLevel::default()).then(|| Box::new(level));
-    Ok(())
+            place(copy, plan, fields, before.rule)
+        }),
+    }
+}
+
+fn armed(timer: Timer, fields: &Fields) -> Armed {
+    let values = timer.values.into_iter();
+    Armed {
+        deadline: timer.deadline,
+        partition: timer.partition,
+        offset: timer.offset,
+        event_id: timer.event_id.into(),
+        event_time: timer.event_time,
+        guid: timer.guid,
+        values: values.filter_map(|(n, v)| Some((field(&n, fields)?, value(v)?))).collect(),
+    }
 }
 
 fn position(plan: &RulePlan, id: &str, since: u64) -> Option<usize> {
-    plan.conditions.iter().zip(&plan.layout.conditions).position(|(c, (i, _))| c.id == id && i.since == since)
+    plan.conditions.iter().zip(&plan.identities.conditions).position(|(c, i)| c.id == id && i.since == since)
 }
 
 /// Field of a stored name; `None` if no rule reads it any more.

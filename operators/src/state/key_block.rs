@@ -1,27 +1,31 @@
-//! Block of a key: its text, times, and states.
+//! Block of a key: its text, its times, and where its piece lies.
+
+use compact_str::CompactString;
 
 use super::{
-    Origin, RuleState,
+    Origin,
     evicted::{EvictedKey, Kept},
+    piece::Piece,
 };
-
 use crate::model::ids::{CheckpointNumber, PartitionId};
 
-/// A key, its times, and its states of the rules it has met.
+/// A key with its times and its piece.
 #[derive(Debug, Default)]
 pub struct KeyBlock {
     /// Routing hash.
     pub(super) hash: u64,
-    /// Number of its `key_by` in the catalog.
-    pub(super) group: u32,
-    /// The key's text.
-    pub(super) key: Box<str>,
+    /// The key's text; as it is short as a rule, it lies in place.
+    pub(super) key: CompactString,
     /// Highest `now` of its events, unix ms.
     pub(super) last_now: i64,
     /// Next timer of the key as the store has it filed, unix ms.
     pub(super) next_deadline: i64,
     /// Checkpoint of the latest change, see [`changed_in`](Self::changed_in).
     pub(super) changed_in: CheckpointNumber,
+    /// States of the rules it has met.
+    pub(super) piece: Piece,
+    /// Number of its `key_by` in the catalog.
+    pub(super) group: u32,
     /// Partition of its records.
     pub(super) origin: Origin,
     /// Whether the place is in use by a key.
@@ -30,8 +34,9 @@ pub struct KeyBlock {
     pub(super) recent: bool,
     /// Whether the place is listed as changed. It stays listed when it is reused for another key.
     pub(super) listed: bool,
-    /// States of the rules it has met, ascending by slot.
-    pub(super) rules: Vec<RuleState>,
+    /// Whether checkpoints contain, or will contain, a part of the key's state, so that its removal must be
+    /// saved too.
+    pub(super) stored: bool,
 }
 
 impl KeyBlock {
@@ -53,6 +58,11 @@ impl KeyBlock {
     /// The key's text.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Number of its `key_by` in the catalog.
+    pub fn group(&self) -> u32 {
+        self.group
     }
 
     /// Next timer of the key as it is filed, unix ms; `i64::MAX` if there is none. Never later than the true
@@ -83,24 +93,9 @@ impl KeyBlock {
         self.origin.see(partition)
     }
 
-    /// States of the rules that the key has met, ascending by slot.
-    pub fn states(&self) -> impl Iterator<Item = &RuleState> {
-        self.rules.iter()
-    }
-
-    /// State of the rule in a slot.
-    pub fn state(&self, slot: u32) -> Option<&RuleState> {
-        self.position(slot).ok().map(|position| &self.rules[position])
-    }
-
-    /// Position of a slot's state, or the position at which it would have to be inserted.
-    pub(super) fn position(&self, slot: u32) -> Result<usize, usize> {
-        self.rules.binary_search_by_key(&slot, RuleState::slot)
-    }
-
-    /// Whether no rule has a state for the key.
+    /// Whether nothing is remembered for the key, nor any removal that a checkpoint has yet to write.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.piece.is_empty()
     }
 
     /// Number of the checkpoint that has the latest change, or will have it; 0 if the change lies before the
@@ -132,15 +127,14 @@ impl KeyBlock {
     /// Splits off what is kept while the key is out of memory: its name and times; `deadline` is its next
     /// timer, unix ms.
     pub fn into_evicted(self, deadline: i64) -> (EvictedKey, Kept) {
-        let touched = self.rules.iter().map(RuleState::touched).max().unwrap_or(i64::MIN);
-        let kept = Kept { last_now: self.last_now.max(touched), deadline, origin: self.origin };
-        (EvictedKey { group: self.group, hash: self.hash, key: self.key }, kept)
+        let kept = Kept { last_now: self.last_now, deadline, origin: self.origin };
+        (EvictedKey { group: self.group, hash: self.hash, key: self.key.as_str().into() }, kept)
     }
 
     /// Name of the key for when it is out of memory.
     #[cfg(test)]
     pub(crate) fn evicted_key(&self) -> EvictedKey {
-        EvictedKey { group: self.group, hash: self.hash, key: self.key.clone() }
+        EvictedKey { group: self.group, hash: self.hash, key: self.key.as_str().into() }
     }
 
     /// Restores what was kept while the key was out of memory. The key counts as used, and as last changed in

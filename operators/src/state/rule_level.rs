@@ -1,9 +1,14 @@
-//! Rule-level state of a key: what only some keys have besides the cells of their conditions.
+//! Rule-level state of a key: what a rule remembers besides the fields of its conditions.
+//!
+//! What every touch changes lies in the key's piece, in [`LEVEL_WIDTH`](super::layout::LEVEL_WIDTH) words:
+//! `[touched][edit of the edge][flags and number]`. The rest, which few keys have, is a [`RuleLevel`] of that
+//! number; 0 stands for none.
 
 use std::collections::VecDeque;
 
-use super::RuleState;
+use super::{layout::Ordinal, piece::Piece};
 use crate::{
+    calculator::aggregate::weight::ALLOCATION,
     document::spec::Limit,
     model::{
         field::Field,
@@ -12,36 +17,52 @@ use crate::{
     },
 };
 
-/// Firings, edge, timers and pause of a rule for a key.
+/// Words of a key that the rule has not touched: unknown last touch, no flags, no number.
+pub(super) const UNTOUCHED: [u64; 3] = [i64::MIN as u64, 0, 0];
+
+/// Flag: it is known whether `when` held at the last touch.
+pub(super) const EDGE: u64 = 1;
+/// Flag: `when` held at the last touch.
+pub(super) const HELD: u64 = 1 << 1;
+/// Flag: the key is to be judged at the rule's publish.
+pub(super) const JUDGED_AT_PUBLISH: u64 = 1 << 2;
+
+/// Number of the [`RuleLevel`] in the words of a rule-level state; 0 for none.
+pub(super) fn number(words: &[u64]) -> u32 {
+    words.get(2).map_or(0, |word| (word >> 32) as u32)
+}
+
+/// Sets the number of the [`RuleLevel`].
+pub(super) fn set_number(words: &mut [u64], number: u32) {
+    if let Some(word) = words.get_mut(2) {
+        *word = *word & u64::from(u32::MAX) | u64::from(number) << 32;
+    }
+}
+
+/// Firings, timers and pause of a rule for a key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RuleLevel {
     /// Instants at which the rule fired for the key, unix ms, ascending; only those that the limit may still
     /// count.
     pub(super) firings: VecDeque<i64>,
-    /// Whether `when` held at the last touch, and under which edit of the rule.
-    pub(super) edge: Option<(u64, bool)>,
     /// Armed timers, at most one per condition.
-    pub(super) armed: Vec<Armed>,
-    /// Whether the key is to be judged at the rule's publish.
-    pub(super) judge_at_publish: bool,
+    pub(super) armed: Vec<(Ordinal, Armed)>,
     /// State as it stood when the current pause began, in case the pause is skipped.
-    pub(super) paused_copy: Option<Box<PausedCopy>>,
+    pub(super) paused_copy: Option<PausedCopy>,
 }
 
-/// Snapshot of a pause: a key's state as it stood when the pause began.
-#[derive(Clone, Debug, PartialEq)]
+/// Snapshot of a pause: a key's state of the rule as it stood when the pause began, as a piece of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PausedCopy {
     /// Number of the pause.
     pub(super) pause: u64,
     /// The state, without the pause's events.
-    pub(super) state: RuleState,
+    pub(super) piece: Piece,
 }
 
 /// An armed timer, with the event that set it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Armed {
-    /// Position of the condition in the layout.
-    pub condition: usize,
     /// Deadline, unix ms.
     pub deadline: i64,
     /// Partition of the event.
@@ -59,6 +80,11 @@ pub struct Armed {
 }
 
 impl RuleLevel {
+    /// Whether it has nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.firings.is_empty() && self.armed.is_empty() && self.paused_copy.is_none()
+    }
+
     /// Records a firing at `at` if `limit` allows one; removes firings outside the limit's span.
     pub(super) fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
         let Limit { times, per } = limit;
@@ -74,9 +100,29 @@ impl RuleLevel {
         allowed
     }
 
-    pub(super) fn disarm(&mut self, condition: usize) {
-        self.armed.retain(|armed| armed.condition != condition);
+    pub(super) fn disarm(&mut self, part: Ordinal) {
+        self.armed.retain(|(of, _)| *of != part);
     }
+
+    /// Approximate bytes, without the piece of a snapshot.
+    pub(super) fn weight(&self) -> usize {
+        ALLOCATION
+            + size_of::<RuleLevel>()
+            + self.firings.len() * size_of::<i64>()
+            + self.armed.iter().map(|(_, armed)| of_armed(armed)).sum::<usize>()
+    }
+}
+
+fn of_armed(armed: &Armed) -> usize {
+    let text = |(_, value): &(Field, Value<'_>)| match value {
+        Value::Text(text) => ALLOCATION + text.len(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+    };
+    size_of::<(Ordinal, Armed)>()
+        + 2 * ALLOCATION
+        + armed.event_id.len()
+        + armed.values.len() * size_of::<(Field, Value<'static>)>()
+        + armed.values.iter().map(text).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -97,5 +143,14 @@ mod tests {
         let mut level = RuleLevel::default();
         let limit = Limit { times: 1, per: None };
         assert_eq!([0, i64::MAX].map(|at| level.try_fire(limit, at)), [true, false]);
+    }
+
+    #[test]
+    fn a_number_leaves_the_flags() {
+        let mut words = UNTOUCHED;
+        words[2] |= EDGE | JUDGED_AT_PUBLISH;
+        set_number(&mut words, u32::MAX);
+        set_number(&mut words, 7);
+        assert_eq!((number(&words), words[2] & u64::from(u32::MAX)), (7, EDGE | JUDGED_AT_PUBLISH));
     }
 }

@@ -1,248 +1,273 @@
-//! State of one rule for one key.
+//! State of one rule for one key, changed in its place.
 //!
-//! Its representation is private to this folder: operators see a condition's cells as slices, and everything
-//! else through methods.
+//! A view of the key's piece through the rule's parts. Its representation is private to this folder: operators
+//! see a condition's state as [`Fields`], and everything else through methods.
 //!
 //! **Invariants**
-//! - Cells of a condition are changed together with [`mark_condition`](RuleState::mark_condition), rule-level
-//!   state together with [`mark_rule_level`](RuleState::mark_rule_level): a checkpoint saves what is marked.
-//! - The layout of a state is that of the plan it was last [brought up to](RuleState::bring_up_to); methods
-//!   that take a plan expect that one.
+//! - A part is present if something was folded into it; an absent one reads as its first value.
+//! - Whatever is changed is marked as changed since the last checkpoint, where checkpoints are taken.
 //!
-//! - `level`: rule-level state: edge, limit, timers and the snapshot of a pause
+//! - `level`: rule-level state: touch, edge, limit, timers
+//! - `pause`: snapshots of pauses
 
 mod level;
+mod pause;
 
-use std::sync::Arc;
-
-use self::level::recorded;
-use super::rule_level::{Armed, PausedCopy, RuleLevel};
+use super::{
+    aside::Aside,
+    layout::{Layout, Ordinal, PER_CHUNK, RuleParts},
+    memory::Memory,
+    piece::{Bits, New, Piece, Place},
+};
 use crate::{
-    calculator::Cell,
-    rule::{
-        layout::Layout,
-        plan::{ConditionPlan, RulePlan},
-    },
+    calculator::{Fields, Slots},
+    rule::plan::RulePlan,
 };
 
 /// State of a rule for a key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RuleState {
-    /// The rule's slot.
-    pub(super) slot: u32,
-    /// Cells and identity of each condition.
-    pub(super) layout: Arc<Layout>,
-    /// All conditions' cells, back to back.
-    pub(super) cells: Box<[Cell]>,
-    /// `now` of the last event that concerned the rule since it has recorded touches, unix ms; else
-    /// `i64::MIN`. Needed only where [`RulePlan::rule_level`] holds.
-    pub(super) touched: i64,
-    /// Rule-level state, which few keys have.
-    pub(super) level: Option<Box<RuleLevel>>,
-    /// Changes since the last checkpoint: a bit per condition, and [`RULE_LEVEL_BIT`].
-    pub(super) dirty: u64,
-    /// Whether checkpoints contain a part of the state, so that its removal must be saved too.
-    pub(super) stored: bool,
-    /// Bytes counted for the state when it was last put into its store.
-    pub(super) weight: u32,
+#[derive(Debug)]
+pub struct RuleState<'s> {
+    pub(super) piece: &'s mut Piece,
+    pub(super) memory: &'s mut Memory,
+    pub(super) aside: &'s mut Aside,
+    pub(super) layout: &'s Layout,
+    pub(super) parts: &'s RuleParts,
+    /// Position of the rule's first part aside.
+    pub(super) first: usize,
+    /// What checkpoints know of the key.
+    pub(super) recording: Recording,
 }
 
-/// Bit of changed rule-level state in [`RuleState::dirty`].
-const RULE_LEVEL_BIT: u64 = 1 << 63;
+/// What checkpoints are to know of the changes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recording {
+    /// Nothing: none are taken, or the state is a snapshot.
+    Nothing,
+    /// Changes; they have nothing of the key yet.
+    Changes,
+    /// Changes and removals.
+    Removals,
+}
 
-/// Life cycle of a state: new, brought up to its rule, saved.
-impl RuleState {
-    /// Makes the state of a key for which nothing was folded, touched at `now` (unix ms) if the rule records
-    /// touches.
-    pub fn fresh(plan: &RulePlan, now: i64) -> Self {
+/// Where a part is.
+#[derive(Clone, Copy, Debug)]
+enum Location {
+    Piece(Place),
+    Aside(usize),
+}
+
+impl RuleState<'_> {
+    /// The same state, for the time of a call.
+    pub fn lent(&mut self) -> RuleState<'_> {
         RuleState {
-            slot: plan.slot,
-            layout: Arc::clone(&plan.layout),
-            cells: plan.initial.iter().cloned().collect(),
-            touched: recorded(plan, now),
-            level: None,
-            dirty: 0,
-            stored: false,
-            weight: 0,
+            piece: self.piece,
+            memory: self.memory,
+            aside: self.aside,
+            layout: self.layout,
+            parts: self.parts,
+            first: self.first,
+            recording: self.recording,
         }
     }
 
-    /// State that begins anew at `now` in place of this one; if this one is stored, the new one overwrites
-    /// it.
-    #[must_use]
-    pub fn restarted(&self, plan: &RulePlan, now: i64) -> Self {
-        let mut fresh = RuleState::fresh(plan, now);
-        fresh.bring_up_to(plan);
-        fresh.dirty = u64::MAX;
-        fresh.stored = self.stored;
-        fresh
+    fn locate(&self, ordinal: Ordinal) -> Option<Location> {
+        match self.piece.find(&self.memory.arena, self.layout, ordinal) {
+            Some(place) => Some(Location::Piece(place)),
+            None => self.aside.find(ordinal, self.first).map(Location::Aside),
+        }
     }
 
-    /// The rule's slot.
-    pub fn slot(&self) -> u32 {
-        self.slot
+    /// Words of a part; `None` if it is absent.
+    fn part(&self, ordinal: Ordinal) -> Option<&[u64]> {
+        Some(match self.locate(ordinal)? {
+            Location::Piece(place) => self.piece.part(&self.memory.arena, place),
+            Location::Aside(at) => self.aside.part(at),
+        })
     }
 
-    /// Version of the rule at which the rule-level state began; its stored name contains it.
-    pub fn beginning(&self) -> u64 {
-        self.layout.rule
+    /// Finds a part that is about to be changed, and marks it; an absent one begins with the words `first`.
+    fn change(&mut self, ordinal: Ordinal, first: &[u64]) -> Location {
+        let dirty = self.recording != Recording::Nothing;
+        self.aside.changed = true;
+        match self.locate(ordinal) {
+            Some(Location::Piece(place)) => {
+                if dirty {
+                    self.piece.mark(&mut self.memory.arena, place);
+                }
+                Location::Piece(place)
+            }
+            Some(Location::Aside(at)) => Location::Aside(at),
+            None => Location::Aside(self.aside.push(ordinal, first, dirty)),
+        }
     }
 
-    /// Whether the state belongs to the rule as given: to the same `key_by`, and to the same life if the rule
-    /// was retired and published again.
-    pub fn is_of(&self, plan: &RulePlan) -> bool {
-        self.layout.rule == plan.layout.rule
+    /// All ordinals of the rule.
+    fn ordinals(&self) -> impl Iterator<Item = Ordinal> {
+        self.parts.conditions.iter().copied().chain([self.parts.level])
+    }
+
+    /// Whether the key has any state of the rule.
+    pub fn is_absent(&self) -> bool {
+        self.aside.parts.len() == self.first
+            && self.ordinals().all(|o| self.piece.find(&self.memory.arena, self.layout, o).is_none())
     }
 
     /// Whether the state equals that of a key for which nothing was folded.
     pub fn is_fresh(&self, plan: &RulePlan) -> bool {
-        !self.has_rule_level() && self.cells[..] == plan.initial[..]
+        !self.has_rule_level() && (0..plan.conditions.len()).all(|c| self.is_first(plan, c))
     }
 
-    /// Brings the state up to the rule's version and pauses. A pause that has ended leaves the state as it is
-    /// or, if it is skipped, as it stood when the pause began; for a current pause a snapshot is kept.
-    pub fn bring_up_to(&mut self, plan: &RulePlan) {
-        // Weight and stored flag stay as they are until the state is put into its store again.
-        let (weight, stored) = (self.weight, self.stored);
-        self.migrate(plan);
-        let ended = |copy: &mut Box<PausedCopy>| Some(copy.pause) != plan.pause;
-        if let Some(ended) = self.level.as_deref_mut().and_then(|level| level.paused_copy.take_if(ended)) {
-            if plan.skipped.contains(&ended.pause) {
-                *self = ended.state;
-            }
-            self.dirty = u64::MAX;
-        }
-        if let Some(pause) = plan.pause
-            && self.paused_copy().is_none()
-        {
-            let state = self.clone();
-            self.level_mut().paused_copy = Some(Box::new(PausedCopy { pause, state }));
-        }
-        (self.weight, self.stored) = (weight, stored);
+    /// Whether a condition's fields have their first values.
+    pub fn is_first(&self, plan: &RulePlan, condition: usize) -> bool {
+        let shape = plan.conditions[condition].program.shape();
+        let words = self.part(self.parts.conditions[condition]);
+        words.is_none_or(|words| shape.is_initial(words, &self.memory.objects))
     }
 
-    /// [Brings up](Self::bring_up_to) a state that no event concerns. Returns the instant of its next timer
-    /// if it has changed.
-    pub fn bring_up_idle(&mut self, plan: &RulePlan) -> Option<i64> {
-        let before = self.next_deadline(plan.publish);
-        self.bring_up_to(plan);
-        let after = self.next_deadline(plan.publish);
-        (after != before && after < i64::MAX).then_some(after)
-    }
-
-    /// Carries the state over to another version of the rule: conditions in both versions keep their cells
-    /// and timers, others begin anew.
-    fn migrate(&mut self, plan: &RulePlan) {
-        if let Some(copy) = self.paused_copy_mut() {
-            copy.migrate(plan);
-        }
-        if Arc::ptr_eq(&self.layout, &plan.layout) {
-            return;
-        }
-        if self.layout == plan.layout {
-            self.layout = Arc::clone(&plan.layout);
-            return;
-        }
-        let mut fresh = RuleState::fresh(plan, self.touched);
-        fresh.dirty = u64::MAX;
-        if !self.is_of(plan) {
-            *self = fresh;
-            return;
-        }
-        let mut armed = Vec::new();
-        for (to, (identity, range)) in plan.layout.conditions.iter().enumerate() {
-            let kept = self.layout.conditions.iter().enumerate().find(|(_, (i, _))| i == identity);
-            let Some((from, (_, old))) = kept else { continue };
-            fresh.cells[range.clone()].clone_from_slice(&self.cells[old.clone()]);
-            armed.extend(self.armed(from).map(|timer| Armed { condition: to, ..timer.clone() }));
-        }
-        if let Some(level) = self.level.take() {
-            fresh.level = Some(Box::new(RuleLevel { armed, ..*level }));
-        }
-        *self = fresh;
-    }
-
-    /// Whether checkpoints contain a part of the state.
-    pub fn is_stored(&self) -> bool {
-        self.stored
-    }
-
-    /// Records that the state was read from a checkpoint.
-    pub fn set_stored(&mut self) {
-        self.stored = true;
-    }
-
-    /// Records that a checkpoint contains the whole state.
-    pub fn set_saved(&mut self) {
-        (self.dirty, self.stored) = (0, true);
-    }
-
-    /// Marks a condition as changed since the last checkpoint.
-    pub fn mark_condition(&mut self, condition: usize) {
-        self.dirty |= 1 << condition;
-    }
-
-    /// Marks the rule-level state as changed since the last checkpoint.
-    pub fn mark_rule_level(&mut self) {
-        self.dirty |= RULE_LEVEL_BIT;
-    }
-
-    /// Whether anything has changed since the last checkpoint.
+    /// Whether a checkpoint has yet to write a part of the state.
     pub fn is_dirty(&self) -> bool {
-        self.dirty != 0
+        let dirty = |ordinal: Ordinal| {
+            if let Some(at) = self.aside.find(ordinal, self.first) {
+                return self.aside.parts[at].dirty;
+            }
+            let (chunk, bit) = (ordinal / PER_CHUNK, 1 << (ordinal % PER_CHUNK));
+            self.piece.chunks(&self.memory.arena).any(|(own, bits)| own == chunk && bits.dirty & bit != 0)
+        };
+        self.ordinals().any(dirty)
     }
 
-    /// Whether a condition has changed since the last checkpoint.
-    pub fn is_condition_dirty(&self, condition: usize) -> bool {
-        self.dirty & (1 << condition) != 0
+    /// Removes the whole state, which begins anew.
+    pub fn clear(&mut self) {
+        self.remove(&self.parts.conditions, true);
     }
 
-    /// Whether the rule-level state has changed since the last checkpoint.
-    pub fn is_rule_level_dirty(&self) -> bool {
-        self.dirty & RULE_LEVEL_BIT != 0
+    /// Removes conditions, and the rule-level state if `level`.
+    fn remove(&mut self, conditions: &[Ordinal], level: bool) {
+        let RuleState { piece, memory, aside, layout, parts, first, recording } = self;
+        let level = level.then_some(parts.level);
+        for at in (*first..aside.parts.len()).rev() {
+            let New { ordinal, start, end, .. } = aside.parts[at];
+            if level != Some(ordinal) && !conditions.contains(&ordinal) {
+                continue;
+            }
+            let words = &aside.words[start as usize..end as usize];
+            match layout.shape(ordinal) {
+                Some(shape) => shape.free(words, &mut memory.objects),
+                None => memory.free_level(super::rule_level::number(words), layout),
+            }
+            aside.parts[at].end = start;
+        }
+        aside.parts.retain(|part| part.start < part.end);
+        let gone = |chunk: u32| {
+            let ordinals = conditions.iter().copied().chain(level);
+            ordinals.filter(|o| o / PER_CHUNK == chunk).fold(0, |mask, o| mask | 1 << (o % PER_CHUNK))
+        };
+        let mut any = false;
+        memory.change(piece, layout, |chunk, Bits { present, dirty }| {
+            let gone = gone(chunk) & present;
+            any |= gone != 0;
+            let dirty = match recording {
+                Recording::Removals => dirty | gone,
+                Recording::Changes | Recording::Nothing => dirty & !gone,
+            };
+            Bits { present: present & !gone, dirty }
+        });
+        aside.changed |= any;
     }
 
-    /// Bytes counted for the state when it was last put into its store.
-    #[cfg(test)]
-    pub(crate) fn weight(&self) -> usize {
-        self.weight as usize
+    /// Puts parts that lie aside into the piece; those that equal first values are dropped.
+    pub(super) fn put_in(&mut self) {
+        put_in(self.piece, self.memory, self.layout, self.aside, self.first);
     }
 }
 
-/// Cells of conditions.
-impl RuleState {
-    /// Cells of a condition.
-    pub fn cells(&self, of: &ConditionPlan) -> &[Cell] {
-        &self.cells[of.cells.clone()]
+/// Puts the parts aside from `first` on into a piece; those that equal first values are dropped.
+pub(super) fn put_in(
+    piece: &mut Piece,
+    memory: &mut Memory,
+    layout: &Layout,
+    aside: &mut Aside,
+    first: usize,
+) {
+    if aside.parts.len() == first {
+        return;
+    }
+    let Aside { parts, words, .. } = aside;
+    let mut at = first;
+    while let Some(part) = parts.get(at) {
+        let words = &words[part.start as usize..part.end as usize];
+        match layout.shape(part.ordinal).filter(|shape| shape.is_initial(words, &memory.objects)) {
+            Some(shape) => {
+                shape.free(words, &mut memory.objects);
+                parts.remove(at);
+            }
+            None => at += 1,
+        }
+    }
+    let new = &mut parts[first..];
+    if !new.is_empty() {
+        new.sort_unstable_by_key(|part| part.ordinal);
+        piece.insert(&mut memory.arena, layout, new, words);
+        memory.conditions += new.iter().filter(|part| layout.shape(part.ordinal).is_some()).count();
+    }
+    // All words behind belong to the parts that are gone now.
+    let start = if first == 0 { 0 } else { parts[first - 1].end as usize };
+    parts.truncate(first);
+    words.truncate(start);
+}
+
+/// Fields of conditions.
+impl RuleState<'_> {
+    /// Fields of a condition, to be read.
+    pub fn fields<'p>(&'p mut self, plan: &'p RulePlan, condition: usize) -> Fields<'p> {
+        let shape = plan.conditions[condition].program.shape();
+        let words = match self.locate(self.parts.conditions[condition]) {
+            Some(Location::Piece(place)) => self.piece.part_mut(&mut self.memory.arena, place),
+            Some(Location::Aside(at)) => self.aside.part_mut(at),
+            None => {
+                self.aside.spare.clear();
+                self.aside.spare.extend_from_slice(shape.initial_words());
+                &mut self.aside.spare[..]
+            }
+        };
+        Fields::new(shape, words, &mut self.memory.objects)
     }
 
-    /// Mutable cells of a condition, for its calculator.
-    pub fn cells_mut(&mut self, of: &ConditionPlan) -> &mut [Cell] {
-        &mut self.cells[of.cells.clone()]
+    /// Fields of a condition, to be changed by its calculator; they are marked as changed.
+    pub fn fields_mut<'p>(&'p mut self, plan: &'p RulePlan, condition: usize) -> Fields<'p> {
+        let shape = plan.conditions[condition].program.shape();
+        let words = match self.change(self.parts.conditions[condition], shape.initial_words()) {
+            Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
+            Location::Aside(at) => self.aside.part_mut(at),
+        };
+        Fields::new(shape, words, &mut self.memory.objects)
     }
 
-    /// Deadline in a condition's timer cell, unix ms; `None` if the script has no timer or has not set it.
-    pub fn timer(&self, plan: &RulePlan, condition: usize) -> Option<i64> {
-        match self.cells[plan.timer(condition)?] {
-            Cell::Int(deadline) => (deadline >= 0).then_some(deadline),
-            _ => None,
+    /// Deadline in a condition's timer field, unix ms; `None` if the script has no timer or has not set it.
+    pub fn timer(&mut self, plan: &RulePlan, condition: usize) -> Option<i64> {
+        let slot = plan.conditions[condition].program.timer()?;
+        let deadline = self.fields(plan, condition).word(slot as u8);
+        (deadline >= 0).then_some(deadline)
+    }
+
+    /// Clears a condition's timer field; its armed timer stays.
+    pub fn clear_timer(&mut self, of: &RulePlan, condition: usize) {
+        if let Some(slot) = of.conditions[condition].program.timer() {
+            self.fields_mut(of, condition).set_word(slot as u8, -1);
         }
     }
 
-    /// Clears a condition's timer cell; its armed timer stays.
-    pub fn clear_timer(&mut self, plan: &RulePlan, condition: usize) {
-        if let Some(cell) = plan.timer(condition) {
-            self.cells[cell] = Cell::Int(-1);
+    /// Resets all conditions: first values, no timers. The rest of the rule-level state stays.
+    pub fn reset_conditions(&mut self) {
+        self.remove(&self.parts.conditions, false);
+        if self.level().is_some() {
+            self.change_level(|level| level.armed.clear());
         }
     }
 
-    /// Resets all conditions: initial cells, no timers. The rest of the rule-level state stays.
-    pub fn reset_conditions(&mut self, plan: &RulePlan) {
-        self.cells = plan.initial.iter().cloned().collect();
-        self.dirty = u64::MAX;
-        if let Some(level) = self.level.as_deref_mut() {
-            level.armed.clear();
-        }
+    /// Number of the condition of an ordinal; `None` if the rule has it no more.
+    fn condition(&self, ordinal: Ordinal) -> Option<usize> {
+        self.parts.conditions.iter().position(|own| *own == ordinal)
     }
 }
 

@@ -1,12 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::*;
 use crate::{
     model::ids::{Offset, PartitionId},
     rule::{
+        book::RuleBook,
         catalog::Catalog,
         change::{ChangeSet, Published, RuleChange},
     },
+    state::{Armed, KeyId, Store},
 };
 
 /// A count `n`, and a timer `t`.
@@ -15,18 +20,49 @@ const RULE: &str = r#"{"rule_id": "r", "key_by": "ip", "conditions": [
     {"id": "t", "calculator": "absence", "steps": [{"id": "A"}, {"id": "B"}], "params": {"within": "100ms"}}
 ], "trigger": {"each": "t"}}"#;
 
-/// The rule's plan in a pause, or without one, where these pauses are skipped.
-fn plan(pause: Option<u64>, skipped: &[u64]) -> Arc<RulePlan> {
+/// A store with one key, and the rule as it is in force.
+struct Scene {
+    store: Store,
+    id: KeyId,
+    plan: Arc<RulePlan>,
+    parts: RuleParts,
+}
+
+impl Scene {
+    fn new(pause: Option<u64>) -> Self {
+        let mut store = Store::default();
+        store.record(true);
+        let (plan, parts) = install(&mut store, pause, &[]);
+        let id = store.entry(1, 0, "k");
+        Scene { store, id, plan, parts }
+    }
+
+    /// Switches to the rule in a pause, or without one, where these pauses are skipped.
+    fn install(&mut self, pause: Option<u64>, skipped: &[u64]) {
+        (self.plan, self.parts) = install(&mut self.store, pause, skipped);
+    }
+
+    fn state<T>(&mut self, work: impl FnOnce(&mut RuleState<'_>, &RulePlan) -> T) -> T {
+        let Scene { store, id, plan, parts } = self;
+        store.open(*id, |open| work(&mut open.rule(parts), plan))
+    }
+}
+
+fn install(store: &mut Store, pause: Option<u64>, skipped: &[u64]) -> (Arc<RulePlan>, RuleParts) {
+    let book = book(pause, skipped);
+    let parts = store.install(&book);
+    (Arc::clone(&book.rules[0]), parts[0].clone())
+}
+
+fn book(pause: Option<u64>, skipped: &[u64]) -> Arc<RuleBook> {
     let first = Published::first(RULE, 1, 0, BTreeMap::new()).unwrap();
     let skipped: BTreeSet<u64> = skipped.iter().copied().collect();
     let change = RuleChange::Put(Box::new(Published { pause, skipped, ..first }));
-    let applied = Catalog::default().apply(&ChangeSet { changes: vec![change], ..ChangeSet::default() });
-    Arc::clone(&applied.book.rules[0])
+    Catalog::default().apply(&ChangeSet { changes: vec![change], ..ChangeSet::default() }).book
 }
 
 fn timer(deadline: i64) -> Armed {
     Armed {
-        condition: 1,
         deadline,
         partition: PartitionId::default(),
         offset: Offset::default(),
@@ -39,77 +75,100 @@ fn timer(deadline: i64) -> Armed {
 
 #[test]
 fn a_condition_has_one_armed_timer() {
-    let plan = plan(None, &[]);
-    let mut state = RuleState::fresh(&plan, 5);
-    assert_eq!((state.next_deadline(0), state.is_fresh(&plan)), (i64::MAX, true));
-    state.arm(timer(30));
-    state.arm(timer(20));
-    assert_eq!(
-        (state.next_deadline(0), state.armed_at(20), state.armed_at(30)),
-        (20, Some(&timer(20)), None)
-    );
-    assert!(!state.is_fresh(&plan));
-    state.disarm(0);
-    assert_eq!(state.armed(1), Some(&timer(20)));
-    state.disarm(1);
-    assert!(state.is_fresh(&plan), "as good as new once it has nothing left");
+    Scene::new(None).state(|state, plan| {
+        assert_eq!((state.next_deadline(plan), state.is_fresh(plan)), (i64::MAX, true));
+        state.arm(1, timer(30));
+        state.arm(1, timer(20));
+        assert_eq!(
+            (state.next_deadline(plan), state.armed_at(20), state.armed_at(30)),
+            (20, Some((1, &timer(20))), None)
+        );
+        assert!(!state.is_fresh(plan));
+        state.disarm(0);
+        assert_eq!(state.armed(1), Some(&timer(20)));
+        state.disarm(1);
+        assert!(state.is_fresh(plan), "as good as new once it has nothing left");
+    });
 }
 
 #[test]
 fn a_key_that_waits_for_publish_is_due_the_instant_before() {
-    let mut state = RuleState::fresh(&plan(None, &[]), 5);
-    state.judge_at_publish();
-    state.arm(timer(30));
-    assert_eq!([10, 50].map(|publish| state.next_deadline(publish)), [9, 30]);
-    state.judged_at_publish();
-    assert_eq!(state.next_deadline(10), 30);
+    Scene::new(None).state(|state, plan| {
+        state.judge_at_publish();
+        state.arm(1, timer(30));
+        let due = [10, 50].map(|publish| state.next_deadline(&RulePlan { publish, ..plan.clone() }));
+        assert_eq!(due, [9, 30]);
+        state.judged_at_publish();
+        assert_eq!(state.next_deadline(&RulePlan { publish: 10, ..plan.clone() }), 30);
+    });
 }
 
 #[test]
 fn an_edge_counts_under_its_own_edit() {
-    let mut state = RuleState::fresh(&plan(None, &[]), 5);
-    state.set_edge(3, false);
-    assert_eq!([2, 3].map(|edited| state.edge(edited)), [None, Some(false)]);
+    Scene::new(None).state(|state, _| {
+        state.set_edge(3, false);
+        assert_eq!([2, 3].map(|edited| state.edge(edited)), [None, Some(false)]);
+    });
 }
 
 #[test]
-fn marks_tell_conditions_from_the_rule_level() {
-    let mut state = RuleState::fresh(&plan(None, &[]), 5);
-    state.mark_condition(1);
-    assert_eq!([0, 1].map(|condition| state.is_condition_dirty(condition)), [false, true]);
-    assert!(state.is_dirty() && !state.is_rule_level_dirty());
-    state.mark_rule_level();
-    assert!(state.is_rule_level_dirty());
-    state.set_saved();
-    assert!(state.is_stored() && !state.is_dirty());
+fn what_is_changed_is_unsaved_until_it_is_saved() {
+    let mut scene = Scene::new(None);
+    scene.state(|state, plan| state.fields_mut(plan, 0).set_word(0, 7));
+    let Scene { store, id, .. } = &mut scene;
+    store.open(*id, |open| {
+        let mut unsaved = Vec::new();
+        open.unsaved(&mut unsaved);
+        assert_eq!(
+            unsaved.iter().map(|part| (part.of.condition, part.present)).collect::<Vec<_>>(),
+            [(Some(0), true)]
+        );
+        open.set_saved();
+        assert!(!open.is_dirty());
+    });
+    scene.state(|state, plan| state.touch(plan, 5));
+    scene.state(|state, _| {
+        assert!(state.is_dirty());
+        state.clear();
+        assert!(state.is_absent() && state.is_dirty(), "what is stored is to be deleted");
+    });
+}
+
+#[test]
+fn a_part_with_its_first_value_is_not_put_in() {
+    let mut scene = Scene::new(None);
+    scene.state(|state, plan| {
+        state.fields_mut(plan, 0).set_word(0, 7);
+        state.fields_mut(plan, 0).set_word(0, 0);
+    });
+    assert!(scene.store.block(scene.id).is_empty());
 }
 
 #[test]
 fn a_pause_that_is_skipped_takes_its_events_back() {
-    let paused = plan(Some(1), &[]);
-    let mut state = RuleState::fresh(&paused, 5);
-    state.arm(timer(20));
-    state.bring_up_to(&paused);
-    state.arm(timer(10));
-    assert_eq!(state.paused_copy().and_then(|copy| copy.armed(1)), Some(&timer(20)));
-    let (mut kept, mut skipped) = (state.clone(), state);
-    assert_eq!(kept.bring_up_idle(&plan(None, &[])), None, "its next timer is the same");
-    assert_eq!((kept.armed(1), kept.paused_copy()), (Some(&timer(10)), None));
-    assert_eq!(skipped.bring_up_idle(&plan(None, &[1])), Some(20));
-    assert_eq!((skipped.armed(1), skipped.paused_copy()), (Some(&timer(20)), None));
-    assert!(kept.is_dirty() && skipped.is_dirty(), "the copy is to leave the store");
-}
-
-#[test]
-fn a_restarted_state_overwrites_what_is_stored() {
-    let plan = plan(None, &[]);
-    let mut state = RuleState::fresh(&plan, 5);
-    state.arm(timer(20));
-    state.set_saved();
-    let restarted = state.restarted(&plan, 50);
-    assert!(restarted.is_fresh(&plan) && restarted.is_stored());
-    assert!(
-        restarted.is_condition_dirty(0) && restarted.is_condition_dirty(1) && restarted.is_rule_level_dirty()
-    );
-    assert_eq!(restarted.touched(), 50);
+    for (skipped, deadline, next, count) in [(&[][..], 10, None, 9), (&[1][..], 20, Some(20), 4)] {
+        let mut scene = Scene::new(Some(1));
+        scene.state(|state, plan| {
+            state.fields_mut(plan, 0).set_word(0, 4);
+            state.arm(1, timer(20));
+            state.bring_up_to(plan);
+        });
+        scene.state(|state, plan| {
+            state.bring_up_to(plan);
+            state.fields_mut(plan, 0).set_word(0, 9);
+            state.arm(1, timer(10));
+            let copied = state.paused(|copy| (copy.armed(1).cloned(), copy.fields(plan, 0).word(0)));
+            assert_eq!(copied, Some((Some(timer(20)), 4)));
+        });
+        scene.install(None, skipped);
+        scene.state(|state, plan| {
+            assert_eq!(state.bring_up_idle(plan), next);
+            assert_eq!((state.armed(1), state.is_paused()), (Some(&timer(deadline)), false));
+            assert_eq!(state.fields(plan, 0).word(0), count);
+            assert!(state.is_dirty(), "the snapshot is to leave the store");
+            state.clear();
+        });
+        let Scene { store, id, .. } = scene;
+        assert!(store.is_clean(), "nothing is left of what the key had: {:?}", store.block(id));
+    }
 }

@@ -1,18 +1,30 @@
 //! Store: all keys of a worker that are in memory.
 //!
 //! **Invariants**
-//! - Where a store [weighs](Store::weigh), each state adds its weight when it is put in and subtracts the
-//!   same weight when it is taken out; a [change](Store::change) in place exchanges its former weight for
-//!   the new one. So `bytes` never drifts; a state changed otherwise is weighed again when it is next put in
-//!   or changed.
+//! - `bytes` are those of all pieces and what they name, so they never drift.
 //! - Of a key with timers exactly one is filed, the one that its block names. So the number of filed timers
 //!   is bounded by that of keys, however often timers are set, and a place reused for another key has none.
 
+mod ahead;
+
 use std::collections::BTreeSet;
 
-use hashbrown::HashTable;
+use compact_str::CompactString;
 
-use super::{KeyBlock, RuleState, weight};
+pub use self::ahead::Ahead;
+use super::{
+    KeyBlock, OpenKey, RuleState,
+    aside::Aside,
+    layout::{Layout, RuleParts},
+    memory::Memory,
+    piece::Piece,
+    rule_state::{Recording, put_in},
+    table::Table,
+};
+use crate::{calculator::aggregate::weight::ALLOCATION, rule::book::RuleBook};
+
+/// Bytes of a key's entry in the table of keys.
+const ENTRY: usize = 8;
 
 /// Place of a key in a [`Store`]; may be reused for another key once its own is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,41 +33,52 @@ pub struct KeyId(u32);
 /// All keys of a worker, indexed by their routing hash.
 #[derive(Debug, Default)]
 pub struct Store {
-    table: HashTable<u32>,
+    table: Table,
     blocks: Vec<KeyBlock>,
     free: Vec<u32>,
     /// Keys that have timers, by the deadlines that their blocks name.
     timers: BTreeSet<(i64, KeyId)>,
+    memory: Memory,
+    /// Layouts of pieces, by `key_by`.
+    layouts: Vec<Layout>,
+    aside: Aside,
     swept: usize,
+    /// Rounds of the sweep that have begun.
+    rounds: u64,
     hand: usize,
     weighs: bool,
-    bytes: usize,
+    /// Bytes of keys without their pieces, if they are weighed.
+    key_bytes: usize,
+    /// Whether changes are recorded for checkpoints.
+    records: bool,
+    /// Keys of which only removals are left to be saved.
+    leaving: usize,
 }
 
 impl Store {
-    /// Number of keys.
+    /// Number of keys, without those of which only removals are left to be saved.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.leaving
     }
 
     /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.table.len() == 0
     }
 
     /// Finds a key's block, or makes one.
     pub fn entry(&mut self, hash: u64, group: u32, key: &str) -> KeyId {
-        let Store { table, blocks, free, weighs, bytes, .. } = self;
-        let same = |id: &u32| {
-            let block = &blocks[*id as usize];
+        let Store { table, blocks, free, weighs, key_bytes, .. } = self;
+        let same = |id: u32| {
+            let block = &blocks[id as usize];
             block.hash == hash && block.group == group && *block.key == *key
         };
         if let Some(id) = table.find(hash, same) {
-            return KeyId(*id);
+            return KeyId(id);
         }
         let listed = free.last().is_some_and(|id| blocks[*id as usize].listed);
         let block = KeyBlock::new(hash, group, key, listed);
-        *bytes += if *weighs { weight::of_key(key) } else { 0 };
+        *key_bytes += if *weighs { weight(key) } else { 0 };
         let id = match free.pop() {
             Some(id) => {
                 blocks[id as usize] = block;
@@ -66,7 +89,7 @@ impl Store {
                 (blocks.len() - 1) as u32
             }
         };
-        table.insert_unique(hash, id, |id| blocks[*id as usize].hash);
+        table.insert(hash, id, |id| blocks[id as usize].hash);
         KeyId(id)
     }
 
@@ -122,72 +145,85 @@ impl Store {
     /// Starts to weigh; to be called while the store is empty.
     pub fn weigh(&mut self) {
         self.weighs = true;
+        self.memory.weigh();
     }
 
     /// Approximate bytes of all keys and their states; 0 if the store does not weigh.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        if self.weighs { self.key_bytes + self.memory.bytes() } else { 0 }
     }
 
-    /// Takes out a key's state for the rule in a slot, to be put back after use.
-    pub fn take(&mut self, id: KeyId, slot: u32) -> Option<RuleState> {
-        let block = &mut self.blocks[id.0 as usize];
-        let state = block.position(slot).ok().map(|position| block.rules.remove(position))?;
-        self.bytes -= state.weight as usize;
-        Some(state)
-    }
-
-    /// Puts in a key's state of a rule, replacing the present one.
-    pub fn put(&mut self, id: KeyId, mut state: RuleState) {
-        if self.weighs {
-            state.weight = weight::of_state(&state);
-            self.bytes += state.weight as usize;
+    /// Switches to the rules of `book`; returns the parts of each rule, by its position.
+    pub fn install(&mut self, book: &RuleBook) -> Vec<RuleParts> {
+        self.layouts.resize_with(book.keys.len().max(self.layouts.len()), Layout::default);
+        let mut all = vec![RuleParts::default(); book.rules.len()];
+        // Without keys there is nothing to be visited.
+        let round = if self.is_empty() { u64::MAX } else { self.rounds };
+        for (group, layout) in self.layouts.iter_mut().enumerate() {
+            let rules = book.rules.iter().zip(&book.rule_key).enumerate();
+            let own = rules.filter(|(_, (_, of))| **of as usize == group);
+            let own = own.map(|(rule, (plan, _))| (rule as u32, &**plan));
+            layout.install(own, round).into_iter().for_each(|(rule, parts)| all[rule as usize] = parts);
         }
-        let block = &mut self.blocks[id.0 as usize];
-        match block.position(state.slot) {
-            Ok(i) => self.bytes -= std::mem::replace(&mut block.rules[i], state).weight as usize,
-            Err(i) => block.rules.insert(i, state),
-        }
+        all
     }
 
-    /// Changes a key's state for the rule in a slot in place; `change` receives the key's text too, and
-    /// returns whether the state is kept. Returns false if there is no state.
-    pub fn change(
+    /// Starts to record changes for checkpoints; to be called before there are keys.
+    pub fn record(&mut self, records: bool) {
+        self.records = records;
+    }
+
+    /// Calls `work` with a key's state, to be read and changed.
+    pub fn open<T>(&mut self, id: KeyId, work: impl FnOnce(&mut OpenKey<'_>) -> T) -> T {
+        let Store { blocks, memory, layouts, aside, records, leaving, .. } = self;
+        let KeyBlock { key, piece, group, stored, .. } = &mut blocks[id.0 as usize];
+        let layout = &layouts[*group as usize];
+        aside.changed = false;
+        let recording = match (*records, *stored) {
+            (false, _) => Recording::Nothing,
+            (true, false) => Recording::Changes,
+            (true, true) => Recording::Removals,
+        };
+        *leaving -= usize::from(piece.is_leaving());
+        let mut open = OpenKey { key, piece, memory, layout, aside, recording, stored, hint: 0 };
+        let result = work(&mut open);
+        put_in(piece, memory, layout, aside, 0);
+        *leaving += usize::from(piece.is_leaving());
+        result
+    }
+
+    /// Number of conditions of which keys have a state.
+    pub fn conditions(&self) -> usize {
+        self.memory.conditions
+    }
+
+    /// Calls `work` with a state of a rule that belongs to no key of the store, and begins anew.
+    pub fn aside<T>(
         &mut self,
-        id: KeyId,
-        slot: u32,
-        change: impl FnOnce(&str, &mut RuleState) -> bool,
-    ) -> bool {
-        let Store { blocks, bytes, weighs, .. } = self;
-        let block = &mut blocks[id.0 as usize];
-        let Ok(position) = block.position(slot) else { return false };
-        let state = &mut block.rules[position];
-        *bytes -= state.weight as usize;
-        let kept = change(&block.key, state);
-        if kept {
-            state.weight = if *weighs { weight::of_state(state) } else { 0 };
-            *bytes += state.weight as usize;
-        } else {
-            block.rules.remove(position);
-        }
-        true
+        group: u32,
+        parts: &RuleParts,
+        work: impl FnOnce(&mut RuleState<'_>) -> T,
+    ) -> T {
+        let Store { memory, layouts, aside, .. } = self;
+        let (mut piece, layout) = (Piece::default(), &layouts[group as usize]);
+        let recording = Recording::Nothing;
+        let mut state = RuleState { piece: &mut piece, memory, aside, layout, parts, first: 0, recording };
+        let result = work(&mut state);
+        put_in(&mut piece, memory, layout, aside, 0);
+        memory.free(piece, layout);
+        result
     }
 
-    /// Visits a key's states in place, ascending by slot, with the key's text; drops those for which `keep`
-    /// is false.
-    pub fn retain(&mut self, id: KeyId, mut keep: impl FnMut(&str, &mut RuleState) -> bool) {
-        let Store { blocks, bytes, .. } = self;
-        let KeyBlock { key, rules, .. } = &mut blocks[id.0 as usize];
-        rules.retain_mut(|state| {
-            let keep = keep(key, state);
-            *bytes -= if keep { 0 } else { state.weight as usize };
-            keep
-        });
+    /// Whether no memory is in use but that of keys' blocks.
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
+        let pieces: usize = self.blocks.iter().map(|block| block.piece.bytes()).sum();
+        self.memory.counts() == (0, 0) && self.memory.arena.bytes() == pieces
     }
 
-    /// All blocks in use, in no order.
-    pub fn blocks(&self) -> impl Iterator<Item = &KeyBlock> {
-        self.table.iter().map(|id| &self.blocks[*id as usize])
+    /// All keys, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.table.ids().map(KeyId)
     }
 
     /// Next place in rotation, free ones included (their blocks are empty); the first follows the last.
@@ -197,6 +233,7 @@ impl Store {
             return None;
         }
         self.swept = (self.swept + 1) % self.blocks.len();
+        self.rounds += u64::from(self.swept == 0);
         Some(KeyId(self.swept as u32))
     }
 
@@ -216,16 +253,17 @@ impl Store {
 
     /// Removes a key with all its states; `None` if its place is free.
     pub fn remove(&mut self, id: KeyId) -> Option<KeyBlock> {
-        let Store { table, blocks, free, timers, weighs, bytes, .. } = self;
+        let Store { table, blocks, free, timers, memory, layouts, weighs, key_bytes, leaving, .. } = self;
+        if !table.remove(blocks[id.0 as usize].hash, id.0, |id| blocks[id as usize].hash) {
+            return None;
+        }
         let block = &mut blocks[id.0 as usize];
-        table.find_entry(block.hash, |i| *i == id.0).ok()?.remove();
         timers.remove(&(block.next_deadline, id));
         let free_place = KeyBlock { listed: block.listed, ..KeyBlock::default() };
-        let block = std::mem::replace(block, free_place);
-        if *weighs {
-            let states: usize = block.rules.iter().map(|state| state.weight as usize).sum();
-            *bytes -= weight::of_key(&block.key) + states;
-        }
+        let mut block = std::mem::replace(block, free_place);
+        *leaving -= usize::from(block.piece.is_leaving());
+        memory.free(std::mem::take(&mut block.piece), &layouts[block.group as usize]);
+        *key_bytes -= if *weighs { weight(&block.key) } else { 0 };
         free.push(id.0);
         Some(block)
     }
@@ -233,7 +271,7 @@ impl Store {
     /// Removes a key that has no state and whose last event lies before `before` (unix ms).
     pub fn remove_if_idle(&mut self, id: KeyId, before: i64) {
         let block = &self.blocks[id.0 as usize];
-        if block.rules.is_empty() && block.last_now < before {
+        if block.is_empty() && block.last_now < before {
             self.remove(id);
         }
     }
@@ -243,6 +281,12 @@ impl Store {
         let id = u32::try_from(n).ok()?;
         self.blocks.get(n)?.used.then_some(KeyId(id))
     }
+}
+
+/// Bytes of a key without its piece.
+fn weight(key: &str) -> usize {
+    let text = CompactString::from(key);
+    size_of::<KeyBlock>() + ENTRY + if text.is_heap_allocated() { key.len() + ALLOCATION } else { 0 }
 }
 
 #[cfg(test)]

@@ -1,38 +1,47 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    calculator::Slots,
     model::ids::{Offset, PartitionId},
     rule::{
         catalog::Catalog,
         change::{ChangeSet, Published, RuleChange},
-        plan::RulePlan,
     },
     state::Armed,
 };
 
-/// Plans of three rules, by slot.
-fn plans() -> Vec<Arc<RulePlan>> {
-    let put = |i: u64| {
-        let document = format!(
-            r#"{{"rule_id": "r{i}", "key_by": "ip", "trigger": {{"each": "t"}}, "conditions": [
-                {{"id": "t", "calculator": "absence", "steps": [{{"id": "A"}}, {{"id": "B"}}], "params": {{"within": "1s"}}}}]}}"#
-        );
-        RuleChange::Put(Box::new(Published::first(&document, 1, 0, BTreeMap::new()).unwrap()))
+/// Of each rule: a count by words, a text by number, a sliding count by number, statistics, and a timer.
+fn document(rule: u64, conditions: usize) -> String {
+    let of = |c: usize| match c % 4 {
+        0 => r#""calculator": "count""#,
+        1 => r#""calculator": "count", "window": {"last": "1h"}"#,
+        2 => r#""calculator": "stats", "params": {"of": "amt"}, "met": "sum > 1""#,
+        _ => r#""calculator": "last", "params": {"of": "amt"}, "met": "value > 1""#,
     };
-    let set = ChangeSet { changes: (0..3).map(put).collect(), ..ChangeSet::default() };
-    Catalog::default().apply(&set).book.rules.clone()
+    let conditions: Vec<String> =
+        (0..conditions).map(|c| format!(r#"{{"id": "c{c}", {}, "event": {{"id": "A"}}}}"#, of(c))).collect();
+    format!(
+        r#"{{"rule_id": "r{rule}", "key_by": "ip", "trigger": "satisfied", "conditions": [{}]}}"#,
+        conditions.join(",")
+    )
 }
 
-/// Arms a timer whose memory depends on `letters`.
-fn arm(state: &mut RuleState, letters: usize) {
-    state.arm(Armed {
-        condition: 0,
+fn book(rules: u64, conditions: usize) -> Arc<RuleBook> {
+    let put = |i: u64| {
+        let document = document(i, conditions);
+        RuleChange::Put(Box::new(Published::first(&document, 1, 0, BTreeMap::new()).unwrap()))
+    };
+    let set = ChangeSet { changes: (0..rules).map(put).collect(), ..ChangeSet::default() };
+    let applied = Catalog::default().apply(&set);
+    assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
+    applied.book
+}
+
+fn timer(letters: usize) -> Armed {
+    Armed {
         deadline: 0,
         partition: PartitionId::default(),
         offset: Offset::default(),
@@ -40,59 +49,104 @@ fn arm(state: &mut RuleState, letters: usize) {
         event_time: 0,
         guid: None,
         values: Vec::new(),
-    });
+    }
+}
+
+/// What a key is to have: per rule and condition the text of its state, and the letters of an armed timer.
+type Model = BTreeMap<u32, BTreeMap<(usize, usize), String>>;
+
+/// Text of a condition's state.
+fn text(state: &mut RuleState<'_>, plan: &crate::rule::plan::RulePlan, condition: usize) -> String {
+    let mut text = String::new();
+    let names = plan.conditions[condition].program.names();
+    crate::state::text::write(names, state.fields(plan, condition).values(), &mut text);
+    text
 }
 
 proptest! {
-    /// Whatever is put in, changed, taken out and removed: the bytes are those of what is there.
+    /// Whatever is folded, cleared and removed: the store has what is there, knows what is unsaved, weighs the
+    /// same however it came about, and leaks nothing.
     #[test]
-    fn bytes_are_those_of_all_keys_and_states(
+    fn a_store_is_a_map_of_states(
         weighs in any::<bool>(),
-        steps in prop::collection::vec((0..7u8, 0..4u32, 0..3u32, 1..99usize), 1..120),
+        steps in prop::collection::vec((0..12u8, 0..3u32, 0..20usize, 0..5usize, 1..9i64), 1..160),
     ) {
-        let (plans, mut store) = (plans(), Store::default());
+        let (book, mut store, mut model) = (book(20, 5), Store::default(), Model::new());
+        store.record(true);
         if weighs {
             store.weigh();
         }
-        let mut there = BTreeSet::new();
-        for (step, key, slot, letters) in steps {
+        let parts = store.install(&book);
+        let mut unsaved = BTreeMap::<(u32, usize, usize), bool>::new();
+        for (step, key, rule, condition, time) in steps {
             let id = store.entry(u64::from(key), 0, &key.to_string());
+            let (own, states) = (&parts[rule], model.entry(key).or_default());
             match step {
-                0 | 1 => {
-                    let mut state = RuleState::fresh(&plans[slot as usize], 5);
-                    arm(&mut state, letters);
-                    store.put(id, state);
-                    there.insert((key, slot));
-                }
-                2 | 3 => {
-                    let present = store.change(id, slot, |text, state| {
-                        assert_eq!((text, state.slot()), (key.to_string().as_str(), slot));
-                        arm(state, letters);
-                        true
-                    });
-                    prop_assert_eq!(present, there.contains(&(key, slot)));
-                }
-                4 => {
-                    let present = store.change(id, slot, |_, state| {
-                        arm(state, letters);
-                        false
-                    });
-                    prop_assert_eq!(present, there.remove(&(key, slot)));
-                }
-                5 => prop_assert_eq!(store.take(id, slot).is_some(), there.remove(&(key, slot))),
+                // A record that folds into two rules, of which one may be absent yet.
+                0..=6 => store.open(id, |open| {
+                    for rule in [rule, 19 - rule] {
+                        let plan = &book.rules[rule];
+                        let mut state = open.rule(&parts[rule]);
+                        let mut fields = state.fields_mut(plan, condition);
+                        let value = crate::model::value::Value::Int(time);
+                        match condition % 4 {
+                            0 => fields.set_word(0, fields.word(0) + time),
+                            1 => fields.count(0, time * 1000, 9000),
+                            _ => fields.fold(0, Some(&value), time, time).unwrap(),
+                        }
+                        states.insert((rule, condition), text(&mut state, plan, condition));
+                        unsaved.insert((key, rule, condition), true);
+                    }
+                }),
+                7 => store.open(id, |open| open.rule(own).arm(condition, timer(time as usize))),
+                8 => store.open(id, |open| open.rule(own).disarm(condition)),
+                9 => store.open(id, |open| {
+                    open.rule(own).clear();
+                    for c in 0..5 {
+                        if states.remove(&(rule, c)).is_some() && !unsaved.contains_key(&(key, rule, c)) {
+                            unsaved.insert((key, rule, c), true);
+                        }
+                    }
+                }),
+                10 => store.open(id, |open| {
+                    open.set_saved();
+                    unsaved.retain(|(k, ..), _| *k != key);
+                }),
                 _ => {
                     store.remove(id);
-                    there.retain(|(k, _)| *k != key);
+                    states.clear();
+                    unsaved.retain(|(k, ..), _| *k != key);
                 }
             }
-            let states = |block: &KeyBlock| block.states().map(|s| weight::of_state(s) as usize).sum::<usize>();
-            let weighed: usize = store.blocks().map(|block| weight::of_key(block.key()) + states(block)).sum();
-            prop_assert_eq!(store.bytes(), if weighs { weighed } else { 0 });
-            let found: BTreeSet<_> = store
-                .blocks()
-                .flat_map(|block| block.states().map(|state| (block.key().parse().unwrap(), state.slot())))
-                .collect();
-            prop_assert_eq!(&found, &there);
+            for id in store.ids().collect::<Vec<_>>() {
+                let key: u32 = store.block(id).key().parse().unwrap();
+                let found: BTreeMap<(usize, usize), String> = store.open(id, |open| {
+                    let mut found = BTreeMap::new();
+                    for (rule, (plan, parts)) in book.rules.iter().zip(&parts).enumerate() {
+                        let mut state = open.rule(parts);
+                        for c in (0..5).filter(|c| !state.is_first(plan, *c)).collect::<Vec<_>>() {
+                            found.insert((rule, c), text(&mut state, plan, c));
+                        }
+                    }
+                    found
+                });
+                prop_assert_eq!(Some(&found), model.get(&key));
+                let mut dirty = Vec::new();
+                store.open(id, |open| open.unsaved(&mut dirty));
+                for part in dirty {
+                    if let Some(c) = part.of.condition.map(usize::from) {
+                        let at = (key, part.of.rule as usize, c);
+                        prop_assert!(unsaved.contains_key(&at), "{:?}", part);
+                        prop_assert_eq!(part.present, found.contains_key(&(at.1, c)));
+                    }
+                }
+            }
         }
+        let weighed = store.bytes();
+        prop_assert_eq!(weighed > 0, weighs && !store.is_empty());
+        for id in store.ids().collect::<Vec<_>>() {
+            store.remove(id);
+        }
+        prop_assert!(store.is_clean() && store.bytes() == 0);
     }
 }

@@ -24,6 +24,11 @@ pub struct Buckets<A> {
 }
 
 impl<A> Buckets<A> {
+    /// Length of the window, ms.
+    pub fn span(&self) -> i64 {
+        self.span
+    }
+
     /// Starts of the buckets in unix ms, ascending, and their figures.
     pub fn rows(&self) -> &[(i64, A)] {
         &self.buckets
@@ -51,7 +56,7 @@ impl<A: Merge + Clone> Buckets<A> {
     pub fn at(&mut self, time: i64, now: i64, empty: impl FnOnce() -> A) -> Option<&mut A> {
         let outside = now.saturating_sub(self.span).saturating_sub(self.width());
         self.buckets.retain(|(start, _)| *start > outside);
-        let start = time.div_euclid(self.width()) * self.width();
+        let start = time.saturating_sub(time.rem_euclid(self.width()));
         if start <= outside {
             return None;
         }

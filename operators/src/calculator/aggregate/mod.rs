@@ -11,6 +11,7 @@
 //! - `latest`: the most recent value
 //! - `stats`: sum, count, minimum, maximum
 //! - `top`: the n largest numbers
+//! - `weight`: approximate memory
 
 pub mod buckets;
 pub mod distinct;
@@ -19,6 +20,7 @@ pub mod fold;
 pub mod latest;
 pub mod stats;
 pub mod top;
+pub(crate) mod weight;
 
 use serde::{Deserialize, Serialize};
 

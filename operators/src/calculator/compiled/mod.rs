@@ -46,7 +46,6 @@ pub(super) use self::{
     lower::{Context, Own},
     place::Place,
     results::Results,
-    run::Given,
 };
 pub use self::{place::Refusal, slots::Slots};
 use super::program::Body;

@@ -8,7 +8,10 @@ use super::{
     machine::Machine,
     slots::Slots,
 };
-use crate::{calculator::CallError, model::value::Value};
+use crate::{
+    calculator::{CallError, FoldInput},
+    model::value::Value,
+};
 
 /// What a call gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +68,34 @@ impl Code {
             self.restore(machine.slots, &words);
             self.error(*failure)
         })
+    }
+
+    /// Calls a function that folds an event; returns whether the event is used up.
+    ///
+    /// # Errors
+    /// If an operation failed; the fields are unchanged.
+    #[inline]
+    pub(in crate::calculator) fn fold<'v, S: Slots + ?Sized>(
+        &'v self,
+        slots: &mut S,
+        input: FoldInput,
+        values: impl Fn(usize) -> Option<&'v Value<'v>>,
+    ) -> Result<bool, CallError> {
+        // The bodies of most calculators are one operation, which needs no registers.
+        match self.ops.first() {
+            Some(Op::IncrementReturn(slot)) => {
+                slots.set_word(*slot, slots.word(*slot).saturating_add(1));
+                Ok(true)
+            }
+            Some(Op::CountEventReturn(slot)) => {
+                slots.count(*slot, input.time, input.now);
+                Ok(true)
+            }
+            _ => {
+                let given = self.call(slots, [input.time, input.now, input.step as i64], values)?;
+                Ok(given == Given::Truth(true))
+            }
+        }
     }
 
     /// Words of the fields that a failing call must restore.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     calculator::{
         Cell, Outputs, Program, ProgramError,
-        compiled::{Code, Given, Slots},
+        compiled::{Code, Slots},
         program::{Body, Function, script_error},
     },
     model::value::Value,
@@ -126,9 +126,7 @@ impl Runner {
         let body = match &program.on_event {
             Function::Interpreted(body, _) => body,
             Function::Compiled(code) => {
-                let arguments = [input.time, input.now, input.step as i64];
-                let given = code.call(fields, arguments, |i| values.clone().nth(i).flatten())?;
-                return Ok(given == Given::Truth(true));
+                return code.fold(fields, input, |i| values.clone().nth(i).flatten());
             }
         };
         let scope = &mut self.on_event;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Evaluator, changing::States, restoring::cells};
+use super::{Evaluator, changing::change, restoring::cells};
 use crate::{
     calculator::Cell,
     model::{
@@ -34,16 +34,21 @@ impl Evaluator {
         let group = book.rule_key[rule];
         let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
         let now = self.clock.max(self.store.block(id).last_now());
-        let Evaluator { store, unsaved, .. } = self;
-        States { store, unsaved }.change(plan, id, now, |_, state| {
-            set(state, plan, condition, &cells, now);
-            if let Some(copy) = state.paused_copy_mut() {
+        let Evaluator { store, unsaved, parts, .. } = self;
+        let soonest = store.open(id, |open| {
+            change(open, plan, &parts[rule], now, |_, mut state| {
+                set(&mut state, plan, condition, &cells, now);
                 // Not an event of the pause, so the correction stays if the pause is skipped.
-                set(copy, plan, condition, &cells, now);
-            }
-            state.mark_condition(condition);
-            state.mark_rule_level();
+                state.paused(|copy| set(copy, plan, condition, &cells, now));
+                match plan.rule_level {
+                    true if state.is_touched() => state.mark_rule_level(),
+                    true => state.touch(plan, now),
+                    false => {}
+                }
+            })
         });
+        unsaved.changed(id, store.block_mut(id));
+        store.file_sooner(id, soonest);
         Ok(())
     }
 }
@@ -77,21 +82,20 @@ pub(super) fn find(book: &RuleBook, rule_id: &str, condition_id: &str) -> Result
 }
 
 /// Sets a condition's cells, and arms or disarms its timer accordingly.
-fn set(state: &mut RuleState, plan: &RulePlan, condition: usize, cells: &[Cell], now: i64) {
-    state.cells_mut(&plan.conditions[condition]).clone_from_slice(cells);
+fn set(state: &mut RuleState<'_>, plan: &RulePlan, condition: usize, cells: &[Cell], now: i64) {
+    state.fields_mut(plan, condition).set_cells(cells.to_vec());
     match state.timer(plan, condition) {
         Some(deadline) => {
             let former = state.armed(condition).cloned();
-            state.arm(Armed { deadline, ..former.unwrap_or_else(|| by_hand(condition, now)) });
+            state.arm(condition, Armed { deadline, ..former.unwrap_or_else(|| by_hand(now)) });
         }
         None => state.disarm(condition),
     }
 }
 
 /// Timer set by people at `now`, its deadline not filled in yet.
-fn by_hand(condition: usize, now: i64) -> Armed {
+fn by_hand(now: i64) -> Armed {
     Armed {
-        condition,
         deadline: 0,
         partition: PartitionId::default(),
         offset: Offset::default(),

@@ -30,7 +30,7 @@ use crate::{
     ops::reload::{Loaded, NamedText, Wanted},
     rule::book::RuleBook,
     state::{
-        Evicted, KeyId, Origin, RuleState,
+        Evicted, KeyId, Origin,
         delta::Change,
         evicted::{EvictedKey, Kept},
     },
@@ -176,20 +176,27 @@ impl Evaluator {
     fn can_leave(&mut self, id: KeyId) -> bool {
         let block = self.store.block_mut(id);
         let recent = block.take_recent();
-        let saved =
-            block.changed_in() <= self.memory.compacted && block.states().all(|state| !state.is_dirty());
-        !recent && saved && !block.is_empty()
+        let saved = block.changed_in() <= self.memory.compacted;
+        let empty = block.is_empty();
+        !recent && saved && !empty && !self.store.open(id, |open| open.is_dirty())
     }
 
     fn let_go(&mut self, id: KeyId) {
-        let Some(block) = self.store.remove(id) else { return };
-        let deadlines = block.states().filter_map(|state| {
-            let plan = &self.book.rules[self.book.at_slot(state.slot())?];
-            state.is_of(plan).then(|| state.next_deadline(plan.publish))
+        let Evaluator { book, store, parts, scratch, memory, .. } = self;
+        let (touched, deadline) = store.open(id, |open| {
+            scratch.rules.clear();
+            open.rules_with_level(&mut scratch.rules);
+            let (mut touched, mut deadline) = (i64::MIN, i64::MAX);
+            for rule in scratch.rules.iter().map(|rule| *rule as usize) {
+                let mut state = open.rule(&parts[rule]);
+                touched = touched.max(state.touched());
+                deadline = deadline.min(state.next_deadline(&book.rules[rule]));
+            }
+            (touched, deadline)
         });
-        let deadline = deadlines.min().unwrap_or(i64::MAX);
+        let Some(block) = store.remove(id) else { return };
         let (key, kept) = block.into_evicted(deadline);
-        self.memory.evicted.insert(key, kept);
+        memory.evicted.insert(key, Kept { last_now: kept.last_now.max(touched), ..kept });
     }
 
     /// Restores an evicted key; reasons why states could not be read are appended to `refused`.
@@ -246,11 +253,13 @@ impl Evaluator {
         if part.condition.is_some() || stored.text.is_none() {
             return Ok(());
         }
-        let plan = &*self.book.rules[part.rule];
-        let mut state = RuleState::fresh(plan, i64::MIN);
-        read(&mut state, plan, part.condition, &self.book.fields, stored)?;
-        let (last_now, deadline) = (state.touched(), state.next_deadline(plan.publish));
-        self.memory.evicted.insert(key, Kept { last_now, deadline, origin: Origin::UNKNOWN });
+        let Evaluator { book, store, parts, memory, .. } = self;
+        let plan = &*book.rules[part.rule];
+        let (last_now, deadline) = store.aside(key.group, &parts[part.rule], |state| {
+            read(state, plan, part.condition, &book.fields, stored)?;
+            Ok::<_, String>((state.touched(), state.next_deadline(plan)))
+        })?;
+        memory.evicted.insert(key, Kept { last_now, deadline, origin: Origin::UNKNOWN });
         Ok(())
     }
 }

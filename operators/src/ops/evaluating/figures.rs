@@ -30,30 +30,33 @@ impl Evaluator {
     /// Conditions' outputs for every key in memory at `now` (unix ms), in no order. Without outputs that
     /// equal those of a key never seen, and without keys idle beyond their rule's `ttl`. Slow: for tests.
     pub fn figures(&mut self, now: i64) -> Vec<Figures> {
-        let Evaluator { book, store, runners, .. } = self;
+        let Evaluator { book, store, parts, runners, .. } = self;
         let (mut counts, mut out) = (EvaluateCounts::default(), Emitted::default());
         let mut all = Vec::new();
-        for block in store.blocks() {
-            let key = block.key();
-            for state in block.states() {
-                let Some(rule) = book.at_slot(state.slot()) else { continue };
-                let plan = &*book.rules[rule];
-                let mut state = state.clone();
-                state.bring_up_to(plan);
-                if is_lapsed(plan, &state, key, now) {
-                    continue;
-                }
-                let mut values = |state: &mut RuleState| {
+        for id in store.ids().collect::<Vec<_>>() {
+            let group = store.block(id).group();
+            let mut rules = Vec::new();
+            store.open(id, |open| open.rules(&mut rules));
+            for rule in rules.into_iter().map(|rule| rule as usize) {
+                let (plan, parts) = (&*book.rules[rule], &parts[rule]);
+                let mut values = |key: &str, state: RuleState<'_>| {
                     let workings =
                         Workings { runners: &mut runners[rule], counts: &mut counts, out: &mut out };
                     Judge::new(plan, key, state, workings).values(now)
                 };
-                let fresh = values(&mut RuleState::fresh(plan, now));
+                let fresh = store.aside(group, parts, |state| values("", state.lent()));
+                let made = store.open(id, |open| {
+                    let key = open.key();
+                    open.copy_of(parts, |state| {
+                        state.bring_up_to(plan);
+                        (!is_lapsed(plan, state, key, now)).then(|| values(key, state.lent()))
+                    })
+                });
                 let differing =
-                    values(&mut state).into_iter().filter(|(id, outputs)| fresh.get(id) != Some(outputs));
+                    made.into_iter().flatten().filter(|(id, outputs)| fresh.get(id) != Some(outputs));
                 all.extend(differing.map(|(condition, outputs)| Figures {
                     rule_id: plan.id().to_owned(),
-                    key: key.to_owned(),
+                    key: store.block(id).key().to_owned(),
                     condition,
                     outputs,
                 }));

@@ -58,7 +58,7 @@ impl StateNames {
 /// Name of a condition's state, or of the rule-level state.
 pub(super) fn part_name(plan: &RulePlan, condition: Option<usize>) -> String {
     match condition {
-        Some(c) => state_name(plan.id(), &plan.conditions[c].id, plan.layout.conditions[c].0.since),
-        None => state_name(plan.id(), RULE_LEVEL, plan.layout.rule),
+        Some(c) => state_name(plan.id(), &plan.conditions[c].id, plan.identities.conditions[c].since),
+        None => state_name(plan.id(), RULE_LEVEL, plan.identities.rule),
     }
 }

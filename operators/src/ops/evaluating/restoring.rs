@@ -40,12 +40,12 @@ impl Evaluator {
         part: StatePart,
         stored: &Change<'_>,
     ) -> Result<(), String> {
-        let plan = &*self.book.rules[part.rule];
-        let mut state = self.store.take(id, plan.slot).unwrap_or_else(|| RuleState::fresh(plan, i64::MIN));
-        let read = read(&mut state, plan, part.condition, &self.book.fields, stored);
-        state.set_stored();
-        self.store.put(id, state);
-        read
+        let Evaluator { book, store, parts, .. } = self;
+        let plan = &*book.rules[part.rule];
+        store.open(id, |open| {
+            let mut state = open.restored(&parts[part.rule]);
+            read(&mut state, plan, part.condition, &book.fields, stored)
+        })
     }
 
     /// Finishes restoring after all stored states were restored; `clock` is that of the checkpoint (unix ms).
@@ -72,22 +72,28 @@ impl Evaluator {
     /// without a rule-level entry, of a rule whose lineage has no instant for it, was touched by `touched` at
     /// the latest.
     pub(super) fn finish_key(&mut self, id: KeyId, touched: i64) {
-        let Evaluator { book, store, .. } = self;
-        let (mut last_now, mut soonest) = (i64::MIN, i64::MAX);
-        store.retain(id, |_, state| {
-            let Some(plan) = book.at_slot(state.slot()).map(|rule| &*book.rules[rule]) else { return false };
-            if state.is_fresh(plan) {
-                return false;
+        let Evaluator { book, store, parts, scratch, .. } = self;
+        let (last_now, soonest) = store.open(id, |open| {
+            scratch.rules.clear();
+            open.rules_with_level(&mut scratch.rules);
+            let (mut last_now, mut soonest) = (i64::MIN, i64::MAX);
+            for rule in scratch.rules.iter().map(|rule| *rule as usize) {
+                let plan = &book.rules[rule];
+                let mut state = open.restored(&parts[rule]);
+                if state.is_fresh(plan) {
+                    state.clear();
+                    continue;
+                }
+                last_now = last_now.max(state.touched());
+                if plan.level_since.is_some() && state.last_touch(plan) == i64::MIN {
+                    // Lineages of former releases have no such instant. Since somebody left the rule's crowd,
+                    // every touched key has an entry.
+                    let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
+                    state.set_touched(left.min(touched));
+                }
+                soonest = soonest.min(state.next_deadline(plan));
             }
-            last_now = last_now.max(state.touched());
-            if plan.level_since.is_some() && state.last_touch(plan) == i64::MIN {
-                // Lineages of former releases have no such instant. Since somebody left the rule's crowd,
-                // every touched key has an entry.
-                let left = plan.departed.iter().map(|d| d.at).min().unwrap_or(touched);
-                state.set_touched(left.min(touched));
-            }
-            soonest = soonest.min(state.next_deadline(plan.publish));
-            true
+            (last_now, soonest)
         });
         store.block_mut(id).set_last_now(last_now);
         store.file_sooner(id, soonest);
@@ -96,7 +102,7 @@ impl Evaluator {
 
 /// Reads a stored state: a condition's, or the rule-level state.
 pub(super) fn read(
-    state: &mut RuleState,
+    state: &mut RuleState<'_>,
     plan: &RulePlan,
     condition: Option<usize>,
     fields: &Fields,
@@ -109,7 +115,7 @@ pub(super) fn read(
         }
         (None, Some(text)) => entry::read(state, plan, fields, text),
         (Some(c), text) => cells(plan, c, text).map(|cells| {
-            state.cells_mut(&plan.conditions[c]).clone_from_slice(&cells);
+            state.fields_mut(plan, c).set_cells(cells);
         }),
     };
     read.map_err(|e| format!("state {} of key {:?}: {e}", stored.name, stored.key))

@@ -9,29 +9,34 @@ use super::{
 };
 use crate::rule::{catalog::Catalog, change::Published};
 
-/// Makes a key come and go, after which its place is free again.
+/// Makes a key come and go, after which nothing of it is left but what checkpoints have.
 fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {
     send(evaluator, key, "A", now);
     send(evaluator, key, "B", now);
     evaluator.advance(now + 1, 10, &mut Emitted::default());
     evaluator.sweep(10);
-    assert_eq!(evaluator.keys(), 0);
+    assert_eq!(evaluator.figures(now), []);
 }
 
 #[test]
 fn what_comes_and_goes_while_no_checkpoint_is_taken_takes_no_room() {
     let (mut evaluator, mut stored) = (evaluator_of(WAITING), BTreeMap::new());
     (0..100).for_each(|i| come_and_go(&mut evaluator, &i.to_string(), i));
-    assert_eq!(evaluator.unsaved.sizes(), (1, 0), "one place, and nothing that checkpoints have");
+    assert_eq!(
+        (evaluator.keys(), evaluator.unsaved.len()),
+        (0, 1),
+        "one place, and nothing that checkpoints have"
+    );
     save(&mut evaluator, 1, &mut stored);
-    assert_eq!((stored.len(), evaluator.unsaved.sizes()), (0, (0, 0)));
+    assert_eq!((stored.len(), evaluator.unsaved.len()), (0, 0));
     send(&mut evaluator, "1", "A", 200);
     save(&mut evaluator, 2, &mut stored);
     assert_eq!(stored.len(), 2, "the condition's and the rule's");
     (201..300).for_each(|i| come_and_go(&mut evaluator, "1", i));
-    assert_eq!(evaluator.unsaved.sizes(), (1, 1));
-    save(&mut evaluator, 3, &mut stored);
-    assert_eq!(stored.len(), 0);
+    assert_eq!((evaluator.keys(), evaluator.unsaved.len()), (0, 1));
+    assert_eq!(evaluator.save(100).len(), 2, "each removal once");
+    evaluator.sweep(10);
+    assert_eq!(evaluator.keys(), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::{
     model::{field::Field, value::Value},
     rule::book::Target,
+    state::UnsavedPart,
 };
 
 /// Buffers of a record's evaluation; empty between two records.
@@ -12,6 +13,10 @@ pub(super) struct Scratch {
     pub(super) values: Vec<(Field, Value<'static>)>,
     /// Targets of one rule.
     pub(super) targets: Vec<Target>,
+    /// Positions of rules.
+    pub(super) rules: Vec<u32>,
+    /// Parts of a key that a checkpoint has yet to write.
+    pub(super) unsaved: Vec<UnsavedPart>,
 }
 
 /// Empties a vector of values for those of another record. Mapping a vector in place keeps its memory.

@@ -13,7 +13,7 @@ use crate::{
         catalog::Catalog,
         change::{ChangeSet, Published, RuleChange},
     },
-    state::{KeyBlock, evicted::EvictedKey},
+    state::evicted::EvictedKey,
 };
 
 /// Evaluator in which every `A` counts, by user and by address.
@@ -57,7 +57,8 @@ fn event(evaluator: &mut Evaluator, partition: u32, guid: u64, ip: &str) {
 
 /// Has all keys evicted and reloaded.
 fn leave_and_return(evaluator: &mut Evaluator, n: u64) {
-    let keys: Vec<EvictedKey> = evaluator.store.blocks().map(KeyBlock::evicted_key).collect();
+    let keys: Vec<EvictedKey> =
+        evaluator.store.ids().map(|id| evaluator.store.block(id).evicted_key()).collect();
     let changed = evaluator.save(100);
     let stored: BTreeMap<_, _> = changed
         .changes()

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{super::lapsed::is_lapsed, Evaluator};
-use crate::state::KeyId;
+use crate::{
+    rule::plan::RulePlan,
+    state::{KeyId, OpenKey, RuleParts},
+};
 
 impl Evaluator {
     /// Visits the next `budget` places for keys, in rotation, and drops states of rules that are gone or
@@ -19,35 +22,39 @@ impl Evaluator {
 
     fn sweep_key(&mut self, id: KeyId) {
         let (book, clock) = (Arc::clone(&self.book), self.clock);
-        let Evaluator { store, unsaved, .. } = self;
-        let (mut soonest, mut changed, mut dirty) = (i64::MAX, false, false);
-        store.retain(id, |key, state| {
-            let of = book.at_slot(state.slot()).map(|rule| &*book.rules[rule]);
-            let Some(plan) = of.filter(|plan| state.is_of(plan)) else { return false };
-            let paused = state.paused_copy().is_some();
-            if paused {
-                soonest = soonest.min(state.bring_up_idle(plan).unwrap_or(i64::MAX));
+        let Evaluator { store, unsaved, parts, scratch, .. } = self;
+        let (changed, soonest) = store.open(id, |open| {
+            open.drop_retired();
+            scratch.rules.clear();
+            open.rules_with_level(&mut scratch.rules);
+            let mut soonest = i64::MAX;
+            for rule in scratch.rules.iter().map(|rule| *rule as usize) {
+                soonest = soonest.min(sweep_rule(open, &book.rules[rule], &parts[rule], clock));
             }
-            if plan.level_since.is_some() && state.last_touch(plan) == i64::MIN && clock > i64::MIN {
-                // A correction set the state before the first clock.
-                state.touch(plan, clock);
-            }
-            let over = is_lapsed(plan, state, key, clock) || (paused && state.is_fresh(plan));
-            if over {
-                unsaved.gone(state, key);
-            }
-            changed |= over || state.is_dirty();
-            dirty |= !over && state.is_dirty();
-            !over
+            (open.is_changed(), soonest)
         });
-        let block = store.block_mut(id);
         if changed {
-            block.set_changed_in(unsaved.next);
-        }
-        if dirty {
-            unsaved.changed(id, block);
+            unsaved.changed(id, store.block_mut(id));
         }
         store.file_sooner(id, soonest);
         store.remove_if_idle(id, clock);
     }
+}
+
+/// Drops a state that is no longer needed. Returns the instant of its next timer if that has changed, unix
+/// ms.
+fn sweep_rule(open: &mut OpenKey<'_>, plan: &RulePlan, parts: &RuleParts, clock: i64) -> i64 {
+    let key = open.key();
+    let mut state = open.rule(parts);
+    state.drop_retired();
+    let paused = state.is_paused();
+    let soonest = if paused { state.bring_up_idle(plan) } else { None };
+    if plan.level_since.is_some() && state.last_touch(plan) == i64::MIN && clock > i64::MIN {
+        // A correction set the state before the first clock.
+        state.touch(plan, clock);
+    }
+    if is_lapsed(plan, &state, key, clock) || (paused && state.is_fresh(plan)) {
+        state.clear();
+    }
+    soonest.unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use super::{
         judge::{Judge, Workings},
     },
     Evaluator,
-    changing::States,
+    changing::change,
 };
 use crate::{rule::book::RuleBook, state::KeyId};
 
@@ -46,11 +46,14 @@ impl Evaluator {
     /// Runs the earliest timer of a key if its deadline lies below `now`, else files it. Returns whether one
     /// was run.
     fn run_next(&mut self, book: &RuleBook, id: KeyId, now: i64, out: &mut Emitted) -> bool {
-        let deadlines = self.store.block(id).states().filter_map(|state| {
-            let rule = book.at_slot(state.slot())?;
-            Some((state.next_deadline(book.rules[rule].publish), rule))
+        let Evaluator { store, parts, scratch, .. } = self;
+        let next = store.open(id, |open| {
+            scratch.rules.clear();
+            open.rules_with_level(&mut scratch.rules);
+            let all = scratch.rules.iter().map(|rule| *rule as usize);
+            all.map(|rule| (open.rule(&parts[rule]).next_deadline(&book.rules[rule]), rule)).min()
         });
-        match deadlines.min() {
+        match next {
             Some((deadline, rule)) if deadline < now => {
                 self.run_rule(book, rule, id, deadline, out);
                 true
@@ -65,24 +68,21 @@ impl Evaluator {
     /// Runs the next timer of one rule and key, if it is due at `deadline`.
     fn run_rule(&mut self, book: &RuleBook, rule: usize, id: KeyId, deadline: i64, out: &mut Emitted) {
         let plan = &*book.rules[rule];
-        match self.store.block(id).state(plan.slot) {
-            None => return,
-            Some(state) if !state.is_of(plan) => {
-                self.store.take(id, plan.slot);
-                return;
-            }
-            Some(_) => {}
-        }
-        let Evaluator { store, unsaved, runners, counts, .. } = self;
+        let Evaluator { store, unsaved, parts, runners, counts, .. } = self;
         let runners = &mut runners[rule];
-        States { store, unsaved }.change(plan, id, deadline, |key, state| {
-            if plan.rule_level {
-                state.mark_rule_level();
-            }
-            if let Some(copy) = state.paused_copy_mut() {
-                Judge::new(plan, key, copy, Workings { runners, counts, out }).skip_timer(deadline);
-            }
-            Judge::new(plan, key, state, Workings { runners, counts, out }).timer(deadline);
+        let soonest = store.open(id, |open| {
+            change(open, plan, &parts[rule], deadline, |key, mut state| {
+                if plan.rule_level {
+                    state.mark_rule_level();
+                }
+                state.paused(|copy| {
+                    Judge::new(plan, key, copy.lent(), Workings { runners, counts, out })
+                        .skip_timer(deadline);
+                });
+                Judge::new(plan, key, state, Workings { runners, counts, out }).timer(deadline);
+            })
         });
+        unsaved.changed(id, store.block_mut(id));
+        store.file_sooner(id, soonest);
     }
 }

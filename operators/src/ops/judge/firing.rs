@@ -14,8 +14,8 @@ use crate::{
 pub(super) enum Why<'w> {
     /// An event.
     Event(&'w RuleEvent<'w>),
-    /// A timer that ran out.
-    Timer(&'w Armed),
+    /// A timer of a condition that ran out.
+    Timer(usize, &'w Armed),
     /// The rule's publish.
     Publish,
 }
@@ -49,7 +49,7 @@ impl Judge<'_> {
 
     /// Resets all conditions to their initial state.
     fn reset(&mut self, now: i64) {
-        self.state.reset_conditions(self.plan);
+        self.state.reset_conditions();
         self.forget_outputs();
         if matches!(self.plan.trigger, TriggerPlan::Satisfied) {
             let holds = self.holds(now);
@@ -69,12 +69,12 @@ impl<'w> Why<'w> {
                 condition: None,
                 deadline: None,
             },
-            Why::Timer(armed) => Cause {
+            Why::Timer(condition, armed) => Cause {
                 partition: armed.partition,
                 offset: armed.offset,
                 event_id: (&*armed.event_id).into(),
                 event_time: armed.event_time,
-                condition: Some((&*plan.conditions[armed.condition].id).into()),
+                condition: Some((&*plan.conditions[*condition].id).into()),
                 deadline: Some(armed.deadline),
             },
             Why::Publish => return None,
@@ -85,7 +85,7 @@ impl<'w> Why<'w> {
     fn guid(&self) -> Option<u64> {
         match self {
             Why::Event(event) => event.guid,
-            Why::Timer(armed) => armed.guid,
+            Why::Timer(_, armed) => armed.guid,
             Why::Publish => None,
         }
     }
@@ -94,7 +94,7 @@ impl<'w> Why<'w> {
     fn seen(&self) -> u64 {
         match self {
             Why::Event(event) => event.seen,
-            Why::Timer(_) | Why::Publish => 0,
+            Why::Timer(..) | Why::Publish => 0,
         }
     }
 
@@ -102,7 +102,7 @@ impl<'w> Why<'w> {
     fn values(&self) -> &'w [(Field, Value<'w>)] {
         match self {
             Why::Event(event) => event.values,
-            Why::Timer(armed) => &armed.values,
+            Why::Timer(_, armed) => &armed.values,
             Why::Publish => &[],
         }
     }

@@ -23,10 +23,9 @@ impl Judge<'_> {
             let timer = self.state.timer(self.plan, condition);
             let values =
                 plan.inputs.iter().map(|f| event.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
-            self.state.mark_condition(condition);
-            let cells = self.state.cells_mut(plan);
+            let mut fields = self.state.fields_mut(self.plan, condition);
             let runner = runner(self.plan, self.workings.runners, condition);
-            match runner.on_event(&plan.program, cells, input, values) {
+            match runner.on_event(&plan.program, &mut fields, input, values) {
                 Ok(used) => {
                     self.workings.counts.folded += 1;
                     used_up = used.then_some(condition);
@@ -34,31 +33,30 @@ impl Judge<'_> {
                 Err(CallError::NotFolded(_)) => self.workings.counts.not_folded += 1,
                 Err(CallError::Failed(error)) => self.failed(Some(condition), &error.to_string()),
             }
-            self.arm_if_changed(condition, timer, |action| armed_by(event, condition, action));
+            self.arm_if_changed(condition, timer, |action| armed_by(event, action));
         }
         false
     }
 
     /// Runs an armed timer. A timer whose deadline excludes it from counting is dropped.
-    pub(super) fn run_out(&mut self, armed: &Armed) {
-        let (condition, deadline) = (armed.condition, armed.deadline);
+    pub(super) fn run_out(&mut self, condition: usize, armed: &Armed) {
+        let deadline = armed.deadline;
         let plan = &self.plan.conditions[condition];
         let counts = self.plan.active(deadline) && plan.window.folds(deadline, deadline, plan.steps);
-        self.end_timer(armed, counts);
+        self.end_timer(condition, armed, counts);
     }
 
     /// Ends an armed timer: with a call of `on_timer` if it `counts`, else of `on_timer_dropped`.
-    pub(super) fn end_timer(&mut self, armed: &Armed, counts: bool) {
-        let (condition, deadline) = (armed.condition, armed.deadline);
+    pub(super) fn end_timer(&mut self, condition: usize, armed: &Armed, counts: bool) {
+        let deadline = armed.deadline;
         let plan = &self.plan.conditions[condition];
-        self.state.mark_condition(condition);
-        let cells = self.state.cells_mut(plan);
+        let mut fields = self.state.fields_mut(self.plan, condition);
         let runner = runner(self.plan, self.workings.runners, condition);
         let result = if counts {
             self.workings.counts.timers += 1;
-            runner.on_timer(&plan.program, cells, deadline)
+            runner.on_timer(&plan.program, &mut fields, deadline)
         } else {
-            runner.on_timer_dropped(&plan.program, cells, deadline)
+            runner.on_timer_dropped(&plan.program, &mut fields, deadline)
         };
         self.state.disarm(condition);
         match result {
@@ -82,19 +80,23 @@ impl Judge<'_> {
         before: Option<i64>,
         cause: impl FnOnce(&[Field]) -> Armed,
     ) {
+        if self.plan.conditions[condition].program.timer().is_none() {
+            return;
+        }
         match self.state.timer(self.plan, condition) {
             after if after == before => {}
-            Some(deadline) => self.state.arm(Armed { deadline, ..cause(&self.plan.action_fields) }),
+            Some(deadline) => {
+                self.state.arm(condition, Armed { deadline, ..cause(&self.plan.action_fields) });
+            }
             None => self.state.disarm(condition),
         }
     }
 }
 
 /// Timer set by an event, its deadline not filled in yet; keeps the values of the fields in `kept`.
-fn armed_by(event: &RuleEvent<'_>, condition: usize, kept: &[Field]) -> Armed {
+fn armed_by(event: &RuleEvent<'_>, kept: &[Field]) -> Armed {
     let values = event.values.iter().filter(|(field, _)| kept.contains(field));
     Armed {
-        condition,
         deadline: 0,
         partition: event.partition,
         offset: event.offset,

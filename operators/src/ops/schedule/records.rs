@@ -65,6 +65,7 @@ impl<C: Clone> Schedule<C> {
                 continue;
             }
             while first.done < first.batch.len() && evaluator.counts().work() < enough && seen < SLICE {
+                evaluator.prefetch(&first.batch, first.done);
                 // No peer of this build sends an inconsistent record; see `wire`.
                 if let Some(record) = first.batch.get(first.done) {
                     match reloads {

@@ -1,7 +1,5 @@
 //! Compilation of a condition: its calculator, filters, window and `met`.
 
-use std::sync::Arc;
-
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Compiler, join, position};
@@ -13,14 +11,15 @@ use crate::{
     rule::{
         params::{self, Resolved},
         plan::{ConditionPlan, Met, OutputPlan, WindowPlan},
+        programs::Calculators,
     },
 };
 
 const MAX_STEPS: usize = 16;
 
 impl Compiler<'_> {
-    /// Compiles the condition at `path` of a rule published at `publish` (unix ms); its cells are placed by
-    /// the rule. `None` if it has a fault that keeps the rest of it from being looked at.
+    /// Compiles the condition at `path` of a rule published at `publish` (unix ms).
+    /// `None` if it has a fault that keeps the rest of it from being looked at.
     pub(super) fn condition(
         &mut self,
         spec: &spec::Condition,
@@ -28,7 +27,7 @@ impl Compiler<'_> {
         publish: i64,
         key_by: &spec::KeyBy,
     ) -> Option<ConditionPlan> {
-        let resolved = match params::resolve(spec, self.scripts) {
+        let resolved = match params::resolve(spec, self.calculators.scripts) {
             Ok(resolved) => resolved,
             Err(faults) => {
                 faults.into_iter().for_each(|f| self.fault(join(path, &f.path), f.message));
@@ -39,8 +38,9 @@ impl Compiler<'_> {
         let window = self.window(spec, path, publish);
         let steps = resolved.steps.then_some(filters.len());
         let (script, params) = (&resolved.script, &resolved.params);
-        let program = match Program::compile_for(self.execution, script, params, window.span(), steps) {
-            Ok(program) => Arc::new(program),
+        let Calculators { execution, programs, .. } = self.calculators;
+        let program = match programs.compile(execution, script, params, (window.span(), steps)) {
+            Ok(program) => program,
             Err(error) => {
                 let own = matches!(spec.calculator, spec::Calculator::Own(_));
                 self.fault(join(path, if own { "calculator.script" } else { "params" }), error.to_string());
@@ -52,7 +52,6 @@ impl Compiler<'_> {
             inputs: program.inputs().0.iter().map(|name| self.fields.intern(name)).collect(),
             met: self.met(spec, path, &program),
             hash: identity(spec, key_by, &resolved, window),
-            cells: 0..0,
             steps: resolved.steps,
             filters,
             window,

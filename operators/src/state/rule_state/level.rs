@@ -1,135 +1,187 @@
-//! Rule-level state of a key: last touch, edge, limit, armed timers, and the snapshot of a pause.
+//! Rule-level state of a key: last touch, edge, limit and armed timers.
 
-use super::RuleState;
+use super::{Location, RuleState};
 use crate::{
     document::spec::Limit,
     rule::plan::RulePlan,
-    state::rule_level::{Armed, RuleLevel},
+    state::rule_level::{Armed, EDGE, HELD, JUDGED_AT_PUBLISH, RuleLevel, UNTOUCHED, number, set_number},
 };
 
-/// Time of a touch at `now` (unix ms) as states of the rule record it; `i64::MIN` if they do not.
-pub(super) fn recorded(plan: &RulePlan, now: i64) -> i64 {
-    if plan.level_since.is_some() { now } else { i64::MIN }
-}
+impl RuleState<'_> {
+    /// Words of the rule-level state; `None` if there is none.
+    pub(super) fn level_words(&self) -> Option<&[u64]> {
+        self.part(self.parts.level)
+    }
 
-impl RuleState {
-    pub(super) fn level_mut(&mut self) -> &mut RuleLevel {
-        self.level.get_or_insert_default()
+    /// Changes the words of the rule-level state, which is marked as changed.
+    fn change_words(&mut self, change: impl FnOnce(&mut [u64])) {
+        change(match self.change(self.parts.level, &UNTOUCHED) {
+            Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
+            Location::Aside(at) => self.aside.part_mut(at),
+        });
+    }
+
+    /// Marks the rule-level state as changed.
+    pub fn mark_rule_level(&mut self) {
+        self.change_words(|_| {});
+    }
+
+    fn flags(&self) -> u64 {
+        self.level_words().map_or(0, |words| words[2] & u64::from(u32::MAX))
+    }
+
+    /// Firings, timers and snapshot, if there are any.
+    pub(in crate::state) fn level(&self) -> Option<&RuleLevel> {
+        self.memory.level(number(self.level_words()?))
+    }
+
+    /// Changes firings, timers or the snapshot; a change to nothing of nothing leaves no trace.
+    pub(in crate::state) fn change_level<T>(&mut self, change: impl FnOnce(&mut RuleLevel) -> T) -> T {
+        let former = self.level_words().map_or(0, number);
+        let (number, changed) = self.memory.change_level(former, change);
+        if number != former || number != 0 {
+            self.change_words(|words| set_number(words, number));
+        }
+        changed
+    }
+
+    /// Whether there is rule-level state, be it only the time of the last touch.
+    pub fn is_touched(&self) -> bool {
+        self.level_words().is_some()
     }
 
     /// Whether there is rule-level state besides the time of the last touch.
     pub fn has_rule_level(&self) -> bool {
-        self.level.as_deref().is_some_and(|level| *level != RuleLevel::default())
+        self.level_words().is_some_and(|words| words[2] != 0)
     }
 
     /// Removes all rule-level state but the time of the last touch.
     pub fn clear_rule_level(&mut self) {
-        self.level = None;
+        if !self.has_rule_level() {
+            return;
+        }
+        let number = self.level_words().map_or(0, number);
+        self.memory.free_level(number, self.layout);
+        self.change_words(|words| words[1..].fill(0));
     }
 
     /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if there was none since the rule
     /// has [recorded](RulePlan::level_since) touches.
     pub fn touched(&self) -> i64 {
-        self.touched
+        self.level_words().map_or(i64::MIN, |words| words[0] as i64)
     }
 
     /// Time of the last touch as it counts for `ttl` and departures, unix ms: the recorded one or else the
     /// instant since which the rule records touches; `i64::MIN` if unknown.
     pub fn last_touch(&self, plan: &RulePlan) -> i64 {
-        if self.touched > i64::MIN { self.touched } else { plan.level_since.unwrap_or(i64::MIN) }
+        let touched = self.touched();
+        if touched > i64::MIN { touched } else { plan.level_since.unwrap_or(i64::MIN) }
     }
 
     /// Records a touch at `now` (unix ms), if the rule records touches; marks what checkpoints keep of it.
     pub fn touch(&mut self, plan: &RulePlan, now: i64) {
-        self.set_touched(recorded(plan, now));
         if plan.rule_level {
-            self.mark_rule_level();
+            self.set_touched(if plan.level_since.is_some() { now } else { i64::MIN });
         }
     }
 
-    /// Sets the recorded time of the last touch, unix ms, as restored.
+    /// Sets the recorded time of the last touch, unix ms.
     pub fn set_touched(&mut self, touched: i64) {
-        self.touched = touched;
+        self.change_words(|words| words[0] = touched as u64);
     }
 
     /// Whether `when` held at the last touch; `None` for a key that was not judged under this edit of the
     /// rule.
     pub fn edge(&self, edited: u64) -> Option<bool> {
-        let (under, held) = self.level.as_deref()?.edge?;
-        (under == edited).then_some(held)
+        let words = self.level_words()?;
+        (words[2] & EDGE != 0 && words[1] == edited).then_some(words[2] & HELD != 0)
+    }
+
+    /// Edge with its edit, under whichever edit it was judged.
+    pub(in crate::state) fn any_edge(&self) -> Option<(u64, bool)> {
+        let words = self.level_words()?;
+        (words[2] & EDGE != 0).then_some((words[1], words[2] & HELD != 0))
     }
 
     /// Records whether `when` holds, judged under this edit of the rule.
     pub fn set_edge(&mut self, edited: u64, holds: bool) {
-        self.level_mut().edge = Some((edited, holds));
+        self.change_words(|words| {
+            words[1] = edited;
+            words[2] = words[2] & !HELD | EDGE | if holds { HELD } else { 0 };
+        });
     }
 
     /// Records a firing at `at` (unix ms) if `limit` allows one; removes firings outside the limit's span.
     pub fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
-        self.level_mut().try_fire(limit, at)
+        self.change_level(|level| level.try_fire(limit, at))
     }
 
     /// Whether the key is to be judged at the rule's publish.
     pub fn is_judged_at_publish(&self) -> bool {
-        self.level.as_deref().is_some_and(|level| level.judge_at_publish)
+        self.flags() & JUDGED_AT_PUBLISH != 0
     }
 
     /// Marks the key to be judged at the rule's publish.
     pub fn judge_at_publish(&mut self) {
-        self.level_mut().judge_at_publish = true;
+        self.change_words(|words| words[2] |= JUDGED_AT_PUBLISH);
     }
 
     /// Records that the key was judged at the rule's publish.
     pub fn judged_at_publish(&mut self) {
-        if let Some(level) = self.level.as_deref_mut() {
-            level.judge_at_publish = false;
+        if self.is_judged_at_publish() {
+            self.change_words(|words| words[2] &= !JUDGED_AT_PUBLISH);
         }
     }
 
     /// Armed timer of a condition.
     pub fn armed(&self, condition: usize) -> Option<&Armed> {
-        self.level.as_deref()?.armed.iter().find(|armed| armed.condition == condition)
+        let own = self.parts.conditions[condition];
+        self.level()?.armed.iter().find(|(part, _)| *part == own).map(|(_, armed)| armed)
     }
 
-    /// Earliest armed timer; of several at one instant, that of the first condition.
-    pub fn next_armed(&self) -> Option<&Armed> {
-        self.level.as_deref()?.armed.iter().min_by_key(|armed| (armed.deadline, armed.condition))
+    /// All armed timers, with the positions of their conditions.
+    pub(in crate::state) fn all_armed(&self) -> impl Iterator<Item = (usize, &Armed)> {
+        let all = self.level().map_or(&[][..], |level| &level.armed);
+        all.iter().filter_map(|(part, armed)| Some((self.condition(*part)?, armed)))
+    }
+
+    /// Earliest armed timer with the position of its condition; of several at one instant, that of the first
+    /// condition.
+    pub fn next_armed(&self) -> Option<(usize, &Armed)> {
+        self.all_armed().min_by_key(|(condition, armed)| (armed.deadline, *condition))
     }
 
     /// Earliest armed timer, if its deadline is exactly `deadline`.
-    pub fn armed_at(&self, deadline: i64) -> Option<&Armed> {
-        self.next_armed().filter(|armed| armed.deadline == deadline)
+    pub fn armed_at(&self, deadline: i64) -> Option<(usize, &Armed)> {
+        self.next_armed().filter(|(_, armed)| armed.deadline == deadline)
     }
 
     /// Arms the timer of a condition, replacing an armed one.
-    pub fn arm(&mut self, timer: Armed) {
-        let level = self.level_mut();
-        level.disarm(timer.condition);
-        level.armed.push(timer);
+    pub fn arm(&mut self, condition: usize, timer: Armed) {
+        let part = self.parts.conditions[condition];
+        self.change_level(|level| {
+            level.disarm(part);
+            level.armed.push((part, timer));
+        });
     }
 
     /// Disarms the timer of a condition, if one is armed.
     pub fn disarm(&mut self, condition: usize) {
-        if let Some(level) = self.level.as_deref_mut() {
-            level.disarm(condition);
+        if self.armed(condition).is_some() {
+            let part = self.parts.conditions[condition];
+            self.change_level(|level| level.disarm(part));
         }
-    }
-
-    /// State as it stood when the current pause began; `None` if the state has seen no pause.
-    pub fn paused_copy(&self) -> Option<&RuleState> {
-        self.level.as_deref()?.paused_copy.as_deref().map(|copy| &copy.state)
-    }
-
-    /// State as it stood when the current pause began, for changes other than events of the pause.
-    pub fn paused_copy_mut(&mut self) -> Option<&mut RuleState> {
-        self.level.as_deref_mut()?.paused_copy.as_deref_mut().map(|copy| &mut copy.state)
     }
 
     /// Instant of the key's next timer, unix ms: an armed one, one of the snapshot, or the rule's publish;
     /// `i64::MAX` if there is none.
-    pub fn next_deadline(&self, publish: i64) -> i64 {
-        let armed = [self.next_armed(), self.paused_copy().and_then(RuleState::next_armed)];
-        let timer = armed.into_iter().flatten().map(|armed| armed.deadline).min().unwrap_or(i64::MAX);
-        if self.is_judged_at_publish() { timer.min(publish - 1) } else { timer }
+    pub fn next_deadline(&mut self, plan: &RulePlan) -> i64 {
+        if !self.has_rule_level() {
+            return i64::MAX;
+        }
+        let own = self.next_armed().map(|(_, armed)| armed.deadline);
+        let copied = self.paused(|copy| copy.next_armed().map(|(_, armed)| armed.deadline)).flatten();
+        let timer = own.into_iter().chain(copied).min().unwrap_or(i64::MAX);
+        if self.is_judged_at_publish() { timer.min(plan.publish - 1) } else { timer }
     }
 }

@@ -46,7 +46,7 @@ fn read_cell(initial: &Cell, json: &Json) -> Result<Cell, String> {
     };
     cell.ok_or_else(|| {
         let mut beginning = String::new();
-        write_cell(initial, &mut beginning);
+        write_cell(&initial.into(), &mut beginning);
         format!("{json} is not {}, as {beginning} is", initial.kind())
     })
 }

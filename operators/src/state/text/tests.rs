@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::calculator::CellRef;
 use crate::{
     calculator::{
         Aggregate, Cell,
@@ -11,7 +12,7 @@ use crate::{
 
 fn round(names: &[&str], initial: &[Cell], cells: &[Cell]) -> String {
     let mut text = String::new();
-    write(names.iter().copied(), cells, &mut text);
+    write(names.iter().copied(), cells.iter().map(CellRef::from), &mut text);
     assert_eq!(read(names.iter().copied(), initial, &text).as_deref(), Ok(cells), "{text}");
     text
 }

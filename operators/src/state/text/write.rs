@@ -3,34 +3,38 @@
 use std::fmt::Write as _;
 
 use crate::calculator::{
-    Aggregate, Cell,
+    Aggregate, CellRef,
     aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
 };
 
-/// Appends a state to `text`; `names` are the names of its `cells`, in their order.
-pub fn write<'n>(names: impl ExactSizeIterator<Item = &'n str>, cells: &[Cell], text: &mut String) {
-    if let [cell] = cells {
-        return write_cell(cell, text);
+/// Appends a state to `text`; `names` are the names of its fields, in the order of their values.
+pub fn write<'n>(
+    names: impl ExactSizeIterator<Item = &'n str>,
+    mut values: impl ExactSizeIterator<Item = CellRef<'n>>,
+    text: &mut String,
+) {
+    if values.len() == 1 {
+        return values.next().iter().for_each(|value| write_cell(value, text));
     }
     text.push('{');
-    for (i, (name, cell)) in names.zip(cells).enumerate() {
+    for (i, (name, cell)) in names.zip(values).enumerate() {
         if i > 0 {
             text.push(',');
         }
         quoted(name, text);
         text.push(':');
-        write_cell(cell, text);
+        write_cell(&cell, text);
     }
     text.push('}');
 }
 
-pub(super) fn write_cell(cell: &Cell, text: &mut String) {
+pub(super) fn write_cell(cell: &CellRef<'_>, text: &mut String) {
     match cell {
-        Cell::Bool(b) => text.push_str(if *b { "true" } else { "false" }),
-        Cell::Int(i) => integer(*i, text),
-        Cell::Float(f) => float(*f, text),
-        Cell::Text(t) => quoted(t, text),
-        Cell::Aggregate(aggregate) => match &**aggregate {
+        CellRef::Bool(b) => text.push_str(if *b { "true" } else { "false" }),
+        CellRef::Int(i) => integer(*i, text),
+        CellRef::Float(f) => float(*f, text),
+        CellRef::Text(t) => quoted(t, text),
+        CellRef::Aggregate(aggregate) => match aggregate.as_ref() {
             Aggregate::Count(buckets) => window(buckets, text, |count, text| integer(*count, text)),
             Aggregate::Stats(stats) => write_stats(stats, text),
             Aggregate::WindowStats(buckets) => window(buckets, text, write_stats),

@@ -1,15 +1,12 @@
-//! Layout of a rule's state, by which the state of one version is carried over to another.
+//! Identity of a rule's state, by which the state of one version is carried over to another.
 
-use std::ops::Range;
-
-/// Cells of each condition, and the identity by which a condition is recognized in another version of the
-/// rule.
+/// Identities of a rule's states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub struct Identities {
     /// Version at which the rule-level state began.
     pub rule: u64,
-    /// Per condition: its identity and its cells.
-    pub conditions: Vec<(Identity, Range<usize>)>,
+    /// Identity of each condition.
+    pub conditions: Vec<Identity>,
 }
 
 /// Identity of a condition's state: hash of the condition and its fold, and the version at which the state

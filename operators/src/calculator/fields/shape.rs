@@ -1,0 +1,185 @@
+//! Shape: kinds and first values of a program's fields, and the words that they take.
+
+use super::{Objects, sliding};
+use crate::calculator::{Aggregate, Cell, aggregate::Stats};
+
+/// How a field is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Int,
+    Float,
+    Stats,
+    /// A sliding count over so many ms; an object if it needs more room.
+    Sliding(i64),
+    /// A text, by number.
+    Text,
+    /// An aggregate, by number.
+    Aggregate,
+}
+
+impl Kind {
+    fn of(cell: &Cell) -> Self {
+        match cell {
+            Cell::Bool(_) => Kind::Bool,
+            Cell::Int(_) => Kind::Int,
+            Cell::Float(_) => Kind::Float,
+            Cell::Text(_) => Kind::Text,
+            Cell::Aggregate(aggregate) => match &**aggregate {
+                Aggregate::Stats(_) => Kind::Stats,
+                Aggregate::Count(window) if window.rows().is_empty() => Kind::Sliding(window.span()),
+                _ => Kind::Aggregate,
+            },
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Kind::Stats => 4,
+            Kind::Sliding(_) => sliding::WIDTH,
+            _ => 1,
+        }
+    }
+}
+
+impl Kind {
+    /// Number of the object that words name; 0 if they name none.
+    pub(super) fn number(self, words: &[u64]) -> u64 {
+        match self {
+            Kind::Text | Kind::Aggregate => words[0],
+            Kind::Sliding(_) => sliding::object(words).unwrap_or(0),
+            Kind::Bool | Kind::Int | Kind::Float | Kind::Stats => 0,
+        }
+    }
+
+    /// Has words name an object.
+    pub(super) fn name(self, words: &mut [u64], number: u64) {
+        match self {
+            Kind::Sliding(_) => words[..sliding::WIDTH].copy_from_slice(&sliding::named(number)),
+            _ => words[0] = number,
+        }
+    }
+}
+
+/// Kinds and first values of a program's fields.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Kind and first word of each field.
+    fields: Box<[(Kind, u16)]>,
+    initial: Box<[Cell]>,
+    /// Words of the first values.
+    words: Box<[u64]>,
+}
+
+impl Shape {
+    /// The shape of fields with these first values.
+    pub fn new(initial: Vec<Cell>) -> Self {
+        let (mut fields, mut words) = (Vec::new(), Vec::new());
+        for cell in &initial {
+            let (kind, at) = (Kind::of(cell), words.len());
+            fields.push((kind, at as u16));
+            words.resize(at + kind.width(), 0);
+            write_plain(kind, &mut words[at..], cell);
+        }
+        Shape { fields: fields.into(), initial: initial.into(), words: words.into() }
+    }
+
+    /// First values of the fields.
+    pub fn initial(&self) -> &[Cell] {
+        &self.initial
+    }
+
+    /// Words of the first values.
+    pub fn initial_words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Number of words.
+    pub fn width(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Frees the objects that words name.
+    pub fn free(&self, words: &[u64], objects: &mut Objects) {
+        for (kind, number) in self.objects(words) {
+            objects.remove(kind, number);
+        }
+    }
+
+    /// Copies the objects that words name, so that the words name the copies.
+    pub fn copy(&self, words: &mut [u64], objects: &mut Objects) {
+        for (kind, at) in &self.fields {
+            let own = &mut words[usize::from(*at)..];
+            let number = kind.number(own);
+            if number != 0 {
+                kind.name(own, objects.copy(*kind, number));
+            }
+        }
+    }
+
+    /// Objects that words name.
+    fn objects(&self, words: &[u64]) -> impl Iterator<Item = (Kind, u64)> {
+        let named = self.fields.iter().map(|(kind, at)| (*kind, kind.number(&words[usize::from(*at)..])));
+        named.filter(|(_, number)| *number != 0)
+    }
+
+    /// Number of fields.
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Kind and first word of a field.
+    pub(super) fn kind(&self, slot: u8) -> (Kind, usize) {
+        self.fields.get(usize::from(slot)).map_or((Kind::Int, 0), |(kind, at)| (*kind, usize::from(*at)))
+    }
+
+    /// Whether words stand for the first values.
+    pub fn is_initial(&self, words: &[u64], objects: &Objects) -> bool {
+        *words == *self.words
+            || self.fields.iter().enumerate().all(|(slot, (kind, at))| {
+                let (own, first) = (&words[usize::from(*at)..], &self.initial[slot]);
+                let word = kind.number(own);
+                match kind {
+                    Kind::Text => {
+                        objects.text(word).is_none_or(|text| matches!(first, Cell::Text(t) if **t == *text))
+                    }
+                    Kind::Sliding(_) if word == 0 => own[0] == 0,
+                    Kind::Aggregate | Kind::Sliding(_) => objects
+                        .aggregate(word)
+                        .is_none_or(|aggregate| matches!(first, Cell::Aggregate(a) if **a == *aggregate)),
+                    _ => {
+                        let own = usize::from(*at)..usize::from(*at) + kind.width();
+                        words[own.clone()] == self.words[own]
+                    }
+                }
+            })
+    }
+}
+
+/// Writes the words of a value that has words of its own.
+pub(super) fn write_plain(kind: Kind, words: &mut [u64], cell: &Cell) {
+    match cell {
+        Cell::Bool(b) => words[0] = u64::from(*b),
+        Cell::Int(i) => words[0] = *i as u64,
+        Cell::Float(f) => words[0] = f.to_bits(),
+        Cell::Aggregate(aggregate) => {
+            if let (Kind::Stats, Aggregate::Stats(stats)) = (kind, &**aggregate) {
+                write_stats(words, stats);
+            }
+        }
+        Cell::Text(_) => {}
+    }
+}
+
+pub(super) fn write_stats(words: &mut [u64], stats: &Stats) {
+    words[..4].copy_from_slice(&[stats.sum.to_bits(), stats.count, stats.min.to_bits(), stats.max.to_bits()]);
+}
+
+pub(super) fn read_stats(words: &[u64]) -> Stats {
+    Stats {
+        sum: f64::from_bits(words[0]),
+        count: words[1],
+        min: f64::from_bits(words[2]),
+        max: f64::from_bits(words[3]),
+    }
+}

@@ -1,0 +1,46 @@
+//! Aside: parts of a key that an occurrence has made and that are not in its piece yet.
+//!
+//! **Invariants**
+//! - A part lies here or in the piece, never both. All are put in together when the key is closed, in one pass
+//!   over its piece; those that equal a part for which nothing was folded are dropped instead.
+//! - Empty between two occurrences; parts of a snapshot lie behind those of its key, and are put in first.
+
+use super::{layout::Ordinal, piece::New};
+
+/// Parts beside a piece, with their words. Its memory is used again for every key.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    pub(super) parts: Vec<New>,
+    pub(super) words: Vec<u64>,
+    /// Words of an absent part, to be read.
+    pub(super) spare: Vec<u64>,
+    /// Whether anything of the key has changed.
+    pub(super) changed: bool,
+}
+
+impl Aside {
+    /// Position of a part, if it lies here; of those before `first` none is looked at.
+    pub(super) fn find(&self, ordinal: Ordinal, first: usize) -> Option<usize> {
+        self.parts[first..].iter().position(|part| part.ordinal == ordinal).map(|at| first + at)
+    }
+
+    /// Words of the part at a position.
+    pub(super) fn part(&self, at: usize) -> &[u64] {
+        let New { start, end, .. } = self.parts[at];
+        &self.words[start as usize..end as usize]
+    }
+
+    /// Words of the part at a position, mutable.
+    pub(super) fn part_mut(&mut self, at: usize) -> &mut [u64] {
+        let New { start, end, .. } = self.parts[at];
+        &mut self.words[start as usize..end as usize]
+    }
+
+    /// Adds a part; returns its position.
+    pub(super) fn push(&mut self, ordinal: Ordinal, words: &[u64], dirty: bool) -> usize {
+        let start = self.words.len() as u32;
+        self.words.extend_from_slice(words);
+        self.parts.push(New { ordinal, start, end: self.words.len() as u32, dirty });
+        self.parts.len() - 1
+    }
+}

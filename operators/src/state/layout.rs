@@ -1,0 +1,218 @@
+//! Layout: the numbers that the parts of rules' states have in the pieces of one `key_by`, and their widths.
+//!
+//! A part is a condition's fields or a rule's rule-level state. Its number, the *ordinal*, belongs to its
+//! identity: a condition that folds as before keeps it through every edit of its rule, so no key is touched
+//! by an edit; one that begins anew has another ordinal, under which no key has anything.
+//!
+//! **Invariants**
+//! - Ordinals never leave the worker: records and checkpoints name parts otherwise. So workers need not agree
+//!   on them.
+//! - An ordinal has one width and one shape until it is used again, and that is only after the sweep has
+//!   visited every key since the part was [retired](Layout::install). So no piece holds words of a former use.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::{
+    calculator::Shape,
+    rule::{identity::Identity, plan::RulePlan},
+};
+
+/// Number of a part in the pieces of a `key_by`.
+pub type Ordinal = u32;
+
+/// Ordinals per directory entry of a piece.
+pub(super) const PER_CHUNK: u32 = 64;
+
+/// Words of rule-level state.
+pub(super) const LEVEL_WIDTH: usize = 3;
+
+/// Bits of a width. A script has at most 65 fields of four words.
+const PLANES: usize = 9;
+
+/// Ordinals of a rule's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleParts {
+    /// Ordinal of each condition.
+    pub conditions: Box<[Ordinal]>,
+    /// Ordinal of the rule-level state.
+    pub level: Ordinal,
+}
+
+/// The rule to which a part belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOf {
+    /// Position of the rule in the book.
+    pub rule: u32,
+    /// Position of the condition; `None` for rule-level state.
+    pub condition: Option<u16>,
+}
+
+/// A part.
+#[derive(Clone, Debug)]
+struct Part {
+    of: PartOf,
+    /// Whether it is rule-level state, or its rule makes such state.
+    level: bool,
+    width: usize,
+    /// Shape of a condition's fields.
+    shape: Option<Arc<Shape>>,
+}
+
+/// 64 parts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chunk {
+    /// Parts of rules in the book.
+    live: u64,
+    /// Rule-level states, and the conditions of rules that make such state.
+    levels: u64,
+    /// Bit k of each part's width.
+    planes: [u64; PLANES],
+    /// Number of planes that are not zero throughout.
+    used: u8,
+}
+
+impl Chunk {
+    fn set_level(&mut self, bit: u64, level: bool) {
+        self.levels = if level { self.levels | bit } else { self.levels & !bit };
+    }
+}
+
+/// What a part is, apart from the versions of its rule: slot and identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Known {
+    Condition(u32, Identity),
+    Level(u32, u64),
+}
+
+/// Ordinals of one `key_by`.
+#[derive(Debug, Default)]
+pub struct Layout {
+    parts: Vec<Part>,
+    chunks: Vec<Chunk>,
+    ordinals: HashMap<Known, Ordinal>,
+    /// Retired ordinals, with the round of the sweep in which each was.
+    retired: Vec<(Ordinal, u64)>,
+    free: Vec<Ordinal>,
+}
+
+impl Layout {
+    /// Switches to these rules, given with their positions in the book; returns their parts. Ordinals retired
+    /// two rounds of the sweep before `round` are free: in between every key has been visited.
+    pub fn install<'r>(
+        &mut self,
+        rules: impl Iterator<Item = (u32, &'r RulePlan)>,
+        round: u64,
+    ) -> Vec<(u32, RuleParts)> {
+        self.retired.retain(|(ordinal, since)| {
+            let swept = round >= since.saturating_add(2);
+            if swept {
+                self.free.push(*ordinal);
+            }
+            !swept
+        });
+        let mut former = std::mem::take(&mut self.ordinals);
+        let mut all = Vec::new();
+        for (rule, plan) in rules {
+            let conditions = plan.identities.conditions.iter().zip(&plan.conditions).enumerate();
+            let conditions = conditions.map(|(c, (identity, condition))| {
+                let of = PartOf { rule, condition: Some(c as u16) };
+                let known = Known::Condition(plan.slot, *identity);
+                let shape = Some(Arc::clone(condition.program.shape()));
+                self.place(
+                    known,
+                    Part { of, level: plan.rule_level, width: condition.program.shape().width(), shape },
+                    &mut former,
+                )
+            });
+            let conditions = conditions.collect();
+            let (of, known) =
+                (PartOf { rule, condition: None }, Known::Level(plan.slot, plan.identities.rule));
+            let level = Part { of, level: true, width: LEVEL_WIDTH, shape: None };
+            let level = self.place(known, level, &mut former);
+            all.push((rule, RuleParts { conditions, level }));
+        }
+        let left: HashSet<Ordinal> = former.into_values().collect();
+        for ordinal in left {
+            let (chunk, bit) = split(ordinal);
+            self.chunks[chunk].live &= !bit;
+            self.retired.push((ordinal, round));
+        }
+        all
+    }
+
+    /// Gives a part its former ordinal, or a new one.
+    fn place(&mut self, known: Known, part: Part, former: &mut HashMap<Known, Ordinal>) -> Ordinal {
+        if let Some(ordinal) = former.remove(&known) {
+            let (chunk, bit) = split(ordinal);
+            self.chunks[chunk].set_level(bit, part.level);
+            self.parts[ordinal as usize] = part;
+            self.ordinals.insert(known, ordinal);
+            return ordinal;
+        }
+        let ordinal = match self.free.pop() {
+            Some(ordinal) => ordinal,
+            None => self.parts.len() as Ordinal,
+        };
+        let (chunk, bit) = split(ordinal);
+        self.chunks.resize(self.chunks.len().max(chunk + 1), Chunk::default());
+        let chunk = &mut self.chunks[chunk];
+        chunk.live |= bit;
+        chunk.set_level(bit, part.level);
+        for (k, plane) in chunk.planes.iter_mut().enumerate() {
+            *plane = if part.width >> k & 1 == 1 { *plane | bit } else { *plane & !bit };
+            chunk.used = chunk.used.max(if *plane == 0 { 0 } else { k as u8 + 1 });
+        }
+        match self.parts.get_mut(ordinal as usize) {
+            Some(place) => *place = part,
+            None => self.parts.push(part),
+        }
+        self.ordinals.insert(known, ordinal);
+        ordinal
+    }
+
+    /// Words of a part.
+    pub(super) fn width(&self, ordinal: Ordinal) -> usize {
+        self.parts[ordinal as usize].width
+    }
+
+    /// Shape of a condition's fields; `None` for rule-level state.
+    pub(super) fn shape(&self, ordinal: Ordinal) -> Option<&Shape> {
+        self.parts[ordinal as usize].shape.as_deref()
+    }
+
+    /// The rule to which a part belongs; `None` once it is retired.
+    pub fn of(&self, ordinal: Ordinal) -> Option<PartOf> {
+        let (chunk, bit) = split(ordinal);
+        (self.chunks[chunk].live & bit != 0).then(|| self.parts[ordinal as usize].of)
+    }
+
+    /// Parts of a chunk that belong to rules in the book.
+    pub(super) fn live(&self, chunk: u32) -> u64 {
+        self.chunks[chunk as usize].live
+    }
+
+    /// Parts of a chunk that are rule-level state, or belong to rules that make such state.
+    pub(super) fn levels(&self, chunk: u32) -> u64 {
+        self.chunks[chunk as usize].levels
+    }
+
+    /// Words of the parts of a chunk that `mask` names.
+    #[inline]
+    pub(super) fn words(&self, chunk: u32, mask: u64) -> usize {
+        let Chunk { planes, used, .. } = &self.chunks[chunk as usize];
+        let planes = planes[..usize::from(*used).min(PLANES)].iter().enumerate();
+        planes.map(|(k, plane)| ((mask & plane).count_ones() as usize) << k).sum()
+    }
+}
+
+/// Chunk of an ordinal, and its bit there.
+#[inline]
+pub(super) fn split(ordinal: Ordinal) -> (usize, u64) {
+    ((ordinal / PER_CHUNK) as usize, 1 << (ordinal % PER_CHUNK))
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+//! A key of which the state is read or changed.
+
+use super::{
+    aside::Aside,
+    layout::{Layout, Ordinal, PER_CHUNK, PartOf, RuleParts},
+    memory::Memory,
+    piece::{Bits, Piece},
+    rule_state::{Recording, RuleState, put_in},
+};
+use crate::calculator::{Fields, Shape};
+
+/// A key that the [`Store`](super::Store) has opened.
+#[derive(Debug)]
+pub struct OpenKey<'s> {
+    pub(super) key: &'s str,
+    pub(super) piece: &'s mut Piece,
+    pub(super) memory: &'s mut Memory,
+    pub(super) layout: &'s Layout,
+    pub(super) aside: &'s mut Aside,
+    pub(super) recording: Recording,
+    pub(super) stored: &'s mut bool,
+    /// Directory entry at which the last part was found.
+    pub(super) hint: usize,
+}
+
+/// A part that a checkpoint has yet to write, or to delete if it is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnsavedPart {
+    /// The part.
+    pub of: PartOf,
+    /// Whether it is there.
+    pub present: bool,
+}
+
+impl<'s> OpenKey<'s> {
+    /// The key's text.
+    pub fn key(&self) -> &'s str {
+        self.key
+    }
+
+    /// Whether anything has been changed since the key was opened.
+    pub fn is_changed(&self) -> bool {
+        self.aside.changed
+    }
+
+    /// State of a rule with these parts, some of which were made since the [mark](Self::mark).
+    pub fn rule_since<'a>(&'a mut self, parts: &'a RuleParts, first: usize) -> RuleState<'a> {
+        RuleState { first, ..self.rule(parts) }
+    }
+
+    /// State of a rule with these parts. A rule may be asked for once, until [`put_in`](Self::put_in).
+    pub fn rule<'a>(&'a mut self, parts: &'a RuleParts) -> RuleState<'a> {
+        let first = self.aside.parts.len();
+        RuleState {
+            piece: self.piece,
+            memory: self.memory,
+            aside: self.aside,
+            layout: self.layout,
+            parts,
+            first,
+            recording: self.recording,
+        }
+    }
+
+    /// Position at which what is made next will lie aside, see [`rule_since`](Self::rule_since).
+    pub fn mark(&self) -> usize {
+        self.aside.parts.len()
+    }
+
+    /// Fields of a condition's part, to be changed by its calculator. Of parts made since the key was opened
+    /// only the last one is looked at, as the steps of a condition are folded one after the other.
+    #[inline]
+    pub fn fields_mut<'a>(&'a mut self, part: Ordinal, shape: &'a Shape) -> Fields<'a> {
+        let OpenKey { piece, memory, layout, aside, recording, hint, .. } = self;
+        aside.changed = true;
+        let dirty = *recording != Recording::Nothing;
+        let words = match piece.find_from(&memory.arena, layout, (part, shape.width()), hint) {
+            Some(place) => {
+                if dirty {
+                    piece.mark(&mut memory.arena, place);
+                }
+                piece.part_mut(&mut memory.arena, place)
+            }
+            None => {
+                let last = aside.parts.len().wrapping_sub(1);
+                let made = aside.parts.get(last).is_some_and(|made| made.ordinal == part);
+                let at = if made { last } else { aside.push(part, shape.initial_words(), dirty) };
+                aside.part_mut(at)
+            }
+        };
+        Fields::new(shape, words, &mut memory.objects)
+    }
+
+    /// Calls `work` with a copy of the state of a rule with these parts; the key's own does not change.
+    pub fn copy_of<T>(&mut self, parts: &RuleParts, work: impl FnOnce(&mut RuleState<'_>) -> T) -> T {
+        let mut piece = self.rule(parts).copied();
+        let first = self.aside.parts.len();
+        let OpenKey { memory, layout, aside, .. } = self;
+        let recording = Recording::Nothing;
+        let mut state = RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording };
+        let result = work(&mut state);
+        state.put_in();
+        memory.free(piece, layout);
+        result
+    }
+
+    /// State of a rule with these parts, to be filled with what checkpoints contain.
+    pub fn restored<'a>(&'a mut self, parts: &'a RuleParts) -> RuleState<'a> {
+        *self.stored = true;
+        RuleState { recording: Recording::Nothing, ..self.rule(parts) }
+    }
+
+    /// Appends the positions of rules in the book that have rule-level state, and of which the key has any
+    /// state.
+    pub fn rules_with_level(&self, rules: &mut Vec<u32>) {
+        for (chunk, Bits { present, .. }) in self.piece.chunks(&self.memory.arena) {
+            let mask = present & self.layout.live(chunk) & self.layout.levels(chunk);
+            rules.extend(self.parts(chunk, mask).map(|part| part.rule));
+        }
+        rules.sort_unstable();
+        rules.dedup();
+    }
+
+    /// Appends the positions of all rules in the book of which the key has any state, ascending.
+    pub fn rules(&self, rules: &mut Vec<u32>) {
+        for (chunk, Bits { present, .. }) in self.piece.chunks(&self.memory.arena) {
+            rules.extend(self.parts(chunk, present & self.layout.live(chunk)).map(|part| part.rule));
+        }
+        rules.sort_unstable();
+        rules.dedup();
+    }
+
+    /// Parts of a chunk that are of rules in the book.
+    fn parts(&self, chunk: u32, mut mask: u64) -> impl Iterator<Item = PartOf> {
+        std::iter::from_fn(move || {
+            if mask == 0 {
+                return None;
+            }
+            let ordinal: Ordinal = chunk * PER_CHUNK + mask.trailing_zeros();
+            mask &= mask - 1;
+            Some(ordinal)
+        })
+        .filter_map(|ordinal| self.layout.of(ordinal))
+    }
+
+    /// Drops the parts of rules that have left the book; they are no removals, as their names are gone too.
+    pub fn drop_retired(&mut self) {
+        self.memory.retain_live(self.piece, self.layout);
+    }
+
+    /// Puts in what was made since the key was opened; after this every rule may be asked for again.
+    pub fn put_in(&mut self) {
+        put_in(self.piece, self.memory, self.layout, self.aside, 0);
+    }
+
+    /// Whether a checkpoint has yet to write anything.
+    pub fn is_dirty(&self) -> bool {
+        self.piece.chunks(&self.memory.arena).any(|(_, bits)| bits.dirty != 0)
+    }
+
+    /// Appends what a checkpoint has yet to write of rules in the book. Parts made since the key was opened are
+    /// not among them.
+    pub fn unsaved(&self, all: &mut Vec<UnsavedPart>) {
+        for (chunk, Bits { present, dirty }) in self.piece.chunks(&self.memory.arena) {
+            let dirty = dirty & self.layout.live(chunk);
+            all.extend(self.parts(chunk, dirty & present).map(|of| UnsavedPart { of, present: true }));
+            all.extend(self.parts(chunk, dirty & !present).map(|of| UnsavedPart { of, present: false }));
+        }
+    }
+
+    /// Records that a checkpoint contains the whole state.
+    pub fn set_saved(&mut self) {
+        self.memory.change(self.piece, self.layout, |_, bits| Bits { dirty: 0, ..bits });
+        *self.stored = !self.piece.is_empty();
+    }
+}

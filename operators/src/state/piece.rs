@@ -1,0 +1,234 @@
+//! Piece: what one key remembers, in one run of words of the [`Arena`].
+//!
+//! First a directory, ascending: per 64 ordinals of which something is there an entry of three words, `[chunk
+//! and offset][present][dirty]`. Then the words of the parts that are present, in the order of their
+//! ordinals. A part is found by its entry's offset and the widths of the present parts before it (*rank*), so
+//! one that is absent costs a bit, and none is touched to find another.
+//!
+//! **Invariants**
+//! - Entries ascend by chunk; each has a present or a dirty bit. `offset` is the sum of the widths before.
+//! - A dirty bit says that a checkpoint has yet to write the part, or to delete it if it is absent.
+//! - A piece has less than twice the room that it needs.
+//!
+//! - `inserting`, `removing`: changes of what is there
+
+mod inserting;
+mod removing;
+
+use super::{
+    arena::{Arena, LINE, class_of, words_of},
+    layout::{Layout, Ordinal, PER_CHUNK, split},
+};
+
+/// Words of a directory entry.
+const ENTRY: usize = 3;
+
+/// A key's piece: where it lies, and its lengths. The words are in the arena; who drops a piece that is not
+/// empty leaks them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Piece {
+    line: u32,
+    /// Words of present parts.
+    words: u32,
+    /// Directory entries.
+    chunks: u16,
+    class: u8,
+}
+
+/// A directory entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    chunk: u32,
+    offset: u32,
+    present: u64,
+    dirty: u64,
+}
+
+/// Parts of a chunk that are present, and that a checkpoint has yet to write or delete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bits {
+    pub(super) present: u64,
+    pub(super) dirty: u64,
+}
+
+/// A part to be put in, with its words in a slice beside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct New {
+    pub(super) ordinal: Ordinal,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) dirty: bool,
+}
+
+/// Where a part lies in a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// First word.
+    start: u32,
+    width: u32,
+    /// Position of the directory entry.
+    entry: u16,
+    bit: u8,
+}
+
+impl Piece {
+    /// Whether nothing is present and nothing dirty.
+    pub(super) fn is_empty(self) -> bool {
+        self.chunks == 0
+    }
+
+    /// Whether nothing is present, but something is to be deleted from the store.
+    pub(super) fn is_leaving(self) -> bool {
+        self.chunks > 0 && self.words == 0
+    }
+
+    /// Bytes of its memory.
+    #[cfg(test)]
+    pub(super) fn bytes(self) -> usize {
+        words_of(self.class) * size_of::<u64>()
+    }
+
+    /// Fetches at most `most` words ahead of their use.
+    #[inline]
+    pub(super) fn prefetch(self, arena: &Arena, most: usize) {
+        let words = usize::from(self.chunks) * ENTRY + self.words as usize;
+        arena.prefetch(self.line, words.min(most));
+    }
+
+    /// Finds a part that is present.
+    #[inline]
+    pub(super) fn find(self, arena: &Arena, layout: &Layout, ordinal: Ordinal) -> Option<Place> {
+        let words = arena.words(self.line, self.class);
+        let (chunk, bit) = split(ordinal);
+        let at = self.position(words, chunk as u32).ok()?;
+        let entry = entry(words, at);
+        if entry.present & bit == 0 {
+            return None;
+        }
+        let before = layout.words(entry.chunk, entry.present & (bit - 1)) as u32;
+        let start = u32::from(self.chunks) * ENTRY as u32 + entry.offset + before;
+        let width = layout.width(ordinal) as u32;
+        Some(Place { start, width, entry: at as u16, bit: (ordinal % PER_CHUNK) as u8 })
+    }
+
+    /// Finds a part of `width` words that is present. The search begins at the entry `hint`, which is set to
+    /// where it ended: parts that are asked for in ascending order are found in one pass over the directory.
+    #[inline]
+    pub(super) fn find_from(
+        self,
+        arena: &Arena,
+        layout: &Layout,
+        (ordinal, width): (Ordinal, usize),
+        hint: &mut usize,
+    ) -> Option<Place> {
+        let words = arena.words(self.line, self.class);
+        let (chunk, bit) = split(ordinal);
+        let at = self.entry_from(words, chunk as u32, hint)?;
+        let entry = entry(words, at);
+        if entry.present & bit == 0 {
+            return None;
+        }
+        let before = layout.words(entry.chunk, entry.present & (bit - 1)) as u32;
+        let start = u32::from(self.chunks) * ENTRY as u32 + entry.offset + before;
+        Some(Place { start, width: width as u32, entry: at as u16, bit: (ordinal % PER_CHUNK) as u8 })
+    }
+
+    /// Entry of a chunk, by a search that begins at the entry `hint`.
+    #[inline]
+    fn entry_from(self, words: &[u64], chunk: u32, hint: &mut usize) -> Option<usize> {
+        *hint = (*hint).min(usize::from(self.chunks));
+        while *hint < usize::from(self.chunks) {
+            match (words[*hint * ENTRY] >> 32) as u32 {
+                found if found < chunk => *hint += 1,
+                found if found == chunk => return Some(*hint),
+                _ => break,
+            }
+        }
+        // Further ahead there is no such entry; before it only of parts that do not ascend.
+        let behind = *hint > 0 && entry(words, *hint - 1).chunk >= chunk;
+        if behind { self.position(words, chunk).ok() } else { None }
+    }
+
+    /// Words of a part.
+    #[inline]
+    pub(super) fn part(self, arena: &Arena, place: Place) -> &[u64] {
+        &arena.words(self.line, self.class)[place.start as usize..(place.start + place.width) as usize]
+    }
+
+    /// Words of a part, mutable.
+    #[inline]
+    pub(super) fn part_mut(self, arena: &mut Arena, place: Place) -> &mut [u64] {
+        &mut arena.words_mut(self.line, self.class)
+            [place.start as usize..(place.start + place.width) as usize]
+    }
+
+    /// Marks a present part as dirty.
+    #[inline]
+    pub(super) fn mark(self, arena: &mut Arena, place: Place) {
+        let words = arena.words_mut(self.line, self.class);
+        words[usize::from(place.entry) * ENTRY + 2] |= 1 << place.bit;
+    }
+
+    /// Position of a chunk's entry, or the position at which it would have to be inserted.
+    #[inline]
+    fn position(self, words: &[u64], chunk: u32) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, usize::from(self.chunks));
+        while low < high {
+            let middle = (low + high) / 2;
+            match entry(words, middle).chunk {
+                found if found == chunk => return Ok(middle),
+                found if found < chunk => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        Err(low)
+    }
+
+    /// Chunks with their bits, ascending.
+    pub(super) fn chunks(self, arena: &Arena) -> impl Iterator<Item = (u32, Bits)> {
+        let words = arena.words(self.line, self.class);
+        (0..usize::from(self.chunks)).map(|at| {
+            let Entry { chunk, present, dirty, .. } = entry(words, at);
+            (chunk, Bits { present, dirty })
+        })
+    }
+
+    /// Moves the piece to the class for `words` if it lacks room, or has twice as much as it needs.
+    fn resize(&mut self, arena: &mut Arena, words: usize) {
+        let room = words_of(self.class);
+        if words <= room && room < 2 * words.next_multiple_of(LINE) {
+            return;
+        }
+        let class = class_of(words);
+        if class == self.class {
+            return;
+        }
+        let line = if class == 0 { 0 } else { arena.allocate(class) };
+        let kept = (usize::from(self.chunks) * ENTRY + self.words as usize).min(words_of(class));
+        arena.copy(self.line, line, kept);
+        if self.class > 0 {
+            arena.free(self.line, self.class);
+        }
+        (self.line, self.class) = (line, class);
+    }
+
+    /// Frees the memory. The caller has freed what the words name.
+    pub(super) fn free(self, arena: &mut Arena) {
+        if self.class > 0 {
+            arena.free(self.line, self.class);
+        }
+    }
+}
+
+fn entry(words: &[u64], at: usize) -> Entry {
+    let own = &words[at * ENTRY..at * ENTRY + ENTRY];
+    Entry { chunk: (own[0] >> 32) as u32, offset: own[0] as u32, present: own[1], dirty: own[2] }
+}
+
+fn write(words: &mut [u64], at: usize, Entry { chunk, offset, present, dirty }: Entry) {
+    words[at * ENTRY..at * ENTRY + ENTRY].copy_from_slice(&[
+        u64::from(chunk) << 32 | u64::from(offset),
+        present,
+        dirty,
+    ]);
+}
