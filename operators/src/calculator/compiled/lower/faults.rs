@@ -26,7 +26,7 @@ impl Faults {
         if kinds.iter().any(|kinds| kinds.within(Kind::Unit.into())) {
             return;
         }
-        let kinds: Vec<_> = kinds.iter().map(|kinds| kinds_in_words(*kinds)).collect();
+        let kinds: Vec<_> = kinds.iter().map(|kinds| kinds_in_words(*kinds, in_words)).collect();
         let message = format!(
             "`{name}` takes no {}, so this fails whenever it is reached; convert with to_int, to_float or to_string first",
             kinds.join(" with ")
@@ -39,7 +39,7 @@ impl Faults {
         let takes = |given: Kind| given == kind || given == Kind::Int && kind == Kind::Float;
         let wrong = !kinds.is_empty() && !kinds.iter().any(takes);
         let error = wrong.then(|| {
-            let (declared, given) = (in_words(kind), kinds_in_words(kinds));
+            let (declared, given) = (with_article(kind), kinds_in_words(kinds, with_article));
             let message = format!(
                 "state field `{name}` is {declared} by `init`, so a call fails that gives it {given} here; convert the value first"
             );
@@ -57,9 +57,20 @@ impl Faults {
     }
 }
 
-fn kinds_in_words(kinds: Kinds) -> String {
-    let words: Vec<_> = kinds.iter().map(in_words).collect();
+fn kinds_in_words(kinds: Kinds, word: fn(Kind) -> &'static str) -> String {
+    let words: Vec<_> = kinds.iter().map(word).collect();
     words.join(" or ")
+}
+
+fn with_article(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unit => "an absent value",
+        Kind::Bool => "a boolean",
+        Kind::Int => "an integer",
+        Kind::Float => "a float",
+        Kind::Char => "a character",
+        Kind::Text => "a string",
+    }
 }
 
 fn in_words(kind: Kind) -> &'static str {

@@ -264,7 +264,7 @@ fn what_is_interpreted_says_why() {
 /// Bodies of `on_event` that can't work where it matters, with the place and what the message says.
 const FAULTS: &[(&str, usize, &str)] = &[
     ("if event.step == 9 { state.a += \"x\"; } true", 32, "`+` takes no integer with string"),
-    ("if event.step == 9 { state.a = \"x\"; } true", 32, "state field `a` is integer by `init`"),
+    ("if event.step == 9 { state.a = \"x\"; } true", 32, "state field `a` is an integer by `init`"),
     ("if event.step == 9 { return len(state.a) > 1; } true", 32, "`len` takes no integer"),
     ("if event.step == 9 { state.f = floor(3); } true", 32, "`floor` takes no integer"),
     ("event.step < 9 || !state.a", 32, "`!` takes no integer"),
