@@ -5,7 +5,7 @@ use super::{
     layout::{Layout, Ordinal, PER_CHUNK, PartOf, RuleParts},
     memory::Memory,
     piece::{Bits, Piece},
-    rule_state::{Recording, RuleState, put_in},
+    rule_state::{Found, Recording, RuleState, put_in},
 };
 use crate::calculator::{Fields, Shape};
 
@@ -59,6 +59,7 @@ impl<'s> OpenKey<'s> {
             parts,
             first,
             recording: self.recording,
+            found: Found::default(),
         }
     }
 
@@ -97,7 +98,9 @@ impl<'s> OpenKey<'s> {
         let first = self.aside.parts.len();
         let OpenKey { memory, layout, aside, .. } = self;
         let recording = Recording::Nothing;
-        let mut state = RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording };
+        let found = Found::default();
+        let mut state =
+            RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, found };
         let result = work(&mut state);
         state.put_in();
         memory.free(piece, layout);

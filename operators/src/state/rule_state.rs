@@ -13,6 +13,8 @@
 mod level;
 mod pause;
 
+use std::cell::Cell;
+
 use super::{
     aside::Aside,
     layout::{Layout, Ordinal, PER_CHUNK, RuleParts},
@@ -36,6 +38,16 @@ pub struct RuleState<'s> {
     pub(super) first: usize,
     /// What checkpoints know of the key.
     pub(super) recording: Recording,
+    pub(super) found: Found,
+}
+
+/// Where parts were found; forgotten when words are taken out, by which parts move.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    /// Where the rule-level state is, if it was looked for: several questions about it are asked at each event.
+    level: Cell<Option<Option<Location>>>,
+    /// Directory entry at which the last part was found.
+    hint: Cell<usize>,
 }
 
 /// What checkpoints are to know of the changes of a key.
@@ -67,29 +79,53 @@ impl RuleState<'_> {
             parts: self.parts,
             first: self.first,
             recording: self.recording,
+            found: std::mem::take(&mut self.found),
         }
     }
 
     fn locate(&self, ordinal: Ordinal) -> Option<Location> {
-        match self.piece.find(&self.memory.arena, self.layout, ordinal) {
+        let mut hint = self.found.hint.get();
+        let part = (ordinal, self.layout.width(ordinal));
+        let place = self.piece.find_from(&self.memory.arena, self.layout, part, &mut hint);
+        self.found.hint.set(hint);
+        match place {
             Some(place) => Some(Location::Piece(place)),
             None => self.aside.find(ordinal, self.first).map(Location::Aside),
         }
     }
 
+    /// Where the rule-level state is.
+    fn locate_level(&self) -> Option<Location> {
+        self.found.level.get().unwrap_or_else(|| {
+            let location = self.locate(self.parts.level);
+            self.found.level.set(Some(location));
+            location
+        })
+    }
+
     /// Words of a part; `None` if it is absent.
     fn part(&self, ordinal: Ordinal) -> Option<&[u64]> {
-        Some(match self.locate(ordinal)? {
+        self.locate(ordinal).map(|location| self.words(location))
+    }
+
+    fn words(&self, location: Location) -> &[u64] {
+        match location {
             Location::Piece(place) => self.piece.part(&self.memory.arena, place),
             Location::Aside(at) => self.aside.part(at),
-        })
+        }
     }
 
     /// Finds a part that is about to be changed, and marks it; an absent one begins with the words `first`.
     fn change(&mut self, ordinal: Ordinal, first: &[u64]) -> Location {
+        let location = self.locate(ordinal);
+        self.change_at(location, ordinal, first)
+    }
+
+    /// Marks a part that is about to be changed, found at `location`.
+    fn change_at(&mut self, location: Option<Location>, ordinal: Ordinal, first: &[u64]) -> Location {
         let dirty = self.recording != Recording::Nothing;
         self.aside.changed = true;
-        match self.locate(ordinal) {
+        match location {
             Some(Location::Piece(place)) => {
                 if dirty {
                     self.piece.mark(&mut self.memory.arena, place);
@@ -143,7 +179,8 @@ impl RuleState<'_> {
 
     /// Removes conditions, and the rule-level state if `level`.
     fn remove(&mut self, conditions: &[Ordinal], level: bool) {
-        let RuleState { piece, memory, aside, layout, parts, first, recording } = self;
+        self.found = Found::default();
+        let RuleState { piece, memory, aside, layout, parts, first, recording, .. } = self;
         let level = level.then_some(parts.level);
         for at in (*first..aside.parts.len()).rev() {
             let New { ordinal, start, end, .. } = aside.parts[at];

@@ -18,7 +18,7 @@ use super::{
     layout::{Layout, RuleParts},
     memory::Memory,
     piece::Piece,
-    rule_state::{Recording, put_in},
+    rule_state::{Found, Recording, put_in},
     table::Table,
 };
 use crate::{calculator::aggregate::weight::ALLOCATION, rule::book::RuleBook};
@@ -207,7 +207,9 @@ impl Store {
         let Store { memory, layouts, aside, .. } = self;
         let (mut piece, layout) = (Piece::default(), &layouts[group as usize]);
         let recording = Recording::Nothing;
-        let mut state = RuleState { piece: &mut piece, memory, aside, layout, parts, first: 0, recording };
+        let (first, found) = (0, Found::default());
+        let mut state =
+            RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, found };
         let result = work(&mut state);
         put_in(&mut piece, memory, layout, aside, 0);
         memory.free(piece, layout);

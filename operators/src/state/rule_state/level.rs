@@ -10,12 +10,14 @@ use crate::{
 impl RuleState<'_> {
     /// Words of the rule-level state; `None` if there is none.
     pub(super) fn level_words(&self) -> Option<&[u64]> {
-        self.part(self.parts.level)
+        self.locate_level().map(|location| self.words(location))
     }
 
     /// Changes the words of the rule-level state, which is marked as changed.
     fn change_words(&mut self, change: impl FnOnce(&mut [u64])) {
-        change(match self.change(self.parts.level, &UNTOUCHED) {
+        let location = self.change_at(self.locate_level(), self.parts.level, &UNTOUCHED);
+        self.found.level.set(Some(Some(location)));
+        change(match location {
             Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
             Location::Aside(at) => self.aside.part_mut(at),
         });

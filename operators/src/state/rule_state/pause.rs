@@ -4,7 +4,7 @@
 //! state goes on as it is or, if the pause is skipped, as the snapshot has it; then the snapshot is gone, and
 //! so is the rule-level state that a rule without such state had for it.
 
-use super::{Recording, RuleState, put_in};
+use super::{Found, Recording, RuleState, put_in};
 use crate::{
     rule::plan::RulePlan,
     state::{
@@ -44,6 +44,7 @@ impl RuleState<'_> {
             parts: self.parts,
             first,
             recording: Recording::Nothing,
+            found: Found::default(),
         };
         let result = work(&mut copy);
         copy.put_in();
