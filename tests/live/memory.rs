@@ -18,8 +18,8 @@ use crate::{
     waiting::{all_read, checkpoints, pass, until},
 };
 
-/// Users; with an order each, two processes can hold a quarter of them in memory.
-const USERS: u64 = 10_000;
+/// Users; with an order each, two processes can hold half of them in memory.
+const USERS: u64 = 24_000;
 const PROCESSES: u32 = 2;
 const SETTINGS: &str = "state_memory_mb = 1\nmetrics = \"127.0.0.1:0\"";
 /// Bytes of state that all processes may have.
@@ -78,8 +78,8 @@ fn figures(address: SocketAddr) -> Figures {
     }
 }
 
-/// Waits until all keys are known, no more of them are in memory than allowed, and at least `reloads` were read
-/// back. Figures lie up to a second behind what was read.
+/// Waits until all keys are known, no more of them are in memory than allowed, and at least `reloads` were
+/// read back. Figures lie up to a second behind what was read.
 fn bounded(address: SocketAddr, reloads: u64) -> Figures {
     let mut last = None;
     until("memory is within its bound, and keys were read back", || {

@@ -1,7 +1,8 @@
 //! State fields as words, the form in which they are kept in memory.
 //!
 //! A field of a fixed size takes words of its own: one for a boolean, an integer or a float, four for
-//! statistics and for a [sliding count](sliding). Other values are objects, kept in [`Objects`], and the word is an object's number.
+//! statistics and for a [sliding count](sliding). Other values are objects, kept in [`Objects`], and the word
+//! is an object's number.
 //!
 //! **Invariants**
 //! - The number 0 stands for the value that `init` gave the field. So initial words name no object, and a

@@ -127,7 +127,7 @@ pub struct Program {
     pub(super) timer: Option<usize>,
     pub(super) inputs: Inputs,
     pub(super) output_names: Vec<Arc<str>>,
-    /// What fails whenever it is reached.
+    /// Faults: statements that fail whenever they are reached.
     pub(super) faults: Vec<ProgramError>,
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Probe {
     Regex(Box<str>),
 }
 
-/// What a unit requires, by field.
+/// Requirements of a unit, by field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shape<'f> {
     /// Conjuncts over one field, by field.
@@ -91,8 +91,8 @@ impl Vocabulary {
         }
     }
 
-    /// The field at whose value a unit waits, so that it takes no bit in every mask: there are many units, and
-    /// a rare value decides this one.
+    /// The field at whose value a unit waits, so that it takes no bit in every mask: there are many units,
+    /// and a rare value decides this one.
     pub(super) fn waits_at(&self, shape: &Shape<'_>, limits: Limits) -> Option<Field> {
         if self.units <= limits.few {
             return None;

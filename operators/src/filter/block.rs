@@ -30,7 +30,7 @@ pub(super) struct Builder<'f> {
 /// Working memory of [`Block::find`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    /// What values were found to mean, by the numbers that fields have.
+    /// Meanings found of values, by the numbers that fields have.
     pub(super) learned: Vec<Learned>,
     /// Bits of the units that no field has ruled out yet.
     pub(super) mask: Vec<u64>,

@@ -5,7 +5,8 @@
 //! checked on the units that are left, each distinct predicate at most once per event.
 //!
 //! **Invariants**
-//! - A unit is found exactly if [`Filter::matches`] is true for its filters, whatever was learned or forgotten.
+//! - A unit is found exactly if [`Filter::matches`] is true for its filters, whatever was learned or
+//!   forgotten.
 //! - The index does not change; what a worker learns from values lies in its [`Scratch`], and counts for the
 //!   index that it was learned under only.
 

@@ -33,7 +33,7 @@ pub(super) struct Learned {
     waiting: Vec<u32>,
 }
 
-/// What a value of a field means to the units of a block.
+/// Meaning of a field's value to the units of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer<'l> {
     /// Bits of the units that the value does not rule out.

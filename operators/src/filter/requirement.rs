@@ -1,4 +1,4 @@
-//! What units require of one field.
+//! Requirements of units on one field.
 
 use std::collections::BTreeMap;
 

@@ -4,15 +4,16 @@
 //! numbers into points and gaps between them, each of which has a mask, found by binary search. A value that
 //! is no number has a mask of its own.
 //!
-//! **Invariant**: the mask of a value has the bits of exactly the units whose requirement the value meets, and
-//! of those that require nothing here.
+//! **Invariant**: the mask of a value has the bits of exactly the units whose requirement the value meets,
+//! and of those that require nothing here.
 
 use std::cmp::Ordering;
 
 use super::{compare::Literal, number::Number, predicate::Predicate, requirement::Requirement};
 use crate::model::value::Value;
 
-/// Upper bound of the numbers that a requirement names: each makes two more masks. Longer lists are looked up.
+/// Upper bound of the numbers that a requirement names: each makes two more masks. Longer lists are looked
+/// up.
 const MOST_POINTS: usize = 16;
 
 /// Masks by number.

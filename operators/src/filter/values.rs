@@ -1,4 +1,4 @@
-//! What the values of one field mean to the units of a block, found out once per value and learned.
+//! Meanings of one field's values to the units of a block, found out once per value and learned.
 //!
 //! **Invariant**: the answer for a value has the bits of exactly the units whose requirement the value meets,
 //! and of those that require nothing here; its waiting units are exactly those whose requirement it meets,
@@ -33,7 +33,7 @@ pub(super) struct Values {
 /// A requirement.
 #[derive(Clone, Debug)]
 struct Place {
-    /// What must hold besides the probe that leads here.
+    /// Predicates that must hold besides the probe that leads here.
     checks: Box<[Arc<Predicate>]>,
     /// Units of the requirement, as there.
     bits: Box<[u32]>,

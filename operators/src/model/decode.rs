@@ -7,9 +7,9 @@
 //! Limits: arrays and objects that nest deeper than 64 levels are refused.
 //!
 //! - [`Decoder`], over `visit`: any record, by a general JSON reader
-//! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), by the `names` expected (`key`:
-//!   one of them), texts without escapes (`text`) and numbers of few digits (`number`); the others by a
-//!   `Decoder`
+//! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), by the `names` expected
+//!   (`key`: one of them), texts without escapes (`text`) and numbers of few digits (`number`); the others by
+//!   a `Decoder`
 
 mod key;
 mod names;

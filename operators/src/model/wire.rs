@@ -7,8 +7,8 @@
 //! them as they lie in memory; it is sound only between equal binaries that have authenticated each other,
 //! because bytes are believed: hence the layout hash, which is compared before anything is decoded, the
 //! private aligned copy, and that nothing leaves the decoded struct but clones of its arrays.
-//! [`Codec::Bytemuck`] writes lengths and arrays and believes nothing. In both cases the text is checked to be
-//! UTF-8 here, and `evaluate` checks the arrays' ends.
+//! [`Codec::Bytemuck`] writes lengths and arrays and believes nothing. In both cases the text is checked to
+//! be UTF-8 here, and `evaluate` checks the arrays' ends.
 //!
 //! **Invariants**: the struct has only arrays of plain integers, or of rows of them, without padding, those
 //! of the widest elements first; all `unsafe` of this crate is in this module.

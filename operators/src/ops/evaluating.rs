@@ -6,7 +6,8 @@
 //!
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
-//! - `folds` is laid out for the loop over a record's targets, `changing` changes a state in its place, `scratch` is memory reused between records
+//! - `folds` is laid out for the loop over a record's targets, `changing` changes a state in its place,
+//!   `scratch` is memory reused between records
 //! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
 //!   people
@@ -70,7 +71,7 @@ pub struct Evaluator {
     store: Store,
     /// Parts of states, by rule of the book.
     parts: Vec<RuleParts>,
-    /// What each filter of the book leads to.
+    /// Fold of each filter of the book.
     folds: Vec<Fold>,
     /// Interpreters by rule of the book and condition.
     runners: Vec<Vec<Option<Runner>>>,
@@ -265,8 +266,8 @@ struct Place<'p> {
 }
 
 impl Place<'_> {
-    /// Judges an event by the rule for one key; `targets` are those of the rule that are not folded yet. Returns
-    /// the instant of the key's next timer for the rule, unix ms.
+    /// Judges an event by the rule for one key; `targets` are those of the rule that are not folded yet.
+    /// Returns the instant of the key's next timer for the rule, unix ms.
     fn event(
         &self,
         open: &mut OpenKey<'_>,

@@ -89,19 +89,22 @@ pub fn match_events<'s>(
             let mut send = |at: &Capability<Epoch>, routed: &mut Routed| {
                 routed_output.session_with_builder(at).give_container(routed);
             };
-            while let Some((capabilities, reads)) = matching.next(&mut crowds_at) {
-                let [routed_at, refused_at, clocks_at, barriers_at] = capabilities;
+            let slice = matching.slice();
+            while let Some((capabilities, reads)) = matching.next(&slice, &mut crowds_at) {
+                let [routed_at, refused_at, clocks_at, barriers_at] = capabilities.clone();
                 matches.routed.begin(*routed_at.time(), routed_at, &mut send);
-                for read in reads {
+                let mut reads = reads.into_iter();
+                while let Some(read) = matching.take(&slice, &mut reads) {
                     matching.read(read, &mut matches);
                     matches.routed.send_full(&mut send);
                 }
+                matching.put_back(capabilities, reads.collect());
                 let Matches { refused, clocks, barriers, .. } = &mut matches;
                 refused_output.session(&refused_at).give_iterator(refused.drain(..));
                 clocks_output.session(&clocks_at).give_iterator(clocks.drain(..));
                 barriers_output.session(&barriers_at).give_iterator(barriers.drain(..));
             }
-            if matches.routed.end_activation(&mut send) {
+            if matches.routed.end_activation(&mut send) | matching.is_used_up(&slice) {
                 activator.activate();
             }
             counts.set(matching.counts());

@@ -8,6 +8,8 @@
 //!   at or above them.
 //! - Rows of crowds are fetched at every epoch, whatever is built by then. Nothing waits for them, and the
 //!   crowds that they lack are looked up otherwise, so they change no result.
+//! - An activation matches a slice of work, whatever waits: else thousands of rules could keep the worker
+//!   from all other work for as long as a read of many records takes, and it would count as hung.
 //! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back
 //!   all timers.
 
@@ -41,6 +43,8 @@ pub(super) struct Matching<C> {
     waiting: VecDeque<Waiting<C>>,
     /// Switches announced and not yet in force, in their order.
     switches: VecDeque<Switch>,
+    /// Epoch of the reads that are being matched.
+    matching: Epoch,
     /// Last epoch announced.
     announced: Epoch,
     /// Clocks as last returned.
@@ -49,6 +53,15 @@ pub(super) struct Matching<C> {
     resumed: Clocks,
     /// This worker's stand-in partition.
     unopened: PartitionId,
+}
+
+/// Work of one activation: some 10 ms, or 100 ms while thousands of crowds are looked up in their bitmaps.
+const SLICE: u64 = 500_000;
+
+/// A slice of the matcher's work.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slice {
+    end: u64,
 }
 
 /// Reads of one epoch.
@@ -94,6 +107,7 @@ impl<C> Matching<C> {
             shelf,
             waiting: VecDeque::new(),
             switches: VecDeque::new(),
+            matching: Epoch::default(),
             announced: Epoch::default(),
             clocks: Clocks::default(),
             resumed: Clocks::default(),
@@ -143,15 +157,49 @@ impl<C> Matching<C> {
     /// it.
     pub(super) fn next(
         &mut self,
+        slice: &Slice,
         crowds_at: &mut dyn FnMut(Epoch) -> Option<HashMap<u32, Crowd>>,
     ) -> Option<(C, Vec<Read>)> {
+        if self.is_used_up(slice) {
+            return None;
+        }
         let epoch = self.waiting.front().map_or(self.announced, |waiting| waiting.epoch);
         while let Some(Switch { at, generation }) = self.switches.front().copied().filter(|s| s.at <= epoch) {
             let applied = self.shelf.applied(generation)?;
             self.matcher.install(Arc::clone(&applied.book), crowds_at(at)?);
             self.switches.pop_front();
         }
-        self.waiting.pop_front().map(|waiting| (waiting.capabilities, waiting.reads))
+        let Waiting { epoch, capabilities, reads } = self.waiting.pop_front()?;
+        self.matching = epoch;
+        Some((capabilities, reads))
+    }
+
+    /// Slice of work that begins now.
+    pub(super) fn slice(&self) -> Slice {
+        Slice { end: self.work() + SLICE }
+    }
+
+    /// Whether a slice is used up, so that the rest has to wait for the next activation.
+    pub(super) fn is_used_up(&self, slice: &Slice) -> bool {
+        self.work() >= slice.end
+    }
+
+    /// Next of these reads, unless the slice is used up.
+    pub(super) fn take(&self, slice: &Slice, reads: &mut impl Iterator<Item = Read>) -> Option<Read> {
+        if self.is_used_up(slice) { None } else { reads.next() }
+    }
+
+    /// Puts back reads of a message that are left of a slice.
+    pub(super) fn put_back(&mut self, capabilities: C, reads: Vec<Read>) {
+        if !reads.is_empty() {
+            self.waiting.push_front(Waiting { epoch: self.matching, capabilities, reads });
+        }
+    }
+
+    /// Approximate cost of matching so far: records, and the filters whose crowds were asked.
+    fn work(&self) -> u64 {
+        let MatchCounts { records, matched, .. } = self.matcher.counts();
+        records + matched
     }
 
     /// Matches a read, by the book now in force.

@@ -61,7 +61,8 @@ fn event(event_id: &str, time: i64) -> Read {
 fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
     let mut crowds_at = |epoch: Epoch| (epoch.0 < arranged).then(HashMap::new);
     let mut counts = Vec::new();
-    while let Some(((), reads)) = matching.next(&mut crowds_at) {
+    let slice = matching.slice();
+    while let Some(((), reads)) = matching.next(&slice, &mut crowds_at) {
         let mut matches = Matches::<()>::to(2);
         reads.into_iter().for_each(|read| matching.read(read, &mut matches));
         counts.push(matches.routed.len());
@@ -110,7 +111,8 @@ fn a_switch_takes_force_without_reads_once_its_epoch_is_announced() {
     matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(2) });
     let mut asked = Vec::new();
     let mut next = |matching: &mut Matching<()>| {
-        let none = matching.next(&mut |epoch| {
+        let slice = matching.slice();
+        let none = matching.next(&slice, &mut |epoch| {
             asked.push(epoch.0);
             Some(HashMap::new())
         });
@@ -203,4 +205,26 @@ fn rows_are_fetched_at_every_epoch_and_former_ones_let_go() {
         uses.push((Arc::strong_count(&first), Arc::strong_count(&second)));
     }
     assert_eq!(uses, [(2, 1), (2, 1), (1, 2), (1, 1)]);
+}
+
+#[test]
+fn reads_that_a_slice_does_not_reach_are_matched_next_and_in_their_order() {
+    let mut matching = matching(&[1]);
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    matching.wait(Epoch(1), (), vec![opened(), event("1", 10), event("1", 11)]);
+    matching.wait(Epoch(2), (), vec![event("1", 12)]);
+    let (mut matches, mut slices) = (Matches::<()>::to(1), Vec::new());
+    while slices.len() < 9 {
+        // Each event costs two: its record, and the filter that it matches.
+        let slice = Slice { end: matching.work() + 2 };
+        let Some(((), reads)) = matching.next(&slice, &mut |_| Some(HashMap::new())) else { break };
+        let mut reads = reads.into_iter();
+        while let Some(read) = matching.take(&slice, &mut reads) {
+            matching.read(read, &mut matches);
+        }
+        matching.put_back((), reads.collect());
+        slices.push((matching.matching, matches.routed.len(), matching.is_used_up(&slice)));
+    }
+    assert_eq!(slices, [(Epoch(1), 1, true), (Epoch(1), 2, true), (Epoch(2), 3, true)]);
+    assert_eq!(matching.matcher.clocks().get(PARTITION), Some(IngestTime(12)));
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 use super::scripts::ScriptStore;
 use crate::calculator::{Execution, Program, ProgramError};
 
-/// What a rule's calculators are compiled with.
+/// Resources for compiling a rule's calculators.
 #[derive(Clone, Copy)]
 pub struct Calculators<'c> {
     /// Scripts that rules may name besides the built-in calculators.

@@ -2,7 +2,7 @@
 //!
 //! **Invariant**: the line is what `serde_json` writes of the [`Trigger`], byte for byte.
 //!
-//! What a rule's lines have in common ([`LineTexts`]) is written once, when the rule is compiled.
+//! The text that a rule's lines have in common ([`LineTexts`]) is written once, when the rule is compiled.
 
 use std::ops::Range;
 

@@ -1,11 +1,15 @@
 //! Aside: parts of a key that an occurrence has made and that are not in its piece yet.
 //!
 //! **Invariants**
-//! - A part lies here or in the piece, never both. All are put in together when the key is closed, in one pass
-//!   over its piece; those that equal a part for which nothing was folded are dropped instead.
+//! - A part lies here or in the piece, never both. All are put in together when the key is closed, in one
+//!   pass over its piece; those that equal a part for which nothing was folded are dropped instead.
 //! - Empty between two occurrences; parts of a snapshot lie behind those of its key, and are put in first.
 
-use super::{layout::Ordinal, piece::New};
+use super::{
+    layout::{Layout, Ordinal},
+    memory::Memory,
+    piece::{New, Piece},
+};
 
 /// Parts beside a piece, with their words. Its memory is used again for every key.
 #[derive(Debug, Default)]
@@ -43,4 +47,39 @@ impl Aside {
         self.parts.push(New { ordinal, start, end: self.words.len() as u32, dirty });
         self.parts.len() - 1
     }
+}
+
+/// Puts the parts aside from `first` on into a piece; those that equal first values are dropped.
+pub(super) fn put_in(
+    piece: &mut Piece,
+    memory: &mut Memory,
+    layout: &Layout,
+    aside: &mut Aside,
+    first: usize,
+) {
+    if aside.parts.len() == first {
+        return;
+    }
+    let Aside { parts, words, .. } = aside;
+    let mut at = first;
+    while let Some(part) = parts.get(at) {
+        let words = &words[part.start as usize..part.end as usize];
+        match layout.shape(part.ordinal).filter(|shape| shape.is_initial(words, &memory.objects)) {
+            Some(shape) => {
+                shape.free(words, &mut memory.objects);
+                parts.remove(at);
+            }
+            None => at += 1,
+        }
+    }
+    let new = &mut parts[first..];
+    if !new.is_empty() {
+        new.sort_unstable_by_key(|part| part.ordinal);
+        piece.insert(&mut memory.arena, layout, new, words);
+        memory.conditions += new.iter().filter(|part| layout.shape(part.ordinal).is_some()).count();
+    }
+    // All words behind belong to the parts that are gone now.
+    let start = if first == 0 { 0 } else { parts[first - 1].end as usize };
+    parts.truncate(first);
+    words.truncate(start);
 }

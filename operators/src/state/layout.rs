@@ -8,7 +8,8 @@
 //! - Ordinals never leave the worker: records and checkpoints name parts otherwise. So workers need not agree
 //!   on them.
 //! - An ordinal has one width and one shape until it is used again, and that is only after the sweep has
-//!   visited every key since the part was [retired](Layout::install). So no piece holds words of a former use.
+//!   visited every key since the part was [retired](Layout::install). So no piece holds words of a former
+//!   use.
 
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ impl Chunk {
     }
 }
 
-/// What a part is, apart from the versions of its rule: slot and identity.
+/// Slot and identity of a part, which are the same in all versions of its rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Known {
     Condition(u32, Identity),

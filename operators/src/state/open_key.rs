@@ -1,11 +1,11 @@
 //! A key of which the state is read or changed.
 
 use super::{
-    aside::Aside,
+    aside::{Aside, put_in},
     layout::{Layout, Ordinal, PER_CHUNK, PartOf, RuleParts},
     memory::Memory,
     piece::{Bits, Piece},
-    rule_state::{Found, Recording, RuleState, put_in},
+    rule_state::{Found, Recording, RuleState},
 };
 use crate::calculator::{Fields, Shape};
 
@@ -161,8 +161,8 @@ impl<'s> OpenKey<'s> {
         self.piece.chunks(&self.memory.arena).any(|(_, bits)| bits.dirty != 0)
     }
 
-    /// Appends what a checkpoint has yet to write of rules in the book. Parts made since the key was opened are
-    /// not among them.
+    /// Appends what a checkpoint has yet to write of rules in the book. Parts made since the key was opened
+    /// are not among them.
     pub fn unsaved(&self, all: &mut Vec<UnsavedPart>) {
         for (chunk, Bits { present, dirty }) in self.piece.chunks(&self.memory.arena) {
             let dirty = dirty & self.layout.live(chunk);

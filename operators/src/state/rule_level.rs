@@ -1,8 +1,8 @@
 //! Rule-level state of a key: what a rule remembers besides the fields of its conditions.
 //!
-//! What every touch changes lies in the key's piece, in [`LEVEL_WIDTH`](super::layout::LEVEL_WIDTH) words:
-//! `[touched][edit of the edge][flags and number]`. The rest, which few keys have, is a [`RuleLevel`] of that
-//! number; 0 stands for none.
+//! The part that every touch changes lies in the key's piece, in [`LEVEL_WIDTH`](super::layout::LEVEL_WIDTH)
+//! words: `[touched][edit of the edge][flags and number]`. The rest, which few keys have, is a [`RuleLevel`]
+//! of that number; 0 stands for none.
 
 use std::collections::VecDeque;
 

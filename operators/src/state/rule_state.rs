@@ -1,7 +1,7 @@
 //! State of one rule for one key, changed in its place.
 //!
-//! A view of the key's piece through the rule's parts. Its representation is private to this folder: operators
-//! see a condition's state as [`Fields`], and everything else through methods.
+//! A view of the key's piece through the rule's parts. Its representation is private to this folder:
+//! operators see a condition's state as [`Fields`], and everything else through methods.
 //!
 //! **Invariants**
 //! - A part is present if something was folded into it; an absent one reads as its first value.
@@ -16,7 +16,7 @@ mod pause;
 use std::cell::Cell;
 
 use super::{
-    aside::Aside,
+    aside::{Aside, put_in},
     layout::{Layout, Ordinal, PER_CHUNK, RuleParts},
     memory::Memory,
     piece::{Bits, New, Piece, Place},
@@ -36,7 +36,7 @@ pub struct RuleState<'s> {
     pub(super) parts: &'s RuleParts,
     /// Position of the rule's first part aside.
     pub(super) first: usize,
-    /// What checkpoints know of the key.
+    /// Records of changes that checkpoints need.
     pub(super) recording: Recording,
     pub(super) found: Found,
 }
@@ -44,13 +44,14 @@ pub struct RuleState<'s> {
 /// Where parts were found; forgotten when words are taken out, by which parts move.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
-    /// Where the rule-level state is, if it was looked for: several questions about it are asked at each event.
+    /// Where the rule-level state is, if it was looked for: several questions about it are asked at each
+    /// event.
     level: Cell<Option<Option<Location>>>,
     /// Directory entry at which the last part was found.
     hint: Cell<usize>,
 }
 
-/// What checkpoints are to know of the changes of a key.
+/// Records of a key's changes that checkpoints need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recording {
     /// Nothing: none are taken, or the state is a snapshot.
@@ -216,41 +217,6 @@ impl RuleState<'_> {
     pub(super) fn put_in(&mut self) {
         put_in(self.piece, self.memory, self.layout, self.aside, self.first);
     }
-}
-
-/// Puts the parts aside from `first` on into a piece; those that equal first values are dropped.
-pub(super) fn put_in(
-    piece: &mut Piece,
-    memory: &mut Memory,
-    layout: &Layout,
-    aside: &mut Aside,
-    first: usize,
-) {
-    if aside.parts.len() == first {
-        return;
-    }
-    let Aside { parts, words, .. } = aside;
-    let mut at = first;
-    while let Some(part) = parts.get(at) {
-        let words = &words[part.start as usize..part.end as usize];
-        match layout.shape(part.ordinal).filter(|shape| shape.is_initial(words, &memory.objects)) {
-            Some(shape) => {
-                shape.free(words, &mut memory.objects);
-                parts.remove(at);
-            }
-            None => at += 1,
-        }
-    }
-    let new = &mut parts[first..];
-    if !new.is_empty() {
-        new.sort_unstable_by_key(|part| part.ordinal);
-        piece.insert(&mut memory.arena, layout, new, words);
-        memory.conditions += new.iter().filter(|part| layout.shape(part.ordinal).is_some()).count();
-    }
-    // All words behind belong to the parts that are gone now.
-    let start = if first == 0 { 0 } else { parts[first - 1].end as usize };
-    parts.truncate(first);
-    words.truncate(start);
 }
 
 /// Fields of conditions.

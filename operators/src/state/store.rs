@@ -14,11 +14,11 @@ use compact_str::CompactString;
 pub use self::ahead::Ahead;
 use super::{
     KeyBlock, OpenKey, RuleState,
-    aside::Aside,
+    aside::{Aside, put_in},
     layout::{Layout, RuleParts},
     memory::Memory,
     piece::Piece,
-    rule_state::{Found, Recording, put_in},
+    rule_state::{Found, Recording},
     table::Table,
 };
 use crate::{calculator::aggregate::weight::ALLOCATION, rule::book::RuleBook};

@@ -5,12 +5,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     calculator::Slots,
-    model::ids::{Offset, PartitionId},
+    model::{
+        ids::{Offset, PartitionId},
+        value::Value,
+    },
     rule::{
         catalog::Catalog,
         change::{ChangeSet, Published, RuleChange},
+        plan::RulePlan,
     },
-    state::Armed,
+    state::{Armed, text::write},
 };
 
 /// Of each rule: a count by words, a text by number, a sliding count by number, statistics, and a timer.
@@ -56,14 +60,85 @@ fn timer(letters: usize) -> Armed {
 type Model = BTreeMap<u32, BTreeMap<(usize, usize), String>>;
 
 /// Text of a condition's state.
-fn text(state: &mut RuleState<'_>, plan: &crate::rule::plan::RulePlan, condition: usize) -> String {
+fn text(state: &mut RuleState<'_>, plan: &RulePlan, condition: usize) -> String {
     let mut text = String::new();
     let names = plan.conditions[condition].program.names();
-    crate::state::text::write(names, state.fields(plan, condition).values(), &mut text);
+    write(names, state.fields(plan, condition).values(), &mut text);
     text
 }
 
+/// Folds a number into a condition of the kinds that [`document`] gives by position.
+fn fold(state: &mut RuleState<'_>, plan: &RulePlan, condition: usize, time: i64) {
+    let mut fields = state.fields_mut(plan, condition);
+    match condition % 4 {
+        0 => fields.set_word(0, fields.word(0) + time),
+        1 => fields.count(0, time * 1000, 9000),
+        _ => fields.fold(0, Some(&Value::Int(time)), time, time).unwrap(),
+    }
+}
+
+/// Switches to a version of a rule in which the conditions began as given.
+fn begin(store: &mut Store, plan: &RulePlan, since: &[u64]) -> RuleParts {
+    let mut identities = (*plan.identities).clone();
+    identities.conditions.iter_mut().zip(since).for_each(|(identity, since)| identity.since = *since);
+    let version = RulePlan { identities: Arc::new(identities), ..plan.clone() };
+    let round = if store.is_empty() { u64::MAX } else { store.rounds };
+    store.layouts[0].install([(0, &version)].into_iter(), round).remove(0).1
+}
+
 proptest! {
+    /// Whatever the pace of the sweep: a condition that begins anew has nothing of former ones, whose places it
+    /// may take, and the others have what they had.
+    #[test]
+    fn places_are_used_again_without_a_trace(
+        steps in prop::collection::vec((0..9u8, 0..4u32, 0..5usize, 1..7i64), 1..200),
+    ) {
+        let (book, mut store, mut since) = (book(1, 5), Store::default(), [1; 5]);
+        let plan = &*book.rules[0];
+        store.install(&book);
+        let mut parts = begin(&mut store, plan, &since);
+        let mut model = BTreeMap::<(u32, usize), String>::new();
+        for (step, key, condition, time) in steps {
+            let id = store.entry(u64::from(key), 0, &key.to_string());
+            match step {
+                0..=3 => {
+                    let text = store.open(id, |open| {
+                        let mut state = open.rule(&parts);
+                        fold(&mut state, plan, condition, time);
+                        text(&mut state, plan, condition)
+                    });
+                    model.insert((key, condition), text);
+                }
+                4 | 5 => {
+                    since[condition] += 1;
+                    parts = begin(&mut store, plan, &since);
+                    model.retain(|(_, c), _| *c != condition);
+                }
+                6 | 7 => (0..time).for_each(|_| {
+                    let id = store.next_in_turn().unwrap();
+                    store.open(id, |open| open.drop_retired());
+                }),
+                _ => {
+                    store.remove(id);
+                    model.retain(|(k, _), _| *k != key);
+                }
+            }
+            let mut found = BTreeMap::new();
+            for id in store.ids().collect::<Vec<_>>() {
+                let key: u32 = store.block(id).key().parse().unwrap();
+                store.open(id, |open| {
+                    let mut state = open.rule(&parts);
+                    for c in (0..5).filter(|c| !state.is_first(plan, *c)).collect::<Vec<_>>() {
+                        found.insert((key, c), text(&mut state, plan, c));
+                    }
+                });
+            }
+            prop_assert_eq!(&found, &model);
+        }
+        store.ids().collect::<Vec<_>>().into_iter().for_each(|id| drop(store.remove(id)));
+        prop_assert!(store.is_clean());
+    }
+
     /// Whatever is folded, cleared and removed: the store has what is there, knows what is unsaved, weighs the
     /// same however it came about, and leaks nothing.
     #[test]
@@ -87,13 +162,7 @@ proptest! {
                     for rule in [rule, 19 - rule] {
                         let plan = &book.rules[rule];
                         let mut state = open.rule(&parts[rule]);
-                        let mut fields = state.fields_mut(plan, condition);
-                        let value = crate::model::value::Value::Int(time);
-                        match condition % 4 {
-                            0 => fields.set_word(0, fields.word(0) + time),
-                            1 => fields.count(0, time * 1000, 9000),
-                            _ => fields.fold(0, Some(&value), time, time).unwrap(),
-                        }
+                        fold(&mut state, plan, condition, time);
                         states.insert((rule, condition), text(&mut state, plan, condition));
                         unsaved.insert((key, rule, condition), true);
                     }

@@ -1,7 +1,7 @@
 //! Table of keys by routing hash: open addressing with linear probing.
 //!
-//! A slot holds 32 bits of the hash beside the number of the key, so nothing but the slot is read of keys that
-//! are not the one. In contrast to a table of a library its slots can be fetched ahead of their use.
+//! A slot holds 32 bits of the hash beside the number of the key, so nothing but the slot is read of keys
+//! that are not the one. In contrast to a table of a library its slots can be fetched ahead of their use.
 //!
 //! **Invariants**
 //! - The way from a key's home slot to its own has no empty slot: a removal moves back what follows.

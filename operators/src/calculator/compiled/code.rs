@@ -132,11 +132,11 @@ pub(in crate::calculator) struct Code {
     pub(super) places: Box<[Place]>,
     /// Fields whose values a failing call must restore; at most [`MAX_RESTORED`].
     pub(super) restored: Box<[Slot]>,
-    /// What only code with values of any kind has.
+    /// Parts that only code with values of any kind has.
     pub(super) values: Option<Box<Values>>,
 }
 
-/// What code with values of any kind has besides operations.
+/// Parts of code with values of any kind besides its operations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     pub(super) constants: Box<[Held<'static>]>,

@@ -25,7 +25,7 @@ impl Place {
 /// Why a function is interpreted instead of compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What could not be compiled.
+    /// Reason for which something could not be compiled.
     pub reason: String,
     /// Line in the script, from 1; 0 if it concerns the whole function.
     pub line: usize,

@@ -6,7 +6,7 @@ use super::{
     tree::Slot,
 };
 
-/// What may have been written on the way to an operation.
+/// Writes that may lie on the way to an operation.
 #[derive(Clone, Copy, Default)]
 struct Written {
     reached: bool,

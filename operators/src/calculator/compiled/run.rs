@@ -13,7 +13,7 @@ use crate::{
     model::value::Value,
 };
 
-/// What a call gives.
+/// Result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::calculator) enum Given {
     Absent,

@@ -116,7 +116,7 @@ pub(super) enum Target {
     Local(Local),
 }
 
-/// What a value folded into an aggregate is.
+/// Value folded into an aggregate.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Folded {
     /// The event's property; absent if the event has none.

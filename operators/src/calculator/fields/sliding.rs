@@ -1,8 +1,8 @@
 //! A sliding count in four words: the form of a window with few buckets that are not empty.
 //!
-//! `[first bucket | number of buckets]`, then per bucket 16 bits for how far it lies behind the first one, and
-//! 16 for its count. A window with more than six buckets, farther buckets or higher counts is an object; its
-//! first word then is `[number of the object | OBJECT]`. Buckets and what they count are those of
+//! `[first bucket | number of buckets]`, then per bucket 16 bits for how far it lies behind the first one,
+//! and 16 for its count. A window with more than six buckets, farther buckets or higher counts is an object;
+//! its first word then is `[number of the object | OBJECT]`. Buckets and what they count are those of
 //! [`Buckets`](crate::calculator::aggregate::Buckets).
 
 /// Words of a count.
@@ -90,8 +90,8 @@ impl Held {
     }
 }
 
-/// Counts an event at `time` in a window of `span`, at `now`; all in ms. Returns false, and changes nothing, if
-/// the words have no room for it.
+/// Counts an event at `time` in a window of `span`, at `now`; all in ms. Returns false, and changes nothing,
+/// if the words have no room for it.
 pub(super) fn count(words: &mut [u64], span: i64, time: i64, now: i64) -> bool {
     let (width, outside) = (width(span), outside(span, now));
     let mut held = Held::of(words);

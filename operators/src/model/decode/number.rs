@@ -96,8 +96,8 @@ impl Digits {
     }
 }
 
-/// The eight bytes at `at`, the first lowest; zeros behind the end of the record, and for a record of less than
-/// eight bytes.
+/// The eight bytes at `at`, the first lowest; zeros behind the end of the record, and for a record of less
+/// than eight bytes.
 fn word_at(record: &[u8], at: usize) -> u64 {
     match record.get(at..).and_then(|rest| rest.first_chunk()) {
         Some(bytes) => u64::from_le_bytes(*bytes),
@@ -110,8 +110,8 @@ fn word_at(record: &[u8], at: usize) -> u64 {
 
 /// Number of digits among the eight bytes, up to the first other byte.
 fn leading_digits(word: u64) -> usize {
-    // A digit is 0 to 9 now; adding 0x76 sets the high bit of every other byte up to 0x89, larger ones have it.
-    // A carry reaches only bytes behind such a one.
+    // A digit is 0 to 9 now; adding 0x76 sets the high bit of every other byte up to 0x89, larger ones have
+    // it. A carry reaches only bytes behind such a one.
     let word = word ^ 0x3030_3030_3030_3030;
     let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
     others.trailing_zeros() as usize / 8

@@ -22,8 +22,8 @@ use crate::model::{
     value::Value,
 };
 
-/// Decoder of many records by the same fields; several times as fast as [`Decoder`], which is immutable and can
-/// be shared.
+/// Decoder of many records by the same fields; several times as fast as [`Decoder`], which is immutable and
+/// can be shared.
 ///
 /// ```
 /// use strateye_operators::model::{decode::{Decoder, StreamDecoder}, field::Fields, value::Value};

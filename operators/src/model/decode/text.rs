@@ -18,8 +18,8 @@ pub(super) fn end(record: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Sets the high bit of the first byte that is a quote, a backslash or a control character. Of the bytes behind
-/// it any may be set, as subtractions borrow from them; of those before it none is.
+/// Sets the high bit of the first byte that is a quote, a backslash or a control character. Of the bytes
+/// behind it any may be set, as subtractions borrow from them; of those before it none is.
 fn special(bytes: u128) -> u128 {
     let below = |bytes: u128, limit: u8| bytes.wrapping_sub(ONES * u128::from(limit)) & !bytes;
     // With this bit flipped, the quote is the next byte behind the control characters.

@@ -1,7 +1,7 @@
 //! The walk over a usual record, from one expected name to the next.
 //!
-//! Invariant: `None` means that something is not understood here, in a valid record or not; a value means that
-//! [`Decoder`](super::Decoder) reads the same.
+//! Invariant: `None` means that something is not understood here, in a valid record or not; a value means
+//! that [`Decoder`](super::Decoder) reads the same.
 //!
 //! All steps are inlined into the two loops over members: calls would cost an eighth of the time of a record.
 

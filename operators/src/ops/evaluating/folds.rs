@@ -1,4 +1,4 @@
-//! Folds: what each filter of the index leads to, laid out for the loop over a record's targets.
+//! Folds: the targets of the index's filters, laid out for the loop over a record's targets.
 //!
 //! Most conditions are *plain*: of a rule without rule-level state, guards and pauses, with a compiled
 //! calculator. Folding an event into them concerns nothing but their own words, so it needs nothing of their
@@ -19,7 +19,7 @@ use crate::{
 /// Most properties that the calculator of a plain condition reads.
 pub(super) const INPUTS: usize = 3;
 
-/// What a filter leads to.
+/// Target of a filter, with its fold.
 #[derive(Clone, Debug)]
 pub(super) struct Fold {
     /// The part of the rule.

@@ -3,10 +3,10 @@
 //! **Invariants**
 //! - A key with a dirty state is listed as changed, and the state is clean once it is saved. So the cost of
 //!   saving depends on the number of changes, not on the size of the state.
-//! - A removal is a dirty bit of a part that is absent; a key with one stays until it is saved. So however long
-//!   no checkpoint is taken, a key is listed once, and a part is written or deleted once. What came and went
-//!   before any checkpoint had a part of the key is no removal; nothing is listed if no checkpoints will be
-//!   taken.
+//! - A removal is a dirty bit of a part that is absent; a key with one stays until it is saved. So however
+//!   long no checkpoint is taken, a key is listed once, and a part is written or deleted once. What came and
+//!   went before any checkpoint had a part of the key is no removal; nothing is listed if no checkpoints will
+//!   be taken.
 
 use std::sync::Arc;
 

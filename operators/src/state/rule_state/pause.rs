@@ -4,10 +4,11 @@
 //! state goes on as it is or, if the pause is skipped, as the snapshot has it; then the snapshot is gone, and
 //! so is the rule-level state that a rule without such state had for it.
 
-use super::{Found, Recording, RuleState, put_in};
+use super::{Found, Recording, RuleState};
 use crate::{
     rule::plan::RulePlan,
     state::{
+        aside::put_in,
         layout::{Ordinal, PER_CHUNK},
         piece::{New, Piece},
         rule_level::{self, PausedCopy},

@@ -6,7 +6,7 @@ use crate::prefetch::prefetch;
 /// Most words of a piece that are fetched ahead.
 const FETCHED: usize = 128;
 
-/// What of a key is fetched ahead of its use.
+/// Part of a key that is fetched ahead of its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ahead {
     /// Its slot in the table.
@@ -18,8 +18,8 @@ pub enum Ahead {
 }
 
 impl Store {
-    /// Fetches what finding a key of that hash needs, ahead of its use: first where it stands in the table, some
-    /// keys later its block, and some keys later its piece. Has no effect but on time.
+    /// Fetches what finding a key of that hash needs, ahead of its use: first where it stands in the table,
+    /// some keys later its block, and some keys later its piece. Has no effect but on time.
     #[inline]
     pub fn prefetch(&self, ahead: Ahead, hash: u64) {
         if ahead == Ahead::Table {

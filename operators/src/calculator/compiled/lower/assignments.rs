@@ -17,7 +17,7 @@ use crate::calculator::{
     },
 };
 
-/// What is assigned to.
+/// Target of an assignment.
 #[derive(Clone, Copy, Debug)]
 enum To {
     Variable(Stored),

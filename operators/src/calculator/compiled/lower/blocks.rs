@@ -16,7 +16,7 @@ use crate::calculator::compiled::{
     tree::{Statement, Truth, ends},
 };
 
-/// What becomes of the value at the end of a block.
+/// Use of the value at the end of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tail {
     Unused,

@@ -1,4 +1,5 @@
-//! What can never work: it fails whenever it is reached, so it is told when a rule is published.
+//! Statements that can never work: they fail whenever they are reached, so they are told when a rule is
+//! published.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::calculator::{
     },
 };
 
-/// What was found in a function.
+/// Findings in a function.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     found: Vec<ProgramError>,
@@ -50,7 +51,8 @@ impl Faults {
         *last = error;
     }
 
-    /// What fails whenever it is reached. A field that is assigned to several times may be right in the end.
+    /// Statements that fail whenever they are reached. A field that is assigned to several times may be right
+    /// in the end.
     pub(super) fn told(self) -> impl Iterator<Item = ProgramError> {
         let only = |(number, error): (usize, Option<ProgramError>)| error.filter(|_| number == 1);
         self.found.into_iter().chain(self.assigned.into_values().filter_map(only))

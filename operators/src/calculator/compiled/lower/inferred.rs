@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::calculator::compiled::{kind::Kinds, tree::Slot};
 
-/// What has kinds.
+/// Things that have kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     /// A field that is a text, or is given values of another kind than its own.

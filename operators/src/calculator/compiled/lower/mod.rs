@@ -53,7 +53,7 @@ const MAX_NODES: usize = 1_000;
 /// Most times that a function is lowered.
 const MAX_PASSES: usize = 24;
 
-/// What a program's functions share.
+/// Knowledge that a program's functions share.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::calculator) struct Context<'c> {
     /// Params, whose values are constants.
@@ -68,7 +68,7 @@ pub(in crate::calculator) struct Context<'c> {
     pub(in crate::calculator) inputs: &'c Inputs,
     /// The script's own functions.
     pub(in crate::calculator) functions: &'c [Own],
-    /// What is found to fail whenever it is reached.
+    /// Statements found to fail whenever they are reached.
     pub(in crate::calculator) faults: &'c RefCell<Vec<ProgramError>>,
 }
 
@@ -107,7 +107,7 @@ struct Lower<'l> {
     call: [u16; 2],
     /// Names of the maps that `outputs` gives; `None` in other functions.
     maps: Option<Vec<Vec<String>>>,
-    /// What fails whenever it is reached, and the only assignments to fields so far.
+    /// Statements that fail whenever they are reached, and the only assignments to fields so far.
     faults: Faults,
     /// Outermost variable that was assigned to, 0 for the state.
     touched: usize,

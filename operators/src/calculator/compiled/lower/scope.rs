@@ -12,7 +12,7 @@ use crate::calculator::{
     program::Body,
 };
 
-/// What a name stands for.
+/// Meaning of a name.
 #[derive(Clone, Debug)]
 pub(super) enum Bound {
     State,
@@ -66,7 +66,7 @@ impl Lower<'_> {
         found.map(|at| at + self.first)
     }
 
-    /// What an expression names, if it is a name.
+    /// Meaning of an expression that is a name.
     pub(super) fn bound(&self, expr: &Expr) -> Option<&Bound> {
         self.variable(expr).map(|at| &self.scope[at].bound)
     }
