@@ -143,8 +143,9 @@ impl RuleState<'_> {
         self.parts.conditions.iter().copied().chain([self.parts.level])
     }
 
-    /// Whether the key has any state of the rule.
-    pub fn is_absent(&self) -> bool {
+    /// Whether the key has no state of the rule.
+    #[cfg(test)]
+    pub(crate) fn is_absent(&self) -> bool {
         self.aside.parts.len() == self.first
             && self.ordinals().all(|o| self.piece.find(&self.memory.arena, self.layout, o).is_none())
     }

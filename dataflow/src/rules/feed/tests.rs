@@ -386,3 +386,9 @@ fn a_rule_is_compiled_once_in_the_process_that_refuses_and_puts_it_in_the_book()
     assert_eq!((applied.rejected.len(), applied.book.rules.len()), (0, 1));
     assert_eq!(scene.ends.compiler.compilations() - before, 1);
 }
+
+#[test]
+fn a_source_that_is_slow_to_poll_is_polled_less_often() {
+    let pauses = [0, 1, 30, 60, 5_000].map(|ms| pause_after(Duration::from_millis(ms)).as_millis());
+    assert_eq!(pauses, [100, 100, 270, 540, 1_000]);
+}
