@@ -96,19 +96,8 @@ impl Piece {
     }
 
     /// Finds a part that is present.
-    #[inline]
     pub(super) fn find(self, arena: &Arena, layout: &Layout, ordinal: Ordinal) -> Option<Place> {
-        let words = arena.words(self.line, self.class);
-        let (chunk, bit) = split(ordinal);
-        let at = self.position(words, chunk as u32).ok()?;
-        let entry = entry(words, at);
-        if entry.present & bit == 0 {
-            return None;
-        }
-        let before = layout.words(entry.chunk, entry.present & (bit - 1)) as u32;
-        let start = u32::from(self.chunks) * ENTRY as u32 + entry.offset + before;
-        let width = layout.width(ordinal) as u32;
-        Some(Place { start, width, entry: at as u16, bit: (ordinal % PER_CHUNK) as u8 })
+        self.find_from(arena, layout, (ordinal, layout.width(ordinal)), &mut 0)
     }
 
     /// Finds a part of `width` words that is present. The search begins at the entry `hint`, which is set to
