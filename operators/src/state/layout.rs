@@ -214,6 +214,21 @@ pub(super) fn split(ordinal: Ordinal) -> (usize, u64) {
     ((ordinal / PER_CHUNK) as usize, 1 << (ordinal % PER_CHUNK))
 }
 
+/// Bits of the ordinals that lie in a chunk.
+pub(super) fn bits_of(ordinals: impl Iterator<Item = Ordinal>, chunk: u32) -> u64 {
+    let own = ordinals.filter(|ordinal| ordinal / PER_CHUNK == chunk);
+    own.fold(0, |bits, ordinal| bits | 1 << (ordinal % PER_CHUNK))
+}
+
+/// Ordinals of bits of a chunk, ascending.
+pub(super) fn ordinals_of(chunk: u32, mut bits: u64) -> impl Iterator<Item = Ordinal> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+        bits &= bits - 1;
+        Some(chunk * PER_CHUNK + bit)
+    })
+}
+
 #[cfg(test)]
 #[path = "layout_tests.rs"]
 mod tests;

@@ -7,7 +7,7 @@ use slab::Slab;
 
 use super::{
     arena::Arena,
-    layout::Layout,
+    layout::{Layout, Ordinal, bits_of},
     piece::{Bits, Piece},
     rule_level::{self, RuleLevel},
 };
@@ -105,16 +105,23 @@ impl Memory {
         gone.into_iter().for_each(|number| self.free_level(number, layout));
     }
 
-    /// Drops the parts of a piece that are of rules that have left the book.
-    pub(super) fn retain_live(&mut self, piece: &mut Piece, layout: &Layout) {
-        let gone =
-            |(chunk, Bits { present, dirty }): (u32, Bits)| (present | dirty) & !layout.live(chunk) != 0;
-        if piece.chunks(&self.arena).any(gone) {
-            self.change(piece, layout, |chunk, Bits { present, dirty }| {
-                let live = layout.live(chunk);
-                Bits { present: present & live, dirty: dirty & live }
-            });
+    /// Drops the parts of a piece that stand for nothing: those of rules that have left the book, and
+    /// conditions that have come back to their first values. The former have no names any more; of the latter
+    /// a checkpoint has deleted what is clean, and has yet to delete what is dirty, if it has `stored` any.
+    pub(super) fn prune(&mut self, piece: &mut Piece, layout: &Layout, stored: bool) {
+        let first = |(ordinal, words): &(Ordinal, &[u64])| {
+            layout.shape(*ordinal).is_some_and(|shape| shape.is_initial(words, &self.objects))
+        };
+        let parts = piece.parts(&self.arena, layout).filter(first);
+        let gone: Vec<Ordinal> = parts.map(|(ordinal, _)| ordinal).collect();
+        let retired = |(chunk, bits): (u32, Bits)| (bits.present | bits.dirty) & !layout.live(chunk) != 0;
+        if gone.is_empty() && !piece.chunks(&self.arena).any(retired) {
+            return;
         }
+        self.change(piece, layout, |chunk, Bits { present, dirty }| {
+            let (live, gone) = (layout.live(chunk), bits_of(gone.iter().copied(), chunk));
+            Bits { present: present & live & !gone, dirty: dirty & live & if stored { !0 } else { !gone } }
+        });
     }
 
     /// Frees a piece with all that it names.

@@ -2,7 +2,7 @@
 
 use super::{
     aside::{Aside, put_in},
-    layout::{Layout, Ordinal, PER_CHUNK, PartOf, RuleParts},
+    layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
     memory::Memory,
     piece::{Bits, Piece},
     rule_state::{Found, Recording, RuleState},
@@ -134,21 +134,14 @@ impl<'s> OpenKey<'s> {
     }
 
     /// Parts of a chunk that are of rules in the book.
-    fn parts(&self, chunk: u32, mut mask: u64) -> impl Iterator<Item = PartOf> {
-        std::iter::from_fn(move || {
-            if mask == 0 {
-                return None;
-            }
-            let ordinal: Ordinal = chunk * PER_CHUNK + mask.trailing_zeros();
-            mask &= mask - 1;
-            Some(ordinal)
-        })
-        .filter_map(|ordinal| self.layout.of(ordinal))
+    fn parts(&self, chunk: u32, mask: u64) -> impl Iterator<Item = PartOf> {
+        ordinals_of(chunk, mask).filter_map(|ordinal| self.layout.of(ordinal))
     }
 
-    /// Drops the parts of rules that have left the book; they are no removals, as their names are gone too.
-    pub fn drop_retired(&mut self) {
-        self.memory.retain_live(self.piece, self.layout);
+    /// Drops the parts that stand for nothing: those of rules that have left the book, and conditions that
+    /// have come back to their first values.
+    pub fn prune(&mut self) {
+        self.memory.prune(self.piece, self.layout, self.recording == Recording::Removals);
     }
 
     /// Puts in what was made since the key was opened; after this every rule may be asked for again.

@@ -17,7 +17,7 @@ mod removing;
 
 use super::{
     arena::{Arena, LINE, class_of, words_of},
-    layout::{Layout, Ordinal, PER_CHUNK, split},
+    layout::{Layout, Ordinal, PER_CHUNK, ordinals_of, split},
 };
 
 /// Words of a directory entry.
@@ -179,6 +179,20 @@ impl Piece {
         (0..usize::from(self.chunks)).map(|at| {
             let Entry { chunk, present, dirty, .. } = entry(words, at);
             (chunk, Bits { present, dirty })
+        })
+    }
+
+    /// Present parts with their words, ascending.
+    pub(super) fn parts<'a>(
+        self,
+        arena: &'a Arena,
+        layout: &'a Layout,
+    ) -> impl Iterator<Item = (Ordinal, &'a [u64])> {
+        let words = arena.words(self.line, self.class);
+        let mut start = usize::from(self.chunks) * ENTRY;
+        self.chunks(arena).flat_map(|(chunk, bits)| ordinals_of(chunk, bits.present)).map(move |ordinal| {
+            let end = start + layout.width(ordinal);
+            (ordinal, &words[std::mem::replace(&mut start, end)..end])
         })
     }
 

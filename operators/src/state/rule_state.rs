@@ -17,7 +17,7 @@ use std::cell::Cell;
 
 use super::{
     aside::{Aside, put_in},
-    layout::{Layout, Ordinal, PER_CHUNK, RuleParts},
+    layout::{Layout, Ordinal, PER_CHUNK, RuleParts, bits_of},
     memory::Memory,
     piece::{Bits, New, Piece, Place},
 };
@@ -197,13 +197,9 @@ impl RuleState<'_> {
             aside.parts[at].end = start;
         }
         aside.parts.retain(|part| part.start < part.end);
-        let gone = |chunk: u32| {
-            let ordinals = conditions.iter().copied().chain(level);
-            ordinals.filter(|o| o / PER_CHUNK == chunk).fold(0, |mask, o| mask | 1 << (o % PER_CHUNK))
-        };
         let mut any = false;
         memory.change(piece, layout, |chunk, Bits { present, dirty }| {
-            let gone = gone(chunk) & present;
+            let gone = bits_of(conditions.iter().copied().chain(level), chunk) & present;
             any |= gone != 0;
             let dirty = match recording {
                 Recording::Removals => dirty | gone,

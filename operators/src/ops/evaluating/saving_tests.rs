@@ -39,6 +39,42 @@ fn what_comes_and_goes_while_no_checkpoint_is_taken_takes_no_room() {
     assert_eq!(evaluator.keys(), 0);
 }
 
+/// A condition that `A` and `B` switch on and off, without rule-level state.
+const PAIR: &str = r#"{"rule_id": "r", "key_by": "ip", "conditions": [
+    {"id": "s", "calculator": {"script": "fn init(params) { #{ value: 0 } }\nfn on_event(state, event, params) { state.value = 1 - state.value; true }\nfn outputs(state, params, now) { #{ value: state.value } }"}, "event": {"id": ["A", "B"]}, "met": "value >= 2"}
+], "when": "s.value >= 2", "trigger": {"event": {"id": "T"}}}"#;
+
+#[test]
+fn a_condition_that_has_come_back_to_its_first_values_takes_no_room() {
+    let (mut evaluator, mut stored) = (evaluator_of(PAIR), BTreeMap::new());
+    send(&mut evaluator, "1", "A", 1);
+    assert_eq!(evaluator.conditions(), 1);
+    send(&mut evaluator, "1", "B", 2);
+    evaluator.advance(3, 10, &mut Emitted::default());
+    evaluator.sweep(10);
+    assert_eq!((evaluator.conditions(), evaluator.keys()), (0, 0), "no checkpoint has had it");
+
+    send(&mut evaluator, "1", "A", 10);
+    save(&mut evaluator, 1, &mut stored);
+    assert_eq!(stored.len(), 1);
+    send(&mut evaluator, "1", "B", 11);
+    evaluator.advance(12, 10, &mut Emitted::default());
+    evaluator.sweep(10);
+    assert_eq!((evaluator.conditions(), evaluator.keys()), (0, 0), "only its deletion is left");
+    save(&mut evaluator, 2, &mut stored);
+    assert_eq!(stored.len(), 0);
+
+    send(&mut evaluator, "1", "A", 20);
+    save(&mut evaluator, 3, &mut stored);
+    send(&mut evaluator, "1", "B", 21);
+    save(&mut evaluator, 4, &mut stored);
+    evaluator.advance(22, 10, &mut Emitted::default());
+    evaluator.sweep(10);
+    assert_eq!((evaluator.conditions(), stored.len()), (0, 0), "deleted before it was swept");
+    assert!(!evaluator.has_unsaved());
+    assert!(evaluator.store.is_empty());
+}
+
 #[test]
 fn a_state_that_is_gone_and_there_again_is_stored() {
     let (mut evaluator, mut stored) = (evaluator_of(WAITING), BTreeMap::new());

@@ -10,8 +10,9 @@ use crate::{
 
 impl Evaluator {
     /// Visits the next `budget` places for keys, in rotation, and drops states of rules that are gone or
-    /// keyed differently, of keys idle beyond `ttl`, and of people who left the crowd more than seven days
-    /// ago. Snapshots of pauses that are over are resolved.
+    /// keyed differently, conditions that have come back to their first values, states of keys idle beyond
+    /// `ttl`, and of people who left the crowd more than seven days ago. Snapshots of pauses that are over
+    /// are resolved.
     pub fn sweep(&mut self, budget: usize) {
         for _ in 0..budget.min(self.store.places()) {
             if let Some(id) = self.store.next_in_turn() {
@@ -24,7 +25,7 @@ impl Evaluator {
         let (book, clock) = (Arc::clone(&self.book), self.clock);
         let Evaluator { store, unsaved, parts, scratch, .. } = self;
         let (changed, soonest) = store.open(id, |open| {
-            open.drop_retired();
+            open.prune();
             scratch.rules.clear();
             open.rules_with_level(&mut scratch.rules);
             let mut soonest = i64::MAX;

@@ -9,7 +9,7 @@ use crate::{
     rule::plan::RulePlan,
     state::{
         aside::put_in,
-        layout::{Ordinal, PER_CHUNK},
+        layout::{Ordinal, ordinals_of},
         piece::{New, Piece},
         rule_level::{self, PausedCopy},
     },
@@ -108,7 +108,7 @@ impl RuleState<'_> {
             self.change_level(|level| level.armed.retain(|(part, _)| own.contains(part)));
         }
         if let Some(PausedCopy { mut piece, .. }) = copy {
-            self.memory.retain_live(&mut piece, self.layout);
+            self.memory.prune(&mut piece, self.layout, false);
             self.place_snapshot(piece);
         }
     }
@@ -163,8 +163,7 @@ impl RuleState<'_> {
     fn take_up(&mut self, piece: Piece) {
         let mut all = Vec::new();
         for (chunk, bits) in piece.chunks(&self.memory.arena) {
-            let numbers = (0..PER_CHUNK).filter(|bit| bits.present >> bit & 1 == 1);
-            all.extend(numbers.map(|bit| chunk * PER_CHUNK + bit));
+            all.extend(ordinals_of(chunk, bits.present));
         }
         let dirty = self.recording != Recording::Nothing;
         for ordinal in all {
