@@ -40,6 +40,11 @@ impl<'f> Fields<'f> {
         Fields { shape, words, objects }
     }
 
+    /// Whether all have their first values.
+    pub fn are_initial(&self) -> bool {
+        self.shape.is_initial(self.words, self.objects)
+    }
+
     fn kind(&self, slot: u8) -> (Kind, usize) {
         self.shape.kind(slot)
     }

@@ -6,13 +6,14 @@
 //!
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
-//! - `folds` is laid out for the loop over a record's targets, `changing` changes a state in its place,
-//!   `scratch` is memory reused between records
+//! - `applying` applies an event to the rules that it concerns, by `folds`, which is laid out for it;
+//!   `changing` changes a state in its place; `scratch` is memory reused between records
 //! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
 //!   people
 //! - `eviction` bounds memory, `split` finds keys in several partitions, `figures` shows conditions' outputs
 
+mod applying;
 mod changing;
 mod correcting;
 mod eviction;
@@ -35,9 +36,9 @@ mod timers;
 use std::sync::Arc;
 
 use self::{
-    changing::change,
+    applying::Application,
     eviction::Memory,
-    folds::{Fold, folds},
+    folds::Folds,
     saving::Unsaved,
     scratch::{Scratch, emptied},
     split::Split,
@@ -46,19 +47,12 @@ pub use self::{
     correcting::route_correction, eviction::MemoryGauge, figures::Figures, names::StateNames,
     split::SplitKeys,
 };
-use super::{
-    emitted::Emitted,
-    gauge::EvaluateCounts,
-    judge::{Judge, RuleEvent, Workings},
-};
+use super::{emitted::Emitted, gauge::EvaluateCounts, judge::RuleEvent};
 use crate::{
-    calculator::{CallError, FoldInput, Runner},
+    calculator::Runner,
     model::routed::{Routed, RoutedRecord},
-    rule::{
-        book::{RuleBook, Target},
-        plan::RulePlan,
-    },
-    state::{OpenKey, RuleParts, Store, store::Ahead},
+    rule::book::RuleBook,
+    state::{RuleParts, Store, store::Ahead},
 };
 
 /// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
@@ -71,8 +65,8 @@ pub struct Evaluator {
     store: Store,
     /// Parts of states, by rule of the book.
     parts: Vec<RuleParts>,
-    /// Fold of each filter of the book.
-    folds: Vec<Fold>,
+    /// Folds of the book.
+    folds: Folds,
     /// Interpreters by rule of the book and condition.
     runners: Vec<Vec<Option<Runner>>>,
     /// Highest clock applied, unix ms.
@@ -96,7 +90,7 @@ impl Evaluator {
             book: Arc::clone(&book),
             store: Store::default(),
             parts: Vec::new(),
-            folds: Vec::new(),
+            folds: Folds::default(),
             runners: Vec::new(),
             clock: i64::MIN,
             counts: EvaluateCounts::default(),
@@ -127,7 +121,7 @@ impl Evaluator {
         }
         self.memory.install(&book);
         self.parts = self.store.install(&book);
-        self.folds = folds(&book, &self.parts);
+        self.folds = Folds::new(&book, &self.parts);
         self.book = book;
     }
 
@@ -191,22 +185,10 @@ impl Evaluator {
         };
         let book = Arc::clone(&self.book);
         let Evaluator { store, unsaved, parts, folds, runners, counts, .. } = self;
-        let rule_of = |target: u32| folds.get(target as usize).map(|fold| fold.target.rule());
+        let (event, judged) = (&event, &mut targets);
+        let mut application = Application { book: &book, folds, parts, runners, event, judged, counts, out };
         let (changed, soonest) = store.open(id, |open| {
-            let mut soonest = i64::MAX;
-            for chunk in record.targets.chunk_by(|a, b| rule_of(*a) == rule_of(*b)) {
-                let Some(rule) = rule_of(chunk[0]) else { continue };
-                let mark = open.mark();
-                let rest = fold_plain(open, (folds, chunk), &event, (&book, counts, out));
-                if rest.is_empty() {
-                    continue;
-                }
-                targets.clear();
-                targets.extend(rest.iter().filter_map(|t| book.targets.get(*t as usize)));
-                let at = Place { plan: &book.rules[rule], parts: &parts[rule], mark };
-                let workings = Workings { runners: &mut runners[rule], counts, out };
-                soonest = soonest.min(at.event(open, &targets, &event, workings));
-            }
+            let soonest = application.apply(open, record.targets);
             (open.is_changed(), soonest)
         });
         if changed {
@@ -214,84 +196,5 @@ impl Evaluator {
         }
         store.file_sooner(id, soonest);
         (self.scratch.values, self.scratch.targets) = (emptied(values), targets);
-    }
-}
-
-/// Folds an event into plain conditions, up to the first target that is none; returns the targets from that
-/// one on. All targets are of one rule.
-fn fold_plain<'t>(
-    open: &mut OpenKey<'_>,
-    (folds, targets): (&[Fold], &'t [u32]),
-    event: &RuleEvent<'_>,
-    (book, counts, out): (&RuleBook, &mut EvaluateCounts, &mut Emitted),
-) -> &'t [u32] {
-    let mut used_up = None;
-    for (i, target) in targets.iter().enumerate() {
-        let Some(Fold { target, plain: Some(fold) }) = folds.get(*target as usize) else {
-            return &targets[i..];
-        };
-        if used_up == Some(fold.part) || !fold.window.folds(event.time, event.now, fold.steps) {
-            continue;
-        }
-        let Target::Condition { step, .. } = *target else { continue };
-        let input = FoldInput { time: event.time, now: event.now, step: step.into() };
-        let value = |input: usize| {
-            let own = (*fold.inputs.get(input)?)?;
-            event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)
-        };
-        let mut fields = open.fields_mut(fold.part, fold.program.shape());
-        match fold.program.fold(&mut fields, input, value) {
-            Some(Ok(used)) => {
-                counts.folded += 1;
-                used_up = used.then_some(fold.part);
-            }
-            Some(Err(CallError::NotFolded(_))) => counts.not_folded += 1,
-            Some(Err(CallError::Failed(error))) => {
-                let (plan, condition) = book.condition(*target);
-                counts.failed += 1;
-                out.fail(plan.id(), format!("{condition}: {error}"));
-            }
-            None => {}
-        }
-    }
-    &[]
-}
-
-/// A rule, and where a key's piece has its state.
-struct Place<'p> {
-    plan: &'p RulePlan,
-    parts: &'p RuleParts,
-    /// Position aside of what this record has made of the rule.
-    mark: usize,
-}
-
-impl Place<'_> {
-    /// Judges an event by the rule for one key; `targets` are those of the rule that are not folded yet.
-    /// Returns the instant of the key's next timer for the rule, unix ms.
-    fn event(
-        &self,
-        open: &mut OpenKey<'_>,
-        targets: &[Target],
-        event: &RuleEvent<'_>,
-        workings: Workings<'_>,
-    ) -> i64 {
-        let plan = self.plan;
-        if !plan.active(event.now) {
-            return i64::MAX;
-        }
-        if plan.spec.late.is_some_and(|late| event.now - event.time > late.0) {
-            workings.counts.late += 1;
-            return i64::MAX;
-        }
-        let key = open.key();
-        if !plan.rule_level && plan.skipped.is_empty() {
-            // Neither pause, time of touch, timer nor edge: what is folded is all there is to it.
-            let state = open.rule_since(self.parts, self.mark);
-            Judge::new(plan, key, state, workings).event(targets, event);
-            return i64::MAX;
-        }
-        change(open, plan, self.parts, event.now, |key, state| {
-            Judge::new(plan, key, state, workings).event(targets, event);
-        })
     }
 }

@@ -1,13 +1,15 @@
 //! Lapse: when a key's state of a rule no longer counts.
 
-use crate::{rule::plan::RulePlan, state::RuleState};
+use crate::{
+    rule::{guards::Guards, plan::RulePlan},
+    state::RuleState,
+};
 
 /// Whether a key's state of a rule no longer counts at `now` (unix ms): idle beyond `ttl`, or its user left
 /// the crowd more than seven days ago. A state of unknown last touch is not idle.
 pub(super) fn is_lapsed(plan: &RulePlan, state: &RuleState<'_>, key: &str, now: i64) -> bool {
     let touched = state.last_touch(plan);
-    let idle = |ttl: i64| touched > i64::MIN && now.saturating_sub(touched) > ttl;
-    plan.spec.ttl.is_some_and(|ttl| idle(ttl.0)) || has_left(plan, touched, key, now)
+    Guards::new(plan).is_idle(touched, now) || has_left(plan, touched, key, now)
 }
 
 /// Whether the key's user left the crowd so early that state last touched at `touched` no longer counts.

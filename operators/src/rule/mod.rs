@@ -4,8 +4,8 @@
 //!   checks calculators
 //! - [`compiler`]: compiles each rule once per process; [`interpret`]: rules that it leaves to the
 //!   interpreter
-//! - [`plan`]: a rule as it runs; [`action`]: the content of its triggers; [`scripts`]: calculators that it
-//!   names; [`programs`]: those that conditions share
+//! - [`plan`]: a rule as it runs; [`guards`]: its instants and spans; [`action`]: the content of its
+//!   triggers; [`scripts`]: calculators that it names; [`programs`]: those that conditions share
 //! - [`trigger_line`]: a firing as the line that sinks write
 //! - [`crowd`]: members of a crowd, and people who left it; [`rows`]: the crowds of each user
 //! - [`lineage`]: the versions at which a rule's states began; [`identity`]: how they are
@@ -25,6 +25,7 @@ pub mod compile;
 pub mod compiler;
 pub mod crowd;
 pub mod field_sets;
+pub mod guards;
 pub mod identity;
 pub mod interpret;
 pub mod lineage;

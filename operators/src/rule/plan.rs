@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{action::Action, crowd::Departed, identity::Identities, trigger_line::LineTexts};
+use super::{action::Action, crowd::Departed, guards::Guards, identity::Identities, trigger_line::LineTexts};
 use crate::{
     calculator::Program,
     document::spec::{Already, Limit, Rule},
@@ -201,9 +201,7 @@ impl RulePlan {
     /// Whether the rule is active at `now`. For history (`now` before publish) only the end of the period
     /// counts.
     pub fn active(&self, now: i64) -> bool {
-        let active = self.spec.active;
-        (now < self.publish || active.from.is_none_or(|from| now >= from.0))
-            && active.until.is_none_or(|until| now < until.0)
+        Guards::new(self).active(now)
     }
 
     /// Whether firing is barred at `now`: the rule is paused, or `now` lies before publish.

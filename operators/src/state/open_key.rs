@@ -2,12 +2,11 @@
 
 use super::{
     aside::{Aside, put_in},
-    layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
+    layout::{Layout, PartOf, RuleParts, ordinals_of},
     memory::Memory,
     piece::{Bits, Piece},
-    rule_state::{Found, Recording, RuleState},
+    rule_state::{Found, Hints, Recording, RuleState},
 };
-use crate::calculator::{Fields, Shape};
 
 /// A key that the [`Store`](super::Store) has opened.
 #[derive(Debug)]
@@ -19,8 +18,8 @@ pub struct OpenKey<'s> {
     pub(super) aside: &'s mut Aside,
     pub(super) recording: Recording,
     pub(super) stored: &'s mut bool,
-    /// Directory entry at which the last part was found.
-    pub(super) hint: usize,
+    /// Where parts of the key were found last.
+    pub(super) hints: Hints,
 }
 
 /// A part that a checkpoint has yet to write, or to delete if it is absent.
@@ -43,12 +42,8 @@ impl<'s> OpenKey<'s> {
         self.aside.changed
     }
 
-    /// State of a rule with these parts, some of which were made since the [mark](Self::mark).
-    pub fn rule_since<'a>(&'a mut self, parts: &'a RuleParts, first: usize) -> RuleState<'a> {
-        RuleState { first, ..self.rule(parts) }
-    }
-
     /// State of a rule with these parts. A rule may be asked for once, until [`put_in`](Self::put_in).
+    #[inline]
     pub fn rule<'a>(&'a mut self, parts: &'a RuleParts) -> RuleState<'a> {
         let first = self.aside.parts.len();
         RuleState {
@@ -59,48 +54,19 @@ impl<'s> OpenKey<'s> {
             parts,
             first,
             recording: self.recording,
-            found: Found::default(),
+            hints: &self.hints,
+            level: Found::default(),
         }
-    }
-
-    /// Position at which what is made next will lie aside, see [`rule_since`](Self::rule_since).
-    pub fn mark(&self) -> usize {
-        self.aside.parts.len()
-    }
-
-    /// Fields of a condition's part, to be changed by its calculator. Of parts made since the key was opened
-    /// only the last one is looked at, as the steps of a condition are folded one after the other.
-    #[inline]
-    pub fn fields_mut<'a>(&'a mut self, part: Ordinal, shape: &'a Shape) -> Fields<'a> {
-        let OpenKey { piece, memory, layout, aside, recording, hint, .. } = self;
-        aside.changed = true;
-        let dirty = *recording != Recording::Nothing;
-        let words = match piece.find_from(&memory.arena, layout, (part, shape.width()), hint) {
-            Some(place) => {
-                if dirty {
-                    piece.mark(&mut memory.arena, place);
-                }
-                piece.part_mut(&mut memory.arena, place)
-            }
-            None => {
-                let last = aside.parts.len().wrapping_sub(1);
-                let made = aside.parts.get(last).is_some_and(|made| made.ordinal == part);
-                let at = if made { last } else { aside.push(part, shape.initial_words(), dirty) };
-                aside.part_mut(at)
-            }
-        };
-        Fields::new(shape, words, &mut memory.objects)
     }
 
     /// Calls `work` with a copy of the state of a rule with these parts; the key's own does not change.
     pub fn copy_of<T>(&mut self, parts: &RuleParts, work: impl FnOnce(&mut RuleState<'_>) -> T) -> T {
         let mut piece = self.rule(parts).copied();
         let first = self.aside.parts.len();
-        let OpenKey { memory, layout, aside, .. } = self;
-        let recording = Recording::Nothing;
-        let found = Found::default();
+        let OpenKey { memory, layout, aside, hints, .. } = self;
+        let (recording, level) = (Recording::Nothing, Found::default());
         let mut state =
-            RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, found };
+            RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, hints, level };
         let result = work(&mut state);
         state.put_in();
         memory.free(piece, layout);

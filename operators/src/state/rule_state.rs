@@ -17,12 +17,12 @@ use std::cell::Cell;
 
 use super::{
     aside::{Aside, put_in},
-    layout::{Layout, Ordinal, PER_CHUNK, RuleParts, bits_of},
+    layout::{LEVEL_WIDTH, Layout, Ordinal, PER_CHUNK, RuleParts, bits_of},
     memory::Memory,
     piece::{Bits, New, Piece, Place},
 };
 use crate::{
-    calculator::{Fields, Slots},
+    calculator::{Fields, Shape, Slots},
     rule::plan::RulePlan,
 };
 
@@ -38,17 +38,21 @@ pub struct RuleState<'s> {
     pub(super) first: usize,
     /// Records of changes that checkpoints need.
     pub(super) recording: Recording,
-    pub(super) found: Found,
+    pub(super) hints: &'s Hints,
+    /// Where the rule-level state is.
+    pub(super) level: Found,
 }
 
-/// Where parts were found; forgotten when words are taken out, by which parts move.
+/// Where the rule-level state is, if it was looked for: several questions about it are asked at each event.
+/// Forgotten when words are taken out, by which parts move.
+pub(super) type Found = Cell<Option<Option<Location>>>;
+
+/// Directory entries at which parts were found last, see [`Piece::find_from`]. The parts that an event
+/// concerns ascend, those of rule-level states among themselves.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Found {
-    /// Where the rule-level state is, if it was looked for: several questions about it are asked at each
-    /// event.
-    level: Cell<Option<Option<Location>>>,
-    /// Directory entry at which the last part was found.
-    hint: Cell<usize>,
+pub(super) struct Hints {
+    condition: Cell<usize>,
+    level: Cell<usize>,
 }
 
 /// Records of a key's changes that checkpoints need.
@@ -64,7 +68,7 @@ pub(super) enum Recording {
 
 /// Where a part is.
 #[derive(Clone, Copy, Debug)]
-enum Location {
+pub(super) enum Location {
     Piece(Place),
     Aside(usize),
 }
@@ -80,33 +84,36 @@ impl RuleState<'_> {
             parts: self.parts,
             first: self.first,
             recording: self.recording,
-            found: std::mem::take(&mut self.found),
+            hints: self.hints,
+            level: self.level.take().into(),
         }
     }
 
-    fn locate(&self, ordinal: Ordinal) -> Option<Location> {
-        let mut hint = self.found.hint.get();
-        let part = (ordinal, self.layout.width(ordinal));
-        let place = self.piece.find_from(&self.memory.arena, self.layout, part, &mut hint);
-        self.found.hint.set(hint);
+    /// Where a part of `width` words is.
+    #[inline]
+    fn locate(&self, (ordinal, width): (Ordinal, usize), hint: &Cell<usize>) -> Option<Location> {
+        let mut at = hint.get();
+        let place = self.piece.find_from(&self.memory.arena, self.layout, (ordinal, width), &mut at);
+        hint.set(at);
         match place {
             Some(place) => Some(Location::Piece(place)),
             None => self.aside.find(ordinal, self.first).map(Location::Aside),
         }
     }
 
-    /// Where the rule-level state is.
-    fn locate_level(&self) -> Option<Location> {
-        self.found.level.get().unwrap_or_else(|| {
-            let location = self.locate(self.parts.level);
-            self.found.level.set(Some(location));
-            location
-        })
+    /// Where a condition's part is.
+    #[inline]
+    fn locate_condition(&self, part: Ordinal, shape: &Shape) -> Option<Location> {
+        self.locate((part, shape.width()), &self.hints.condition)
     }
 
-    /// Words of a part; `None` if it is absent.
-    fn part(&self, ordinal: Ordinal) -> Option<&[u64]> {
-        self.locate(ordinal).map(|location| self.words(location))
+    /// Where the rule-level state is.
+    fn locate_level(&self) -> Option<Location> {
+        self.level.get().unwrap_or_else(|| {
+            let location = self.locate((self.parts.level, LEVEL_WIDTH), &self.hints.level);
+            self.level.set(Some(location));
+            location
+        })
     }
 
     fn words(&self, location: Location) -> &[u64] {
@@ -116,13 +123,9 @@ impl RuleState<'_> {
         }
     }
 
-    /// Finds a part that is about to be changed, and marks it; an absent one begins with the words `first`.
-    fn change(&mut self, ordinal: Ordinal, first: &[u64]) -> Location {
-        let location = self.locate(ordinal);
-        self.change_at(location, ordinal, first)
-    }
-
-    /// Marks a part that is about to be changed, found at `location`.
+    /// Marks a part that is about to be changed, found at `location`; an absent one begins with the words
+    /// `first`.
+    #[inline]
     fn change_at(&mut self, location: Option<Location>, ordinal: Ordinal, first: &[u64]) -> Location {
         let dirty = self.recording != Recording::Nothing;
         self.aside.changed = true;
@@ -158,8 +161,8 @@ impl RuleState<'_> {
     /// Whether a condition's fields have their first values.
     pub fn is_first(&self, plan: &RulePlan, condition: usize) -> bool {
         let shape = plan.conditions[condition].program.shape();
-        let words = self.part(self.parts.conditions[condition]);
-        words.is_none_or(|words| shape.is_initial(words, &self.memory.objects))
+        let location = self.locate_condition(self.parts.conditions[condition], shape);
+        location.is_none_or(|location| shape.is_initial(self.words(location), &self.memory.objects))
     }
 
     /// Whether a checkpoint has yet to write a part of the state.
@@ -181,7 +184,7 @@ impl RuleState<'_> {
 
     /// Removes conditions, and the rule-level state if `level`.
     fn remove(&mut self, conditions: &[Ordinal], level: bool) {
-        self.found = Found::default();
+        self.level = Found::default();
         let RuleState { piece, memory, aside, layout, parts, first, recording, .. } = self;
         let level = level.then_some(parts.level);
         for at in (*first..aside.parts.len()).rev() {
@@ -221,7 +224,7 @@ impl RuleState<'_> {
     /// Fields of a condition, to be read.
     pub fn fields<'p>(&'p mut self, plan: &'p RulePlan, condition: usize) -> Fields<'p> {
         let shape = plan.conditions[condition].program.shape();
-        let words = match self.locate(self.parts.conditions[condition]) {
+        let words = match self.locate_condition(self.parts.conditions[condition], shape) {
             Some(Location::Piece(place)) => self.piece.part_mut(&mut self.memory.arena, place),
             Some(Location::Aside(at)) => self.aside.part_mut(at),
             None => {
@@ -235,8 +238,14 @@ impl RuleState<'_> {
 
     /// Fields of a condition, to be changed by its calculator; they are marked as changed.
     pub fn fields_mut<'p>(&'p mut self, plan: &'p RulePlan, condition: usize) -> Fields<'p> {
-        let shape = plan.conditions[condition].program.shape();
-        let words = match self.change(self.parts.conditions[condition], shape.initial_words()) {
+        self.part_mut(self.parts.conditions[condition], plan.conditions[condition].program.shape())
+    }
+
+    /// [Fields](Self::fields_mut) of the condition with this part, whose fields have `shape`.
+    #[inline]
+    pub fn part_mut<'p>(&'p mut self, part: Ordinal, shape: &'p Shape) -> Fields<'p> {
+        let location = self.locate_condition(part, shape);
+        let words = match self.change_at(location, part, shape.initial_words()) {
             Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
             Location::Aside(at) => self.aside.part_mut(at),
         };

@@ -18,7 +18,7 @@ use super::{
     layout::{Layout, RuleParts},
     memory::Memory,
     piece::Piece,
-    rule_state::{Found, Recording},
+    rule_state::{Found, Hints, Recording},
     table::Table,
 };
 use crate::{calculator::aggregate::weight::ALLOCATION, rule::book::RuleBook};
@@ -185,7 +185,8 @@ impl Store {
             (true, true) => Recording::Removals,
         };
         *leaving -= usize::from(piece.is_leaving());
-        let mut open = OpenKey { key, piece, memory, layout, aside, recording, stored, hint: 0 };
+        let hints = Hints::default();
+        let mut open = OpenKey { key, piece, memory, layout, aside, recording, stored, hints };
         let result = work(&mut open);
         put_in(piece, memory, layout, aside, 0);
         *leaving += usize::from(piece.is_leaving());
@@ -206,10 +207,10 @@ impl Store {
     ) -> T {
         let Store { memory, layouts, aside, .. } = self;
         let (mut piece, layout) = (Piece::default(), &layouts[group as usize]);
-        let recording = Recording::Nothing;
-        let (first, found) = (0, Found::default());
+        let (recording, first) = (Recording::Nothing, 0);
+        let (hints, level) = (&Hints::default(), Found::default());
         let mut state =
-            RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, found };
+            RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, hints, level };
         let result = work(&mut state);
         put_in(&mut piece, memory, layout, aside, 0);
         memory.free(piece, layout);

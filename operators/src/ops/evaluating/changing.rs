@@ -21,12 +21,24 @@ pub(super) fn change(
 ) -> i64 {
     let key = open.key();
     let mut state = open.rule(parts);
+    begin(&mut state, plan, key, now);
+    change(key, state.lent());
+    end(&mut state, plan)
+}
+
+/// Brings a state up to the plan and `now`, unix ms, before it is changed: pauses that are over are resolved,
+/// and a state that does not count any more begins anew.
+pub(super) fn begin(state: &mut RuleState<'_>, plan: &RulePlan, key: &str, now: i64) {
     state.bring_up_to(plan);
-    if is_lapsed(plan, &state, key, now) {
+    if is_lapsed(plan, state, key, now) {
         state.clear();
         state.bring_up_to(plan);
     }
-    change(key, state.lent());
+}
+
+/// Ends a change: drops a state that is as new. Returns the instant of the key's next timer for the rule,
+/// unix ms; `i64::MAX` if there is none.
+pub(super) fn end(state: &mut RuleState<'_>, plan: &RulePlan) -> i64 {
     if state.is_fresh(plan) {
         state.clear();
         return i64::MAX;

@@ -1,8 +1,8 @@
-//! Folds: the targets of the index's filters, laid out for the loop over a record's targets.
+//! Folds: the targets of the index's filters, and their rules, laid out for the loop over a record's targets.
 //!
-//! Most conditions are *plain*: of a rule without rule-level state, guards and pauses, with a compiled
-//! calculator. Folding an event into them concerns nothing but their own words, so it needs nothing of their
-//! rule's plan.
+//! Most conditions are *plain*: their calculator is compiled and sets no timer, and their rule asks for
+//! `when` only after an event is folded. Folding an event into them concerns nothing but their own words, so
+//! it needs nothing of their rule's plan.
 
 use std::sync::Arc;
 
@@ -11,13 +11,47 @@ use crate::{
     model::field::Field,
     rule::{
         book::{RuleBook, Target},
-        plan::{RulePlan, WindowPlan},
+        guards::Guards,
+        plan::{RulePlan, TriggerPlan, WindowPlan},
     },
-    state::{RuleParts, layout::Ordinal},
+    state::{RuleParts, RuleState, layout::Ordinal},
 };
 
 /// Most properties that the calculator of a plain condition reads.
 pub(super) const INPUTS: usize = 3;
+
+/// Folds of a book.
+#[derive(Debug, Default)]
+pub(super) struct Folds {
+    /// Fold of each filter, by its position.
+    pub(super) targets: Vec<Fold>,
+    /// Each rule, by its position.
+    pub(super) rules: Vec<RuleFolds>,
+}
+
+/// A rule that events concern.
+#[derive(Clone, Debug)]
+pub(super) struct RuleFolds {
+    /// Its guards.
+    pub(super) guards: Guards,
+    /// What an event leaves in its rule-level state.
+    pub(super) level: Level,
+}
+
+/// What an event that concerns a rule leaves in its rule-level state, whether or not it fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Nothing.
+    Nothing,
+    /// The time of the touch. A state without one was touched at `since` (unix ms; `i64::MIN`: unknown).
+    Touch {
+        /// Instant from which touches are recorded.
+        since: i64,
+    },
+    /// More, or a state may have to be brought up to the plan: a pause is in force or was skipped, or people
+    /// have left the crowd.
+    Any,
+}
 
 /// Target of a filter, with its fold.
 #[derive(Clone, Debug)]
@@ -43,32 +77,61 @@ pub(super) struct Plain {
     pub(super) inputs: [Option<Field>; INPUTS],
 }
 
-/// Folds of all filters of a book, by their positions.
-pub(super) fn folds(book: &RuleBook, parts: &[RuleParts]) -> Vec<Fold> {
-    let plain: Vec<bool> = book.rules.iter().map(|plan| is_plain(plan)).collect();
-    let fold = |target: &Target| match *target {
-        Target::Condition { rule, condition, .. } if plain[rule as usize] => Fold {
-            target: *target,
-            plain: plain_fold(&book.rules[rule as usize], &parts[rule as usize], condition.into()),
-        },
-        target => Fold { target, plain: None },
-    };
-    book.targets.iter().map(fold).collect()
+impl Folds {
+    /// Folds of a book, whose rules have these parts.
+    pub(super) fn new(book: &RuleBook, parts: &[RuleParts]) -> Self {
+        let fold = |target: &Target| Fold { target: *target, plain: plain(book, parts, *target) };
+        Folds {
+            targets: book.targets.iter().map(fold).collect(),
+            rules: book.rules.iter().map(|plan| RuleFolds::new(plan)).collect(),
+        }
+    }
 }
 
-fn is_plain(plan: &RulePlan) -> bool {
-    let spec = &plan.spec;
-    let guarded = spec.late.is_some() || spec.active.from.is_some() || spec.active.until.is_some();
-    !plan.rule_level && plan.skipped.is_empty() && !guarded
+impl RuleFolds {
+    fn new(plan: &RulePlan) -> Self {
+        let pauses = plan.pause.is_some() || !plan.skipped.is_empty();
+        let level = match plan.level_since {
+            None if !plan.rule_level && !pauses => Level::Nothing,
+            Some(since) if plan.rule_level && !pauses && plan.departed.is_empty() => Level::Touch { since },
+            _ => Level::Any,
+        };
+        RuleFolds { guards: Guards::new(plan), level }
+    }
+
+    /// Whether a key's state has to be [brought up](super::changing::begin) to the plan and `now` (unix ms)
+    /// before it is changed.
+    #[inline]
+    pub(super) fn is_due(&self, state: &RuleState<'_>, now: i64) -> bool {
+        match self.level {
+            Level::Nothing => false,
+            Level::Touch { since } => {
+                let touched = state.touched();
+                let touched = if touched > i64::MIN { touched } else { since };
+                self.guards.is_idle(touched, now) || state.is_paused()
+            }
+            Level::Any => true,
+        }
+    }
 }
 
-fn plain_fold(plan: &RulePlan, parts: &RuleParts, condition: usize) -> Option<Plain> {
-    let (part, plan) = (parts.conditions[condition], &plan.conditions[condition]);
-    if plan.inputs.len() > INPUTS || !plan.program.folds_compiled() {
+/// The fold of a target, if it is plain.
+fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<Plain> {
+    let Target::Condition { rule, condition, .. } = target else { return None };
+    let (plan, parts) = (&book.rules[rule as usize], &parts[rule as usize]);
+    let part = parts.conditions[usize::from(condition)];
+    let condition = &plan.conditions[usize::from(condition)];
+    let program = &condition.program;
+    let judged_before = !matches!(plan.trigger, TriggerPlan::Event(_));
+    if judged_before
+        || condition.inputs.len() > INPUTS
+        || program.timer().is_some()
+        || !program.folds_compiled()
+    {
         return None;
     }
     let mut inputs = [None; INPUTS];
-    inputs.iter_mut().zip(&plan.inputs).for_each(|(to, field)| *to = Some(*field));
-    let program = Arc::clone(&plan.program);
-    Some(Plain { part, steps: plan.steps, window: plan.window, program, inputs })
+    inputs.iter_mut().zip(&condition.inputs).for_each(|(to, field)| *to = Some(*field));
+    let program = Arc::clone(program);
+    Some(Plain { part, steps: condition.steps, window: condition.window, program, inputs })
 }

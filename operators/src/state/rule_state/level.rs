@@ -16,7 +16,7 @@ impl RuleState<'_> {
     /// Changes the words of the rule-level state, which is marked as changed.
     fn change_words(&mut self, change: impl FnOnce(&mut [u64])) {
         let location = self.change_at(self.locate_level(), self.parts.level, &UNTOUCHED);
-        self.found.level.set(Some(Some(location)));
+        self.level.set(Some(Some(location)));
         change(match location {
             Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
             Location::Aside(at) => self.aside.part_mut(at),

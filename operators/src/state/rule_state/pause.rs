@@ -4,7 +4,9 @@
 //! state goes on as it is or, if the pause is skipped, as the snapshot has it; then the snapshot is gone, and
 //! so is the rule-level state that a rule without such state had for it.
 
-use super::{Found, Recording, RuleState};
+use std::cell::Cell;
+
+use super::{Found, Location, Recording, RuleState};
 use crate::{
     rule::plan::RulePlan,
     state::{
@@ -45,7 +47,8 @@ impl RuleState<'_> {
             parts: self.parts,
             first,
             recording: Recording::Nothing,
-            found: Found::default(),
+            hints: self.hints,
+            level: Found::default(),
         };
         let result = work(&mut copy);
         copy.put_in();
@@ -131,10 +134,11 @@ impl RuleState<'_> {
     /// Makes a piece with copies of the rule's parts.
     pub(in crate::state) fn copied(&mut self) -> Piece {
         let first = self.aside.parts.len();
-        let mut present: Vec<Ordinal> = self.ordinals().collect();
-        present.retain(|ordinal| self.part(*ordinal).is_some());
-        for ordinal in present {
-            let mut words = self.part(ordinal).unwrap_or_default().to_vec();
+        let hint = Cell::default();
+        let part = |ordinal| Some((ordinal, self.locate((ordinal, self.layout.width(ordinal)), &hint)?));
+        let present: Vec<(Ordinal, Location)> = self.ordinals().filter_map(part).collect();
+        for (ordinal, location) in present {
+            let mut words = self.words(location).to_vec();
             self.copy_named(ordinal, &mut words);
             self.aside.push(ordinal, &words, false);
         }
