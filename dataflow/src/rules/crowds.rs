@@ -1,17 +1,40 @@
 //! Crowds: the members of the crowds that documents describe.
+//!
+//! A list of users takes four times the memory of its bitmap or more. So each list becomes a bitmap as soon as
+//! its document is parsed ([`Described`]), and only queries wait for the profiles.
 
 use std::vec;
 
 use operators::{
     document::{
         fault::Faults,
-        spec::{self, Rule},
+        spec::{self, Query},
     },
     filter::profile,
     rule::crowd::Crowd,
 };
 use roaring::RoaringTreemap;
 use sources::profiles::ProfileStore;
+
+/// A crowd as a document describes it.
+pub(super) enum Described {
+    /// The members, if the document has them; or the fault of its bitmap.
+    Members(Result<Crowd, Faults>),
+    /// A query that the profile store answers.
+    Query(Query),
+}
+
+impl From<spec::Crowd> for Described {
+    fn from(crowd: spec::Crowd) -> Self {
+        match crowd {
+            spec::Crowd::Guids(guids) => Described::Members(Ok(Crowd::listed(guids))),
+            spec::Crowd::Bitmap(text) => Described::Members(
+                Crowd::from_base64(&text).map_err(|e| Faults::one("crowd.bitmap", e.to_string())),
+            ),
+            spec::Crowd::Profile(query) => Described::Query(query),
+        }
+    }
+}
 
 /// The crowd of each document, in their order; `None` for a rule that is for everybody and for a document
 /// that is refused. All profile queries are answered from one reading of the store, which blocks until that
@@ -20,11 +43,9 @@ use sources::profiles::ProfileStore;
 /// Errors are those of one document each: a list or query that cannot be used. Without a store, or if it
 /// cannot be read, every document with a query is refused.
 pub(super) fn select(
-    documents: &[Result<Rule, Faults>],
+    described: Vec<Option<Described>>,
     profiles: Option<&mut (dyn ProfileStore + 'static)>,
 ) -> Vec<Result<Option<Crowd>, Faults>> {
-    let described = |document: &Result<Rule, Faults>| document.as_ref().ok()?.crowd.clone();
-    let described: Vec<Option<spec::Crowd>> = documents.iter().map(described).collect();
     let mut selected = Selected::new(&described, profiles);
     described.into_iter().map(|crowd| crowd.map(|crowd| members(crowd, &mut selected)).transpose()).collect()
 }
@@ -33,9 +54,9 @@ pub(super) fn select(
 struct Selected(Result<vec::IntoIter<RoaringTreemap>, Faults>);
 
 impl Selected {
-    fn new(described: &[Option<spec::Crowd>], profiles: Option<&mut (dyn ProfileStore + 'static)>) -> Self {
-        let query = |crowd: &Option<spec::Crowd>| match crowd {
-            Some(spec::Crowd::Profile(query)) => Some(query.clone()),
+    fn new(described: &[Option<Described>], profiles: Option<&mut (dyn ProfileStore + 'static)>) -> Self {
+        let query = |crowd: &Option<Described>| match crowd {
+            Some(Described::Query(query)) => Some(query.clone()),
             _ => None,
         };
         let queries: Vec<_> = described.iter().filter_map(query).collect();
@@ -56,13 +77,10 @@ impl Selected {
     }
 }
 
-fn members(crowd: spec::Crowd, selected: &mut Selected) -> Result<Crowd, Faults> {
+fn members(crowd: Described, selected: &mut Selected) -> Result<Crowd, Faults> {
     match crowd {
-        spec::Crowd::Guids(guids) => Ok(Crowd::new(guids.into_iter().collect())),
-        spec::Crowd::Bitmap(text) => {
-            Crowd::from_base64(&text).map_err(|e| Faults::one("crowd.bitmap", e.to_string()))
-        }
-        spec::Crowd::Profile(query) => {
+        Described::Members(members) => members,
+        Described::Query(query) => {
             let answer = selected.next();
             profile::check(&query).map_err(|fault| {
                 let path = if fault.path.is_empty() { String::new() } else { format!(".{}", fault.path) };
@@ -82,9 +100,8 @@ mod tests {
 
     use super::*;
 
-    fn document(crowd: &Json) -> Result<Rule, Faults> {
-        let rule = json!({"rule_id": "r", "crowd": crowd, "trigger": {"event": {"id": "T"}}});
-        Rule::parse(&rule.to_string())
+    fn described(crowd: &Json) -> Option<Described> {
+        serde_json::from_value::<Option<spec::Crowd>>(crowd.clone()).unwrap().map(Described::from)
     }
 
     fn query(least: i64) -> Json {
@@ -98,24 +115,25 @@ mod tests {
         fs::write(&path, "{\"guid\": 1, \"level\": 3}\n{\"guid\": 2, \"level\": 5}\n").unwrap();
         let mut profiles = LineProfiles::new(path);
         let unordered = json!({"profile": {"tag": "level", "op": ">=", "value": true}});
-        let documents = [
-            document(&query(4)),
-            Err(Faults::one("", "no document")),
-            document(&json!({"guids": [7, 8]})),
-            document(&unordered),
-            document(&Json::Null),
-            document(&query(3)),
-            document(&json!({"bitmap": "no bitmap"})),
-        ];
-        let crowds = select(&documents, Some(&mut profiles));
+        let described = || {
+            vec![
+                described(&query(4)),
+                described(&json!({"guids": [8, 7, 8]})),
+                described(&unordered),
+                described(&Json::Null),
+                described(&query(3)),
+                described(&json!({"bitmap": "no bitmap"})),
+            ]
+        };
+        let crowds = select(described(), Some(&mut profiles));
         let sizes: Vec<_> =
             crowds.iter().map(|c| c.as_ref().ok().map(|c| c.as_ref().map(Crowd::len))).collect();
         let some = |size| Some(Some(size));
-        assert_eq!(sizes, [some(1), Some(None), some(2), None, Some(None), some(2), None]);
+        assert_eq!(sizes, [some(1), some(2), None, Some(None), some(2), None]);
         let fault = |i: usize| crowds[i].as_ref().unwrap_err().0[0].path.clone();
-        assert!(fault(3).starts_with("crowd.profile") && fault(6) == "crowd.bitmap");
-        let without = select(&documents, None);
+        assert!(fault(2).starts_with("crowd.profile") && fault(5) == "crowd.bitmap");
+        let without = select(described(), None);
         assert!(without[0].as_ref().unwrap_err().to_string().contains("pass --profiles"));
-        assert!(without[2].is_ok());
+        assert!(without[1].is_ok());
     }
 }

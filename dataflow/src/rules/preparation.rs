@@ -28,7 +28,7 @@ use operators::{
 };
 use sources::{calculators::Calculators, profiles::ProfileStore};
 
-use super::crowds;
+use super::crowds::{self, Described};
 use crate::{protocol::time::Time, threads};
 
 /// A document to be prepared.
@@ -124,8 +124,9 @@ impl Preparation {
 impl Preparer {
     /// Prepares the documents of a batch, in their order. Blocks until all are done.
     fn prepare(&mut self, batch: Vec<Request>) -> Vec<Outcome> {
-        let documents: Vec<_> = batch.iter().map(|request| Rule::parse(&request.put.document)).collect();
-        let crowds = crowds::select(&documents, self.profiles.as_deref_mut());
+        let parsed = batch.iter().map(|request| parse(&request.put.document));
+        let (documents, described): (Vec<_>, Vec<_>) = parsed.unzip();
+        let crowds = crowds::select(described, self.profiles.as_deref_mut());
         let parts = batch.into_iter().zip(documents).zip(crowds);
         parts
             .map(|((Request { origin, put, publish }, document), crowd)| {
@@ -140,6 +141,13 @@ impl Preparer {
         let publish = publish.unwrap_or_else(|| now(self.time));
         Prepared::compile(rule, crowd, scripts, publish, &self.compiler)
     }
+}
+
+/// Parses a document; its crowd is returned apart, as the rest of the rule is small.
+fn parse(document: &str) -> (Result<Rule, Faults>, Option<Described>) {
+    let mut rule = Rule::parse(document);
+    let crowd = rule.as_mut().ok().and_then(|rule| rule.crowd.take());
+    (rule, crowd.map(Described::from))
 }
 
 /// The stored calculators that a rule names and that there are, by name.

@@ -1,4 +1,8 @@
 //! Crowds as bitmaps of guids.
+//!
+//! - `listed`: from a list of users to a bitmap
+
+mod listed;
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -38,6 +42,11 @@ impl Crowd {
         // Writing into memory does not fail.
         let _ = members.serialize_into(&mut bytes);
         Crowd { digest: xxh3_128(&bytes), members: Arc::new(members), bytes: bytes.len() }
+    }
+
+    /// Makes a crowd of users listed in any order; who is listed twice counts once.
+    pub fn listed(guids: Vec<u64>) -> Self {
+        Crowd::new(listed::bitmap(guids))
     }
 
     /// Reads a portable roaring bitmap, 64-bit or 32-bit.
