@@ -172,7 +172,8 @@ proptest! {
                 9 => store.open(id, |open| {
                     open.rule(own).clear();
                     for c in 0..5 {
-                        if states.remove(&(rule, c)).is_some() && !unsaved.contains_key(&(key, rule, c)) {
+                        // One that is back at its first value may be deleted once more.
+                        if states.remove(&(rule, c)).is_some() || c % 4 == 0 {
                             unsaved.insert((key, rule, c), true);
                         }
                     }
