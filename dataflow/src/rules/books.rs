@@ -7,7 +7,8 @@
 //! In process 0 the rules of a change set are compiled already, by the thread that prepares documents; the
 //! [compiler](operators::rule::compiler) of the process hands them over.
 //!
-//! The rows of crowds are requested once a book is made and built by another thread; no book waits for them.
+//! The rows of crowds are requested once a book is made, before any worker receives it, and built by another
+//! thread; no book waits for them.
 
 use std::{
     collections::BTreeMap,
@@ -61,6 +62,10 @@ impl Books {
             let (mut catalog, mut crowds) = (Catalog::new(compiler), Crowds::new());
             for set in asked {
                 let applied = Arc::new(catalog.apply(&set));
+                change(&mut crowds, &applied.crowds);
+                if !applied.crowds.is_empty() {
+                    builder.build(crowds.clone());
+                }
                 let mut shared = lock(&books);
                 shared.made.insert(set.generation, Arc::clone(&applied));
                 while shared.made.len() > 2 {
@@ -70,11 +75,6 @@ impl Books {
                     // The worker may be gone; then nobody waits.
                     let _ = activator.activate();
                 });
-                drop(shared);
-                change(&mut crowds, &applied.crowds);
-                if !applied.crowds.is_empty() {
-                    builder.build(crowds.clone());
-                }
             }
         });
         Books { shared, work, rows }
@@ -102,6 +102,10 @@ impl Shelf for Books {
 
     fn rows(&self) -> Option<Arc<Rows>> {
         self.rows.built()
+    }
+
+    fn awaits_rows(&self) -> bool {
+        self.rows.builds_first()
     }
 }
 

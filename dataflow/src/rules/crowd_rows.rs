@@ -1,8 +1,9 @@
 //! The rows of the crowds of a process, built on a thread of their own.
 //!
 //! **Invariants**
-//! - Nobody waits for the thread. A [request](RowBuilder::build) replaces one that is not begun yet, and
-//!   [`built`](RowBuilder::built) returns whatever was built last.
+//! - Nothing waits for the thread but the first events, which wait for the first rows of the process
+//!   ([`builds_first`](RowBuilder::builds_first)), five seconds at most. A [request](RowBuilder::build)
+//!   replaces one that is not begun yet, and [`built`](RowBuilder::built) returns whatever was built last.
 //! - Rows that would be too large are not built, which is found only while building. Then there are none, and
 //!   no further attempt costs time, until the bitmaps have become an eighth larger or smaller.
 //! - At most two versions of the rows are being built or handed over at a time; a third exists while a worker
@@ -11,6 +12,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    time::{Duration, Instant},
 };
 
 use operators::rule::{crowd::Crowd, rows::Rows};
@@ -31,7 +33,22 @@ pub(super) struct RowBuilder {
 struct Shared {
     requested: Mutex<Option<Crowds>>,
     built: Mutex<Option<Arc<Rows>>>,
+    first: Mutex<First>,
 }
+
+/// Progress of the first rows of the process.
+#[derive(Clone, Copy, Default)]
+enum First {
+    #[default]
+    NotRequested,
+    /// Requested at that instant, and not complete.
+    Building(Instant),
+    /// Complete, or too large; or there are never any.
+    Over,
+}
+
+/// Longest time for which the first rows count as being built.
+const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -45,15 +62,34 @@ impl RowBuilder {
         if most > 0 {
             let mut work = Work { shared: Arc::clone(&shared), most, refused: None };
             threads::spawn("rules:rows", move || woken.iter().for_each(|()| work.build()));
+        } else {
+            *lock(&shared.first) = First::Over;
         }
         RowBuilder { shared, wake }
     }
 
     /// Requests the rows of these crowds, all crowds of a book. Never blocks.
     pub(super) fn build(&self, crowds: Crowds) {
+        let mut first = lock(&self.shared.first);
+        if matches!(*first, First::NotRequested) {
+            *first = First::Building(Instant::now());
+        }
+        drop(first);
         *lock(&self.shared.requested) = Some(crowds);
         // If the thread is to be woken already, it will find this request.
         let _ = self.wake.try_send(());
+    }
+
+    /// Whether the first rows of the process are being built; false once that takes more than five seconds.
+    pub(super) fn builds_first(&self) -> bool {
+        self.builds_first_at(Instant::now())
+    }
+
+    fn builds_first_at(&self, now: Instant) -> bool {
+        match *lock(&self.shared.first) {
+            First::Building(since) => now.saturating_duration_since(since) < FIRST_WITHIN,
+            First::NotRequested | First::Over => false,
+        }
     }
 
     /// The rows built last, if there are any.
@@ -90,6 +126,7 @@ impl Work {
             );
         }
         *lock(&self.shared.built) = rows.ok().map(Arc::new);
+        *lock(&self.shared.first) = First::Over;
     }
 }
 
@@ -142,9 +179,25 @@ mod tests {
     }
 
     #[test]
-    fn without_a_thread_requests_do_not_block() {
+    fn only_the_first_rows_are_waited_for_and_not_for_long() {
+        for (most, guids) in [(1 << 20, 0..10), (20_000, 0..3_000)] {
+            let (builder, mut work, _woken) = idle(most);
+            assert!(!builder.builds_first(), "nothing is requested");
+            builder.build(crowds(guids.clone()));
+            assert!(builder.builds_first_at(Instant::now() + FIRST_WITHIN / 2));
+            assert!(!builder.builds_first_at(Instant::now() + FIRST_WITHIN));
+            builder.build(crowds(guids.start + 1..guids.end));
+            work.build();
+            assert!(!builder.builds_first(), "built, or too large");
+            builder.build(crowds(3..5));
+            assert!(!builder.builds_first(), "these are not the first");
+        }
+    }
+
+    #[test]
+    fn without_a_thread_requests_do_not_block_and_nothing_waits() {
         let builder = RowBuilder::start(0);
         (0..3).for_each(|guid| builder.build(crowds(guid..guid + 1)));
-        assert!(builder.built().is_none());
+        assert!(builder.built().is_none() && !builder.builds_first());
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! [`Outgoing`]: super::outgoing::Outgoing
 
-use std::{cell::Cell, mem, rc::Rc, sync::Arc};
+use std::{cell::Cell, mem, rc::Rc, sync::Arc, time::Duration};
 
 use timely::dataflow::{
     Stream, StreamVec,
@@ -27,6 +27,9 @@ use crate::model::{
     raw::Refused,
     routed::Routed,
 };
+
+/// Time until rows of crowds are asked for again, while reads wait for them.
+const SOON: Duration = Duration::from_millis(5);
 
 /// Output streams of `match`.
 pub struct Matched<'s> {
@@ -106,6 +109,8 @@ pub fn match_events<'s>(
             }
             if matches.routed.end_activation(&mut send) | matching.is_used_up(&slice) {
                 activator.activate();
+            } else if matching.awaits_rows() {
+                activator.activate_after(SOON);
             }
             counts.set(matching.counts());
         }

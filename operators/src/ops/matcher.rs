@@ -91,6 +91,11 @@ impl Matcher {
         self.membership.use_rows(rows);
     }
 
+    /// Whether crowds are looked up in their bitmaps, as the rows lack them.
+    pub fn asks_bitmaps(&self) -> bool {
+        self.membership.asks_bitmaps()
+    }
+
     /// Ingest clocks by partition: the highest record time read.
     pub fn clocks(&self) -> &Clocks {
         &self.clocks

@@ -6,8 +6,12 @@
 //!   is announced, so the wait is short.
 //! - Ingest clocks are returned once per epoch, if they have changed: every record routed later has a `now`
 //!   at or above them.
-//! - Rows of crowds are fetched at every epoch, whatever is built by then. Nothing waits for them, and the
-//!   crowds that they lack are looked up otherwise, so they change no result.
+//! - Rows of crowds are fetched at every epoch, whatever is built by then. The crowds that they lack are
+//!   looked up otherwise, so they change no result.
+//! - Reads wait for the first rows of the process, if bitmaps would be asked: rows of thousands of crowds are
+//!   built in less than a second, in which few events could be matched by bitmaps. The wait is bounded by the
+//!   [`Shelf`]. A later change of crowds holds nothing back: the former rows still answer for all crowds that
+//!   did not change.
 //! - An activation matches a slice of work, whatever waits: else thousands of rules could keep the worker
 //!   from all other work for as long as a read of many records takes, and it would count as hung.
 //! - Until this worker's sources are open, and so its partitions are known, a stand-in partition holds back
@@ -169,9 +173,25 @@ impl<C> Matching<C> {
             self.matcher.install(Arc::clone(&applied.book), crowds_at(at)?);
             self.switches.pop_front();
         }
+        if self.awaits_rows() {
+            return None;
+        }
         let Waiting { epoch, capabilities, reads } = self.waiting.pop_front()?;
         self.matching = epoch;
         Some((capabilities, reads))
+    }
+
+    /// Whether reads wait for the first rows of the process. Once these are built they are used, before the
+    /// next epoch.
+    pub(super) fn awaits_rows(&mut self) -> bool {
+        if self.waiting.is_empty() || !self.matcher.asks_bitmaps() {
+            return false;
+        }
+        let awaits = self.shelf.awaits_rows();
+        if !awaits {
+            self.matcher.use_rows(self.shelf.rows());
+        }
+        awaits
     }
 
     /// Slice of work that begins now.

@@ -175,6 +175,71 @@ fn a_partition_that_has_ended_lets_timers_of_its_last_instant_run() {
     assert_eq!(matches.clocks, [(PARTITION, IngestTime(11))]);
 }
 
+/// A book with a rule for some users, and the first rows of the process while they are built.
+struct FirstRows {
+    applied: Arc<Applied>,
+    /// Whether they are waited for, and the rows.
+    rows: Mutex<(bool, Option<Arc<Rows>>)>,
+}
+
+impl Shelf for FirstRows {
+    fn applied(&self, _generation: BookGeneration) -> Option<Arc<Applied>> {
+        Some(Arc::clone(&self.applied))
+    }
+
+    fn rows(&self) -> Option<Arc<Rows>> {
+        self.rows.lock().unwrap().1.clone()
+    }
+
+    fn awaits_rows(&self) -> bool {
+        self.rows.lock().unwrap().0
+    }
+}
+
+/// The book, and the crowd of its rule in slot 0, if it has one.
+fn first_rows(crowd: Option<Crowd>) -> FirstRows {
+    let document = r#"{"rule_id": "r", "key_by": "ip", "trigger": {"event": {"id": "1"}}}"#;
+    let published = Published { crowd, ..Published::first(document, 1, 0, BTreeMap::new()).unwrap() };
+    let changes = vec![RuleChange::Put(Box::new(published))];
+    let set = ChangeSet { generation: BookGeneration(1), changes };
+    FirstRows { applied: Arc::new(Catalog::default().apply(&set)), rows: Mutex::new((true, None)) }
+}
+
+#[test]
+fn reads_wait_for_the_first_rows_and_are_matched_whatever_becomes_of_them() {
+    let crowd = Crowd::listed(vec![7]);
+    let crowds = BTreeMap::from([(0, crowd.clone())]);
+    let rows = Arc::new(Rows::default().changed(&crowds, 1 << 20).unwrap());
+    for rows in [Some(rows), None] {
+        let shelf = Arc::new(first_rows(Some(crowd.clone())));
+        let matcher = Matcher::new(Decoder::default(), Catalog::default().book(), false);
+        let mut matching = Matching::<()>::new(matcher, Arc::<FirstRows>::clone(&shelf), 0);
+        matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+        assert!(!matching.awaits_rows(), "there are no reads");
+        matching.wait(Epoch(1), (), vec![event("1", 10)]);
+        let matched = |matching: &mut Matching<()>| {
+            let slice = matching.slice();
+            matching
+                .next(&slice, &mut |_| Some(HashMap::from([(0, crowd.clone())])))
+                .map(|((), reads)| reads.len())
+        };
+        assert_eq!((matched(&mut matching), matching.awaits_rows()), (None, true));
+        assert_eq!((matched(&mut matching), matching.awaits_rows()), (None, true));
+        *shelf.rows.lock().unwrap() = (false, rows.clone());
+        assert_eq!((matched(&mut matching), matching.awaits_rows()), (Some(1), false));
+        assert_eq!(matching.matcher.asks_bitmaps(), rows.is_none(), "the rows are used at once");
+    }
+}
+
+#[test]
+fn reads_that_ask_no_bitmap_do_not_wait_for_rows() {
+    let matcher = Matcher::new(Decoder::default(), Catalog::default().book(), false);
+    let mut matching = Matching::<()>::new(matcher, Arc::new(first_rows(None)), 0);
+    matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
+    matching.wait(Epoch(1), (), vec![event("1", 10)]);
+    assert_eq!(routed(&mut matching, 2), [1]);
+}
+
 /// Rows as far as they are built.
 #[derive(Default)]
 struct Built(Mutex<Option<Arc<Rows>>>);

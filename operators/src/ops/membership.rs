@@ -85,6 +85,11 @@ impl Membership {
         }
     }
 
+    /// Whether the rows lack some crowd, so that its bitmap is asked.
+    pub(super) fn asks_bitmaps(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
     fn find_answers(&mut self) {
         let mut looked_up = Vec::new();
         let answers = self.admitted.iter().map(|admitted| match admitted {

@@ -157,6 +157,12 @@ pub trait Shelf {
     fn rows(&self) -> Option<Arc<Rows>> {
         None
     }
+
+    /// Whether the first rows of the process are being built, so that reads should wait for them. Within
+    /// seconds it is false for good, whether there are rows then or not. Does not block.
+    fn awaits_rows(&self) -> bool {
+        false
+    }
 }
 
 /// Action of all workers between two epochs.

@@ -15,10 +15,12 @@
 //!   bit differs with the version before.
 //! - [`Rows::bytes`] is exact, and not above the bound that the rows were made under.
 //!
+//! - `area`: members of 64 crowds, sorted by block
 //! - `block`: the rows of 64 users
 //! - `building`: from crowds to rows
 //! - `transpose`: 64 columns by 64 users
 
+mod area;
 mod block;
 mod building;
 mod transpose;

@@ -39,6 +39,11 @@ impl Cache {
         Cache { crowds, width, rows: vec![0; count * width], count }
     }
 
+    /// Whether no crowd is looked up.
+    pub(super) fn is_empty(&self) -> bool {
+        self.crowds.is_empty()
+    }
+
     /// Bytes of all rows.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {

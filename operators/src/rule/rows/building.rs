@@ -4,12 +4,12 @@
 //! Rows change by the bits that differ. So new rows are those of no crowds with every member flipped, and a
 //! crowd that gains a user touches the one block of that user.
 
-use std::{borrow::Cow, collections::BTreeMap, iter::Peekable};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use hashbrown::hash_table::Entry;
-use roaring::{RoaringTreemap, treemap};
+use roaring::RoaringTreemap;
 
-use super::{Block, Column, Rows, RowsError, hash, transpose::transpose};
+use super::{Block, Column, Rows, RowsError, area::Area, hash, transpose::transpose};
 use crate::rule::crowd::Crowd;
 
 /// Another crowd in a column.
@@ -69,16 +69,21 @@ impl Rows {
     fn apply(&mut self, transitions: &[Transition<'_>]) {
         let Some(word) = transitions.first().map(|transition| transition.position / 64) else { return };
         let differences: Vec<_> = transitions.iter().map(|t| (t.position % 64, t.difference())).collect();
-        let mut columns: Vec<_> = differences.iter().map(|(bit, users)| (*bit, Words::of(users))).collect();
-        while let Some(number) = columns.iter_mut().filter_map(|(_, words)| Some(words.peek()?.0)).min() {
-            let mut bits = [0; 64];
-            for (bit, words) in &mut columns {
-                if let Some((_, users)) = words.next_if(|(at, _)| *at == number) {
-                    bits[*bit] ^= users;
+        let mut columns: Vec<_> = differences.iter().map(|(bit, users)| (*bit, users.iter())).collect();
+        let mut next: Vec<_> = columns.iter_mut().map(|(_, users)| users.next()).collect();
+        let mut area = Area::default();
+        while let Some(first) = next.iter().flatten().copied().min() {
+            area.begin(first);
+            for ((bit, users), next) in columns.iter_mut().zip(&mut next) {
+                while let Some(user) = next.filter(|user| area.contains(*user)) {
+                    area.add(user, *bit);
+                    *next = users.next();
                 }
             }
-            transpose(&mut bits);
-            self.flip(number, word, &bits);
+            area.drain(|number, bits| {
+                transpose(bits);
+                self.flip(number, word, bits);
+            });
         }
     }
 
@@ -132,28 +137,4 @@ fn transitions<'c>(
         after: Some(&c.crowd),
     });
     gone.chain(there).filter(|t| t.before != t.after).collect()
-}
-
-/// Members of a bitmap by block of 64: the block's number, and a bit per member.
-struct Words<'m> {
-    members: Peekable<treemap::Iter<'m>>,
-}
-
-impl<'m> Words<'m> {
-    fn of(members: &'m RoaringTreemap) -> Peekable<Self> {
-        Words { members: members.iter().peekable() }.peekable()
-    }
-}
-
-impl Iterator for Words<'_> {
-    type Item = (u64, u64);
-
-    fn next(&mut self) -> Option<(u64, u64)> {
-        let first = self.members.next()?;
-        let (number, mut users) = (first / 64, 1 << (first % 64));
-        while let Some(member) = self.members.next_if(|member| member / 64 == number) {
-            users |= 1 << (member % 64);
-        }
-        Some((number, users))
-    }
 }
