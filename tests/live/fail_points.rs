@@ -31,7 +31,14 @@ fn dies_at(points: &[&str]) {
     for (i, point) in points.iter().enumerate() {
         engine.publish(&aside("aside", i));
         correct(&engine, "aside", 900_000, i);
-        send_until(&mut load, point, || std::fs::exists(format!("{used}.{i}")).unwrap());
+        let died = |i: usize| std::fs::exists(format!("{used}.{i}")).unwrap();
+        send_until(&mut load, point, || died(i));
+        if points.get(i + 1).is_some_and(|next| next.starts_with("drop")) {
+            // The next edit drops what is stored of this one, so that has to be something.
+            let state = format!("{}:s:aside:n:{}", engine.name, i + 1);
+            let stored = || engine.ask::<bool>(cmd("EXISTS").arg(&state));
+            send_until(&mut load, "the edit's state is stored", || stored() == Some(true) || died(i + 1));
+        }
     }
     send_for_checkpoints(&engine, &mut load, 2);
     engine.publish(&aside("last", 0));
