@@ -4,6 +4,9 @@
 //! identity: a condition that folds as before keeps it through every edit of its rule, so no key is touched
 //! by an edit; one that begins anew has another ordinal, under which no key has anything.
 //!
+//! Parts that are new together are numbered by event, since an event folds into conditions of its own event
+//! alone: so these lie close to each other. Rule-level states follow.
+//!
 //! **Invariants**
 //! - Ordinals never leave the worker: records and checkpoints name parts otherwise. So workers need not agree
 //!   on them.
@@ -41,6 +44,15 @@ pub struct RuleParts {
     pub level: Ordinal,
 }
 
+impl RuleParts {
+    fn ordinal_mut(&mut self, of: PartOf) -> &mut Ordinal {
+        match of.condition {
+            Some(condition) => &mut self.conditions[usize::from(condition)],
+            None => &mut self.level,
+        }
+    }
+}
+
 /// The rule to which a part belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartOf {
@@ -59,6 +71,14 @@ struct Part {
     width: usize,
     /// Shape of a condition's fields.
     shape: Option<Arc<Shape>>,
+}
+
+/// A part that is to have an ordinal.
+struct Wanted<'p> {
+    known: Known,
+    part: Part,
+    /// First event that a condition is about.
+    event: &'p str,
 }
 
 /// 64 parts.
@@ -114,25 +134,26 @@ impl Layout {
             !swept
         });
         let mut former = std::mem::take(&mut self.ordinals);
-        let mut all = Vec::new();
+        let (mut all, mut new) = (Vec::new(), Vec::new());
         for (rule, plan) in rules {
-            let conditions = plan.identities.conditions.iter().zip(&plan.conditions).enumerate();
-            let conditions = conditions.map(|(c, (identity, condition))| {
-                let of = PartOf { rule, condition: Some(c as u16) };
-                let known = Known::Condition(plan.slot, *identity);
-                let shape = Some(Arc::clone(condition.program.shape()));
-                self.place(
-                    known,
-                    Part { of, level: plan.rule_level, width: condition.program.shape().width(), shape },
-                    &mut former,
-                )
-            });
-            let conditions = conditions.collect();
-            let (of, known) =
-                (PartOf { rule, condition: None }, Known::Level(plan.slot, plan.identities.rule));
-            let level = Part { of, level: true, width: LEVEL_WIDTH, shape: None };
-            let level = self.place(known, level, &mut former);
-            all.push((rule, RuleParts { conditions, level }));
+            let mut parts =
+                RuleParts { conditions: vec![0; plan.conditions.len()].into(), level: Ordinal::default() };
+            for wanted in wanted(plan, rule) {
+                match former.remove(&wanted.known) {
+                    Some(ordinal) => {
+                        *parts.ordinal_mut(wanted.part.of) = ordinal;
+                        self.renew(ordinal, wanted);
+                    }
+                    None => new.push((all.len(), wanted)),
+                }
+            }
+            all.push((rule, parts));
+        }
+        // The sort is stable, so the parts of an event ascend by rule and condition.
+        new.sort_by_key(|(_, wanted)| (wanted.part.of.condition.is_none(), wanted.event));
+        for (at, wanted) in new {
+            let of = wanted.part.of;
+            *all[at].1.ordinal_mut(of) = self.place(wanted);
         }
         let left: HashSet<Ordinal> = former.into_values().collect();
         for ordinal in left {
@@ -143,15 +164,16 @@ impl Layout {
         all
     }
 
-    /// Gives a part its former ordinal, or a new one.
-    fn place(&mut self, known: Known, part: Part, former: &mut HashMap<Known, Ordinal>) -> Ordinal {
-        if let Some(ordinal) = former.remove(&known) {
-            let (chunk, bit) = split(ordinal);
-            self.chunks[chunk].set_level(bit, part.level);
-            self.parts[ordinal as usize] = part;
-            self.ordinals.insert(known, ordinal);
-            return ordinal;
-        }
+    /// Lets a part that is there keep its ordinal.
+    fn renew(&mut self, ordinal: Ordinal, Wanted { known, part, .. }: Wanted<'_>) {
+        let (chunk, bit) = split(ordinal);
+        self.chunks[chunk].set_level(bit, part.level);
+        self.parts[ordinal as usize] = part;
+        self.ordinals.insert(known, ordinal);
+    }
+
+    /// Gives a new part an ordinal.
+    fn place(&mut self, Wanted { known, part, .. }: Wanted<'_>) -> Ordinal {
         let ordinal = match self.free.pop() {
             Some(ordinal) => ordinal,
             None => self.parts.len() as Ordinal,
@@ -206,6 +228,24 @@ impl Layout {
         let planes = planes[..usize::from(*used).min(PLANES)].iter().enumerate();
         planes.map(|(k, plane)| ((mask & plane).count_ones() as usize) << k).sum()
     }
+}
+
+/// The parts of a rule at position `rule` of the book.
+fn wanted(plan: &RulePlan, rule: u32) -> impl Iterator<Item = Wanted<'_>> {
+    let conditions = plan.identities.conditions.iter().zip(&plan.conditions).enumerate();
+    let conditions = conditions.map(move |(c, (identity, condition))| {
+        let of = PartOf { rule, condition: Some(c as u16) };
+        let shape = Some(Arc::clone(condition.program.shape()));
+        Wanted {
+            known: Known::Condition(plan.slot, *identity),
+            part: Part { of, level: plan.rule_level, width: condition.program.shape().width(), shape },
+            event: condition.filters.first().and_then(|filter| filter.event_ids().next()).unwrap_or_default(),
+        }
+    });
+    let of = PartOf { rule, condition: None };
+    let known = Known::Level(plan.slot, plan.identities.rule);
+    let level = Part { of, level: true, width: LEVEL_WIDTH, shape: None };
+    conditions.chain([Wanted { known, part: level, event: "" }])
 }
 
 /// Chunk of an ordinal, and its bit there.
