@@ -7,6 +7,7 @@ use super::{
     held::{Held, View},
     machine::Machine,
     slots::Slots,
+    tree::Variable,
 };
 use crate::{
     calculator::{CallError, FoldInput},
@@ -31,6 +32,41 @@ pub(in crate::calculator) type Arguments = [i64; 3];
 /// Failure of an operation, with its position.
 type Failure = Box<(usize, Fault)>;
 
+/// How a call ended. Small, so that it is returned in a register.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Absent,
+    Truth(bool),
+    Value(Source),
+    /// Number of a map, the first of the variables with its values, and how many there are.
+    Map(u8, Variable, u8),
+}
+
+impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, 'v, S, I> {
+    /// Result of a call that has ended.
+    fn given(&self, end: End) -> Given {
+        match end {
+            End::Absent => Given::Absent,
+            End::Truth(truth) => Given::Truth(truth),
+            End::Value(source) => Given::of(self.view(source)),
+            End::Map(map, first, number) => {
+                let all = first..first.saturating_add(number);
+                let values = all.map(|at| self.view(Source::Held(at)).value());
+                Given::Map(map, values.map(|value| Some(value?.into_owned())).collect())
+            }
+        }
+    }
+
+    /// Whether the result of a call that has ended is true.
+    fn is_true(&self, end: End) -> bool {
+        match end {
+            End::Truth(truth) => truth,
+            End::Value(source) => matches!(self.view(source), View::Bool(true)),
+            End::Absent | End::Map(..) => false,
+        }
+    }
+}
+
 impl Given {
     fn of(view: View<'_>) -> Given {
         match view {
@@ -54,20 +90,32 @@ impl Code {
         arguments: Arguments,
         inputs: impl Fn(usize) -> Option<&'v Value<'v>>,
     ) -> Result<Given, CallError> {
+        self.finish(slots, arguments, inputs, |machine, end| machine.given(end))
+    }
+
+    /// Calls the function; `give` makes the result of its end.
+    #[inline]
+    fn finish<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>, T>(
+        &'v self,
+        slots: &mut S,
+        arguments: Arguments,
+        inputs: I,
+        give: impl FnOnce(&Machine<'_, 'v, S, I>, End) -> T,
+    ) -> Result<T, CallError> {
         let mut registers = [0; REGISTERS];
         registers[..3].copy_from_slice(&arguments);
         if let Some(values) = &self.values {
-            return self.call_with_values(values, slots, registers, inputs);
+            return self.finish_with_values(values, slots, registers, (inputs, give));
         }
         let mut machine = Machine { registers, slots, inputs, held: &mut [], values: None };
-        if self.restored.is_empty() {
-            return self.run(&mut machine).map_err(|failure| self.error(*failure));
+        let words = if self.restored.is_empty() { [0; MAX_RESTORED] } else { self.words(machine.slots) };
+        match self.run(&mut machine) {
+            Ok(end) => Ok(give(&machine, end)),
+            Err(failure) => {
+                self.restore(machine.slots, &words);
+                Err(self.error(*failure))
+            }
         }
-        let words = self.words(machine.slots);
-        self.run(&mut machine).map_err(|failure| {
-            self.restore(machine.slots, &words);
-            self.error(*failure)
-        })
     }
 
     /// Calls a function that folds an event; returns whether the event is used up.
@@ -92,8 +140,8 @@ impl Code {
                 Ok(true)
             }
             _ => {
-                let given = self.call(slots, [input.time, input.now, input.step as i64], values)?;
-                Ok(given == Given::Truth(true))
+                let arguments = [input.time, input.now, input.step as i64];
+                self.finish(slots, arguments, values, |machine, end| machine.is_true(end))
             }
         }
     }
@@ -120,7 +168,7 @@ impl Code {
     fn run<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>>(
         &self,
         m: &mut Machine<'_, 'v, S, I>,
-    ) -> Result<Given, Failure> {
+    ) -> Result<End, Failure> {
         let unless = |holds: bool, to: Label| (!holds).then_some(to);
         let mut next = 0;
         while let Some(op) = self.ops.get(next) {
@@ -138,24 +186,20 @@ impl Code {
                     unless(m.truth(value).map_err(|fault| failure(next - 1, fault))?, to)
                 }
                 Op::Jump(to) => Some(to),
-                Op::Return(truth) => return Ok(Given::Truth(truth)),
-                Op::GiveMap(map, first, number) => {
-                    let values =
-                        (first..first.saturating_add(number)).map(|at| m.view(Source::Held(at)).value());
-                    return Ok(Given::Map(map, values.map(|value| Some(value?.into_owned())).collect()));
-                }
-                Op::Give(value) => return Ok(Given::of(m.view(value))),
+                Op::Return(truth) => return Ok(End::Truth(truth)),
+                Op::GiveMap(map, first, number) => return Ok(End::Map(map, first, number)),
+                Op::Give(value) => return Ok(End::Value(value)),
                 op => {
                     m.execute(op).map_err(|fault| failure(next - 1, fault))?;
                     if op.returns_true() {
-                        return Ok(Given::Truth(true));
+                        return Ok(End::Truth(true));
                     }
                     None
                 }
             };
             next = jump.map_or(next, usize::from);
         }
-        Ok(Given::Absent)
+        Ok(End::Absent)
     }
 }
 
@@ -169,13 +213,14 @@ const FEW: usize = 8;
 
 impl Code {
     /// Calls a function that has values of any kind.
-    fn call_with_values<'v, S: Slots + ?Sized>(
+    #[inline(never)]
+    fn finish_with_values<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>, T>(
         &'v self,
         values: &'v Values,
         slots: &mut S,
         registers: [i64; REGISTERS],
-        inputs: impl Fn(usize) -> Option<&'v Value<'v>>,
-    ) -> Result<Given, CallError> {
+        (inputs, give): (I, impl FnOnce(&Machine<'_, 'v, S, I>, End) -> T),
+    ) -> Result<T, CallError> {
         let (mut few, mut many) = (<[Held<'v>; FEW]>::default(), Vec::new());
         let number = usize::from(values.held);
         let held = if number <= FEW {
@@ -188,7 +233,10 @@ impl Code {
         let words = self.words(slots);
         let aggregates: Vec<_> = values.copied.iter().map(|slot| (*slot, slots.cell(*slot))).collect();
         let mut machine = Machine { registers, slots, inputs, held, values: Some(values) };
-        let given = self.run(&mut machine).map_err(|failure| self.error(*failure));
+        let given = match self.run(&mut machine) {
+            Ok(end) => Ok(give(&machine, end)),
+            Err(failure) => Err(self.error(*failure)),
+        };
         given.and_then(|given| values.settle(machine.slots, machine.held).map(|()| given)).inspect_err(|_| {
             self.restore(machine.slots, &words);
             aggregates.into_iter().for_each(|(slot, before)| machine.slots.set_cell(slot, before));
