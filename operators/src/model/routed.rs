@@ -126,6 +126,14 @@ impl Routed {
         }
     }
 
+    /// Targets of the record at position `i`; empty where the batch is inconsistent.
+    pub fn targets(&self, i: usize) -> &[u32] {
+        let end = |row: &Row| row.targets_end as usize;
+        let start = i.checked_sub(1).and_then(|before| self.rows.get(before)).map_or(0, end);
+        let end = self.rows.get(i).map_or(start, end);
+        self.targets.get(start..end).unwrap_or_default()
+    }
+
     /// Removes all records; keeps the allocated memory.
     pub fn clear(&mut self) {
         let Routed { rows, words, fields, targets, text } = self;

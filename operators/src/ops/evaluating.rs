@@ -35,13 +35,10 @@ mod timers;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use self::{
-    applying::Application,
-    eviction::Memory,
-    folds::Folds,
-    saving::Unsaved,
-    scratch::{Scratch, emptied},
-    split::Split,
+    applying::Application, eviction::Memory, folds::Folds, saving::Unsaved, scratch::Scratch, split::Split,
 };
 pub use self::{
     correcting::route_correction, eviction::MemoryGauge, figures::Figures, names::StateNames,
@@ -52,11 +49,14 @@ use crate::{
     calculator::Runner,
     model::routed::{Routed, RoutedRecord},
     rule::book::RuleBook,
-    state::{RuleParts, Store, store::Ahead},
+    state::{RuleParts, Store},
 };
 
 /// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
+
+/// Most values of a record for which evaluating it needs no allocation.
+const FEW: usize = 8;
 
 /// Keyed state and the interpreters that work on it; one per worker.
 #[derive(Debug)]
@@ -149,10 +149,14 @@ impl Evaluator {
     /// evaluated. Has no effect but on time.
     #[inline]
     pub fn prefetch(&self, batch: &Routed, next: usize) {
-        for (ahead, records) in [(Ahead::Table, 9), (Ahead::Block, 6), (Ahead::Piece, 3)] {
-            if let Some(row) = batch.rows.get(next + records) {
-                self.store.prefetch(ahead, row.hash);
-            }
+        let (store, row) = (&self.store, |ahead: usize| batch.rows.get(next + ahead));
+        row(11).into_iter().for_each(|row| store.prefetch_slot(row.hash));
+        row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
+        row(5).into_iter().for_each(|row| store.prefetch_directory(row.hash));
+        if let Some(row) = row(2)
+            && let Some(parts) = self.folds.parts(batch.targets(next + 2))
+        {
+            store.prefetch_parts(row.hash, row.key_group, parts);
         }
     }
 
@@ -169,9 +173,7 @@ impl Evaluator {
         if block.next_deadline() < now {
             self.run_key(id, now, out);
         }
-        let mut targets = std::mem::take(&mut self.scratch.targets);
-        let mut values = emptied(std::mem::take(&mut self.scratch.values));
-        values.extend(record.values());
+        let values: SmallVec<[_; FEW]> = record.values().collect();
         let event = RuleEvent {
             now,
             time: if record.time > now + MAX_AHEAD { now } else { record.time },
@@ -183,10 +185,9 @@ impl Evaluator {
             event_id: record.event_id,
             values: &values,
         };
-        let book = Arc::clone(&self.book);
-        let Evaluator { store, unsaved, parts, folds, runners, counts, .. } = self;
-        let (event, judged) = (&event, &mut targets);
-        let mut application = Application { book: &book, folds, parts, runners, event, judged, counts, out };
+        let Evaluator { book, store, unsaved, parts, folds, runners, counts, scratch, .. } = self;
+        let (event, judged) = (&event, &mut scratch.targets);
+        let mut application = Application { book, folds, parts, runners, event, judged, counts, out };
         let (changed, soonest) = store.open(id, |open| {
             let soonest = application.apply(open, record.targets);
             (open.is_changed(), soonest)
@@ -195,6 +196,5 @@ impl Evaluator {
             unsaved.changed(id, store.block_mut(id));
         }
         store.file_sooner(id, soonest);
-        (self.scratch.values, self.scratch.targets) = (emptied(values), targets);
     }
 }

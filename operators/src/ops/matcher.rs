@@ -115,12 +115,12 @@ impl Matcher {
     pub fn batch(&mut self, batch: &RawBatch, routed: &mut impl RoutedSink, refused: &mut Vec<Refused>) {
         self.counts.refused += batch.refused.len() as u64;
         refused.extend_from_slice(&batch.refused);
-        let text = batch.text();
+        let (text, book) = (batch.text(), Arc::clone(&self.book));
         for record in &batch.records {
             self.counts.records += 1;
             self.counts.bytes += u64::from(record.end - record.start);
             let text = text.and_then(|text| text.get(record.start as usize..record.end as usize));
-            if let Err(error) = self.record(batch, record, text, routed) {
+            if let Err(error) = self.record(&book, batch, (record, text), routed) {
                 self.counts.refused += 1;
                 let bytes = batch.record(record);
                 let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).into_owned();
@@ -133,23 +133,23 @@ impl Matcher {
     /// Matches a record; `text` is its text if that is known to be UTF-8.
     fn record(
         &mut self,
+        book: &RuleBook,
         batch: &RawBatch,
-        record: &RawRecord,
-        text: Option<&str>,
+        (record, text): (&RawRecord, Option<&str>),
         routed: &mut impl RoutedSink,
     ) -> Result<(), DecodeError> {
-        let book = Arc::clone(&self.book);
         let event = match text {
             Some(text) => self.decoder.decode_text(text)?,
             None => self.decoder.decode(batch.record(record))?,
         };
+        self.membership.prefetch(event.guid);
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
         let time = record.time.unwrap_or(event.event_time).min(read_at);
         let now = self.move_clock(batch.partition, IngestTime(time)).0;
         let mut faulted = Faulted::default();
         book.index.find(&event, &mut self.scratch, &mut faulted);
         self.counts.wrong_values += faulted.total();
-        self.admit(&book, event.guid);
+        self.admit(book, event.guid);
         for (group, targets) in self.admitted.iter_mut().enumerate() {
             if targets.is_empty() {
                 continue;

@@ -127,6 +127,14 @@ impl Membership {
         self.rows.as_ref().map_or(0, |rows| rows.width())
     }
 
+    /// Fetches the row of a user ahead of its use. Has no effect but on time.
+    #[inline]
+    pub(super) fn prefetch(&self, guid: Option<u64>) {
+        if let Some((rows, guid)) = self.rows.as_ref().zip(guid) {
+            rows.prefetch(guid);
+        }
+    }
+
     /// The crowds of one user; an event without a user is admitted by rules without a crowd.
     pub(super) fn of(&mut self, guid: Option<u64>) -> CrowdsOf<'_> {
         let width = self.width();

@@ -5,10 +5,15 @@
 //! - A class is at most a fifth larger than the one before (or by one line), so at most that much of a piece
 //!   is unused, and a piece that grows word by word is moved rarely.
 
+use std::ops::Range;
+
 use crate::prefetch::prefetch;
 
 /// Words of a line: 32 bytes, so that the smallest piece holds a directory entry and a count.
 pub(super) const LINE: usize = 4;
+
+/// Words of a line of a processor's cache.
+const PER_CACHE_LINE: usize = 8;
 
 /// Number of classes; the largest has 400 million lines.
 const CLASSES: usize = 96;
@@ -88,15 +93,12 @@ impl Arena {
         self.words.copy_within(start..start + words, to as usize * LINE);
     }
 
-    /// Fetches the first lines of a piece ahead of their use.
+    /// Fetches words of a piece ahead of their use.
     #[inline]
-    pub(super) fn prefetch(&self, line: u32, words: usize) {
-        let start = line as usize * LINE;
-        self.words
-            .get(start..start + words)
-            .iter()
-            .flat_map(|words| words.iter().step_by(8))
-            .for_each(prefetch);
+    pub(super) fn prefetch(&self, line: u32, Range { start, end }: Range<usize>) {
+        let piece = self.words.get(line as usize * LINE..).unwrap_or_default();
+        let words = piece.get(start..end).unwrap_or_default();
+        words.iter().step_by(PER_CACHE_LINE).chain(words.last()).for_each(prefetch);
     }
 
     /// Bytes of pieces in use.

@@ -15,6 +15,8 @@
 mod inserting;
 mod removing;
 
+use std::ops::{Range, RangeInclusive};
+
 use super::{
     arena::{Arena, LINE, class_of, words_of},
     layout::{Layout, Ordinal, PER_CHUNK, ordinals_of, split},
@@ -22,6 +24,9 @@ use super::{
 
 /// Words of a directory entry.
 const ENTRY: usize = 3;
+
+/// Most words that are fetched ahead at once.
+const FETCHED: usize = 128;
 
 /// A key's piece: where it lies, and its lengths. The words are in the arena; who drops a piece that is not
 /// empty leaks them.
@@ -88,11 +93,21 @@ impl Piece {
         words_of(self.class) * size_of::<u64>()
     }
 
-    /// Fetches at most `most` words ahead of their use.
+    /// Fetches the directory ahead of its use, as far as that is sensible.
     #[inline]
-    pub(super) fn prefetch(self, arena: &Arena, most: usize) {
-        let words = usize::from(self.chunks) * ENTRY + self.words as usize;
-        arena.prefetch(self.line, words.min(most));
+    pub(super) fn prefetch_directory(self, arena: &Arena) {
+        arena.prefetch(self.line, 0..(usize::from(self.chunks) * ENTRY).min(FETCHED));
+    }
+
+    /// Fetches parts ahead of their use, as far as that is sensible.
+    #[inline]
+    pub(super) fn prefetch_parts(self, arena: &Arena, layout: &Layout, parts: RangeInclusive<Ordinal>) {
+        let words = arena.words(self.line, self.class);
+        let first = usize::from(self.chunks) * ENTRY;
+        let start = first + self.offset(words, layout, *parts.start());
+        let end = first + self.offset(words, layout, *parts.end()) + layout.width(*parts.end());
+        let end = end.min(first + self.words as usize).min(start + FETCHED);
+        arena.prefetch(self.line, start..end);
     }
 
     /// Finds a part that is present.
@@ -122,20 +137,39 @@ impl Piece {
         Some(Place { start, width: width as u32, entry: at as u16, bit: (ordinal % PER_CHUNK) as u8 })
     }
 
-    /// Entry of a chunk, by a search that begins at the entry `hint`.
+    /// Entry of a chunk. It is looked for at `hint` and behind it first; `hint` is set to where it is, or
+    /// would be.
     #[inline]
     fn entry_from(self, words: &[u64], chunk: u32, hint: &mut usize) -> Option<usize> {
-        *hint = (*hint).min(usize::from(self.chunks));
-        while *hint < usize::from(self.chunks) {
-            match (words[*hint * ENTRY] >> 32) as u32 {
-                found if found < chunk => *hint += 1,
-                found if found == chunk => return Some(*hint),
-                _ => break,
+        let entries = usize::from(self.chunks);
+        let at = |entry: usize| if entry < entries { entry_chunk(words, entry) } else { u32::MAX };
+        let (here, next) = (at(*hint), at(*hint + 1));
+        let within = match chunk {
+            _ if chunk == here => return Some(*hint),
+            _ if chunk < here => 0..(*hint).min(entries),
+            _ if chunk == next => {
+                *hint += 1;
+                return Some(*hint);
             }
+            _ if chunk < next => return None,
+            _ => *hint + 2..entries,
+        };
+        let found = position(words, chunk, within);
+        *hint = found.unwrap_or_else(|at| at);
+        found.ok()
+    }
+
+    /// Offset of a part's words, or the one at which they would belong.
+    fn offset(self, words: &[u64], layout: &Layout, ordinal: Ordinal) -> usize {
+        let (chunk, bit) = split(ordinal);
+        match self.position(words, chunk as u32) {
+            Ok(at) => {
+                let entry = entry(words, at);
+                entry.offset as usize + layout.words(entry.chunk, entry.present & (bit - 1))
+            }
+            Err(at) if at < usize::from(self.chunks) => entry(words, at).offset as usize,
+            Err(_) => self.words as usize,
         }
-        // Further ahead there is no such entry; before it only of parts that do not ascend.
-        let behind = *hint > 0 && entry(words, *hint - 1).chunk >= chunk;
-        if behind { self.position(words, chunk).ok() } else { None }
     }
 
     /// Words of a part.
@@ -161,16 +195,7 @@ impl Piece {
     /// Position of a chunk's entry, or the position at which it would have to be inserted.
     #[inline]
     fn position(self, words: &[u64], chunk: u32) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, usize::from(self.chunks));
-        while low < high {
-            let middle = (low + high) / 2;
-            match entry(words, middle).chunk {
-                found if found == chunk => return Ok(middle),
-                found if found < chunk => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Err(low)
+        position(words, chunk, 0..usize::from(self.chunks))
     }
 
     /// Chunks with their bits, ascending.
@@ -221,6 +246,26 @@ impl Piece {
             arena.free(self.line, self.class);
         }
     }
+}
+
+/// Position of a chunk's entry among those at `within`, or the position at which it would have to be inserted
+/// there.
+#[inline]
+fn position(words: &[u64], chunk: u32, within: Range<usize>) -> Result<usize, usize> {
+    let Range { start: mut low, end: mut high } = within;
+    while low < high {
+        let middle = (low + high) / 2;
+        match entry_chunk(words, middle) {
+            found if found == chunk => return Ok(middle),
+            found if found < chunk => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Err(low)
+}
+
+fn entry_chunk(words: &[u64], at: usize) -> u32 {
+    (words[at * ENTRY] >> 32) as u32
 }
 
 fn entry(words: &[u64], at: usize) -> Entry {

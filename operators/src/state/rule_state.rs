@@ -244,12 +244,27 @@ impl RuleState<'_> {
     /// [Fields](Self::fields_mut) of the condition with this part, whose fields have `shape`.
     #[inline]
     pub fn part_mut<'p>(&'p mut self, part: Ordinal, shape: &'p Shape) -> Fields<'p> {
-        let location = self.locate_condition(part, shape);
-        let words = match self.change_at(location, part, shape.initial_words()) {
-            Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
-            Location::Aside(at) => self.aside.part_mut(at),
+        let hint = &self.hints.condition;
+        let mut at = hint.get();
+        let Memory { arena, objects, .. } = &mut *self.memory;
+        let place = self.piece.find_from(arena, self.layout, (part, shape.width()), &mut at);
+        hint.set(at);
+        let dirty = self.recording != Recording::Nothing;
+        self.aside.changed = true;
+        let words = match place {
+            Some(place) => {
+                if dirty {
+                    self.piece.mark(arena, place);
+                }
+                self.piece.part_mut(arena, place)
+            }
+            None => {
+                let found = self.aside.find(part, self.first);
+                let at = found.unwrap_or_else(|| self.aside.push(part, shape.initial_words(), dirty));
+                self.aside.part_mut(at)
+            }
         };
-        Fields::new(shape, words, &mut self.memory.objects)
+        Fields::new(shape, words, objects)
     }
 
     /// Deadline in a condition's timer field, unix ms; `None` if the script has no timer or has not set it.

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 
 use compact_str::CompactString;
 
-pub use self::ahead::Ahead;
 use super::{
     KeyBlock, OpenKey, RuleState,
     aside::{Aside, put_in},

@@ -4,7 +4,7 @@
 //! `when` only after an event is folded. Folding an event into them concerns nothing but their own words, so
 //! it needs nothing of their rule's plan.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
     calculator::Program,
@@ -85,6 +85,14 @@ impl Folds {
             targets: book.targets.iter().map(fold).collect(),
             rules: book.rules.iter().map(|plan| RuleFolds::new(plan)).collect(),
         }
+    }
+
+    /// Parts from the first to the last plain condition of a record with these targets.
+    #[inline]
+    pub(super) fn parts(&self, targets: &[u32]) -> Option<RangeInclusive<Ordinal>> {
+        let part = |target: &u32| self.targets.get(*target as usize)?.plain.as_ref().map(|plain| plain.part);
+        let [first, last] = [targets.iter().find_map(part)?, targets.iter().rev().find_map(part)?];
+        Some(first.min(last)..=first.max(last))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     super::{
         arena::Arena,
-        layout::{Layout, Ordinal, PER_CHUNK, split},
+        layout::{Layout, PER_CHUNK, split},
     },
     ENTRY, Entry, New, Piece, entry, write,
 };
@@ -50,19 +50,6 @@ impl Piece {
             words[to..to + own.len()].copy_from_slice(own);
         }
         words.copy_within(first..tail, entries * ENTRY);
-    }
-
-    /// Offset at which the words of an absent part belong.
-    fn offset(self, words: &[u64], layout: &Layout, ordinal: Ordinal) -> usize {
-        let (chunk, bit) = split(ordinal);
-        match self.position(words, chunk as u32) {
-            Ok(at) => {
-                let entry = entry(words, at);
-                entry.offset as usize + layout.words(entry.chunk, entry.present & (bit - 1))
-            }
-            Err(at) if at < usize::from(self.chunks) => entry(words, at).offset as usize,
-            Err(_) => self.words as usize,
-        }
     }
 
     /// Writes the directory with the entries of new parts, from the back.

@@ -1,38 +1,52 @@
 //! Fetching of what keys will need ahead of its use.
+//!
+//! Each step reads what the step before has fetched, some keys earlier.
+
+use std::ops::RangeInclusive;
 
 use super::Store;
-use crate::prefetch::prefetch;
-
-/// Most words of a piece that are fetched ahead.
-const FETCHED: usize = 128;
-
-/// Part of a key that is fetched ahead of its use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ahead {
-    /// Its slot in the table.
-    Table,
-    /// Its block.
-    Block,
-    /// Its piece.
-    Piece,
-}
+use crate::{
+    prefetch::prefetch,
+    state::{KeyBlock, layout::Ordinal},
+};
 
 impl Store {
-    /// Fetches what finding a key of that hash needs, ahead of its use: first where it stands in the table,
-    /// some keys later its block, and some keys later its piece. Has no effect but on time.
+    /// Fetches where a key of that hash stands in the table.
     #[inline]
-    pub fn prefetch(&self, ahead: Ahead, hash: u64) {
-        if ahead == Ahead::Table {
-            return self.table.prefetch(hash);
+    pub fn prefetch_slot(&self, hash: u64) {
+        self.table.prefetch(hash);
+    }
+
+    /// Fetches the block of a key of that hash.
+    #[inline]
+    pub fn prefetch_block(&self, hash: u64) {
+        if let Some(block) = self.guess(hash) {
+            prefetch(&block.hash);
+            prefetch(&block.piece);
         }
-        let Some(block) = self.table.guess(hash).and_then(|id| self.blocks.get(id as usize)) else { return };
-        match ahead {
-            Ahead::Table => {}
-            Ahead::Block => {
-                prefetch(&block.hash);
-                prefetch(&block.piece);
-            }
-            Ahead::Piece => block.piece.prefetch(&self.memory.arena, FETCHED),
+    }
+
+    /// Fetches the directory of the piece of a key of that hash.
+    #[inline]
+    pub fn prefetch_directory(&self, hash: u64) {
+        if let Some(block) = self.guess(hash) {
+            block.piece.prefetch_directory(&self.memory.arena);
         }
+    }
+
+    /// Fetches parts of a key of that hash, which are of its `key_by`.
+    #[inline]
+    pub fn prefetch_parts(&self, hash: u64, key_group: u32, parts: RangeInclusive<Ordinal>) {
+        if let Some(block) = self.guess(hash)
+            && block.group == key_group
+        {
+            block.piece.prefetch_parts(&self.memory.arena, &self.layouts[key_group as usize], parts);
+        }
+    }
+
+    /// Block of a key that probably has that hash.
+    #[inline]
+    fn guess(&self, hash: u64) -> Option<&KeyBlock> {
+        self.table.guess(hash).and_then(|id| self.blocks.get(id as usize))
     }
 }
