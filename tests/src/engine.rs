@@ -131,8 +131,13 @@ impl Engine {
         for rule in rules {
             let rule_id = rule["rule_id"].as_str().unwrap().to_owned();
             let status = if self.pause_of(&rule_id).is_some() { Status::Paused } else { Status::Online };
-            let put =
-                Put { rule_id, document: rule.to_string(), status, version: Some(version), gap: Gap::Replay };
+            let put = Put {
+                rule_id,
+                document: rule.to_string().into(),
+                status,
+                version: Some(version),
+                gap: Gap::Replay,
+            };
             if let Next::Prepare { publish } = self.register.receive(&put, Listing::Later) {
                 let document = Rule::parse(&put.document).unwrap();
                 let (crowd, publish) = (crowd(rule, profiles), publish.unwrap_or(at));

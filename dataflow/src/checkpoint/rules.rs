@@ -1,12 +1,18 @@
 //! Stored form of the rules of a checkpoint: JSON, with the crowds separate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use operators::rule::{
-    change::Published,
-    crowd::{Crowd, Departed},
-    lineage::Lineage,
-    remembered::Remembered,
+use operators::{
+    document::text::DocumentDigest,
+    rule::{
+        change::Published,
+        crowd::{Crowd, Departed},
+        lineage::Lineage,
+        remembered::Remembered,
+    },
 };
 use serde::{Deserialize, Serialize};
 use sinks::checkpoint::CheckpointError;
@@ -20,8 +26,13 @@ struct Stored {
     rule_id: String,
     version: u64,
     publish: i64,
+    /// Digest of the document; `None` once the rule is retired.
+    #[serde(default)]
+    digest: Option<DocumentDigest>,
+    /// Text of the document, empty once the rule is retired: written by former releases.
+    #[serde(default, skip_serializing)]
     document: String,
-    published: String,
+    published: Arc<str>,
     in_force: bool,
     quarantined: Option<String>,
     broken: Option<String>,
@@ -47,7 +58,8 @@ pub fn to_json(rules: &[Remembered]) -> (String, Vec<Crowd>) {
             rule_id: p.rule_id,
             version: p.version,
             publish: p.publish,
-            document: rule.document.clone(),
+            digest: rule.document,
+            document: String::new(),
             published: p.document,
             in_force: rule.in_force,
             quarantined: rule.quarantined.clone(),
@@ -92,7 +104,7 @@ pub fn from_json(
                 departed,
                 scripts: s.scripts,
             },
-            document: s.document,
+            document: s.digest.or_else(|| digest(&s.document)),
             in_force: s.in_force,
             quarantined: s.quarantined,
             broken: s.broken,
@@ -100,6 +112,11 @@ pub fn from_json(
         })
     };
     all.into_iter().map(&mut rule).collect()
+}
+
+/// Digest of a document whose text is stored.
+fn digest(document: &str) -> Option<DocumentDigest> {
+    (!document.is_empty()).then(|| DocumentDigest::of(document.as_bytes()))
 }
 
 #[cfg(test)]
@@ -124,7 +141,7 @@ mod tests {
                 skipped: [1].into(),
                 ..first
             },
-            document: "{}".into(),
+            document: digest("{}"),
             in_force: true,
             quarantined: None,
             broken: Some("too much".into()),
@@ -135,7 +152,16 @@ mod tests {
         let mut find = |digest: &str| {
             crowds.iter().find(|c| c.digest() == digest).cloned().ok_or_else(|| malformed(digest, "gone"))
         };
-        assert_eq!(from_json("rules", &text, &mut find).unwrap(), [rule]);
+        assert_eq!(from_json("rules", &text, &mut find).unwrap(), std::slice::from_ref(&rule));
         assert!(from_json("rules", &text, &mut |digest| Err(malformed(digest, "gone"))).is_err());
+        // Former releases stored the text of a document, or an empty one.
+        let mut former: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let stored = former[0].as_object_mut().unwrap();
+        assert!(stored.remove("digest").is_some() && !stored.contains_key("document"));
+        for (document, digest) in [("{}", rule.document), ("", None)] {
+            former[0]["document"] = document.into();
+            let read = from_json("rules", &former.to_string(), &mut find).unwrap();
+            assert_eq!(read, [Remembered { document: digest, ..rule.clone() }]);
+        }
     }
 }

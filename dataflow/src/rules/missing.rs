@@ -67,7 +67,7 @@ mod tests {
     }
 
     fn put(rule_id: &str) -> Change {
-        let (rule_id, document) = (rule_id.to_owned(), "{}".to_owned());
+        let (rule_id, document) = (rule_id.to_owned(), "{}".into());
         Change::Put(Put { rule_id, document, status: Status::Online, version: None, gap: Gap::Replay })
     }
 

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     fn request(rule_id: &str, document: &str) -> Request {
-        let (rule_id, document) = (rule_id.to_owned(), document.to_owned());
+        let (rule_id, document) = (rule_id.to_owned(), document.into());
         let put = Put { rule_id, document, status: Status::Online, version: None, gap: Gap::Replay };
         Request { origin: String::new(), put, publish: None }
     }
@@ -192,7 +192,11 @@ mod tests {
 
     /// The documents of the batch in work that are still wanted.
     fn finish(preparation: &mut Preparation, outcomes: &mpsc::Receiver<Vec<Outcome>>) -> Vec<String> {
-        preparation.finish(outcomes.recv().unwrap()).into_iter().map(|outcome| outcome.put.document).collect()
+        preparation
+            .finish(outcomes.recv().unwrap())
+            .into_iter()
+            .map(|outcome| outcome.put.document.to_string())
+            .collect()
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - [`span`]: durations and instants
 //! - [`lifecycle`]: the status of a rule, as people and as the engine set it
 //! - [`put`]: a document as a rule store contains it
+//! - [`text`]: its text, and the digest by which texts are compared
 //! - [`fault`]: faults of a document: where, what is wrong, what to write instead
 
 pub mod condition_id;
@@ -18,3 +19,4 @@ pub mod put;
 pub mod rule_id;
 pub mod span;
 pub mod spec;
+pub mod text;

@@ -57,7 +57,7 @@ pub struct Published {
     /// Its version.
     pub version: u64,
     /// The document as JSON, its crowd left out.
-    pub document: String,
+    pub document: Arc<str>,
     /// Members of the crowd; `None` for everybody.
     pub crowd: Option<Crowd>,
     /// The instant it was first published, unix ms; edits keep it.
@@ -89,7 +89,7 @@ impl Published {
         Ok(Published {
             rule_id: plan.id().to_owned(),
             version,
-            document: document.to_owned(),
+            document: document.into(),
             crowd: None,
             publish,
             pause: None,
@@ -103,7 +103,7 @@ impl Published {
     /// Input from which every process compiles the rule.
     pub fn compiler_input(&self) -> CompilerInput {
         CompilerInput {
-            document: self.document.clone(),
+            document: Arc::clone(&self.document),
             publish: self.publish,
             scripts: self.scripts.clone(),
         }

@@ -30,7 +30,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CompilerInput {
     /// The document as JSON, without its crowd.
-    pub document: String,
+    pub document: Arc<str>,
     /// The instant it was first published, unix ms.
     pub publish: i64,
     /// Stored calculators that the rule names, by name.
@@ -144,7 +144,7 @@ mod tests {
                     {"property": "city", "op": "in", "value": ["x"]}, {"not": {"property": "city", "op": "exists", "value": true}}]}]}}],
             "trigger": {"event": {"id": "T", "where": [{"property": "channel", "op": "regex", "value": "^a"}]}},
             "action": {"text": "{{zone}} {{amount}}"}});
-        CompilerInput { document: document.to_string(), publish: 5, scripts: BTreeMap::new() }
+        CompilerInput { document: document.to_string().into(), publish: 5, scripts: BTreeMap::new() }
     }
 
     #[test]

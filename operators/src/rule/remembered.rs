@@ -3,10 +3,13 @@
 //! After a restart exactly the rules that made the state are in force before the source of rules is read;
 //! differences to the source are then changes like any other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::change::Published;
-use crate::document::lifecycle::RunState;
+use crate::document::{lifecycle::RunState, text::DocumentDigest};
 
 /// A rule with everything that a restart needs to continue it.
 ///
@@ -16,8 +19,8 @@ use crate::document::lifecycle::RunState;
 pub struct Remembered {
     /// The rule in force. Out of force: its id, and its last version, publish instant and lineage.
     pub published: Published,
-    /// The document as the source gave it, its crowd included; empty once retired.
-    pub document: String,
+    /// Digest of the document as the source gave it, its crowd included; `None` once retired.
+    pub document: Option<DocumentDigest>,
     /// Whether the rule is in force.
     pub in_force: bool,
     /// Reason of the quarantine, if the rule is quarantined.
@@ -42,7 +45,7 @@ impl Remembered {
     /// Instant of the first publish, unix ms; `None` once the rule is retired, as the next publish is then
     /// its first.
     pub fn publish(&self) -> Option<i64> {
-        (!self.document.is_empty()).then_some(self.published.publish)
+        self.document.map(|_| self.published.publish)
     }
 
     /// Takes the rule out of force. Only its numbers are kept: crowds may be large, and the rule may never
@@ -54,7 +57,7 @@ impl Remembered {
             version,
             publish,
             lineage,
-            document: String::new(),
+            document: Arc::default(),
             crowd: None,
             pause: None,
             skipped: BTreeSet::new(),

@@ -8,7 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use operators::document::lifecycle::{Gap, Status};
+use operators::document::{
+    lifecycle::{Gap, Status},
+    text::DocumentDigest,
+};
 
 use super::{
     Change, RuleChange,
@@ -42,7 +45,7 @@ struct Known {
     /// The last change passed on, while it is in force.
     passed: Option<Passed>,
     /// The last version passed on, and the digest of its document.
-    named: Option<(u64, u128)>,
+    named: Option<(u64, DocumentDigest)>,
     /// Whether the version in `named` has since named another document, so that the engine numbers the
     /// documents.
     stale: bool,
@@ -51,7 +54,7 @@ struct Known {
 /// The parts of a [`Put`](operators::document::put::Put) in which two of one rule can differ.
 #[derive(Debug, PartialEq, Eq)]
 struct Passed {
-    digest: u128,
+    digest: DocumentDigest,
     status: Status,
     gap: Gap,
     version: Option<u64>,
@@ -162,7 +165,7 @@ impl Known {
     }
 
     /// The row's version; `None` once it has named two documents, and the engine numbers them.
-    fn version(&mut self, version: Option<u64>, digest: u128) -> Option<u64> {
+    fn version(&mut self, version: Option<u64>, digest: DocumentDigest) -> Option<u64> {
         let version = version?;
         match self.named {
             Some((named, document)) if named == version => self.stale |= document != digest,

@@ -2,7 +2,6 @@
 
 use operators::document::rule_id::is_rule_id;
 use serde::Deserialize;
-use xxhash_rust::xxh3::xxh3_128;
 
 #[derive(Deserialize)]
 struct Head {
@@ -27,11 +26,6 @@ pub(super) fn rule_id(document: &str) -> Result<String, Unreadable> {
             head.rule_id
         )))
     }
-}
-
-/// Digest by which documents are compared.
-pub(super) fn digest(document: &[u8]) -> u128 {
-    xxh3_128(document)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use crate::SourceError;
 use operators::document::{
     lifecycle::{Gap, Status},
     put::Put,
+    text::{DocumentDigest, DocumentText},
 };
 
 /// Watches a folder of rules, or one file.
@@ -57,7 +58,7 @@ struct Seen {
     stamp: Stamp,
     since: Instant,
     settled: bool,
-    content: Option<u128>,
+    content: Option<DocumentDigest>,
     claim: Option<Claim>,
     problem: Option<String>,
     /// The reason last passed on.
@@ -68,14 +69,14 @@ struct Seen {
 #[derive(Clone, Debug)]
 struct Claim {
     rule_id: String,
-    digest: u128,
+    digest: DocumentDigest,
 }
 
 /// A rule as last passed on.
 #[derive(Debug)]
 struct InForce {
     file: OsString,
-    digest: u128,
+    digest: DocumentDigest,
     status: Status,
     /// For a paused rule: stamp of its gap file when the pause was first seen.
     gap: Option<Stamp>,
@@ -106,7 +107,7 @@ impl FolderRules {
     }
 
     /// Reads the files whose stamps changed and returns their documents.
-    fn refresh(&mut self) -> Result<HashMap<OsString, String>, SourceError> {
+    fn refresh(&mut self) -> Result<HashMap<OsString, DocumentText>, SourceError> {
         let listed = match &self.only {
             None => list(&self.folder)
                 .map_err(|source| SourceError::Folder { path: self.folder.clone(), source })?,
@@ -136,9 +137,9 @@ impl FolderRules {
     }
 
     /// Reads one file; returns its document if it differs from the last one read.
-    fn look(&mut self, name: &OsStr, stamp: Stamp) -> Option<String> {
+    fn look(&mut self, name: &OsStr, stamp: Stamp) -> Option<DocumentText> {
         let read = match read(&self.folder.join(name)) {
-            Ok(document) => Ok(document),
+            Ok(document) => Ok(DocumentText::from(document)),
             // Deleted since the folder was listed; the next poll handles it.
             Err(ReadError::File(error)) if error.kind() == ErrorKind::NotFound => return None,
             Err(ReadError::File(error)) => {
@@ -160,7 +161,7 @@ impl FolderRules {
             (seen.stamp, seen.since) = (stamp, now);
         }
         seen.settled = now.duration_since(seen.since) > SETTLED || stamp.is_old();
-        let content = read.as_ref().ok().map(|document| document::digest(document.as_bytes()));
+        let content = read.as_ref().ok().map(DocumentText::digest);
         if content.is_some() && content == seen.content {
             return None;
         }
@@ -228,7 +229,13 @@ impl FolderRules {
     }
 
     /// Passes on a rule unless it is in force with the content of its file.
-    fn put(&mut self, name: &OsStr, rule_id: String, fresh: Option<String>, changes: &mut Vec<RuleChange>) {
+    fn put(
+        &mut self,
+        name: &OsStr,
+        rule_id: String,
+        fresh: Option<DocumentText>,
+        changes: &mut Vec<RuleChange>,
+    ) {
         let Some(seen) = self.files.get_mut(name) else { return };
         let (Some(claim), in_force) = (&mut seen.claim, self.in_force.get(&rule_id)) else { return };
         if seen.problem.is_some() {
@@ -242,9 +249,8 @@ impl FolderRules {
         let same = in_force.is_some_and(|rule| rule.digest == digest && rule.status == status);
         let mended = seen.reported.is_some();
         if !same || mended {
-            let document = fresh.or_else(|| read(&path).ok());
-            let Some(document) = document.filter(|document| document::digest(document.as_bytes()) == digest)
-            else {
+            let document = fresh.or_else(|| read(&path).ok().map(DocumentText::from));
+            let Some(document) = document.filter(|document| document.digest() == digest) else {
                 // It changed since it was read: read it again at the next poll.
                 seen.settled = false;
                 self.unfinished = true;

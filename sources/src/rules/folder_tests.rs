@@ -19,7 +19,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
         match change {
             Change::Put(Put { rule_id, document, status, version, gap: _ }) => {
                 assert_eq!((document::rule_id(&document), version), (Ok(rule_id.clone()), None));
-                rules.insert(rule_id, (document, status));
+                rules.insert(rule_id, (document.to_string(), status));
             }
             Change::Remove { rule_id } => assert!(rules.remove(&rule_id.unwrap()).is_some()),
             Change::Unreadable { reason, .. } => unreadable.push(format!("{origin}: {reason}")),

@@ -120,8 +120,11 @@ pub(super) enum ReadError {
 
 /// Reads the document of a file.
 pub(super) fn read(path: &Path) -> Result<String, ReadError> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    let most = MAX_DOCUMENT + 1;
+    // One byte more than the file has, so that its end is found without more space.
+    let mut bytes = Vec::with_capacity((file.metadata()?.len() + 1).min(most) as usize);
+    file.take(most).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_DOCUMENT {
         let reason = format!("is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query");
         return Err(Unreadable(reason).into());

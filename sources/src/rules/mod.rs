@@ -17,7 +17,7 @@
 //! - `sqlite`, `mysql`: rules in tables
 //! - `row`: meaning of a row of the rule table
 //! - `book`: the rows passed on so far, and their difference from the table
-//! - `document`: the `rule_id` and the digest of a document
+//! - `document`: the `rule_id` of a document
 
 mod book;
 mod document;

@@ -12,7 +12,9 @@
 use operators::document::{
     lifecycle::{Gap, Status},
     put::Put,
+    text::{DocumentDigest, DocumentText},
 };
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     MAX_DOCUMENT,
@@ -30,9 +32,9 @@ pub(super) struct Row {
     pub(super) status: String,
     pub(super) resume_gap: String,
     /// `rule_json`, or the reason why it is no text.
-    pub(super) document: Result<String, Unreadable>,
+    pub(super) document: Result<DocumentText, Unreadable>,
     /// Digest of `rule_json`.
-    pub(super) digest: u128,
+    pub(super) digest: DocumentDigest,
 }
 
 /// A change of one row.
@@ -53,21 +55,14 @@ impl Row {
         resume_gap: String,
         json: Vec<u8>,
     ) -> Row {
-        let digest = document::digest(&json);
-        let document = if json.len() as u64 > MAX_DOCUMENT {
-            Err(Unreadable(format!(
-                "`rule_json` is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query"
-            )))
-        } else {
-            String::from_utf8(json).map_err(|_| Unreadable("`rule_json` is not UTF-8".to_owned()))
-        };
+        let (document, digest) = text(json);
         Row { rule_id, version, status, resume_gap, document, digest }
     }
 
     /// Digest of all values that affect the engine.
     pub(super) fn mark(&self) -> u128 {
         let head = format!("{:?} {} {} ", self.version, self.status, self.resume_gap);
-        document::digest(&[head.as_bytes(), &self.digest.to_le_bytes()].concat())
+        xxh3_128(&[head.as_bytes(), &self.digest.to_bytes()].concat())
     }
 
     /// Interprets the row as what is stored of its rule; `None` for a draft.
@@ -98,6 +93,25 @@ impl Row {
     }
 }
 
+/// Text of a document, or the reason why it is none; and the digest of its bytes.
+fn text(json: Vec<u8>) -> (Result<DocumentText, Unreadable>, DocumentDigest) {
+    if json.len() as u64 > MAX_DOCUMENT {
+        let reason =
+            format!("`rule_json` is longer than {MAX_DOCUMENT} bytes; give large crowds as a profile query");
+        return (Err(Unreadable(reason)), DocumentDigest::of(&json));
+    }
+    match String::from_utf8(json).map(DocumentText::from) {
+        Ok(text) => {
+            let digest = text.digest();
+            (Ok(text), digest)
+        }
+        Err(error) => {
+            let reason = "`rule_json` is not UTF-8".to_owned();
+            (Err(Unreadable(reason)), DocumentDigest::of(error.as_bytes()))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +125,7 @@ mod tests {
         for (text, status) in
             [("online", Status::Online), ("paused", Status::Paused), ("retired", Status::Retired)]
         {
-            let document = r#"{"rule_id":"a"}"#.to_owned();
+            let document = DocumentText::from(r#"{"rule_id":"a"}"#);
             let (rule_id, version) = ("a".to_owned(), Some(3));
             let put = Put { rule_id, document: document.clone(), status, version, gap: Gap::Skip };
             assert_eq!(row(text, "skip", document.as_bytes()).read(), Some(Ok(put)));

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use operators::{
+    document::text::DocumentDigest,
     model::ids::{Clocks, OwnerGeneration, Positions},
     ops::Part,
     state::Delta,
@@ -32,7 +33,7 @@ fn rule(rule_id: &str, key_by: Json) -> Remembered {
     let published = Published::first(&document.to_string(), 4, 0, BTreeMap::new()).unwrap();
     Remembered {
         published,
-        document: document.to_string(),
+        document: Some(DocumentDigest::of(document.to_string().as_bytes())),
         in_force: true,
         quarantined: None,
         broken: None,

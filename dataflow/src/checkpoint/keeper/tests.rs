@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operators::{
+    document::text::DocumentDigest,
     model::trigger::Fired,
     ops::Part,
     rule::{change::Published, crowd::Crowd},
@@ -278,8 +279,12 @@ fn rules_and_crowds_that_are_larger_than_a_piece_come_back() {
     let first =
         Published::first(r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#, 1, 0, BTreeMap::new());
     let rule = |crowd: Crowd, word: &str| Remembered {
-        published: Published { crowd: Some(crowd), ..first.clone().unwrap() },
-        document: word.repeat(9 << 20),
+        published: Published {
+            crowd: Some(crowd),
+            document: word.repeat(9 << 20).into(),
+            ..first.clone().unwrap()
+        },
+        document: Some(DocumentDigest::of(word.as_bytes())),
         in_force: true,
         quarantined: None,
         broken: None,

@@ -142,7 +142,7 @@ fn in_force_at(epoch: u64) -> Effect {
 
 fn put(document: &Json, status: Status, gap: Gap) -> RuleChange {
     let rule_id = document["rule_id"].as_str().unwrap_or_default().to_owned();
-    let put = Put { rule_id, document: document.to_string(), status, version: None, gap };
+    let put = Put { rule_id, document: document.to_string().into(), status, version: None, gap };
     RuleChange { origin: format!("the file of {}", document["rule_id"]), change: Change::Put(put) }
 }
 

@@ -138,7 +138,7 @@ fn changed(rule: &Published, kind: u8, documents: &[String; 2], now: i64) -> Pub
             Published { departed, ..rule.clone() }
         }
         _ => {
-            let other = usize::from(rule.document == documents[0]);
+            let other = usize::from(*rule.document == *documents[0]);
             Published {
                 pause: rule.pause,
                 skipped: rule.skipped.clone(),

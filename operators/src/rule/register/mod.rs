@@ -153,7 +153,7 @@ impl Register {
             return Next::Prepare { publish: None };
         };
         let same =
-            rule.document == put.document && succession::version(Some(rule), put) == rule.published.version;
+            succession::is_of(rule, put) && succession::version(Some(rule), put) == rule.published.version;
         let (in_force, publish) = (rule.in_force, rule.publish());
         let stopped = rule.quarantined.is_some() || rule.broken.is_some();
         if same && listing == Listing::First && stopped {
@@ -192,7 +192,7 @@ impl Register {
         let published = Published {
             rule_id: put.rule_id.clone(),
             version,
-            document: compiled.input().document.clone(),
+            document: Arc::clone(&compiled.input().document),
             publish: compiled.input().publish,
             scripts: compiled.input().scripts.clone(),
             pause: pauses.current,
@@ -204,7 +204,7 @@ impl Register {
         self.changes.put(&published, Some(Arc::clone(&compiled)));
         let rule = Remembered {
             published,
-            document: put.document.clone(),
+            document: Some(put.document.digest()),
             in_force: true,
             quarantined: None,
             broken: None,
@@ -217,7 +217,7 @@ impl Register {
     /// Retires a rule, if one of that id exists. Its state is dropped.
     pub fn retire(&mut self, rule_id: &str) {
         let Some(Entry { rule, .. }) = self.rules.get_mut(rule_id) else { return };
-        rule.document.clear();
+        rule.document = None;
         // A rule that was quarantined is not in force, but it is shown as quarantined until it is removed.
         if rule.in_force || rule.quarantined.is_some() {
             self.put_out_of_force(rule_id, None);

@@ -35,7 +35,7 @@ impl Prepared {
         let plain = Rule { crowd: None, ..rule.clone() };
         // A parsed document always serializes.
         let document = serde_json::to_string(&plain).unwrap_or_default();
-        let compiled = compiler.compile(CompilerInput { document, publish, scripts })?;
+        let compiled = compiler.compile(CompilerInput { document: document.into(), publish, scripts })?;
         Ok(Prepared { compiled, crowd })
     }
 }

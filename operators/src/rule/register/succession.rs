@@ -17,13 +17,18 @@ pub(super) fn version(former: Option<&Remembered>, put: &Put) -> u64 {
     let Some(former) = former else { return stored.max(1) };
     let last = former.published.version;
     let retired = former.publish().is_none();
-    if former.document == put.document {
+    if is_of(former, put) {
         stored.max(last)
     } else if stored > last || (retired && stored > 0) {
         stored
     } else {
         last + 1
     }
+}
+
+/// Whether the document of a rule is that of the put.
+pub(super) fn is_of(rule: &Remembered, put: &Put) -> bool {
+    rule.document == Some(put.document.digest())
 }
 
 /// Lineage of the next version. A rule that is out of force keeps no state.
@@ -38,7 +43,7 @@ pub(super) fn lineage(former: Option<&Remembered>, successor: &Successor<'_>) ->
 
 /// Whether a put edits the rule: changes its document or its crowd.
 pub(super) fn edits(former: Option<&Remembered>, put: &Put, crowd: Option<&Crowd>) -> bool {
-    former.is_none_or(|former| former.document != put.document || former.published.crowd.as_ref() != crowd)
+    former.is_none_or(|former| !is_of(former, put) || former.published.crowd.as_ref() != crowd)
 }
 
 /// People who have left the crowd of a rule when it becomes `crowd`. State that is not keyed by user is never

@@ -68,7 +68,7 @@ impl Scene {
 
 pub(super) fn put(document: &Json, status: Status, gap: Gap) -> Put {
     let rule_id = document["rule_id"].as_str().unwrap().to_owned();
-    Put { rule_id, document: document.to_string(), status, version: None, gap }
+    Put { rule_id, document: document.to_string().into(), status, version: None, gap }
 }
 
 fn online(document: &Json) -> Put {

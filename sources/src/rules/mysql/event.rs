@@ -7,6 +7,7 @@ use mysql_async::{
         events::{Event, EventData, RowsEventData, TableMapEvent, TransactionPayloadEvent},
     },
 };
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     TABLE,
@@ -16,10 +17,7 @@ use super::{
     server::must_be,
     statement::{Statement, classify},
 };
-use crate::rules::{
-    document,
-    row::{Row, RowChange},
-};
+use crate::rules::row::{Row, RowChange};
 
 /// Event types of MariaDB that the driver does not support.
 const MARIADB_GTID: u8 = 162;
@@ -113,7 +111,7 @@ fn opening(event: &Event, alone: bool) -> Opening {
     let written =
         [&header.timestamp().to_le_bytes(), &header.server_id().to_le_bytes(), event.data()].concat();
     let offset = u64::from(header.log_pos().saturating_sub(header.event_size()));
-    Opening { offset, digest: document::digest(&written), alone }
+    Opening { offset, digest: xxh3_128(&written), alone }
 }
 
 /// Parses the start of a MariaDB transaction: sequence (8 bytes), domain (4), flags (1). The lowest flag is

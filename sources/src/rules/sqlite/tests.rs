@@ -25,7 +25,7 @@ fn apply(rules: &mut Rules, changes: Vec<RuleChange>) -> Vec<String> {
         let rule_id = change.rule_id().unwrap().to_owned();
         match change.change {
             Change::Put(put) => {
-                rules.insert(rule_id, (put.document, put.status, put.version));
+                rules.insert(rule_id, (put.document.to_string(), put.status, put.version));
             }
             Change::Remove { .. } => assert!(rules.remove(&rule_id).is_some()),
             Change::Unreadable { reason, .. } => unreadable.push(reason),

@@ -164,7 +164,7 @@ impl Follower {
         assert_ne!(before.as_ref(), Some(&change), "a change of {rule} was repeated");
         match change {
             Change::Put(put) => {
-                self.rules.insert(rule, (put.document, put.status, put.gap));
+                self.rules.insert(rule, (put.document.to_string(), put.status, put.gap));
             }
             Change::Remove { .. } => {
                 assert!(self.rules.remove(&rule).is_some(), "{rule} was removed, and not there")

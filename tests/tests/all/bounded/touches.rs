@@ -109,7 +109,7 @@ impl Story {
         for document in &self.documents {
             let rule_id = document["rule_id"].as_str().unwrap().to_owned();
             let (status, gap) = (self.status, self.gap);
-            let put = Put { rule_id, document: document.to_string(), status, version: None, gap };
+            let put = Put { rule_id, document: document.to_string().into(), status, version: None, gap };
             let Next::Prepare { publish } = self.register.receive(&put, Listing::Later) else { continue };
             let (rule, now) = (Rule::parse(&put.document).unwrap(), self.clock + self.ahead);
             // All events fold, however far the clock of publishing is ahead.

@@ -1,0 +1,126 @@
+//! The text of a document, and the digest by which texts are compared.
+//!
+//! A document may list the users of its crowd, and be of many megabytes. So its text lives only until it has
+//! been parsed; what remembers a document keeps the digest.
+
+use std::{fmt, ops::Deref};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Text of a document, exactly as it was published. Texts are compared by their digests.
+///
+/// ```
+/// use strateye_operators::document::text::{DocumentDigest, DocumentText};
+///
+/// let text = DocumentText::from(r#"{"rule_id": "r"}"#);
+/// assert!(text.starts_with('{'));
+/// assert_eq!(text.digest(), DocumentDigest::of(text.as_bytes()));
+/// ```
+#[derive(Clone, Debug)]
+pub struct DocumentText {
+    text: Box<str>,
+    digest: DocumentDigest,
+}
+
+/// Digest of the text of a document: 128 bits of XXH3, written as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DocumentDigest(u128);
+
+impl DocumentText {
+    /// Digest of the text.
+    pub fn digest(&self) -> DocumentDigest {
+        self.digest
+    }
+}
+
+impl From<String> for DocumentText {
+    fn from(text: String) -> Self {
+        DocumentText { digest: DocumentDigest::of(text.as_bytes()), text: text.into_boxed_str() }
+    }
+}
+
+impl From<&str> for DocumentText {
+    fn from(text: &str) -> Self {
+        DocumentText::from(text.to_owned())
+    }
+}
+
+impl Deref for DocumentText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for DocumentText {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for DocumentText {}
+
+impl DocumentDigest {
+    /// Digest of the bytes of a document, which need not be text.
+    pub fn of(bytes: &[u8]) -> Self {
+        DocumentDigest(xxh3_128(bytes))
+    }
+
+    /// The digest as bytes, the lowest first.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+}
+
+impl fmt::Display for DocumentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl From<DocumentDigest> for String {
+    fn from(digest: DocumentDigest) -> String {
+        digest.to_string()
+    }
+}
+
+impl TryFrom<String> for DocumentDigest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = Some(&text).filter(|text| text.len() == 32);
+        let digest = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        digest
+            .map(DocumentDigest)
+            .ok_or_else(|| format!("{text:?} is no digest: write 32 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_compared_by_their_digests() {
+        let [one, same, other] = ["{}", "{}", "{ }"].map(DocumentText::from);
+        assert_eq!(one, same);
+        assert_ne!(one, other);
+        assert_eq!((&*other, other.digest()), ("{ }", DocumentDigest::of(b"{ }")));
+    }
+
+    #[test]
+    fn a_digest_is_stored_as_32_digits() {
+        for digest in [DocumentDigest(0), DocumentDigest(0xa5), DocumentDigest::of(b"{}")] {
+            let json = serde_json::to_string(&digest).unwrap();
+            assert_eq!(json.len(), 34);
+            assert_eq!(serde_json::from_str::<DocumentDigest>(&json).unwrap(), digest);
+        }
+        for wrong in ["", "5", &"g".repeat(32), &"0".repeat(33)] {
+            let read = serde_json::from_value::<DocumentDigest>(wrong.into());
+            assert!(read.unwrap_err().to_string().contains("write 32 hexadecimal digits"), "{wrong}");
+        }
+    }
+}
