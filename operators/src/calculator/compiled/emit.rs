@@ -152,14 +152,8 @@ impl Emitter {
     fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::SetInt(target, int) => self.set_int(*target, int),
-            Statement::SetFloat(target, float) => {
-                let from = self.float(float);
-                self.set(*target, from);
-            }
-            Statement::SetTruth(target, truth) => {
-                let from = self.truth(truth);
-                self.set(*target, from);
-            }
+            Statement::SetFloat(target, float) => self.set_float(*target, float),
+            Statement::SetTruth(target, truth) => self.set_truth(*target, truth),
             Statement::Put(variable, any) => self.put(*variable, any),
             Statement::CheckLengths(place) => {
                 self.push_at(Op::CheckLengths, *place);
@@ -271,10 +265,15 @@ impl Emitter {
     }
 
     fn set(&mut self, target: Target, from: Register) {
-        self.push(match target {
-            Target::Slot(slot) => Op::Store(slot, from),
-            Target::Local(local) => Op::Move(LOCALS + local, from),
-        });
+        match target {
+            Target::Slot(slot) => {
+                self.push(Op::Store(slot, from));
+            }
+            Target::Local(local) if from != LOCALS + local => {
+                self.push(Op::Move(LOCALS + local, from));
+            }
+            Target::Local(_) => {}
+        }
     }
 
     fn output(&mut self, output: &Output) {
@@ -288,6 +287,10 @@ impl Emitter {
                 self.released(|emitter| emitter.output(&branches[0]));
                 self.land(unless);
                 self.output(&branches[1]);
+            }
+            Output::After(statements, output) => {
+                self.block(statements);
+                self.output(output);
             }
         }
     }

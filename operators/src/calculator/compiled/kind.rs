@@ -57,6 +57,7 @@ impl Kind {
 pub(super) struct Kinds(u8);
 
 impl Kinds {
+    pub(super) const NONE: Kinds = Kinds(0);
     /// Kinds of a property: any but a character.
     pub(super) const INPUT: Kinds = Kinds(0b10_1111);
 

@@ -139,6 +139,13 @@ impl Code {
                 slots.count(*slot, input.time, input.now);
                 Ok(true)
             }
+            Some(Op::FoldPresentReturn(slot, property)) => match values(usize::from(*property)) {
+                None => Ok(true),
+                Some(value) => match slots.fold(*slot, Some(value), input.time, input.now) {
+                    Ok(()) => Ok(true),
+                    Err(_) => Err(self.error((0, Fault::not_folded(View::from(Some(value)))))),
+                },
+            },
             _ => {
                 let arguments = [input.time, input.now, input.step as i64];
                 self.finish(slots, arguments, values, |machine, end| machine.is_true(end))

@@ -187,6 +187,8 @@ pub(super) struct Shadow {
 pub(super) enum Output {
     Value(Any),
     If(Truth, Box<[Output; 2]>),
+    /// Statements, and an output after them.
+    After(Vec<Statement>, Box<Output>),
 }
 
 /// An output with its name, and where it is written.
@@ -250,11 +252,17 @@ impl Truth {
 }
 
 impl Output {
+    /// The output after some statements.
+    pub(super) fn after(self, statements: Vec<Statement>) -> Output {
+        if statements.is_empty() { self } else { Output::After(statements, Box::new(self)) }
+    }
+
     /// Whether it may be a text.
     pub(super) fn is_text(&self) -> bool {
         match self {
             Output::Value(any) => any.kinds().has(Kind::Text),
             Output::If(_, branches) => branches.iter().any(Output::is_text),
+            Output::After(_, output) => output.is_text(),
         }
     }
 
@@ -263,6 +271,7 @@ impl Output {
         match self {
             Output::Value(any) => any.can_fail(),
             Output::If(test, branches) => test.can_fail() || branches.iter().any(Output::can_fail),
+            Output::After(..) => true,
         }
     }
 }

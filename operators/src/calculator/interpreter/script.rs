@@ -99,10 +99,9 @@ pub(in crate::calculator) fn body(ast: &AST, name: &str) -> Option<Body> {
 /// All functions that are called by their names alone.
 pub(in crate::calculator) fn functions(ast: &AST) -> Vec<Own> {
     let plain = ast.iter_functions().filter(|function| function.this_type.is_none());
-    let own = |function: ScriptFnMetadata<'_>| Own {
-        name: function.name.into(),
-        arguments: function.params.iter().map(|p| (*p).into()).collect(),
-        statements: statements(ast, function.name, function.params.len()),
+    let own = |function: ScriptFnMetadata<'_>| {
+        let arguments = function.params.iter().map(|p| (*p).into()).collect();
+        Own::new(function.name.into(), arguments, statements(ast, function.name, function.params.len()))
     };
     plain.map(own).collect()
 }

@@ -12,7 +12,7 @@ use crate::calculator::compiled::{
 
 impl Emitter {
     pub(super) fn put(&mut self, variable: Variable, any: &Any) {
-        match self.source(any) {
+        match self.source_to(Some(variable), any) {
             Source::Held(from) if from == variable => {}
             from => {
                 self.push(Op::Put(variable, from));
@@ -35,6 +35,12 @@ impl Emitter {
 
     /// Emits the operations before a value. Returns where it is.
     pub(super) fn source(&mut self, any: &Any) -> Source {
+        self.source_to(None, any)
+    }
+
+    /// Emits the operations before a value, which is in a variable if it has to be made. The variable may be
+    /// one that is read, as it is written last.
+    fn source_to(&mut self, to: Option<Variable>, any: &Any) -> Source {
         match any {
             Any::Const(held) => self.constant(held),
             Any::Input(input) => Source::Input(*input),
@@ -48,29 +54,33 @@ impl Emitter {
             Any::Truth(truth) => Source::Truth(self.truth(truth)),
             Any::Math(math, sides, place) => {
                 let [a, b] = self.sides(sides, math.is_unary());
-                self.made(*place, |to| Op::Calculate(*math, to, a, b))
+                self.made(to, *place, |to| Op::Calculate(*math, to, a, b))
             }
             Any::Assign(math, sides, place) => {
                 let [a, b] = self.sides(sides, false);
-                self.made(*place, |to| Op::Assign(*math, to, a, b))
+                self.made(to, *place, |to| Op::Assign(*math, to, a, b))
             }
             Any::Call(call) => {
                 let sides = self.sides(&call.arguments, call.function.is_unary());
-                self.made(call.place, |to| Op::Call(call.function, to, sides, call.lent))
+                self.made(to, call.place, |to| Op::Call(call.function, to, sides, call.lent))
             }
             Any::Join(parts) => self.join(parts),
             Any::Index(sides, place) => {
                 let [of, by] = self.sides(sides, false);
-                self.made(*place, |to| Op::Index(to, of, by))
+                self.made(to, *place, |to| Op::Index(to, of, by))
             }
-            Any::Entry(table, by, place) => self.entry(table, by, *place),
+            Any::Entry(table, by, place) => {
+                let by = self.released(|emitter| emitter.source(by));
+                let at = self.table(table);
+                self.made(to, *place, |to| Op::Entry(to, at, by))
+            }
             Any::Figure(slot, figure, now, place) => {
                 let now = self.released(|emitter| emitter.int(now));
-                self.made(*place, |to| Op::Figure(to, *slot, *figure, now))
+                self.made(to, *place, |to| Op::Figure(to, *slot, *figure, now))
             }
             Any::After(statements, value) => {
                 self.block(statements);
-                self.source(value)
+                self.source_to(to, value)
             }
         }
     }
@@ -95,8 +105,8 @@ impl Emitter {
 
     /// Emits an operation that makes a value. It may write the variable of an operand, as it reads all of them
     /// before.
-    fn made(&mut self, place: Place, op: impl FnOnce(Variable) -> Op) -> Source {
-        let to = self.held.take();
+    fn made(&mut self, to: Option<Variable>, place: Place, op: impl FnOnce(Variable) -> Op) -> Source {
+        let to = to.unwrap_or_else(|| self.held.take());
         self.push_at(op(to), place);
         Source::Held(to)
     }
@@ -112,10 +122,8 @@ impl Emitter {
         Source::Held(to)
     }
 
-    fn entry(&mut self, table: &Table, by: &Any, place: Place) -> Source {
-        let by = self.released(|emitter| emitter.source(by));
+    fn table(&mut self, table: &Table) -> u8 {
         self.tables.push(table.clone());
-        let at = u8::try_from(self.tables.len() - 1).unwrap_or(u8::MAX);
-        self.made(place, |to| Op::Entry(to, at, by))
+        u8::try_from(self.tables.len() - 1).unwrap_or(u8::MAX)
     }
 }

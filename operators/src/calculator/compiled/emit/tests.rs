@@ -2,6 +2,7 @@
 
 use super::Emitter;
 use crate::calculator::compiled::{
+    any::Any,
     code::{LOCALS, Op},
     tree::{Comparison, Int, Truth},
 };
@@ -19,6 +20,13 @@ impl Emitter {
             Truth::Not(part) => self.test_not(part),
             Truth::All(parts) => parts.iter().flat_map(|part| self.test_part(part)).collect(),
             Truth::Any(parts) => self.test_any(parts),
+            Truth::Of(any, _)
+                if let Any::After(statements, value) = &**any
+                    && let Any::Truth(truth) = &**value =>
+            {
+                self.block(statements);
+                self.test(truth)
+            }
             Truth::CompareFloats(..) | Truth::CompareAny(..) | Truth::Within(..) | Truth::Of(..) => {
                 vec![self.test_value(truth)]
             }
@@ -29,27 +37,38 @@ impl Emitter {
         self.released(|emitter| emitter.test(part))
     }
 
-    fn test_not(&mut self, part: &Truth) -> Vec<usize> {
-        if let Truth::Compare(comparison, sides) = part {
-            return vec![self.compare(comparison.negated(), sides)];
-        }
-        let holds_not = self.test_part(part);
-        let holds = self.push(Op::Jump(0));
-        self.land(holds_not);
-        vec![holds]
-    }
-
     fn test_any(&mut self, parts: &[Truth]) -> Vec<usize> {
         let Some((last, others)) = parts.split_last() else { return vec![self.push(Op::Jump(0))] };
-        let mut holds = Vec::new();
-        for part in others {
-            let unless = self.test_part(part);
-            holds.push(self.push(Op::Jump(0)));
-            self.land(unless);
-        }
+        let holds = others.iter().flat_map(|part| self.test_not(part)).collect();
         let unless = self.test_part(last);
         self.land(holds);
         unless
+    }
+
+    /// Emits a test. Returns the jumps that are taken if it holds, to be landed.
+    fn test_not(&mut self, truth: &Truth) -> Vec<usize> {
+        match truth {
+            Truth::Slot(slot) => vec![self.push(Op::UnlessSlotConst(Comparison::EQ, *slot, 0, 0))],
+            Truth::Local(local) => vec![self.push(Op::UnlessConst(Comparison::EQ, LOCALS + local, 0, 0))],
+            Truth::Compare(comparison, sides) => vec![self.compare(comparison.negated(), sides)],
+            Truth::Not(part) => self.test_part(part),
+            Truth::Any(parts) => parts.iter().flat_map(|part| self.test_not(part)).collect(),
+            Truth::All(parts) => self.test_not_all(parts),
+            other => {
+                let unless = self.test_part(other);
+                let holds = self.push(Op::Jump(0));
+                self.land(unless);
+                vec![holds]
+            }
+        }
+    }
+
+    fn test_not_all(&mut self, parts: &[Truth]) -> Vec<usize> {
+        let Some((last, others)) = parts.split_last() else { return vec![self.push(Op::Jump(0))] };
+        let unless = others.iter().flat_map(|part| self.test_part(part)).collect();
+        let holds = self.test_not(last);
+        self.land(unless);
+        holds
     }
 
     /// A test of floats or of values of any kind.

@@ -74,7 +74,7 @@ impl Lower<'_> {
             Some(Bound::State) => self.of_state(&links, position),
             Some(Bound::Event) => {
                 let [first, others @ ..] = &links[..] else { return self.unknown(position) };
-                let value = match self.name(first)? {
+                let value = match self.link_name(first)? {
                     Some(name) => self.property(&name, position)?,
                     None => return self.unknown(position),
                 };
@@ -93,7 +93,7 @@ impl Lower<'_> {
     }
 
     /// Name that a link reads, if it is constant.
-    fn name(&mut self, link: &Link<'_>) -> Result<Option<String>> {
+    fn link_name(&mut self, link: &Link<'_>) -> Result<Option<String>> {
         Ok(match link.part {
             Part::Name(name) => Some(name.to_owned()),
             Part::Index(index) => match self.value(index)? {
@@ -159,7 +159,7 @@ impl Lower<'_> {
         let rest = self.follow(rest, &links[1..], false)?;
         let yes = self.give(result, rest, position)?;
         let no = self.give(result, Lowered::UNIT, position)?;
-        self.after(vec![Statement::If(present, vec![yes], vec![no])], result, position)
+        self.after(vec![Statement::If(present, vec![yes], vec![no])], self.stored(result), position)
     }
 
     /// The value where it is known not to be `()`.

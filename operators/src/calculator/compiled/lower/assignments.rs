@@ -6,7 +6,7 @@ use super::{
     Lower, Lowered, Result,
     inferred::Key,
     operators, refused,
-    scope::{Bound, Stored},
+    scope::{Bound, Stored, Variable},
 };
 use crate::calculator::{
     Cell,
@@ -33,6 +33,12 @@ impl Lower<'_> {
         to: &mut Vec<Statement>,
     ) -> Result<()> {
         let position = operation.position();
+        if let Some(Variable { bound: Bound::Alias(alias), constant: false, .. }) =
+            self.variable(&sides.lhs).map(|at| &self.scope[at])
+        {
+            self.inferred.store(alias.key);
+            return Ok(());
+        }
         let value = match operation.get_op_assignment_info() {
             None => self.value(&sides.rhs)?,
             Some((.., token, _)) => {
@@ -47,12 +53,11 @@ impl Lower<'_> {
         };
         match self.target(&sides.lhs)? {
             To::Variable(stored) => {
-                let touched = self.variable(&sides.lhs).unwrap_or(0);
-                self.touched = self.touched.min(touched);
+                self.change(self.variable(&sides.lhs).unwrap_or(0));
                 to.push(self.give(stored, value, position)?);
             }
             To::Field(slot, kind) => {
-                self.touched = 0;
+                self.change(0);
                 let texts = value.kinds().has(Kind::Text);
                 to.push(self.set_field(slot, kind, value, position)?);
                 if texts {

@@ -30,33 +30,74 @@ impl Lower<'_> {
     pub(super) fn block(&mut self, statements: &[Stmt], tail: Tail) -> Result<Vec<Statement>> {
         self.scoped(|lower| {
             let mut all = Vec::new();
-            let Some((last, others)) = statements.split_last() else {
-                lower.end(Lowered::UNIT, tail, Position::NONE, &mut all)?;
-                return Ok(all);
-            };
-            for statement in others {
-                lower.count_node(statement.position())?;
-                lower.statement(statement, Tail::Unused, &mut all)?;
-                if ends(&all) {
-                    return Ok(all);
-                }
-            }
-            lower.count_node(last.position())?;
-            lower.statement(last, tail, &mut all)?;
+            lower.statements(statements, tail, &mut all)?;
             Ok(all)
         })
     }
 
+    /// Lowers the statements of a block, up to where it is certainly left.
+    pub(super) fn statements(
+        &mut self,
+        statements: &[Stmt],
+        tail: Tail,
+        to: &mut Vec<Statement>,
+    ) -> Result<()> {
+        let Some((last, others)) = statements.split_last() else {
+            return self.end(Lowered::UNIT, tail, Position::NONE, to);
+        };
+        for statement in others {
+            self.count_node(statement.position())?;
+            self.statement(statement, Tail::Unused, to)?;
+            if ends(to) {
+                return Ok(());
+            }
+        }
+        self.count_node(last.position())?;
+        self.statement(last, tail, to)
+    }
+
     /// Lowers a block whose value is used.
     pub(super) fn block_value(&mut self, statements: &[Stmt], position: Position) -> Result<Lowered> {
-        if let [Stmt::Expr(expr)] = statements
-            && !self.is_change(expr)
-        {
-            return self.value(expr);
+        let mut before = Vec::new();
+        let value = self.value_after(statements, &mut before)?;
+        self.after(before, value, position)
+    }
+
+    /// Lowers the statements of a block up to its value, which is returned. The places of the block's variables
+    /// stay taken, as the value may be one of them.
+    pub(super) fn value_after(&mut self, statements: &[Stmt], to: &mut Vec<Statement>) -> Result<Lowered> {
+        let Some((last, others)) = statements.split_last() else { return Ok(Lowered::UNIT) };
+        let names = self.scope.len();
+        for statement in others {
+            self.count_node(statement.position())?;
+            self.statement(statement, Tail::Unused, to)?;
+            if ends(to) {
+                self.scope.truncate(names);
+                return Ok(Lowered::NEVER);
+            }
         }
-        let result = self.store(Key::Result(Self::at(position)));
-        let statements = self.block(statements, Tail::Give(result))?;
-        self.after(statements, result, position)
+        self.count_node(last.position())?;
+        let value = self.last_value(last, to);
+        self.scope.truncate(names);
+        value
+    }
+
+    /// Lowers the last statement of a block whose value is used.
+    pub(super) fn last_value(&mut self, last: &Stmt, to: &mut Vec<Statement>) -> Result<Lowered> {
+        match last {
+            Stmt::Expr(expr) if !self.is_change(expr) => return self.value(expr),
+            Stmt::FnCall(call, position) if !is_timer(call) => return self.call(call, *position),
+            Stmt::Block(block) => return self.value_after(block.statements(), to),
+            Stmt::If(parts, _) => match self.truth(&parts.expr)? {
+                Truth::Const(true) => return self.value_after(parts.body.statements(), to),
+                Truth::Const(false) => return self.value_after(parts.branch.statements(), to),
+                _ => {}
+            },
+            _ => {}
+        }
+        let result = self.store(Key::Result(Self::at(last.position())));
+        self.statement(last, Tail::Give(result), to)?;
+        Ok(self.stored(result))
     }
 
     /// Whether an expression folds into an aggregate, or sets or clears the timer, and so has no value.
@@ -68,14 +109,16 @@ impl Lower<'_> {
         chain(expr).is_some_and(|(root, links)| self.is_state(root) && links.iter().any(method))
     }
 
-    /// The value at a place after some statements.
+    /// A value after some statements.
     pub(super) fn after(
-        &mut self,
+        &self,
         statements: Vec<Statement>,
-        result: Stored,
+        value: Lowered,
         position: Position,
     ) -> Result<Lowered> {
-        let value = self.stored(result);
+        if statements.is_empty() {
+            return Ok(value);
+        }
         let value = self.any(value, position)?;
         Ok(Lowered::of(Any::After(statements, Box::new(value))))
     }

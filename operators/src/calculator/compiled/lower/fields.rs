@@ -153,7 +153,7 @@ impl<'l> Lower<'l> {
             }
             _ => return refused(*position, "this `add` is not compiled"),
         };
-        self.touched = 0;
+        self.change(0);
         Ok(Some(done))
     }
 

@@ -1,6 +1,7 @@
-//! Kinds of a function's variables, of values of its blocks and calls, and of fields that change their kinds.
+//! Kinds of a function's variables, of values of its blocks and calls, and of fields that change their kinds;
+//! variables that need a place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calculator::compiled::{kind::Kinds, tree::Slot};
 
@@ -17,10 +18,12 @@ pub(super) enum Key {
     Result([u16; 2]),
 }
 
-/// Kinds found so far. They only grow.
+/// Findings of the passes so far. They only grow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inferred {
     kinds: BTreeMap<Key, Kinds>,
+    /// Variables and arguments that can't be [aliases](super::aliases).
+    stored: BTreeSet<Key>,
     changed: bool,
 }
 
@@ -46,6 +49,16 @@ impl Inferred {
             self.kinds.insert(key, after);
             self.changed = true;
         }
+    }
+
+    /// Records that a variable or an argument needs a place.
+    pub(super) fn store(&mut self, key: Key) {
+        self.changed |= self.stored.insert(key);
+    }
+
+    /// Whether a variable or an argument needs a place.
+    pub(super) fn is_stored(&self, key: Key) -> bool {
+        self.stored.contains(&key)
     }
 
     /// Fields that change their kinds, ascending.

@@ -6,7 +6,7 @@
 //! Rhai's tree may change with every release of Rhai, hence the exact version in the workspace. This folder,
 //! `interpreter::script` and `expression::lower` are the only ones that read it.
 //!
-//! - `scope`: names that a function sees; `inferred`: kinds of its variables
+//! - `scope`: names that a function sees; `aliases`: names that need no place; `inferred`: kinds of variables
 //! - `statements`, `assignments`, `blocks`, `switch`: statements, and blocks whose value is used
 //! - `values`, `access`, `operators`, `functions`: the parts of an expression
 //! - `own`: calls of the script's own functions
@@ -15,6 +15,7 @@
 //! - `faults`: what can never work
 
 mod access;
+mod aliases;
 mod assignments;
 mod blocks;
 mod faults;
@@ -42,7 +43,7 @@ use self::{
 };
 use super::{
     any::Any,
-    kind::Kind,
+    kind::{Kind, Kinds},
     place::{Place, Refusal},
     tree::{Float, Function, Int, Outputs, Statement, Truth},
 };
@@ -111,6 +112,8 @@ struct Lower<'l> {
     faults: Faults,
     /// Outermost variable that was assigned to, 0 for the state.
     touched: usize,
+    /// Number of changes of variables and of the state so far.
+    changes: usize,
 }
 
 /// Numbers of variables: those in use are below the next one.
@@ -185,6 +188,7 @@ impl<'l> Lower<'l> {
             maps: None,
             faults: Faults::default(),
             touched: usize::MAX,
+            changes: 0,
         }
     }
 
@@ -223,6 +227,8 @@ impl<'l> Lower<'l> {
 
 impl Lowered {
     const UNIT: Lowered = Lowered::Any(Any::UNIT);
+    /// A value that is never reached.
+    const NEVER: Lowered = Lowered::Any(Any::Local(0, Kinds::NONE));
 
     /// Value of any kind, in the form that suits its kind best.
     fn of(any: Any) -> Lowered {

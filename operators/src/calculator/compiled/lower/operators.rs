@@ -30,7 +30,7 @@ impl Lower<'_> {
             }
             (Some(token), [a, b]) => {
                 let a = self.value(a)?;
-                let b = if is_constant(&a) {
+                let b = if a.is_constant() {
                     self.value(b)?
                 } else {
                     self.apart(position, |lower| lower.value(b))?
@@ -119,18 +119,6 @@ fn float(value: Lowered) -> Float {
         Lowered::Float(float) => float,
         _ => Float::Const(0.0),
     }
-}
-
-/// Whether nothing that a script does changes the value.
-fn is_constant(value: &Lowered) -> bool {
-    matches!(
-        value,
-        Lowered::Int(Int::Const(_) | Int::Time | Int::Now | Int::Step)
-            | Lowered::Float(Float::Const(_))
-            | Lowered::Truth(Truth::Const(_))
-            | Lowered::Any(Any::Const(_) | Any::Input(_))
-            | Lowered::Data(_)
-    )
 }
 
 fn comparison(token: &Token) -> Option<Comparison> {

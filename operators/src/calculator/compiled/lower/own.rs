@@ -1,6 +1,6 @@
 //! Calls of the script's own functions, whose statements are put in their place.
 
-use rhai::{Expr, Identifier, Position, Stmt};
+use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Identifier, Position, Stmt};
 
 use super::{
     Lower, Lowered, Result,
@@ -9,7 +9,7 @@ use super::{
     refused,
     scope::{Bound, Variable},
 };
-use crate::calculator::compiled::tree::Statement;
+use crate::calculator::compiled::tree::{Output, Statement};
 
 /// Most calls within each other, of the function that the engine calls and of the script's own.
 const MAX_CALLS: usize = 4;
@@ -19,10 +19,33 @@ const MAX_VARIABLES: usize = 32;
 /// A function of a script.
 #[derive(Clone, Debug)]
 pub(in crate::calculator) struct Own {
-    pub(in crate::calculator) name: Identifier,
+    name: Identifier,
     /// Names of its parameters.
-    pub(in crate::calculator) arguments: Vec<Identifier>,
-    pub(in crate::calculator) statements: Vec<Stmt>,
+    arguments: Vec<Identifier>,
+    /// Statements, the last of which has the value.
+    statements: Vec<Stmt>,
+    /// Whether it returns anywhere else than at its end.
+    returns_early: bool,
+}
+
+impl Own {
+    /// The function of a name, with the names of its parameters.
+    pub(in crate::calculator) fn new(
+        name: Identifier,
+        arguments: Vec<Identifier>,
+        mut statements: Vec<Stmt>,
+    ) -> Self {
+        if let Some(last) = statements.last_mut()
+            && let Stmt::Return(Some(value), flags, _) = last
+            && !flags.contains(ASTFlags::BREAK)
+        {
+            *last = Stmt::Expr(value.clone());
+        }
+        let returns = |path: &[ASTNode<'_>]| matches!(path.last(), Some(ASTNode::Stmt(Stmt::Return(..))));
+        let returns_early =
+            statements.iter().any(|statement| !statement.walk(&mut Vec::new(), &mut |path| !returns(path)));
+        Own { name, arguments, statements, returns_early }
+    }
 }
 
 impl<'l> Lower<'l> {
@@ -39,30 +62,62 @@ impl<'l> Lower<'l> {
         arguments: &[Expr],
         position: Position,
     ) -> Result<Lowered> {
+        if !own.returns_early {
+            let part = |lower: &mut Self, to: &mut Vec<_>| lower.value_after(&own.statements, to);
+            let (statements, value) = self.called(own, arguments, position, part)?;
+            return self.after(statements, value, position);
+        }
+        let result = self.store(Key::Result(Self::at(position)));
+        let (kept, body) = ((self.locals.next, self.held.next), self.bodies);
+        self.bodies = body.saturating_add(1);
+        let (mut statements, lowered) = self.called(own, arguments, position, |lower, _| {
+            lower.returns = Some((body, result));
+            lower.block(&own.statements, Tail::Give(result))
+        })?;
+        self.bodies = body;
+        (self.locals.next, self.held.next) = kept;
+        statements.push(Statement::Body(lowered));
+        self.after(statements, self.stored(result), position)
+    }
+
+    /// Lowers a part of a function where its parameters are known. Returns the statements that set them, to
+    /// which the part may append, besides what it makes.
+    fn called<T>(
+        &mut self,
+        own: &'l Own,
+        arguments: &[Expr],
+        position: Position,
+        part: impl FnOnce(&mut Self, &mut Vec<Statement>) -> Result<T>,
+    ) -> Result<(Vec<Statement>, T)> {
         if self.calls >= MAX_CALLS || self.scope.len() >= MAX_VARIABLES {
             return refused(position, format!("`{}` is called within too many others", own.name));
         }
         if own.statements.is_empty() {
             return refused(position, format!("`{}` is empty", own.name));
         }
-        let result = self.store(Key::Result(Self::at(position)));
-        let kept = (self.locals.next, self.held.next);
         let (mut statements, bound) = self.arguments(own, arguments, position)?;
         let (first, calls, returns) = (self.first, self.calls, self.returns);
-        let (scope, call, body) = (self.scope.len(), self.call, self.bodies);
+        let (scope, call) = (self.scope.len(), self.call);
         if calls == 0 {
             self.call = Self::at(position);
         }
         self.scope.extend(bound);
-        (self.first, self.calls, self.returns) = (scope, calls + 1, Some((body, result)));
-        self.bodies = body.saturating_add(1);
-        let lowered = self.block(&own.statements, Tail::Give(result));
+        (self.first, self.calls, self.returns) = (scope, calls + 1, None);
+        let done = part(self, &mut statements);
         (self.first, self.calls, self.returns) = (first, calls, returns);
-        (self.call, self.bodies) = (call, body);
+        self.call = call;
         self.scope.truncate(scope);
-        (self.locals.next, self.held.next) = kept;
-        statements.push(Statement::Body(lowered?));
-        self.after(statements, result, position)
+        Ok((statements, done?))
+    }
+
+    /// Lowers a call that is an output.
+    pub(super) fn own_output(&mut self, call: &FnCallExpr, position: Position) -> Result<Option<Output>> {
+        let own = self.own(&call.name, call.args.len()).filter(|own| !own.returns_early);
+        let Some(own) = own.filter(|_| call.op_token.is_none()) else { return Ok(None) };
+        self.count_node(position)?;
+        let part = |lower: &mut Self, to: &mut Vec<_>| lower.output_after(&own.statements, position, to);
+        let (statements, output) = self.called(own, &call.args, position, part)?;
+        Ok(Some(output.after(statements)))
     }
 
     /// Statements that set a function's arguments, and the arguments.
@@ -81,14 +136,14 @@ impl<'l> Lower<'l> {
                 Some(bound @ (Bound::Event | Bound::Params)) => (bound.clone(), true),
                 _ => {
                     let value = self.apart(position, |lower| lower.value(expr))?;
-                    match value {
-                        Lowered::Data(data) => (Bound::Data(data), true),
-                        value => {
-                            let stored = self.store(Key::Argument(Self::at(position), number));
-                            statements.push(self.give(stored, value, position)?);
-                            (Bound::Variable(stored), false)
-                        }
+                    let key = Key::Argument(Self::at(position), number);
+                    if let Some(alias) = self.alias(name, &value, key, false) {
+                        variables.push(alias);
+                        continue;
                     }
+                    let stored = self.store(key);
+                    statements.push(self.give(stored, value, position)?);
+                    (Bound::Variable(stored), false)
                 }
             };
             variables.push(Variable { name: name.to_string(), bound, constant });

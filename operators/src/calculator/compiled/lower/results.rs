@@ -1,8 +1,8 @@
 //! Results of `outputs`.
 
-use rhai::{Dynamic, Expr, Identifier, Position, Stmt};
+use rhai::{Dynamic, Expr, FlowControl, Identifier, Position, Stmt, StmtBlock};
 
-use super::{Lower, Lowered, Result, blocks::Tail, refused, scope::Bound, values};
+use super::{Lower, Result, blocks::Tail, refused, scope::Bound, values};
 use crate::calculator::{
     Cell,
     compiled::{
@@ -14,12 +14,19 @@ use crate::calculator::{
 impl Lower<'_> {
     /// Lowers `outputs`: a map literal, `state.FIELD.figures(now)`, or statements that give maps.
     pub(super) fn outputs(&mut self, statements: &[Stmt]) -> Result<Outputs> {
-        match statements {
-            [Stmt::Expr(expr)] if !matches!(**expr, Expr::Stmt(_)) => self.one(expr),
-            [Stmt::Return(Some(expr), ..)] => self.one(expr),
-            _ => {
-                self.maps = Some(Vec::new());
-                let body = self.block(statements, Tail::Return)?;
+        self.maps = Some(Vec::new());
+        let others = statements.iter().position(|statement| !matches!(statement, Stmt::Var(..)));
+        let (declarations, others) = statements.split_at(others.unwrap_or(statements.len()));
+        let mut body = Vec::new();
+        for declaration in declarations {
+            self.count_node(declaration.position())?;
+            self.statement(declaration, Tail::Unused, &mut body)?;
+        }
+        match others {
+            [Stmt::Expr(expr)] if body.is_empty() && !matches!(**expr, Expr::Stmt(_)) => self.one(expr),
+            [Stmt::Return(Some(expr), ..)] if body.is_empty() => self.one(expr),
+            others => {
+                self.statements(others, Tail::Return, &mut body)?;
                 self.unchanged(Position::NONE)?;
                 let function = self.function(body);
                 Ok(Outputs::Script(function, self.maps.take().unwrap_or_default()))
@@ -91,6 +98,9 @@ impl Lower<'_> {
             outputs.push(Named { name: name.name.to_string(), value, place });
         }
         self.unchanged(expr.position())?;
+        if self.maps.as_ref().is_some_and(|maps| !maps.is_empty()) {
+            return refused(expr.position(), "`return` amid the outputs is not compiled");
+        }
         Ok(Outputs::Each(outputs, self.function(Vec::new())))
     }
 
@@ -116,31 +126,63 @@ impl Lower<'_> {
     }
 
     fn output(&mut self, expr: &Expr) -> Result<Output> {
-        if let Expr::Stmt(block) = expr
-            && let [Stmt::If(parts, _)] = block.statements()
-        {
-            let test = self.truth(&parts.expr)?;
-            return match test {
-                Truth::Const(true) => self.branch(parts.body.statements(), expr),
-                Truth::Const(false) => self.branch(parts.branch.statements(), expr),
-                test => {
-                    let yes = self.branch(parts.body.statements(), expr)?;
-                    let no = self.branch(parts.branch.statements(), expr)?;
-                    Ok(Output::If(test, Box::new([yes, no])))
-                }
-            };
+        let position = expr.position();
+        let of_call = match expr {
+            Expr::Stmt(block) => {
+                let mut before = Vec::new();
+                let output = self.output_after(block.statements(), position, &mut before)?;
+                return Ok(output.after(before));
+            }
+            Expr::FnCall(call, position) => self.own_output(call, *position)?,
+            _ => None,
+        };
+        match of_call {
+            Some(output) => Ok(output),
+            None => {
+                let value = self.value(expr)?;
+                Ok(Output::Value(self.any(value, position)?))
+            }
         }
-        let value = self.value(expr)?;
-        Ok(Output::Value(self.any(value, expr.position())?))
     }
 
-    fn branch(&mut self, statements: &[Stmt], expr: &Expr) -> Result<Output> {
-        let position = expr.position();
-        let value = match statements {
-            [] => Lowered::UNIT,
-            [Stmt::Expr(expr)] => return self.output(expr),
-            statements => self.block_value(statements, statements[0].position())?,
+    /// Lowers the statements of a block up to its value, which is an output.
+    pub(super) fn output_after(
+        &mut self,
+        statements: &[Stmt],
+        position: Position,
+        to: &mut Vec<Statement>,
+    ) -> Result<Output> {
+        let names = self.scope.len();
+        let Some((last, others)) = statements.split_last() else { return Ok(Output::Value(Any::UNIT)) };
+        for statement in others {
+            self.count_node(statement.position())?;
+            self.statement(statement, Tail::Unused, to)?;
+        }
+        self.count_node(last.position())?;
+        let output = match last {
+            Stmt::Expr(expr) => self.output(expr)?,
+            Stmt::If(parts, _) => self.output_of_branches(parts, position)?,
+            last => {
+                let value = self.last_value(last, to)?;
+                Output::Value(self.any(value, position)?)
+            }
         };
-        Ok(Output::Value(self.any(value, position)?))
+        self.scope.truncate(names);
+        Ok(output)
+    }
+
+    fn output_of_branches(&mut self, parts: &FlowControl, position: Position) -> Result<Output> {
+        let branch = |lower: &mut Self, block: &StmtBlock| {
+            let mut before = Vec::new();
+            let output = lower.output_after(block.statements(), position, &mut before)?;
+            Ok(output.after(before))
+        };
+        match self.truth(&parts.expr)? {
+            Truth::Const(true) => branch(self, &parts.body),
+            Truth::Const(false) => branch(self, &parts.branch),
+            test => {
+                Ok(Output::If(test, Box::new([branch(self, &parts.body)?, branch(self, &parts.branch)?])))
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Names that a function sees: its arguments and its variables.
 
-use rhai::{Dynamic, Expr, Position};
+use rhai::{Expr, Position};
 
-use super::{Lower, Lowered, Result, inferred::Key, place, refused};
+use super::{Lower, Lowered, Result, aliases::Alias, inferred::Key, place, refused};
 use crate::calculator::{
     compiled::{
         any::Any,
@@ -20,8 +20,7 @@ pub(super) enum Bound {
     Params,
     Now,
     Variable(Stored),
-    /// A constant array or map.
-    Data(Dynamic),
+    Alias(Alias),
 }
 
 /// Where values of a variable, of a block or of a call are.
@@ -129,11 +128,6 @@ impl Lower<'_> {
     pub(super) fn at(position: Position) -> [u16; 2] {
         let place = place(position);
         [place.line, place.column]
-    }
-
-    /// Makes a name known.
-    pub(super) fn declare(&mut self, name: &str, bound: Bound, constant: bool) {
-        self.scope.push(Variable { name: name.to_owned(), bound, constant });
     }
 
     /// Runs `part` in a scope of its own.

@@ -2,7 +2,13 @@
 
 use rhai::{ASTFlags, Expr, FlowControl, FnCallExpr, Position, Stmt};
 
-use super::{Lower, Lowered, Result, blocks::Tail, inferred::Key, refused, scope::Bound};
+use super::{
+    Lower, Lowered, Result,
+    blocks::Tail,
+    inferred::Key,
+    refused,
+    scope::{Bound, Variable},
+};
 use crate::calculator::compiled::tree::{Int, Statement, Target, Truth};
 
 impl Lower<'_> {
@@ -94,7 +100,7 @@ impl Lower<'_> {
         let own = self.own(name, call.args.len()).is_some();
         let slot = self.context.timer.and_then(|timer| u8::try_from(timer).ok()).filter(|_| !own);
         let state = call.args.first().is_some_and(|first| self.is_state(first));
-        self.touched = 0;
+        self.change(0);
         match (slot.filter(|_| state), name, &call.args[..]) {
             (Some(slot), "set_timer", [_, at]) => {
                 let at = self.value(at)?;
@@ -116,16 +122,19 @@ impl Lower<'_> {
         position: Position,
         to: &mut Vec<Statement>,
     ) -> Result<()> {
-        let stored = self.store(Key::Variable(Self::at(position)));
+        let key = Key::Variable(Self::at(position));
+        let before = (self.locals, self.held);
+        let stored = self.store(key);
         let (locals, held) = (self.locals.next, self.held.next);
         let value = self.value(value)?;
-        (self.locals.next, self.held.next) = (locals, held);
-        if let Lowered::Data(data) = value {
-            self.declare(name, Bound::Data(data), true);
+        if let Some(alias) = self.alias(name, &value, key, constant) {
+            (self.locals, self.held) = before;
+            self.scope.push(alias);
             return Ok(());
         }
+        (self.locals.next, self.held.next) = (locals, held);
         to.push(self.give(stored, value, position)?);
-        self.declare(name, Bound::Variable(stored), constant);
+        self.scope.push(Variable { name: name.to_owned(), bound: Bound::Variable(stored), constant });
         Ok(())
     }
 }

@@ -18,11 +18,12 @@ impl Lower<'_> {
         position: Position,
         to: &mut Vec<Statement>,
     ) -> Result<()> {
-        let value = self.value(expr)?;
-        let value = self.any(value, position)?;
-        let stored = self.store(Key::Variable(Self::at(position)));
-        to.push(self.give(stored, Lowered::of(value), position)?);
-        let value = self.stored(stored);
+        let mut value = self.value(expr)?;
+        if !value.is_constant() {
+            let stored = self.store(Key::Variable(Self::at(position)));
+            to.push(self.give(stored, value, position)?);
+            value = self.stored(stored);
+        }
         let value = self.any(value, position)?;
         let body = self.bodies;
         self.bodies = body.saturating_add(1);

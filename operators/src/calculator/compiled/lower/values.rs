@@ -24,12 +24,7 @@ impl Lower<'_> {
             Expr::CharConstant(character, _) => Lowered::Any(Any::Const(Held::Char(*character))),
             Expr::DynamicConstant(value, _) => constant(value, position)?,
             Expr::Unit(_) => Lowered::UNIT,
-            Expr::Variable(..) => match self.bound(expr) {
-                Some(Bound::Now) => Lowered::Int(Int::Now),
-                Some(Bound::Variable(stored)) => self.stored(*stored),
-                Some(Bound::Data(data)) => Lowered::Data(data.clone()),
-                _ => return self.unknown(position),
-            },
+            Expr::Variable(..) => self.name(expr)?,
             Expr::Dot(..) | Expr::Index(..) => self.access(expr)?,
             Expr::And(parts, _) => Lowered::Truth(self.logic(parts, true)?),
             Expr::Or(parts, _) => Lowered::Truth(self.logic(parts, false)?),
@@ -39,6 +34,17 @@ impl Lower<'_> {
             Expr::Stmt(block) => self.block_value(block.statements(), position)?,
             other => return refused(position, format!("{} is not compiled", kind(other))),
         })
+    }
+
+    fn name(&mut self, expr: &Expr) -> Result<Lowered> {
+        if let Some(value) = self.variable(expr).and_then(|at| self.aliased(at)) {
+            return Ok(value);
+        }
+        match self.bound(expr) {
+            Some(Bound::Now) => Ok(Lowered::Int(Int::Now)),
+            Some(Bound::Variable(stored)) => Ok(self.stored(*stored)),
+            _ => self.unknown(expr.position()),
+        }
     }
 
     /// Lowers an expression that must be true or false.
@@ -100,7 +106,7 @@ impl Lower<'_> {
         let value = self.value(last)?;
         statements.push(self.give(result, value, position)?);
         self.bodies = body;
-        self.after(vec![Statement::Body(statements)], result, position)
+        self.after(vec![Statement::Body(statements)], self.stored(result), position)
     }
 
     /// Lowers a text with values in it.

@@ -24,7 +24,8 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
-fn of((builtin, window): (&Builtin, Option<i64>)) -> Vec<Case> {
+/// A built-in script with a window or without, and with each of its options.
+pub(super) fn of((builtin, window): (&Builtin, Option<i64>)) -> Vec<Case> {
     let steps = builtin.steps.map(|(least, most)| most.min(3).max(least));
     let words: &[&str] = builtin
         .params

@@ -211,7 +211,10 @@ impl Draw<'_> {
         }
         let (kind, second) = (self.kind(), self.kind());
         match self.below(10) {
-            0..=2 => leaf,
+            0 | 1 => leaf,
+            2 if self.place != Place::Own => {
+                format!("chosen({leaf}, {})", self.part(Kind::Int, depth))
+            }
             3 | 4 => self.binary(Kind::Any, kind, &["+", "-", "*", "/", "%", "&"], depth),
             5 => self.binary(kind, second, &["+", "-"], depth),
             6 => format!("({leaf} ?? {})", self.part(kind, depth)),

@@ -1,7 +1,9 @@
 //! Compiled equals interpreted: the built-in scripts, random scripts, and every part of the language.
 
+mod aliases;
 mod builtins;
 mod contract;
+mod copies;
 mod draw;
 mod expressions;
 mod mutants;

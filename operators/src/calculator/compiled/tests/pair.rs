@@ -51,6 +51,16 @@ impl Case {
         }
     }
 
+    /// Why it is not compiled wholly with the results of the interpreter over the calls; nothing if it is.
+    pub(super) fn compiled_otherwise(&self, calls: &[Call]) -> impl Iterator<Item = String> {
+        let reasons = match self.compare(calls) {
+            Ok(Some(program)) => program.interpreted().map(|(f, why)| format!("{f}: {why}")).collect(),
+            Ok(None) => vec!["refused".to_owned()],
+            Err(difference) => vec![difference],
+        };
+        reasons.into_iter()
+    }
+
     /// Compares both ways over the calls. Returns the compiled program, or the first difference.
     pub(super) fn compare(&self, calls: &[Call]) -> Result<Option<Program>, String> {
         match (self.compile(Execution::Compiled), self.compile(Execution::Interpreted)) {

@@ -133,6 +133,23 @@ impl Draw<'_> {
     }
 }
 
+/// Body of a function of the script's own that returns at its end only.
+fn chosen(mut own: Draw<'_>) -> String {
+    own.variables.extend([("v".to_owned(), Kind::Any, true), ("n".to_owned(), Kind::Int, true)]);
+    let (kind, name) = (own.kind(), own.name());
+    let value = own.expression(kind, 2);
+    own.variables.push((name.clone(), kind, true));
+    let change = match own.below(5) {
+        0 => format!("n += {};", own.expression(Kind::Int, 1)),
+        1 => format!("v = {};", own.expression(Kind::Any, 1)),
+        2 => format!("{name} = {};", own.expression(kind, 1)),
+        _ => String::new(),
+    };
+    let (test, yes) = (own.truth(1), own.expression(Kind::Any, 2));
+    let no = own.expression(Kind::Int, 2);
+    format!("let {name} = {value}; {change} if {test} {{ {yes} }} else {{ {no} }}")
+}
+
 /// The script that choices make.
 fn script(choices: &[u16]) -> String {
     let all = &mut choices.iter().copied();
@@ -145,9 +162,11 @@ fn script(choices: &[u16]) -> String {
     let mut own = Draw::new(all, Place::Own);
     own.variables.push(("v".to_owned(), Kind::Any, false));
     let (test, of_any) = (own.truth(1), own.expression(Kind::Any, 2));
+    let chosen = chosen(Draw::new(all, Place::Own));
     format!(
         "fn init(params) {{ {INIT} }}\nfn twice(n) {{ {twice} }}\n\
          fn of_any(v, w) {{ if {test} {{ return w; }} let z = {of_any}; z }}\n\
+         fn chosen(v, n) {{ {chosen} }}\n\
          fn on_event(state, event, params) {{\n    {event}\n}}\n\
          fn on_timer(state, now, params) {{\n    {timer}\n}}\n\
          fn on_timer_dropped(state, now, params) {{\n    {dropped}\n}}\n\
