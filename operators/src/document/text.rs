@@ -3,12 +3,17 @@
 //! A document may list the users of its crowd, and be of many megabytes. So its text lives only until it has
 //! been parsed; what remembers a document keeps the digest.
 
-use std::{fmt, ops::Deref};
+use std::{
+    fmt,
+    ops::{Deref, Range},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Text of a document, exactly as it was published. Texts are compared by their digests.
+/// Text of a document, exactly as it was published. Texts are compared by their digests; a clone copies a
+/// pointer.
 ///
 /// ```
 /// use strateye_operators::document::text::{DocumentDigest, DocumentText};
@@ -19,8 +24,19 @@ use xxhash_rust::xxh3::xxh3_128;
 /// ```
 #[derive(Clone, Debug)]
 pub struct DocumentText {
-    text: Box<str>,
+    memory: Arc<String>,
+    range: Range<usize>,
     digest: DocumentDigest,
+}
+
+/// Copies of texts in one piece of memory, which lives as long as one of them.
+///
+/// Thousands of texts allocated one by one leave gaps between what was allocated meanwhile, which an allocator
+/// does not give back to the system. A piece of many megabytes goes back as a whole.
+#[derive(Debug, Default)]
+pub struct Texts {
+    memory: String,
+    texts: Vec<(Range<usize>, DocumentDigest)>,
 }
 
 /// Digest of the text of a document: 128 bits of XXH3, written as 32 hexadecimal digits.
@@ -37,7 +53,8 @@ impl DocumentText {
 
 impl From<String> for DocumentText {
     fn from(text: String) -> Self {
-        DocumentText { digest: DocumentDigest::of(text.as_bytes()), text: text.into_boxed_str() }
+        let digest = DocumentDigest::of(text.as_bytes());
+        DocumentText { range: 0..text.len(), memory: Arc::new(text), digest }
     }
 }
 
@@ -51,7 +68,7 @@ impl Deref for DocumentText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.text
+        &self.memory[self.range.clone()]
     }
 }
 
@@ -62,6 +79,24 @@ impl PartialEq for DocumentText {
 }
 
 impl Eq for DocumentText {}
+
+impl Texts {
+    /// Copies a text.
+    pub fn push(&mut self, text: &DocumentText) {
+        let start = self.memory.len();
+        self.memory.push_str(text);
+        self.texts.push((start..self.memory.len(), text.digest));
+    }
+}
+
+impl From<Texts> for Vec<DocumentText> {
+    /// The copies, in the order in which they were made.
+    fn from(texts: Texts) -> Self {
+        let memory = Arc::new(texts.memory);
+        let text = |(range, digest)| DocumentText { memory: Arc::clone(&memory), range, digest };
+        texts.texts.into_iter().map(text).collect()
+    }
+}
 
 impl DocumentDigest {
     /// Digest of the bytes of a document, which need not be text.
@@ -109,6 +144,17 @@ mod tests {
         assert_eq!(one, same);
         assert_ne!(one, other);
         assert_eq!((&*other, other.digest()), ("{ }", DocumentDigest::of(b"{ }")));
+    }
+
+    #[test]
+    fn copies_are_equal_texts_in_one_piece_of_memory() {
+        let originals = ["{}", "", "{\"规则\": 1}"].map(DocumentText::from);
+        let mut texts = Texts::default();
+        originals.iter().for_each(|text| texts.push(text));
+        let copies: Vec<DocumentText> = texts.into();
+        assert_eq!(copies, originals);
+        assert!(copies.iter().zip(&originals).all(|(copy, original)| **copy == **original));
+        assert!(copies.iter().all(|copy| Arc::ptr_eq(&copy.memory, &copies[0].memory)));
     }
 
     #[test]

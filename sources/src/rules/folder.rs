@@ -35,7 +35,7 @@ use crate::SourceError;
 use operators::document::{
     lifecycle::{Gap, Status},
     put::Put,
-    text::{DocumentDigest, DocumentText},
+    text::{DocumentDigest, DocumentText, Texts},
 };
 
 /// Watches a folder of rules, or one file.
@@ -124,16 +124,17 @@ impl FolderRules {
         self.missed = unknown.map(|(name, _)| name.clone()).collect();
         self.files.retain(|name, _| listed.contains_key(name));
         self.unfinished |= self.files.len() != before;
-        let mut documents = HashMap::new();
+        let (mut names, mut texts) = (Vec::new(), Texts::default());
         for (name, stamp) in listed {
             if self.files.get(&name).is_some_and(|seen| seen.stamp == stamp && seen.settled) {
                 continue;
             }
             if let Some(document) = self.look(&name, stamp) {
-                documents.insert(name, document);
+                names.push(name);
+                texts.push(&document);
             }
         }
-        Ok(documents)
+        Ok(names.into_iter().zip(Vec::from(texts)).collect())
     }
 
     /// Reads one file; returns its document if it differs from the last one read.
