@@ -4,8 +4,9 @@
 //! - Nothing waits for the thread but the first events, which wait for the first rows of the process
 //!   ([`builds_first`](RowBuilder::builds_first)), five seconds at most. A [request](RowBuilder::build)
 //!   replaces one that is not begun yet, and [`built`](RowBuilder::built) returns whatever was built last.
-//! - Rows that would be too large are not built, which is found only while building. Then there are none, and
-//!   no further attempt costs time, until the bitmaps have become an eighth larger or smaller.
+//! - Rows that would be too large are not built. Most often that is found before they are begun, so that the
+//!   first events do not wait; at the latest once they have become too large. Then there are none, and no
+//!   further attempt costs time, until the bitmaps have become an eighth larger or smaller.
 //! - At most two versions of the rows are being built or handed over at a time; a third exists while a worker
 //!   still uses an older one. Versions share the blocks of users in which they do not differ.
 

@@ -18,11 +18,13 @@
 //! - `area`: members of 64 crowds, sorted by block
 //! - `block`: the rows of 64 users
 //! - `building`: from crowds to rows
+//! - `excess`: rows that are certain to take too much memory, before they are built
 //! - `transpose`: 64 columns by 64 users
 
 mod area;
 mod block;
 mod building;
+mod excess;
 mod transpose;
 
 use std::collections::BTreeMap;

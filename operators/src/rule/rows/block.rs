@@ -5,7 +5,7 @@
 use std::{mem::size_of, sync::Arc};
 
 /// Bytes of the counts of references in front of shared rows.
-const COUNTS: usize = 2 * size_of::<usize>();
+pub(super) const COUNTS: usize = 2 * size_of::<usize>();
 
 /// Rows of a block of users. Clones share them until one is changed.
 #[derive(Clone, Debug)]

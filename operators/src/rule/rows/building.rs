@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use hashbrown::hash_table::Entry;
 use roaring::RoaringTreemap;
 
-use super::{Block, Column, Rows, RowsError, area::Area, hash, transpose::transpose};
+use super::{Block, Column, Rows, RowsError, area::Area, excess, hash, transpose::transpose};
 use crate::rule::crowd::Crowd;
 
 /// Another crowd in a column.
@@ -39,9 +39,7 @@ impl Rows {
     pub fn changed(&self, crowds: &BTreeMap<u32, Crowd>, most: usize) -> Result<Rows, RowsError> {
         let bound = Rows::bound(crowds.values(), most);
         let width = crowds.len().div_ceil(64);
-        let largest = crowds.values().map(Crowd::len).max().unwrap_or(0) as usize;
-        // Each of its members has a row.
-        if largest.saturating_mul(8 * width) > bound {
+        if excess::is_certain(crowds, width, bound) {
             return Err(RowsError::TooLarge { bound });
         }
         let fits = width <= self.width && self.width <= 2 * width;
@@ -53,8 +51,7 @@ impl Rows {
         // While users come and go, the rows are no larger than those before and after together.
         let meanwhile = rows.block_bytes.saturating_add(bound);
         for of_word in transitions.chunk_by(|a, b| a.position / 64 == b.position / 64) {
-            rows.apply(of_word);
-            if rows.block_bytes > meanwhile {
+            if !rows.apply(of_word, meanwhile) {
                 return Err(RowsError::TooLarge { bound });
             }
         }
@@ -65,9 +62,10 @@ impl Rows {
         if rows.bytes() > bound { Err(RowsError::TooLarge { bound }) } else { Ok(rows) }
     }
 
-    /// Applies transitions of columns that lie in one word of the rows.
-    fn apply(&mut self, transitions: &[Transition<'_>]) {
-        let Some(word) = transitions.first().map(|transition| transition.position / 64) else { return };
+    /// Applies transitions of columns that lie in one word of the rows, while the rows take at most `most`
+    /// bytes; returns whether all are applied.
+    fn apply(&mut self, transitions: &[Transition<'_>], most: usize) -> bool {
+        let Some(word) = transitions.first().map(|transition| transition.position / 64) else { return true };
         let differences: Vec<_> = transitions.iter().map(|t| (t.position % 64, t.difference())).collect();
         let mut columns: Vec<_> = differences.iter().map(|(bit, users)| (*bit, users.iter())).collect();
         let mut next: Vec<_> = columns.iter_mut().map(|(_, users)| users.next()).collect();
@@ -84,7 +82,11 @@ impl Rows {
                 transpose(bits);
                 self.flip(number, word, bits);
             });
+            if self.block_bytes > most {
+                return false;
+            }
         }
+        true
     }
 
     /// Flips bits of one word of the rows of a block; `flips` has a word per user.
