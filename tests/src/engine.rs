@@ -221,8 +221,8 @@ impl Engine {
     /// Puts the pending changes of the register in force.
     fn apply(&mut self) {
         let ordered = self.register.order().expect("something changed");
-        let Applied { book, crowds, rejected } = self.catalog.apply(&ordered.set);
-        assert!(rejected.is_empty(), "{rejected:?}");
+        let Applied { book, crowds, rejected, failing } = self.catalog.apply(&ordered.set);
+        assert!(rejected.is_empty() && failing.is_empty(), "{rejected:?} {failing:?}");
         self.register.in_force();
         for change in crowds {
             match change.after {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::rules::RuleFaults;
+
 /// A report of a worker to worker 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Report {
@@ -15,8 +17,8 @@ pub enum Report {
     Ready {
         /// Generation of the book.
         generation: BookGeneration,
-        /// Rules that did not compile, with the reason.
-        rejected: Vec<(String, String)>,
+        /// Rules of the change set that have faults.
+        faults: RuleFaults,
     },
     /// This worker's sources have reached a barrier.
     BarrierReached(BarrierReached),

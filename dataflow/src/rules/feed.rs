@@ -180,9 +180,9 @@ impl RulesFeed {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::InForce { epoch, positions, rejected } => {
+            Effect::InForce { epoch, positions, faults } => {
                 let Some(in_force) = self.register.in_force() else { return };
-                let switch = Switch { epoch, positions, took: self.ordered.elapsed(), rejected };
+                let switch = Switch { epoch, positions, took: self.ordered.elapsed(), faults };
                 let rules: Vec<Standing> = self.register.standing().collect();
                 self.recorder().in_force(&in_force, &switch, &rules);
             }

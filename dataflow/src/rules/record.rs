@@ -13,6 +13,7 @@ use super::rule_log::RuleLog;
 use crate::protocol::{
     figures::RuleFigure,
     message::RuleInForce,
+    rules::RuleFaults,
     text::{REASON, cut},
 };
 
@@ -27,8 +28,8 @@ pub(super) struct Switch {
     pub(super) positions: Positions,
     /// From the reading of the change until it was in force.
     pub(super) took: Duration,
-    /// Rules that a process could not compile after all, by id, with the reason.
-    pub(super) rejected: Vec<(String, String)>,
+    /// Rules that it changed and that have faults.
+    pub(super) faults: RuleFaults,
 }
 
 /// Writes how rules stand. Blocks as long as the source takes to write; what it refuses is logged.
@@ -75,15 +76,23 @@ impl Recorder<'_> {
             );
         }
         for rule in changed {
-            let rejected = switch.rejected.iter().find(|(rule_id, _)| *rule_id == rule.rule_id);
-            if let Some((rule_id, reason)) = rejected {
+            let rule_id = &rule.rule_id;
+            if let Some(reason) = of_rule(&switch.faults.rejected, rule_id) {
                 self.log.rejected(rule_id, reason);
                 self.write_status(rule_id, rule.version, RunState::Rejected, reason);
                 continue;
             }
             self.log.rule(message(rule, *resumed, switch), each);
+            let failing = of_rule(&switch.faults.failing, rule_id);
+            if let Some(statements) = failing {
+                self.log.failing(rule_id, statements);
+            }
+            // What a restart merely continues is recorded already, but for what this release has found.
+            if !resumed || failing.is_some() {
+                self.write_in_force(rule, *epoch, failing);
+            }
             if !resumed {
-                self.write_in_force(rule, switch);
+                self.write_live_cut(rule, &switch.positions);
             }
         }
         let figure = |rule: &Standing| {
@@ -94,14 +103,26 @@ impl Recorder<'_> {
         self.log.in_force(*epoch);
     }
 
-    fn write_in_force(&mut self, rule: &Standing, switch: &Switch) {
+    fn write_in_force(&mut self, rule: &Standing, since: Epoch, failing: Option<&str>) {
         // Why a rule was quarantined is written when it is.
         let Some(state) = rule.state.filter(|state| *state != RunState::Quarantined) else { return };
         // Why the breaker paused it is what people have to read.
         let broken = rule.reason.clone().filter(|_| state == RunState::Paused);
-        let detail = broken.unwrap_or_else(|| format!("in force since epoch {}", switch.epoch));
+        let detail = broken.unwrap_or_else(|| match failing {
+            None => format!("in force since epoch {since}"),
+            Some(statements) => format!(
+                "in force since epoch {since}, with statements that never work: {statements}; correct them and publish the rule again"
+            ),
+        });
         self.write_status(&rule.rule_id, rule.version, state, &detail);
-        if let Err(error) = self.source.write_live_cut(&rule.rule_id, rule.version, &switch.positions) {
+    }
+
+    fn write_live_cut(&mut self, rule: &Standing, positions: &Positions) {
+        // A quarantine is no version in force.
+        if rule.state.is_none_or(|state| state == RunState::Quarantined) {
+            return;
+        }
+        if let Err(error) = self.source.write_live_cut(&rule.rule_id, rule.version, positions) {
             self.log
                 .warn(&format!("the offsets at which {} took force can't be written: {error}", rule.rule_id));
         }
@@ -114,6 +135,11 @@ impl Recorder<'_> {
     }
 }
 
+/// Fault of a rule.
+fn of_rule<'f>(faults: &'f [(String, String)], rule_id: &str) -> Option<&'f str> {
+    faults.iter().find(|(of, _)| of == rule_id).map(|(_, fault)| fault.as_str())
+}
+
 fn message(rule: &Standing, resumed: bool, switch: &Switch) -> RuleInForce {
     RuleInForce {
         rule_id: rule.rule_id.clone(),
@@ -123,5 +149,71 @@ fn message(rule: &Standing, resumed: bool, switch: &Switch) -> RuleInForce {
         took_ms: switch.took.as_millis() as u64,
         resumed,
         live_cut: (!resumed).then(|| switch.positions.as_map().clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use operators::model::ids::{Offset, PartitionId};
+    use sources::{SourceError, rules::RuleChange};
+
+    use super::*;
+    use crate::{protocol::figures::RuleBoard, telemetry::messenger::Messenger};
+
+    /// Statuses and cuts as written, by rule.
+    #[derive(Default)]
+    struct Written(Vec<String>);
+
+    impl RuleSource for Written {
+        fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        fn write_status(
+            &mut self,
+            rule_id: &str,
+            version: u64,
+            state: RunState,
+            detail: &str,
+        ) -> Result<(), SourceError> {
+            self.0.push(format!("{rule_id} {version} {} {detail}", state.as_str()));
+            Ok(())
+        }
+
+        fn write_live_cut(&mut self, rule_id: &str, _: u64, _: &Positions) -> Result<(), SourceError> {
+            self.0.push(format!("{rule_id} cut"));
+            Ok(())
+        }
+    }
+
+    fn written(resumed: bool) -> Vec<String> {
+        let standing = |rule_id: &str| Standing {
+            rule_id: rule_id.to_owned(),
+            version: 3,
+            state: Some(RunState::Live),
+            reason: None,
+        };
+        let fault = |rule_id: &str, fault: &str| vec![(rule_id.to_owned(), fault.to_owned())];
+        let switch = Switch {
+            epoch: Epoch(7),
+            positions: [(PartitionId(0), Offset(9))].into(),
+            took: Duration::ZERO,
+            faults: RuleFaults { rejected: fault("c", "no rule"), failing: fault("b", "line 1: `+` fails") },
+        };
+        let changed = ["a", "b", "c"].map(standing).to_vec();
+        let mut source = Written::default();
+        let log = RuleLog { messenger: Messenger::default(), rules: RuleBoard::default() };
+        let in_force = InForce { changed: changed.clone(), resumed };
+        Recorder { source: &mut source, log: &log }.in_force(&in_force, &switch, &changed);
+        source.0
+    }
+
+    #[test]
+    fn a_rule_in_force_with_statements_that_never_work_says_so_though_it_was_in_force_before() {
+        let failing = "b 3 live in force since epoch 7, with statements that never work: \
+                       line 1: `+` fails; correct them and publish the rule again";
+        assert_eq!(written(true), [failing, "c 3 rejected no rule"]);
+        let plain = "a 3 live in force since epoch 7";
+        assert_eq!(written(false), [plain, "a cut", failing, "b cut", "c 3 rejected no rule"]);
     }
 }

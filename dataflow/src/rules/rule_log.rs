@@ -36,6 +36,12 @@ impl RuleLog {
         self.messenger.send(Message::Rejected(Rejection { origin, reason }));
     }
 
+    /// Logs a rule that is in force with statements that fail whenever they are reached.
+    pub fn failing(&self, rule_id: &str, statements: &str) {
+        let statements = &*cut(statements, REASON);
+        tracing::warn!(rule_id, statements, "rule in force with statements that never work");
+    }
+
     /// Records a rule that was quarantined.
     pub fn quarantined(&self, rule_id: &str, reason: &str) {
         let reason = &*cut(reason, REASON);

@@ -48,7 +48,7 @@ use crate::{
     checkpoint::taking::{Checkpoints, Delivery},
     exit::{ExitHandle, Fatal},
     protocol::report::Report,
-    protocol::rules::Effect,
+    protocol::rules::{Effect, RuleFaults},
     rules::inbox::EffectSender,
 };
 
@@ -77,7 +77,7 @@ pub type Mailbox = Rc<RefCell<Vec<Report>>>;
 struct Change {
     generation: BookGeneration,
     ready: usize,
-    rejected: Vec<(String, String)>,
+    faults: RuleFaults,
     ordered: Option<(Vec<String>, Arc<Vec<Remembered>>)>,
     at: Option<Epoch>,
     reached: usize,
@@ -167,9 +167,9 @@ impl Controlling {
 
     fn receive(&mut self, report: Report) {
         match (report, self.change.as_mut()) {
-            (Report::Ready { generation, rejected }, Some(change)) if generation == change.generation => {
+            (Report::Ready { generation, faults }, Some(change)) if generation == change.generation => {
                 change.ready += 1;
-                change.rejected = rejected;
+                change.faults = faults;
             }
             (
                 Report::BarrierReached(BarrierReached {
@@ -229,7 +229,7 @@ impl Controlling {
                 self.change = Some(Change {
                     generation: set.generation,
                     ready: 0,
-                    rejected: Vec::new(),
+                    faults: RuleFaults::default(),
                     ordered: Some((dropped, remembered)),
                     at: None,
                     reached: 0,
@@ -255,7 +255,7 @@ impl Controlling {
                 let effect = Effect::InForce {
                     epoch: at,
                     positions: std::mem::take(&mut change.positions),
-                    rejected: std::mem::take(&mut change.rejected),
+                    faults: std::mem::take(&mut change.faults),
                 };
                 self.control.effects.send(effect);
                 self.change = None;

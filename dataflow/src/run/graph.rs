@@ -49,7 +49,7 @@ use crate::{
         writer::{Writer, Written, reports},
     },
     exit::ExitHandle,
-    protocol::report::Report,
+    protocol::{report::Report, rules::RuleFaults},
     rules::books::Books,
     triggers::{
         destinations::TriggerSinks,
@@ -162,12 +162,8 @@ fn prepare<'s>(signals: StreamVec<'s, Epoch, Signal>, books: Books) -> StreamVec
             let mut output = output.activate();
             waiting.retain(|(capability, generation)| {
                 let Some(applied) = operators::ops::Shelf::applied(&books, *generation) else { return true };
-                let rejected = applied
-                    .rejected
-                    .iter()
-                    .map(|(rule, faults)| (rule.clone(), faults.to_string()))
-                    .collect();
-                output.session(capability).give(Report::Ready { generation: *generation, rejected });
+                let faults = RuleFaults::from(&*applied);
+                output.session(capability).give(Report::Ready { generation: *generation, faults });
                 false
             });
         }

@@ -55,13 +55,18 @@ impl Program {
         window: Option<i64>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
-        Program::compile_for(Execution::Compiled, script, params, window, steps)
+        let program = Program::compile_for(Execution::Compiled, script, params, window, steps)?;
+        match program.faults.first() {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(program),
+        }
     }
 
-    /// Compiles a script as [`Program::compile`] does, to be run in a certain way.
+    /// Compiles a script as [`Program::compile`] does, to be run in a certain way; with statements that fail
+    /// whenever they are reached, see [`Program::faults`].
     ///
     /// # Errors
-    /// As for [`Program::compile`].
+    /// If the script could not run at all.
     pub fn compile_for(
         execution: Execution,
         script: &str,
@@ -70,11 +75,17 @@ impl Program {
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
         let mut program = Program::prepare(execution, script, params, window, steps)?;
-        if let Some(fault) = program.faults.first() {
-            return Err(fault.clone());
+        match (program.dry_run(steps.unwrap_or(1).max(1)), program.faults.first()) {
+            (Ok(()), _) => Ok(program),
+            (Err(_), Some(fault)) => Err(fault.clone()),
+            (Err(error), None) => Err(error),
         }
-        program.dry_run(steps.unwrap_or(1).max(1))?;
-        Ok(program)
+    }
+
+    /// Statements that fail whenever they are reached, each with its position. A script with any is not
+    /// published.
+    pub fn faults(&self) -> &[ProgramError] {
+        &self.faults
     }
 
     /// Compiles a script without a dry run, so that it may fail whenever it is called, and names no outputs.

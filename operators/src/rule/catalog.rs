@@ -49,6 +49,8 @@ pub struct Applied {
     pub crowds: Vec<CrowdChange>,
     /// Rules that did not compile, with their faults; they stay as they were.
     pub rejected: Vec<(String, Faults)>,
+    /// Changed rules with statements that fail whenever they are reached; they are in the book.
+    pub failing: Vec<(String, Faults)>,
 }
 
 struct Entry {
@@ -124,7 +126,7 @@ impl Catalog {
     pub fn apply(&mut self, set: &ChangeSet) -> Applied {
         self.generation = set.generation;
         let mut crowds = Vec::new();
-        let mut rejected = Vec::new();
+        let (mut rejected, mut failing) = (Vec::new(), Vec::new());
         for change in &set.changes {
             let rule_id = change.rule_id();
             let before = self.rules.get(rule_id).and_then(|e| e.crowd.clone());
@@ -134,7 +136,11 @@ impl Catalog {
                     None
                 }
                 RuleChange::Put(published) => match self.put(published) {
-                    Ok(()) => published.crowd.clone(),
+                    Ok(plan) => {
+                        let faults = plan.check_statements().err();
+                        failing.extend(faults.map(|faults| (rule_id.to_owned(), faults)));
+                        published.crowd.clone()
+                    }
                     Err(faults) => {
                         rejected.push((rule_id.to_owned(), faults));
                         continue;
@@ -147,10 +153,10 @@ impl Catalog {
                 crowds.push(CrowdChange { slot: *slot, before, after });
             }
         }
-        Applied { book: self.book(), crowds, rejected }
+        Applied { book: self.book(), crowds, rejected, failing }
     }
 
-    fn put(&mut self, published: &Published) -> Result<(), Faults> {
+    fn put(&mut self, published: &Published) -> Result<Arc<RulePlan>, Faults> {
         let compiled = self.compiler.compile(published.compiler_input())?;
         let mut plan = compiled.plan_in(&mut self.fields);
         plan.version = published.version;
@@ -163,9 +169,11 @@ impl Catalog {
         if !self.keys.contains(&plan.key) {
             self.keys.push(plan.key.clone());
         }
-        let entry = Entry { plan: Arc::new(plan), _compiled: compiled, crowd: published.crowd.clone() };
+        let plan = Arc::new(plan);
+        let crowd = published.crowd.clone();
+        let entry = Entry { plan: Arc::clone(&plan), _compiled: compiled, crowd };
         self.rules.insert(published.rule_id.clone(), entry);
-        Ok(())
+        Ok(plan)
     }
 }
 

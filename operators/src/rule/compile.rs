@@ -4,9 +4,11 @@
 //!
 //! - `checks`: ids, ranges and the crowd
 //! - `condition`: a condition's calculator, filters, window and `met`
+//! - `statements`: statements that fail whenever they are reached
 
 mod checks;
 mod condition;
+mod statements;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -67,29 +69,36 @@ pub fn compile(
     scripts: &dyn ScriptStore,
 ) -> Result<RulePlan, Faults> {
     let (execution, programs) = (Execution::Compiled, &Programs::default());
-    compile_with(&Calculators { scripts, execution, programs }, spec, publish, fields)
+    let plan = compile_with(&Calculators { scripts, execution, programs }, spec, publish, fields)?;
+    plan.check_statements()?;
+    Ok(plan)
 }
 
-/// Compiles a rule as [`compile`] does, with certain calculators.
+/// Compiles a rule as [`compile`] does, with certain calculators; with statements that fail whenever they are
+/// reached, see [`RulePlan::check_statements`].
 ///
 /// # Errors
-/// As for [`compile`].
+/// Every fault found, each with its path, if one keeps the rule from running.
 pub fn compile_with(
     calculators: &Calculators<'_>,
     spec: Arc<Rule>,
     publish: i64,
     fields: &mut Fields,
 ) -> Result<RulePlan, Faults> {
-    let mut compiler = Compiler { faults: Vec::new(), fields, calculators: *calculators };
+    let mut compiler =
+        Compiler { faults: Vec::new(), statements: Vec::new(), fields, calculators: *calculators };
     let plan = compiler.rule(spec, publish);
     match plan {
         Some(plan) if compiler.faults.is_empty() => Ok(plan),
-        _ => Err(Faults(compiler.faults)),
+        _ => Err(Faults([compiler.faults, compiler.statements].concat())),
     }
 }
 
 struct Compiler<'c> {
+    /// Faults that keep the rule from running.
     faults: Vec<Fault>,
+    /// Statements that fail whenever they are reached.
+    statements: Vec<Fault>,
     fields: &'c mut Fields,
     calculators: Calculators<'c>,
 }

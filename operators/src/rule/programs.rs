@@ -51,7 +51,7 @@ impl Programs {
     /// Compiles a program as [`Program::compile_for`] does, or returns the one that is held for equal input.
     ///
     /// # Errors
-    /// As for [`Program::compile`].
+    /// As for [`Program::compile_for`].
     pub fn compile(
         &self,
         execution: Execution,

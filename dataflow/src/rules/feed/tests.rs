@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    protocol::figures::RuleBoard,
+    protocol::{figures::RuleBoard, rules::RuleFaults},
     rules::{
         breaker::BreakerConfig,
         inbox::{EffectSender, inbox},
@@ -137,7 +137,7 @@ impl Scene {
 }
 
 fn in_force_at(epoch: u64) -> Effect {
-    Effect::InForce { epoch: Epoch(epoch), positions: Positions::default(), rejected: Vec::new() }
+    Effect::InForce { epoch: Epoch(epoch), positions: Positions::default(), faults: RuleFaults::default() }
 }
 
 fn put(document: &Json, status: Status, gap: Gap) -> RuleChange {

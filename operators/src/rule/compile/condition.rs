@@ -2,7 +2,10 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Compiler, join, position};
+use super::{
+    Compiler, join, position,
+    statements::{self, script_path},
+};
 use crate::{
     calculator::Program,
     document::spec::{self, Window},
@@ -42,11 +45,11 @@ impl Compiler<'_> {
         let program = match programs.compile(execution, script, params, (window.span(), steps)) {
             Ok(program) => program,
             Err(error) => {
-                let own = matches!(spec.calculator, spec::Calculator::Own(_));
-                self.fault(join(path, if own { "calculator.script" } else { "params" }), error.to_string());
+                self.fault(script_path(path, &spec.calculator), error.to_string());
                 return None;
             }
         };
+        self.statements.extend(statements::fault(path, &spec.calculator, &program));
         Some(ConditionPlan {
             id: spec.id.clone(),
             inputs: program.inputs().0.iter().map(|name| self.fields.intern(name)).collect(),

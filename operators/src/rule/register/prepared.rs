@@ -24,7 +24,8 @@ impl Prepared {
     /// `crowd` are the members of the crowd that the document describes.
     ///
     /// # Errors
-    /// Every fault of the document, each with its path.
+    /// Every fault of the document, each with its path. Statements that fail whenever they are reached are
+    /// faults of a document to be published, though not of a rule in force.
     pub fn compile(
         rule: &Rule,
         crowd: Option<Crowd>,
@@ -36,6 +37,7 @@ impl Prepared {
         // A parsed document always serializes.
         let document = serde_json::to_string(&plain).unwrap_or_default();
         let compiled = compiler.compile(CompilerInput { document: document.into(), publish, scripts })?;
+        compiled.plan().check_statements()?;
         Ok(Prepared { compiled, crowd })
     }
 }

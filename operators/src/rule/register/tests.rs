@@ -253,6 +253,49 @@ fn what_was_stopped_for_its_faults_stays_so_over_a_restart_though_its_row_lags_b
     assert_eq!(restarted.rule("r").unwrap().state(), Some(RunState::Live), "somebody resumed it");
 }
 
+/// A rule with a statement that fails whenever it is reached.
+fn failing(name: &str) -> Json {
+    let script = "fn init(params) { #{ n: 0 } } fn outputs(state, params, now) { #{ value: state.n } }
+        fn on_event(state, event, params) { if event.p == 9 { state.n += \"x\"; } true }";
+    let mut failing = rule(name);
+    failing["conditions"][0]["calculator"] = json!({"script": script});
+    failing
+}
+
+/// A register as after a restart, with the rule [`failing`] in force.
+fn restarted() -> Scene {
+    let document = failing("r");
+    let mut remembered = in_force().0.rule().clone();
+    remembered.document = Some(online(&document).document.digest());
+    let mut plain = document;
+    plain.as_object_mut().unwrap().remove("crowd");
+    remembered.published.document = plain.to_string().into();
+    Scene { register: Register::from_remembered(vec![remembered], 0), ..Scene::new() }
+}
+
+#[test]
+fn a_statement_that_never_works_refuses_a_publish_and_an_edit_and_no_rule_in_force() {
+    let message = "takes no integer with string";
+    assert!(Scene::new().put(&online(&failing("r"))).unwrap_err().to_string().contains(message));
+    let mut scene = restarted();
+    let mut catalog = Catalog::new(scene.compiler.clone());
+    let mut apply = |scene: &mut Scene| {
+        let applied = catalog.apply(&scene.register.order().unwrap().set);
+        scene.register.in_force();
+        assert!(applied.rejected.is_empty() && applied.book.rules.len() == 1);
+        applied.failing.iter().map(|(rule_id, faults)| format!("{rule_id} {faults}")).collect::<Vec<_>>()
+    };
+    let resumed = apply(&mut scene);
+    assert!(resumed.len() == 1 && resumed[0].contains(message), "{resumed:?}");
+    assert_eq!(scene.register.receive(&online(&failing("r")), Listing::First), Next::Done);
+    scene.put(&put(&failing("r"), Status::Paused, Gap::Replay)).unwrap();
+    assert_eq!(apply(&mut scene), resumed, "told again with each change");
+    assert!(scene.put(&online(&failing("edited"))).unwrap_err().to_string().contains(message));
+    assert_eq!(scene.rule().state(), Some(RunState::Paused), "as before");
+    scene.put(&online(&rule("mended"))).unwrap();
+    assert!(apply(&mut scene).is_empty());
+}
+
 #[test]
 fn of_a_rule_out_of_force_only_its_numbers_are_kept() {
     let stops: [fn(&mut Scene); 2] = [|scene| scene.register.retire("r"), |scene| drop(quarantine(scene))];

@@ -33,7 +33,9 @@ pub(super) struct Case {
 
 impl Case {
     pub(super) fn compile(&self, execution: Execution) -> Result<Program, ProgramError> {
-        Program::compile_for(execution, &self.script, &self.params, self.window, self.steps)
+        let Case { script, params, window, steps } = self;
+        let program = Program::compile_for(execution, script, params, *window, *steps)?;
+        program.faults.first().cloned().map_or(Ok(program), Err)
     }
 
     /// Compares both ways over the calls without a dry run, so that scripts which always fail are compared
