@@ -117,14 +117,14 @@ impl<'f> Fields<'f> {
 }
 
 impl Slots for Fields<'_> {
+    #[inline(always)]
     fn word(&self, slot: u8) -> i64 {
-        let (_, at) = self.kind(slot);
-        self.words[at] as i64
+        self.words[self.shape.start(slot)] as i64
     }
 
+    #[inline(always)]
     fn set_word(&mut self, slot: u8, word: i64) {
-        let (_, at) = self.kind(slot);
-        self.words[at] = word as u64;
+        self.words[self.shape.start(slot)] = word as u64;
     }
 
     fn text(&self, slot: u8) -> &str {

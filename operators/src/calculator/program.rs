@@ -185,7 +185,7 @@ impl Program {
         fields: &mut S,
         input: FoldInput,
         value: impl Fn(usize) -> Option<&'v Value<'v>>,
-    ) -> Option<Result<bool, CallError>> {
+    ) -> Option<Result<bool, Box<CallError>>> {
         let Function::Compiled(code) = &self.on_event else { return None };
         Some(code.fold(fields, input, value))
     }

@@ -21,6 +21,25 @@ pub(super) struct Machine<'m, 'v, S: ?Sized, I> {
     /// Variables that hold values of any kind.
     pub(super) held: &'m mut [Held<'v>],
     pub(super) values: Option<&'v Values>,
+    /// Failure that has ended the call.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Failure of an operation, with its position.
+pub(super) type Failure = Box<(usize, Fault)>;
+
+impl<'m, S: ?Sized, I> Machine<'m, '_, S, I> {
+    /// Makes a machine without variables.
+    #[inline(always)]
+    pub(super) fn new(slots: &'m mut S, inputs: I) -> Self {
+        Machine { registers: [0; REGISTERS], slots, inputs, held: &mut [], values: None, failure: None }
+    }
+
+    /// Sets time, now and step.
+    #[inline(always)]
+    pub(super) fn set_arguments(&mut self, arguments: [i64; 3]) {
+        self.registers[..3].copy_from_slice(&arguments);
+    }
 }
 
 impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, 'v, S, I> {
@@ -85,21 +104,21 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
 
     /// Executes an operation that neither jumps nor returns.
     #[inline(always)]
-    pub(super) fn execute(&mut self, op: Op) -> Result<(), Fault> {
-        match op {
+    pub(super) fn execute(&mut self, op: &Op) -> Result<(), Fault> {
+        match *op {
             Op::Const(to, word) => self.set(to, word),
             Op::Move(to, from) => self.set(to, self.get(from)),
             Op::Load(to, slot) => self.set(to, self.slots.word(slot)),
             Op::Store(slot, from) => self.slots.set_word(slot, self.get(from)),
             Op::StoreConst(slot, word) => self.slots.set_word(slot, word),
-            Op::Add(to, a, b) => self.set(to, value(Math::Add, self.get(a), self.get(b))?),
-            Op::AddConst(to, a, word) => self.set(to, value(Math::Add, self.get(a), word)?),
+            Op::Add(to, a, b) => self.set(to, sum(self.get(a), self.get(b))?),
+            Op::AddConst(to, a, word) => self.set(to, sum(self.get(a), word)?),
             Op::SubtractSlot(to, a, slot) => {
-                self.set(to, value(Math::Subtract, self.get(a), self.slots.word(slot))?);
+                self.set(to, difference(self.get(a), self.slots.word(slot))?);
             }
             Op::Math(math, to, a, b) => self.set(to, value(math, self.get(a), self.get(b))?),
             Op::AddToSlot(slot, word) => {
-                self.slots.set_word(slot, value(Math::Add, self.slots.word(slot), word)?);
+                self.slots.set_word(slot, sum(self.slots.word(slot), word)?);
             }
             Op::ToFloat(to, from) => self.set(to, bits(self.get(from) as f64)),
             Op::Floats(math, to, a, b) => {
@@ -124,7 +143,7 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
                 self.fold(slot, Some(&value), self.get(time), self.get(now))?;
             }
             Op::SetTimer(slot, from) => return self.set_timer(slot, self.get(from)),
-            op => return self.execute_any(op),
+            _ => return self.execute_any(*op),
         }
         Ok(())
     }
@@ -229,4 +248,14 @@ fn borrowed(view: View<'_>) -> Held<'_> {
 #[inline(always)]
 fn value(math: Math, a: i64, b: i64) -> Result<i64, Fault> {
     math.apply(a, b).ok_or(Fault::Math(math, a, b))
+}
+
+#[inline(always)]
+fn sum(a: i64, b: i64) -> Result<i64, Fault> {
+    a.checked_add(b).ok_or(Fault::Math(Math::Add, a, b))
+}
+
+#[inline(always)]
+fn difference(a: i64, b: i64) -> Result<i64, Fault> {
+    a.checked_sub(b).ok_or(Fault::Math(Math::Subtract, a, b))
 }

@@ -1,11 +1,11 @@
 //! Running of code.
 
 use super::{
-    code::{Code, Label, MAX_RESTORED, Op, REGISTERS, Source, Values},
+    code::{Code, MAX_RESTORED, Op, Source, Values},
     compare,
     fault::Fault,
     held::{Held, View},
-    machine::Machine,
+    machine::{Failure, Machine},
     slots::Slots,
     tree::Variable,
 };
@@ -29,12 +29,11 @@ pub(in crate::calculator) enum Given {
 /// Time, now and step of an event; of a function without an event only now counts.
 pub(in crate::calculator) type Arguments = [i64; 3];
 
-/// Failure of an operation, with its position.
-type Failure = Box<(usize, Fault)>;
-
 /// How a call ended. Small, so that it is returned in a register.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
+    /// The machine has the failure.
+    Failed,
     Absent,
     Truth(bool),
     Value(Source),
@@ -46,7 +45,7 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
     /// Result of a call that has ended.
     fn given(&self, end: End) -> Given {
         match end {
-            End::Absent => Given::Absent,
+            End::Failed | End::Absent => Given::Absent,
             End::Truth(truth) => Given::Truth(truth),
             End::Value(source) => Given::of(self.view(source)),
             End::Map(map, first, number) => {
@@ -62,7 +61,7 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
         match end {
             End::Truth(truth) => truth,
             End::Value(source) => matches!(self.view(source), View::Bool(true)),
-            End::Absent | End::Map(..) => false,
+            End::Failed | End::Absent | End::Map(..) => false,
         }
     }
 }
@@ -102,19 +101,18 @@ impl Code {
         inputs: I,
         give: impl FnOnce(&Machine<'_, 'v, S, I>, End) -> T,
     ) -> Result<T, CallError> {
-        let mut registers = [0; REGISTERS];
-        registers[..3].copy_from_slice(&arguments);
         if let Some(values) = &self.values {
-            return self.finish_with_values(values, slots, registers, (inputs, give));
+            return self.finish_with_values(values, slots, arguments, (inputs, give));
         }
-        let mut machine = Machine { registers, slots, inputs, held: &mut [], values: None };
+        let mut machine = Machine::new(slots, inputs);
+        machine.set_arguments(arguments);
         let words = if self.restored.is_empty() { [0; MAX_RESTORED] } else { self.words(machine.slots) };
         match self.run(&mut machine) {
-            Ok(end) => Ok(give(&machine, end)),
-            Err(failure) => {
+            End::Failed => {
                 self.restore(machine.slots, &words);
-                Err(self.error(*failure))
+                Err(self.error(machine.failure.take()))
             }
+            end => Ok(give(&machine, end)),
         }
     }
 
@@ -128,7 +126,7 @@ impl Code {
         slots: &mut S,
         input: FoldInput,
         values: impl Fn(usize) -> Option<&'v Value<'v>>,
-    ) -> Result<bool, CallError> {
+    ) -> Result<bool, Box<CallError>> {
         // The bodies of most calculators are one operation, which needs no registers.
         match self.ops.first() {
             Some(Op::IncrementReturn(slot)) => {
@@ -143,12 +141,15 @@ impl Code {
                 None => Ok(true),
                 Some(value) => match slots.fold(*slot, Some(value), input.time, input.now) {
                     Ok(()) => Ok(true),
-                    Err(_) => Err(self.error((0, Fault::not_folded(View::from(Some(value)))))),
+                    Err(_) => {
+                        let fault = Fault::not_folded(View::from(Some(value)));
+                        Err(Box::new(self.error(Some(Box::new((0, fault))))))
+                    }
                 },
             },
             _ => {
                 let arguments = [input.time, input.now, input.step as i64];
-                self.finish(slots, arguments, values, |machine, end| machine.is_true(end))
+                self.finish(slots, arguments, values, |machine, end| machine.is_true(end)).map_err(Box::new)
             }
         }
     }
@@ -167,52 +168,61 @@ impl Code {
 
     /// The failure of an operation as an error of the call.
     #[cold]
-    fn error(&self, (at, fault): (usize, Fault)) -> CallError {
+    fn error(&self, failure: Option<Failure>) -> CallError {
+        let (at, fault) = failure.map_or_else(|| (0, Fault::Message(String::new())), |failure| *failure);
         fault.error(self.places.get(at).copied().unwrap_or_default())
     }
 
-    /// Runs the operations. An error comes with the position of the operation that failed.
+    /// Runs the operations. If one fails, the machine gets the failure.
     fn run<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>>(
         &self,
         m: &mut Machine<'_, 'v, S, I>,
-    ) -> Result<End, Failure> {
-        let unless = |holds: bool, to: Label| (!holds).then_some(to);
+    ) -> End {
         let mut next = 0;
         while let Some(op) = self.ops.get(next) {
             next += 1;
-            let jump = match *op {
-                Op::Unless(test, a, b, to) => unless(test.holds(m.get(a), m.get(b)), to),
-                Op::UnlessConst(test, a, to, word) => unless(test.holds(m.get(a), word), to),
-                Op::UnlessSlot(test, a, slot, to) => unless(test.holds(m.get(a), m.slots.word(slot)), to),
-                Op::UnlessSlotConst(test, slot, to, word) => unless(test.holds(m.slots.word(slot), word), to),
-                Op::UnlessFloats(test, a, b, to) => unless(compare::floats(test, m.float(a), m.float(b)), to),
-                Op::UnlessPresent(input, to) => unless((m.inputs)(input.into()).is_some(), to),
-                Op::UnlessAny(test, a, b, to) => unless(compare::holds(test, m.view(a), m.view(b)), to),
-                Op::UnlessWithin(value, at, to) => unless(m.within(value, at), to),
-                Op::UnlessTrue(value, to) => {
-                    unless(m.truth(value).map_err(|fault| failure(next - 1, fault))?, to)
-                }
-                Op::Jump(to) => Some(to),
-                Op::Return(truth) => return Ok(End::Truth(truth)),
-                Op::GiveMap(map, first, number) => return Ok(End::Map(map, first, number)),
-                Op::Give(value) => return Ok(End::Value(value)),
-                op => {
-                    m.execute(op).map_err(|fault| failure(next - 1, fault))?;
-                    if op.returns_true() {
-                        return Ok(End::Truth(true));
+            let (holds, to) = match *op {
+                Op::Unless(test, a, b, to) => (test.holds(m.get(a), m.get(b)), to),
+                Op::UnlessConst(test, a, to, word) => (test.holds(m.get(a), word), to),
+                Op::UnlessSlot(test, a, slot, to) => (test.holds(m.get(a), m.slots.word(slot)), to),
+                Op::UnlessSlotConst(test, slot, to, word) => (test.holds(m.slots.word(slot), word), to),
+                Op::UnlessFloats(test, a, b, to) => (compare::floats(test, m.float(a), m.float(b)), to),
+                Op::UnlessPresent(input, to) => ((m.inputs)(input.into()).is_some(), to),
+                Op::UnlessAny(test, a, b, to) => (compare::holds(test, m.view(a), m.view(b)), to),
+                Op::UnlessWithin(value, at, to) => (m.within(value, at), to),
+                Op::UnlessTrue(value, to) => match m.truth(value) {
+                    Ok(truth) => (truth, to),
+                    Err(fault) => return m.fail(next - 1, fault),
+                },
+                Op::Jump(to) => (false, to),
+                Op::Return(truth) => return End::Truth(truth),
+                Op::GiveMap(map, first, number) => return End::Map(map, first, number),
+                Op::Give(value) => return End::Value(value),
+                _ => {
+                    if let Err(fault) = m.execute(op) {
+                        return m.fail(next - 1, fault);
                     }
-                    None
+                    if op.returns_true() {
+                        return End::Truth(true);
+                    }
+                    continue;
                 }
             };
-            next = jump.map_or(next, usize::from);
+            if !holds {
+                next = usize::from(to);
+            }
         }
-        Ok(End::Absent)
+        End::Absent
     }
 }
 
-#[cold]
-fn failure(at: usize, fault: Fault) -> Failure {
-    Box::new((at, fault))
+impl<S: ?Sized, I> Machine<'_, '_, S, I> {
+    /// Keeps the failure of the operation at a position.
+    #[cold]
+    fn fail(&mut self, at: usize, fault: Fault) -> End {
+        self.failure = Some(Box::new((at, fault)));
+        End::Failed
+    }
 }
 
 /// Most variables of any kind for which a call needs no allocation.
@@ -225,7 +235,7 @@ impl Code {
         &'v self,
         values: &'v Values,
         slots: &mut S,
-        registers: [i64; REGISTERS],
+        arguments: Arguments,
         (inputs, give): (I, impl FnOnce(&Machine<'_, 'v, S, I>, End) -> T),
     ) -> Result<T, CallError> {
         let (mut few, mut many) = (<[Held<'v>; FEW]>::default(), Vec::new());
@@ -239,10 +249,11 @@ impl Code {
         values.load(slots, held);
         let words = self.words(slots);
         let aggregates: Vec<_> = values.copied.iter().map(|slot| (*slot, slots.cell(*slot))).collect();
-        let mut machine = Machine { registers, slots, inputs, held, values: Some(values) };
+        let mut machine = Machine { held, values: Some(values), ..Machine::new(slots, inputs) };
+        machine.set_arguments(arguments);
         let given = match self.run(&mut machine) {
-            Ok(end) => Ok(give(&machine, end)),
-            Err(failure) => Err(self.error(*failure)),
+            End::Failed => Err(self.error(machine.failure.take())),
+            end => Ok(give(&machine, end)),
         };
         given.and_then(|given| values.settle(machine.slots, machine.held).map(|()| given)).inspect_err(|_| {
             self.restore(machine.slots, &words);

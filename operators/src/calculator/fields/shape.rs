@@ -133,6 +133,12 @@ impl Shape {
         self.fields.get(usize::from(slot)).map_or((Kind::Int, 0), |(kind, at)| (*kind, usize::from(*at)))
     }
 
+    /// First word of a field. Slots in a program's code are those of its shape.
+    #[inline(always)]
+    pub(super) fn start(&self, slot: u8) -> usize {
+        usize::from(self.fields[usize::from(slot)].1)
+    }
+
     /// Whether words stand for the first values.
     pub fn is_initial(&self, words: &[u64], objects: &Objects) -> bool {
         *words == *self.words

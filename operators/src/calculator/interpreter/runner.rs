@@ -126,7 +126,7 @@ impl Runner {
         let body = match &program.on_event {
             Function::Interpreted(body, _) => body,
             Function::Compiled(code) => {
-                return code.fold(fields, input, |i| values.clone().nth(i).flatten());
+                return code.fold(fields, input, |i| values.clone().nth(i).flatten()).map_err(|error| *error);
             }
         };
         let scope = &mut self.on_event;

@@ -20,12 +20,12 @@ use super::{
         judge::{Judge, RuleEvent, Workings},
     },
     changing::{begin, end},
-    folds::{Fold, Folds, Level},
+    folds::{Fold, Folds, Level, Plain},
 };
 use crate::{
-    calculator::{CallError, FoldInput, Runner},
+    calculator::{CallError, Fields, FoldInput, Runner},
     rule::book::{RuleBook, Target},
-    state::{OpenKey, RuleParts, RuleState},
+    state::{OpenKey, RuleParts, RuleState, layout::Ordinal},
 };
 
 /// An event that is applied, and what it is applied with.
@@ -47,19 +47,39 @@ pub(super) struct Application<'a> {
 impl Application<'_> {
     /// Applies the event to the rules of `targets`, which are positions in the book, ascending. Returns the
     /// instant of the key's next timer, as far as that has changed, unix ms; else `i64::MAX`.
+    #[inline]
     pub(super) fn apply(&mut self, open: &mut OpenKey<'_>, targets: &[u32]) -> i64 {
-        let Folds { targets: folds, .. } = self.folds;
-        let rule_of = |target: u32| folds.get(target as usize).map(|fold| fold.target.rule());
-        let mut soonest = i64::MAX;
-        for chunk in targets.chunk_by(|a, b| rule_of(*a) == rule_of(*b)) {
-            if let Some(rule) = rule_of(chunk[0]) {
-                soonest = soonest.min(self.rule(open, rule, chunk));
+        let folds = self.folds;
+        let (mut soonest, mut at) = (i64::MAX, 0);
+        // The rule of the target at `at`, and the number of parts made before it.
+        let (mut rule, mut first, mut used_up) = (usize::MAX, 0, None);
+        while let Some(fold) = targets.get(at).and_then(|target| folds.targets.get(*target as usize)) {
+            if fold.target.rule() != rule {
+                (rule, first, used_up) = (fold.target.rule(), open.made(), None);
+            }
+            match fold {
+                Fold { target, plain: Some(plain), alone: true } => {
+                    if let Some(step) = self.step(*target, plain, used_up) {
+                        let mut fields = open.part_mut(plain.part, plain.program.shape(), first);
+                        used_up = self.fold_into(&mut fields, *target, plain, step);
+                    }
+                    at += 1;
+                }
+                _ => {
+                    let others = targets[at..].iter().position(|target| {
+                        folds.targets.get(*target as usize).is_none_or(|fold| fold.target.rule() != rule)
+                    });
+                    let end = others.map_or(targets.len(), |others| at + others);
+                    soonest = soonest.min(self.rule(open, (rule, first), &targets[at..end]));
+                    at = end;
+                }
             }
         }
         soonest
     }
 
-    fn rule(&mut self, open: &mut OpenKey<'_>, rule: usize, targets: &[u32]) -> i64 {
+    /// Applies the event to targets of a rule; `first` is the number of parts made before the rule's.
+    fn rule(&mut self, open: &mut OpenKey<'_>, (rule, first): (usize, usize), targets: &[u32]) -> i64 {
         let (own, now) = (&self.folds.rules[rule], self.event.now);
         if !own.guards.active(now) {
             return i64::MAX;
@@ -69,7 +89,7 @@ impl Application<'_> {
             return i64::MAX;
         }
         let key = open.key();
-        let mut state = open.rule(&self.parts[rule]);
+        let mut state = open.rule_from(&self.parts[rule], first);
         if own.level == Level::Nothing {
             let rest = self.fold(&mut state, targets, &mut false);
             if !rest.is_empty() {
@@ -96,39 +116,61 @@ impl Application<'_> {
     /// Folds the event into plain conditions of a rule, up to the first target that is none; returns the
     /// targets from that one on. Sets `as_new` to false if a condition does not have its first values.
     fn fold<'t>(&mut self, state: &mut RuleState<'_>, targets: &'t [u32], as_new: &mut bool) -> &'t [u32] {
-        let event = self.event;
+        let folds = self.folds;
         let mut used_up = None;
         for (i, target) in targets.iter().enumerate() {
-            let Some(Fold { target, plain: Some(fold) }) = self.folds.targets.get(*target as usize) else {
+            let Some(Fold { target, plain: Some(plain), .. }) = folds.targets.get(*target as usize) else {
                 return &targets[i..];
             };
-            if used_up == Some(fold.part) || !fold.window.folds(event.time, event.now, fold.steps) {
-                continue;
-            }
-            let Target::Condition { step, .. } = *target else { continue };
-            let input = FoldInput { time: event.time, now: event.now, step: step.into() };
-            let value = |input: usize| {
-                let own = (*fold.inputs.get(input)?)?;
-                event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)
-            };
-            let mut fields = state.part_mut(fold.part, fold.program.shape());
-            let folded = fold.program.fold(&mut fields, input, value);
-            *as_new = *as_new && fields.are_initial();
-            match folded {
-                Some(Ok(used)) => {
-                    self.counts.folded += 1;
-                    used_up = used.then_some(fold.part);
-                }
-                Some(Err(error)) => self.not_folded(*target, error),
-                None => {}
+            if let Some(step) = self.step(*target, plain, used_up) {
+                let mut fields = state.part_mut(plain.part, plain.program.shape());
+                used_up = self.fold_into(&mut fields, *target, plain, step);
+                *as_new = *as_new && fields.are_initial();
             }
         }
         &[]
     }
 
+    /// Step of a target whose condition the event is to be folded into; `None` if it is not, since it is used
+    /// up by a later step or does not lie in the window.
+    #[inline(always)]
+    fn step(&self, target: Target, plain: &Plain, used_up: Option<Ordinal>) -> Option<u16> {
+        let Target::Condition { step, .. } = target else { return None };
+        let folds = plain.window.folds(self.event.time, self.event.now, plain.steps);
+        (folds && used_up != Some(plain.part)).then_some(step)
+    }
+
+    /// Folds the event into the fields of a plain condition. Returns its part if the event is used up.
+    #[inline(always)]
+    fn fold_into(
+        &mut self,
+        fields: &mut Fields<'_>,
+        target: Target,
+        plain: &Plain,
+        step: u16,
+    ) -> Option<Ordinal> {
+        let event = self.event;
+        let input = FoldInput { time: event.time, now: event.now, step: step.into() };
+        let value = |input: usize| {
+            let own = (*plain.inputs.get(input)?)?;
+            event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)
+        };
+        match plain.program.fold(fields, input, value) {
+            Some(Ok(used)) => {
+                self.counts.folded += 1;
+                used.then_some(plain.part)
+            }
+            Some(Err(error)) => {
+                self.not_folded(target, error);
+                None
+            }
+            None => None,
+        }
+    }
+
     #[cold]
-    fn not_folded(&mut self, target: Target, error: CallError) {
-        match error {
+    fn not_folded(&mut self, target: Target, error: Box<CallError>) {
+        match *error {
             CallError::NotFolded(_) => self.counts.not_folded += 1,
             CallError::Failed(error) => {
                 let (plan, condition) = self.book.condition(target);
