@@ -30,6 +30,11 @@ impl Guards {
         }
     }
 
+    /// Whether every event concerns the rule, whenever it comes.
+    pub fn admit_all(&self) -> bool {
+        self.from == i64::MIN && self.until.is_none() && self.late == i64::MAX
+    }
+
     /// Whether the rule is active at `now`. For history (`now` before publish) only the end of the period
     /// counts.
     #[inline]
@@ -64,6 +69,14 @@ mod tests {
         assert_eq!(active, [true, false, false, true, true, false], "history counts, up to the end");
         assert!(!Guards { until: Some(5), ..guards }.active(5));
         assert!([i64::MIN, 0, i64::MAX].into_iter().all(|now| OPEN.active(now)));
+    }
+
+    #[test]
+    fn guards_without_bounds_admit_all() {
+        assert!(OPEN.admit_all() && Guards { publish: 10, ttl: 5, ..OPEN }.admit_all());
+        let bounded =
+            [Guards { from: 0, ..OPEN }, Guards { until: Some(9), ..OPEN }, Guards { late: 5, ..OPEN }];
+        assert!(!bounded.iter().any(Guards::admit_all));
     }
 
     #[test]

@@ -87,6 +87,18 @@ impl Arena {
         &mut self.words[start..start + words_of(class)]
     }
 
+    /// Words of a piece and of all behind it: for who knows the piece's length.
+    #[inline(always)]
+    pub(super) fn words_from(&self, line: u32) -> &[u64] {
+        &self.words[line as usize * LINE..]
+    }
+
+    /// [Words](Self::words_from), mutable.
+    #[inline(always)]
+    pub(super) fn words_from_mut(&mut self, line: u32) -> &mut [u64] {
+        &mut self.words[line as usize * LINE..]
+    }
+
     /// Copies the first `words` of a piece to another.
     pub(super) fn copy(&mut self, from: u32, to: u32, words: usize) {
         let start = from as usize * LINE;

@@ -222,7 +222,7 @@ impl Layout {
     }
 
     /// Words of the parts of a chunk that `mask` names.
-    #[inline]
+    #[inline(always)]
     pub(super) fn words(&self, chunk: u32, mask: u64) -> usize {
         let Chunk { planes, used, .. } = &self.chunks[chunk as usize];
         let planes = planes[..usize::from(*used).min(PLANES)].iter().enumerate();

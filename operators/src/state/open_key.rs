@@ -2,11 +2,12 @@
 
 use super::{
     aside::{Aside, put_in},
-    layout::{Layout, PartOf, RuleParts, ordinals_of},
+    layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
     memory::Memory,
     piece::{Bits, Piece},
-    rule_state::{Found, Hints, Recording, RuleState},
+    rule_state::{Found, Hints, Recording, RuleState, Search},
 };
+use crate::calculator::{Fields, Shape};
 
 /// A key that the [`Store`](super::Store) has opened.
 #[derive(Debug)]
@@ -43,9 +44,20 @@ impl<'s> OpenKey<'s> {
     }
 
     /// State of a rule with these parts. A rule may be asked for once, until [`put_in`](Self::put_in).
-    #[inline]
     pub fn rule<'a>(&'a mut self, parts: &'a RuleParts) -> RuleState<'a> {
-        let first = self.aside.parts.len();
+        self.rule_from(parts, self.made())
+    }
+
+    /// Number of parts that were made since the key was opened.
+    #[inline]
+    pub fn made(&self) -> usize {
+        self.aside.parts.len()
+    }
+
+    /// State of a rule with these parts, of which those made since the key was opened follow the first
+    /// `first` ones.
+    #[inline]
+    pub fn rule_from<'a>(&'a mut self, parts: &'a RuleParts, first: usize) -> RuleState<'a> {
         RuleState {
             piece: self.piece,
             memory: self.memory,
@@ -57,6 +69,18 @@ impl<'s> OpenKey<'s> {
             hints: &self.hints,
             level: Found::default(),
         }
+    }
+
+    /// Fields of a condition with this part and `shape`, to be changed; they are marked as changed. `first` is
+    /// that of [`rule_from`](Self::rule_from).
+    #[inline(always)]
+    pub fn part_mut<'a>(&'a mut self, part: Ordinal, shape: &'a Shape, first: usize) -> Fields<'a> {
+        let OpenKey { piece, memory, aside, layout, recording, hints, .. } = self;
+        Search { layout, hint: &hints.condition, first, recording: *recording }.part_mut(
+            (piece, memory, aside),
+            part,
+            shape,
+        )
     }
 
     /// Calls `work` with a copy of the state of a rule with these parts; the key's own does not change.

@@ -117,7 +117,7 @@ impl Piece {
 
     /// Finds a part of `width` words that is present. The search begins at the entry `hint`, which is set to
     /// where it ended: parts that are asked for in ascending order are found in one pass over the directory.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_from(
         self,
         arena: &Arena,
@@ -125,7 +125,7 @@ impl Piece {
         (ordinal, width): (Ordinal, usize),
         hint: &mut usize,
     ) -> Option<Place> {
-        let words = arena.words(self.line, self.class);
+        let words = arena.words_from(self.line);
         let (chunk, bit) = split(ordinal);
         let at = self.entry_from(words, chunk as u32, hint)?;
         let entry = entry(words, at);
@@ -139,7 +139,7 @@ impl Piece {
 
     /// Entry of a chunk. It is looked for at `hint` and behind it first; `hint` is set to where it is, or
     /// would be.
-    #[inline]
+    #[inline(always)]
     fn entry_from(self, words: &[u64], chunk: u32, hint: &mut usize) -> Option<usize> {
         let entries = usize::from(self.chunks);
         let at = |entry: usize| if entry < entries { entry_chunk(words, entry) } else { u32::MAX };
@@ -175,21 +175,19 @@ impl Piece {
     /// Words of a part.
     #[inline]
     pub(super) fn part(self, arena: &Arena, place: Place) -> &[u64] {
-        &arena.words(self.line, self.class)[place.start as usize..(place.start + place.width) as usize]
+        &arena.words_from(self.line)[place.start as usize..][..place.width as usize]
     }
 
     /// Words of a part, mutable.
     #[inline]
     pub(super) fn part_mut(self, arena: &mut Arena, place: Place) -> &mut [u64] {
-        &mut arena.words_mut(self.line, self.class)
-            [place.start as usize..(place.start + place.width) as usize]
+        &mut arena.words_from_mut(self.line)[place.start as usize..][..place.width as usize]
     }
 
     /// Marks a present part as dirty.
     #[inline]
     pub(super) fn mark(self, arena: &mut Arena, place: Place) {
-        let words = arena.words_mut(self.line, self.class);
-        words[usize::from(place.entry) * ENTRY + 2] |= 1 << place.bit;
+        arena.words_from_mut(self.line)[usize::from(place.entry) * ENTRY + 2] |= 1 << place.bit;
     }
 
     /// Position of a chunk's entry, or the position at which it would have to be inserted.
@@ -250,7 +248,7 @@ impl Piece {
 
 /// Position of a chunk's entry among those at `within`, or the position at which it would have to be inserted
 /// there.
-#[inline]
+#[inline(never)]
 fn position(words: &[u64], chunk: u32, within: Range<usize>) -> Result<usize, usize> {
     let Range { start: mut low, end: mut high } = within;
     while low < high {

@@ -51,7 +51,7 @@ pub(super) type Found = Cell<Option<Option<Location>>>;
 /// concerns ascend, those of rule-level states among themselves.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hints {
-    condition: Cell<usize>,
+    pub(super) condition: Cell<usize>,
     level: Cell<usize>,
 }
 
@@ -71,6 +71,48 @@ pub(super) enum Recording {
 pub(super) enum Location {
     Piece(Place),
     Aside(usize),
+}
+
+/// Search for the part of a condition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search<'s> {
+    pub(super) layout: &'s Layout,
+    pub(super) hint: &'s Cell<usize>,
+    /// Position of the rule's first part aside.
+    pub(super) first: usize,
+    pub(super) recording: Recording,
+}
+
+impl Search<'_> {
+    /// Fields of the part, to be changed, whose fields have `shape`; they are marked as changed.
+    #[inline(always)]
+    pub(super) fn part_mut<'p>(
+        self,
+        (piece, memory, aside): (&Piece, &'p mut Memory, &'p mut Aside),
+        part: Ordinal,
+        shape: &'p Shape,
+    ) -> Fields<'p> {
+        let Memory { arena, objects, .. } = memory;
+        let mut hint = self.hint.get();
+        let place = piece.find_from(arena, self.layout, (part, shape.width()), &mut hint);
+        self.hint.set(hint);
+        let dirty = self.recording != Recording::Nothing;
+        aside.changed = true;
+        let words = match place {
+            Some(place) => {
+                if dirty {
+                    piece.mark(arena, place);
+                }
+                piece.part_mut(arena, place)
+            }
+            None => {
+                let found = aside.find(part, self.first);
+                let at = found.unwrap_or_else(|| aside.push(part, shape.initial_words(), dirty));
+                aside.part_mut(at)
+            }
+        };
+        Fields::new(shape, words, objects)
+    }
 }
 
 impl RuleState<'_> {
@@ -125,7 +167,6 @@ impl RuleState<'_> {
 
     /// Marks a part that is about to be changed, found at `location`; an absent one begins with the words
     /// `first`.
-    #[inline]
     fn change_at(&mut self, location: Option<Location>, ordinal: Ordinal, first: &[u64]) -> Location {
         let dirty = self.recording != Recording::Nothing;
         self.aside.changed = true;
@@ -242,29 +283,15 @@ impl RuleState<'_> {
     }
 
     /// [Fields](Self::fields_mut) of the condition with this part, whose fields have `shape`.
-    #[inline]
+    #[inline(always)]
     pub fn part_mut<'p>(&'p mut self, part: Ordinal, shape: &'p Shape) -> Fields<'p> {
-        let hint = &self.hints.condition;
-        let mut at = hint.get();
-        let Memory { arena, objects, .. } = &mut *self.memory;
-        let place = self.piece.find_from(arena, self.layout, (part, shape.width()), &mut at);
-        hint.set(at);
-        let dirty = self.recording != Recording::Nothing;
-        self.aside.changed = true;
-        let words = match place {
-            Some(place) => {
-                if dirty {
-                    self.piece.mark(arena, place);
-                }
-                self.piece.part_mut(arena, place)
-            }
-            None => {
-                let found = self.aside.find(part, self.first);
-                let at = found.unwrap_or_else(|| self.aside.push(part, shape.initial_words(), dirty));
-                self.aside.part_mut(at)
-            }
-        };
-        Fields::new(shape, words, objects)
+        let RuleState { piece, memory, aside, layout, first, recording, hints, .. } = self;
+        let hint = &hints.condition;
+        Search { layout, hint, first: *first, recording: *recording }.part_mut(
+            (piece, memory, aside),
+            part,
+            shape,
+        )
     }
 
     /// Deadline in a condition's timer field, unix ms; `None` if the script has no timer or has not set it.

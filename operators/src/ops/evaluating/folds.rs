@@ -60,6 +60,8 @@ pub(super) struct Fold {
     pub(super) target: Target,
     /// The fold, if it is plain.
     pub(super) plain: Option<Plain>,
+    /// Whether the rule has neither guards nor rule-level state, so that a plain fold concerns nothing else.
+    pub(super) alone: bool,
 }
 
 /// Fold into a plain condition.
@@ -80,11 +82,13 @@ pub(super) struct Plain {
 impl Folds {
     /// Folds of a book, whose rules have these parts.
     pub(super) fn new(book: &RuleBook, parts: &[RuleParts]) -> Self {
-        let fold = |target: &Target| Fold { target: *target, plain: plain(book, parts, *target) };
-        Folds {
-            targets: book.targets.iter().map(fold).collect(),
-            rules: book.rules.iter().map(|plan| RuleFolds::new(plan)).collect(),
-        }
+        let rules: Vec<_> = book.rules.iter().map(|plan| RuleFolds::new(plan)).collect();
+        let fold = |target: &Target| Fold {
+            target: *target,
+            plain: plain(book, parts, *target),
+            alone: rules[target.rule()].are_free(),
+        };
+        Folds { targets: book.targets.iter().map(fold).collect(), rules }
     }
 
     /// Parts from the first to the last plain condition of a record with these targets.
@@ -105,6 +109,11 @@ impl RuleFolds {
             _ => Level::Any,
         };
         RuleFolds { guards: Guards::new(plan), level }
+    }
+
+    /// Whether an event concerns the rule whenever it comes, and leaves nothing but folds.
+    fn are_free(&self) -> bool {
+        self.level == Level::Nothing && self.guards.admit_all()
     }
 
     /// Whether a key's state has to be [brought up](super::changing::begin) to the plan and `now` (unix ms)
