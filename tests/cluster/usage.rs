@@ -49,6 +49,16 @@ fn what_does_not_exist_is_named_with_the_remedy() {
 }
 
 #[test]
+fn a_replay_refuses_to_keep_state() {
+    let scene = scene();
+    let replay = ["replay", "--rules", "rules", "--events", "events.jsonl", "--state"];
+    for store in ["state.db", "redis://localhost:1/"] {
+        refused(&scene, &[&replay[..], &[store]].concat(), &["--state", "leave --state out"]);
+    }
+    scene.succeed(&[&replay[..], &["none"]].concat());
+}
+
+#[test]
 fn missing_events_are_named_also_with_publish_at() {
     let arguments = ["replay", "--rules", "rules", "--publish-at", "0", "--events", "none.jsonl"];
     refused(&scene(), &arguments, &["none.jsonl", "give a path"]);

@@ -43,7 +43,8 @@ pub(super) struct Common {
     #[arg(long, value_name = "OUT.jsonl|URL")]
     triggers: Option<String>,
     /// Store of the state: an SQLite file (*.db), redis://.., with TLS rediss://.., or `none`. If
-    /// left out, state survives a crash, but not the end of the command; a `worker` then keeps none
+    /// left out, state survives a crash, but not the end of the command; a `worker` then keeps none. Not for
+    /// `replay`, which keeps none
     #[arg(long, value_name = "FILE.db|URL")]
     state: Option<String>,
     /// File for lines that are not events, each with the reason
@@ -172,6 +173,17 @@ pub(super) fn is_readable(path: &Path) -> Result<(), CliError> {
 }
 
 impl Common {
+    /// Refuses a store of the state, for a command that keeps none.
+    pub(super) fn refuse_state(&self) -> Result<(), CliError> {
+        match self.state.as_deref() {
+            None | Some("none") => Ok(()),
+            Some(_) => Err(CliError::usage(
+                "--state: a replay keeps no state, as it reads all events anew each time; leave --state out, or use \
+                 `strateye run`, which goes on where it ended",
+            )),
+        }
+    }
+
     /// Settings of the file, if one is given, overridden by the options given.
     pub(super) fn settings(self) -> Result<Settings, CliError> {
         let mut settings = settings(self.config.as_deref())?;

@@ -98,6 +98,7 @@ impl Replayed {
 
 impl Replay {
     pub(super) fn main(self) -> Result<(), CliError> {
+        self.common.refuse_state()?;
         let settings = self.common.settings()?;
         let Replayed { events, publish_at } = Replayed::of(&self.events, self.publish_at, &settings.fields)?;
         let mut job = settings.job(events, Time::Replay { publish_at })?;
