@@ -15,7 +15,7 @@
 //! - `store`: the interface for publishing
 //! - `folder`, `folder_store`, `listing`: rules in files, publishing into files, and reading them
 //! - `sqlite`, `mysql`: rules in tables
-//! - `row`: meaning of a row of the rule table
+//! - `row`, `table`: meaning of a row of the rule table, and all its rows
 //! - `book`: the rows passed on so far, and their difference from the table
 //! - `document`: the `rule_id` of a document
 
@@ -28,6 +28,7 @@ mod mysql;
 mod row;
 mod sqlite;
 mod store;
+mod table;
 
 pub use folder::FolderRules;
 pub use folder_store::FolderStore;

@@ -22,7 +22,7 @@ use super::{
     position::Position,
     server,
 };
-use crate::rules::row::Row;
+use crate::rules::{row::Row, table::Table};
 
 /// Longest time for opening a snapshot, waiting for transactions included.
 const OPEN: Duration = Duration::from_secs(30);
@@ -91,14 +91,12 @@ async fn open(conn: &mut Conn, exact: bool) -> Result<(Position, bool, bool), Fa
 async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, Row>, Failure> {
     let select = format!("SELECT {} FROM {TABLE}", Columns::SELECT.join(", "));
     let mut result = within(ANSWER, conn.query_iter(select)).await?;
-    let mut rows = BTreeMap::new();
+    let mut table = Table::default();
     while let Some(row) = within(ANSWER, result.next()).await? {
         let values: Vec<Value> = row.unwrap();
-        if let Some(row) = Row::selected(values) {
-            rows.insert(row.rule_id.clone(), row);
-        }
+        Row::selected(values).into_iter().for_each(|row| table.push(row));
     }
-    Ok(rows)
+    Ok(table.into())
 }
 
 /// Waits for transactions under way, which hold locks on their rows from before they are in the binlog until

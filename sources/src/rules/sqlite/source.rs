@@ -9,7 +9,6 @@
 //! Database triggers give every document of a rule a version of its own.
 
 use std::{
-    collections::BTreeMap,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -25,6 +24,7 @@ use crate::{
         book::{Book, Pending, Versions},
         offsets_json,
         row::Row,
+        table::Table,
     },
 };
 
@@ -188,12 +188,11 @@ fn logged(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Pending> 
 /// Collects all rows.
 fn all(transaction: &Transaction<'_>) -> rusqlite::Result<Pending> {
     let mut pending = Pending::default();
-    let mut rows = BTreeMap::new();
+    let mut table = Table::default();
     for found in transaction.prepare(ROWS)?.query_map([], look)? {
-        let (rule_id, row) = found?;
-        rows.extend(row.map(|row| (rule_id, row)));
+        found?.1.into_iter().for_each(|row| table.push(row));
     }
-    pending.replace(rows);
+    pending.replace(table.into());
     Ok(pending)
 }
 
