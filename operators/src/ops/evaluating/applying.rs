@@ -161,7 +161,7 @@ impl Application<'_> {
                 used.then_some(plain.part)
             }
             Some(Err(error)) => {
-                self.not_folded(target, error);
+                self.not_folded(target, *error);
                 None
             }
             None => None,
@@ -169,8 +169,8 @@ impl Application<'_> {
     }
 
     #[cold]
-    fn not_folded(&mut self, target: Target, error: Box<CallError>) {
-        match *error {
+    fn not_folded(&mut self, target: Target, error: CallError) {
+        match error {
             CallError::NotFolded(_) => self.counts.not_folded += 1,
             CallError::Failed(error) => {
                 let (plan, condition) = self.book.condition(target);
