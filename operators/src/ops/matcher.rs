@@ -6,7 +6,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{ascending::Ascending, membership::Membership, outgoing::RoutedSink};
+use super::{
+    ascending::Ascending,
+    membership::{Membership, User},
+    outgoing::RoutedSink,
+};
 use crate::{
     filter::{Faulted, Scratch},
     model::{
@@ -16,6 +20,7 @@ use crate::{
         raw::{RawBatch, RawRecord, Refused},
         routed::{EncodedValues, RoutedRecord},
     },
+    prefetch::prefetch,
     rule::{book::RuleBook, crowd::Crowd, field_sets, rows::Rows},
 };
 
@@ -88,7 +93,7 @@ impl Matcher {
     /// Uses these rows for the crowds that are in them; crowds that are not are looked up in their bitmaps.
     /// Changes the speed only.
     pub fn use_rows(&mut self, rows: Option<Arc<Rows>>) {
-        self.membership.use_rows(rows);
+        self.membership.use_rows(&self.book, rows);
     }
 
     /// Whether crowds are looked up in their bitmaps, as the rows lack them.
@@ -115,12 +120,12 @@ impl Matcher {
     pub fn batch(&mut self, batch: &RawBatch, routed: &mut impl RoutedSink, refused: &mut Vec<Refused>) {
         self.counts.refused += batch.refused.len() as u64;
         refused.extend_from_slice(&batch.refused);
-        let (text, book) = (batch.text(), Arc::clone(&self.book));
+        let (text, book, rows) = (batch.text(), Arc::clone(&self.book), self.membership.rows());
         for record in &batch.records {
             self.counts.records += 1;
             self.counts.bytes += u64::from(record.end - record.start);
             let text = text.and_then(|text| text.get(record.start as usize..record.end as usize));
-            if let Err(error) = self.record(&book, batch, (record, text), routed) {
+            if let Err(error) = self.record((&book, rows.as_ref()), batch, (record, text), routed) {
                 self.counts.refused += 1;
                 let bytes = batch.record(record);
                 let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).into_owned();
@@ -133,7 +138,7 @@ impl Matcher {
     /// Matches a record; `text` is its text if that is known to be UTF-8.
     fn record(
         &mut self,
-        book: &RuleBook,
+        (book, rows): (&RuleBook, Option<&Arc<Rows>>),
         batch: &RawBatch,
         (record, text): (&RawRecord, Option<&str>),
         routed: &mut impl RoutedSink,
@@ -142,14 +147,16 @@ impl Matcher {
             Some(text) => self.decoder.decode_text(text)?,
             None => self.decoder.decode(batch.record(record))?,
         };
-        self.membership.prefetch(event.guid);
+        let user = User::new(event.guid, rows);
+        // Whether the user is admitted is asked when the index has been searched.
+        user.row.iter().step_by(8).for_each(prefetch);
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
         let time = record.time.unwrap_or(event.event_time).min(read_at);
         let now = self.move_clock(batch.partition, IngestTime(time)).0;
         let mut faulted = Faulted::default();
         book.index.find(&event, &mut self.scratch, &mut faulted);
         self.counts.wrong_values += faulted.total();
-        self.admit(book, event.guid);
+        self.admit(book, user);
         for (group, targets) in self.admitted.iter_mut().enumerate() {
             if targets.is_empty() {
                 continue;
@@ -186,18 +193,14 @@ impl Matcher {
 
     /// Collects the targets of the matched filters by their rule's `key_by`, except those of rules whose crowd
     /// excludes the user.
-    fn admit(&mut self, book: &RuleBook, guid: Option<u64>) {
+    fn admit(&mut self, book: &RuleBook, user: User<'_>) {
         let Matcher { membership, scratch, admitted, counts, .. } = self;
-        if scratch.units.is_empty() {
-            return;
-        }
         admitted.resize_with(book.keys.len(), Vec::new);
-        let mut crowds = membership.of(guid);
-        let candidates = book.candidates.targets();
         for unit in &scratch.units {
-            for list in book.candidates.of(*unit) {
+            for position in book.candidates.of(*unit) {
+                let list = &book.candidates.lists()[position];
                 counts.matched += list.range().len() as u64;
-                crowds.keep(candidates, list.range(), &mut admitted[list.key_group as usize]);
+                membership.keep(book, position, user, &mut admitted[list.key_group as usize]);
             }
         }
     }

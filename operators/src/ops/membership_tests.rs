@@ -18,7 +18,11 @@ const UNBOUNDED: usize = usize::MAX;
 /// Book with this number of rules; every third one has no crowd, and the crowd of the last one is missing.
 fn book(rules: usize) -> Arc<RuleBook> {
     let changes = (0..rules).map(|i| {
-        let document = format!(r#"{{"rule_id": "r{i:04}", "trigger": {{"event": {{"id": "view"}}}}}}"#);
+        let condition = |id: &str| format!(r#"{{"id": "{id}", "calculator": "count", "event": {{"id": "view"}}, "met": "value > 1"}}"#);
+        let conditions = ["a", "b", "c"].map(condition)[..i % 4].join(",");
+        let document = format!(
+            r#"{{"rule_id": "r{i:04}", "conditions": [{conditions}], "trigger": {{"event": {{"id": "view"}}}}}}"#
+        );
         let first = Published::first(&document, 1, 0, BTreeMap::new()).unwrap();
         let crowd = (i % 3 != 0).then(|| Crowd::new([1].into_iter().collect()));
         RuleChange::Put(Box::new(Published { crowd, ..first }))
@@ -48,13 +52,13 @@ fn crowds_that_rows_lack_are_looked_up_until_they_have_them() {
     let mut membership = Membership::default();
     membership.install(book, by_hash(&first));
     assert_eq!(membership.looked_up(), first.len(), "no rows yet");
-    membership.use_rows(Some(Arc::new(early)));
+    membership.use_rows(book, Some(Arc::new(early)));
     assert_eq!(membership.looked_up(), 0);
     membership.install(book, by_hash(&second));
     assert_eq!((membership.looked_up(), changed > 50), (changed, true), "the others did not change");
-    membership.use_rows(Some(Arc::new(late)));
+    membership.use_rows(book, Some(Arc::new(late)));
     assert_eq!(membership.looked_up(), 0);
-    membership.use_rows(None);
+    membership.use_rows(book, None);
     assert_eq!(membership.looked_up(), second.len(), "rows are refused");
 }
 
@@ -85,16 +89,17 @@ proptest! {
     ) {
         let book = &**BOOK;
         let mut membership = Membership::default();
+        membership.install(book, HashMap::new());
         let (mut built, mut late) = (Rows::default(), None);
         for (salt, delivery) in switches {
             let crowds = crowds(book, salt);
             built = built.changed(&crowds, UNBOUNDED).unwrap();
             let rows = Some(Arc::new(built.clone()));
             if let Some(late) = late.take() {
-                membership.use_rows(late);
+                membership.use_rows(book, late);
             }
             if matches!(delivery, Delivery::BeforeTheSwitch) {
-                membership.use_rows(rows.clone());
+                membership.use_rows(book, rows.clone());
             }
             membership.install(book, by_hash(&crowds));
             if few_rows && membership.looked_up() > 0 {
@@ -102,22 +107,27 @@ proptest! {
             }
             match delivery {
                 Delivery::BeforeTheSwitch | Delivery::Dropped => {}
-                Delivery::AfterIt => membership.use_rows(rows),
+                Delivery::AfterIt => membership.use_rows(book, rows),
                 Delivery::OneSwitchLate => late = Some(rows),
-                Delivery::Refused => membership.use_rows(None),
+                Delivery::Refused => membership.use_rows(book, None),
             }
             for (rule, guid) in &asked {
                 let crowd = crowds.get(&book.rules[*rule].slot);
                 let wanted = !book.has_crowd[*rule]
                     || guid.is_some_and(|guid| crowd.is_some_and(|crowd| crowd.contains(guid)));
-                let mut crowds = membership.of(*guid);
-                prop_assert_eq!(crowds.admit(*rule), wanted, "rule {} guid {:?}", rule, guid);
-                let targets = book.candidates.targets();
-                let mut kept = vec![u32::MAX];
-                crowds.keep(targets, 0..targets.len(), &mut kept);
-                let target = book.targets.iter().position(|target| target.rule() == *rule).unwrap() as u32;
-                prop_assert_eq!(kept[1..].contains(&target), wanted, "rule {} guid {:?}", rule, guid);
-                prop_assert!(kept[0] == u32::MAX && kept[1..].is_sorted());
+                let rows = membership.rows();
+                let user = User::new(*guid, rows.as_ref());
+                prop_assert_eq!(membership.admit(*rule, user), wanted, "rule {} guid {:?}", rule, guid);
+                let (mut all, mut kept) = (Vec::new(), vec![u32::MAX]);
+                for list in 0..book.candidates.lists().len() {
+                    all.extend_from_slice(&book.candidates.targets()[book.candidates.lists()[list].range()]);
+                    membership.keep(book, list, user, &mut kept);
+                }
+                prop_assert_eq!(kept[0], u32::MAX);
+                all.retain(|target| membership.admit(book.targets[*target as usize].rule(), user));
+                all.sort_unstable();
+                kept[1..].sort_unstable();
+                prop_assert_eq!(&kept[1..], &all[..], "guid {:?}", guid);
             }
         }
     }

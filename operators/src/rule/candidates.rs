@@ -54,10 +54,15 @@ impl Candidates {
         candidates
     }
 
-    /// The lists of a unit.
-    pub fn of(&self, unit: u32) -> &[List] {
+    /// Positions of the lists of a unit.
+    pub fn of(&self, unit: u32) -> Range<usize> {
         let start = unit.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
-        &self.lists[start as usize..self.ends[unit as usize] as usize]
+        start as usize..self.ends[unit as usize] as usize
+    }
+
+    /// All lists.
+    pub fn lists(&self) -> &[List] {
+        &self.lists
     }
 
     /// Targets of all lists, by their positions in the rule book.
@@ -97,7 +102,7 @@ mod tests {
         let mut lists = 0;
         for unit in 0..6 {
             let mut targets = Vec::new();
-            for list in book.candidates.of(unit) {
+            for list in &book.candidates.lists()[book.candidates.of(unit)] {
                 let of_list = &book.candidates.targets()[list.range()];
                 assert!(!of_list.is_empty() && of_list.is_sorted());
                 let group = |target: &u32| book.rule_key[book.targets[*target as usize].rule()];

@@ -33,7 +33,6 @@ use hashbrown::HashTable;
 
 use self::block::Block;
 use super::crowd::Crowd;
-use crate::prefetch::prefetch;
 
 /// Bytes that rows may take in any case, however small the bitmaps are.
 const ALWAYS: usize = 1 << 20;
@@ -106,12 +105,6 @@ impl Rows {
         let (number, user) = (guid / 64, guid % 64);
         let block = self.blocks.find(hash(number), |block| block.number == number);
         block.and_then(|block| block.row(user, self.width)).unwrap_or_default()
-    }
-
-    /// Fetches the row of a user ahead of its use. Has no effect but on time.
-    #[inline]
-    pub fn prefetch(&self, guid: u64) {
-        self.row(guid).iter().step_by(8).for_each(prefetch);
     }
 
     /// Whether a row has the bit of a column.
