@@ -45,6 +45,6 @@ pub mod expression;
 pub mod filter;
 pub mod model;
 pub mod ops;
-mod prefetch;
+mod processor;
 pub mod rule;
 pub mod state;

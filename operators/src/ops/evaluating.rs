@@ -48,6 +48,7 @@ use super::{emitted::Emitted, gauge::EvaluateCounts, judge::RuleEvent};
 use crate::{
     calculator::Runner,
     model::routed::{Routed, RoutedRecord},
+    processor::{self, Work},
     rule::book::RuleBook,
     state::{RuleParts, Store},
 };
@@ -163,6 +164,11 @@ impl Evaluator {
     /// Evaluates a routed record that was routed under the same book. Its key must not be
     /// [evicted](Self::is_evicted).
     pub fn record(&mut self, record: &RoutedRecord<'_>, out: &mut Emitted) {
+        processor::run(Evaluation { evaluator: self, record, out });
+    }
+
+    #[inline(always)]
+    fn evaluate(&mut self, record: &RoutedRecord<'_>, out: &mut Emitted) {
         self.counts.records += 1;
         let id = self.store.entry(record.hash, record.key_group, record.key);
         let block = self.store.block_mut(id);
@@ -196,5 +202,21 @@ impl Evaluator {
             unsaved.changed(id, store.block_mut(id));
         }
         store.file_sooner(id, soonest);
+    }
+}
+
+/// Evaluation of a record.
+struct Evaluation<'e> {
+    evaluator: &'e mut Evaluator,
+    record: &'e RoutedRecord<'e>,
+    out: &'e mut Emitted,
+}
+
+impl Work for Evaluation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.evaluator.evaluate(self.record, self.out);
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         raw::{RawBatch, RawRecord, Refused},
         routed::{EncodedValues, RoutedRecord},
     },
-    prefetch::prefetch,
+    processor::{self, Work, prefetch},
     rule::{book::RuleBook, crowd::Crowd, field_sets, rows::Rows},
 };
 
@@ -125,7 +125,14 @@ impl Matcher {
             self.counts.records += 1;
             self.counts.bytes += u64::from(record.end - record.start);
             let text = text.and_then(|text| text.get(record.start as usize..record.end as usize));
-            if let Err(error) = self.record((&book, rows.as_ref()), batch, (record, text), routed) {
+            let matching = Matching {
+                matcher: self,
+                book: (&book, rows.as_ref()),
+                batch,
+                record: (record, text),
+                routed,
+            };
+            if let Err(error) = processor::run(matching) {
                 self.counts.refused += 1;
                 let bytes = batch.record(record);
                 let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).into_owned();
@@ -136,6 +143,7 @@ impl Matcher {
     }
 
     /// Matches a record; `text` is its text if that is known to be UTF-8.
+    #[inline(always)]
     fn record(
         &mut self,
         (book, rows): (&RuleBook, Option<&Arc<Rows>>),
@@ -193,6 +201,7 @@ impl Matcher {
 
     /// Collects the targets of the matched filters by their rule's `key_by`, except those of rules whose crowd
     /// excludes the user.
+    #[inline(always)]
     fn admit(&mut self, book: &RuleBook, user: User<'_>) {
         let Matcher { membership, scratch, admitted, counts, .. } = self;
         admitted.resize_with(book.keys.len(), Vec::new);
@@ -203,5 +212,23 @@ impl Matcher {
                 membership.keep(book, position, user, &mut admitted[list.key_group as usize]);
             }
         }
+    }
+}
+
+/// Matching of a record.
+struct Matching<'m, S> {
+    matcher: &'m mut Matcher,
+    book: (&'m RuleBook, Option<&'m Arc<Rows>>),
+    batch: &'m RawBatch,
+    record: (&'m RawRecord, Option<&'m str>),
+    routed: &'m mut S,
+}
+
+impl<S: RoutedSink> Work for Matching<'_, S> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self) -> Result<(), DecodeError> {
+        self.matcher.record(self.book, self.batch, self.record, self.routed)
     }
 }

@@ -105,7 +105,7 @@ impl Membership {
 
     /// Appends to `kept` the targets of the list of candidates at a position in `book`, the one installed,
     /// whose rules admit the user, in any order. An event without a user is admitted by rules without a crowd.
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep(&mut self, book: &RuleBook, list: usize, user: User<'_>, kept: &mut Vec<u32>) {
         if let Some(admission) = &self.admission {
             return admission.keep(list, user.row, kept);

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::prefetch::prefetch;
+use crate::processor::prefetch;
 
 /// Words of a line: 32 bytes, so that the smallest piece holds a directory entry and a count.
 pub(super) const LINE: usize = 4;

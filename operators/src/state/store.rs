@@ -173,6 +173,7 @@ impl Store {
     }
 
     /// Calls `work` with a key's state, to be read and changed.
+    #[inline(always)]
     pub fn open<T>(&mut self, id: KeyId, work: impl FnOnce(&mut OpenKey<'_>) -> T) -> T {
         let Store { blocks, memory, layouts, aside, records, leaving, .. } = self;
         let KeyBlock { key, piece, group, stored, .. } = &mut blocks[id.0 as usize];

@@ -10,7 +10,7 @@
 //! The home slot is taken from the upper half of the hash, since all keys of a worker agree on what decides
 //! their owner, which the lower bits may do alone.
 
-use crate::prefetch::prefetch;
+use crate::processor::prefetch;
 
 /// Number that no key has.
 const EMPTY: u32 = u32::MAX;

@@ -47,7 +47,7 @@ pub(super) struct Application<'a> {
 impl Application<'_> {
     /// Applies the event to the rules of `targets`, which are positions in the book, ascending. Returns the
     /// instant of the key's next timer, as far as that has changed, unix ms; else `i64::MAX`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn apply(&mut self, open: &mut OpenKey<'_>, targets: &[u32]) -> i64 {
         let folds = self.folds;
         let (mut soonest, mut at) = (i64::MAX, 0);

@@ -87,7 +87,7 @@ impl Admission {
 
     /// Appends to `kept` the targets of the list at a position whose rules admit the user with this row, in
     /// any order. What is missing of the row counts as zero.
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep(&self, list: usize, row: &[u64], kept: &mut Vec<u32>) {
         let Admitted { free, words } = &self.lists[list];
         kept.extend_from_slice(&self.targets[free.start as usize..free.end as usize]);

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::Store;
 use crate::{
-    prefetch::prefetch,
+    processor::prefetch,
     state::{KeyBlock, layout::Ordinal},
 };
 
