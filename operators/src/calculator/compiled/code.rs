@@ -44,6 +44,14 @@ pub(super) enum Source {
     Truth(Register),
 }
 
+/// Where an operation on values of any kind writes its result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Destination {
+    Held(Variable),
+    /// As a word, which the result's kind must be.
+    Word(Register),
+}
+
 /// An operation. The register or variable written comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Op {
@@ -80,18 +88,18 @@ pub(super) enum Op {
     /// Rhai's hash of the value.
     Hash(Register, Source),
     Put(Variable, Source),
-    Calculate(Math, Variable, Source, Source),
+    Calculate(Math, Destination, Source, Source),
     /// Calculates what an assignment gives its first operand.
-    Assign(Math, Variable, Source, Source),
+    Assign(Math, Destination, Source, Source),
     /// Calls a native function; the flag is whether the first argument is lent.
-    Call(Function, Variable, [Source; 2], bool),
+    Call(Function, Destination, [Source; 2], bool),
     /// Appends to the text of the variable.
     Append(Variable, Source),
-    Index(Variable, Source, Source),
+    Index(Destination, Source, Source),
     /// Entry of the table at a position.
-    Entry(Variable, u8, Source),
+    Entry(Destination, u8, Source),
     /// Figure of the aggregate at the instant in the register.
-    Figure(Variable, Slot, Figure, Register),
+    Figure(Destination, Slot, Figure, Register),
     /// Fails if the state's texts are too long together.
     CheckLengths,
     /// Jumps unless the comparison of two registers holds.
@@ -149,6 +157,13 @@ pub(super) struct Values {
     pub(super) texts: Box<[Source]>,
     /// Aggregates that a failing call must restore.
     pub(super) copied: Box<[Slot]>,
+}
+
+impl Values {
+    /// Whether a call needs variables of its own, or copies of aggregates.
+    pub(super) fn needs_room(&self) -> bool {
+        self.held > 0 || !self.copied.is_empty()
+    }
 }
 
 /// Most fields that a call can restore.

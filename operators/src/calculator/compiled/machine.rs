@@ -1,7 +1,7 @@
 //! Registers, variables, fields and properties of one call, and the operations on them.
 
 use super::{
-    code::{NOW, Op, REGISTERS, Register, Source, TIME, Values},
+    code::{Destination, NOW, Op, REGISTERS, Register, Source, TIME, Values},
     dynamic::{self, MAX_TEXT},
     entries,
     fault::Fault,
@@ -88,6 +88,13 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
         }
     }
 
+    fn give(&mut self, to: Destination, held: Held<'v>) {
+        match to {
+            Destination::Held(variable) => self.put(variable, held),
+            Destination::Word(register) => self.set(register, held.view().word()),
+        }
+    }
+
     /// Whether a number is in the range at a position.
     pub(super) fn within(&self, source: Source, at: u8) -> bool {
         let range = self.values.and_then(|values| values.ranges.get(usize::from(at)));
@@ -165,13 +172,13 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
             Op::Hash(to, from) => self.set(to, hash(self.view(from))),
             Op::Put(to, from) => self.put(to, self.take(from)),
             Op::Calculate(math, to, a, b) => {
-                self.put(to, dynamic::apply(math, self.view(a), self.view(b), false)?);
+                self.give(to, dynamic::apply(math, self.view(a), self.view(b), false)?);
             }
             Op::Assign(math, to, a, b) => {
-                self.put(to, dynamic::apply(math, self.view(a), self.view(b), true)?);
+                self.give(to, dynamic::apply(math, self.view(a), self.view(b), true)?);
             }
             Op::Call(function, to, [a, b], lent) => {
-                self.put(to, function.call(self.view(a), self.view(b), lent)?);
+                self.give(to, function.call(self.view(a), self.view(b), lent)?);
             }
             Op::Append(to, from) => {
                 let text = [&*self.view(Source::Held(to)).written(), &self.view(from).written()].concat();
@@ -195,17 +202,17 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
     /// Executes an operation that reads a part of a value.
     fn read_part(&mut self, op: Op) -> Result<(), Fault> {
         match op {
-            Op::Index(to, of, by) => self.put(to, entries::part(self.view(of), self.view(by))?),
+            Op::Index(to, of, by) => self.give(to, entries::part(self.view(of), self.view(by))?),
             Op::Entry(to, at, by) => {
                 let table = self.values.and_then(|values| values.tables.get(usize::from(at)));
                 let entry = table.map(|table| table.entry(self.view(by))).transpose()?;
-                self.put(to, entry.map_or(Held::Unit, borrowed));
+                self.give(to, entry.map_or(Held::Unit, borrowed));
             }
             Op::Figure(to, slot, figure, now) => {
                 let summary = self.slots.summary(slot, self.get(now)).map(results::admitted).transpose()?;
                 let value = summary.and_then(|summary| summary.figure(figure));
                 let held = View::from(value.as_ref()).to_held();
-                self.put(to, held);
+                self.give(to, held);
             }
             _ => {}
         }

@@ -101,10 +101,12 @@ impl Code {
         inputs: I,
         give: impl FnOnce(&Machine<'_, 'v, S, I>, End) -> T,
     ) -> Result<T, CallError> {
-        if let Some(values) = &self.values {
-            return self.finish_with_values(values, slots, arguments, (inputs, give));
+        let values = self.values.as_deref();
+        if let Some(values) = values.filter(|values| values.needs_room()) {
+            return self.finish_with_room(values, slots, arguments, (inputs, give));
         }
         let mut machine = Machine::new(slots, inputs);
+        machine.values = values;
         machine.set_arguments(arguments);
         let words = if self.restored.is_empty() { [0; MAX_RESTORED] } else { self.words(machine.slots) };
         match self.run(&mut machine) {
@@ -229,9 +231,9 @@ impl<S: ?Sized, I> Machine<'_, '_, S, I> {
 const FEW: usize = 8;
 
 impl Code {
-    /// Calls a function that has values of any kind.
+    /// Calls a function with variables that hold values of any kind, or with copies of aggregates.
     #[inline(never)]
-    fn finish_with_values<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>, T>(
+    fn finish_with_room<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>, T>(
         &'v self,
         values: &'v Values,
         slots: &mut S,

@@ -3,7 +3,7 @@
 use super::Emitter;
 use crate::calculator::compiled::{
     any::{Any, Table},
-    code::{Op, Source},
+    code::{Destination, Op, Source},
     held::Held,
     kind::Kind,
     place::Place,
@@ -12,7 +12,7 @@ use crate::calculator::compiled::{
 
 impl Emitter {
     pub(super) fn put(&mut self, variable: Variable, any: &Any) {
-        match self.source_to(Some(variable), any) {
+        match self.source_to(Some(Destination::Held(variable)), any) {
             Source::Held(from) if from == variable => {}
             from => {
                 self.push(Op::Put(variable, from));
@@ -38,9 +38,9 @@ impl Emitter {
         self.source_to(None, any)
     }
 
-    /// Emits the operations before a value, which is in a variable if it has to be made. The variable may be
-    /// one that is read, as it is written last.
-    fn source_to(&mut self, to: Option<Variable>, any: &Any) -> Source {
+    /// Emits the operations before a value, which is at the target if it has to be made. The target may be one
+    /// that is read, as it is written last.
+    pub(super) fn source_to(&mut self, to: Option<Destination>, any: &Any) -> Source {
         match any {
             Any::Const(held) => self.constant(held),
             Any::Input(input) => Source::Input(*input),
@@ -105,10 +105,13 @@ impl Emitter {
 
     /// Emits an operation that makes a value. It may write the variable of an operand, as it reads all of them
     /// before.
-    fn made(&mut self, to: Option<Variable>, place: Place, op: impl FnOnce(Variable) -> Op) -> Source {
-        let to = to.unwrap_or_else(|| self.held.take());
+    fn made(&mut self, to: Option<Destination>, place: Place, op: impl FnOnce(Destination) -> Op) -> Source {
+        let to = to.unwrap_or_else(|| Destination::Held(self.held.take()));
         self.push_at(op(to), place);
-        Source::Held(to)
+        match to {
+            Destination::Held(variable) => Source::Held(variable),
+            Destination::Word(register) => Source::Int(register),
+        }
     }
 
     fn join(&mut self, parts: &[(Any, Place)]) -> Source {

@@ -4,6 +4,7 @@ use super::Emitter;
 use crate::calculator::compiled::{
     any::Any,
     code::{LOCALS, Op},
+    kind::Kind,
     tree::{Comparison, Int, Truth},
 };
 
@@ -20,15 +21,26 @@ impl Emitter {
             Truth::Not(part) => self.test_not(part),
             Truth::All(parts) => parts.iter().flat_map(|part| self.test_part(part)).collect(),
             Truth::Any(parts) => self.test_any(parts),
-            Truth::Of(any, _)
-                if let Any::After(statements, value) = &**any
-                    && let Any::Truth(truth) = &**value =>
-            {
-                self.block(statements);
-                self.test(truth)
+            Truth::Of(any, _) if any.kinds() == Kind::Bool.into() && !matches!(**any, Any::Local(..)) => {
+                self.test_word(any)
             }
             Truth::CompareFloats(..) | Truth::CompareAny(..) | Truth::Within(..) | Truth::Of(..) => {
                 vec![self.test_value(truth)]
+            }
+        }
+    }
+
+    /// Emits a test of a value that is true or false.
+    fn test_word(&mut self, any: &Any) -> Vec<usize> {
+        match any {
+            Any::Truth(truth) => self.test(truth),
+            Any::After(statements, value) => {
+                self.block(statements);
+                self.test_word(value)
+            }
+            any => {
+                let word = self.released(|emitter| emitter.word(None, any));
+                vec![self.push(Op::UnlessConst(Comparison::NE, word, 0, 0))]
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Emitter;
 use crate::calculator::compiled::{
     any::Any,
-    code::{LOCALS, NOW, Op, Register, STEP, Source, TIME},
+    code::{Destination, LOCALS, NOW, Op, Register, STEP, Source, TIME},
     math::Math,
     place::Place,
     tree::{Float, Int, Target, Truth},
@@ -173,14 +173,22 @@ impl Emitter {
     }
 
     /// Emits a value whose kind is known, as a word.
-    fn word(&mut self, to: Option<Register>, any: &Any) -> Register {
-        match self.source(any) {
-            Source::Int(register) | Source::Float(register) | Source::Truth(register) => register,
-            from => {
-                let to = self.register(to);
-                self.push(Op::Word(to, from));
-                to
+    pub(super) fn word(&mut self, to: Option<Register>, any: &Any) -> Register {
+        match any {
+            Any::Int(int) => return self.int_to(to, int),
+            Any::Float(float) => return self.float_to(to, float),
+            Any::Truth(truth) => return self.truth_to(to, truth),
+            Any::After(statements, value) => {
+                self.block(statements);
+                return self.word(to, value);
             }
+            _ => {}
         }
+        let to = self.register(to);
+        let from = self.released(|emitter| emitter.source_to(Some(Destination::Word(to)), any));
+        if from != Source::Int(to) {
+            self.push(Op::Word(to, from));
+        }
+        to
     }
 }

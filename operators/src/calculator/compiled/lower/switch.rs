@@ -5,7 +5,9 @@ use rhai::{BinaryExpr, Expr, Position, RangeCase, SwitchCasesCollection};
 use super::{Lower, Lowered, Result, blocks::Tail, inferred::Key};
 use crate::calculator::compiled::{
     any::Any,
-    tree::{Comparison, Int, Range, Statement, Truth},
+    held::View,
+    switch::hash,
+    tree::{Comparison, Float, Int, Range, Statement, Truth, ends},
 };
 
 impl Lower<'_> {
@@ -45,13 +47,21 @@ impl Lower<'_> {
         let mut hashed: Vec<_> = cases.cases.iter().collect();
         hashed.sort_unstable_by_key(|(_, case)| case.blocks.iter().min().copied());
         for (hash, case) in hashed {
-            let sides = [Int::Hash(Box::new(value.clone())), Int::Const(hash.cast_signed())];
-            let test = Truth::Compare(Comparison::EQ, Box::new(sides));
+            let test = self.has_hash(&value, hash.cast_signed());
             let mut blocks = Vec::new();
-            for block in &case.blocks {
+            for block in case.blocks.iter().filter(|_| test != Truth::Const(false)) {
                 self.case(&cases.expressions[*block], tail, body, &mut blocks)?;
             }
-            all.push(Statement::If(test, blocks, Vec::new()));
+            match test {
+                Truth::Const(false) => {}
+                Truth::Const(true) => {
+                    all.extend(blocks);
+                    if ends(&all) {
+                        return Ok(all);
+                    }
+                }
+                test => all.push(Statement::If(test, blocks, Vec::new())),
+            }
         }
         for range in &cases.ranges {
             let (start, end) = match range {
@@ -71,6 +81,24 @@ impl Lower<'_> {
             None => self.end(Lowered::UNIT, tail, Position::NONE, &mut all)?,
         }
         Ok(all)
+    }
+
+    /// Whether a value has Rhai's hash of a literal; known of a constant.
+    fn has_hash(&self, value: &Any, literal: i64) -> Truth {
+        let known = match value {
+            Any::Const(held) => Some(hash(held.view())),
+            Any::Int(Int::Const(int)) => Some(hash(View::Int(*int))),
+            Any::Float(Float::Const(float)) => Some(hash(View::Float(*float))),
+            Any::Truth(Truth::Const(truth)) => Some(hash(View::Bool(*truth))),
+            _ => None,
+        };
+        match known {
+            Some(hash) => Truth::Const(hash == literal),
+            None => {
+                let sides = [Int::Hash(Box::new(value.clone())), Int::Const(literal)];
+                Truth::Compare(Comparison::EQ, Box::new(sides))
+            }
+        }
     }
 
     /// A case, if its guard holds.

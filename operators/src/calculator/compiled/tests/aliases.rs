@@ -40,7 +40,7 @@ fn each_is_compiled_and_equals_the_interpreter() {
     let wrong = |body: &&str| -> Vec<String> {
         case(body).compiled_otherwise(&calls).map(|reason| format!("{body}: {reason}")).collect()
     };
-    let wrong: Vec<_> = BODIES.iter().flat_map(wrong).collect();
+    let wrong: Vec<_> = BODIES.iter().chain(WITHOUT_ROOM).flat_map(wrong).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
@@ -56,6 +56,10 @@ const SAME: &[[&str; 2]] = &[
     ["chosen(params.none, state.a) > 1", "state.a > 1"],
     ["let width = params.none; if width == () { return true; } state.a -= width; true", "true"],
     ["let t = state.t; t == \"x\"", "state.t == \"x\""],
+    [
+        "switch params.word { \"v\" => { state.a = 1; } 3 => { state.a = 2; } _ => { state.a = 3; } } true",
+        "state.a = 3; true",
+    ],
     ["!(state.a > 3 && (state.b < 2 || state.ok))", "state.a <= 3 || state.b >= 2 && !state.ok"],
 ];
 
@@ -68,5 +72,25 @@ fn variables_that_change_nothing_cost_nothing() {
             format!("{:?}", code.ops)
         });
         assert_eq!(one, other, "{bodies:?}");
+    }
+}
+
+/// Bodies with values of any kind of which none has to be kept.
+const WITHOUT_ROOM: &[&str] = &[
+    "if event.p == \"x\" { state.a += 1; } true",
+    "if event.p != () { state.f += event.p; } true",
+    "event.p.len() > 2 && contains(event.p, \"e\") || is_number(event.q)",
+    "let p = event.p; if p > 3 && p < 9.5 { state.a = to_int(p); } true",
+    "switch params.word { \"w\" => { state.a += 1; } _ => { state.t = event.p; } } event.p == true",
+    "state.a = params.tiers[event.step]; state.f = state.nums.figures(event.now).sum / 2; true",
+];
+
+#[test]
+fn values_that_become_words_need_no_room() {
+    for body in WITHOUT_ROOM {
+        let program = case(body).compile(Execution::Compiled).unwrap();
+        let Function::Compiled(code) = &program.on_event else { panic!("{body}") };
+        let needs_room = code.values.as_ref().is_some_and(|values| values.needs_room());
+        assert!(!needs_room, "{body}: {:?}", code.ops);
     }
 }

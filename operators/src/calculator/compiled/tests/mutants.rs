@@ -17,7 +17,7 @@ use super::{
     contract::case,
     pair::{calls, compare},
 };
-use crate::calculator::{Execution, program::Function};
+use crate::calculator::{Execution, aggregate::Figure, program::Function};
 
 /// Bodies of `on_event` in which every operation matters.
 const BODIES: &[&str] = &[
@@ -36,6 +36,7 @@ const BODIES: &[&str] = &[
     "state.f = state.nums.figures(event.now).sum; state.nums.add(event.step, event.time, event.now); true",
     "set_timer(state, event.now + (event.p ?? 5)); true",
     "event.p ?? true",
+    "let a = event.step + 1; let b = a + 1; let c = b + a; let d = c + b; let e = d + c; let f = e + d; let g = f + e; state.a = g + g; true",
 ];
 
 /// The operation with a part changed; `None` for one that is not on values of any kind.
@@ -59,7 +60,7 @@ fn changed(op: Op, next: Option<&Op>) -> Option<Op> {
         Op::Append(to, _) => Op::Append(to, Source::Int(1)),
         Op::Index(to, of, _) => Op::Index(to, of, none),
         Op::Entry(to, at, _) => Op::Entry(to, at, none),
-        Op::Figure(to, ..) => Op::Put(to, Source::Float(0)),
+        Op::Figure(to, slot, _, now) => Op::Figure(to, slot, Figure::Min, now),
         Op::UnlessFloats(_, a, b, to) => Op::UnlessFloats(Comparison::EQ, a, b, to),
         Op::UnlessAny(comparison, a, b, to) => Op::UnlessAny(comparison.negated(), a, b, to),
         Op::UnlessWithin(_, at, to) => Op::UnlessWithin(none, at, to),
