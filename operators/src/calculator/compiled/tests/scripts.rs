@@ -62,16 +62,28 @@ impl Draw<'_> {
         format!("state.{field}.add({value}, {time}, {now});")
     }
 
+    /// A variable; or one of a field that is changed before the variable is read.
+    fn declaration(&mut self) -> String {
+        let (kind, name) = (self.kind(), self.name());
+        if self.below(3) == 0 {
+            let field = self.field(kind);
+            let value =
+                if kind == Kind::Truth { format!("{field} || state.a > 3") } else { field.to_owned() };
+            let change = self.expression(kind, 1);
+            self.variables.push((name.clone(), kind, true));
+            return format!("let {name} = {value}; {field} = {change}; {} = {name};", self.field(kind));
+        }
+        let (word, depth) = (self.one(&["let", "let", "const"]), 2 * self.below(2));
+        let value = self.expression(kind, depth);
+        self.variables.push((name.clone(), kind, word == "let"));
+        format!("{word} {name} = {value};")
+    }
+
     fn statement(&mut self, depth: usize) -> String {
         let inner = depth.saturating_sub(1);
         match self.below(13) {
             0..=3 => self.assignment(2),
-            4 => {
-                let (kind, word) = (self.kind(), self.one(&["let", "let", "const"]));
-                let (value, name) = (self.expression(kind, 2), self.name());
-                self.variables.push((name.clone(), kind, word == "let"));
-                format!("{word} {name} = {value};")
-            }
+            4 => self.declaration(),
             5 => self.aggregated(1),
             6 => {
                 let now = if self.place == Place::Event { "event.now" } else { "now" };
