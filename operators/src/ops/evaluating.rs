@@ -148,17 +148,8 @@ impl Evaluator {
 
     /// Fetches what evaluating later records of a batch needs ahead of its use, while the record at `next` is
     /// evaluated. Has no effect but on time.
-    #[inline]
     pub fn prefetch(&self, batch: &Routed, next: usize) {
-        let (store, row) = (&self.store, |ahead: usize| batch.rows.get(next + ahead));
-        row(11).into_iter().for_each(|row| store.prefetch_slot(row.hash));
-        row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
-        row(5).into_iter().for_each(|row| store.prefetch_directory(row.hash));
-        if let Some(row) = row(2)
-            && let Some(parts) = self.folds.parts(batch.targets(next + 2))
-        {
-            store.prefetch_parts(row.hash, row.key_group, parts);
-        }
+        processor::run(Lookahead { evaluator: self, batch, next });
     }
 
     /// Evaluates a routed record that was routed under the same book. Its key must not be
@@ -202,6 +193,32 @@ impl Evaluator {
             unsaved.changed(id, store.block_mut(id));
         }
         store.file_sooner(id, soonest);
+    }
+}
+
+/// Look at later records of a batch.
+struct Lookahead<'e> {
+    evaluator: &'e Evaluator,
+    batch: &'e Routed,
+    /// Position of the record that is evaluated next.
+    next: usize,
+}
+
+impl Work for Lookahead<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Lookahead { evaluator: Evaluator { store, folds, .. }, batch, next } = self;
+        let row = |ahead: usize| batch.rows.get(next + ahead);
+        row(11).into_iter().for_each(|row| store.prefetch_slot(row.hash));
+        row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
+        row(5).into_iter().for_each(|row| store.prefetch_directory(row.hash));
+        if let Some(row) = row(2)
+            && let Some(parts) = folds.parts(batch.targets(next + 2))
+        {
+            store.prefetch_parts(row.hash, row.key_group, parts);
+        }
     }
 }
 

@@ -61,22 +61,23 @@ pub(super) fn put_in(
         return;
     }
     let Aside { parts, words, .. } = aside;
-    let mut at = first;
-    while let Some(part) = parts.get(at) {
-        let words = &words[part.start as usize..part.end as usize];
-        match layout.shape(part.ordinal).filter(|shape| shape.is_initial(words, &memory.objects)) {
-            Some(shape) => {
-                shape.free(words, &mut memory.objects);
-                parts.remove(at);
+    let mut kept = first;
+    for at in first..parts.len() {
+        let part = parts[at];
+        let own = &words[part.start as usize..part.end as usize];
+        match layout.shape(part.ordinal) {
+            Some(shape) if shape.is_initial(own, &memory.objects) => shape.free(own, &mut memory.objects),
+            shape => {
+                memory.conditions += usize::from(shape.is_some());
+                parts[kept] = part;
+                kept += 1;
             }
-            None => at += 1,
         }
     }
-    let new = &mut parts[first..];
+    let new = &mut parts[first..kept];
     if !new.is_empty() {
         new.sort_unstable_by_key(|part| part.ordinal);
         piece.insert(&mut memory.arena, layout, new, words);
-        memory.conditions += new.iter().filter(|part| layout.shape(part.ordinal).is_some()).count();
     }
     // All words behind belong to the parts that are gone now.
     let start = if first == 0 { 0 } else { parts[first - 1].end as usize };

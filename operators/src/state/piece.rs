@@ -100,7 +100,7 @@ impl Piece {
     }
 
     /// Fetches parts ahead of their use, as far as that is sensible.
-    #[inline]
+    #[inline(always)]
     pub(super) fn prefetch_parts(self, arena: &Arena, layout: &Layout, parts: RangeInclusive<Ordinal>) {
         let words = arena.words(self.line, self.class);
         let first = usize::from(self.chunks) * ENTRY;
@@ -160,6 +160,7 @@ impl Piece {
     }
 
     /// Offset of a part's words, or the one at which they would belong.
+    #[inline(always)]
     fn offset(self, words: &[u64], layout: &Layout, ordinal: Ordinal) -> usize {
         let (chunk, bit) = split(ordinal);
         match self.position(words, chunk as u32) {

@@ -43,6 +43,11 @@ impl Kind {
 }
 
 impl Kind {
+    /// Whether its words can name an object.
+    fn names(self) -> bool {
+        matches!(self, Kind::Sliding(_) | Kind::Text | Kind::Aggregate)
+    }
+
     /// Number of the object that words name; 0 if they name none.
     pub(super) fn number(self, words: &[u64]) -> u64 {
         match self {
@@ -69,6 +74,8 @@ pub struct Shape {
     initial: Box<[Cell]>,
     /// Words of the first values.
     words: Box<[u64]>,
+    /// Whether words can name objects.
+    names: bool,
 }
 
 impl Shape {
@@ -81,7 +88,8 @@ impl Shape {
             words.resize(at + kind.width(), 0);
             write_plain(kind, &mut words[at..], cell);
         }
-        Shape { fields: fields.into(), initial: initial.into(), words: words.into() }
+        let names = fields.iter().any(|(kind, _)| kind.names());
+        Shape { fields: fields.into(), initial: initial.into(), words: words.into(), names }
     }
 
     /// First values of the fields.
@@ -100,7 +108,14 @@ impl Shape {
     }
 
     /// Frees the objects that words name.
+    #[inline]
     pub fn free(&self, words: &[u64], objects: &mut Objects) {
+        if self.names {
+            self.free_objects(words, objects);
+        }
+    }
+
+    fn free_objects(&self, words: &[u64], objects: &mut Objects) {
         for (kind, number) in self.objects(words) {
             objects.remove(kind, number);
         }
@@ -140,25 +155,29 @@ impl Shape {
     }
 
     /// Whether words stand for the first values.
+    #[inline]
     pub fn is_initial(&self, words: &[u64], objects: &Objects) -> bool {
-        *words == *self.words
-            || self.fields.iter().enumerate().all(|(slot, (kind, at))| {
-                let (own, first) = (&words[usize::from(*at)..], &self.initial[slot]);
-                let word = kind.number(own);
-                match kind {
-                    Kind::Text => {
-                        objects.text(word).is_none_or(|text| matches!(first, Cell::Text(t) if **t == *text))
-                    }
-                    Kind::Sliding(_) if word == 0 => own[0] == 0,
-                    Kind::Aggregate | Kind::Sliding(_) => objects
-                        .aggregate(word)
-                        .is_none_or(|aggregate| matches!(first, Cell::Aggregate(a) if **a == *aggregate)),
-                    _ => {
-                        let own = usize::from(*at)..usize::from(*at) + kind.width();
-                        words[own.clone()] == self.words[own]
-                    }
+        words.iter().eq(&*self.words) || self.names && self.objects_are_initial(words, objects)
+    }
+
+    fn objects_are_initial(&self, words: &[u64], objects: &Objects) -> bool {
+        self.fields.iter().enumerate().all(|(slot, (kind, at))| {
+            let (own, first) = (&words[usize::from(*at)..], &self.initial[slot]);
+            let word = kind.number(own);
+            match kind {
+                Kind::Text => {
+                    objects.text(word).is_none_or(|text| matches!(first, Cell::Text(t) if **t == *text))
                 }
-            })
+                Kind::Sliding(_) if word == 0 => own[0] == 0,
+                Kind::Aggregate | Kind::Sliding(_) => objects
+                    .aggregate(word)
+                    .is_none_or(|aggregate| matches!(first, Cell::Aggregate(a) if **a == *aggregate)),
+                Kind::Bool | Kind::Int | Kind::Float | Kind::Stats => {
+                    let own = usize::from(*at)..usize::from(*at) + kind.width();
+                    words[own.clone()] == self.words[own]
+                }
+            }
+        })
     }
 }
 

@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Fetches parts of a key of that hash, which are of its `key_by`.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch_parts(&self, hash: u64, key_group: u32, parts: RangeInclusive<Ordinal>) {
         if let Some(block) = self.guess(hash)
             && block.group == key_group
