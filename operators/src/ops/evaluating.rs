@@ -185,11 +185,9 @@ impl Evaluator {
         let Evaluator { book, store, unsaved, parts, folds, runners, counts, scratch, .. } = self;
         let (event, judged) = (&event, &mut scratch.targets);
         let mut application = Application { book, folds, parts, runners, event, judged, counts, out };
-        let (changed, soonest) = store.open(id, |open| {
-            let soonest = application.apply(open, record.targets);
-            (open.is_changed(), soonest)
-        });
-        if changed {
+        let mut open = store.open(id);
+        let soonest = application.apply(&mut open, record.targets);
+        if open.close() {
             unsaved.changed(id, store.block_mut(id));
         }
         store.file_sooner(id, soonest);

@@ -19,6 +19,8 @@ pub struct OpenKey<'s> {
     pub(super) aside: &'s mut Aside,
     pub(super) recording: Recording,
     pub(super) stored: &'s mut bool,
+    /// The store's number of keys of which only removals are left to be saved, without this one.
+    pub(super) leaving: &'s mut usize,
     /// Where parts of the key were found last.
     pub(super) hints: Hints,
 }
@@ -132,6 +134,14 @@ impl<'s> OpenKey<'s> {
     /// have come back to their first values.
     pub fn prune(&mut self) {
         self.memory.prune(self.piece, self.layout, self.recording == Recording::Removals);
+    }
+
+    /// Closes the key: puts in what was made since it was opened. Returns whether anything has changed.
+    #[inline]
+    pub fn close(mut self) -> bool {
+        self.put_in();
+        *self.leaving += usize::from(self.piece.is_leaving());
+        self.aside.changed
     }
 
     /// Puts in what was made since the key was opened; after this every rule may be asked for again.

@@ -44,7 +44,7 @@ impl Scene {
 
     fn state<T>(&mut self, work: impl FnOnce(&mut RuleState<'_>, &RulePlan) -> T) -> T {
         let Scene { store, id, plan, parts } = self;
-        store.open(*id, |open| work(&mut open.rule(parts), plan))
+        store.with_key(*id, |open| work(&mut open.rule(parts), plan))
     }
 }
 
@@ -116,7 +116,7 @@ fn what_is_changed_is_unsaved_until_it_is_saved() {
     let mut scene = Scene::new(None);
     scene.state(|state, plan| state.fields_mut(plan, 0).set_word(0, 7));
     let Scene { store, id, .. } = &mut scene;
-    store.open(*id, |open| {
+    store.with_key(*id, |open| {
         let mut unsaved = Vec::new();
         open.unsaved(&mut unsaved);
         assert_eq!(

@@ -172,9 +172,9 @@ impl Store {
         self.records = records;
     }
 
-    /// Calls `work` with a key's state, to be read and changed.
+    /// Opens a key's state, to be read and changed, until it is [closed](OpenKey::close).
     #[inline(always)]
-    pub fn open<T>(&mut self, id: KeyId, work: impl FnOnce(&mut OpenKey<'_>) -> T) -> T {
+    pub fn open(&mut self, id: KeyId) -> OpenKey<'_> {
         let Store { blocks, memory, layouts, aside, records, leaving, .. } = self;
         let KeyBlock { key, piece, group, stored, .. } = &mut blocks[id.0 as usize];
         let layout = &layouts[*group as usize];
@@ -185,11 +185,14 @@ impl Store {
             (true, true) => Recording::Removals,
         };
         *leaving -= usize::from(piece.is_leaving());
-        let hints = Hints::default();
-        let mut open = OpenKey { key, piece, memory, layout, aside, recording, stored, hints };
+        OpenKey { key, piece, memory, layout, aside, recording, stored, leaving, hints: Hints::default() }
+    }
+
+    /// Calls `work` with a key's state, to be read and changed.
+    pub fn with_key<T>(&mut self, id: KeyId, work: impl FnOnce(&mut OpenKey<'_>) -> T) -> T {
+        let mut open = self.open(id);
         let result = work(&mut open);
-        put_in(piece, memory, layout, aside, 0);
-        *leaving += usize::from(piece.is_leaving());
+        open.close();
         result
     }
 

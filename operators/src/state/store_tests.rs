@@ -102,7 +102,7 @@ proptest! {
             let id = store.entry(u64::from(key), 0, &key.to_string());
             match step {
                 0..=3 => {
-                    let text = store.open(id, |open| {
+                    let text = store.with_key(id, |open| {
                         let mut state = open.rule(&parts);
                         fold(&mut state, plan, condition, time);
                         text(&mut state, plan, condition)
@@ -116,7 +116,7 @@ proptest! {
                 }
                 6 | 7 => (0..time).for_each(|_| {
                     let id = store.next_in_turn().unwrap();
-                    store.open(id, |open| open.prune());
+                    store.with_key(id, |open| open.prune());
                 }),
                 _ => {
                     store.remove(id);
@@ -126,7 +126,7 @@ proptest! {
             let mut found = BTreeMap::new();
             for id in store.ids().collect::<Vec<_>>() {
                 let key: u32 = store.block(id).key().parse().unwrap();
-                store.open(id, |open| {
+                store.with_key(id, |open| {
                     let mut state = open.rule(&parts);
                     for c in (0..5).filter(|c| !state.is_first(plan, *c)).collect::<Vec<_>>() {
                         found.insert((key, c), text(&mut state, plan, c));
@@ -158,7 +158,7 @@ proptest! {
             let (own, states) = (&parts[rule], model.entry(key).or_default());
             match step {
                 // A record that folds into two rules, of which one may be absent yet.
-                0..=6 => store.open(id, |open| {
+                0..=6 => store.with_key(id, |open| {
                     for rule in [rule, 19 - rule] {
                         let plan = &book.rules[rule];
                         let mut state = open.rule(&parts[rule]);
@@ -167,9 +167,9 @@ proptest! {
                         unsaved.insert((key, rule, condition), true);
                     }
                 }),
-                7 => store.open(id, |open| open.rule(own).arm(condition, timer(time as usize))),
-                8 => store.open(id, |open| open.rule(own).disarm(condition)),
-                9 => store.open(id, |open| {
+                7 => store.with_key(id, |open| open.rule(own).arm(condition, timer(time as usize))),
+                8 => store.with_key(id, |open| open.rule(own).disarm(condition)),
+                9 => store.with_key(id, |open| {
                     open.rule(own).clear();
                     for c in 0..5 {
                         // One that is back at its first value may be deleted once more.
@@ -178,11 +178,11 @@ proptest! {
                         }
                     }
                 }),
-                10 => store.open(id, |open| {
+                10 => store.with_key(id, |open| {
                     open.set_saved();
                     unsaved.retain(|(k, ..), _| *k != key);
                 }),
-                11 => store.open(id, |open| {
+                11 => store.with_key(id, |open| {
                     let whole = condition / 4 * 4;
                     open.rule(own).fields_mut(&book.rules[rule], whole).set_word(0, 0);
                     states.remove(&(rule, whole));
@@ -190,7 +190,7 @@ proptest! {
                 }),
                 12 => {
                     for id in store.ids().collect::<Vec<_>>() {
-                        store.open(id, |open| open.prune());
+                        store.with_key(id, |open| open.prune());
                     }
                     prop_assert_eq!(store.conditions(), model.values().map(BTreeMap::len).sum::<usize>());
                 }
@@ -202,7 +202,7 @@ proptest! {
             }
             for id in store.ids().collect::<Vec<_>>() {
                 let key: u32 = store.block(id).key().parse().unwrap();
-                let found: BTreeMap<(usize, usize), String> = store.open(id, |open| {
+                let found: BTreeMap<(usize, usize), String> = store.with_key(id, |open| {
                     let mut found = BTreeMap::new();
                     for (rule, (plan, parts)) in book.rules.iter().zip(&parts).enumerate() {
                         let mut state = open.rule(parts);
@@ -214,7 +214,7 @@ proptest! {
                 });
                 prop_assert_eq!(Some(&found), model.get(&key));
                 let mut dirty = Vec::new();
-                store.open(id, |open| open.unsaved(&mut dirty));
+                store.with_key(id, |open| open.unsaved(&mut dirty));
                 for part in dirty {
                     if let Some(c) = part.of.condition.map(usize::from) {
                         let at = (key, part.of.rule as usize, c);

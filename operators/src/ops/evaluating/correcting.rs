@@ -35,7 +35,7 @@ impl Evaluator {
         let id = self.store.entry(key::route(book.key_seeds[group as usize], key), group, key);
         let now = self.clock.max(self.store.block(id).last_now());
         let Evaluator { store, unsaved, parts, .. } = self;
-        let soonest = store.open(id, |open| {
+        let soonest = store.with_key(id, |open| {
             change(open, plan, &parts[rule], now, |_, mut state| {
                 set(&mut state, plan, condition, &cells, now);
                 // Not an event of the pause, so the correction stays if the pause is skipped.

@@ -178,12 +178,12 @@ impl Evaluator {
         let recent = block.take_recent();
         let saved = block.changed_in() <= self.memory.compacted;
         let empty = block.is_empty();
-        !recent && saved && !empty && !self.store.open(id, |open| open.is_dirty())
+        !recent && saved && !empty && !self.store.with_key(id, |open| open.is_dirty())
     }
 
     fn let_go(&mut self, id: KeyId) {
         let Evaluator { book, store, parts, scratch, memory, .. } = self;
-        let (touched, deadline) = store.open(id, |open| {
+        let (touched, deadline) = store.with_key(id, |open| {
             scratch.rules.clear();
             open.rules_with_level(&mut scratch.rules);
             let (mut touched, mut deadline) = (i64::MIN, i64::MAX);

@@ -36,7 +36,7 @@ impl Evaluator {
         for id in store.ids().collect::<Vec<_>>() {
             let group = store.block(id).group();
             let mut rules = Vec::new();
-            store.open(id, |open| open.rules(&mut rules));
+            store.with_key(id, |open| open.rules(&mut rules));
             for rule in rules.into_iter().map(|rule| rule as usize) {
                 let (plan, parts) = (&*book.rules[rule], &parts[rule]);
                 let mut values = |key: &str, state: RuleState<'_>| {
@@ -45,7 +45,7 @@ impl Evaluator {
                     Judge::new(plan, key, state, workings).values(now)
                 };
                 let fresh = store.aside(group, parts, |state| values("", state.lent()));
-                let made = store.open(id, |open| {
+                let made = store.with_key(id, |open| {
                     let key = open.key();
                     open.copy_of(parts, |state| {
                         state.bring_up_to(plan);

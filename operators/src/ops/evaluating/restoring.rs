@@ -42,7 +42,7 @@ impl Evaluator {
     ) -> Result<(), String> {
         let Evaluator { book, store, parts, .. } = self;
         let plan = &*book.rules[part.rule];
-        store.open(id, |open| {
+        store.with_key(id, |open| {
             let mut state = open.restored(&parts[part.rule]);
             read(&mut state, plan, part.condition, &book.fields, stored)
         })
@@ -73,7 +73,7 @@ impl Evaluator {
     /// the latest.
     pub(super) fn finish_key(&mut self, id: KeyId, touched: i64) {
         let Evaluator { book, store, parts, scratch, .. } = self;
-        let (last_now, soonest) = store.open(id, |open| {
+        let (last_now, soonest) = store.with_key(id, |open| {
             scratch.rules.clear();
             open.rules_with_level(&mut scratch.rules);
             let (mut last_now, mut soonest) = (i64::MIN, i64::MAX);

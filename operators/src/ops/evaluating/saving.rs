@@ -102,7 +102,7 @@ impl Evaluator {
     fn save_key(&mut self, book: &RuleBook, id: KeyId, chunk: &mut Chunk) -> usize {
         let Evaluator { store, parts, scratch, .. } = self;
         store.block_mut(id).unlist();
-        let (states, soonest) = store.open(id, |open| {
+        let (states, soonest) = store.with_key(id, |open| {
             scratch.rules.clear();
             open.rules_with_level(&mut scratch.rules);
             let mut soonest = i64::MAX;

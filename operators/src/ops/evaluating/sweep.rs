@@ -24,7 +24,7 @@ impl Evaluator {
     fn sweep_key(&mut self, id: KeyId) {
         let (book, clock) = (Arc::clone(&self.book), self.clock);
         let Evaluator { store, unsaved, parts, scratch, .. } = self;
-        let (changed, soonest) = store.open(id, |open| {
+        let (changed, soonest) = store.with_key(id, |open| {
             open.prune();
             scratch.rules.clear();
             open.rules_with_level(&mut scratch.rules);

@@ -47,7 +47,7 @@ impl Evaluator {
     /// was run.
     fn run_next(&mut self, book: &RuleBook, id: KeyId, now: i64, out: &mut Emitted) -> bool {
         let Evaluator { store, parts, scratch, .. } = self;
-        let next = store.open(id, |open| {
+        let next = store.with_key(id, |open| {
             scratch.rules.clear();
             open.rules_with_level(&mut scratch.rules);
             let all = scratch.rules.iter().map(|rule| *rule as usize);
@@ -70,7 +70,7 @@ impl Evaluator {
         let plan = &*book.rules[rule];
         let Evaluator { store, unsaved, parts, runners, counts, .. } = self;
         let runners = &mut runners[rule];
-        let soonest = store.open(id, |open| {
+        let soonest = store.with_key(id, |open| {
             change(open, plan, &parts[rule], deadline, |key, mut state| {
                 if plan.rule_level {
                     state.mark_rule_level();
