@@ -213,13 +213,13 @@ impl<'a> Collected<'a> {
         let guid = self.guid()?;
         for field in [Field::DEVICE_ID, Field::IP, Field::SESSION_ID, Field::EVENT_ID] {
             let value = &mut self.values[field.index()];
-            *value = match value.take() {
+            match value {
                 Some(number @ (Value::Int(_) | Value::Float(_))) => {
-                    Some(Value::Text(Cow::Owned(number.text().into_owned())))
+                    *number = Value::Text(Cow::Owned(number.text().into_owned()));
                 }
-                Some(Value::Bool(_)) | None => None,
-                text => text,
-            };
+                Some(Value::Bool(_)) => *value = None,
+                Some(Value::Text(_)) | None => {}
+            }
         }
         match &self.values[Field::EVENT_ID.index()] {
             Some(Value::Text(id)) if !id.is_empty() => {}

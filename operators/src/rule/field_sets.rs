@@ -24,6 +24,11 @@ impl FieldSets {
     /// Makes `union` the union of these sets.
     pub fn unite(&self, sets: &[u32], union: &mut Vec<u64>) {
         union.clear();
+        // Up to 64 fields, as in most books, a set is one word.
+        if self.width == 1 {
+            union.push(sets.iter().fold(0, |union, set| union | self.words[*set as usize]));
+            return;
+        }
         union.resize(self.width, 0);
         for set in sets {
             let row = &self.words[*set as usize * self.width..][..self.width];
@@ -52,13 +57,20 @@ mod tests {
     #[test]
     fn a_union_has_the_fields_of_its_sets_ascending_and_once() {
         let set = |fields: &[u16]| fields.iter().map(|field| Field(*field)).collect::<Vec<_>>();
+        let union = |sets: &[Vec<Field>], of: &[u32], fields_there| {
+            let mut union = vec![u64::MAX];
+            FieldSets::new(sets, fields_there).unite(of, &mut union);
+            fields(&union).collect::<Vec<_>>()
+        };
         let sets = [set(&[129, 3, 3]), set(&[]), set(&[63, 64, 3]), set(&[0, 191])];
         for (of, expected) in
             [(&[0, 1, 2][..], &[3, 63, 64, 129][..]), (&[1], &[]), (&[], &[]), (&[3, 0], &[0, 3, 129, 191])]
         {
-            let mut union = vec![u64::MAX];
-            FieldSets::new(&sets, 192).unite(of, &mut union);
-            assert_eq!(fields(&union).collect::<Vec<_>>(), set(expected));
+            assert_eq!(union(&sets, of, 192), set(expected));
+        }
+        let few = [set(&[63, 3]), set(&[]), set(&[0, 3])];
+        for (of, expected) in [(&[0, 1, 2][..], &[0, 3, 63][..]), (&[1], &[]), (&[], &[]), (&[2], &[0, 3])] {
+            assert_eq!(union(&few, of, 64), set(expected));
         }
     }
 }

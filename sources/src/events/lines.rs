@@ -83,6 +83,8 @@ pub(super) struct Lines<R> {
     offset: Offset,
     /// Set while the line at `start` is longer than is held in memory.
     long: Option<OverlongLine>,
+    /// Records of the last batch.
+    last_records: usize,
     ended: bool,
 }
 
@@ -118,6 +120,7 @@ impl<R: Read> Lines<R> {
             read: 0,
             offset: Offset(0),
             long: None,
+            last_records: 0,
             ended: false,
         })
     }
@@ -147,6 +150,7 @@ impl<R: Read> Lines<R> {
             self.cut(&mut batch);
         }
         if !is_empty(&batch) {
+            self.last_records = batch.records.len();
             batch.read_at = wall_us();
             return Ok(Next::Batch(batch));
         }
@@ -156,6 +160,9 @@ impl<R: Read> Lines<R> {
     /// Moves complete lines from the buffer into the batch until it is full.
     fn cut(&mut self, batch: &mut RawBatch) {
         let LineConfig { max_records, max_batch_bytes, .. } = self.config;
+        // As much as there may be, at once: growing would copy what is there each time.
+        batch.bytes.reserve(max_batch_bytes.min(self.end - self.start));
+        batch.records.reserve(self.last_records.min(max_records));
         while batch.records.len() + batch.refused.len() < max_records && batch.bytes.len() < max_batch_bytes {
             let Some(found) = memchr(b'\n', &self.buffer[self.scanned..self.end]) else {
                 self.scanned = self.end;
