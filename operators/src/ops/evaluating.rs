@@ -212,10 +212,8 @@ impl Work for Lookahead<'_> {
         row(11).into_iter().for_each(|row| store.prefetch_slot(row.hash));
         row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
         row(5).into_iter().for_each(|row| store.prefetch_directory(row.hash));
-        if let Some(row) = row(2)
-            && let Some(parts) = folds.parts(batch.targets(next + 2))
-        {
-            store.prefetch_parts(row.hash, row.key_group, parts);
+        if let Some(row) = row(2) {
+            store.prefetch_parts(row.hash, row.key_group, folds.parts(batch.targets(next + 2)));
         }
     }
 }

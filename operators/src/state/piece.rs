@@ -15,7 +15,7 @@
 mod inserting;
 mod removing;
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use super::{
     arena::{Arena, LINE, class_of, words_of},
@@ -25,7 +25,7 @@ use super::{
 /// Words of a directory entry.
 const ENTRY: usize = 3;
 
-/// Most words that are fetched ahead at once.
+/// Most words of a directory that are fetched ahead.
 const FETCHED: usize = 128;
 
 /// A key's piece: where it lies, and its lengths. The words are in the arena; who drops a piece that is not
@@ -93,21 +93,28 @@ impl Piece {
         words_of(self.class) * size_of::<u64>()
     }
 
-    /// Fetches the directory ahead of its use, as far as that is sensible.
+    /// Fetches the directory ahead of its use, or its beginning.
     #[inline]
     pub(super) fn prefetch_directory(self, arena: &Arena) {
         arena.prefetch(self.line, 0..(usize::from(self.chunks) * ENTRY).min(FETCHED));
     }
 
-    /// Fetches parts ahead of their use, as far as that is sensible.
+    /// Fetches parts ahead of their use.
     #[inline(always)]
-    pub(super) fn prefetch_parts(self, arena: &Arena, layout: &Layout, parts: RangeInclusive<Ordinal>) {
-        let words = arena.words(self.line, self.class);
-        let first = usize::from(self.chunks) * ENTRY;
-        let start = first + self.offset(words, layout, *parts.start());
-        let end = first + self.offset(words, layout, *parts.end()) + layout.width(*parts.end());
-        let end = end.min(first + self.words as usize).min(start + FETCHED);
-        arena.prefetch(self.line, start..end);
+    pub(super) fn prefetch_parts(self, arena: &Arena, layout: &Layout, parts: impl Iterator<Item = Ordinal>) {
+        let mut hint = 0;
+        for ordinal in parts {
+            if let Some(place) = self.find_from(arena, layout, (ordinal, 1), &mut hint) {
+                // Few parts are longer.
+                let words = place.start as usize..place.start as usize + 4;
+                arena.prefetch(self.line, words.start..words.end.min(self.end()));
+            }
+        }
+    }
+
+    /// Number of words in use.
+    fn end(self) -> usize {
+        usize::from(self.chunks) * ENTRY + self.words as usize
     }
 
     /// Finds a part that is present.

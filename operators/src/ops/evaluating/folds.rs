@@ -4,7 +4,7 @@
 //! `when` only after an event is folded. Folding an event into them concerns nothing but their own words, so
 //! it needs nothing of their rule's plan.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     calculator::Program,
@@ -91,12 +91,10 @@ impl Folds {
         Folds { targets: book.targets.iter().map(fold).collect(), rules }
     }
 
-    /// Parts from the first to the last plain condition of a record with these targets.
-    #[inline]
-    pub(super) fn parts(&self, targets: &[u32]) -> Option<RangeInclusive<Ordinal>> {
-        let part = |target: &u32| self.targets.get(*target as usize)?.plain.as_ref().map(|plain| plain.part);
-        let [first, last] = [targets.iter().find_map(part)?, targets.iter().rev().find_map(part)?];
-        Some(first.min(last)..=first.max(last))
+    /// Parts of the plain conditions among these targets.
+    #[inline(always)]
+    pub(super) fn parts(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
+        targets.iter().filter_map(|target| Some(self.targets.get(*target as usize)?.plain.as_ref()?.part))
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Each step reads what the step before has fetched, some keys earlier.
 
-use std::ops::RangeInclusive;
-
 use super::Store;
 use crate::{
     processor::prefetch,
@@ -36,7 +34,7 @@ impl Store {
 
     /// Fetches parts of a key of that hash, which are of its `key_by`.
     #[inline(always)]
-    pub fn prefetch_parts(&self, hash: u64, key_group: u32, parts: RangeInclusive<Ordinal>) {
+    pub fn prefetch_parts(&self, hash: u64, key_group: u32, parts: impl Iterator<Item = Ordinal>) {
         if let Some(block) = self.guess(hash)
             && block.group == key_group
         {
