@@ -5,16 +5,19 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 /// Makes the bitmap of users listed in any order; who is listed twice counts once. Bitmaps grow at their end,
 /// which takes a few nanoseconds for each user of an ascending list.
 pub(super) fn bitmap(mut guids: Vec<u64>) -> RoaringTreemap {
-    if !guids.is_sorted() {
+    if !guids.is_sorted_by(|a, b| a < b) {
         guids.sort_unstable();
+        guids.dedup();
     }
-    guids.dedup();
-    let parts = guids.chunk_by(|a, b| a >> 32 == b >> 32);
-    RoaringTreemap::from_bitmaps(parts.map(|part| {
+    let mut rest = &guids[..];
+    RoaringTreemap::from_bitmaps(std::iter::from_fn(|| {
+        let upper = rest.first()? >> 32;
+        let (part, others) = rest.split_at(rest.partition_point(|guid| guid >> 32 == upper));
+        rest = others;
         let mut users = RoaringBitmap::new();
         // None is refused, as they ascend.
         let _ = users.append(part.iter().map(|guid| *guid as u32));
-        ((part[0] >> 32) as u32, users)
+        Some((upper as u32, users))
     }))
 }
 
