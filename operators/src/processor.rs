@@ -27,21 +27,20 @@ pub(crate) trait Work {
     fn run(self) -> Self::Output;
 }
 
-/// Does the work, by instructions that count and scan bits if the processor has them (x86-64-v3).
+/// Does the work, by instructions that count and scan bits if the processor has them.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn run<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        #[target_feature(enable = "popcnt,lzcnt,bmi1,bmi2,avx2")]
+        #[target_feature(enable = "popcnt,lzcnt,bmi1,bmi2")]
         fn modern<W: Work>(work: W) -> W::Output {
             work.run()
         }
         let has_all = is_x86_feature_detected!("popcnt")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("avx2");
+            && is_x86_feature_detected!("bmi2");
         if has_all {
             // SAFETY: the processor has all of the instructions.
             return unsafe { modern(work) };
