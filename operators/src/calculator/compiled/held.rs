@@ -62,6 +62,19 @@ impl View<'_> {
         }
     }
 
+    /// The value copied, unless it is a text.
+    #[inline(always)]
+    pub(super) fn to_scalar(self) -> Option<Held<'static>> {
+        match self {
+            View::Unit => Some(Held::Unit),
+            View::Bool(b) => Some(Held::Bool(b)),
+            View::Int(i) => Some(Held::Int(i)),
+            View::Float(f) => Some(Held::Float(f)),
+            View::Char(c) => Some(Held::Char(c)),
+            View::Text(_) => None,
+        }
+    }
+
     /// The value copied.
     pub(super) fn to_held(self) -> Held<'static> {
         match self {

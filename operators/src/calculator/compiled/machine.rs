@@ -82,6 +82,14 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
         }
     }
 
+    /// Copies the value at a source to a variable.
+    fn copy(&mut self, variable: u8, source: Source) {
+        match self.view(source).to_scalar() {
+            Some(scalar) => self.put(variable, scalar),
+            None => self.put(variable, self.take(source)),
+        }
+    }
+
     fn put(&mut self, variable: u8, held: Held<'v>) {
         if let Some(to) = self.held.get_mut(usize::from(variable)) {
             *to = held;
@@ -170,7 +178,7 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
             },
             Op::Word(to, from) => self.set(to, self.view(from).word()),
             Op::Hash(to, from) => self.set(to, hash(self.view(from))),
-            Op::Put(to, from) => self.put(to, self.take(from)),
+            Op::Put(to, from) => self.copy(to, from),
             Op::Calculate(math, to, a, b) => {
                 self.give(to, dynamic::apply(math, self.view(a), self.view(b), false)?);
             }

@@ -250,7 +250,7 @@ impl Code {
         };
         values.load(slots, held);
         let words = self.words(slots);
-        let aggregates: Vec<_> = values.copied.iter().map(|slot| (*slot, slots.cell(*slot))).collect();
+        let aggregates = values.copies(slots);
         let mut machine = Machine { held, values: Some(values), ..Machine::new(slots, inputs) };
         machine.set_arguments(arguments);
         let given = match self.run(&mut machine) {

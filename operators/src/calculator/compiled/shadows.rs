@@ -7,9 +7,9 @@ use super::{
     held::{Held, View},
     kind::Kind,
     slots::Slots,
-    tree::Shadow,
+    tree::{Shadow, Slot},
 };
-use crate::calculator::{CallError, ProgramError};
+use crate::calculator::{CallError, Cell, ProgramError};
 
 impl Shadow {
     /// Whether a value of this kind may be written; integers become floats.
@@ -53,6 +53,15 @@ impl Values {
                 _ => Held::Int(slots.word(shadow.slot)),
             };
         }
+    }
+
+    /// Copies of the aggregates that a failing call must restore, with their fields.
+    #[inline]
+    pub(super) fn copies<S: Slots + ?Sized>(&self, slots: &S) -> Vec<(Slot, Cell)> {
+        if self.copied.is_empty() {
+            return Vec::new();
+        }
+        self.copied.iter().map(|slot| (*slot, slots.cell(*slot))).collect()
     }
 
     /// Writes the fields, all or none.
