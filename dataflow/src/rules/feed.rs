@@ -114,7 +114,7 @@ impl RulesFeed {
             let begun = Instant::now();
             self.poll();
             self.order_when_due();
-            let deadline = Instant::now() + pause_after(begun.elapsed());
+            let deadline = Instant::now() + self.pause_after(begun.elapsed());
             while let Some(input) = self.inbox.receive(deadline) {
                 match input {
                     Input::Effect(effect) => self.effect(effect),
@@ -124,6 +124,13 @@ impl RulesFeed {
                 self.order_when_due();
             }
         }
+    }
+
+    /// Time to wait after a poll that took so long. While the first listing is prepared, no rule is in force
+    /// that a change could concern, and the preparation needs the processor.
+    fn pause_after(&self, poll: Duration) -> Duration {
+        let prepares_first = self.listing == Listing::Later && self.register.is_new();
+        if prepares_first { PAUSE[1] } else { pause_after(poll) }
     }
 
     /// Reads what has changed in the source.

@@ -388,6 +388,23 @@ fn a_rule_is_compiled_once_in_the_process_that_refuses_and_puts_it_in_the_book()
 }
 
 #[test]
+fn a_source_is_seldom_polled_while_its_first_listing_is_prepared() {
+    let (parts, ends) = parts(Calculators::default(), None);
+    let mut feed = RulesFeed::start(parts);
+    assert_eq!(feed.pause_after(Duration::ZERO), PAUSE[0], "nothing is listed");
+    ends.changes.send(vec![put(&plain("a"), Status::Online, Gap::Replay)]).unwrap();
+    feed.poll();
+    assert_eq!(feed.pause_after(Duration::ZERO), PAUSE[1]);
+    let Input::Prepared(outcomes) = feed.inbox.wait() else { panic!("an effect") };
+    feed.prepared(outcomes);
+    feed.order_when_due();
+    assert_eq!(
+        (ends.ordered.recv().unwrap().set.changes.len(), feed.pause_after(Duration::ZERO)),
+        (1, PAUSE[0])
+    );
+}
+
+#[test]
 fn a_source_that_is_slow_to_poll_is_polled_less_often() {
     let pauses = [0, 1, 30, 60, 5_000].map(|ms| pause_after(Duration::from_millis(ms)).as_millis());
     assert_eq!(pauses, [100, 100, 270, 540, 1_000]);

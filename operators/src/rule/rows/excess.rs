@@ -10,7 +10,7 @@ use super::{Block, block};
 use crate::rule::crowd::Crowd;
 
 /// Crowds are united until they have this many times the members that may have rows.
-const UNITED: u64 = 8;
+const UNITED: u64 = 3;
 
 /// Whether rows of `width` words for the users of these crowds take more than `bound` bytes for certain. If it
 /// is false, they may still do so. Takes a small part of the time of building them: it unites the largest
