@@ -6,6 +6,9 @@ use super::{
     tree::Slot,
 };
 
+/// Refusal of code that could run forever.
+pub(super) const BACKWARD: &str = "a jump leads backward";
+
 /// Writes that may lie on the way to an operation.
 #[derive(Clone, Copy, Default)]
 struct Written {
@@ -34,7 +37,7 @@ impl Written {
 /// lead forward, so one pass is enough.
 ///
 /// # Errors
-/// If there are too many fields.
+/// If there are too many fields, or a jump leads backward.
 pub(super) fn restored(ops: &mut [Op], can_fail: bool) -> Result<Restored, Refusal> {
     let mut before = vec![Written::default(); ops.len() + 1];
     before[0].reached = true;
@@ -59,6 +62,9 @@ pub(super) fn restored(ops: &mut [Op], can_fail: bool) -> Result<Restored, Refus
             aggregates |= written.aggregates;
         }
         if let Some(label) = op.label() {
+            if usize::from(*label) <= i {
+                return Err(refused(BACKWARD));
+            }
             before[usize::from(*label)].join(written);
         }
         if op.falls_through() {
@@ -74,4 +80,18 @@ pub(super) fn restored(ops: &mut [Op], can_fail: bool) -> Result<Restored, Refus
 
 fn refused(reason: &str) -> Refusal {
     Refusal::new(Place::default(), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BACKWARD, Op, restored};
+
+    #[test]
+    fn a_jump_that_does_not_lead_forward_is_refused() {
+        for to in [0, 1] {
+            let refusal = restored(&mut [Op::Const(3, 1), Op::Jump(to), Op::Return(true)], false).err();
+            assert_eq!(refusal.map(|refusal| refusal.reason).as_deref(), Some(BACKWARD));
+        }
+        assert!(restored(&mut [Op::Const(3, 1), Op::Jump(2), Op::Return(true)], false).is_ok());
+    }
 }

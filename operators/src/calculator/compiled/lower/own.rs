@@ -68,13 +68,15 @@ impl<'l> Lower<'l> {
             return self.after(statements, value, position);
         }
         let result = self.store(Key::Result(Self::at(position)));
-        let (kept, body) = ((self.locals.next, self.held.next), self.bodies);
-        self.bodies = body.saturating_add(1);
+        let kept = (self.locals.next, self.held.next);
         let (mut statements, lowered) = self.called(own, arguments, position, |lower, _| {
+            let body = lower.bodies;
             lower.returns = Some((body, result));
-            lower.block(&own.statements, Tail::Give(result))
+            lower.bodies = body.saturating_add(1);
+            let lowered = lower.block(&own.statements, Tail::Give(result));
+            lower.bodies = body;
+            lowered
         })?;
-        self.bodies = body;
         (self.locals.next, self.held.next) = kept;
         statements.push(Statement::Body(lowered));
         self.after(statements, self.stored(result), position)

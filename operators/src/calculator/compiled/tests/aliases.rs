@@ -15,6 +15,7 @@ const BODIES: &[&str] = &[
     "let x = event.time; let y = x - event.now; x += y; state.a = x; y < 0",
     "let x = 4; if event.step == 1 { x = event.p; } let z = x; x = 5; z == 7",
     "let known = event.p != (); let late = event.time < event.now; if known && !late { state.a += 1; } known == late",
+    "early(event.p ?? 2) > 2 && outer(switch event.step { 0 => event.q, _ => 3 }, { if state.ok { return true; } 4 }) == 5",
     "state.a = changed(state.a, event.p) + state.a; true",
     "let x = 5; state.b = changed(x, x); state.a = x; true",
     "let t = state.t; state.t += 'x'; state.u = t; len(t) > 2",

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::{pair::calls, scripts::cases};
+use super::{super::restored::BACKWARD, pair::calls, scripts::cases};
 
 /// Number of scripts of a run of the suite.
 const CASES: u32 = 250;
@@ -22,6 +22,8 @@ fn compiled_equals_interpreted() {
         if let Ok(Some(program)) = compared {
             let (functions, interpreted) = &mut *compiled.borrow_mut();
             *functions += 4;
+            let backward = program.interpreted().any(|(_, why)| why.reason == BACKWARD);
+            prop_assert!(!backward, "{BACKWARD}\n{}", case.script);
             let reason = |(function, why)| format!("{function}: {why}\n{}", case.script);
             interpreted.extend(program.interpreted().map(reason));
         }
