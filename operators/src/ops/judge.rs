@@ -49,7 +49,7 @@ pub(super) struct RuleEvent<'r> {
 
 /// Value of `when` before an occurrence, as far as the trigger needs it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Before {
+pub(super) struct Before {
     held: Option<bool>,
     value: Option<f64>,
 }
@@ -88,16 +88,25 @@ impl<'j> Judge<'j> {
 
     /// Folds an event into the conditions that `targets` name, and fires if the rule does.
     pub(super) fn event(&mut self, targets: &[Target], event: &RuleEvent<'_>) {
-        let (plan, now) = (self.plan, event.now);
-        let before = self.before(now);
+        let before = self.before(event.now);
         let trigger_event = self.fold(targets, event);
-        if self.fires(before, trigger_event, now) {
+        self.folded(before, trigger_event, event);
+    }
+
+    /// Judges an event that is folded: fires if the rule does. `before` is what [`Judge::before`] returned
+    /// when it was not folded. Returns whether the state may be as new now, or have another timer.
+    pub(super) fn folded(&mut self, before: Before, trigger_event: bool, event: &RuleEvent<'_>) -> bool {
+        let (plan, now) = (self.plan, event.now);
+        let fires = self.fires(before, trigger_event, now);
+        if fires {
             self.fire(&Why::Event(event), now);
         }
         self.state.touch(plan, now);
-        if now < plan.publish && plan.fires_at_publish() {
+        let history = now < plan.publish && plan.fires_at_publish();
+        if history {
             self.state.judge_at_publish();
         }
+        fires || history
     }
 
     /// Runs whatever is due at `deadline`: the earliest armed timer or, if the key is to be judged then, the
@@ -147,7 +156,7 @@ impl<'j> Judge<'j> {
     }
 
     /// Evaluates `when` before folding at `now`, as far as the trigger needs it.
-    fn before(&mut self, now: i64) -> Before {
+    pub(super) fn before(&mut self, now: i64) -> Before {
         let before = match self.plan.trigger {
             TriggerPlan::Event(_) => Before::default(),
             TriggerPlan::Satisfied => {

@@ -2,7 +2,8 @@
 //!
 //! First a rule's guards are asked, once. Then its conditions are folded in their order: those that are
 //! [plain](super::folds) straight into the key's words; the first one that is not, whatever follows it, and
-//! the trigger by the [judge](Judge).
+//! the trigger by the [judge](Judge). A rule that is judged at every event is folded by the judge unless all
+//! of its conditions are plain; then the judge is asked before and after.
 //!
 //! **Invariants**: a rule that is folded without the judge leaves what the judge would leave.
 //! - Its state is [brought up](begin) to the plan and `now` before it is changed. If it has neither lapsed
@@ -90,7 +91,7 @@ impl Application<'_> {
         }
         let key = open.key();
         let mut state = open.rule_from(&self.parts[rule], first);
-        if own.level == Level::Nothing {
+        if own.level == Level::Nothing && !own.judged {
             let rest = self.fold(&mut state, targets, &mut false);
             if !rest.is_empty() {
                 self.judge(rule, key, state, rest);
@@ -103,14 +104,41 @@ impl Application<'_> {
             begin(&mut state, plan, key, now);
         }
         let mut as_new = !state.has_rule_level();
-        let rest = self.fold(&mut state, targets, &mut as_new);
-        let judged = !rest.is_empty();
-        if judged {
-            self.judge(rule, key, state.lent(), rest);
+        let changed = if own.judged {
+            self.fold_and_judge(rule, key, &mut state, (targets, &mut as_new))
         } else {
-            state.touch(plan, now);
+            let rest = self.fold(&mut state, targets, &mut as_new);
+            if rest.is_empty() {
+                state.touch(plan, now);
+            } else {
+                self.judge(rule, key, state.lent(), rest);
+            }
+            !rest.is_empty()
+        };
+        if due || changed || as_new { end(&mut state, plan) } else { i64::MAX }
+    }
+
+    /// Folds the event into targets of a rule that is judged at every event, and judges it. Returns whether
+    /// the state may be as new, or have another timer; else `as_new` is set as by [`fold`](Self::fold).
+    fn fold_and_judge(
+        &mut self,
+        rule: usize,
+        key: &str,
+        state: &mut RuleState<'_>,
+        (targets, as_new): (&[u32], &mut bool),
+    ) -> bool {
+        let plain =
+            |target: &u32| self.folds.targets.get(*target as usize).is_some_and(|f| f.plain.is_some());
+        if !targets.iter().all(plain) {
+            self.judge(rule, key, state.lent(), targets);
+            return true;
         }
-        if due || judged || as_new { end(&mut state, plan) } else { i64::MAX }
+        let event = self.event;
+        let before = self.judge_of(rule, key, state.lent()).before(event.now);
+        self.fold(state, targets, as_new);
+        let changed = self.judge_of(rule, key, state.lent()).folded(before, false, event);
+        *as_new = *as_new && !state.has_rule_level();
+        changed
     }
 
     /// Folds the event into plain conditions of a rule, up to the first target that is none; returns the
@@ -186,6 +214,12 @@ impl Application<'_> {
         self.judged.extend(rest.iter().filter_map(|target| self.book.targets.get(*target as usize)));
         let workings = Workings { runners: &mut self.runners[rule], counts: self.counts, out: self.out };
         Judge::new(&self.book.rules[rule], key, state, workings).event(self.judged, self.event);
+    }
+
+    /// Judge of a rule.
+    fn judge_of<'j>(&'j mut self, rule: usize, key: &'j str, state: RuleState<'j>) -> Judge<'j> {
+        let workings = Workings { runners: &mut self.runners[rule], counts: self.counts, out: self.out };
+        Judge::new(&self.book.rules[rule], key, state, workings)
     }
 }
 

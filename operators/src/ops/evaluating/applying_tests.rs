@@ -160,7 +160,7 @@ fn guards() -> impl Strategy<Value = String> {
 }
 
 fn documents() -> impl Strategy<Value = [String; 2]> {
-    let trigger = prop_oneof![4 => Just(r#"{"event": {"id": ["T", "D"]}}"#), 1 => Just(r#""satisfied""#), 1 => Just(r#"{"each": "n"}"#)];
+    let trigger = prop_oneof![4 => Just(r#"{"event": {"id": ["T", "D"]}}"#), 3 => Just(r#""satisfied""#), 3 => Just(r#"{"each": "n"}"#)];
     let one = (guards(), trigger, any::<bool>());
     let one = one.prop_map(|(guards, trigger, timer)| document(&guards, trigger, timer)).boxed();
     [one.clone(), one]

@@ -1,8 +1,7 @@
 //! Folds: the targets of the index's filters, and their rules, laid out for the loop over a record's targets.
 //!
-//! Most conditions are *plain*: their calculator is compiled and sets no timer, and their rule asks for
-//! `when` only after an event is folded. Folding an event into them concerns nothing but their own words, so
-//! it needs nothing of their rule's plan.
+//! Most conditions are *plain*: their calculator is compiled and sets no timer. Folding an event into them
+//! concerns nothing but their own words, so it needs nothing of their rule's plan.
 
 use std::sync::Arc;
 
@@ -36,6 +35,8 @@ pub(super) struct RuleFolds {
     pub(super) guards: Guards,
     /// What an event leaves in its rule-level state.
     pub(super) level: Level,
+    /// Whether it is judged at every event, not only at its trigger event.
+    pub(super) judged: bool,
 }
 
 /// What an event that concerns a rule leaves in its rule-level state, whether or not it fires.
@@ -106,12 +107,13 @@ impl RuleFolds {
             Some(since) if plan.rule_level && !pauses && plan.departed.is_empty() => Level::Touch { since },
             _ => Level::Any,
         };
-        RuleFolds { guards: Guards::new(plan), level }
+        let judged = !matches!(plan.trigger, TriggerPlan::Event(_));
+        RuleFolds { guards: Guards::new(plan), level, judged }
     }
 
     /// Whether an event concerns the rule whenever it comes, and leaves nothing but folds.
     fn are_free(&self) -> bool {
-        self.level == Level::Nothing && self.guards.admit_all()
+        self.level == Level::Nothing && !self.judged && self.guards.admit_all()
     }
 
     /// Whether a key's state has to be [brought up](super::changing::begin) to the plan and `now` (unix ms)
@@ -137,12 +139,7 @@ fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<Plain> 
     let part = parts.conditions[usize::from(condition)];
     let condition = &plan.conditions[usize::from(condition)];
     let program = &condition.program;
-    let judged_before = !matches!(plan.trigger, TriggerPlan::Event(_));
-    if judged_before
-        || condition.inputs.len() > INPUTS
-        || program.timer().is_some()
-        || !program.folds_compiled()
-    {
+    if condition.inputs.len() > INPUTS || program.timer().is_some() || !program.folds_compiled() {
         return None;
     }
     let mut inputs = [None; INPUTS];
