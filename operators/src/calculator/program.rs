@@ -6,7 +6,7 @@ use rhai::{AST, Identifier, Map, ParseError, Position};
 
 use super::{
     CallError, Cell, FoldInput, Shape,
-    compiled::{Code, Place, Refusal, Results, Slots},
+    compiled::{Code, Direct, Place, Refusal, Results, Slots},
 };
 use crate::{expression::Operand, model::value::Value};
 
@@ -215,6 +215,15 @@ impl Program {
                 Ok(results.one(fields, now, position)?.map_or(Operand::Absent, Operand::from))
             }
             Function::Interpreted(..) => Ok(Operand::Absent),
+        }
+    }
+
+    /// Where the output at a [position](Program::output_position) is read, if no code has to run for it; then
+    /// no output can fail.
+    pub fn direct(&self, position: usize) -> Option<Direct> {
+        match &self.outputs {
+            Function::Compiled(results) => results.direct(self.initial(), position),
+            Function::Interpreted(..) => None,
         }
     }
 

@@ -12,19 +12,24 @@
 //! - `eval`: the tree and its evaluation
 //! - `operand`: values and errors
 //! - `operator`: operators and functions
+//! - `threshold`: expressions that compare a slot with a literal
 
 mod eval;
 mod lower;
 mod operand;
 mod operator;
+mod threshold;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-pub use self::operand::{EvalError, Operand};
 use self::{eval::Node, lower::Lower};
+pub use self::{
+    operand::{EvalError, Operand},
+    threshold::Threshold,
+};
 
 /// Longest expression, in bytes.
 pub const MAX_BYTES: usize = 4096;
@@ -123,6 +128,11 @@ impl Expression {
             }),
             _ => Ok(self),
         }
+    }
+
+    /// The comparison of a slot with a literal, if the expression is nothing else.
+    pub fn threshold(&self) -> Option<Threshold> {
+        Threshold::of(&self.root)
     }
 
     /// The slots that an evaluation may read, ascending.

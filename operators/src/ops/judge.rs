@@ -209,6 +209,9 @@ impl<'j> Judge<'j> {
     fn met(&mut self, condition: usize, now: i64) -> bool {
         let plan = self.plan;
         let Some(met) = &plan.conditions[condition].met else { return false };
+        if let Some((output, threshold)) = &met.threshold {
+            return threshold.holds(&output.value(&self.state.fields(plan, condition), now));
+        }
         // Outputs that fail are a failure even if the expression reads none.
         if plan.conditions[condition].program.outputs_can_fail() {
             self.output(condition, now);
@@ -246,8 +249,12 @@ impl<'j> Judge<'j> {
         let known = self.outputs.get(condition).is_some_and(Option::is_some);
         if let Some(position) = position.filter(|_| !known) {
             let plan = self.plan;
+            let program = &plan.conditions[condition].program;
             let mut fields = self.state.fields(plan, condition);
-            match plan.conditions[condition].program.output(&mut fields, now, position) {
+            if let Some(output) = program.direct(position) {
+                return output.value(&fields, now).into_owned();
+            }
+            match program.output(&mut fields, now, position) {
                 Ok(value) => return value.into_owned(),
                 Err(error) => {
                     self.failed(Some(condition), &error.to_string());

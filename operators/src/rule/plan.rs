@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{action::Action, crowd::Departed, guards::Guards, identity::Identities, trigger_line::LineTexts};
 use crate::{
-    calculator::Program,
+    calculator::{Direct, Program},
     document::spec::{Already, Limit, Rule},
-    expression::Expression,
+    expression::{Expression, Threshold},
     filter::Filter,
     model::{field::Field, key::KeyFields},
 };
@@ -118,6 +118,20 @@ pub struct Met {
     pub expression: Expression,
     /// The output that each slot names.
     pub outputs: Vec<OutputPlan>,
+    /// What the expression compares with what, if it compares an output that is read without running code
+    /// with a literal; then no output can fail.
+    pub threshold: Option<(Direct, Threshold)>,
+}
+
+impl Met {
+    /// Makes the `met` of a condition with this calculator.
+    pub fn new(expression: Expression, outputs: Vec<OutputPlan>, program: &Program) -> Self {
+        let threshold = expression.threshold().and_then(|threshold| {
+            let position = outputs.get(threshold.slot())?.position?;
+            Some((program.direct(position)?, threshold))
+        });
+        Met { expression, outputs, threshold }
+    }
 }
 
 /// An output that an expression names.

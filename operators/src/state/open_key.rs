@@ -23,6 +23,8 @@ pub struct OpenKey<'s> {
     pub(super) leaving: &'s mut usize,
     /// Where parts of the key were found last.
     pub(super) hints: Hints,
+    /// Where the rule-level state of the rule asked for last is.
+    pub(super) level: Found,
 }
 
 /// A part that a checkpoint has yet to write, or to delete if it is absent.
@@ -60,6 +62,7 @@ impl<'s> OpenKey<'s> {
     /// `first` ones.
     #[inline]
     pub fn rule_from<'a>(&'a mut self, parts: &'a RuleParts, first: usize) -> RuleState<'a> {
+        self.level.set(None);
         RuleState {
             piece: self.piece,
             memory: self.memory,
@@ -69,7 +72,7 @@ impl<'s> OpenKey<'s> {
             first,
             recording: self.recording,
             hints: &self.hints,
-            level: Found::default(),
+            level: &self.level,
         }
     }
 
@@ -90,7 +93,7 @@ impl<'s> OpenKey<'s> {
         let mut piece = self.rule(parts).copied();
         let first = self.aside.parts.len();
         let OpenKey { memory, layout, aside, hints, .. } = self;
-        let (recording, level) = (Recording::Nothing, Found::default());
+        let (recording, level) = (Recording::Nothing, &Found::default());
         let mut state =
             RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, hints, level };
         let result = work(&mut state);

@@ -40,7 +40,7 @@ pub struct RuleState<'s> {
     pub(super) recording: Recording,
     pub(super) hints: &'s Hints,
     /// Where the rule-level state is.
-    pub(super) level: Found,
+    pub(super) level: &'s Found,
 }
 
 /// Where the rule-level state is, if it was looked for: several questions about it are asked at each event.
@@ -127,7 +127,7 @@ impl RuleState<'_> {
             first: self.first,
             recording: self.recording,
             hints: self.hints,
-            level: self.level.take().into(),
+            level: self.level,
         }
     }
 
@@ -225,7 +225,7 @@ impl RuleState<'_> {
 
     /// Removes conditions, and the rule-level state if `level`.
     fn remove(&mut self, conditions: &[Ordinal], level: bool) {
-        self.level = Found::default();
+        self.level.set(None);
         let RuleState { piece, memory, aside, layout, parts, first, recording, .. } = self;
         let level = level.then_some(parts.level);
         for at in (*first..aside.parts.len()).rev() {

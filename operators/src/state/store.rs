@@ -185,7 +185,8 @@ impl Store {
             (true, true) => Recording::Removals,
         };
         *leaving -= usize::from(piece.is_leaving());
-        OpenKey { key, piece, memory, layout, aside, recording, stored, leaving, hints: Hints::default() }
+        let (hints, level) = (Hints::default(), Found::default());
+        OpenKey { key, piece, memory, layout, aside, recording, stored, leaving, hints, level }
     }
 
     /// Calls `work` with a key's state, to be read and changed.
@@ -211,7 +212,7 @@ impl Store {
         let Store { memory, layouts, aside, .. } = self;
         let (mut piece, layout) = (Piece::default(), &layouts[group as usize]);
         let (recording, first) = (Recording::Nothing, 0);
-        let (hints, level) = (&Hints::default(), Found::default());
+        let (hints, level) = (&Hints::default(), &Found::default());
         let mut state =
             RuleState { piece: &mut piece, memory, aside, layout, parts, first, recording, hints, level };
         let result = work(&mut state);

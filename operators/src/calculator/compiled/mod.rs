@@ -15,11 +15,12 @@
 //!   operators and functions make of them
 //! - `run`, `machine`: running code on the fields of a key, which are [`slots`]; `shadows`: fields that are
 //!   written at the end of a call; `fault`: failures
-//! - `results`: the outputs
+//! - `results`: the outputs; `direct`: those that are read without running code
 
 mod any;
 mod code;
 mod compare;
+mod direct;
 mod dynamic;
 mod emit;
 mod entries;
@@ -47,7 +48,7 @@ pub(super) use self::{
     place::Place,
     results::Results,
 };
-pub use self::{place::Refusal, slots::Slots};
+pub use self::{direct::Direct, place::Refusal, slots::Slots};
 use super::program::Body;
 
 /// Most variables of a function that get a register of their own; with none, there are more of them for the

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     code::Code,
+    direct::Direct,
     dynamic::MAX_TEXT,
     fault::Fault,
     place::{Place, Refusal},
@@ -98,6 +99,16 @@ impl Results {
             Results::Each { can_fail: true, .. } | Results::Script { .. } => None,
             Results::Each { outputs, .. } => outputs.iter().position(|output| *output.name == *name),
             Results::Figures { figures, .. } => figures.iter().position(|(figure, _)| **figure == *name),
+        }
+    }
+
+    /// Where the output at a position is read, if no code has to run for it and none can fail.
+    pub(in crate::calculator) fn direct(&self, initial: &[Cell], position: usize) -> Option<Direct> {
+        match self {
+            _ if self.can_fail(initial) => None,
+            Results::Each { outputs, .. } => Direct::of(&outputs.get(position)?.code),
+            Results::Script { .. } => None,
+            Results::Figures { slot, figures, .. } => Some(Direct::Figure(*slot, figures.get(position)?.1)),
         }
     }
 

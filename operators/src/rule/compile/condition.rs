@@ -103,7 +103,7 @@ impl Compiler<'_> {
             Ok(position(&mut outputs, OutputPlan::new(name, program)))
         });
         match resolved {
-            Ok(expression) => Some(Met { expression, outputs }),
+            Ok(expression) => Some(Met::new(expression, outputs, program)),
             Err(error) => {
                 self.fault(format!("{path}.met"), error.to_string());
                 None

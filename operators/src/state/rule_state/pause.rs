@@ -39,6 +39,7 @@ impl RuleState<'_> {
         let before = piece;
         let first = self.aside.parts.len();
         let changed = self.aside.changed;
+        let level = Found::default();
         let mut copy = RuleState {
             piece: &mut piece,
             memory: self.memory,
@@ -48,7 +49,7 @@ impl RuleState<'_> {
             first,
             recording: Recording::Nothing,
             hints: self.hints,
-            level: Found::default(),
+            level: &level,
         };
         let result = work(&mut copy);
         copy.put_in();

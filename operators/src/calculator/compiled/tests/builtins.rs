@@ -61,6 +61,21 @@ fn all_are_compiled() {
     }
 }
 
+#[test]
+fn figures_that_a_condition_is_met_by_are_read_directly() {
+    let figures = [("count", "value"), ("gap", "value"), ("sequence", "value"), ("stats", "sum")];
+    for (name, figure) in figures {
+        let of_name = BUILTINS.iter().filter(|builtin| builtin.name == name);
+        for case in
+            of_name.flat_map(|builtin| [None, Some(WINDOW)].map(|window| (builtin, window))).flat_map(of)
+        {
+            let program = case.compile(Execution::Compiled).unwrap();
+            let position = program.output_position(figure).unwrap();
+            assert!(program.direct(position).is_some(), "{figure} of {name} in {:?}", case.window);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]

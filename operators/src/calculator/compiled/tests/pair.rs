@@ -93,6 +93,14 @@ pub(super) fn compare(a: &Program, b: &Program, calls: &[Call]) -> Result<(), St
         let now = call.now();
         let outputs = (one.outputs(a, &mut cells[..], now), other.outputs(b, &mut others[..], now));
         same(&format!("outputs after {call:?}"), &outputs.0, &outputs.1)?;
+        for name in a.output_names() {
+            let direct = a.output_position(name).and_then(|position| a.direct(position));
+            if let Some(direct) = direct {
+                let all = outputs.0.as_ref().map(|outputs| outputs.get(name));
+                let read: Result<_, &CallError> = Ok(direct.value(&cells[..], now));
+                same(&format!("`{name}`, read directly, after {call:?}"), &read, &all)?;
+            }
+        }
         same(&format!("fields after outputs after {call:?}"), &cells, &others)?;
     }
     Ok(())
