@@ -4,7 +4,7 @@
 
 /// Asks for the cache line of a value, to overlap the waits for several.
 #[inline(always)]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 #[allow(unsafe_code)]
 pub(crate) fn prefetch<T>(value: &T) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -15,7 +15,7 @@ pub(crate) fn prefetch<T>(value: &T) {
 
 /// Asks for the cache line of a value: not on this processor.
 #[inline(always)]
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(feature = "portable"))))]
 pub(crate) fn prefetch<T>(_value: &T) {}
 
 /// Work that counts and scans bits. Functions that are to use the processor's instructions for that have to
@@ -31,7 +31,7 @@ pub(crate) trait Work {
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn run<W: Work>(work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
     {
         #[target_feature(enable = "popcnt,lzcnt,bmi1,bmi2")]
         fn modern<W: Work>(work: W) -> W::Output {

@@ -213,7 +213,9 @@ impl Work for Lookahead<'_> {
         row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
         row(5).into_iter().for_each(|row| store.prefetch_directory(row.hash));
         if let Some(row) = row(2) {
-            store.prefetch_parts(row.hash, row.key_group, folds.parts(batch.targets(next + 2)));
+            let targets = batch.targets(next + 2);
+            store.prefetch_parts(row.hash, row.key_group, folds.parts(targets));
+            store.prefetch_parts(row.hash, row.key_group, folds.levels(targets));
         }
     }
 }

@@ -258,7 +258,12 @@ impl Piece {
 /// there.
 #[inline(never)]
 fn position(words: &[u64], chunk: u32, within: Range<usize>) -> Result<usize, usize> {
-    let Range { start: mut low, end: mut high } = within;
+    // Chunks are distinct and ascend from 0, so no entry lies behind its number; in a piece that has them all
+    // it lies there.
+    let (mut low, mut high) = (within.start, within.end.min(chunk as usize + 1));
+    if low < high && entry_chunk(words, high - 1) == chunk {
+        return Ok(high - 1);
+    }
     while low < high {
         let middle = (low + high) / 2;
         match entry_chunk(words, middle) {

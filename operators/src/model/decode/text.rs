@@ -19,7 +19,7 @@ pub(super) fn end(record: &[u8], at: usize) -> Option<usize> {
 
 /// Number of bytes before the first quote, backslash or control character.
 #[inline(always)]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 #[allow(unsafe_code)]
 fn others(bytes: u128) -> usize {
     use std::arch::x86_64::{
@@ -40,13 +40,13 @@ fn others(bytes: u128) -> usize {
 
 /// Number of bytes before the first quote, backslash or control character.
 #[inline(always)]
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(feature = "portable"))))]
 fn others(bytes: u128) -> usize {
     swar(bytes)
 }
 
 /// [`others`] for any processor.
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(all(target_arch = "x86_64", not(feature = "portable")))))]
 fn swar(bytes: u128) -> usize {
     const ONES: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
     // A byte's high bit is set if the byte is below the limit. Of the bytes behind such a one any may be set,

@@ -59,7 +59,7 @@ impl Application<'_> {
                 (rule, first, used_up) = (fold.target.rule(), open.made(), None);
             }
             match fold {
-                Fold { target, plain: Some(plain), alone: true } => {
+                Fold { target, plain: Some(plain), alone: true, .. } => {
                     if let Some(step) = self.step(*target, plain, used_up) {
                         let mut fields = open.part_mut(plain.part, plain.program.shape(), first);
                         used_up = self.fold_into(&mut fields, *target, plain, step);

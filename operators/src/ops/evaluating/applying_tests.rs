@@ -69,7 +69,7 @@ impl Side {
 
     fn install(&mut self, book: Arc<RuleBook>) {
         self.evaluator.install(book);
-        let Folds { targets, rules } = &mut self.evaluator.folds;
+        let Folds { targets, rules, .. } = &mut self.evaluator.folds;
         if self.judged {
             targets.iter_mut().for_each(|fold| fold.plain = None);
             rules

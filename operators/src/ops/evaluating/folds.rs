@@ -23,9 +23,11 @@ pub(super) const INPUTS: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Folds {
     /// Fold of each filter, by its position.
-    pub(super) targets: Vec<Fold>,
+    pub(super) targets: Box<[Fold]>,
     /// Each rule, by its position.
     pub(super) rules: Vec<RuleFolds>,
+    /// Whether a rule leaves something in its rule-level state at each event.
+    has_levels: bool,
 }
 
 /// A rule that events concern.
@@ -63,6 +65,8 @@ pub(super) struct Fold {
     pub(super) plain: Option<Plain>,
     /// Whether the rule has neither guards nor rule-level state, so that a plain fold concerns nothing else.
     pub(super) alone: bool,
+    /// The part of the rule-level state, if an event leaves something there.
+    level: Option<Ordinal>,
 }
 
 /// Fold into a plain condition.
@@ -88,8 +92,17 @@ impl Folds {
             target: *target,
             plain: plain(book, parts, *target),
             alone: rules[target.rule()].are_free(),
+            level: (rules[target.rule()].level != Level::Nothing).then(|| parts[target.rule()].level),
         };
-        Folds { targets: book.targets.iter().map(fold).collect(), rules }
+        let targets: Box<[Fold]> = book.targets.iter().map(fold).collect();
+        Folds { has_levels: targets.iter().any(|fold| fold.level.is_some()), targets, rules }
+    }
+
+    /// Parts of the rule-level states of the rules that these targets are of.
+    #[inline(always)]
+    pub(super) fn levels(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
+        let targets = if self.has_levels { targets } else { &[] };
+        targets.iter().filter_map(|target| self.targets.get(*target as usize)?.level)
     }
 
     /// Parts of the plain conditions among these targets.
