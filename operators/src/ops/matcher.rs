@@ -15,6 +15,7 @@ use crate::{
     filter::{Faulted, Scratch},
     model::{
         decode::{DecodeError, Decoder, StreamDecoder},
+        event::Event,
         ids::{Clocks, IngestTime, PartitionId},
         key,
         raw::{RawBatch, RawRecord, Refused},
@@ -165,11 +166,25 @@ impl Matcher {
         book.index.find(&event, &mut self.scratch, &mut faulted);
         self.counts.wrong_values += faulted.total();
         self.admit(book, user);
+        self.route(book, &event, (batch, record, now), routed);
+        self.decoder.recycle(event);
+        Ok(())
+    }
+
+    /// Routes an event to the keys of the targets that were admitted; `now` is its ingest time.
+    #[inline(always)]
+    fn route(
+        &mut self,
+        book: &RuleBook,
+        event: &Event<'_>,
+        (batch, record, now): (&RawBatch, &RawRecord, i64),
+        routed: &mut impl RoutedSink,
+    ) {
         for (group, targets) in self.admitted.iter_mut().enumerate() {
             if targets.is_empty() {
                 continue;
             }
-            if key::write_key(&book.keys[group], &event, &mut self.key) {
+            if key::write_key(&book.keys[group], event, &mut self.key) {
                 self.ascending.sort(targets, book.targets.len());
                 book.needs.unite(targets, &mut self.needed);
                 let hash = key::route(book.key_seeds[group], &self.key);
@@ -195,8 +210,6 @@ impl Matcher {
             }
             targets.clear();
         }
-        self.decoder.recycle(event);
-        Ok(())
     }
 
     /// Collects the targets of the matched filters by their rule's `key_by`, except those of rules whose crowd

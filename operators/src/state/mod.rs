@@ -5,7 +5,7 @@
 //! read ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
 //!
 //! - `store`: all keys of a worker that are in memory; `key_block`: one key; `open_key`: one that is changed
-//! - `rule_state`, `rule_level`: state of one rule for one key
+//! - `rule_state`, `rule_level`: state of one rule for one key; `search`: its parts
 //! - `table`: keys by hash
 //! - `layout`: the numbers that parts of states have in pieces
 //! - `piece`: what a key remembers; `aside`: parts made and not yet put in
@@ -28,6 +28,7 @@ pub mod origin;
 mod piece;
 mod rule_level;
 pub mod rule_state;
+mod search;
 pub mod store;
 mod table;
 pub mod text;

@@ -5,7 +5,8 @@ use super::{
     layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
     memory::Memory,
     piece::{Bits, Piece},
-    rule_state::{Found, Hints, Recording, RuleState, Search},
+    rule_state::{Found, Hints, Recording, RuleState},
+    search::Search,
 };
 use crate::calculator::{Fields, Shape};
 

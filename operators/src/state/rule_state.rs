@@ -20,6 +20,7 @@ use super::{
     layout::{LEVEL_WIDTH, Layout, Ordinal, PER_CHUNK, RuleParts, bits_of},
     memory::Memory,
     piece::{Bits, New, Piece, Place},
+    search::Search,
 };
 use crate::{
     calculator::{Fields, Shape, Slots},
@@ -71,48 +72,6 @@ pub(super) enum Recording {
 pub(super) enum Location {
     Piece(Place),
     Aside(usize),
-}
-
-/// Search for the part of a condition.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Search<'s> {
-    pub(super) layout: &'s Layout,
-    pub(super) hint: &'s Cell<usize>,
-    /// Position of the rule's first part aside.
-    pub(super) first: usize,
-    pub(super) recording: Recording,
-}
-
-impl Search<'_> {
-    /// Fields of the part, to be changed, whose fields have `shape`; they are marked as changed.
-    #[inline(always)]
-    pub(super) fn part_mut<'p>(
-        self,
-        (piece, memory, aside): (&Piece, &'p mut Memory, &'p mut Aside),
-        part: Ordinal,
-        shape: &'p Shape,
-    ) -> Fields<'p> {
-        let Memory { arena, objects, .. } = memory;
-        let mut hint = self.hint.get();
-        let place = piece.find_from(arena, self.layout, (part, shape.width()), &mut hint);
-        self.hint.set(hint);
-        let dirty = self.recording != Recording::Nothing;
-        aside.changed = true;
-        let words = match place {
-            Some(place) => {
-                if dirty {
-                    piece.mark(arena, place);
-                }
-                piece.part_mut(arena, place)
-            }
-            None => {
-                let found = aside.find(part, self.first);
-                let at = found.unwrap_or_else(|| aside.push(part, shape.initial_words(), dirty));
-                aside.part_mut(at)
-            }
-        };
-        Fields::new(shape, words, objects)
-    }
 }
 
 impl RuleState<'_> {
