@@ -126,7 +126,7 @@ impl Matcher {
             self.counts.records += 1;
             self.counts.bytes += u64::from(record.end - record.start);
             let text = text.and_then(|text| text.get(record.start as usize..record.end as usize));
-            let matching = Matching {
+            let matching = RecordMatch {
                 matcher: self,
                 book: (&book, rows.as_ref()),
                 batch,
@@ -229,7 +229,7 @@ impl Matcher {
 }
 
 /// Matching of a record.
-struct Matching<'m, S> {
+struct RecordMatch<'m, S> {
     matcher: &'m mut Matcher,
     book: (&'m RuleBook, Option<&'m Arc<Rows>>),
     batch: &'m RawBatch,
@@ -237,7 +237,7 @@ struct Matching<'m, S> {
     routed: &'m mut S,
 }
 
-impl<S: RoutedSink> Work for Matching<'_, S> {
+impl<S: RoutedSink> Work for RecordMatch<'_, S> {
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
