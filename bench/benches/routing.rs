@@ -12,7 +12,7 @@ use operators::{
         wire::{Codec, decode, encode},
     },
     ops::{
-        outgoing::{Outgoing, RoutedSink as _},
+        outgoing::{MAX_ROUTED, Outgoing, RoutedSink as _},
         route::Router,
     },
 };
@@ -75,7 +75,7 @@ fn routing(criterion: &mut Criterion) {
             b.iter(|| decode(black_box(&bytes)).unwrap());
         });
     }
-    let mut outgoing = Outgoing::to(WORKERS);
+    let mut outgoing = Outgoing::to(WORKERS, MAX_ROUTED);
     let mut peers: Vec<Peer> = (0..WORKERS).map(|_| Peer).collect();
     group.bench_function(BenchmarkId::new("partition", WORKERS), |b| {
         b.iter(|| {

@@ -4,6 +4,7 @@
 //! | file | content |
 //! | --- | --- |
 //! | `golden` | every golden case by `replay`, with one and with three processes, with both codecs |
+//! | `batches` | the same triggers with batches and epochs of any size |
 //! | `replay` | the summary, and the same triggers with any number of processes |
 //! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | refused inputs, messages; the rest continues |
 //! | `edits`, `statuses`, `sqlite` | rules that change while a cluster runs |
@@ -20,6 +21,7 @@
 mod bad_events;
 mod bad_rules;
 mod bad_scripts;
+mod batches;
 mod commands_config;
 mod commands_dead_letters;
 mod commands_migrate;

@@ -158,16 +158,7 @@ fn triggers_equal_the_references() {
     scene.write("profiles.jsonl", &lines(&profiles.iter().map(Json::to_string).collect::<Vec<_>>()));
     let replayed = scene.replay(&["--profiles", "profiles.jsonl", "--processes", "3"]);
     let outcome = reference::run(rules, &texts, &Options { publish_at: None, profiles: Some(profiles) });
-    let count = |triggers: &[Json]| {
-        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-        for trigger in triggers {
-            let seen =
-                ["rule_id", "key", "cause", "fired_at", "held_out", "action"].map(|name| &trigger[name]);
-            *counts.entry(format!("{seen:?}")).or_default() += 1;
-        }
-        counts
-    };
-    let (engine, reference) = (count(&replayed.parsed()), count(&outcome.triggers));
+    let (engine, reference) = (shared_fields(&replayed.parsed()), shared_fields(&outcome.triggers));
     let differing: Vec<_> =
         engine.iter().filter(|(line, n)| reference.get(*line) != Some(*n)).take(3).collect();
     let missing: Vec<_> = reference.keys().filter(|line| !engine.contains_key(*line)).take(3).collect();
@@ -175,8 +166,18 @@ fn triggers_equal_the_references() {
     assert!(engine.len() > 300, "only {} triggers", engine.len());
 }
 
+/// Number of triggers by the fields that the engine and the reference write alike.
+pub(crate) fn shared_fields(triggers: &[Json]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for trigger in triggers {
+        let seen = ["rule_id", "key", "cause", "fired_at", "held_out", "action"].map(|name| &trigger[name]);
+        *counts.entry(format!("{seen:?}")).or_default() += 1;
+    }
+    counts
+}
+
 /// Random rules over the whole format, a random stream over many users, and profiles; always the same.
-fn large_case() -> (Vec<Json>, Vec<Json>, Vec<Json>) {
+pub(crate) fn large_case() -> (Vec<Json>, Vec<Json>, Vec<Json>) {
     let mut runner = TestRunner::deterministic();
     let mut rules: Vec<Json> = (0..RULES).map(|_| rule().new_tree(&mut runner).unwrap().current()).collect();
     for (number, rule) in rules.iter_mut().enumerate() {

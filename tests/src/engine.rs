@@ -270,8 +270,10 @@ impl Engine {
             encode(&routed, codec, &mut bytes);
             routed = decode(&bytes).expect("what was encoded decodes");
         }
-        for record in (0..routed.len()).map(|i| routed.get(i).unwrap()) {
+        for next in 0..routed.len() {
+            let record = routed.get(next).unwrap();
             let worker = owner(record.hash, self.evaluators.len());
+            self.evaluators[worker].prefetch(&routed, next);
             self.evaluators[worker].record(&record, &mut self.emitted);
             let own = record.now;
             self.collect(own);

@@ -20,7 +20,17 @@ use sources::events::KafkaConfig;
 
 pub(super) use self::{check::read, show::hide_password};
 use super::{CliError, sink_settings::SinkSettings};
-use crate::{checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig, run::job::Events};
+use crate::{
+    checkpoint::State,
+    protocol::time::Time,
+    rules::breaker::BreakerConfig,
+    run::{batches::BatchConfig, job::Events},
+};
+
+/// Default length of an epoch by the wall clock, ms.
+const LIVE_EPOCH: u64 = 50;
+/// Default length of an epoch of a replay, ms: rules are in force sooner.
+const REPLAY_EPOCH: u64 = 10;
 
 /// Options that several commands share.
 #[derive(Clone, Debug, Default, Args)]
@@ -107,12 +117,14 @@ pub(super) struct Settings {
     codec: Codec,
     /// Failing calls per minute after which a rule is quarantined.
     error_budget: u64,
-    /// Length of an epoch, ms.
-    epoch_ms: u64,
+    /// Length of an epoch, ms; without it, that of `run` or that of `replay`.
+    epoch_ms: Option<u64>,
     /// Interval at which workers process their input, ms.
     tick_ms: u64,
     /// Upper bound of restarts within a minute; beyond it the supervisor gives up.
     pub(super) restarts_per_minute: u32,
+    /// Sizes of batches of records.
+    batches: BatchConfig,
     /// Upper bound of bytes that a worker's sources may read ahead of evaluation.
     read_ahead_bytes: usize,
     /// Names under which events carry their fields.
@@ -145,9 +157,10 @@ impl Default for Settings {
             dead_letters: None,
             codec: Codec::default(),
             error_budget: 100,
-            epoch_ms: 50,
+            epoch_ms: None,
             tick_ms: 10,
             restarts_per_minute: 5,
+            batches: BatchConfig::default(),
             read_ahead_bytes: 2 << 20,
             fields: FieldNames::default(),
             metrics: None,
@@ -202,7 +215,12 @@ impl Common {
 impl Settings {
     /// Wall-clock time with these settings.
     pub(super) fn live(&self) -> Time {
-        Time::Live { epoch: self.epoch_ms, tick: self.tick_ms }
+        Time::Live { epoch: self.epoch_ms.unwrap_or(LIVE_EPOCH), tick: self.tick_ms }
+    }
+
+    /// Time of the events, with these settings and all rules published at `publish_at` (unix ms).
+    pub(super) fn replay(&self, publish_at: i64) -> Time {
+        Time::Replay { publish_at, epoch: self.epoch_ms.unwrap_or(REPLAY_EPOCH) }
     }
 
     /// Source of events, if the settings give one.

@@ -16,11 +16,7 @@ use super::{
     options::{Common, is_readable},
     summary::Summary,
 };
-use crate::{
-    cluster::Restart,
-    protocol::{numbers::TriggerCount, time::Time},
-    run::job::Events,
-};
+use crate::{cluster::Restart, protocol::numbers::TriggerCount, run::job::Events};
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -101,7 +97,7 @@ impl Replay {
         self.common.refuse_state()?;
         let settings = self.common.settings()?;
         let Replayed { events, publish_at } = Replayed::of(&self.events, self.publish_at, &settings.fields)?;
-        let mut job = settings.job(events, Time::Replay { publish_at })?;
+        let mut job = settings.job(events, settings.replay(publish_at))?;
         if self.json && settings.triggers.is_none() {
             job.triggers = Vec::new();
         }

@@ -1,5 +1,7 @@
 //! Time of a cluster: the wall clock, or the events' own.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Mode of time.
@@ -17,6 +19,8 @@ pub enum Time {
     Replay {
         /// Instant of publish of all rules, unix ms.
         publish_at: i64,
+        /// Length of an epoch, ms of the wall clock.
+        epoch: u64,
     },
 }
 
@@ -24,5 +28,11 @@ impl Time {
     /// Whether time is the wall clock's.
     pub fn is_live(self) -> bool {
         matches!(self, Time::Live { .. })
+    }
+
+    /// Length of an epoch by the wall clock.
+    pub fn epoch(self) -> Duration {
+        let (Time::Live { epoch, .. } | Time::Replay { epoch, .. }) = self;
+        Duration::from_millis(epoch)
     }
 }

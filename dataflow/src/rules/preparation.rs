@@ -162,7 +162,7 @@ pub fn scripts(calculators: &Calculators, rule: &Rule) -> BTreeMap<String, Strin
 /// The instant at which a rule published now counts as published, unix ms.
 pub(super) fn now(time: Time) -> i64 {
     match time {
-        Time::Replay { publish_at } => publish_at,
+        Time::Replay { publish_at, .. } => publish_at,
         Time::Live { .. } => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
     }
 }
@@ -184,7 +184,7 @@ mod tests {
             calculators: Calculators::default(),
             profiles: None,
             compiler: Compiler::default(),
-            time: Time::Replay { publish_at: 0 },
+            time: Time::Replay { publish_at: 0, epoch: 10 },
         };
         let (outcomes, from) = mpsc::channel();
         (Preparation::start(preparer, move |batch| drop(outcomes.send(batch))), from)

@@ -5,15 +5,20 @@ use sources::events::{
     EventSource, FileSource, GeneratorConfig, GeneratorSource, KafkaSource, LineConfig, StreamSource,
 };
 
-use super::{events::Open, job::Events, meter::Lags};
+use super::{
+    events::Open,
+    job::{Events, Job},
+    meter::Lags,
+};
 
 /// Opener of a worker's source. A file or standard input is one partition, read by worker 0; the generator
 /// has one per worker; of a topic worker w reads the partitions p with p mod workers = w.
-pub(super) fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -> Open {
-    let events = events.clone();
+pub(super) fn opener(job: &Job, worker: usize, peers: usize, lags: Lags) -> Open {
+    let (events, max_records) = (job.events.clone(), job.batches.read);
     Box::new(move |resume: &Positions| {
         let at = |partition: PartitionId| resume.get(partition).unwrap_or_default();
-        let lines = LineConfig { first_offset: at(PartitionId(0)), ..LineConfig::default() };
+        let first_offset = at(PartitionId(0));
+        let lines = LineConfig { first_offset, max_records, ..LineConfig::default() };
         let source: Box<dyn EventSource> = match events {
             Events::File(path) if worker == 0 => Box::new(FileSource::open(&path, lines)?),
             Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(lines)?),
@@ -22,13 +27,14 @@ pub(super) fn opener(events: &Events, worker: usize, peers: usize, lags: Lags) -
                 partition: PartitionId(worker as u32),
                 partitions: peers as u32,
                 first_offset: at(PartitionId(worker as u32)),
+                max_records,
                 ..config
             })?),
             Events::Kafka(config) => {
                 let source = KafkaSource::open(config, worker as u32, peers as u32, resume)?;
                 // A source is opened once.
                 let _ = lags.set(source.lags());
-                Box::new(source)
+                Box::new(source.in_batches_of(max_records))
             }
             Events::File(_) | Events::Stdin | Events::None => return Ok(None),
         };

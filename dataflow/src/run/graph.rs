@@ -16,7 +16,7 @@ use operators::{
         evaluate::{EvaluateParts, Evaluated, evaluate},
         evaluating::Evaluator,
         kit,
-        match_events::{Matched, match_events},
+        match_events::{MatchParts, Matched, match_events},
         matcher::Matcher,
     },
     rule::catalog::Catalog,
@@ -69,6 +69,8 @@ pub struct Parts {
     pub books: Books,
     /// Decoder of events.
     pub decoder: Decoder,
+    /// Most records in a batch that a worker sends.
+    pub max_routed: usize,
     /// Store of the state.
     pub state: State,
     /// Writer of checkpoints, and its reports of written blobs.
@@ -88,7 +90,7 @@ pub struct Parts {
 /// Builds a worker's graph; returns the probe of the epochs that are complete on all workers.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<Epoch> {
     let probe = ProbeHandle::new();
-    let Parts { control, open, reading, books, decoder, state, .. } = parts;
+    let Parts { control, open, reading, books, decoder, max_routed, state, .. } = parts;
     let Parts { writer, bounded, away, triggers, dead_letters, exit, .. } = parts;
     let (saver, written): (Box<dyn Saver>, _) = match writer {
         Some((writer, written)) => (Box::new(writer), Some(written)),
@@ -104,13 +106,9 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         let read = events(signals.clone(), open, reading, probe.clone());
         let empty = Catalog::default().book();
         let matcher = Matcher::new(decoder, Arc::clone(&empty), live);
-        let Matched { routed, refused, clocks, barriers } = match_events(
-            read.reads,
-            signals.clone(),
-            Arc::clone(&shelf),
-            matcher,
-            Rc::clone(&gauges.matching),
-        );
+        let counts = Rc::clone(&gauges.matching);
+        let parts = MatchParts { shelf: Arc::clone(&shelf), matcher, counts, max_routed };
+        let Matched { routed, refused, clocks, barriers } = match_events(read.reads, signals.clone(), parts);
         let stored = restore(signals.clone(), Arc::clone(&shelf), state, exit.clone());
         let parts = EvaluateParts {
             shelf,

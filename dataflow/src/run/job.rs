@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sinks::LineOutput;
 use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
+use super::batches::BatchConfig;
 use crate::{
     checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig, telemetry::Expected,
     triggers::destinations::Destination,
@@ -50,6 +51,8 @@ pub struct Job {
     pub fields: FieldNames,
     /// Encoding of routed records on the wire.
     pub codec: Codec,
+    /// Sizes of batches of records.
+    pub batches: BatchConfig,
     /// Upper bound of bytes that sources may read ahead of evaluation, per worker.
     pub read_ahead: usize,
     /// Approximate upper bound of keyed state in the memory of a process, bytes; `None` without a bound.
@@ -82,10 +85,7 @@ impl Job {
             };
         let late =
             Duration::from_millis(self.checkpoint_ms.saturating_mul(LATE_AFTER)).max(NEVER_LATE_BEFORE);
-        let epoch = match self.time {
-            Time::Live { epoch, .. } => Duration::from_millis(epoch),
-            Time::Replay { .. } => Duration::ZERO,
-        };
+        let epoch = self.time.epoch();
         Expected { processes, checkpoint_within: kept.then_some(late), epoch, supervised }
     }
 }

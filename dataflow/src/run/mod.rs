@@ -5,6 +5,7 @@
 //! records leave from worker 0.
 //!
 //! - [`job`]: the work of a cluster, as every process reads it
+//! - [`batches`]: sizes of batches of records
 //! - [`process`]: the work of one process, from its start to the end of its dataflow
 //! - [`surroundings`], [`error`]: its connections to supervisor and metrics, and its errors
 //! - `process_zero`: ownership of the state, and the rules feed
@@ -19,6 +20,7 @@
 //! - [`stall`]: detects a dataflow without progress
 //! - `usage`: CPU time and memory of the process
 
+pub mod batches;
 pub mod control;
 pub mod error;
 mod event_source;

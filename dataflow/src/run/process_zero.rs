@@ -34,7 +34,7 @@ use crate::{
         taking::{Checkpoints, Delivery},
     },
     exit::{ExitHandle, Fatal, SINK_FAILED},
-    protocol::{figures::RuleBoard, time::Time},
+    protocol::figures::RuleBoard,
     rules::{
         breaker::Breaker,
         feed::{self, Feed},
@@ -106,17 +106,13 @@ impl ProcessZero {
         let delivery: Rc<dyn Delivery> = triggers;
         let made = |keeper| Checkpoints::new(keeper, &self.start, every, Rc::clone(&delivery), holds);
         let checkpoints = self.keeper.map(made);
-        let epoch = match job.time {
-            Time::Live { epoch, .. } => Duration::from_millis(epoch),
-            Time::Replay { .. } => Duration::from_millis(10),
-        };
         Control {
             start: self.start,
             changes: self.changes,
             effects: self.effects,
             checkpoints,
             delivery,
-            epoch,
+            epoch: job.time.epoch(),
             stopping: Arc::clone(&around.stopping),
         }
     }

@@ -86,10 +86,11 @@ impl WorkerContext {
         };
         let parts = Parts {
             control: zero.map(|zero| zero.control(job, &self.around, Rc::clone(&triggers))),
-            open: opener(&job.events, worker.index(), worker.peers(), Arc::clone(&gauges.lags)),
+            open: opener(job, worker.index(), worker.peers(), Arc::clone(&gauges.lags)),
             reading,
             books: self.books.clone(),
             decoder: Decoder::new(&job.fields),
+            max_routed: job.batches.routed,
             state: job.state.clone(),
             writer: self.start_writer(worker.index())?,
             bounded: self.bounded()?,

@@ -43,14 +43,25 @@ pub struct Matched<'s> {
     pub barriers: StreamVec<'s, Epoch, BarrierReached>,
 }
 
-/// Matches the reads of sources; figures go to `counts` at every activation.
+/// Parts of a worker's `match`.
+pub struct MatchParts {
+    /// Rule books of the process.
+    pub shelf: Arc<dyn Shelf>,
+    /// Matcher, still by an empty book.
+    pub matcher: Matcher,
+    /// Set to the current figures at every activation.
+    pub counts: Rc<Cell<MatchCounts>>,
+    /// Most routed records in a batch.
+    pub max_routed: usize,
+}
+
+/// Matches the reads of sources.
 pub fn match_events<'s>(
     reads: StreamVec<'s, Epoch, Read>,
     signals: StreamVec<'s, Epoch, Signal>,
-    shelf: Arc<dyn Shelf>,
-    matcher: Matcher,
-    counts: Rc<Cell<MatchCounts>>,
+    parts: MatchParts,
 ) -> Matched<'s> {
+    let MatchParts { shelf, matcher, counts, max_routed } = parts;
     let arranged = crowds(signals.clone(), Arc::clone(&shelf));
     let mut crowds = CrowdReader::new(arranged.trace);
     let scope = signals.scope();
@@ -69,7 +80,7 @@ pub fn match_events<'s>(
     let peers = scope.peers();
     builder.build(move |initial| {
         drop(initial);
-        let mut matches = Matches::to(peers);
+        let mut matches = Matches::to(peers, max_routed);
         move |frontiers| {
             let mut routed_output = routed_output.activate();
             let mut refused_output = refused_output.activate();

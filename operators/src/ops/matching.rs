@@ -95,9 +95,10 @@ pub(super) struct Matches<R> {
 }
 
 impl<R> Matches<R> {
-    /// Makes results whose routed records are for `peers` workers.
-    pub(super) fn to(peers: usize) -> Self {
-        Matches { routed: Outgoing::to(peers), refused: Vec::new(), clocks: Vec::new(), barriers: Vec::new() }
+    /// Makes results whose routed records are for `peers` workers, in batches of `most` at most.
+    pub(super) fn to(peers: usize, most: usize) -> Self {
+        let routed = Outgoing::to(peers, most);
+        Matches { routed, refused: Vec::new(), clocks: Vec::new(), barriers: Vec::new() }
     }
 }
 

@@ -63,7 +63,7 @@ fn routed(matching: &mut Matching<()>, arranged: u64) -> Vec<usize> {
     let mut counts = Vec::new();
     let slice = matching.slice();
     while let Some(((), reads)) = matching.next(&slice, &mut crowds_at) {
-        let mut matches = Matches::<()>::to(2);
+        let mut matches = Matches::<()>::to(2, 2_048);
         reads.into_iter().for_each(|read| matching.read(read, &mut matches));
         counts.push(matches.routed.len());
     }
@@ -136,7 +136,7 @@ fn clocks_are_given_out_once_per_epoch_if_they_changed() {
     assert_eq!(matching.signal(&Signal::Epoch(Epoch(2))), None);
     let start = Start { clocks: clocks(&[(3, 40), (4, 50)]), ..Start::default() };
     matching.signal(&Signal::Start(Arc::new(start)));
-    let mut matches = Matches::<()>::to(2);
+    let mut matches = Matches::<()>::to(2, 2_048);
     let opened = [(PARTITION, Offset(7)), (PartitionId(5), Offset(0))].into();
     matching.read(Read::Opened(opened), &mut matches);
     let idle = |ms| Read::Idle { partitions: vec![PartitionId(5)], clock: IngestTime(ms) };
@@ -150,7 +150,7 @@ fn clocks_are_given_out_once_per_epoch_if_they_changed() {
 #[test]
 fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
     let mut matching = matching(&[]);
-    let mut matches = Matches::<()>::to(2);
+    let mut matches = Matches::<()>::to(2, 2_048);
     let barrier = |checkpoint, offset| Read::Barrier {
         barrier: SourceBarrier::Checkpoint(CheckpointNumber(checkpoint)),
         positions: [(PARTITION, Offset(offset))].into(),
@@ -168,7 +168,7 @@ fn a_barrier_has_the_clocks_of_the_partitions_before_it() {
 #[test]
 fn a_partition_that_has_ended_lets_timers_of_its_last_instant_run() {
     let mut matching = matching(&[]);
-    let mut matches = Matches::<()>::to(2);
+    let mut matches = Matches::<()>::to(2, 2_048);
     for read in [opened(), event("1", 10), Read::End { partition: PARTITION }] {
         matching.read(read, &mut matches);
     }
@@ -278,7 +278,7 @@ fn reads_that_a_slice_does_not_reach_are_matched_next_and_in_their_order() {
     matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
     matching.wait(Epoch(1), (), vec![opened(), event("1", 10), event("1", 11)]);
     matching.wait(Epoch(2), (), vec![event("1", 12)]);
-    let (mut matches, mut slices) = (Matches::<()>::to(1), Vec::new());
+    let (mut matches, mut slices) = (Matches::<()>::to(1, 2_048), Vec::new());
     while slices.len() < 9 {
         // Each event costs two: its record, and the filter that it matches.
         let slice = Slice { end: matching.work() + 2 };

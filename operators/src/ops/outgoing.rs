@@ -3,7 +3,7 @@
 //! **Invariants**
 //! - All records of a batch have the same owner, so the exchange hands batches over whole.
 //! - Batches of one owner are sent in the order in which they were filled: records of one key stay in order.
-//! - A batch has at most [`RECORDS`] records; one record may exceed [`BYTES`].
+//! - A batch has at most the given number of records; one record may exceed [`BYTES`].
 //! - Records not sent have one epoch, whose capability is held. They wait for more records of that epoch only
 //!   while each activation brings at least [`BUSY`]: an idle worker sends at once.
 
@@ -17,8 +17,8 @@ use crate::model::{
     value::Value,
 };
 
-/// Upper bound of the records in a batch.
-const RECORDS: usize = 2_048;
+/// Default of the most records in a batch.
+pub const MAX_ROUTED: usize = 2_048;
 /// Bytes from which on a batch is full.
 const BYTES: usize = 128 * 1024;
 /// Records in an activation from which on batches that are not full wait for the next activation.
@@ -39,6 +39,8 @@ impl RoutedSink for Routed {
 /// Batches of routed records, by the owners of their keys; `C` is the capability to send records of an epoch.
 #[derive(Debug)]
 pub struct Outgoing<C> {
+    /// Most records in a batch.
+    most: usize,
     /// A batch per worker, being filled.
     filling: Vec<Routed>,
     /// Full batches, in the order in which they became full.
@@ -52,9 +54,10 @@ pub struct Outgoing<C> {
 }
 
 impl<C> Outgoing<C> {
-    /// Makes empty batches for `peers` workers.
-    pub fn to(peers: usize) -> Self {
+    /// Makes empty batches for `peers` workers, each of `most` records at most.
+    pub fn to(peers: usize, most: usize) -> Self {
         Outgoing {
+            most,
             filling: vec![Routed::default(); peers],
             full: Vec::new(),
             spare: Vec::new(),
@@ -120,7 +123,7 @@ impl<C> RoutedSink for Outgoing<C> {
         let batch = &mut self.filling[to];
         batch.push(head, values);
         self.pushed += 1;
-        if batch.len() >= RECORDS || batch.bytes() >= BYTES {
+        if batch.len() >= self.most || batch.bytes() >= BYTES {
             let next = self.spare.pop().unwrap_or_else(|| Routed::with_room_of(batch));
             self.full.push(mem::replace(batch, next));
         }
@@ -185,8 +188,9 @@ mod tests {
             sends in prop::collection::vec((0..200usize, any::<bool>()), 0..8),
             text in "[a-z]{0,9}",
             large in any::<bool>(),
+            most in prop_oneof![1..9usize, Just(MAX_ROUTED)],
         ) {
-            let (mut outgoing, mut sent) = (Outgoing::to(peers), Sent::default());
+            let (mut outgoing, mut sent) = (Outgoing::to(peers, most), Sent::default());
             let text = if large { text.repeat(BYTES / 100) } else { text };
             let mut send = |(): &(), batch: &mut Routed| sent.take(batch, peers);
             for (offset, hash) in hashes.iter().enumerate() {
@@ -202,6 +206,7 @@ mod tests {
                 }
             }
             outgoing.send_all(&mut send);
+            prop_assert!(sent.sizes.iter().all(|size| *size <= most));
             prop_assert_eq!(sent.records.len(), hashes.len());
             for hash in 0..40 {
                 let of_key = |records: &[(u64, u64)]| -> Vec<u64> {
@@ -216,7 +221,7 @@ mod tests {
     #[test]
     fn a_batch_is_cut_at_its_bounds() {
         let sizes = |records: &[(u64, &str)]| {
-            let (mut outgoing, mut sent) = (Outgoing::to(2), Sent::default());
+            let (mut outgoing, mut sent) = (Outgoing::to(2, MAX_ROUTED), Sent::default());
             let mut send = |(): &(), batch: &mut Routed| sent.take(batch, 2);
             outgoing.begin(EPOCH, (), &mut send);
             records.iter().for_each(|(hash, text)| push(&mut outgoing, *hash, 0, text));
@@ -226,14 +231,14 @@ mod tests {
         };
         let long = "x".repeat(BYTES);
         assert_eq!(sizes(&[(0, "short"), (0, &long), (0, "short"), (1, &long)]), (vec![2, 1], 1));
-        let (full, left) = sizes(&[(0, ""); 3 * RECORDS]);
-        assert!(!full.is_empty() && full.iter().all(|size| *size <= RECORDS) && left < RECORDS);
-        assert_eq!(full.iter().sum::<usize>() + left, 3 * RECORDS);
+        let (full, left) = sizes(&[(0, ""); 3 * MAX_ROUTED]);
+        assert!(!full.is_empty() && full.iter().all(|size| *size <= MAX_ROUTED) && left < MAX_ROUTED);
+        assert_eq!(full.iter().sum::<usize>() + left, 3 * MAX_ROUTED);
     }
 
     #[test]
     fn records_wait_for_others_of_their_epoch_as_long_as_the_worker_is_busy() {
-        let mut outgoing = Outgoing::<u64>::to(2);
+        let mut outgoing = Outgoing::<u64>::to(2, MAX_ROUTED);
         let mut sent = Vec::new();
         let mut send = |at: &u64, batch: &mut Routed| sent.push((*at, batch.len()));
         let mut turn = |epochs: &[(u64, usize)]| {

@@ -21,6 +21,8 @@
 
 mod barriers;
 mod clocks;
+#[cfg(test)]
+mod cuts_tests;
 mod records;
 mod restoring;
 

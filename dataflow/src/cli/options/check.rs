@@ -3,12 +3,15 @@
 //! A fault is reported with the file, the line, the setting and what to write instead; nothing is opened or
 //! connected to.
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use sources::events::KafkaConfig;
 use toml::de::{DeTable, DeValue};
 
-use super::{BreakerConfig, CliError, RedisConfig, Settings, SinkSettings};
+use super::{BatchConfig, BreakerConfig, CliError, LIVE_EPOCH, RedisConfig, Settings, SinkSettings};
+
+/// Bounds of the most records in a batch.
+const BATCH: RangeInclusive<usize> = 1..=65_536;
 
 /// Reads a file of settings; a fault is reported with its line.
 pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
@@ -58,9 +61,10 @@ fn line_of(text: &str, name: &str, at: usize) -> Option<usize> {
 impl Settings {
     /// The first invalid setting.
     fn fault(&self) -> Option<Fault> {
+        let epoch = self.epoch_ms.unwrap_or(LIVE_EPOCH);
         let ranges = [
-            ("epoch_ms", self.epoch_ms, 1, 10_000),
-            ("tick_ms", self.tick_ms, 0, self.epoch_ms),
+            ("epoch_ms", epoch, 1, 10_000),
+            ("tick_ms", self.tick_ms, 0, epoch),
             ("checkpoint_ms", self.checkpoint_ms, 50, 3_600_000),
             ("state_memory_mb", self.state_memory_mb.unwrap_or(1), 1, 1 << 24),
             ("crowd_rows_mb", self.crowd_rows_mb, 0, 1 << 24),
@@ -79,6 +83,10 @@ impl Settings {
         let BreakerConfig { times, at_least: _, at_most: _ } = self.breaker;
         if !(times >= 1.0 && times.is_finite()) {
             return fault("breaker", "times: write a number of at least 1, such as 50".to_owned());
+        }
+        let BatchConfig { read, routed } = self.batches;
+        if ![read, routed].into_iter().all(|most| BATCH.contains(&most)) {
+            return fault("batches", format!("write {} to {} each", BATCH.start(), BATCH.end()));
         }
         self.fault_of_ends()
     }

@@ -70,6 +70,7 @@ impl Settings {
             time,
             fields: self.fields.clone(),
             codec: self.codec,
+            batches: self.batches,
             read_ahead: self.read_ahead_bytes,
             state_memory,
             crowd_rows: (self.crowd_rows_mb as usize) << 20,

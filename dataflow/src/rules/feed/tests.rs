@@ -73,7 +73,7 @@ fn parts(calculators: Calculators, profiles: Option<Box<dyn ProfileStore>>) -> (
     let (to_control, ordered) = mpsc::sync_channel(1);
     let (effects, inbox) = inbox();
     let compiler = Compiler::default();
-    let time = Time::Replay { publish_at: 1_000 };
+    let time = Time::Replay { publish_at: 1_000, epoch: 10 };
     let feed = Feed {
         source: Box::new(Sent(source)),
         register: Register::new(0),

@@ -8,7 +8,7 @@ use rdkafka::message::Message;
 
 use super::client::partition_of;
 use crate::events::{
-    MAX_BATCH_BYTES, MAX_RECORDS,
+    MAX_BATCH_BYTES,
     lines::{position, sample},
     wall_us,
 };
@@ -75,8 +75,9 @@ impl BatchBuilder {
         self.batch.records.is_empty() && self.batch.refused.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.taken >= MAX_RECORDS || self.batch.bytes.len() >= MAX_BATCH_BYTES
+    /// Whether it has `max_records` messages, tombstones included, or enough bytes.
+    pub(super) fn is_full(&self, max_records: usize) -> bool {
+        self.taken >= max_records || self.batch.bytes.len() >= MAX_BATCH_BYTES
     }
 
     /// The finished batch; `None` if only tombstones were added.
@@ -117,9 +118,10 @@ mod tests {
     fn a_batch_is_full_by_records_tombstones_or_bytes() {
         let mut gathering = BatchBuilder::begin(&message(0, None), MAX_BATCH_BYTES);
         (1..1023).for_each(|offset| gathering.take(&message(offset, None)));
-        assert!(!gathering.is_full());
+        assert!(!gathering.is_full(1024) && gathering.is_full(1023));
         gathering.take(&message(1023, None));
-        assert!(gathering.is_full() && gathering.finish().is_none());
-        assert!(BatchBuilder::begin(&message(0, Some(&[b'x'; MAX_BATCH_BYTES])), MAX_BATCH_BYTES).is_full());
+        assert!(gathering.is_full(1024) && gathering.finish().is_none());
+        let large = BatchBuilder::begin(&message(0, Some(&[b'x'; MAX_BATCH_BYTES])), MAX_BATCH_BYTES);
+        assert!(large.is_full(1024));
     }
 }

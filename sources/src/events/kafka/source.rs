@@ -49,6 +49,8 @@ pub struct KafkaSource {
     lost: Option<Instant>,
     logged: Option<(RDKafkaErrorCode, Instant)>,
     commits: Commits,
+    /// Most messages in a batch.
+    max_records: usize,
     bytes: u64,
     ended: bool,
 }
@@ -84,6 +86,7 @@ impl KafkaSource {
             lost: None,
             logged: None,
             commits,
+            max_records: MAX_RECORDS,
             bytes: 0,
             ended: false,
             config,
@@ -96,6 +99,13 @@ impl KafkaSource {
             what: format!("could not be started ({error})"),
         })?;
         Ok(source)
+    }
+
+    /// Bounds batches to `max_records` messages, at least 1, instead of [`MAX_RECORDS`].
+    #[must_use]
+    pub fn in_batches_of(mut self, max_records: usize) -> Self {
+        self.max_records = max_records.max(1);
+        self
     }
 
     /// Lag by partition: records not returned when the ends were last queried (twice a second); a partition
@@ -173,7 +183,7 @@ impl KafkaSource {
     fn gather(&mut self, wait: Duration) -> Result<Option<RawBatch>, KafkaError> {
         let mut builder = self.carry.take();
         let limit = self.config.max_record_bytes;
-        for _ in 0..MAX_RECORDS {
+        for _ in 0..self.max_records {
             let wait = if builder.is_none() { wait } else { Duration::ZERO };
             let message = match self.consumer.poll(wait) {
                 Some(Ok(message)) => message,
@@ -194,7 +204,7 @@ impl KafkaSource {
                     break;
                 }
             }
-            if builder.as_ref().is_some_and(BatchBuilder::is_full) {
+            if builder.as_ref().is_some_and(|builder| builder.is_full(self.max_records)) {
                 break;
             }
         }

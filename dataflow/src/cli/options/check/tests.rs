@@ -26,6 +26,7 @@ fn faults_name_the_line_and_what_to_write() {
         ("processes = 200", 1, "processes: write 1 to 128"),
         ("name = ' '", 1, "name: write a name"),
         ("\n[breaker]\ntimes = 0.5", 2, "breaker: times: write a number of at least 1"),
+        ("\n[batches]\nrouted = 0", 2, "batches: write 1 to 65536 each"),
         ("\n[kafka]\nbrokers = 'a'\ntopic = ''", 2, "`topic` is empty"),
         ("[kafka]\nbrokers = 'a'\ntopic = 't'\noptions = { 'group.id' = 'x' }", 1, "write `group`"),
         ("[redis]\nbuckets = 0", 1, "buckets"),
