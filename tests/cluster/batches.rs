@@ -9,8 +9,8 @@ use strateye_tests::{
 };
 
 use crate::{
-    replay::{large_case, shared_fields},
     scene::{Scene, lines},
+    workload::{Workload, shared_fields},
 };
 
 /// Records in a batch.
@@ -18,6 +18,8 @@ const SIZES: [usize; 6] = [1, 2, 7, 64, 500, LARGEST];
 const LARGEST: usize = 2_048;
 /// Lengths of an epoch, ms.
 const EPOCHS: [u64; 4] = [1, 5, 10, 50];
+/// Users per user of the random stream.
+const SPREAD: u64 = 25;
 const PROCESSES: [&str; 3] = ["1", "2", "5"];
 /// Random events, so that the largest batch is filled and followed by another.
 const EVENTS: usize = 2_200;
@@ -67,7 +69,7 @@ fn shorten(event: &mut Json) {
 
 #[test]
 fn random_rules_and_events_fire_as_by_the_reference_at_every_size() {
-    let (rules, mut events, profiles) = large_case();
+    let Workload { rules, mut events, profiles } = Workload::spread(SPREAD);
     let rules = &rules[..20];
     events[..EVENTS].iter_mut().for_each(shorten);
     let texts: Vec<String> = events[..EVENTS].iter().map(Json::to_string).collect();

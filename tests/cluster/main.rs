@@ -4,6 +4,7 @@
 //! | file | content |
 //! | --- | --- |
 //! | `golden` | every golden case by `replay`, with one and with three processes, with both codecs |
+//! | `bounded` | the same triggers and states with a fifth of the memory; `kept_job` runs its cluster |
 //! | `batches` | the same triggers with batches and epochs of any size |
 //! | `replay` | the summary, and the same triggers with any number of processes |
 //! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | refused inputs, messages; the rest continues |
@@ -22,6 +23,7 @@ mod bad_events;
 mod bad_rules;
 mod bad_scripts;
 mod batches;
+mod bounded;
 mod commands_config;
 mod commands_dead_letters;
 mod commands_migrate;
@@ -31,6 +33,7 @@ mod crowds_live;
 mod edits;
 mod golden;
 mod kept;
+mod kept_job;
 mod live;
 mod pauses;
 mod replay;
@@ -42,3 +45,4 @@ mod supervision;
 mod telemetry;
 mod usage;
 mod worker;
+mod workload;

@@ -1,19 +1,15 @@
 //! `strateye replay`: its summary, and the same triggers with any number of processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use operators::calculator::builtin::BUILTINS;
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
 use serde_json::{Value as Json, json};
-use strateye_tests::random::{events, profiles, rule};
 use strateye_tests::reference::{self, Options};
 
 use crate::scene::{Scene, lines};
+use crate::workload::{Workload, shared_fields};
 
-const RULES: usize = 45;
-const EVENTS: usize = 3_000;
-/// One event in this many stays with the few users of the random stream; the others are spread over more.
+/// Users per user of the random stream.
 const SPREAD: u64 = 25;
 
 #[test]
@@ -118,7 +114,7 @@ fn a_log_that_is_no_terminal_has_no_colours() {
 
 #[test]
 fn any_number_of_processes_fires_the_same() {
-    let (rules, events, profiles) = large_case();
+    let Workload { rules, events, profiles } = Workload::spread(SPREAD);
     let scene = Scene::with(&rules, &events.iter().map(Json::to_string).collect::<Vec<_>>());
     scene.write("profiles.jsonl", &lines(&profiles.iter().map(Json::to_string).collect::<Vec<_>>()));
     let run = |processes: &str, codec: &str| {
@@ -151,7 +147,7 @@ fn any_number_of_processes_fires_the_same() {
 
 #[test]
 fn triggers_equal_the_references() {
-    let (rules, events, profiles) = large_case();
+    let Workload { rules, events, profiles } = Workload::spread(SPREAD);
     let (rules, events) = (&rules[..20], &events[..900]);
     let texts: Vec<String> = events.iter().map(Json::to_string).collect();
     let scene = Scene::with(rules, &texts);
@@ -164,36 +160,6 @@ fn triggers_equal_the_references() {
     let missing: Vec<_> = reference.keys().filter(|line| !engine.contains_key(*line)).take(3).collect();
     assert!(differing.is_empty() && missing.is_empty(), "engine: {differing:#?}\nreference: {missing:#?}");
     assert!(engine.len() > 300, "only {} triggers", engine.len());
-}
-
-/// Number of triggers by the fields that the engine and the reference write alike.
-pub(crate) fn shared_fields(triggers: &[Json]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for trigger in triggers {
-        let seen = ["rule_id", "key", "cause", "fired_at", "held_out", "action"].map(|name| &trigger[name]);
-        *counts.entry(format!("{seen:?}")).or_default() += 1;
-    }
-    counts
-}
-
-/// Random rules over the whole format, a random stream over many users, and profiles; always the same.
-pub(crate) fn large_case() -> (Vec<Json>, Vec<Json>, Vec<Json>) {
-    let mut runner = TestRunner::deterministic();
-    let mut rules: Vec<Json> = (0..RULES).map(|_| rule().new_tree(&mut runner).unwrap().current()).collect();
-    for (number, rule) in rules.iter_mut().enumerate() {
-        rule["rule_id"] = format!("rule-{number:02}").into();
-    }
-    let stream = events(EVENTS, 30_000);
-    let mut events = stream.new_tree(&mut runner).unwrap().current();
-    while events.len() < EVENTS * 3 / 4 {
-        events = stream.new_tree(&mut runner).unwrap().current();
-    }
-    for (number, event) in (0u64..).zip(&mut events) {
-        if let Some(guid) = event["guid"].as_u64() {
-            event["guid"] = (guid + 3 * (number % SPREAD)).into();
-        }
-    }
-    (rules, events, profiles().new_tree(&mut runner).unwrap().current())
 }
 
 #[test]
