@@ -17,7 +17,7 @@ mod sliding;
 use std::borrow::Cow;
 
 use self::shape::{Kind, read_stats, write_plain, write_stats};
-pub use self::{objects::Objects, shape::Shape};
+pub use self::{objects::Objects, shape::Shape, sliding::SlidingCount};
 use super::{
     Aggregate, Cell,
     aggregate::{Buckets, Summary, fold::NotFoldable},
@@ -43,6 +43,18 @@ impl<'f> Fields<'f> {
     /// Whether all have their first values.
     pub fn are_initial(&self) -> bool {
         self.shape.is_initial(self.words, self.objects)
+    }
+
+    /// The sliding count in a field at `now`, unix ms; `None` if the field is none, or one of so many events
+    /// that it is an object.
+    #[inline]
+    pub fn sliding(&self, slot: u8, now: i64) -> Option<SlidingCount> {
+        match self.kind(slot) {
+            (Kind::Sliding(span), at) if sliding::object(&self.words[at..]).is_none() => {
+                Some(sliding::at(&self.words[at..], span, now))
+            }
+            _ => None,
+        }
     }
 
     fn kind(&self, slot: u8) -> (Kind, usize) {
@@ -141,11 +153,9 @@ impl Slots for Fields<'_> {
     }
 
     fn at(&self, slot: u8, now: i64) -> Option<i64> {
-        match self.kind(slot) {
-            (Kind::Sliding(span), at) if sliding::object(&self.words[at..]).is_none() => {
-                Some(sliding::at(&self.words[at..], span, now))
-            }
-            _ => self.aggregate(slot).and_then(|aggregate| aggregate.at(now)),
+        match self.sliding(slot, now) {
+            Some(count) => Some(count.inside),
+            None => self.aggregate(slot).and_then(|aggregate| aggregate.at(now)),
         }
     }
 

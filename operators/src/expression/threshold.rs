@@ -28,6 +28,11 @@ impl Threshold {
         self.slot
     }
 
+    /// Whether an integer for which the expression does not hold has to grow for it to hold.
+    pub fn is_least(&self) -> bool {
+        matches!((self.comparison, &self.literal), (Comparison::Gt | Comparison::Ge, Operand::Int(_)))
+    }
+
     /// Whether the expression holds for a value of the slot.
     pub fn holds(&self, value: &Operand<'_>) -> bool {
         self.comparison.holds(value, &self.literal)
@@ -59,6 +64,7 @@ mod tests {
                 let expression = compiled(&format!("s7 {comparison} {literal}"));
                 let threshold = expression.threshold().unwrap();
                 assert_eq!(threshold.slot(), 7);
+                assert_eq!(threshold.is_least(), comparison.starts_with('>') && literal == "10");
                 for value in &values {
                     let holds = expression.holds(&mut |_| value.clone()).unwrap();
                     assert_eq!(threshold.holds(value), holds, "{value:?} {comparison} {literal}");

@@ -7,7 +7,8 @@
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
 //! - `applying` applies an event to the rules that it concerns, by `folds`, which is laid out for it;
-//!   `changing` changes a state in its place; `scratch` is memory reused between records
+//!   `judging` judges rules while it is folded; `changing` changes a state in its place; `scratch` is memory
+//!   reused between records
 //! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
 //!   people
@@ -19,6 +20,7 @@ mod correcting;
 mod eviction;
 mod figures;
 mod folds;
+mod judging;
 mod names;
 mod restoring;
 mod saving;

@@ -19,7 +19,9 @@ use crate::{
     },
     rule::{
         book::Target,
-        plan::{OutputPlan, RulePlan, TriggerPlan},
+        met::{OutputPlan, Read},
+        plan::{RulePlan, TriggerPlan},
+        verdict::{Answers, Question},
     },
     state::{Armed, RuleState},
 };
@@ -109,6 +111,11 @@ impl<'j> Judge<'j> {
         fires || history
     }
 
+    /// Fires the rule for an event that is folded, and whose touch is recorded.
+    pub(super) fn fire_for(&mut self, event: &RuleEvent<'_>) {
+        self.fire(&Why::Event(event), event.now);
+    }
+
     /// Runs whatever is due at `deadline`: the earliest armed timer or, if the key is to be judged then, the
     /// rule's publish.
     pub(super) fn timer(&mut self, deadline: i64) {
@@ -164,7 +171,9 @@ impl<'j> Judge<'j> {
                 let ask = edge.is_none() || self.plan.slides;
                 Before { held: Some(edge.unwrap_or(true) && (!ask || self.holds(now))), value: None }
             }
-            TriggerPlan::Each(condition) => Before { held: None, value: self.value(condition, now) },
+            TriggerPlan::Each { condition, ref value } => {
+                Before { held: None, value: self.value(condition, value, now) }
+            }
         };
         self.forget_outputs();
         before
@@ -180,19 +189,19 @@ impl<'j> Judge<'j> {
                 self.state.set_edge(self.plan.edited, holds);
                 holds && before.held != Some(true)
             }
-            TriggerPlan::Each(condition) => {
-                let grown = match (before.value, self.value(condition, now)) {
-                    (Some(before), Some(after)) => after > before,
-                    (before, after) => before.is_none() && after.is_some_and(|a| a > 0.0),
-                };
-                grown && self.holds(now)
+            TriggerPlan::Each { condition, ref value } => {
+                has_grown(before.value, self.value(condition, value, now)) && self.holds(now)
             }
         }
     }
 
     /// Whether `when` holds at `now`.
-    fn holds(&mut self, now: i64) -> bool {
-        let plan = self.plan;
+    pub(super) fn holds(&mut self, now: i64) -> bool {
+        let (plan, state) = (self.plan, &mut self.state);
+        if let Some(verdict) = &plan.verdict {
+            let ask = |c: usize, question: &Question| question.answer(&state.part(c, question.shape()), now);
+            return verdict.holds(&mut Answers::default(), ask);
+        }
         let Some(when) = &plan.when else {
             return (0..plan.conditions.len()).all(|c| self.met(c, now));
         };
@@ -225,44 +234,31 @@ impl<'j> Judge<'j> {
         }
     }
 
-    fn value(&mut self, condition: usize, now: i64) -> Option<f64> {
-        let position = self.plan.conditions[condition].program.output_position("value");
-        match self.read_at(condition, "value", position, now) {
-            Operand::Int(i) => Some(i as f64),
-            Operand::Float(f) => Some(f),
-            _ => None,
-        }
+    fn value(&mut self, condition: usize, output: &OutputPlan, now: i64) -> Option<f64> {
+        number(&self.read(condition, output, now))
     }
 
     /// An output of a condition at `now`; absent if the script fails.
     fn read(&mut self, condition: usize, output: &OutputPlan, now: i64) -> Operand<'static> {
-        self.read_at(condition, &output.name, output.position, now)
-    }
-
-    fn read_at(
-        &mut self,
-        condition: usize,
-        name: &str,
-        position: Option<usize>,
-        now: i64,
-    ) -> Operand<'static> {
+        let plan = self.plan;
         let known = self.outputs.get(condition).is_some_and(Option::is_some);
-        if let Some(position) = position.filter(|_| !known) {
-            let plan = self.plan;
-            let program = &plan.conditions[condition].program;
-            let mut fields = self.state.fields(plan, condition);
-            if let Some(output) = program.direct(position) {
-                return output.value(&fields, now).into_owned();
+        match output.read {
+            Read::Direct(direct) => {
+                return direct.value(&self.state.fields(plan, condition), now).into_owned();
             }
-            match program.output(&mut fields, now, position) {
-                Ok(value) => return value.into_owned(),
-                Err(error) => {
-                    self.failed(Some(condition), &error.to_string());
-                    *self.cached(condition) = Some(Outputs::default());
+            Read::Alone(position) if !known => {
+                let program = &plan.conditions[condition].program;
+                match program.output(&mut self.state.fields(plan, condition), now, position) {
+                    Ok(value) => return value.into_owned(),
+                    Err(error) => {
+                        self.failed(Some(condition), &error.to_string());
+                        *self.cached(condition) = Some(Outputs::default());
+                    }
                 }
             }
+            Read::Alone(_) | Read::Together => {}
         }
-        self.output(condition, now).get(name)
+        self.output(condition, now).get(&output.name)
     }
 
     /// The outputs of a condition, if they have been computed.
@@ -298,6 +294,23 @@ impl<'j> Judge<'j> {
         self.workings.counts.failed += 1;
         let place = condition.map_or("when", |c| &self.plan.conditions[c].id);
         self.workings.out.fail(self.plan.id(), format!("{place}: {message}"));
+    }
+}
+
+/// An output as a number.
+pub(super) fn number(output: &Operand<'_>) -> Option<f64> {
+    match output {
+        Operand::Int(i) => Some(*i as f64),
+        Operand::Float(f) => Some(*f),
+        _ => None,
+    }
+}
+
+/// Whether a count of completions is greater after an occurrence than before.
+pub(super) fn has_grown(before: Option<f64>, after: Option<f64>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => after > before,
+        (before, after) => before.is_none() && after.is_some_and(|after| after > 0.0),
     }
 }
 

@@ -16,17 +16,19 @@ use super::{
     action::Action,
     identity::Identities,
     lineage::Lineage,
+    met::{OutputPlan, When},
     params,
-    plan::{ConditionPlan, OutputPlan, RulePlan, TriggerPlan, When},
+    plan::{ConditionPlan, RulePlan, TriggerPlan, WindowPlan},
     programs::{Calculators, Programs},
     scripts::ScriptStore,
     trigger_line::LineTexts,
+    verdict::Verdict,
 };
 use crate::{
     calculator::Execution,
     document::{
         fault::{Fault, Faults},
-        spec::{self, Rule, Trigger, Window},
+        spec::{self, Rule, Trigger},
     },
     expression::Expression,
     filter::Filter,
@@ -124,10 +126,10 @@ impl Compiler<'_> {
         let mut action_fields = action.fields();
         action_fields.sort_unstable();
         action_fields.dedup();
-        let by_time = |c: &spec::Condition| {
-            matches!(c.window, Some(Window::Sliding(_))) || !params::is_builtin(&c.calculator)
-        };
-        let slides = spec.conditions.iter().any(by_time);
+        let builtin: Vec<_> = spec.conditions.iter().map(|c| params::is_builtin(&c.calculator)).collect();
+        let by_time = |c: &ConditionPlan| matches!(c.window, WindowPlan::Sliding(_));
+        let slides = conditions.iter().any(by_time) || builtin.contains(&false);
+        let verdict = Verdict::new(&conditions, when.as_ref(), &builtin).map(Arc::new);
         let mut plan = RulePlan {
             version: 1,
             slot: 0,
@@ -141,6 +143,7 @@ impl Compiler<'_> {
             key,
             conditions,
             when,
+            verdict,
             trigger,
             action,
             action_fields,
@@ -261,7 +264,8 @@ impl Compiler<'_> {
                 if !counts {
                     self.fault("trigger.each", format!("`{id}` does not count completions; take a condition whose calculator counts in `value`: count, distinct, sequence, gap or absence"));
                 }
-                Some(TriggerPlan::Each(i))
+                let value = OutputPlan::new("value", &conditions[i].program);
+                Some(TriggerPlan::Each { condition: i, value })
             }
         }
     }

@@ -4,8 +4,9 @@
 //!   checks calculators
 //! - [`compiler`]: compiles each rule once per process; [`interpret`]: rules that it leaves to the
 //!   interpreter
-//! - [`plan`]: a rule as it runs; [`guards`]: its instants and spans; [`action`]: the content of its
-//!   triggers; [`scripts`]: calculators that it names; [`programs`]: those that conditions share
+//! - [`plan`]: a rule as it runs; [`guards`]: its instants and spans; [`met`]: what it asks of its
+//!   conditions; [`verdict`]: `when` as a table; [`action`]: the content of its triggers; [`scripts`]:
+//!   calculators that it names; [`programs`]: those that conditions share
 //! - [`trigger_line`]: a firing as the line that sinks write
 //! - [`crowd`]: members of a crowd, and people who left it; [`rows`]: the crowds of each user
 //! - [`lineage`]: the versions at which a rule's states began; [`identity`]: how they are
@@ -29,6 +30,7 @@ pub mod guards;
 pub mod identity;
 pub mod interpret;
 pub mod lineage;
+pub mod met;
 mod params;
 pub mod plan;
 pub mod programs;
@@ -37,3 +39,4 @@ pub mod remembered;
 pub mod rows;
 pub mod scripts;
 pub mod trigger_line;
+pub mod verdict;

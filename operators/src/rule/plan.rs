@@ -2,11 +2,18 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{action::Action, crowd::Departed, guards::Guards, identity::Identities, trigger_line::LineTexts};
+use super::{
+    action::Action,
+    crowd::Departed,
+    guards::Guards,
+    identity::Identities,
+    met::{Met, OutputPlan, When},
+    trigger_line::LineTexts,
+    verdict::Verdict,
+};
 use crate::{
-    calculator::{Direct, Program},
+    calculator::Program,
     document::spec::{Already, Limit, Rule},
-    expression::{Expression, Threshold},
     filter::Filter,
     model::{field::Field, key::KeyFields},
 };
@@ -44,6 +51,8 @@ pub struct RulePlan {
     pub conditions: Vec<ConditionPlan>,
     /// `when`; `None`: all conditions met.
     pub when: Option<When>,
+    /// `when` as a table, if it asks nothing but which conditions are met, and no answer can fail.
+    pub verdict: Option<Arc<Verdict>>,
     /// The cause of its triggers.
     pub trigger: TriggerPlan,
     /// Content of its triggers.
@@ -111,55 +120,6 @@ impl WindowPlan {
     }
 }
 
-/// A condition's `met`.
-#[derive(Clone, Debug)]
-pub struct Met {
-    /// The expression.
-    pub expression: Expression,
-    /// The output that each slot names.
-    pub outputs: Vec<OutputPlan>,
-    /// What the expression compares with what, if it compares an output that is read without running code
-    /// with a literal; then no output can fail.
-    pub threshold: Option<(Direct, Threshold)>,
-}
-
-impl Met {
-    /// Makes the `met` of a condition with this calculator.
-    pub fn new(expression: Expression, outputs: Vec<OutputPlan>, program: &Program) -> Self {
-        let threshold = expression.threshold().and_then(|threshold| {
-            let position = outputs.get(threshold.slot())?.position?;
-            Some((program.direct(position)?, threshold))
-        });
-        Met { expression, outputs, threshold }
-    }
-}
-
-/// An output that an expression names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputPlan {
-    /// Its name.
-    pub name: String,
-    /// Its position if it may be read without the others, see
-    /// [`Program::output_position`].
-    pub position: Option<usize>,
-}
-
-impl OutputPlan {
-    /// The output of a name.
-    pub fn new(name: &str, program: &Program) -> Self {
-        OutputPlan { name: name.to_owned(), position: program.output_position(name) }
-    }
-}
-
-/// A rule's `when`.
-#[derive(Clone, Debug)]
-pub struct When {
-    /// The expression.
-    pub expression: Expression,
-    /// Per slot: a condition, and one of its outputs or whether it is met.
-    pub slots: Vec<(usize, Option<OutputPlan>)>,
-}
-
 /// The cause of a rule's triggers.
 #[derive(Clone, Debug)]
 pub enum TriggerPlan {
@@ -167,8 +127,13 @@ pub enum TriggerPlan {
     Event(Filter),
     /// `when` turning true.
     Satisfied,
-    /// A condition, by its position, completing once more.
-    Each(usize),
+    /// A condition completing once more.
+    Each {
+        /// Its position.
+        condition: usize,
+        /// Its output that counts completions.
+        value: OutputPlan,
+    },
 }
 
 impl RulePlan {

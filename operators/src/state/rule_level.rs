@@ -3,6 +3,9 @@
 //! The part that every touch changes lies in the key's piece, in [`LEVEL_WIDTH`](super::layout::LEVEL_WIDTH)
 //! words: `[touched][edit of the edge][flags and number]`. The rest, which few keys have, is a [`RuleLevel`]
 //! of that number; 0 stands for none.
+//!
+//! **Invariant**: which conditions are known to be met or not is of the edit of the edge, and counts only
+//! with an edge. It follows from the conditions, so no state is there for its sake, and none is stored.
 
 use std::collections::VecDeque;
 
@@ -15,6 +18,7 @@ use crate::{
         ids::{Offset, PartitionId},
         value::Value,
     },
+    rule::verdict::Known,
 };
 
 /// Words of a key that the rule has not touched: unknown last touch, no flags, no number.
@@ -26,6 +30,22 @@ pub(super) const EDGE: u64 = 1;
 pub(super) const HELD: u64 = 1 << 1;
 /// Flag: the key is to be judged at the rule's publish.
 pub(super) const JUDGED_AT_PUBLISH: u64 = 1 << 2;
+
+/// First of the flags for the conditions that are known to be met or not, and for those known to be met.
+const KNOWN: u32 = 8;
+const MET: u32 = 16;
+/// All flags of [`Known`].
+pub(super) const ALL_KNOWN: u64 = 0xff << KNOWN | 0xff << MET;
+
+/// Conditions that are known to be met or not, in the flags.
+pub(super) fn known(flags: u64) -> Known {
+    Known { known: (flags >> KNOWN) as u8, met: (flags >> MET) as u8 }
+}
+
+/// Flags of the conditions that are known to be met or not.
+pub(super) fn known_flags(known: Known) -> u64 {
+    u64::from(known.known) << KNOWN | u64::from(known.met) << MET
+}
 
 /// Number of the [`RuleLevel`] in the words of a rule-level state; 0 for none.
 pub(super) fn number(words: &[u64]) -> u32 {

@@ -6,6 +6,8 @@
 //! **Invariants**
 //! - A part is present if something was folded into it; an absent one reads as its first value.
 //! - Whatever is changed is marked as changed since the last checkpoint, where checkpoints are taken.
+//! - A condition that is [known](Known) to be met, or not to be, is so until its fields are changed: who
+//!   changes them records it anew, or it is forgotten. Checkpoints do not contain it.
 //!
 //! - `level`: rule-level state: touch, edge, limit, timers
 //! - `pause`: snapshots of pauses
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     calculator::{Fields, Shape, Slots},
-    rule::plan::RulePlan,
+    rule::{plan::RulePlan, verdict::Known},
 };
 
 /// State of a rule for a key.
@@ -223,7 +225,12 @@ impl RuleState<'_> {
 impl RuleState<'_> {
     /// Fields of a condition, to be read.
     pub fn fields<'p>(&'p mut self, plan: &'p RulePlan, condition: usize) -> Fields<'p> {
-        let shape = plan.conditions[condition].program.shape();
+        self.part(condition, plan.conditions[condition].program.shape())
+    }
+
+    /// [Fields](Self::fields) of a condition, whose fields have `shape`.
+    #[inline]
+    pub fn part<'p>(&'p mut self, condition: usize, shape: &'p Shape) -> Fields<'p> {
         let words = match self.locate_condition(self.parts.conditions[condition], shape) {
             Some(Location::Piece(place)) => self.piece.part_mut(&mut self.memory.arena, place),
             Some(Location::Aside(at)) => self.aside.part_mut(at),
@@ -236,12 +243,15 @@ impl RuleState<'_> {
         Fields::new(shape, words, &mut self.memory.objects)
     }
 
-    /// Fields of a condition, to be changed by its calculator; they are marked as changed.
+    /// Fields of a condition, to be changed by its calculator; they are marked as changed. It is forgotten
+    /// whether the condition is met.
     pub fn fields_mut<'p>(&'p mut self, plan: &'p RulePlan, condition: usize) -> Fields<'p> {
+        self.forget_met(|known| known.forget(condition));
         self.part_mut(self.parts.conditions[condition], plan.conditions[condition].program.shape())
     }
 
-    /// [Fields](Self::fields_mut) of the condition with this part, whose fields have `shape`.
+    /// [Fields](Self::fields_mut) of the condition with this part, whose fields have `shape`. The caller
+    /// records anew whether the condition is met, if that is recorded.
     #[inline(always)]
     pub fn part_mut<'p>(&'p mut self, part: Ordinal, shape: &'p Shape) -> Fields<'p> {
         let RuleState { piece, memory, aside, layout, first, recording, hints, .. } = self;
@@ -269,6 +279,7 @@ impl RuleState<'_> {
 
     /// Resets all conditions: first values, no timers. The rest of the rule-level state stays.
     pub fn reset_conditions(&mut self) {
+        self.forget_met(|known| *known = Known::default());
         self.remove(&self.parts.conditions, false);
         if self.level().is_some() {
             self.change_level(|level| level.armed.clear());

@@ -24,6 +24,15 @@ struct Held {
     n: usize,
 }
 
+/// What a sliding count has counted, at an instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlidingCount {
+    /// Events in the window.
+    pub inside: i64,
+    /// Events ahead of the instant, which the window may come to contain.
+    pub ahead: i64,
+}
+
 /// Width of a bucket of a window of `span` ms.
 fn width(span: i64) -> i64 {
     (span / 64).max(1)
@@ -44,13 +53,21 @@ pub(super) fn named(number: u64) -> [u64; WIDTH] {
     [number << LOW | OBJECT, 0, 0, 0]
 }
 
+/// Buckets that words hold, ascending: their numbers and counts.
+fn buckets(words: &[u64]) -> impl Iterator<Item = (i64, u64)> {
+    let (base, n) = ((words[0] as i64) >> LOW, (words[0] & 7) as usize);
+    (0..n.min(MOST)).map(move |i| {
+        let pair = words[1 + i / 2] >> (i % 2 * 32);
+        (base + (pair >> 16 & 0xffff) as i64, pair & 0xffff)
+    })
+}
+
 impl Held {
     fn of(words: &[u64]) -> Self {
-        let (base, n) = ((words[0] as i64) >> LOW, (words[0] & 7) as usize);
-        let mut held = Held { n, ..Held::default() };
-        for (i, bucket) in held.buckets[..n].iter_mut().enumerate() {
-            let pair = words[1 + i / 2] >> (i % 2 * 32);
-            *bucket = (base + (pair >> 16 & 0xffff) as i64, pair & 0xffff);
+        let mut held = Held::default();
+        for bucket in buckets(words) {
+            held.buckets[held.n] = bucket;
+            held.n += 1;
         }
         held
     }
@@ -110,10 +127,17 @@ pub(super) fn count(words: &mut [u64], span: i64, time: i64, now: i64) -> bool {
 }
 
 /// Count of the window of `span` at `now`.
-pub(super) fn at(words: &[u64], span: i64, now: i64) -> i64 {
-    let (held, width, outside) = (Held::of(words), width(span), outside(span, now));
-    let starts = held.buckets[..held.n].iter().map(|(bucket, count)| (bucket.saturating_mul(width), count));
-    starts.filter(|(start, _)| *start > outside && *start <= now).map(|(_, count)| *count as i64).sum()
+pub(super) fn at(words: &[u64], span: i64, now: i64) -> SlidingCount {
+    let (width, outside) = (width(span), outside(span, now));
+    let mut count = SlidingCount::default();
+    for (bucket, own) in buckets(words) {
+        match bucket.saturating_mul(width) {
+            start if start > now => count.ahead += own as i64,
+            start if start > outside => count.inside += own as i64,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Starts of the buckets in unix ms, ascending, and their counts.

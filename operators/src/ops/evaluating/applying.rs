@@ -3,7 +3,7 @@
 //! First a rule's guards are asked, once. Then its conditions are folded in their order: those that are
 //! [plain](super::folds) straight into the key's words; the first one that is not, whatever follows it, and
 //! the trigger by the [judge](Judge). A rule that is judged at every event is folded by the judge unless all
-//! of its conditions are plain; then the judge is asked before and after.
+//! of these conditions are plain; then it is [judged](super::judging) before and after.
 //!
 //! **Invariants**: a rule that is folded without the judge leaves what the judge would leave.
 //! - Its state is [brought up](begin) to the plan and `now` before it is changed. If it has neither lapsed
@@ -91,7 +91,7 @@ impl Application<'_> {
         }
         let key = open.key();
         let mut state = open.rule_from(&self.parts[rule], first);
-        if own.level == Level::Nothing && !own.judged {
+        if own.level == Level::Nothing && own.is_judged_at_trigger() {
             let rest = self.fold(&mut state, targets, &mut false);
             if !rest.is_empty() {
                 self.judge(rule, key, state, rest);
@@ -104,9 +104,7 @@ impl Application<'_> {
             begin(&mut state, plan, key, now);
         }
         let mut as_new = !state.has_rule_level();
-        let changed = if own.judged {
-            self.fold_and_judge(rule, key, &mut state, (targets, &mut as_new))
-        } else {
+        let changed = if own.is_judged_at_trigger() {
             let rest = self.fold(&mut state, targets, &mut as_new);
             if rest.is_empty() {
                 state.touch(plan, now);
@@ -114,45 +112,46 @@ impl Application<'_> {
                 self.judge(rule, key, state.lent(), rest);
             }
             !rest.is_empty()
+        } else {
+            let changed = self.fold_and_judge((rule, key), &mut state, targets, &mut as_new);
+            as_new = as_new && !state.has_rule_level();
+            changed
         };
         if due || changed || as_new { end(&mut state, plan) } else { i64::MAX }
     }
 
-    /// Folds the event into targets of a rule that is judged at every event, and judges it. Returns whether
-    /// the state may be as new, or have another timer; else `as_new` is set as by [`fold`](Self::fold).
-    fn fold_and_judge(
-        &mut self,
-        rule: usize,
-        key: &str,
-        state: &mut RuleState<'_>,
-        (targets, as_new): (&[u32], &mut bool),
-    ) -> bool {
-        let plain =
-            |target: &u32| self.folds.targets.get(*target as usize).is_some_and(|f| f.plain.is_some());
-        if !targets.iter().all(plain) {
-            self.judge(rule, key, state.lent(), targets);
-            return true;
-        }
-        let event = self.event;
-        let before = self.judge_of(rule, key, state.lent()).before(event.now);
-        self.fold(state, targets, as_new);
-        let changed = self.judge_of(rule, key, state.lent()).folded(before, false, event);
-        *as_new = *as_new && !state.has_rule_level();
-        changed
-    }
-
     /// Folds the event into plain conditions of a rule, up to the first target that is none; returns the
     /// targets from that one on. Sets `as_new` to false if a condition does not have its first values.
-    fn fold<'t>(&mut self, state: &mut RuleState<'_>, targets: &'t [u32], as_new: &mut bool) -> &'t [u32] {
+    pub(super) fn fold<'t>(
+        &mut self,
+        state: &mut RuleState<'_>,
+        targets: &'t [u32],
+        as_new: &mut bool,
+    ) -> &'t [u32] {
+        self.fold_watched(state, targets, as_new, &mut Unwatched)
+    }
+
+    /// [Folds](Self::fold) the event; `watch` sees the conditions before and after.
+    #[inline(always)]
+    pub(super) fn fold_watched<'t>(
+        &mut self,
+        state: &mut RuleState<'_>,
+        targets: &'t [u32],
+        as_new: &mut bool,
+        watch: &mut impl Watch,
+    ) -> &'t [u32] {
         let folds = self.folds;
         let mut used_up = None;
         for (i, target) in targets.iter().enumerate() {
             let Some(Fold { target, plain: Some(plain), .. }) = folds.targets.get(*target as usize) else {
                 return &targets[i..];
             };
+            let Target::Condition { condition, .. } = *target else { return &targets[i..] };
             if let Some(step) = self.step(*target, plain, used_up) {
                 let mut fields = state.part_mut(plain.part, plain.program.shape());
+                watch.before(condition, &fields);
                 used_up = self.fold_into(&mut fields, *target, plain, step);
+                watch.after(condition, &fields);
                 *as_new = *as_new && fields.are_initial();
             }
         }
@@ -209,7 +208,7 @@ impl Application<'_> {
     }
 
     /// Leaves the rest of a rule's targets to the judge.
-    fn judge(&mut self, rule: usize, key: &str, state: RuleState<'_>, rest: &[u32]) {
+    pub(super) fn judge(&mut self, rule: usize, key: &str, state: RuleState<'_>, rest: &[u32]) {
         self.judged.clear();
         self.judged.extend(rest.iter().filter_map(|target| self.book.targets.get(*target as usize)));
         let workings = Workings { runners: &mut self.runners[rule], counts: self.counts, out: self.out };
@@ -217,10 +216,29 @@ impl Application<'_> {
     }
 
     /// Judge of a rule.
-    fn judge_of<'j>(&'j mut self, rule: usize, key: &'j str, state: RuleState<'j>) -> Judge<'j> {
+    pub(super) fn judge_of<'j>(&'j mut self, rule: usize, key: &'j str, state: RuleState<'j>) -> Judge<'j> {
         let workings = Workings { runners: &mut self.runners[rule], counts: self.counts, out: self.out };
         Judge::new(&self.book.rules[rule], key, state, workings)
     }
+}
+
+/// Who sees conditions into which an event is folded.
+pub(super) trait Watch {
+    /// The condition's fields before an event is folded into them.
+    fn before(&mut self, condition: u16, fields: &Fields<'_>);
+    /// The condition's fields after an event was folded into them, or refused.
+    fn after(&mut self, condition: u16, fields: &Fields<'_>);
+}
+
+/// Nobody.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    #[inline(always)]
+    fn before(&mut self, _: u16, _: &Fields<'_>) {}
+
+    #[inline(always)]
+    fn after(&mut self, _: u16, _: &Fields<'_>) {}
 }
 
 #[cfg(test)]

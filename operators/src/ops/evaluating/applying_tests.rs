@@ -23,6 +23,7 @@ use crate::{
         catalog::Catalog,
         change::Published,
         crowd::{Crowd, Departed},
+        plan::RulePlan,
     },
 };
 
@@ -30,7 +31,7 @@ const DAY: i64 = 24 * 3_600_000;
 
 /// Counts; one that events switch on and off, and that fails at some times; numbers of which some can't be
 /// folded; and, if `timer`, one that waits for 100 ms.
-fn document(guards: &str, trigger: &str, timer: bool) -> String {
+fn document(guards: &str, trigger: &str, when: &str, timer: bool) -> String {
     let switch = r"fn init(params) { #{ value: 0 } }
         fn on_event(state, event, params) { let tenth = 10 / (event.time % 5 - 3); state.value = 1 - state.value; true }
         fn outputs(state, params, now) { #{ value: state.value } }"
@@ -41,7 +42,7 @@ fn document(guards: &str, trigger: &str, timer: bool) -> String {
         ""
     };
     format!(
-        r#"{{"rule_id": "r", {guards} "trigger": {trigger}, "when": "n || s", "conditions": [
+        r#"{{"rule_id": "r", {guards} "trigger": {trigger}, "when": "{when}", "conditions": [
         {{"id": "s", "calculator": {{"script": "{switch}"}}, "event": {{"id": ["A", "B"]}}, "met": "value > 0"}},
         {{"id": "p", "calculator": "gap", "steps": [{{"id": ["A", "C"]}}, {{"id": ["B", "C"]}}]}}, {timer}
         {{"id": "v", "calculator": "stats", "params": {{"of": "amt"}}, "event": {{"id": "C"}}, "met": "sum > 2"}},
@@ -67,7 +68,12 @@ impl Side {
         side
     }
 
-    fn install(&mut self, book: Arc<RuleBook>) {
+    fn install(&mut self, mut book: Arc<RuleBook>) {
+        if self.judged {
+            let anew = |plan: &Arc<RulePlan>| Arc::new(RulePlan { verdict: None, ..(**plan).clone() });
+            let own = Arc::get_mut(&mut book).unwrap();
+            own.rules = own.rules.iter().map(anew).collect();
+        }
         self.evaluator.install(book);
         let Folds { targets, rules, .. } = &mut self.evaluator.folds;
         if self.judged {
@@ -79,8 +85,31 @@ impl Side {
         }
     }
 
+    /// Checks that what is known of conditions is what is found by asking them, and will be.
+    fn check_known(&mut self, now: i64) {
+        let Evaluator { store, book, parts, .. } = &mut self.evaluator;
+        for id in store.ids().collect::<Vec<_>>() {
+            let now = now.max(store.block(id).last_now());
+            for (plan, parts) in book.rules.iter().zip(parts.iter()) {
+                let Some(verdict) = &plan.verdict else { continue };
+                store.with_key(id, |open| {
+                    open.copy_of(parts, |state| {
+                        let known = state.known(plan.edited);
+                        for c in (0..plan.conditions.len()).filter(|c| known.known >> c & 1 == 1) {
+                            let question = verdict.question(c).unwrap();
+                            for later in [now, now + 30, now + 400, now + 5_000] {
+                                let answer = question.answer(&state.part(c, question.shape()), later);
+                                assert_eq!(known.met >> c & 1 == 1, answer.met, "{c} at {later}");
+                            }
+                        }
+                    });
+                });
+            }
+        }
+    }
+
     /// Performs a step; returns what can be seen of it and of the state after it.
-    fn perform(&mut self, step: &Step, n: u64, now: i64) -> String {
+    fn perform(&mut self, step: &Step<'_>, n: u64, now: i64) -> String {
         let mut out = Emitted::default();
         match step {
             Step::Event(routed) => {
@@ -89,8 +118,9 @@ impl Side {
             }
             Step::Clock => drop(self.evaluator.advance(now, 100, &mut out)),
             Step::Sweep => self.evaluator.sweep(5),
-            Step::Install(book) => self.install(Arc::clone(book)),
+            Step::Install(catalog) => self.install(catalog.book()),
         }
+        self.check_known(now);
         let (bytes, figures) = (self.evaluator.store.bytes(), self.evaluator.figures(now));
         let next: Vec<_> =
             self.evaluator.store.ids().map(|id| self.evaluator.store.block(id).next_deadline()).collect();
@@ -100,21 +130,21 @@ impl Side {
     }
 }
 
-enum Step {
+enum Step<'c> {
     Event(Routed),
     Clock,
     Sweep,
-    Install(Arc<RuleBook>),
+    Install(&'c Catalog),
 }
 
-/// An event of a user at `time`, as it is routed; `None` if it concerns no rule.
-fn routed(book: &Arc<RuleBook>, guid: u64, id: &str, time: i64) -> Option<Routed> {
+/// An event of a user at `time`, read at `now`, as it is routed; `None` if it concerns no rule.
+fn routed(book: &Arc<RuleBook>, guid: u64, id: &str, (time, now): (i64, i64)) -> Option<Routed> {
     let amt = if time % 4 == 0 { r#""much""# } else { "1.5" };
     let line = format!(
         r#"{{"guid": {guid}, "event_id": "{id}", "event_time": {time}, "properties": {{"amt": {amt}}}}}"#
     );
     let mut matcher = Matcher::new(Decoder::default(), Arc::clone(book), false);
-    let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: None }];
+    let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: Some(now) }];
     let mut routed = Routed::default();
     matcher.batch(
         &RawBatch { bytes: line.into_bytes(), records, ..RawBatch::default() },
@@ -161,8 +191,9 @@ fn guards() -> impl Strategy<Value = String> {
 
 fn documents() -> impl Strategy<Value = [String; 2]> {
     let trigger = prop_oneof![4 => Just(r#"{"event": {"id": ["T", "D"]}}"#), 3 => Just(r#""satisfied""#), 3 => Just(r#"{"each": "n"}"#)];
-    let one = (guards(), trigger, any::<bool>());
-    let one = one.prop_map(|(guards, trigger, timer)| document(&guards, trigger, timer)).boxed();
+    let whens = ["n || s", "n && !v", "p || (v && !n)", "if v { n } else { p }", "n && s.value > 0"];
+    let one = (guards(), trigger, prop::sample::select(whens.to_vec()), any::<bool>());
+    let one = one.prop_map(|(guards, trigger, when, timer)| document(&guards, trigger, when, timer)).boxed();
     [one.clone(), one]
 }
 
@@ -177,7 +208,7 @@ proptest! {
         let mut catalog = Catalog::default();
         let mut rule = published(&documents[0]);
         let mut book = put(&mut catalog, rule.clone());
-        let mut sides = [false, true].map(|judged| Side::new(judged, Arc::clone(&book)));
+        let mut sides = [false, true].map(|judged| Side::new(judged, catalog.book()));
         let mut now = 10;
         for (n, (kind, guid, ahead, choice)) in steps.into_iter().enumerate() {
             // Eight days are a rare step, as nothing but departures outlasts it.
@@ -189,11 +220,15 @@ proptest! {
                 2 => {
                     rule = changed(&rule, choice, &documents, now);
                     book = put(&mut catalog, rule.clone());
-                    Step::Install(Arc::clone(&book))
+                    Step::Install(&catalog)
                 }
-                late => {
-                    let time = if late == 3 { (now - 60).max(0) } else { now };
-                    let Some(routed) = routed(&book, guid, id, time) else { continue };
+                early_or_late => {
+                    let time = match early_or_late {
+                        3 => (now - 60).max(0),
+                        4 => now + 60,
+                        _ => now,
+                    };
+                    let Some(routed) = routed(&book, guid, id, (time, now)) else { continue };
                     Step::Event(routed)
                 }
             };

@@ -1,17 +1,20 @@
 //! Folds: the targets of the index's filters, and their rules, laid out for the loop over a record's targets.
 //!
 //! Most conditions are *plain*: their calculator is compiled and sets no timer. Folding an event into them
-//! concerns nothing but their own words, so it needs nothing of their rule's plan.
+//! concerns nothing but their own words, so it needs nothing of their rule's plan. Nor does judging most rules
+//! that are judged at every event.
 
 use std::sync::Arc;
 
 use crate::{
-    calculator::Program,
+    calculator::{Direct, Program},
     model::field::Field,
     rule::{
         book::{RuleBook, Target},
         guards::Guards,
+        met::{OutputPlan, Read},
         plan::{RulePlan, TriggerPlan, WindowPlan},
+        verdict::Verdict,
     },
     state::{RuleParts, RuleState, layout::Ordinal},
 };
@@ -37,8 +40,26 @@ pub(super) struct RuleFolds {
     pub(super) guards: Guards,
     /// What an event leaves in its rule-level state.
     pub(super) level: Level,
-    /// Whether it is judged at every event, not only at its trigger event.
-    pub(super) judged: bool,
+    /// When and how it is judged.
+    pub(super) judged: Judged,
+}
+
+/// When a rule is judged, and how if all that an event folds is plain.
+#[derive(Clone, Debug)]
+pub(super) enum Judged {
+    /// At its trigger event.
+    AtTrigger,
+    /// At every event, by the judge.
+    Anew,
+    /// At every event: whether `when` has turned true, by what is known of the conditions.
+    Satisfied(Turn),
+    /// At every event: whether a condition has completed once more.
+    Each {
+        /// Position of the condition.
+        condition: u16,
+        /// Its output that counts completions.
+        value: Direct,
+    },
 }
 
 /// What an event that concerns a rule leaves in its rule-level state, whether or not it fires.
@@ -112,6 +133,37 @@ impl Folds {
     }
 }
 
+/// Whether a rule's `when` has turned true.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    /// `when`.
+    pub(super) verdict: Arc<Verdict>,
+    /// Edit of the rule under which it is judged.
+    pub(super) edited: u64,
+    /// Whether any output changes by time alone.
+    pub(super) slides: bool,
+    /// Instant of publish, unix ms, if keys are judged at it; else `i64::MIN`.
+    pub(super) publish: i64,
+}
+
+impl Judged {
+    fn new(plan: &RulePlan) -> Self {
+        match (&plan.trigger, &plan.verdict) {
+            (TriggerPlan::Event(_), _) => Judged::AtTrigger,
+            (TriggerPlan::Satisfied, Some(verdict)) => Judged::Satisfied(Turn {
+                verdict: Arc::clone(verdict),
+                edited: plan.edited,
+                slides: plan.slides,
+                publish: if plan.fires_at_publish() { plan.publish } else { i64::MIN },
+            }),
+            (TriggerPlan::Each { condition, value: OutputPlan { read: Read::Direct(value), .. } }, _) => {
+                Judged::Each { condition: *condition as u16, value: *value }
+            }
+            (TriggerPlan::Satisfied | TriggerPlan::Each { .. }, _) => Judged::Anew,
+        }
+    }
+}
+
 impl RuleFolds {
     fn new(plan: &RulePlan) -> Self {
         let pauses = plan.pause.is_some() || !plan.skipped.is_empty();
@@ -120,13 +172,18 @@ impl RuleFolds {
             Some(since) if plan.rule_level && !pauses && plan.departed.is_empty() => Level::Touch { since },
             _ => Level::Any,
         };
-        let judged = !matches!(plan.trigger, TriggerPlan::Event(_));
-        RuleFolds { guards: Guards::new(plan), level, judged }
+        RuleFolds { guards: Guards::new(plan), level, judged: Judged::new(plan) }
+    }
+
+    /// Whether the rule is judged at no other event than its trigger event.
+    #[inline]
+    pub(super) fn is_judged_at_trigger(&self) -> bool {
+        matches!(self.judged, Judged::AtTrigger)
     }
 
     /// Whether an event concerns the rule whenever it comes, and leaves nothing but folds.
     fn are_free(&self) -> bool {
-        self.level == Level::Nothing && !self.judged && self.guards.admit_all()
+        self.level == Level::Nothing && self.is_judged_at_trigger() && self.guards.admit_all()
     }
 
     /// Whether a key's state has to be [brought up](super::changing::begin) to the plan and `now` (unix ms)

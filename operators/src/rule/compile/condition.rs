@@ -12,8 +12,9 @@ use crate::{
     expression::Expression,
     filter::Filter,
     rule::{
+        met::{Met, OutputPlan},
         params::{self, Resolved},
-        plan::{ConditionPlan, Met, OutputPlan, WindowPlan},
+        plan::{ConditionPlan, WindowPlan},
         programs::Calculators,
     },
 };
@@ -103,7 +104,7 @@ impl Compiler<'_> {
             Ok(position(&mut outputs, OutputPlan::new(name, program)))
         });
         match resolved {
-            Ok(expression) => Some(Met::new(expression, outputs, program)),
+            Ok(expression) => Some(Met::new(expression, outputs)),
             Err(error) => {
                 self.fault(format!("{path}.met"), error.to_string());
                 None

@@ -3,8 +3,11 @@
 use super::{Location, RuleState};
 use crate::{
     document::spec::Limit,
-    rule::plan::RulePlan,
-    state::rule_level::{Armed, EDGE, HELD, JUDGED_AT_PUBLISH, RuleLevel, UNTOUCHED, number, set_number},
+    rule::{plan::RulePlan, verdict::Known},
+    state::rule_level::{
+        ALL_KNOWN, Armed, EDGE, HELD, JUDGED_AT_PUBLISH, RuleLevel, UNTOUCHED, known, known_flags, number,
+        set_number,
+    },
 };
 
 impl RuleState<'_> {
@@ -54,7 +57,7 @@ impl RuleState<'_> {
 
     /// Whether there is rule-level state besides the time of the last touch.
     pub fn has_rule_level(&self) -> bool {
-        self.level_words().is_some_and(|words| words[2] != 0)
+        self.level_words().is_some_and(|words| words[2] & !ALL_KNOWN != 0)
     }
 
     /// Removes all rule-level state but the time of the last touch.
@@ -108,9 +111,45 @@ impl RuleState<'_> {
     /// Records whether `when` holds, judged under this edit of the rule.
     pub fn set_edge(&mut self, edited: u64, holds: bool) {
         self.change_words(|words| {
+            if words[2] & EDGE == 0 || words[1] != edited {
+                words[2] &= !ALL_KNOWN;
+            }
             words[1] = edited;
             words[2] = words[2] & !HELD | EDGE | if holds { HELD } else { 0 };
         });
+    }
+
+    /// Conditions that are known to be met or not, if the key was judged under this edit of the rule.
+    pub fn known(&self, edited: u64) -> Known {
+        let words = self.level_words().filter(|words| words[2] & EDGE != 0 && words[1] == edited);
+        words.map_or(Known::default(), |words| known(words[2]))
+    }
+
+    /// Records a touch at `now` (unix ms), whether `when` holds, judged under this edit of the rule, and which
+    /// conditions are known to be met or not.
+    pub fn set_judged(&mut self, now: i64, edited: u64, holds: bool, known: Known) {
+        self.change_words(|words| {
+            let kept = words[2] & !(ALL_KNOWN | HELD);
+            words[0] = now as u64;
+            words[1] = edited;
+            words[2] = kept | EDGE | if holds { HELD } else { 0 } | known_flags(known);
+        });
+    }
+
+    /// Changes which conditions are known to be met or not; the state does not count as changed by it.
+    pub(super) fn forget_met(&mut self, change: impl FnOnce(&mut Known)) {
+        let flags = self.flags();
+        if flags & ALL_KNOWN == 0 {
+            return;
+        }
+        let mut left = known(flags);
+        change(&mut left);
+        let words = match self.locate_level() {
+            Some(Location::Piece(place)) => self.piece.part_mut(&mut self.memory.arena, place),
+            Some(Location::Aside(at)) => self.aside.part_mut(at),
+            None => return,
+        };
+        words[2] = words[2] & !ALL_KNOWN | known_flags(left);
     }
 
     /// Records a firing at `at` (unix ms) if `limit` allows one; removes firings outside the limit's span.
