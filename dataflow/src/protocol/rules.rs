@@ -26,19 +26,32 @@ pub enum Effect {
     Fired(Vec<(String, u64)>),
 }
 
-/// Faults of the rules that a change set changed, by rule id.
+/// Faults of the rules that a change set changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleFaults {
     /// Rules that did not compile after all, with the reason; they stay as they were.
-    pub rejected: Vec<(String, String)>,
+    pub rejected: Vec<FaultyRule>,
     /// Rules that are in force, though a statement of theirs fails whenever it is reached; with the statement.
-    pub failing: Vec<(String, String)>,
+    pub failing: Vec<FaultyRule>,
+}
+
+/// A rule with what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultyRule {
+    /// The rule.
+    pub rule_id: String,
+    /// Its faults, with their remedies.
+    pub faults: String,
 }
 
 impl From<&Applied> for RuleFaults {
     fn from(applied: &Applied) -> Self {
-        let texts = |faults: &[(String, Faults)]| {
-            faults.iter().map(|(rule_id, faults)| (rule_id.clone(), faults.to_string())).collect()
+        let texts = |rules: &[(String, Faults)]| {
+            let rule = |(rule_id, faults): &(String, Faults)| FaultyRule {
+                rule_id: rule_id.clone(),
+                faults: faults.to_string(),
+            };
+            rules.iter().map(rule).collect()
         };
         RuleFaults { rejected: texts(&applied.rejected), failing: texts(&applied.failing) }
     }

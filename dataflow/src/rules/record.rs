@@ -13,7 +13,7 @@ use super::rule_log::RuleLog;
 use crate::protocol::{
     figures::RuleFigure,
     message::RuleInForce,
-    rules::RuleFaults,
+    rules::{FaultyRule, RuleFaults},
     text::{REASON, cut},
 };
 
@@ -136,8 +136,8 @@ impl Recorder<'_> {
 }
 
 /// Fault of a rule.
-fn of_rule<'f>(faults: &'f [(String, String)], rule_id: &str) -> Option<&'f str> {
-    faults.iter().find(|(of, _)| of == rule_id).map(|(_, fault)| fault.as_str())
+fn of_rule<'f>(rules: &'f [FaultyRule], rule_id: &str) -> Option<&'f str> {
+    rules.iter().find(|rule| rule.rule_id == rule_id).map(|rule| rule.faults.as_str())
 }
 
 fn message(rule: &Standing, resumed: bool, switch: &Switch) -> RuleInForce {
@@ -193,7 +193,9 @@ mod tests {
             state: Some(RunState::Live),
             reason: None,
         };
-        let fault = |rule_id: &str, fault: &str| vec![(rule_id.to_owned(), fault.to_owned())];
+        let fault = |rule_id: &str, faults: &str| {
+            vec![FaultyRule { rule_id: rule_id.to_owned(), faults: faults.to_owned() }]
+        };
         let switch = Switch {
             epoch: Epoch(7),
             positions: [(PartitionId(0), Offset(9))].into(),
