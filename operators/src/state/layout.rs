@@ -88,6 +88,8 @@ struct Chunk {
     live: u64,
     /// Rule-level states, and the conditions of rules that make such state.
     levels: u64,
+    /// Rule-level states.
+    own: u64,
     /// Bit k of each part's width.
     planes: [u64; PLANES],
     /// Number of planes that are not zero throughout.
@@ -182,6 +184,7 @@ impl Layout {
         self.chunks.resize(self.chunks.len().max(chunk + 1), Chunk::default());
         let chunk = &mut self.chunks[chunk];
         chunk.live |= bit;
+        chunk.own = if part.of.condition.is_none() { chunk.own | bit } else { chunk.own & !bit };
         chunk.set_level(bit, part.level);
         for (k, plane) in chunk.planes.iter_mut().enumerate() {
             *plane = if part.width >> k & 1 == 1 { *plane | bit } else { *plane & !bit };
@@ -219,6 +222,12 @@ impl Layout {
     /// Parts of a chunk that are rule-level state, or belong to rules that make such state.
     pub(super) fn levels(&self, chunk: u32) -> u64 {
         self.chunks[chunk as usize].levels
+    }
+
+    /// Parts of a chunk that are rule-level state of rules in the book.
+    pub(super) fn own_levels(&self, chunk: u32) -> u64 {
+        let Chunk { live, own, .. } = self.chunks[chunk as usize];
+        live & own
     }
 
     /// Words of the parts of a chunk that `mask` names.

@@ -5,6 +5,7 @@ use super::{
     layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
     memory::Memory,
     piece::{Bits, Piece},
+    rule_level::{self, RuleLevel},
     rule_state::{Found, Hints, Recording, RuleState},
     search::Search,
 };
@@ -118,6 +119,18 @@ impl<'s> OpenKey<'s> {
         }
         rules.sort_unstable();
         rules.dedup();
+    }
+
+    /// Appends the positions of rules in the book that may have a timer, in no order: those with an armed one,
+    /// with a snapshot of a pause, or to be judged at their publish.
+    pub fn rules_with_timers(&self, rules: &mut Vec<u32>) {
+        let (layout, memory) = (self.layout, &self.memory);
+        let levels = self.piece.parts_among(&memory.arena, layout, |chunk| layout.own_levels(chunk));
+        let waiting = levels.filter(|(_, words)| {
+            rule_level::is_judged_at_publish(words)
+                || memory.level(rule_level::number(words)).is_some_and(RuleLevel::may_wait)
+        });
+        rules.extend(waiting.filter_map(|(ordinal, _)| Some(layout.of(ordinal)?.rule)));
     }
 
     /// Appends the positions of all rules in the book of which the key has any state, ascending.

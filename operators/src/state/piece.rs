@@ -10,16 +10,17 @@
 //! - A dirty bit says that a checkpoint has yet to write the part, or to delete it if it is absent.
 //! - A piece has less than twice the room that it needs.
 //!
-//! - `inserting`, `removing`: changes of what is there
+//! - `inserting`, `removing`: changes of what is there; `listing`: all of it
 
 mod inserting;
+mod listing;
 mod removing;
 
 use std::ops::Range;
 
 use super::{
     arena::{Arena, LINE, class_of, words_of},
-    layout::{Layout, Ordinal, PER_CHUNK, ordinals_of, split},
+    layout::{Layout, Ordinal, PER_CHUNK, split},
 };
 
 /// Words of a directory entry.
@@ -202,29 +203,6 @@ impl Piece {
     #[inline]
     fn position(self, words: &[u64], chunk: u32) -> Result<usize, usize> {
         position(words, chunk, 0..usize::from(self.chunks))
-    }
-
-    /// Chunks with their bits, ascending.
-    pub(super) fn chunks(self, arena: &Arena) -> impl Iterator<Item = (u32, Bits)> {
-        let words = arena.words(self.line, self.class);
-        (0..usize::from(self.chunks)).map(|at| {
-            let Entry { chunk, present, dirty, .. } = entry(words, at);
-            (chunk, Bits { present, dirty })
-        })
-    }
-
-    /// Present parts with their words, ascending.
-    pub(super) fn parts<'a>(
-        self,
-        arena: &'a Arena,
-        layout: &'a Layout,
-    ) -> impl Iterator<Item = (Ordinal, &'a [u64])> {
-        let words = arena.words(self.line, self.class);
-        let mut start = usize::from(self.chunks) * ENTRY;
-        self.chunks(arena).flat_map(|(chunk, bits)| ordinals_of(chunk, bits.present)).map(move |ordinal| {
-            let end = start + layout.width(ordinal);
-            (ordinal, &words[std::mem::replace(&mut start, end)..end])
-        })
     }
 
     /// Moves the piece to the class for `words` if it lacks room, or has twice as much as it needs.

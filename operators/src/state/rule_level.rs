@@ -52,6 +52,11 @@ pub(super) fn number(words: &[u64]) -> u32 {
     words.get(2).map_or(0, |word| (word >> 32) as u32)
 }
 
+/// Whether the key is to be judged at the rule's publish, according to the words of a rule-level state.
+pub(super) fn is_judged_at_publish(words: &[u64]) -> bool {
+    words.get(2).is_some_and(|word| word & JUDGED_AT_PUBLISH != 0)
+}
+
 /// Sets the number of the [`RuleLevel`].
 pub(super) fn set_number(words: &mut [u64], number: u32) {
     if let Some(word) = words.get_mut(2) {
@@ -103,6 +108,11 @@ impl RuleLevel {
     /// Whether it has nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.firings.is_empty() && self.armed.is_empty() && self.paused_copy.is_none()
+    }
+
+    /// Whether a timer is armed, or may be in the snapshot of a pause.
+    pub(super) fn may_wait(&self) -> bool {
+        !self.armed.is_empty() || self.paused_copy.is_some()
     }
 
     /// Records a firing at `at` if `limit` allows one; removes firings outside the limit's span.
@@ -172,5 +182,15 @@ mod tests {
         set_number(&mut words, u32::MAX);
         set_number(&mut words, 7);
         assert_eq!((number(&words), words[2] & u64::from(u32::MAX)), (7, EDGE | JUDGED_AT_PUBLISH));
+    }
+
+    #[test]
+    fn what_is_known_has_flags_of_its_own() {
+        for known_of in [Known { known: u8::MAX, met: 0 }, Known { known: u8::MAX, met: u8::MAX }] {
+            let flags = known_flags(known_of);
+            assert_eq!(known(flags | EDGE | HELD | JUDGED_AT_PUBLISH | 9 << 32), known_of);
+            assert_eq!(flags & !ALL_KNOWN, 0);
+        }
+        assert_eq!(ALL_KNOWN & (EDGE | HELD | JUDGED_AT_PUBLISH | u64::from(u32::MAX) << 32), 0);
     }
 }

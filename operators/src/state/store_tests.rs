@@ -213,6 +213,13 @@ proptest! {
                     found
                 });
                 prop_assert_eq!(Some(&found), model.get(&key));
+                let (mut waiting, mut armed) = (Vec::new(), Vec::new());
+                store.with_key(id, |open| {
+                    open.rules_with_timers(&mut waiting);
+                    armed.extend((0..20).filter(|rule| open.rule(&parts[*rule as usize]).next_armed().is_some()));
+                });
+                waiting.sort_unstable();
+                prop_assert_eq!(waiting, armed);
                 let mut dirty = Vec::new();
                 store.with_key(id, |open| open.unsaved(&mut dirty));
                 for part in dirty {

@@ -49,7 +49,7 @@ impl Evaluator {
         let Evaluator { store, parts, scratch, .. } = self;
         let next = store.with_key(id, |open| {
             scratch.rules.clear();
-            open.rules_with_level(&mut scratch.rules);
+            open.rules_with_timers(&mut scratch.rules);
             let all = scratch.rules.iter().map(|rule| *rule as usize);
             all.map(|rule| (open.rule(&parts[rule]).next_deadline(&book.rules[rule]), rule)).min()
         });

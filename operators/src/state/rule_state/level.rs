@@ -5,8 +5,8 @@ use crate::{
     document::spec::Limit,
     rule::{plan::RulePlan, verdict::Known},
     state::rule_level::{
-        ALL_KNOWN, Armed, EDGE, HELD, JUDGED_AT_PUBLISH, RuleLevel, UNTOUCHED, known, known_flags, number,
-        set_number,
+        ALL_KNOWN, Armed, EDGE, HELD, JUDGED_AT_PUBLISH, RuleLevel, UNTOUCHED, is_judged_at_publish, known,
+        known_flags, number, set_number,
     },
 };
 
@@ -159,7 +159,7 @@ impl RuleState<'_> {
 
     /// Whether the key is to be judged at the rule's publish.
     pub fn is_judged_at_publish(&self) -> bool {
-        self.flags() & JUDGED_AT_PUBLISH != 0
+        self.level_words().is_some_and(is_judged_at_publish)
     }
 
     /// Marks the key to be judged at the rule's publish.
