@@ -16,6 +16,8 @@ use super::{
 pub(super) struct Aside {
     pub(super) parts: Vec<New>,
     pub(super) words: Vec<u64>,
+    /// Rule-level states while they are sorted.
+    levels: Vec<New>,
     /// Words of an absent part, to be read.
     pub(super) spare: Vec<u64>,
     /// Whether anything of the key has changed.
@@ -60,23 +62,27 @@ pub(super) fn put_in(
     if aside.parts.len() == first {
         return;
     }
-    let Aside { parts, words, .. } = aside;
+    let Aside { parts, words, levels, .. } = aside;
     let mut kept = first;
     for at in first..parts.len() {
         let part = parts[at];
         let own = &words[part.start as usize..part.end as usize];
         match layout.shape(part.ordinal) {
+            None => levels.push(part),
             Some(shape) if shape.is_initial(own, &memory.objects) => shape.free(own, &mut memory.objects),
-            shape => {
-                memory.conditions += usize::from(shape.is_some());
+            Some(_) => {
+                memory.conditions += 1;
                 parts[kept] = part;
                 kept += 1;
             }
         }
     }
-    let new = &mut parts[first..kept];
+    parts.truncate(kept);
+    parts.append(levels);
+    let new = &mut parts[first..];
     if !new.is_empty() {
-        new.sort_unstable_by_key(|part| part.ordinal);
+        // Conditions ascend for the most part, rule-level states among themselves, and most of them are behind.
+        new.sort_by_key(|part| part.ordinal);
         piece.insert(&mut memory.arena, layout, new, words);
     }
     // All words behind belong to the parts that are gone now.

@@ -9,9 +9,11 @@
 //! - A condition that is [known](Known) to be met, or not to be, is so until its fields are changed: who
 //!   changes them records it anew, or it is forgotten. Checkpoints do not contain it.
 //!
+//! - `fresh`: whether there is anything to be kept or written
 //! - `level`: rule-level state: touch, edge, limit, timers
 //! - `pause`: snapshots of pauses
 
+mod fresh;
 mod level;
 mod pause;
 
@@ -19,7 +21,7 @@ use std::cell::Cell;
 
 use super::{
     aside::{Aside, put_in},
-    layout::{LEVEL_WIDTH, Layout, Ordinal, PER_CHUNK, RuleParts, bits_of},
+    layout::{LEVEL_WIDTH, Layout, Ordinal, RuleParts, bits_of},
     memory::Memory,
     piece::{Bits, New, Piece, Place},
     search::Search,
@@ -146,37 +148,6 @@ impl RuleState<'_> {
     /// All ordinals of the rule.
     fn ordinals(&self) -> impl Iterator<Item = Ordinal> {
         self.parts.conditions.iter().copied().chain([self.parts.level])
-    }
-
-    /// Whether the key has no state of the rule.
-    #[cfg(test)]
-    pub(crate) fn is_absent(&self) -> bool {
-        self.aside.parts.len() == self.first
-            && self.ordinals().all(|o| self.piece.find(&self.memory.arena, self.layout, o).is_none())
-    }
-
-    /// Whether the state equals that of a key for which nothing was folded.
-    pub fn is_fresh(&self, plan: &RulePlan) -> bool {
-        !self.has_rule_level() && (0..plan.conditions.len()).all(|c| self.is_first(plan, c))
-    }
-
-    /// Whether a condition's fields have their first values.
-    pub fn is_first(&self, plan: &RulePlan, condition: usize) -> bool {
-        let shape = plan.conditions[condition].program.shape();
-        let location = self.locate_condition(self.parts.conditions[condition], shape);
-        location.is_none_or(|location| shape.is_initial(self.words(location), &self.memory.objects))
-    }
-
-    /// Whether a checkpoint has yet to write a part of the state.
-    pub fn is_dirty(&self) -> bool {
-        let dirty = |ordinal: Ordinal| {
-            if let Some(at) = self.aside.find(ordinal, self.first) {
-                return self.aside.parts[at].dirty;
-            }
-            let (chunk, bit) = (ordinal / PER_CHUNK, 1 << (ordinal % PER_CHUNK));
-            self.piece.chunks(&self.memory.arena).any(|(own, bits)| own == chunk && bits.dirty & bit != 0)
-        };
-        self.ordinals().any(dirty)
     }
 
     /// Removes the whole state, which begins anew.

@@ -112,6 +112,51 @@ fn an_edge_counts_under_its_own_edit() {
 }
 
 #[test]
+fn what_is_known_of_conditions_counts_under_its_own_edit_until_they_change() {
+    let both = Known { known: 0b11, met: 0b10 };
+    Scene::new(None).state(|state, plan| {
+        assert_eq!(state.known(3), Known::default(), "nothing was judged");
+        state.set_judged(5, 3, true, both);
+        assert_eq!((state.touched(), state.edge(3), state.known(3)), (5, Some(true), both));
+        assert_eq!(state.known(4), Known::default());
+        state.set_edge(3, false);
+        assert_eq!((state.edge(3), state.known(3)), (Some(false), both));
+        state.fields_mut(plan, 1).set_word(0, 9);
+        assert_eq!(state.known(3), Known { known: 0b01, met: 0 });
+        state.set_judged(6, 3, false, both);
+        state.set_edge(4, false);
+        assert_eq!(state.known(4), Known::default(), "what is known is of the edit before");
+        state.set_judged(7, 4, false, both);
+        state.reset_conditions();
+        assert_eq!((state.edge(4), state.known(4)), (Some(false), Known::default()));
+        state.set_judged(8, 4, false, both);
+        state.arm(1, timer(20));
+        assert_eq!((state.known(4), state.next_deadline(plan)), (both, 20));
+    });
+}
+
+#[test]
+fn a_state_that_was_not_there_leaves_nothing_if_it_has_first_values() {
+    let mut scene = Scene::new(None);
+    scene.state(|state, plan| {
+        assert!(state.leaves_nothing(plan));
+        state.fields_mut(plan, 0);
+        assert!(state.leaves_nothing(plan));
+        state.fields_mut(plan, 0).set_word(0, 7);
+        assert!(!state.leaves_nothing(plan));
+    });
+    scene.state(|state, plan| {
+        state.fields_mut(plan, 0).set_word(0, 0);
+        assert!(state.is_fresh(plan) && !state.leaves_nothing(plan), "it has to be removed");
+    });
+    let mut touched = Scene::new(None);
+    touched.state(|state, plan| {
+        state.touch(plan, 5);
+        assert!(state.is_fresh(plan) && !state.leaves_nothing(plan));
+    });
+}
+
+#[test]
 fn what_is_changed_is_unsaved_until_it_is_saved() {
     let mut scene = Scene::new(None);
     scene.state(|state, plan| state.fields_mut(plan, 0).set_word(0, 7));

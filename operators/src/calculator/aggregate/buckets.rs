@@ -62,6 +62,10 @@ impl<A: Merge + Clone> Buckets<A> {
         }
         let position = self.buckets.partition_point(|(s, _)| *s < start);
         if self.buckets.get(position).is_none_or(|(s, _)| *s != start) {
+            if self.buckets.is_empty() {
+                // Many windows never have another.
+                self.buckets.reserve_exact(1);
+            }
             self.buckets.insert(position, (start, empty()));
         }
         Some(&mut self.buckets[position].1)

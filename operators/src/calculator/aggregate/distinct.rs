@@ -4,6 +4,7 @@
 //! sqrt(1024) = 3.3 %) and its linear counting for small cardinalities.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Merge;
@@ -11,6 +12,8 @@ use crate::model::value::{Value, parse_number};
 
 /// Most values that are counted exactly.
 const MAX_EXACT: usize = 64;
+/// Bytes, with one for the kind, up to which hashing a value needs no allocation.
+const USUAL: usize = 64;
 /// Bits of a hash that select the register.
 const INDEX_BITS: u32 = 10;
 const REGISTERS: usize = 1 << INDEX_BITS;
@@ -60,6 +63,10 @@ impl Distinct {
             Distinct::Exact(hashes) => {
                 let Err(position) = hashes.binary_search(&hash) else { return };
                 if hashes.len() < MAX_EXACT {
+                    if hashes.is_empty() {
+                        // Many sets never have another.
+                        hashes.reserve_exact(1);
+                    }
                     hashes.insert(position, hash);
                     return;
                 }
@@ -90,25 +97,31 @@ impl Merge for Distinct {
 }
 
 fn hash(value: &Value<'_>) -> u64 {
-    let whole = |i: i64| xxh3_64(&[b"i".as_slice(), &i.to_le_bytes()].concat());
     let number = |f: f64| {
         let i = f as i64;
         if i as f64 == f {
-            whole(i)
+            hash_of(b'i', &i.to_le_bytes())
         } else {
-            xxh3_64(&[b"f".as_slice(), &f.to_bits().to_le_bytes()].concat())
+            hash_of(b'f', &f.to_bits().to_le_bytes())
         }
     };
     match value {
-        Value::Bool(b) => xxh3_64(if *b { b"ttrue" } else { b"tfalse" }),
-        Value::Int(i) => whole(*i),
+        Value::Bool(b) => hash_of(b't', if *b { b"true" } else { b"false" }),
+        Value::Int(i) => hash_of(b'i', &i.to_le_bytes()),
         Value::Float(f) => number(*f),
-        Value::Text(t) => match (t.parse::<i64>(), parse_number(t)) {
-            (Ok(i), _) => whole(i),
-            (_, Some(f)) => number(f),
-            _ => xxh3_64(&[b"t", t.as_bytes()].concat()),
+        Value::Text(t) => match t.parse::<i64>() {
+            Ok(i) => hash_of(b'i', &i.to_le_bytes()),
+            Err(_) => parse_number(t).map_or_else(|| hash_of(b't', t.as_bytes()), number),
         },
     }
+}
+
+/// Hash of a value's bytes behind one for its kind.
+fn hash_of(kind: u8, bytes: &[u8]) -> u64 {
+    let mut all = SmallVec::<[u8; USUAL]>::new();
+    all.push(kind);
+    all.extend_from_slice(bytes);
+    xxh3_64(&all)
 }
 
 fn register(registers: &mut [u8], hash: u64) {
@@ -160,6 +173,15 @@ mod tests {
             merged.merge(&of(b));
             assert_eq!(merged.count(), all.count());
         }
+    }
+
+    #[test]
+    fn hashes_are_those_that_checkpoints_contain() {
+        let long = "x".repeat(USUAL);
+        let values = [Value::Int(5), Value::Float(0.5), Value::Bool(true), Value::Text(long.as_str().into())];
+        let bytes: [&[u8]; 4] =
+            [b"i\x05\0\0\0\0\0\0\0", b"f\0\0\0\0\0\0\xe0\x3f", b"ttrue", &[b"t", long.as_bytes()].concat()];
+        assert_eq!(values.each_ref().map(hash), bytes.map(xxh3_64));
     }
 
     #[test]

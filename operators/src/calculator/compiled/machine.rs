@@ -245,8 +245,19 @@ impl<'v, S: Slots + ?Sized, I: Fn(usize) -> Option<&'v Value<'v>>> Machine<'_, '
     }
 
     fn fold(&mut self, slot: u8, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), Fault> {
-        self.slots.fold(slot, value, time, now).map_err(|_| Fault::not_folded(View::from(value)))
+        fold(self.slots, slot, value, (time, now))
     }
+}
+
+/// Folds a value into the aggregate of a field at a time; `now` is the ingest time.
+#[inline(always)]
+pub(super) fn fold<S: Slots + ?Sized>(
+    slots: &mut S,
+    slot: u8,
+    value: Option<&Value<'_>>,
+    (time, now): (i64, i64),
+) -> Result<(), Fault> {
+    slots.fold(slot, value, time, now).map_err(|_| Fault::not_folded(View::from(value)))
 }
 
 fn bits(float: f64) -> i64 {

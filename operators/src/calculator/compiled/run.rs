@@ -5,7 +5,7 @@ use super::{
     compare,
     fault::Fault,
     held::{Held, View},
-    machine::{Failure, Machine},
+    machine::{Failure, Machine, fold},
     slots::Slots,
     tree::Variable,
 };
@@ -141,12 +141,9 @@ impl Code {
             }
             Some(Op::FoldPresentReturn(slot, property)) => match values(usize::from(*property)) {
                 None => Ok(true),
-                Some(value) => match slots.fold(*slot, Some(value), input.time, input.now) {
+                Some(value) => match fold(slots, *slot, Some(value), (input.time, input.now)) {
                     Ok(()) => Ok(true),
-                    Err(_) => {
-                        let fault = Fault::not_folded(View::from(Some(value)));
-                        Err(Box::new(self.error(Some(Box::new((0, fault))))))
-                    }
+                    Err(fault) => Err(Box::new(self.error(Some(Box::new((0, fault)))))),
                 },
             },
             _ => {

@@ -11,7 +11,7 @@
 //! - The touch is recorded last, for each event that concerns the rule, folded or not.
 //! - A state that is as new is dropped, with the touch. It is not as new if it has rule-level state besides
 //!   the touch, or a condition just folded does not have its first values; otherwise the [end] of the change
-//!   looks at all conditions.
+//!   looks at all conditions. One that was not there before is not touched at all if it is as new.
 //! - Timers are set by conditions that are not plain. So no timer of the rule is due earlier than before.
 
 use super::{
@@ -106,10 +106,12 @@ impl Application<'_> {
         let mut as_new = !state.has_rule_level();
         let changed = if own.is_judged_at_trigger() {
             let rest = self.fold(&mut state, targets, &mut as_new);
-            if rest.is_empty() {
-                state.touch(plan, now);
-            } else {
+            if !rest.is_empty() {
                 self.judge(rule, key, state.lent(), rest);
+            } else if as_new && state.leaves_nothing(plan) {
+                as_new = false;
+            } else {
+                state.touch(plan, now);
             }
             !rest.is_empty()
         } else {

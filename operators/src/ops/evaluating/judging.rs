@@ -52,6 +52,10 @@ impl Application<'_> {
             Judged::Each { condition, value } => {
                 let mut growth = Growth::new(*condition, *value, now);
                 self.fold_watched(state, targets, as_new, &mut growth);
+                if *as_new && !growth.has_grown() && state.leaves_nothing(&self.book.rules[rule]) {
+                    *as_new = false;
+                    return false;
+                }
                 let fires = growth.has_grown() && self.judge_of(rule, key, state.lent()).holds(now);
                 state.set_touched(now);
                 self.fire_if(fires, (rule, key), state);
