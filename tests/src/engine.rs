@@ -41,6 +41,8 @@ use operators::{
 };
 use serde_json::{Value as Json, json};
 
+use crate::compiler::compiler;
+
 /// Layout of the work. None of it may change the output.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -100,7 +102,7 @@ pub struct Engine {
 impl Engine {
     /// Makes an engine without rules that reads this number of partitions.
     pub fn new(layout: Layout, partitions: usize) -> Self {
-        let compiler = Compiler::default();
+        let compiler = compiler();
         let catalog = Catalog::new(compiler.clone());
         let book = catalog.book();
         let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&book), false);

@@ -4,12 +4,14 @@
 //! - `random`: random rules and event streams to compare the two on
 //! - `golden`: golden cases that check both
 //! - `engine`: the engine driven in process
+//! - `compiler`: its compiler of rules, which interprets what `STRATEYE_INTERPRET` names
 //! - `command`: programs under test
 //! - `services`: Kafka, Redis and MariaDB for tests against real services
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod command;
+pub mod compiler;
 pub mod engine;
 pub mod golden;
 pub mod random;

@@ -16,7 +16,7 @@ use operators::{
 };
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use strateye_tests::{engine::sorted, random::BASE};
+use strateye_tests::{compiler::compiler, engine::sorted, random::BASE};
 
 use super::{
     crowd,
@@ -91,7 +91,7 @@ impl Story {
         let mut story = Story {
             world: World::new(bound, 1, Decisions::new(decisions)),
             register: Register::new(u64::MAX),
-            compiler: Compiler::default(),
+            compiler: compiler(),
             fate,
             documents: vec![rule("r"), limited],
             halvings: 0,

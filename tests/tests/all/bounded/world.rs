@@ -34,7 +34,7 @@ use operators::{
     state::{Delta, delta::Change},
 };
 use serde_json::{Value as Json, json};
-use strateye_tests::engine::batch;
+use strateye_tests::{compiler::compiler, engine::batch};
 use timely::{
     WorkerConfig,
     communication::{Allocator, allocator::thread::Thread},
@@ -199,7 +199,7 @@ pub(crate) struct World {
 impl World {
     /// Makes a world with a bound of memory, or none.
     pub(crate) fn new(bound: Option<usize>, partitions: usize, decisions: Decisions) -> Self {
-        let catalog = Catalog::default();
+        let catalog = Catalog::new(compiler());
         let mut matcher = Matcher::new(Decoder::default(), catalog.book(), false);
         for partition in 0..partitions {
             matcher.move_clock(PartitionId(partition as u32), IngestTime::MIN);
