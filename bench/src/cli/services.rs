@@ -29,7 +29,7 @@ pub(crate) struct Services {
     /// Seconds of the latency run; the first sixty are not counted.
     #[arg(long, default_value_t = 120, value_parser = value_parser!(u64).range(61..))]
     seconds: u64,
-    /// Keys with state of the recovery run.
+    /// Keys with state of the recovery and memory runs.
     #[arg(long, default_value_t = 3_000_000)]
     keys: u64,
     /// Parts to measure; all if left out.

@@ -1,15 +1,17 @@
 //! The engine between a real Kafka, Redis and MariaDB, all on this machine.
 //!
 //! Measured are throughput with and without checkpoints, latency from topic to topic, time until a rule
-//! published by SQL is in force, and recovery with much state.
+//! published by SQL is in force, recovery with much state, and the cost of a bound of memory.
 //!
 //! **Limits**: the services share the cores with the engine, as they would for a user with one machine; so
 //! figures are of the whole, and the CPU of each part is given separately.
 //!
-//! - `throughput`, `latency`, `publishing`, `recovery`: the measurements
+//! - `throughput`, `latency`, `publishing`, `crowds`, `recovery`, `memory`: the measurements
 //! - `running`: the running engine: its log, metrics and CPU time
 
+mod crowds;
 mod latency;
+mod memory;
 mod publishing;
 mod recovery;
 mod running;
@@ -50,8 +52,12 @@ pub enum Part {
     Latency,
     /// Time from a rule's UPDATE until it is in force.
     Publishing,
+    /// Time until an edit and a pause are in force while the crowd of another rule changes.
+    Crowds,
     /// Time from SIGKILL until events have triggers again.
     Recovery,
+    /// Events of evicted keys, and of keys in memory.
+    Memory,
 }
 
 /// Parameters of the measurements.
@@ -67,7 +73,7 @@ pub struct Plan {
     pub rate: u64,
     /// Length of the latency run.
     pub length: Duration,
-    /// Keys with state of the recovery run.
+    /// Keys with state of the recovery and memory runs.
     pub keys: u64,
 }
 
@@ -117,6 +123,13 @@ impl Bench<'_> {
              [[sinks]]\nkafka = {{ brokers = \"{kafka}\", topic = \"{name}-triggers\" }}\n"
         );
         fs::write(self.folder.path().join("strateye.toml"), text).map_err(wrong)
+    }
+
+    /// Adds a bound of the state in the memory of each process to the settings.
+    fn bound(&self, memory_mb: u64) -> Result<(), Error> {
+        let path = self.folder.path().join("strateye.toml");
+        let settings = fs::read_to_string(&path).map_err(wrong)?;
+        fs::write(path, format!("state_memory_mb = {memory_mb}\n{settings}")).map_err(wrong)
     }
 
     fn start(&self) -> Result<Running, Error> {
@@ -218,6 +231,14 @@ pub fn measure(
             Part::Publishing => {
                 progress("publishing by SQL");
                 bench.publishing()?
+            }
+            Part::Crowds => {
+                progress("publishing while a crowd changes");
+                bench.crowds()?
+            }
+            Part::Memory => {
+                progress("keys in memory and evicted keys");
+                bench.memory()?
             }
             Part::Recovery => {
                 progress("recovery");

@@ -29,18 +29,31 @@ impl Bench<'_> {
             took.push(begun.elapsed().as_millis());
         }
         running.stop()?;
-        took.sort_unstable();
         let mut table = Table::new(&["UPDATE to in force", "edits", "p50 ms", "p99 ms", "max ms"]);
-        let figures = [took.len() as u128, took[50], took[98], took[99]].map(|f| f.to_string());
-        table.row([format!("{} processes", self.plan.processes)].into_iter().chain(figures));
+        table.row(row(&format!("{} processes", self.plan.processes), took));
         Ok(table)
     }
 
-    fn put(&self, id: &str, document: &str) {
+    /// Puts a rule online, or edits it.
+    pub(super) fn put(&self, id: &str, document: &str) {
         let document = document.replace('\\', "\\\\").replace('\'', "''");
         self.mariadb.execute(&format!(
             "INSERT INTO rule_engine_resource (rule_id, rule_json) VALUES ('{id}', '{document}')
              ON DUPLICATE KEY UPDATE rule_json = VALUES(rule_json)"
         ));
     }
+}
+
+/// Row of a table: the number of times, and percentiles and the maximum of what they took, ms.
+pub(super) fn row(what: &str, mut took: Vec<u128>) -> impl Iterator<Item = String> {
+    took.sort_unstable();
+    let last = took.len().saturating_sub(1);
+    let at = |place: usize| took.get(place).copied().unwrap_or(0);
+    let figures = [
+        took.len() as u128,
+        at(took.len() / 2),
+        at((took.len() * 99).div_ceil(100).saturating_sub(1)),
+        at(last),
+    ];
+    [what.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string()))
 }

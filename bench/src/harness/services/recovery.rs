@@ -16,12 +16,7 @@ impl Bench<'_> {
     pub(super) fn recovery(&self) -> Result<Table, Error> {
         let name = "recovery";
         self.topics(name);
-        let folder = self.folder.path().join("counting");
-        fs::create_dir_all(&folder).map_err(wrong)?;
-        let rule = json!({"rule_id": "count", "trigger": {"event": {"id": "ask"}}, "conditions": [
-            {"id": "viewed", "calculator": "count", "event": {"id": "view"}}]});
-        fs::write(folder.join("count.json"), rule.to_string()).map_err(wrong)?;
-        self.configure(name, &folder.display().to_string(), Some(1_000))?;
+        self.configure(name, &self.counting()?, Some(1_000))?;
         let running = self.start()?.ready()?;
         let (producer, topic) = (self.producer()?, format!("{name}-events"));
         self.fill_state(&running, &producer, &topic)?;
@@ -50,8 +45,18 @@ impl Bench<'_> {
         Ok(table)
     }
 
+    /// Folder of a rule that counts the events `view` of each user, and fires at `ask`.
+    pub(super) fn counting(&self) -> Result<String, Error> {
+        let folder = self.folder.path().join("counting");
+        fs::create_dir_all(&folder).map_err(wrong)?;
+        let rule = json!({"rule_id": "count", "trigger": {"event": {"id": "ask"}}, "conditions": [
+            {"id": "viewed", "calculator": "count", "event": {"id": "view"}}]});
+        fs::write(folder.join("count.json"), rule.to_string()).map_err(wrong)?;
+        Ok(folder.display().to_string())
+    }
+
     /// Sends an event for every planned key, and waits until their state is committed and compacted.
-    fn fill_state(&self, running: &Running, producer: &Sender, topic: &str) -> Result<(), Error> {
+    pub(super) fn fill_state(&self, running: &Running, producer: &Sender, topic: &str) -> Result<(), Error> {
         for guid in 0..self.plan.keys {
             let line = json!({"guid": guid, "event_id": "view", "event_time": now()});
             send(producer, topic, &line)?;
