@@ -128,6 +128,17 @@ impl<'f> Fields<'f> {
     }
 }
 
+/// Copies as many words as there is room for. They are few, so a loop over vectors of them would be slower.
+#[inline(always)]
+fn copy<A: Copy, B>(from: &[A], to: &mut [B], word: impl Fn(A) -> B) {
+    match (from, to) {
+        ([a, b, c, ..], [x, y, z]) | ([a, b, c], [x, y, z, ..]) => {
+            (*x, *y, *z) = (word(*a), word(*b), word(*c));
+        }
+        (from, to) => to.iter_mut().zip(from).for_each(|(to, from)| *to = word(*from)),
+    }
+}
+
 impl Slots for Fields<'_> {
     #[inline(always)]
     fn word(&self, slot: u8) -> i64 {
@@ -137,6 +148,16 @@ impl Slots for Fields<'_> {
     #[inline(always)]
     fn set_word(&mut self, slot: u8, word: i64) {
         self.words[self.shape.start(slot)] = word as u64;
+    }
+
+    #[inline(always)]
+    fn load(&self, to: &mut [i64]) {
+        copy(self.words, to, |word| word.cast_signed());
+    }
+
+    #[inline(always)]
+    fn store(&mut self, from: &[i64]) {
+        copy(from, self.words, |word| word.cast_unsigned());
     }
 
     fn text(&self, slot: u8) -> &str {

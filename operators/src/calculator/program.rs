@@ -180,6 +180,7 @@ impl Program {
     ///
     /// # Errors
     /// If the script failed or refused the value; the fields are unchanged.
+    #[inline(always)]
     pub fn fold<'v, S: Slots + ?Sized>(
         &'v self,
         fields: &mut S,

@@ -11,6 +11,7 @@ use super::{
     math::Math,
     place::Place,
     tree::{Comparison, Input, Range, Shadow, Slot, Variable},
+    words::WordCode,
 };
 use crate::calculator::aggregate::Figure;
 
@@ -142,6 +143,8 @@ pub(in crate::calculator) struct Code {
     pub(super) restored: Box<[Slot]>,
     /// Parts that only code with values of any kind has.
     pub(super) values: Option<Box<Values>>,
+    /// The same as word code, if it has that form.
+    pub(super) words: Option<WordCode>,
 }
 
 /// Parts of code with values of any kind besides its operations.

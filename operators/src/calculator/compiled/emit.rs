@@ -112,6 +112,7 @@ impl Emitter {
             places: self.places.into(),
             restored: restored.words,
             values: (!plain).then(|| Box::new(values)),
+            words: None,
         })
     }
 

@@ -15,6 +15,7 @@
 //!   operators and functions make of them
 //! - `run`, `machine`: running code on the fields of a key, which are [`slots`]; `shadows`: fields that are
 //!   written at the end of a call; `fault`: failures
+//! - `words`: code whose values are all words, and its running
 //! - `results`: the outputs; `direct`: those that are read without running code
 
 mod any;
@@ -41,6 +42,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod words;
 
 pub(super) use self::{
     code::Code,
@@ -61,7 +63,8 @@ const REGISTERS: [u8; 2] = [6, 0];
 /// If it has to be interpreted.
 pub(super) fn function(body: &Body, context: &Context<'_>) -> Result<Code, Refusal> {
     let [most, none] = REGISTERS.map(|registers| move || lower::function(body, context, registers));
-    Code::of_function(&most()?).or_else(|_| Code::of_function(&none()?))
+    let code = Code::of_function(&most()?).or_else(|_| Code::of_function(&none()?))?;
+    Ok(code.with_words(context.initial))
 }
 
 /// Compiles `outputs`.

@@ -122,14 +122,17 @@ impl Code {
     ///
     /// # Errors
     /// If an operation failed; the fields are unchanged.
-    #[inline]
+    #[inline(never)]
     pub(in crate::calculator) fn fold<'v, S: Slots + ?Sized>(
         &'v self,
         slots: &mut S,
         input: FoldInput,
         values: impl Fn(usize) -> Option<&'v Value<'v>>,
     ) -> Result<bool, Box<CallError>> {
-        // The bodies of most calculators are one operation, which needs no registers.
+        if let Some(words) = &self.words {
+            return words.fold(slots, input).map_err(|failure| Box::new(self.error(Some(Box::new(failure)))));
+        }
+        // The bodies of many calculators are one operation, which needs no registers.
         match self.ops.first() {
             Some(Op::IncrementReturn(slot)) => {
                 slots.set_word(*slot, slots.word(*slot).saturating_add(1));

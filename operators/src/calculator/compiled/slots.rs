@@ -1,5 +1,6 @@
 //! The state fields of a key, as calculators reach them.
 
+use super::words::is_word;
 use crate::{
     calculator::{
         Aggregate, Cell,
@@ -15,6 +16,10 @@ pub trait Slots {
     fn word(&self, slot: u8) -> i64;
     /// Sets a field that is a word.
     fn set_word(&mut self, slot: u8, word: i64);
+    /// Loads the first `to.len()` fields that are words, in their order.
+    fn load(&self, to: &mut [i64]);
+    /// Stores the first `from.len()` fields that are words, in their order.
+    fn store(&mut self, from: &[i64]);
     /// The field as a text; empty if it is none.
     fn text(&self, slot: u8) -> &str;
     /// Sets a field that is a text.
@@ -53,6 +58,17 @@ impl Slots for [Cell] {
             Some(Cell::Float(f)) => *f = f64::from_bits(word.cast_unsigned()),
             _ => {}
         }
+    }
+
+    fn load(&self, to: &mut [i64]) {
+        let words = (0..).zip(self).filter(|(_, cell)| is_word(cell));
+        to.iter_mut().zip(words).for_each(|(to, (slot, _))| *to = self.word(slot));
+    }
+
+    fn store(&mut self, from: &[i64]) {
+        let slots: Vec<u8> =
+            (0..).zip(&*self).filter(|(_, cell)| is_word(cell)).map(|(slot, _)| slot).collect();
+        from.iter().zip(slots).for_each(|(from, slot)| self.set_word(slot, *from));
     }
 
     fn text(&self, slot: u8) -> &str {

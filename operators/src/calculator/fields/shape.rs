@@ -43,6 +43,11 @@ impl Kind {
 }
 
 impl Kind {
+    /// Whether the value itself is a word.
+    fn is_word(self) -> bool {
+        matches!(self, Kind::Bool | Kind::Int | Kind::Float)
+    }
+
     /// Whether its words can name an object.
     fn names(self) -> bool {
         matches!(self, Kind::Sliding(_) | Kind::Text | Kind::Aggregate)
@@ -79,17 +84,21 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of fields with these first values.
+    /// The shape of fields with these first values. Those that are words come first.
     pub fn new(initial: Vec<Cell>) -> Self {
-        let (mut fields, mut words) = (Vec::new(), Vec::new());
-        for cell in &initial {
-            let (kind, at) = (Kind::of(cell), words.len());
-            fields.push((kind, at as u16));
-            words.resize(at + kind.width(), 0);
-            write_plain(kind, &mut words[at..], cell);
+        let mut fields: Box<[_]> = initial.iter().map(|cell| (Kind::of(cell), 0)).collect();
+        let mut words = Vec::new();
+        for first in [true, false] {
+            let own = fields.iter_mut().zip(&initial).filter(|((kind, _), _)| kind.is_word() == first);
+            for ((kind, start), cell) in own {
+                let at = words.len();
+                *start = at as u16;
+                words.resize(at + kind.width(), 0);
+                write_plain(*kind, &mut words[at..], cell);
+            }
         }
         let names = fields.iter().any(|(kind, _)| kind.names());
-        Shape { fields: fields.into(), initial: initial.into(), words: words.into(), names }
+        Shape { fields, initial: initial.into(), words: words.into(), names }
     }
 
     /// First values of the fields.

@@ -92,6 +92,7 @@ pub(super) fn mutated(program: &Program, at: usize, op: Op) -> Program {
     let mut program = program.clone();
     if let Function::Compiled(code) = &mut program.on_event {
         code.ops[at] = op;
+        *code = code.clone().with_words(program.shape.initial());
     }
     program
 }
