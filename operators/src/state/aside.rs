@@ -42,6 +42,16 @@ impl Aside {
         &mut self.words[start as usize..end as usize]
     }
 
+    /// Takes back the part added last, whose words name no objects, if they are `first`.
+    pub(super) fn take_back(&mut self, first: &[u64]) {
+        if let Some(New { start, .. }) = self.parts.last()
+            && self.words[*start as usize..].iter().eq(first)
+        {
+            self.words.truncate(*start as usize);
+            self.parts.pop();
+        }
+    }
+
     /// Adds a part; returns its position.
     pub(super) fn push(&mut self, ordinal: Ordinal, words: &[u64], dirty: bool) -> usize {
         let start = self.words.len() as u32;

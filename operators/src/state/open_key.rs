@@ -90,6 +90,12 @@ impl<'s> OpenKey<'s> {
         )
     }
 
+    /// Takes back the part made last, whose fields have `shape`, if it has its first values.
+    #[inline]
+    pub fn take_back(&mut self, shape: &Shape) {
+        self.aside.take_back(shape.initial_words());
+    }
+
     /// Calls `work` with a copy of the state of a rule with these parts; the key's own does not change.
     pub fn copy_of<T>(&mut self, parts: &RuleParts, work: impl FnOnce(&mut RuleState<'_>) -> T) -> T {
         let mut piece = self.rule(parts).copied();

@@ -50,6 +50,15 @@ struct Entry {
     dirty: u64,
 }
 
+impl Entry {
+    /// Words of the parts before one of the chunk.
+    #[inline(always)]
+    fn before(self, layout: &Layout, ordinal: Ordinal) -> usize {
+        let (_, bit) = split(ordinal);
+        if self.present == 0 { 0 } else { layout.words(self.chunk, self.present & (bit - 1)) }
+    }
+}
+
 /// Parts of a chunk that are present, and that a checkpoint has yet to write or delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bits {
@@ -140,7 +149,7 @@ impl Piece {
         if entry.present & bit == 0 {
             return None;
         }
-        let before = layout.words(entry.chunk, entry.present & (bit - 1)) as u32;
+        let before = entry.before(layout, ordinal) as u32;
         let start = u32::from(self.chunks) * ENTRY as u32 + entry.offset + before;
         Some(Place { start, width: width as u32, entry: at as u16, bit: (ordinal % PER_CHUNK) as u8 })
     }
@@ -166,20 +175,6 @@ impl Piece {
         let found = position(words, chunk, within);
         *hint = found.unwrap_or_else(|at| at);
         found.ok()
-    }
-
-    /// Offset of a part's words, or the one at which they would belong.
-    #[inline(always)]
-    fn offset(self, words: &[u64], layout: &Layout, ordinal: Ordinal) -> usize {
-        let (chunk, bit) = split(ordinal);
-        match self.position(words, chunk as u32) {
-            Ok(at) => {
-                let entry = entry(words, at);
-                entry.offset as usize + layout.words(entry.chunk, entry.present & (bit - 1))
-            }
-            Err(at) if at < usize::from(self.chunks) => entry(words, at).offset as usize,
-            Err(_) => self.words as usize,
-        }
     }
 
     /// Words of a part.

@@ -61,8 +61,13 @@ impl Application<'_> {
             match fold {
                 Fold { target, plain: Some(plain), alone: true, .. } => {
                     if let Some(step) = self.step(*target, plain, used_up) {
-                        let mut fields = open.part_mut(plain.part, plain.program.shape(), first);
+                        let (made, shape) = (open.made(), plain.program.shape());
+                        let mut fields = open.part_mut(plain.part, shape, first);
                         used_up = self.fold_into(&mut fields, *target, plain, step);
+                        // Most steps of a sequence come before its first one.
+                        if used_up.is_none() && open.made() > made {
+                            open.take_back(shape);
+                        }
                     }
                     at += 1;
                 }

@@ -24,7 +24,7 @@ impl Piece {
     /// Number of directory entries that parts need besides those that are there.
     fn missing(self, arena: &Arena, new: &[New]) -> usize {
         let words = arena.words(self.line, self.class);
-        let chunks = new.chunk_by(|a, b| a.ordinal / PER_CHUNK == b.ordinal / PER_CHUNK);
+        let chunks = new.chunk_by(in_same_chunk);
         chunks.filter(|new| self.position(words, new[0].ordinal / PER_CHUNK).is_err()).count()
     }
 
@@ -40,16 +40,32 @@ impl Piece {
         let first = usize::from(self.chunks) * ENTRY;
         let mut tail = first + self.words as usize;
         let mut to = entries * ENTRY + self.words as usize + added;
-        for new in new.iter().rev() {
-            let start = first + self.offset(words, layout, new.ordinal);
-            to -= tail - start;
-            words.copy_within(start..tail, to);
-            tail = start;
-            let own = &from[new.start as usize..new.end as usize];
-            to -= own.len();
-            words[to..to + own.len()].copy_from_slice(own);
+        for new in new.chunk_by(in_same_chunk).rev() {
+            let own = self.words_of(words, new[0].ordinal / PER_CHUNK);
+            for new in new.iter().rev() {
+                let start = first + own.offset as usize + own.before(layout, new.ordinal);
+                if start < tail {
+                    to -= tail - start;
+                    words.copy_within(start..tail, to);
+                    tail = start;
+                }
+                let own = &from[new.start as usize..new.end as usize];
+                to -= own.len();
+                // They are few: a loop is faster than a call that copies them.
+                words[to..to + own.len()].iter_mut().zip(own).for_each(|(to, own)| *to = *own);
+            }
         }
         words.copy_within(first..tail, entries * ENTRY);
+    }
+
+    /// The entry of a chunk, or one of no words where they would belong.
+    fn words_of(self, words: &[u64], chunk: u32) -> Entry {
+        let none = |offset| Entry { chunk, offset, present: 0, dirty: 0 };
+        match self.position(words, chunk) {
+            Ok(at) => entry(words, at),
+            Err(at) if at < usize::from(self.chunks) => none(entry(words, at).offset),
+            Err(_) => none(self.words),
+        }
     }
 
     /// Writes the directory with the entries of new parts, from the back.
@@ -57,7 +73,7 @@ impl Piece {
         let (mut old, mut to) = (usize::from(self.chunks), entries);
         // Offset of the old entry behind, and the words added before it.
         let (mut behind, mut before) = (self.words, added as u32);
-        for new in new.chunk_by(|a, b| a.ordinal / PER_CHUNK == b.ordinal / PER_CHUNK).rev() {
+        for new in new.chunk_by(in_same_chunk).rev() {
             let chunk = new[0].ordinal / PER_CHUNK;
             while old > 0 && entry(words, old - 1).chunk > chunk {
                 (old, to) = (old - 1, to - 1);
@@ -80,4 +96,8 @@ impl Piece {
             write(words, to, merged);
         }
     }
+}
+
+fn in_same_chunk(a: &New, b: &New) -> bool {
+    a.ordinal / PER_CHUNK == b.ordinal / PER_CHUNK
 }
