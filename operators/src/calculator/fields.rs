@@ -128,14 +128,17 @@ impl<'f> Fields<'f> {
     }
 }
 
-/// Copies as many words as there is room for. They are few, so a loop over vectors of them would be slower.
+/// Copies as many words as both have. Most calculators have three or four, for which a call that copies would
+/// be slower.
 #[inline(always)]
-fn copy<A: Copy, B>(from: &[A], to: &mut [B], word: impl Fn(A) -> B) {
-    match (from, to) {
-        ([a, b, c, ..], [x, y, z]) | ([a, b, c], [x, y, z, ..]) => {
-            (*x, *y, *z) = (word(*a), word(*b), word(*c));
-        }
-        (from, to) => to.iter_mut().zip(from).for_each(|(to, from)| *to = word(*from)),
+fn copy<A: Copy, B: Copy>(from: &[A], to: &mut [B], word: impl Fn(A) -> B) {
+    let number = from.len().min(to.len());
+    match (from.first_chunk::<4>(), to.first_chunk_mut::<4>()) {
+        (Some(from), Some(to)) if number == 4 => *to = from.map(word),
+        _ => match (from.first_chunk::<3>(), to.first_chunk_mut::<3>()) {
+            (Some(from), Some(to)) if number == 3 => *to = from.map(word),
+            _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = word(*from)),
+        },
     }
 }
 

@@ -163,7 +163,7 @@ impl Piece {
         let (here, next) = (at(*hint), at(*hint + 1));
         let within = match chunk {
             _ if chunk == here => return Some(*hint),
-            _ if chunk < here && *hint > 0 && at(*hint - 1) < chunk => return None,
+            _ if chunk < here && hint.checked_sub(1).is_none_or(|before| at(before) < chunk) => return None,
             _ if chunk < here => 0..(*hint).min(entries),
             _ if chunk == next => {
                 *hint += 1;
