@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::segments::Segments;
 use crate::processor::prefetch;
 
 /// Words of a line: 32 bytes, so that the smallest piece holds a directory entry and a count.
@@ -47,7 +48,7 @@ pub(super) fn words_of(class: u8) -> usize {
 /// Memory of pieces.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    words: Vec<u64>,
+    words: Segments<u64>,
     /// First lines of free pieces, by class.
     free: Vec<Vec<u32>>,
     /// Words of pieces in use.
@@ -63,9 +64,7 @@ impl Arena {
         if let Some(line) = self.free.get_mut(usize::from(class)).and_then(Vec::pop) {
             return line;
         }
-        let line = (self.words.len() / LINE) as u32;
-        self.words.resize(self.words.len() + words_of(class), 0);
-        line
+        (self.words.add(words_of(class), || 0) / LINE) as u32
     }
 
     /// Frees a piece.
@@ -77,38 +76,35 @@ impl Arena {
 
     /// Words of a piece.
     pub(super) fn words(&self, line: u32, class: u8) -> &[u64] {
-        let start = line as usize * LINE;
-        &self.words[start..start + words_of(class)]
+        &self.words_from(line)[..words_of(class)]
     }
 
     /// Words of a piece, mutable.
     pub(super) fn words_mut(&mut self, line: u32, class: u8) -> &mut [u64] {
-        let start = line as usize * LINE;
-        &mut self.words[start..start + words_of(class)]
+        &mut self.words_from_mut(line)[..words_of(class)]
     }
 
     /// Words of a piece and of all behind it: for who knows the piece's length.
     #[inline(always)]
     pub(super) fn words_from(&self, line: u32) -> &[u64] {
-        &self.words[line as usize * LINE..]
+        self.words.from(line as usize * LINE)
     }
 
     /// [Words](Self::words_from), mutable.
     #[inline(always)]
     pub(super) fn words_from_mut(&mut self, line: u32) -> &mut [u64] {
-        &mut self.words[line as usize * LINE..]
+        self.words.from_mut(line as usize * LINE)
     }
 
     /// Copies the first `words` of a piece to another.
     pub(super) fn copy(&mut self, from: u32, to: u32, words: usize) {
-        let start = from as usize * LINE;
-        self.words.copy_within(start..start + words, to as usize * LINE);
+        self.words.copy(from as usize * LINE, to as usize * LINE, words);
     }
 
     /// Fetches words of a piece ahead of their use.
     #[inline]
     pub(super) fn prefetch(&self, line: u32, Range { start, end }: Range<usize>) {
-        let piece = self.words.get(line as usize * LINE..).unwrap_or_default();
+        let piece = self.words_from(line);
         let words = piece.get(start..end).unwrap_or_default();
         words.iter().step_by(PER_CACHE_LINE).chain(words.last()).for_each(prefetch);
     }

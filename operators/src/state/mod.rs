@@ -9,7 +9,8 @@
 //! - `table`: keys by hash
 //! - `layout`: the numbers that parts of states have in pieces
 //! - `piece`: what a key remembers; `aside`: parts made and not yet put in
-//! - `memory`, `arena`: memory of all pieces and what they name
+//! - `memory`, `arena`: memory of all pieces and what they name; `segments`: rows that are not moved as they
+//!   grow
 //! - `origin`: partition of a key's records
 //! - `evicted`: stubs and timers of keys out of memory
 //! - `delta`: changes between two checkpoints
@@ -29,6 +30,7 @@ mod piece;
 mod rule_level;
 pub mod rule_state;
 mod search;
+mod segments;
 pub mod store;
 mod table;
 pub mod text;

@@ -18,6 +18,7 @@ use super::{
     memory::Memory,
     piece::Piece,
     rule_state::{Found, Hints, Recording},
+    segments::Segments,
     table::Table,
 };
 use crate::{calculator::aggregate::weight::ALLOCATION, rule::book::RuleBook};
@@ -33,7 +34,7 @@ pub struct KeyId(u32);
 #[derive(Debug, Default)]
 pub struct Store {
     table: Table,
-    blocks: Vec<KeyBlock>,
+    blocks: Segments<KeyBlock>,
     free: Vec<u32>,
     /// Keys that have timers, by the deadlines that their blocks name.
     timers: BTreeSet<(i64, KeyId)>,
@@ -84,8 +85,8 @@ impl Store {
                 id
             }
             None => {
-                blocks.push(block);
-                (blocks.len() - 1) as u32
+                let mut block = Some(block);
+                blocks.add(1, || block.take().unwrap_or_default()) as u32
             }
         };
         table.insert(hash, id, |id| blocks[id as usize].hash);
@@ -236,7 +237,7 @@ impl Store {
     /// Next place in rotation, free ones included (their blocks are empty); the first follows the last.
     /// `None` if there are no places.
     pub fn next_in_turn(&mut self) -> Option<KeyId> {
-        if self.blocks.is_empty() {
+        if self.places() == 0 {
             return None;
         }
         self.swept = (self.swept + 1) % self.blocks.len();
@@ -251,7 +252,7 @@ impl Store {
 
     /// Next place in rotation for eviction, independent of [`next_in_turn`](Self::next_in_turn).
     pub fn next_under_hand(&mut self) -> Option<KeyId> {
-        if self.blocks.is_empty() {
+        if self.places() == 0 {
             return None;
         }
         self.hand = (self.hand + 1) % self.blocks.len();
