@@ -87,13 +87,13 @@ impl Arena {
     /// Words of a piece and of all behind it: for who knows the piece's length.
     #[inline(always)]
     pub(super) fn words_from(&self, line: u32) -> &[u64] {
-        self.words.from(line as usize * LINE)
+        self.words.tail(line as usize * LINE)
     }
 
     /// [Words](Self::words_from), mutable.
     #[inline(always)]
     pub(super) fn words_from_mut(&mut self, line: u32) -> &mut [u64] {
-        self.words.from_mut(line as usize * LINE)
+        self.words.tail_mut(line as usize * LINE)
     }
 
     /// Copies the first `words` of a piece to another.

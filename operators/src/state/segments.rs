@@ -69,13 +69,13 @@ impl<T, const SEGMENT: usize> Segments<T, SEGMENT> {
 
     /// Elements from a position to the end of its segment.
     #[inline(always)]
-    pub(super) fn from(&self, at: usize) -> &[T] {
+    pub(super) fn tail(&self, at: usize) -> &[T] {
         &self.segments[at / Self::LENGTH][at % Self::LENGTH..]
     }
 
-    /// Elements [from](Self::from) a position, mutable.
+    /// Elements [from](Self::tail) a position, mutable.
     #[inline(always)]
-    pub(super) fn from_mut(&mut self, at: usize) -> &mut [T] {
+    pub(super) fn tail_mut(&mut self, at: usize) -> &mut [T] {
         &mut self.segments[at / Self::LENGTH][at % Self::LENGTH..]
     }
 
@@ -140,13 +140,13 @@ mod tests {
             }
             let [(from, long), (to, short)] = copied.map(|index| index.get(&runs).clone());
             for (first, numbers) in &runs {
-                let own = segments.from(*first)[..numbers.clone().count()].iter().copied();
+                let own = segments.tail(*first)[..numbers.clone().count()].iter().copied();
                 prop_assert!(own.eq(numbers.clone()));
                 prop_assert_eq!(segments.get(*first), Some(numbers.start()));
             }
             let length = long.clone().count().min(short.count());
             segments.copy(from, to, length);
-            prop_assert!(segments.from(to)[..length].iter().copied().eq(long.take(length)));
+            prop_assert!(segments.tail(to)[..length].iter().copied().eq(long.take(length)));
         }
     }
 

@@ -62,6 +62,16 @@ fn all_are_compiled() {
 }
 
 #[test]
+fn sequences_and_gaps_run_on_registers() {
+    for case in cases().into_iter().filter(|case| case.steps == Some(2) || case.steps == Some(3)) {
+        let program = case.compile(Execution::Compiled).unwrap();
+        let Function::Compiled(code) = &program.on_event else { panic!("{}", case.script) };
+        // Those that set timers do not.
+        assert_eq!(code.words.is_some(), program.timer().is_none(), "{}", case.script);
+    }
+}
+
+#[test]
 fn figures_that_a_condition_is_met_by_are_read_directly() {
     let figures = [("count", "value"), ("gap", "value"), ("sequence", "value"), ("stats", "sum")];
     for (name, figure) in figures {
