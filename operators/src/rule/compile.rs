@@ -129,7 +129,7 @@ impl Compiler<'_> {
         let builtin: Vec<_> = spec.conditions.iter().map(|c| params::is_builtin(&c.calculator)).collect();
         let by_time = |c: &ConditionPlan| matches!(c.window, WindowPlan::Sliding(_));
         let slides = conditions.iter().any(by_time) || builtin.contains(&false);
-        let verdict = Verdict::new(&conditions, when.as_ref(), &builtin).map(Arc::new);
+        let verdict = Verdict::new(&conditions, when.as_ref(), &builtin);
         let mut plan = RulePlan {
             version: 1,
             slot: 0,

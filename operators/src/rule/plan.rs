@@ -52,7 +52,7 @@ pub struct RulePlan {
     /// `when`; `None`: all conditions met.
     pub when: Option<When>,
     /// `when` as a table, if it asks nothing but which conditions are met, and no answer can fail.
-    pub verdict: Option<Arc<Verdict>>,
+    pub verdict: Option<Verdict>,
     /// The cause of its triggers.
     pub trigger: TriggerPlan,
     /// Content of its triggers.

@@ -85,8 +85,8 @@ impl Table {
 #[derive(Clone, Debug)]
 pub struct Verdict {
     table: Table,
-    /// Per condition of the rule; `None` if `when` does not depend on it.
-    questions: Box<[Option<Question>]>,
+    /// Per condition of the rule; `None` if `when` does not name it.
+    questions: Arc<[Option<Question>]>,
 }
 
 /// Question whether a condition is met.

@@ -139,20 +139,20 @@ fn what_is_known_of_conditions_counts_under_its_own_edit_until_they_change() {
 fn a_state_that_was_not_there_leaves_nothing_if_it_has_first_values() {
     let mut scene = Scene::new(None);
     scene.state(|state, plan| {
-        assert!(state.leaves_nothing(plan));
+        assert!(state.leaves_nothing());
         state.fields_mut(plan, 0);
-        assert!(state.leaves_nothing(plan));
+        assert!(state.leaves_nothing());
         state.fields_mut(plan, 0).set_word(0, 7);
-        assert!(!state.leaves_nothing(plan));
+        assert!(!state.leaves_nothing());
     });
     scene.state(|state, plan| {
         state.fields_mut(plan, 0).set_word(0, 0);
-        assert!(state.is_fresh(plan) && !state.leaves_nothing(plan), "it has to be removed");
+        assert!(state.is_fresh(plan) && !state.leaves_nothing(), "it has to be removed");
     });
     let mut touched = Scene::new(None);
     touched.state(|state, plan| {
         state.touch(plan, 5);
-        assert!(state.is_fresh(plan) && !state.leaves_nothing(plan));
+        assert!(state.is_fresh(plan) && !state.leaves_nothing());
     });
 }
 

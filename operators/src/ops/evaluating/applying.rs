@@ -76,6 +76,7 @@ impl Application<'_> {
                         folds.targets.get(*target as usize).is_none_or(|fold| fold.target.rule() != rule)
                     });
                     let end = others.map_or(targets.len(), |others| at + others);
+                    folds.prefetch(targets, end);
                     soonest = soonest.min(self.rule(open, (rule, first), &targets[at..end]));
                     at = end;
                 }
@@ -113,10 +114,13 @@ impl Application<'_> {
             let rest = self.fold(&mut state, targets, &mut as_new);
             if !rest.is_empty() {
                 self.judge(rule, key, state.lent(), rest);
-            } else if as_new && state.leaves_nothing(plan) {
+            } else if as_new && state.leaves_nothing() {
                 as_new = false;
             } else {
-                state.touch(plan, now);
+                match own.level {
+                    Level::Touch { .. } => state.set_touched(now),
+                    Level::Nothing | Level::Any => state.touch(plan, now),
+                }
             }
             !rest.is_empty()
         } else {

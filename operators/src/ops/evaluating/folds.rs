@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::{
     calculator::{Direct, Program},
     model::field::Field,
+    processor::prefetch,
     rule::{
         book::{RuleBook, Target},
         guards::Guards,
@@ -119,6 +120,26 @@ impl Folds {
         Folds { has_levels: targets.iter().any(|fold| fold.level.is_some()), targets, rules }
     }
 
+    /// Fetches what applying an event to the targets after `at` needs of them and their rules, ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, targets: &[u32], at: usize) {
+        let fold = |ahead: usize| self.targets.get(*targets.get(at + ahead)? as usize);
+        if let Some(fold) = fold(6) {
+            prefetch(&fold.target);
+            prefetch(&fold.level);
+        }
+        if let Some(own) = fold(4).and_then(|fold| self.rules.get(fold.target.rule())) {
+            prefetch(&own.guards);
+            prefetch(&own.judged);
+        }
+        if let Some(Fold { target: Target::Condition { rule, condition, .. }, .. }) = fold(2)
+            && let Some(Judged::Satisfied(turn)) = self.rules.get(*rule as usize).map(|own| &own.judged)
+            && let Some(question) = turn.verdict.question((*condition).into())
+        {
+            prefetch(question);
+        }
+    }
+
     /// Parts of the rule-level states of the rules that these targets are of.
     #[inline(always)]
     pub(super) fn levels(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
@@ -137,7 +158,7 @@ impl Folds {
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     /// `when`.
-    pub(super) verdict: Arc<Verdict>,
+    pub(super) verdict: Verdict,
     /// Edit of the rule under which it is judged.
     pub(super) edited: u64,
     /// Whether any output changes by time alone.
@@ -151,7 +172,7 @@ impl Judged {
         match (&plan.trigger, &plan.verdict) {
             (TriggerPlan::Event(_), _) => Judged::AtTrigger,
             (TriggerPlan::Satisfied, Some(verdict)) => Judged::Satisfied(Turn {
-                verdict: Arc::clone(verdict),
+                verdict: verdict.clone(),
                 edited: plan.edited,
                 slides: plan.slides,
                 publish: if plan.fires_at_publish() { plan.publish } else { i64::MIN },

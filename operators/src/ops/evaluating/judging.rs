@@ -52,7 +52,7 @@ impl Application<'_> {
             Judged::Each { condition, value } => {
                 let mut growth = Growth::new(*condition, *value, now);
                 self.fold_watched(state, targets, as_new, &mut growth);
-                if *as_new && !growth.has_grown() && state.leaves_nothing(&self.book.rules[rule]) {
+                if *as_new && !growth.has_grown() && state.leaves_nothing() {
                     *as_new = false;
                     return false;
                 }

@@ -28,17 +28,16 @@ impl RuleState<'_> {
 
     /// Whether nothing of the state was there before the key was opened, and what was made since has first
     /// values; so nothing is left of it when the key is closed.
-    pub fn leaves_nothing(&self, plan: &RulePlan) -> bool {
-        let mut conditions = self.parts.conditions.iter().zip(&plan.conditions);
-        self.locate_level().is_none()
-            && conditions.all(|(part, condition)| {
-                let shape = condition.program.shape();
-                match self.locate_condition(*part, shape) {
-                    None => true,
-                    Some(Location::Piece(_)) => false,
-                    Some(Location::Aside(at)) => shape.is_initial(self.aside.part(at), &self.memory.objects),
-                }
-            })
+    pub fn leaves_nothing(&self) -> bool {
+        let is_first = |part: &Ordinal| match self.locate((*part, 1), &self.hints.condition) {
+            None => true,
+            Some(Location::Piece(_)) => false,
+            Some(Location::Aside(at)) => {
+                let shape = self.layout.shape(*part);
+                shape.is_none_or(|shape| shape.is_initial(self.aside.part(at), &self.memory.objects))
+            }
+        };
+        self.locate_level().is_none() && self.parts.conditions.iter().all(is_first)
     }
 
     /// Whether a checkpoint has yet to write a part of the state.
