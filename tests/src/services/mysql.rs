@@ -1,6 +1,7 @@
 //! MariaDB or MySQL with a binlog fit for change data capture.
 
 use std::env::{VarError, var};
+use std::io::Write;
 use std::ops::Deref;
 use std::process::{Command, Stdio};
 
@@ -76,13 +77,18 @@ impl Mysql {
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<String> {
         let (host, port) = self.address().split_once(':').expect("HOST:PORT");
-        let output = Command::new("mariadb")
+        let mut client = Command::new("mariadb")
             .args(["--no-defaults", "--protocol=TCP", "--batch", "--skip-column-names", "--user=root"])
             .args(["--default-character-set=utf8mb4", "--database=strateye", "--host", host, "--port", port])
-            .args(["--execute", sql])
-            .stdin(Stdio::null())
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .expect("the mariadb client runs");
+        // Through a pipe, as a statement with a crowd may be longer than an argument. A client that stops
+        // reading has failed, and says why.
+        let _ = client.stdin.take().expect("a pipe").write_all(sql.as_bytes());
+        let output = client.wait_with_output().expect("the mariadb client ends");
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text").lines().map(ToOwned::to_owned).collect()
     }
