@@ -1,6 +1,8 @@
-//! What the processor can do beyond what every one of its kind can, chosen at run time.
+//! What processor and system can do beyond what every one of their kind can, chosen at run time.
 //!
-//! Nothing here changes a result. On other processors than x86-64 it does nothing.
+//! Nothing here changes a result. On other processors than x86-64 and other systems than Linux it does nothing.
+
+use std::mem::MaybeUninit;
 
 /// Asks for the cache line of a value, to overlap the waits for several.
 #[inline(always)]
@@ -17,6 +19,28 @@ pub(crate) fn prefetch<T>(value: &T) {
 #[inline(always)]
 #[cfg(not(all(target_arch = "x86_64", not(feature = "portable"))))]
 pub(crate) fn prefetch<T>(_value: &T) {}
+
+/// Asks the system for huge pages for memory that is not in use yet. A worker looks all over its state, so with
+/// small pages much of its time goes into the tables of pages.
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+#[allow(unsafe_code)]
+pub(crate) fn huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
+    use rustix::mm::{Advice, madvise};
+    /// At least the size of a small page.
+    const PAGE: usize = 64 << 10;
+    let memory = memory.as_mut_ptr_range();
+    let (start, end) = (memory.start.addr().next_multiple_of(PAGE), memory.end.addr() / PAGE * PAGE);
+    if start < end {
+        let start = memory.start.with_addr(start).cast();
+        // SAFETY: these are whole pages of memory that is lent exclusively; neither their content nor who may use
+        // them changes. A system that has no huge pages refuses, which is as good.
+        let _ = unsafe { madvise(start, end - start.addr(), Advice::LinuxHugepage) };
+    }
+}
+
+/// Asks for huge pages: not on this system.
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+pub(crate) fn huge_pages<T>(_memory: &mut [MaybeUninit<T>]) {}
 
 /// Work that counts and scans bits. Functions that are to use the processor's instructions for that have to
 /// be inlined into [`Work::run`].

@@ -29,11 +29,6 @@ use crate::{
 /// Environment variable that names the file with the job.
 pub(super) const JOB: &str = "STRATEYE_JOB";
 
-/// Environment variable with settings of glibc.
-const TUNABLES: &str = "GLIBC_TUNABLES";
-/// The setting by which its allocator asks for huge pages.
-const HUGE_PAGES: &str = "glibc.malloc.hugetlb";
-
 /// A running cluster.
 pub(super) struct Cluster {
     supervisor: Supervisor,
@@ -77,11 +72,9 @@ pub(super) fn launch(
     let reads_stdin = matches!(job.events, crate::run::job::Events::Stdin);
     let level = std::env::var(LOG).unwrap_or_else(|_| level.to_owned());
     let format = log::format().as_str();
-    let tunables = tunables(std::env::var(TUNABLES).ok());
     let (supervisor, events) = Supervisor::start(config, move |process, _generation| {
         let mut command = Command::new(&program);
         command.arg("process").env(JOB, &file).env(LOG, &level).env(log::FORMAT, format);
-        command.env(TUNABLES, &tunables);
         if process != 0 || !reads_stdin {
             command.stdin(Stdio::null());
         }
@@ -91,17 +84,6 @@ pub(super) fn launch(
     let handle = supervisor.handle();
     stop_on_signals(handle)?;
     Ok(Cluster { supervisor, events, board: None, _folder: folder })
-}
-
-/// Settings of glibc for a process: those of the environment, and that its allocator asks for huge pages unless
-/// that is set. A worker looks all over its state, so with small pages a sixth of its time goes into page
-/// tables.
-fn tunables(environment: Option<String>) -> String {
-    match environment {
-        Some(own) if own.contains(HUGE_PAGES) => own,
-        Some(own) if !own.is_empty() => format!("{own}:{HUGE_PAGES}=1"),
-        _ => format!("{HUGE_PAGES}=1"),
-    }
 }
 
 /// Ends the cluster cleanly on Ctrl-C and SIGTERM.
@@ -181,18 +163,4 @@ pub(super) fn create_outputs(job: &Job) -> Result<(), CliError> {
         To::Kafka(_) | To::Webhook(_) => None,
     });
     lines.chain([&job.dead_letters]).try_for_each(LineOutput::create).map_err(CliError::usage)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tunables;
-
-    #[test]
-    fn huge_pages_are_asked_for_unless_the_environment_sets_them() {
-        let of = |environment: &str| tunables(Some(environment.to_owned()));
-        assert_eq!(tunables(None), "glibc.malloc.hugetlb=1");
-        assert_eq!(of(""), "glibc.malloc.hugetlb=1");
-        assert_eq!(of("glibc.malloc.arena_max=4"), "glibc.malloc.arena_max=4:glibc.malloc.hugetlb=1");
-        assert_eq!(of("glibc.malloc.hugetlb=0"), "glibc.malloc.hugetlb=0");
-    }
 }

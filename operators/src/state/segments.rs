@@ -14,6 +14,8 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::processor::huge_pages;
+
 /// Least bytes of a segment. From here on glibc always maps what is asked for by itself, and parts of it that
 /// nobody has touched take no memory.
 const BYTES: usize = 32 << 20;
@@ -52,6 +54,7 @@ impl<T, const SEGMENT: usize> Segments<T, SEGMENT> {
         let filled = segment.len() + length;
         if filled > segment.capacity() && (at > 0 || filled > Self::LENGTH / 32) {
             let mut whole = Vec::with_capacity(length.max(Self::LENGTH));
+            huge_pages(whole.spare_capacity_mut());
             whole.append(segment);
             *segment = whole;
         }

@@ -10,7 +10,7 @@
 //! The home slot is taken from the upper half of the hash, since all keys of a worker agree on what decides
 //! their owner, which the lower bits may do alone.
 
-use crate::processor::prefetch;
+use crate::processor::{huge_pages, prefetch};
 
 /// Number that no key has.
 const EMPTY: u32 = u32::MAX;
@@ -91,8 +91,11 @@ impl Table {
     /// Adds a key that is not there; `hash_of` gives the hashes of those that are.
     pub(super) fn insert(&mut self, hash: u64, id: u32, hash_of: impl Fn(u32) -> u64) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
-            let slots = (self.slots.len() * 2).max(LEAST);
-            let former = std::mem::replace(&mut self.slots, vec![Slot { tag: 0, id: EMPTY }; slots]);
+            let length = (self.slots.len() * 2).max(LEAST);
+            let mut slots = Vec::with_capacity(length);
+            huge_pages(slots.spare_capacity_mut());
+            slots.resize(length, Slot { tag: 0, id: EMPTY });
+            let former = std::mem::replace(&mut self.slots, slots);
             former
                 .iter()
                 .filter(|slot| slot.id != EMPTY)
