@@ -89,7 +89,7 @@ pub struct ConditionPlan {
 }
 
 /// A window with its instants computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WindowPlan {
     /// `from <= event_time < until`.
     Fixed {

@@ -58,12 +58,12 @@ impl Application<'_> {
             if fold.target.rule() != rule {
                 (rule, first, used_up) = (fold.target.rule(), open.made(), None);
             }
-            match fold {
-                Fold { target, plain: Some(plain), alone: true, .. } => {
-                    if let Some(step) = self.step(*target, plain, used_up) {
+            match folds.plain(fold) {
+                Some(plain) if fold.alone => {
+                    if let Some(step) = self.step(fold, plain, used_up) {
                         let (made, shape) = (open.made(), plain.program.shape());
-                        let mut fields = open.part_mut(plain.part, shape, first);
-                        used_up = self.fold_into(&mut fields, *target, plain, step);
+                        let mut fields = open.part_mut(fold.part, shape, first);
+                        used_up = self.fold_into(&mut fields, (fold, step), plain);
                         // Most steps of a sequence come before its first one.
                         if used_up.is_none() && open.made() > made {
                             open.take_back(shape);
@@ -154,14 +154,15 @@ impl Application<'_> {
         let folds = self.folds;
         let mut used_up = None;
         for (i, target) in targets.iter().enumerate() {
-            let Some(Fold { target, plain: Some(plain), .. }) = folds.targets.get(*target as usize) else {
+            let fold = folds.targets.get(*target as usize);
+            let Some((fold, plain)) = fold.and_then(|fold| Some((fold, folds.plain(fold)?))) else {
                 return &targets[i..];
             };
-            let Target::Condition { condition, .. } = *target else { return &targets[i..] };
-            if let Some(step) = self.step(*target, plain, used_up) {
-                let mut fields = state.part_mut(plain.part, plain.program.shape());
+            let Target::Condition { condition, .. } = fold.target else { return &targets[i..] };
+            if let Some(step) = self.step(fold, plain, used_up) {
+                let mut fields = state.part_mut(fold.part, plain.program.shape());
                 watch.before(condition, &fields);
-                used_up = self.fold_into(&mut fields, *target, plain, step);
+                used_up = self.fold_into(&mut fields, (fold, step), plain);
                 watch.after(condition, &fields);
                 *as_new = *as_new && fields.are_initial();
             }
@@ -172,10 +173,10 @@ impl Application<'_> {
     /// Step of a target whose condition the event is to be folded into; `None` if it is not, since it is used
     /// up by a later step or does not lie in the window.
     #[inline(always)]
-    fn step(&self, target: Target, plain: &Plain, used_up: Option<Ordinal>) -> Option<u16> {
-        let Target::Condition { step, .. } = target else { return None };
+    fn step(&self, fold: &Fold, plain: &Plain, used_up: Option<Ordinal>) -> Option<u16> {
+        let Target::Condition { step, .. } = fold.target else { return None };
         let folds = plain.window.folds(self.event.time, self.event.now, plain.steps);
-        (folds && used_up != Some(plain.part)).then_some(step)
+        (folds && used_up != Some(fold.part)).then_some(step)
     }
 
     /// Folds the event into the fields of a plain condition. Returns its part if the event is used up.
@@ -183,9 +184,8 @@ impl Application<'_> {
     fn fold_into(
         &mut self,
         fields: &mut Fields<'_>,
-        target: Target,
+        (fold, step): (&Fold, u16),
         plain: &Plain,
-        step: u16,
     ) -> Option<Ordinal> {
         let event = self.event;
         let input = FoldInput { time: event.time, now: event.now, step: step.into() };
@@ -196,10 +196,10 @@ impl Application<'_> {
         match plain.program.fold(fields, input, value) {
             Some(Ok(used)) => {
                 self.counts.folded += 1;
-                used.then_some(plain.part)
+                used.then_some(fold.part)
             }
             Some(Err(error)) => {
-                self.not_folded(target, *error);
+                self.not_folded(fold.target, *error);
                 None
             }
             None => None,

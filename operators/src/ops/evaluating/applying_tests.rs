@@ -75,10 +75,11 @@ impl Side {
             own.rules = own.rules.iter().map(anew).collect();
         }
         self.evaluator.install(book);
-        let Folds { targets, rules, .. } = &mut self.evaluator.folds;
+        let folds = &mut self.evaluator.folds;
         if self.judged {
-            targets.iter_mut().for_each(|fold| fold.plain = None);
-            rules
+            folds.plain.clear();
+            folds
+                .rules
                 .iter_mut()
                 .filter(|rule| rule.level != Level::Nothing)
                 .for_each(|rule| rule.level = Level::Any);

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::{
     calculator::{Direct, Program},
     model::field::Field,
@@ -23,11 +25,21 @@ use crate::{
 /// Most properties that the calculator of a plain condition reads.
 pub(super) const INPUTS: usize = 3;
 
-/// Folds of a book.
+/// Stands for no part, and for no plain fold.
+const NONE: u32 = u32::MAX;
+
+/// Folds of a book. What is asked for each target is as small as possible: of thousands of rules it would not
+/// stay in the processor's cache otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Folds {
     /// Fold of each filter, by its position.
     pub(super) targets: Box<[Fold]>,
+    /// Parts of the filters' plain conditions, or [`NONE`].
+    parts: Box<[Ordinal]>,
+    /// Parts of their rules' rule-level states, or [`NONE`] if an event leaves nothing there.
+    levels: Box<[Ordinal]>,
+    /// The distinct ways in which plain conditions are folded.
+    pub(super) plain: Vec<Plain>,
     /// Each rule, by its position.
     pub(super) rules: Vec<RuleFolds>,
     /// Whether a rule leaves something in its rule-level state at each event.
@@ -79,23 +91,21 @@ pub(super) enum Level {
 }
 
 /// Target of a filter, with its fold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Fold {
     /// The part of the rule.
     pub(super) target: Target,
-    /// The fold, if it is plain.
-    pub(super) plain: Option<Plain>,
+    /// Part of the condition, if it is plain.
+    pub(super) part: Ordinal,
+    /// Position among the ways of folding, or [`NONE`] if it is not plain.
+    plain: u32,
     /// Whether the rule has neither guards nor rule-level state, so that a plain fold concerns nothing else.
     pub(super) alone: bool,
-    /// The part of the rule-level state, if an event leaves something there.
-    level: Option<Ordinal>,
 }
 
-/// Fold into a plain condition.
+/// How an event is folded into a plain condition.
 #[derive(Clone, Debug)]
 pub(super) struct Plain {
-    /// Its part.
-    pub(super) part: Ordinal,
     /// Whether the condition has steps.
     pub(super) steps: bool,
     /// Its window.
@@ -110,14 +120,40 @@ impl Folds {
     /// Folds of a book, whose rules have these parts.
     pub(super) fn new(book: &RuleBook, parts: &[RuleParts]) -> Self {
         let rules: Vec<_> = book.rules.iter().map(|plan| RuleFolds::new(plan)).collect();
-        let fold = |target: &Target| Fold {
-            target: *target,
-            plain: plain(book, parts, *target),
-            alone: rules[target.rule()].are_free(),
-            level: (rules[target.rule()].level != Level::Nothing).then(|| parts[target.rule()].level),
+        let (mut ways, mut known) = (Vec::new(), HashMap::new());
+        let fold = |target: &Target| {
+            let own = plain(book, parts, *target);
+            let (part, plain) = own.map_or((NONE, NONE), |(part, own)| {
+                let key = (Arc::as_ptr(&own.program), own.steps, own.window, own.inputs);
+                let new = ways.len() as u32;
+                let way = *known.entry(key).or_insert(new);
+                if way == new {
+                    ways.push(own);
+                }
+                (part, way)
+            });
+            Fold { target: *target, part, plain, alone: rules[target.rule()].are_free() }
         };
         let targets: Box<[Fold]> = book.targets.iter().map(fold).collect();
-        Folds { has_levels: targets.iter().any(|fold| fold.level.is_some()), targets, rules }
+        let level = |target: &Target| match rules[target.rule()].level {
+            Level::Nothing => NONE,
+            Level::Touch { .. } | Level::Any => parts[target.rule()].level,
+        };
+        let levels: Box<[Ordinal]> = book.targets.iter().map(level).collect();
+        Folds {
+            has_levels: levels.iter().any(|level| *level != NONE),
+            parts: targets.iter().map(|fold| fold.part).collect(),
+            levels,
+            plain: ways,
+            targets,
+            rules,
+        }
+    }
+
+    /// How an event is folded into the condition of a target, if that is plain.
+    #[inline(always)]
+    pub(super) fn plain(&self, fold: &Fold) -> Option<&Plain> {
+        self.plain.get(fold.plain as usize)
     }
 
     /// Fetches what applying an event to the targets after `at` needs of them and their rules, ahead of its use.
@@ -125,8 +161,7 @@ impl Folds {
     pub(super) fn prefetch(&self, targets: &[u32], at: usize) {
         let fold = |ahead: usize| self.targets.get(*targets.get(at + ahead)? as usize);
         if let Some(fold) = fold(6) {
-            prefetch(&fold.target);
-            prefetch(&fold.level);
+            prefetch(fold);
         }
         if let Some(own) = fold(4).and_then(|fold| self.rules.get(fold.target.rule())) {
             prefetch(&own.guards);
@@ -144,14 +179,20 @@ impl Folds {
     #[inline(always)]
     pub(super) fn levels(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
         let targets = if self.has_levels { targets } else { &[] };
-        targets.iter().filter_map(|target| self.targets.get(*target as usize)?.level)
+        those_of(&self.levels, targets)
     }
 
     /// Parts of the plain conditions among these targets.
     #[inline(always)]
     pub(super) fn parts(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
-        targets.iter().filter_map(|target| Some(self.targets.get(*target as usize)?.plain.as_ref()?.part))
+        those_of(&self.parts, targets)
     }
+}
+
+/// Parts of these targets, as far as they have any.
+#[inline(always)]
+fn those_of(parts: &[Ordinal], targets: &[u32]) -> impl Iterator<Item = Ordinal> {
+    targets.iter().filter_map(|target| parts.get(*target as usize).copied()).filter(|part| *part != NONE)
 }
 
 /// Whether a rule's `when` has turned true.
@@ -223,8 +264,8 @@ impl RuleFolds {
     }
 }
 
-/// The fold of a target, if it is plain.
-fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<Plain> {
+/// Part of a target's condition and how an event is folded into it, if that is plain.
+fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<(Ordinal, Plain)> {
     let Target::Condition { rule, condition, .. } = target else { return None };
     let (plan, parts) = (&book.rules[rule as usize], &parts[rule as usize]);
     let part = parts.conditions[usize::from(condition)];
@@ -236,5 +277,5 @@ fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<Plain> 
     let mut inputs = [None; INPUTS];
     inputs.iter_mut().zip(&condition.inputs).for_each(|(to, field)| *to = Some(*field));
     let program = Arc::clone(program);
-    Some(Plain { part, steps: condition.steps, window: condition.window, program, inputs })
+    Some((part, Plain { steps: condition.steps, window: condition.window, program, inputs }))
 }

@@ -33,7 +33,8 @@ impl Application<'_> {
         as_new: &mut bool,
     ) -> bool {
         let folds = self.folds;
-        let is_plain = |target: &u32| folds.targets.get(*target as usize).is_some_and(|f| f.plain.is_some());
+        let fold = |target: &u32| folds.targets.get(*target as usize);
+        let is_plain = |target: &u32| fold(target).and_then(|fold| folds.plain(fold)).is_some();
         if !targets.iter().all(is_plain) {
             self.judge(rule, key, state.lent(), targets);
             return true;
