@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::piece::REGIONS;
 use crate::{
     calculator::Shape,
     rule::{identity::Identity, plan::RulePlan},
@@ -118,6 +119,8 @@ pub struct Layout {
     /// Retired ordinals, with the round of the sweep in which each was.
     retired: Vec<(Ordinal, u64)>,
     free: Vec<Ordinal>,
+    /// Bits by which an ordinal is shifted to give its region.
+    shift: u32,
 }
 
 impl Layout {
@@ -182,6 +185,7 @@ impl Layout {
         };
         let (chunk, bit) = split(ordinal);
         self.chunks.resize(self.chunks.len().max(chunk + 1), Chunk::default());
+        self.shift = PER_CHUNK.ilog2() + (self.chunks.len().div_ceil(REGIONS)).next_power_of_two().ilog2();
         let chunk = &mut self.chunks[chunk];
         chunk.live |= bit;
         chunk.own = if part.of.condition.is_none() { chunk.own | bit } else { chunk.own & !bit };
@@ -196,6 +200,12 @@ impl Layout {
         }
         self.ordinals.insert(known, ordinal);
         ordinal
+    }
+
+    /// Region of an ordinal, see [`Hints`](super::piece::Hints): one of [`REGIONS`] of about equal size.
+    #[inline(always)]
+    pub(super) fn region(&self, ordinal: Ordinal) -> usize {
+        (ordinal >> self.shift) as usize
     }
 
     /// Words of a part.

@@ -4,9 +4,9 @@ use super::{
     aside::{Aside, put_in},
     layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
     memory::Memory,
-    piece::{Bits, Piece},
+    piece::{Bits, Hints, Piece},
     rule_level::{self, RuleLevel},
-    rule_state::{Found, Hints, Recording, RuleState},
+    rule_state::{Found, Recording, RuleState},
     search::Search,
 };
 use crate::calculator::{Fields, Shape};
@@ -83,11 +83,7 @@ impl<'s> OpenKey<'s> {
     #[inline(always)]
     pub fn part_mut<'a>(&'a mut self, part: Ordinal, shape: &'a Shape, first: usize) -> Fields<'a> {
         let OpenKey { piece, memory, aside, layout, recording, hints, .. } = self;
-        Search { layout, hint: &hints.condition, first, recording: *recording }.part_mut(
-            (piece, memory, aside),
-            part,
-            shape,
-        )
+        Search { layout, hints, first, recording: *recording }.part_mut((piece, memory, aside), part, shape)
     }
 
     /// Takes back the part made last, whose fields have `shape`, if it has its first values.

@@ -10,14 +10,17 @@
 //! - A dirty bit says that a checkpoint has yet to write the part, or to delete it if it is absent.
 //! - A piece has less than twice the room that it needs.
 //!
+//! - `hints`: where parts were found last
 //! - `inserting`, `removing`: changes of what is there; `listing`: all of it
 
+mod hints;
 mod inserting;
 mod listing;
 mod removing;
 
 use std::ops::Range;
 
+pub(super) use self::hints::{Hints, REGIONS};
 use super::{
     arena::{Arena, LINE, class_of, words_of},
     layout::{Layout, Ordinal, PER_CHUNK, split},
@@ -112,9 +115,9 @@ impl Piece {
     /// Fetches parts ahead of their use.
     #[inline(always)]
     pub(super) fn prefetch_parts(self, arena: &Arena, layout: &Layout, parts: impl Iterator<Item = Ordinal>) {
-        let mut hint = 0;
+        let hints = Hints::default();
         for ordinal in parts {
-            if let Some(place) = self.find_from(arena, layout, (ordinal, 1), &mut hint) {
+            if let Some(place) = self.find_from(arena, layout, (ordinal, 1), &hints) {
                 // Few parts are longer.
                 let words = place.start as usize..place.start as usize + 4;
                 arena.prefetch(self.line, words.start..words.end.min(self.end()));
@@ -129,13 +132,29 @@ impl Piece {
 
     /// Finds a part that is present.
     pub(super) fn find(self, arena: &Arena, layout: &Layout, ordinal: Ordinal) -> Option<Place> {
-        self.find_from(arena, layout, (ordinal, layout.width(ordinal)), &mut 0)
+        self.find_at(arena, layout, (ordinal, layout.width(ordinal)), &mut 0)
+    }
+
+    /// Finds a part of `width` words that is present, as `hints` say, which are brought up to date.
+    #[inline(always)]
+    pub(super) fn find_from(
+        self,
+        arena: &Arena,
+        layout: &Layout,
+        (ordinal, width): (Ordinal, usize),
+        hints: &Hints,
+    ) -> Option<Place> {
+        let region = layout.region(ordinal);
+        let mut hint = hints.at(region);
+        let place = self.find_at(arena, layout, (ordinal, width), &mut hint);
+        hints.set(region, hint);
+        place
     }
 
     /// Finds a part of `width` words that is present. The search begins at the entry `hint`, which is set to
     /// where it ended: parts that are asked for in ascending order are found in one pass over the directory.
     #[inline(always)]
-    pub(super) fn find_from(
+    fn find_at(
         self,
         arena: &Arena,
         layout: &Layout,

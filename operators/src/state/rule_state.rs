@@ -23,7 +23,7 @@ use super::{
     aside::{Aside, put_in},
     layout::{LEVEL_WIDTH, Layout, Ordinal, RuleParts, bits_of},
     memory::Memory,
-    piece::{Bits, New, Piece, Place},
+    piece::{Bits, Hints, New, Piece, Place},
     search::Search,
 };
 use crate::{
@@ -51,14 +51,6 @@ pub struct RuleState<'s> {
 /// Where the rule-level state is, if it was looked for: several questions about it are asked at each event.
 /// Forgotten when words are taken out, by which parts move.
 pub(super) type Found = Cell<Option<Option<Location>>>;
-
-/// Directory entries at which parts were found last, see [`Piece::find_from`]. The parts that an event
-/// concerns ascend, those of rule-level states among themselves.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Hints {
-    pub(super) condition: Cell<usize>,
-    level: Cell<usize>,
-}
 
 /// Records of a key's changes that checkpoints need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +88,8 @@ impl RuleState<'_> {
 
     /// Where a part of `width` words is.
     #[inline]
-    fn locate(&self, (ordinal, width): (Ordinal, usize), hint: &Cell<usize>) -> Option<Location> {
-        let mut at = hint.get();
-        let place = self.piece.find_from(&self.memory.arena, self.layout, (ordinal, width), &mut at);
-        hint.set(at);
+    fn locate(&self, (ordinal, width): (Ordinal, usize), hints: &Hints) -> Option<Location> {
+        let place = self.piece.find_from(&self.memory.arena, self.layout, (ordinal, width), hints);
         match place {
             Some(place) => Some(Location::Piece(place)),
             None => self.aside.find(ordinal, self.first).map(Location::Aside),
@@ -109,13 +99,13 @@ impl RuleState<'_> {
     /// Where a condition's part is.
     #[inline]
     fn locate_condition(&self, part: Ordinal, shape: &Shape) -> Option<Location> {
-        self.locate((part, shape.width()), &self.hints.condition)
+        self.locate((part, shape.width()), self.hints)
     }
 
     /// Where the rule-level state is.
     fn locate_level(&self) -> Option<Location> {
         self.level.get().unwrap_or_else(|| {
-            let location = self.locate((self.parts.level, LEVEL_WIDTH), &self.hints.level);
+            let location = self.locate((self.parts.level, LEVEL_WIDTH), self.hints);
             self.level.set(Some(location));
             location
         })
@@ -226,8 +216,7 @@ impl RuleState<'_> {
     #[inline(always)]
     pub fn part_mut<'p>(&'p mut self, part: Ordinal, shape: &'p Shape) -> Fields<'p> {
         let RuleState { piece, memory, aside, layout, first, recording, hints, .. } = self;
-        let hint = &hints.condition;
-        Search { layout, hint, first: *first, recording: *recording }.part_mut(
+        Search { layout, hints, first: *first, recording: *recording }.part_mut(
             (piece, memory, aside),
             part,
             shape,

@@ -2,13 +2,11 @@
 //!
 //! Inlined into the loop over an event's targets, which spends most of its time here.
 
-use std::cell::Cell;
-
 use super::{
     aside::Aside,
     layout::{Layout, Ordinal},
     memory::Memory,
-    piece::Piece,
+    piece::{Hints, Piece},
     rule_state::Recording,
 };
 use crate::calculator::{Fields, Shape};
@@ -17,7 +15,7 @@ use crate::calculator::{Fields, Shape};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Search<'s> {
     pub(super) layout: &'s Layout,
-    pub(super) hint: &'s Cell<usize>,
+    pub(super) hints: &'s Hints,
     /// Position of the rule's first part aside.
     pub(super) first: usize,
     pub(super) recording: Recording,
@@ -33,9 +31,7 @@ impl Search<'_> {
         shape: &'p Shape,
     ) -> Fields<'p> {
         let Memory { arena, objects, .. } = memory;
-        let mut hint = self.hint.get();
-        let place = piece.find_from(arena, self.layout, (part, shape.width()), &mut hint);
-        self.hint.set(hint);
+        let place = piece.find_from(arena, self.layout, (part, shape.width()), self.hints);
         let dirty = self.recording != Recording::Nothing;
         aside.changed = true;
         let words = match place {

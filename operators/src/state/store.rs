@@ -16,8 +16,8 @@ use super::{
     aside::{Aside, put_in},
     layout::{Layout, RuleParts},
     memory::Memory,
-    piece::Piece,
-    rule_state::{Found, Hints, Recording},
+    piece::{Hints, Piece},
+    rule_state::{Found, Recording},
     segments::Segments,
     table::Table,
 };

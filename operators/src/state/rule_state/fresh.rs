@@ -29,7 +29,7 @@ impl RuleState<'_> {
     /// Whether nothing of the state was there before the key was opened, and what was made since has first
     /// values; so nothing is left of it when the key is closed.
     pub fn leaves_nothing(&self) -> bool {
-        let is_first = |part: &Ordinal| match self.locate((*part, 1), &self.hints.condition) {
+        let is_first = |part: &Ordinal| match self.locate((*part, 1), self.hints) {
             None => true,
             Some(Location::Piece(_)) => false,
             Some(Location::Aside(at)) => {

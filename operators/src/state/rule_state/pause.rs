@@ -4,15 +4,13 @@
 //! state goes on as it is or, if the pause is skipped, as the snapshot has it; then the snapshot is gone, and
 //! so is the rule-level state that a rule without such state had for it.
 
-use std::cell::Cell;
-
 use super::{Found, Location, Recording, RuleState};
 use crate::{
     rule::plan::RulePlan,
     state::{
         aside::put_in,
         layout::{Ordinal, ordinals_of},
-        piece::{New, Piece},
+        piece::{Hints, New, Piece},
         rule_level::{self, PausedCopy},
     },
 };
@@ -135,8 +133,8 @@ impl RuleState<'_> {
     /// Makes a piece with copies of the rule's parts.
     pub(in crate::state) fn copied(&mut self) -> Piece {
         let first = self.aside.parts.len();
-        let hint = Cell::default();
-        let part = |ordinal| Some((ordinal, self.locate((ordinal, self.layout.width(ordinal)), &hint)?));
+        let hints = Hints::default();
+        let part = |ordinal| Some((ordinal, self.locate((ordinal, self.layout.width(ordinal)), &hints)?));
         let present: Vec<(Ordinal, Location)> = self.ordinals().filter_map(part).collect();
         for (ordinal, location) in present {
             let mut words = self.words(location).to_vec();
