@@ -29,6 +29,9 @@ use crate::{
     state::{OpenKey, RuleParts, RuleState, layout::Ordinal},
 };
 
+/// Number of targets by which a fold is fetched ahead.
+const AHEAD: usize = 8;
+
 /// An event that is applied, and what it is applied with.
 pub(super) struct Application<'a> {
     pub(super) book: &'a RuleBook,
@@ -60,6 +63,7 @@ impl Application<'_> {
             }
             match folds.plain(fold) {
                 Some(plain) if fold.alone => {
+                    folds.prefetch_fold(targets, at + AHEAD);
                     if let Some(step) = self.step(fold, plain, used_up) {
                         let (made, shape) = (open.made(), plain.program.shape());
                         let mut fields = open.part_mut(fold.part, shape, first);

@@ -156,6 +156,14 @@ impl Folds {
         self.plain.get(fold.plain as usize)
     }
 
+    /// Fetches the fold of the target at a position, if there is one, ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch_fold(&self, targets: &[u32], at: usize) {
+        if let Some(fold) = targets.get(at).and_then(|target| self.targets.get(*target as usize)) {
+            prefetch(fold);
+        }
+    }
+
     /// Fetches what applying an event to the targets after `at` needs of them and their rules, ahead of its use.
     #[inline(always)]
     pub(super) fn prefetch(&self, targets: &[u32], at: usize) {
