@@ -1,10 +1,15 @@
 //! Sorting of distinct numbers below a bound.
 
+/// Most numbers that are sorted by comparison.
+const FEW: usize = 16;
+
 /// Sorter of distinct numbers, reused so that sorting allocates nothing.
 #[derive(Debug, Default)]
 pub(super) struct Ascending {
     /// Bitmap over the numbers; all zero between calls.
     marks: Vec<u64>,
+    /// Bitmap over the words of `marks` that are not zero.
+    marked: Vec<u64>,
 }
 
 impl Ascending {
@@ -13,23 +18,34 @@ impl Ascending {
         if numbers.is_sorted() {
             return;
         }
-        let words = below.div_ceil(64);
-        if numbers.len() < 32 || numbers.len() * 8 < words {
+        if numbers.len() <= FEW {
             numbers.sort_unstable();
             return;
         }
-        self.marks.resize(words.max(self.marks.len()), 0);
+        let Ascending { marks, marked } = self;
+        let words = below.div_ceil(64);
+        marks.resize(words.max(marks.len()), 0);
+        marked.resize(words.div_ceil(64).max(marked.len()), 0);
         for number in numbers.drain(..) {
-            self.marks[number as usize / 64] |= 1 << (number % 64);
+            let word = number as usize / 64;
+            marks[word] |= 1 << (number % 64);
+            marked[word / 64] |= 1 << (word % 64);
         }
-        for (first, word) in (0..).step_by(64).zip(&mut self.marks[..words]) {
-            let mut bits = std::mem::take(word);
-            while bits != 0 {
-                numbers.push(first + bits.trailing_zeros());
-                bits &= bits - 1;
+        for (first, marked) in (0..).step_by(64).zip(marked) {
+            for word in bits(std::mem::take(marked)).map(|bit| first + bit) {
+                numbers.extend(bits(std::mem::take(&mut marks[word])).map(|bit| (word * 64 + bit) as u32));
             }
         }
     }
+}
+
+/// Positions of the bits of a word, ascending.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+        word &= word - 1;
+        Some(bit)
+    })
 }
 
 #[cfg(test)]
