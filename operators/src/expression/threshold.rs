@@ -34,6 +34,7 @@ impl Threshold {
     }
 
     /// Whether the expression holds for a value of the slot.
+    #[inline]
     pub fn holds(&self, value: &Operand<'_>) -> bool {
         self.comparison.holds(value, &self.literal)
     }

@@ -71,11 +71,13 @@ impl Table {
     }
 
     /// Whether the expression depends on a condition.
+    #[inline]
     fn depends_on(self, condition: usize) -> bool {
-        self.given(condition, true) != self.given(condition, false)
+        (self.0 >> (1 << condition) ^ self.0) & !MET[condition] != 0
     }
 
     /// First condition that the expression depends on.
+    #[inline]
     fn first(self) -> Option<usize> {
         (0..CONDITIONS).find(|condition| self.depends_on(*condition))
     }
@@ -145,9 +147,14 @@ impl Known {
     }
 
     /// Conditions of which it is known, and whether each is met.
+    #[inline]
     fn iter(self) -> impl Iterator<Item = (usize, bool)> {
-        let known = (0..CONDITIONS).filter(move |condition| self.known >> condition & 1 == 1);
-        known.map(move |condition| (condition, self.met >> condition & 1 == 1))
+        let mut left = self.known;
+        std::iter::from_fn(move || {
+            let condition = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some((condition, self.met >> condition & 1 == 1))
+        })
     }
 }
 

@@ -111,6 +111,7 @@ impl RuleState<'_> {
         })
     }
 
+    #[inline]
     fn words(&self, location: Location) -> &[u64] {
         match location {
             Location::Piece(place) => self.piece.part(&self.memory.arena, place),

@@ -115,23 +115,23 @@ fn an_edge_counts_under_its_own_edit() {
 fn what_is_known_of_conditions_counts_under_its_own_edit_until_they_change() {
     let both = Known { known: 0b11, met: 0b10 };
     Scene::new(None).state(|state, plan| {
-        assert_eq!(state.known(3), Known::default(), "nothing was judged");
+        assert_eq!(state.judged(3), None);
         state.set_judged(5, 3, true, both);
-        assert_eq!((state.touched(), state.edge(3), state.known(3)), (5, Some(true), both));
-        assert_eq!(state.known(4), Known::default());
+        assert_eq!((state.touched(), state.judged(3), state.judged(4)), (5, Some((true, both)), None));
         state.set_edge(3, false);
-        assert_eq!((state.edge(3), state.known(3)), (Some(false), both));
+        assert_eq!(state.judged(3), Some((false, both)));
         state.fields_mut(plan, 1).set_word(0, 9);
-        assert_eq!(state.known(3), Known { known: 0b01, met: 0 });
+        assert_eq!(state.judged(3), Some((false, Known { known: 0b01, met: 0 })));
         state.set_judged(6, 3, false, both);
         state.set_edge(4, false);
-        assert_eq!(state.known(4), Known::default(), "what is known is of the edit before");
+        let unknown = Some((false, Known::default()));
+        assert_eq!(state.judged(4), unknown, "what is known is of the edit before");
         state.set_judged(7, 4, false, both);
         state.reset_conditions();
-        assert_eq!((state.edge(4), state.known(4)), (Some(false), Known::default()));
+        assert_eq!(state.judged(4), unknown);
         state.set_judged(8, 4, false, both);
         state.arm(1, timer(20));
-        assert_eq!((state.known(4), state.next_deadline(plan)), (both, 20));
+        assert_eq!((state.judged(4), state.next_deadline(plan)), (Some((false, both)), 20));
     });
 }
 

@@ -34,6 +34,7 @@ impl Direct {
     }
 
     /// The output at `now`, unix ms.
+    #[inline]
     pub fn value<S: Slots + ?Sized>(self, slots: &S, now: i64) -> Operand<'_> {
         match self {
             Direct::Int(slot) => Operand::Int(slots.word(slot)),

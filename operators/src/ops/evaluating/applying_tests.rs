@@ -95,7 +95,7 @@ impl Side {
                 let Some(verdict) = &plan.verdict else { continue };
                 store.with_key(id, |open| {
                     open.copy_of(parts, |state| {
-                        let known = state.known(plan.edited);
+                        let Some((_, known)) = state.judged(plan.edited) else { return };
                         for c in (0..plan.conditions.len()).filter(|c| known.known >> c & 1 == 1) {
                             let question = verdict.question(c).unwrap();
                             for later in [now, now + 30, now + 400, now + 5_000] {

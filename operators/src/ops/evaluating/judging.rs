@@ -76,8 +76,10 @@ impl Application<'_> {
     #[inline]
     fn has_turned_true(&mut self, turn: &Turn, state: &mut RuleState<'_>, targets: &[u32]) -> bool {
         let (now, edited) = (self.event.now, turn.edited);
-        let mut met = WatchMet { verdict: &turn.verdict, answers: Answers::of(state.known(edited)), now };
-        let held = match state.edge(edited) {
+        let (edge, known) = state.judged(edited).unzip();
+        let answers = Answers::of(known.unwrap_or_default());
+        let mut met = WatchMet { verdict: &turn.verdict, answers, now };
+        let held = match edge {
             Some(false) => false,
             Some(true) if !turn.slides => true,
             Some(true) | None => met.holds(state),

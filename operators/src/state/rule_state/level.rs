@@ -12,6 +12,7 @@ use crate::{
 
 impl RuleState<'_> {
     /// Words of the rule-level state; `None` if there is none.
+    #[inline]
     pub(super) fn level_words(&self) -> Option<&[u64]> {
         self.locate_level().map(|location| self.words(location))
     }
@@ -98,8 +99,7 @@ impl RuleState<'_> {
     /// Whether `when` held at the last touch; `None` for a key that was not judged under this edit of the
     /// rule.
     pub fn edge(&self, edited: u64) -> Option<bool> {
-        let words = self.level_words()?;
-        (words[2] & EDGE != 0 && words[1] == edited).then_some(words[2] & HELD != 0)
+        self.judged(edited).map(|(held, _)| held)
     }
 
     /// Edge with its edit, under whichever edit it was judged.
@@ -119,10 +119,13 @@ impl RuleState<'_> {
         });
     }
 
-    /// Conditions that are known to be met or not, if the key was judged under this edit of the rule.
-    pub fn known(&self, edited: u64) -> Known {
-        let words = self.level_words().filter(|words| words[2] & EDGE != 0 && words[1] == edited);
-        words.map_or(Known::default(), |words| known(words[2]))
+    /// Whether `when` held at the last touch, and which conditions are known to be met or not; `None` for a key
+    /// that was not judged under this edit of the rule.
+    #[inline]
+    pub fn judged(&self, edited: u64) -> Option<(bool, Known)> {
+        let words = self.level_words()?;
+        let judged = words[2] & EDGE != 0 && words[1] == edited;
+        judged.then(|| (words[2] & HELD != 0, known(words[2])))
     }
 
     /// Records a touch at `now` (unix ms), whether `when` holds, judged under this edit of the rule, and which
