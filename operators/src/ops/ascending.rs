@@ -1,7 +1,7 @@
 //! Sorting of distinct numbers below a bound.
 
 /// Most numbers that are sorted by comparison.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 /// Sorter of distinct numbers, reused so that sorting allocates nothing.
 #[derive(Debug, Default)]

@@ -55,9 +55,7 @@ impl Aside {
     /// Adds a part; returns its position.
     pub(super) fn push(&mut self, ordinal: Ordinal, words: &[u64], dirty: bool) -> usize {
         let start = self.words.len() as u32;
-        // They are few: a loop is faster than a call that copies them.
-        self.words.reserve(words.len());
-        words.iter().for_each(|word| self.words.push(*word));
+        self.words.extend_from_slice(words);
         self.parts.push(New { ordinal, start, end: self.words.len() as u32, dirty });
         self.parts.len() - 1
     }
