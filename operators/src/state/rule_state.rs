@@ -146,6 +146,11 @@ impl RuleState<'_> {
         self.remove(&self.parts.conditions, true);
     }
 
+    /// Removes the rule-level state, the time of the last touch included.
+    pub fn remove_rule_level(&mut self) {
+        self.remove(&[], true);
+    }
+
     /// Removes conditions, and the rule-level state if `level`.
     fn remove(&mut self, conditions: &[Ordinal], level: bool) {
         self.level.set(None);

@@ -110,7 +110,7 @@ pub(super) fn read(
 ) -> Result<(), String> {
     let read = match (condition, stored.text) {
         (None, None) => {
-            state.clear_rule_level();
+            state.remove_rule_level();
             Ok(())
         }
         (None, Some(text)) => entry::read(state, plan, fields, text),

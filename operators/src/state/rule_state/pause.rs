@@ -88,7 +88,7 @@ impl RuleState<'_> {
             self.set_snapshot(pause, piece);
         }
         if !plan.rule_level && self.is_touched() && !self.has_rule_level() {
-            self.remove(&[], true);
+            self.remove_rule_level();
         }
     }
 

@@ -185,3 +185,31 @@ proptest! {
         prop_assert_eq!(&by_fate(Fate::Restored), &in_memory);
     }
 }
+
+/// A checkpoint has the touch, a later one its deletion.
+#[test]
+fn touches_in_a_pause_that_was_skipped_do_not_come_back_at_a_restart() {
+    let event = |user, hours| Step::Event { user, hours };
+    let steps = [
+        event(0, 0),
+        event(0, 0),
+        event(2, 0),
+        Step::Ttl,
+        event(0, 0),
+        event(0, 44),
+        event(0, 1),
+        Step::Pause { skip: false },
+        event(0, 9),
+        event(2, 2),
+        Step::Pause { skip: true },
+        event(0, 0),
+        event(0, 3),
+        Step::Restart,
+        event(2, 163),
+    ];
+    let decisions = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 0, 4, 0, 0, 0];
+    let by_fate = |fate| outcome(&steps, fate, &decisions, 0);
+    let in_memory = by_fate(Fate::InMemory);
+    assert_eq!(by_fate(Fate::Evicted), in_memory, "evicted");
+    assert_eq!(by_fate(Fate::Restored), in_memory, "restored");
+}
