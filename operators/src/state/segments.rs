@@ -1,8 +1,8 @@
 //! Segments: a growing row of elements, none of which is moved once there are many.
 //!
-//! A worker looks all over its state, so much of its time goes into the tables of pages unless the system
-//! gives it huge ones. A vector that grows loses them: the system moves it page by page. Here the elements lie
-//! in segments instead, each of which is mapped as a whole and filled from its beginning.
+//! A worker looks all over its state, so up to a tenth of its time goes into the tables of pages unless the
+//! system gives it huge ones. A vector that grows loses them: the system moves it page by page. Here the
+//! elements lie in segments instead, each of which is mapped as a whole and filled from its beginning.
 //!
 //! **Invariants**
 //! - A run of elements that are added together lies in one segment.
