@@ -50,7 +50,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 pub use self::index::{Index, Scratch};
 use self::predicate::Predicate;
@@ -136,6 +136,15 @@ impl Filter {
         let mut evaluation = predicate::Evaluation::new(event, faulted);
         self.ids.iter().any(|id| **id == *event.event_id())
             && self.conjuncts.iter().all(|c| c.predicate.holds(&mut evaluation))
+    }
+
+    /// Orders filters by their event ids, then by what they say.
+    pub fn order(&self, other: &Filter) -> Ordering {
+        self.ids.cmp(&other.ids).then_with(|| self.spellings().cmp(other.spellings()))
+    }
+
+    fn spellings(&self) -> impl Iterator<Item = &str> {
+        self.conjuncts.iter().map(|conjunct| &*conjunct.spelling)
     }
 
     /// The event ids, ascending.

@@ -4,8 +4,9 @@
 //! identity: a condition that folds as before keeps it through every edit of its rule, so no key is touched
 //! by an edit; one that begins anew has another ordinal, under which no key has anything.
 //!
-//! Parts that are new together are numbered by event, since an event folds into conditions of its own event
-//! alone: so these lie close to each other. Rule-level states follow.
+//! Parts that are new together are numbered by the first event that they are about, and then by their kind: an
+//! event folds into conditions that it matches, so these lie close to each other, and alike ones one after
+//! another. Rule-level states follow.
 //!
 //! **Invariants**
 //! - Ordinals never leave the worker: records and checkpoints name parts otherwise. So workers need not agree
@@ -14,13 +15,14 @@
 //!   visited every key since the part was [retired](Layout::install). So no piece holds words of a former
 //!   use.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use hashbrown::{HashMap, HashSet};
 
 use super::piece::REGIONS;
 use crate::{
     calculator::Shape,
+    filter::Filter,
     rule::{identity::Identity, plan::RulePlan},
 };
 
@@ -35,6 +37,9 @@ pub(super) const LEVEL_WIDTH: usize = 3;
 
 /// Bits of a width. A script has at most 65 fields of four words.
 const PLANES: usize = 9;
+
+/// Bits of a width that have their place in every chunk.
+const LOW: usize = 3;
 
 /// Ordinals of a rule's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +84,52 @@ struct Wanted<'p> {
     known: Known,
     part: Part,
     /// First event that a condition is about.
-    event: &'p str,
+    event: Option<&'p Filter>,
+}
+
+impl Wanted<'_> {
+    /// Order in which new parts get their ordinals.
+    fn order(&self, other: &Self) -> Ordering {
+        let fields = |wanted: &Self| wanted.part.shape.as_deref().map(|shape| (shape.width(), shape.len()));
+        let (level, of_other) = (self.part.of.condition.is_none(), other.part.of.condition.is_none());
+        level
+            .cmp(&of_other)
+            .then_with(|| match (self.event, other.event) {
+                (Some(own), Some(event)) => own.order(event),
+                (own, event) => own.is_some().cmp(&event.is_some()),
+            })
+            .then_with(|| fields(self).cmp(&fields(other)))
+    }
+}
+
+/// Widths of 64 parts: bit k of each width in plane k. Few are longer than the low planes tell.
+#[derive(Clone, Debug, Default)]
+struct Widths {
+    low: [u64; LOW],
+    high: Option<Box<[u64; PLANES - LOW]>>,
+}
+
+impl Widths {
+    fn set(&mut self, bit: u64, width: usize) {
+        if width >> LOW != 0 {
+            self.high.get_or_insert_default();
+        }
+        let high = self.high.iter_mut().flat_map(|high| high.iter_mut());
+        for (k, plane) in self.low.iter_mut().chain(high).enumerate() {
+            *plane = if width >> k & 1 == 1 { *plane | bit } else { *plane & !bit };
+        }
+    }
+
+    /// Words of the parts that `mask` names.
+    #[inline(always)]
+    fn sum(&self, mask: u64) -> usize {
+        let words = |planes: &[u64]| {
+            let words =
+                planes.iter().enumerate().map(|(k, plane)| ((mask & plane).count_ones() as usize) << k);
+            words.sum::<usize>()
+        };
+        words(&self.low) + self.high.as_ref().map_or(0, |high| words(&high[..]) << LOW)
+    }
 }
 
 /// 64 parts.
@@ -91,10 +141,6 @@ struct Chunk {
     levels: u64,
     /// Rule-level states.
     own: u64,
-    /// Bit k of each part's width.
-    planes: [u64; PLANES],
-    /// Number of planes that are not zero throughout.
-    used: u8,
 }
 
 impl Chunk {
@@ -115,6 +161,8 @@ enum Known {
 pub struct Layout {
     parts: Vec<Part>,
     chunks: Vec<Chunk>,
+    /// Widths of the parts of each chunk.
+    widths: Vec<Widths>,
     ordinals: HashMap<Known, Ordinal>,
     /// Retired ordinals, with the round of the sweep in which each was.
     retired: Vec<(Ordinal, u64)>,
@@ -154,8 +202,8 @@ impl Layout {
             }
             all.push((rule, parts));
         }
-        // The sort is stable, so the parts of an event ascend by rule and condition.
-        new.sort_by_key(|(_, wanted)| (wanted.part.of.condition.is_none(), wanted.event));
+        // The sort is stable, so parts that are alike ascend by rule and condition.
+        new.sort_by(|(_, a), (_, b)| a.order(b));
         for (at, wanted) in new {
             let of = wanted.part.of;
             *all[at].1.ordinal_mut(of) = self.place(wanted);
@@ -183,17 +231,15 @@ impl Layout {
             Some(ordinal) => ordinal,
             None => self.parts.len() as Ordinal,
         };
-        let (chunk, bit) = split(ordinal);
-        self.chunks.resize(self.chunks.len().max(chunk + 1), Chunk::default());
+        let (place, bit) = split(ordinal);
+        self.chunks.resize(self.chunks.len().max(place + 1), Chunk::default());
+        self.widths.resize_with(self.chunks.len(), Widths::default);
         self.shift = PER_CHUNK.ilog2() + (self.chunks.len().div_ceil(REGIONS)).next_power_of_two().ilog2();
-        let chunk = &mut self.chunks[chunk];
+        let chunk = &mut self.chunks[place];
         chunk.live |= bit;
         chunk.own = if part.of.condition.is_none() { chunk.own | bit } else { chunk.own & !bit };
         chunk.set_level(bit, part.level);
-        for (k, plane) in chunk.planes.iter_mut().enumerate() {
-            *plane = if part.width >> k & 1 == 1 { *plane | bit } else { *plane & !bit };
-            chunk.used = chunk.used.max(if *plane == 0 { 0 } else { k as u8 + 1 });
-        }
+        self.widths[place].set(bit, part.width);
         match self.parts.get_mut(ordinal as usize) {
             Some(place) => *place = part,
             None => self.parts.push(part),
@@ -243,9 +289,7 @@ impl Layout {
     /// Words of the parts of a chunk that `mask` names.
     #[inline(always)]
     pub(super) fn words(&self, chunk: u32, mask: u64) -> usize {
-        let Chunk { planes, used, .. } = &self.chunks[chunk as usize];
-        let planes = planes[..usize::from(*used).min(PLANES)].iter().enumerate();
-        planes.map(|(k, plane)| ((mask & plane).count_ones() as usize) << k).sum()
+        self.widths[chunk as usize].sum(mask)
     }
 }
 
@@ -258,13 +302,13 @@ fn wanted(plan: &RulePlan, rule: u32) -> impl Iterator<Item = Wanted<'_>> {
         Wanted {
             known: Known::Condition(plan.slot, *identity),
             part: Part { of, level: plan.rule_level, width: condition.program.shape().width(), shape },
-            event: condition.filters.first().and_then(|filter| filter.event_ids().next()).unwrap_or_default(),
+            event: condition.filters.first(),
         }
     });
     let of = PartOf { rule, condition: None };
     let known = Known::Level(plan.slot, plan.identities.rule);
     let level = Part { of, level: true, width: LEVEL_WIDTH, shape: None };
-    conditions.chain([Wanted { known, part: level, event: "" }])
+    conditions.chain([Wanted { known, part: level, event: None }])
 }
 
 /// Chunk of an ordinal, and its bit there.

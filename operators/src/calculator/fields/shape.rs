@@ -148,7 +148,7 @@ impl Shape {
     }
 
     /// Number of fields.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.fields.len()
     }
 
