@@ -72,7 +72,7 @@ pub mod program;
 
 pub use aggregate::Aggregate;
 pub use cell::{Cell, CellRef};
-pub use compiled::{Direct, Refusal, Slots};
+pub use compiled::{Direct, Precondition, Refusal, Slots};
 pub use fields::{Fields, Objects, Shape};
 pub use interpreter::runner::{CallError, FoldInput, Runner};
 pub use outputs::Outputs;

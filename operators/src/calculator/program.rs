@@ -6,7 +6,7 @@ use rhai::{AST, Identifier, Map, ParseError, Position};
 
 use super::{
     CallError, Cell, FoldInput, Shape,
-    compiled::{Code, Direct, Place, Refusal, Results, Slots},
+    compiled::{Code, Direct, Place, Precondition, Refusal, Results, Slots},
 };
 use crate::{expression::Operand, model::value::Value};
 
@@ -189,6 +189,14 @@ impl Program {
     ) -> Option<Result<bool, Box<CallError>>> {
         let Function::Compiled(code) = &self.on_event else { return None };
         Some(code.fold(fields, input, value))
+    }
+
+    /// What folding an event of a step tests first, if that is known.
+    pub fn precondition(&self, step: u16) -> Option<Precondition> {
+        match &self.on_event {
+            Function::Compiled(code) => code.precondition(step.into()),
+            Function::Interpreted(..) => None,
+        }
     }
 
     /// Position of an output that may be [read](Program::output) without the others; `None` if the outputs

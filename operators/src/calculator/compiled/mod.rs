@@ -50,7 +50,7 @@ pub(super) use self::{
     place::Place,
     results::Results,
 };
-pub use self::{direct::Direct, place::Refusal, slots::Slots};
+pub use self::{direct::Direct, place::Refusal, slots::Slots, words::Precondition};
 use super::program::Body;
 
 /// Most variables of a function that get a register of their own; with none, there are more of them for the

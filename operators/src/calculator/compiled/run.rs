@@ -8,6 +8,7 @@ use super::{
     machine::{Failure, Machine, fold},
     slots::Slots,
     tree::Variable,
+    words::Precondition,
 };
 use crate::{
     calculator::{CallError, FoldInput},
@@ -154,6 +155,11 @@ impl Code {
                 self.finish(slots, arguments, values, |machine, end| machine.is_true(end)).map_err(Box::new)
             }
         }
+    }
+
+    /// What a call for an event of a step tests first, if that is known.
+    pub(in crate::calculator) fn precondition(&self, step: usize) -> Option<Precondition> {
+        self.words.as_ref()?.precondition(step)
     }
 
     /// Words of the fields that a failing call must restore.

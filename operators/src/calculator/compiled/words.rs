@@ -9,9 +9,15 @@
 //!   a call that fails has changed nothing.
 //! - Registers 0 to 2 hold time, now and step; then follow the fields that are words, in their order, and the
 //!   variables.
+//!
+//! - `translation`: of code to word code; `steps`: word code for an event of a known step
 
+mod steps;
+mod translation;
+
+use self::translation::Translation;
 use super::{
-    code::{Code, LOCALS, Label, Op, REGISTERS, Register, Source},
+    code::{Code, LOCALS, Label, Op, REGISTERS, Register},
     compare,
     fault::Fault,
     math::Math,
@@ -23,9 +29,39 @@ use crate::calculator::{Cell, FoldInput};
 /// Word code of a function.
 #[derive(Clone, Debug)]
 pub(super) struct WordCode {
-    ops: Box<[WordOp]>,
+    /// Operations for an event of any step.
+    any: Ops,
+    /// Operations for events of each of the first steps.
+    steps: Box<[Ops]>,
     /// Number of fields that are words.
     fields: usize,
+}
+
+/// Operations, and the position of each in the function's code.
+#[derive(Clone, Debug)]
+struct Ops {
+    ops: Box<[WordOp]>,
+    places: Box<[u16]>,
+}
+
+/// Test of a field at the beginning of a call. If it does not hold, the call returns false, and has changed
+/// nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Precondition {
+    test: Comparison,
+    /// Position of the field among the words of the fields.
+    field: u8,
+    constant: i64,
+}
+
+impl Precondition {
+    /// Whether it holds for a state with these words.
+    #[inline(always)]
+    pub fn holds(&self, words: &[u64]) -> bool {
+        words
+            .get(usize::from(self.field))
+            .is_none_or(|word| self.test.holds(word.cast_signed(), self.constant))
+    }
 }
 
 /// An operation on registers. The register written comes first.
@@ -83,8 +119,26 @@ impl WordCode {
     fn of(ops: &[Op], initial: &[Cell]) -> Option<Self> {
         let fields = initial.iter().filter(|cell| is_word(cell)).count();
         let translation = Translation { initial, fields: u8::try_from(fields).ok()? };
-        let ops = ops.iter().map(|op| translation.of(*op)).collect::<Option<_>>()?;
-        Some(WordCode { ops, fields })
+        let ops = ops.iter().map(|op| translation.of(*op)).collect::<Option<Box<[_]>>>()?;
+        let any = Ops { places: (0..ops.len() as u16).collect(), ops };
+        Some(WordCode { steps: steps::of_each(&any.ops), any, fields })
+    }
+
+    /// Operations for an event of a step.
+    #[inline(always)]
+    fn of_step(&self, step: usize) -> &Ops {
+        self.steps.get(step).unwrap_or(&self.any)
+    }
+
+    /// What a call for an event of a step tests first, if that is a field.
+    pub(super) fn precondition(&self, step: usize) -> Option<Precondition> {
+        let ops = &self.of_step(step).ops;
+        let Some(WordOp::UnlessConst(test, register, to, constant)) = ops.first().copied() else {
+            return None;
+        };
+        let field = register.checked_sub(LOCALS).filter(|field| usize::from(*field) < self.fields)?;
+        let returns_false = matches!(ops.get(usize::from(to)), None | Some(WordOp::Return(false)));
+        returns_false.then_some(Precondition { test, field, constant })
     }
 
     /// Folds an event; returns whether it is used up.
@@ -98,18 +152,23 @@ impl WordCode {
         input: FoldInput,
     ) -> Result<bool, (usize, Fault)> {
         let mut registers = Registers([0; REGISTERS]);
+        let ops = self.of_step(input.step);
         registers.0[..3].copy_from_slice(&[input.time, input.now, input.step as i64]);
         let own = usize::from(LOCALS)..(usize::from(LOCALS) + self.fields).min(REGISTERS);
         slots.load(&mut registers.0[own.clone()]);
-        match self.run(slots, &mut registers) {
+        match ops.run(slots, &mut registers) {
             Ok(used) => {
                 slots.store(&registers.0[own]);
                 Ok(used)
             }
-            Err(at) => Err((at, self.fault(at, &registers))),
+            Err(at) => {
+                Err((ops.places.get(at).copied().unwrap_or_default().into(), ops.fault(at, &registers)))
+            }
         }
     }
+}
 
+impl Ops {
     /// Runs the operations.
     ///
     /// # Errors
@@ -180,79 +239,4 @@ fn bits(float: f64) -> i64 {
 /// Whether a field with this first value is a word.
 pub(super) fn is_word(cell: &Cell) -> bool {
     matches!(cell, Cell::Bool(_) | Cell::Int(_) | Cell::Float(_))
-}
-
-/// Translation of code to word code.
-struct Translation<'t> {
-    initial: &'t [Cell],
-    /// Number of fields that are words.
-    fields: u8,
-}
-
-impl Translation<'_> {
-    /// The operation; `None` if it has no such form.
-    fn of(&self, op: Op) -> Option<WordOp> {
-        Some(match op {
-            Op::Const(to, word) => WordOp::Const(self.register(to)?, word),
-            Op::Move(to, from) => WordOp::Move(self.register(to)?, self.register(from)?),
-            Op::Load(to, slot) => WordOp::Move(self.register(to)?, self.field(slot)?),
-            Op::Store(slot, from) => WordOp::Move(self.field(slot)?, self.register(from)?),
-            Op::StoreConst(slot, word) => WordOp::Const(self.field(slot)?, word),
-            Op::Add(to, a, b) => self.math(Math::Add, [to, a, b])?,
-            Op::AddConst(to, a, word) => WordOp::AddConst(self.register(to)?, self.register(a)?, word),
-            Op::SubtractSlot(to, a, slot) => {
-                WordOp::Math(Math::Subtract, self.register(to)?, self.register(a)?, self.field(slot)?)
-            }
-            Op::Math(math, to, a, b) => self.math(math, [to, a, b])?,
-            Op::AddToSlot(slot, word) => WordOp::AddConst(self.field(slot)?, self.field(slot)?, word),
-            Op::ToFloat(to, from) => WordOp::ToFloat(self.register(to)?, self.register(from)?),
-            Op::Floats(math, to, a, b) => {
-                WordOp::Floats(math, self.register(to)?, self.register(a)?, self.register(b)?)
-            }
-            Op::Increment(slot) => WordOp::Increment(self.field(slot)?),
-            Op::CountEvent(slot, time, now) => {
-                WordOp::CountEvent(slot, self.register(time)?, self.register(now)?)
-            }
-            control => self.control(control)?,
-        })
-    }
-
-    /// An operation that jumps or returns.
-    fn control(&self, op: Op) -> Option<WordOp> {
-        Some(match op {
-            Op::Unless(test, a, b, to) => WordOp::Unless(test, self.register(a)?, self.register(b)?, to),
-            Op::UnlessConst(test, a, to, word) => WordOp::UnlessConst(test, self.register(a)?, to, word),
-            Op::UnlessSlot(test, a, slot, to) => {
-                WordOp::Unless(test, self.register(a)?, self.field(slot)?, to)
-            }
-            Op::UnlessSlotConst(test, slot, to, word) => {
-                WordOp::UnlessConst(test, self.field(slot)?, to, word)
-            }
-            Op::UnlessFloats(test, a, b, to) => {
-                WordOp::UnlessFloats(test, self.register(a)?, self.register(b)?, to)
-            }
-            Op::Jump(to) => WordOp::Jump(to),
-            Op::Return(truth) => WordOp::Return(truth),
-            Op::Give(Source::Truth(from)) => WordOp::ReturnTruth(self.register(from)?),
-            _ => return None,
-        })
-    }
-
-    fn math(&self, math: Math, [to, a, b]: [Register; 3]) -> Option<WordOp> {
-        Some(WordOp::Math(math, self.register(to)?, self.register(a)?, self.register(b)?))
-    }
-
-    /// Register of a field; `None` if it is no word.
-    fn field(&self, slot: Slot) -> Option<Register> {
-        let (before, own) = (self.initial.get(..usize::from(slot))?, self.initial.get(usize::from(slot))?);
-        let words = before.iter().filter(|cell| is_word(cell)).count();
-        let register = usize::from(LOCALS) + words;
-        (is_word(own) && register < REGISTERS).then_some(register as Register)
-    }
-
-    /// Register of an argument or a variable.
-    fn register(&self, register: Register) -> Option<Register> {
-        let register = if register < LOCALS { register } else { register.checked_add(self.fields)? };
-        (usize::from(register) < REGISTERS).then_some(register)
-    }
 }
