@@ -2,8 +2,6 @@
 //!
 //! Nothing here changes a result. On other processors than x86-64 and other systems than Linux it does nothing.
 
-use std::mem::MaybeUninit;
-
 /// Asks for the cache line of a value, to overlap the waits for several.
 #[inline(always)]
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
@@ -20,11 +18,11 @@ pub(crate) fn prefetch<T>(value: &T) {
 #[cfg(not(all(target_arch = "x86_64", not(feature = "portable"))))]
 pub(crate) fn prefetch<T>(_value: &T) {}
 
-/// Asks the system for huge pages for memory that is not in use yet. A worker looks all over its state, so with
-/// small pages up to a tenth of its time goes into the tables of pages.
+/// Asks the system for huge pages for memory. A worker looks all over its state, so with small pages up to a tenth
+/// of its time goes into the tables of pages.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 #[allow(unsafe_code)]
-pub(crate) fn huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
+pub(crate) fn huge_pages<T>(memory: &mut [T]) {
     use rustix::mm::{Advice, madvise};
     /// At least the size of a small page.
     const PAGE: usize = 64 << 10;
@@ -40,7 +38,7 @@ pub(crate) fn huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
 
 /// Asks for huge pages: not on this system.
 #[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
-pub(crate) fn huge_pages<T>(_memory: &mut [MaybeUninit<T>]) {}
+pub(crate) fn huge_pages<T>(_memory: &mut [T]) {}
 
 /// Work that counts and scans bits. Functions that are to use the processor's instructions for that have to
 /// be inlined into [`Work::run`].

@@ -1,7 +1,7 @@
 //! Sorting of distinct numbers below a bound.
 
 /// Most numbers that are sorted by comparison.
-const FEW: usize = 32;
+const FEW: usize = 16;
 
 /// Sorter of distinct numbers, reused so that sorting allocates nothing.
 #[derive(Debug, Default)]
@@ -13,27 +13,37 @@ pub(super) struct Ascending {
 }
 
 impl Ascending {
-    /// Sorts distinct numbers less than `below`: by a bitmap where they are many, else by comparison.
-    pub(super) fn sort(&mut self, numbers: &mut Vec<u32>, below: usize) {
-        if numbers.is_sorted() {
-            return;
-        }
+    /// Writes distinct numbers into `sorted`, ascending: by a bitmap where they are many, else by comparison. Those
+    /// that are not less than `below` may be left out.
+    #[inline(always)]
+    pub(super) fn sort(
+        &mut self,
+        numbers: impl ExactSizeIterator<Item = u32>,
+        below: usize,
+        sorted: &mut Vec<u32>,
+    ) {
+        sorted.clear();
         if numbers.len() <= FEW {
-            numbers.sort_unstable();
+            sorted.extend(numbers);
+            if !sorted.is_sorted() {
+                sorted.sort_unstable();
+            }
             return;
         }
         let Ascending { marks, marked } = self;
         let words = below.div_ceil(64);
         marks.resize(words.max(marks.len()), 0);
         marked.resize(words.div_ceil(64).max(marked.len()), 0);
-        for number in numbers.drain(..) {
+        for number in numbers {
             let word = number as usize / 64;
-            marks[word] |= 1 << (number % 64);
-            marked[word / 64] |= 1 << (word % 64);
+            if let Some(marks) = marks.get_mut(word) {
+                *marks |= 1 << (number % 64);
+                marked[word / 64] |= 1 << (word % 64);
+            }
         }
         for (first, marked) in (0..).step_by(64).zip(marked) {
             for word in bits(std::mem::take(marked)).map(|bit| first + bit) {
-                numbers.extend(bits(std::mem::take(&mut marks[word])).map(|bit| (word * 64 + bit) as u32));
+                sorted.extend(bits(std::mem::take(&mut marks[word])).map(|bit| (word * 64 + bit) as u32));
             }
         }
     }
@@ -62,15 +72,13 @@ mod tests {
                 prop::collection::hash_set(0..100_000u32, 0..300),
             ],
         ) {
-            let mut numbers: Vec<u32> = numbers.into_iter().collect();
-            let mut expected = numbers.clone();
+            let mut expected: Vec<u32> = numbers.iter().copied().collect();
             expected.sort_unstable();
-            let (mut ascending, again) = (Ascending::default(), numbers.clone());
-            ascending.sort(&mut numbers, 100_000);
-            prop_assert_eq!(&numbers, &expected);
-            let mut numbers = again;
-            ascending.sort(&mut numbers, 100_000);
-            prop_assert_eq!(&numbers, &expected, "marks are left clean");
+            let (mut ascending, mut sorted) = (Ascending::default(), Vec::new());
+            for _ in 0..2 {
+                ascending.sort(numbers.iter().copied(), 100_000, &mut sorted);
+                prop_assert_eq!(&sorted, &expected, "marks are left clean");
+            }
         }
     }
 }

@@ -58,6 +58,10 @@ use crate::{
 /// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
 
+/// Words of a key's state that are fetched first, and at most.
+const FIRST: usize = 128;
+const MOST: usize = 1_024;
+
 /// Most values of a record for which evaluating it needs no allocation.
 const FEW: usize = 8;
 
@@ -185,10 +189,12 @@ impl Evaluator {
             values: &values,
         };
         let Evaluator { book, store, unsaved, parts, folds, runners, counts, scratch, .. } = self;
-        let (event, judged) = (&event, &mut scratch.targets);
+        let Scratch { positions, ascending, targets: judged, .. } = scratch;
+        ascending.sort(folds.positions(record.targets), folds.targets.len(), positions);
+        let event = &event;
         let mut application = Application { book, folds, parts, runners, event, judged, counts, out };
         let mut open = store.open(id);
-        let soonest = application.apply(&mut open, record.targets);
+        let soonest = application.apply(&mut open, positions);
         if open.close() {
             unsaved.changed(id, store.block_mut(id));
         }
@@ -209,16 +215,12 @@ impl Work for Lookahead<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Lookahead { evaluator: Evaluator { store, folds, .. }, batch, next } = self;
+        let Lookahead { evaluator: Evaluator { store, .. }, batch, next } = self;
         let row = |ahead: usize| batch.rows.get(next + ahead);
         row(11).into_iter().for_each(|row| store.prefetch_slot(row.hash));
         row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
-        row(5).into_iter().for_each(|row| store.prefetch_directory(row.hash));
-        if let Some(row) = row(2) {
-            let targets = batch.targets(next + 2);
-            store.prefetch_parts(row.hash, row.key_group, folds.parts(targets));
-            store.prefetch_parts(row.hash, row.key_group, folds.levels(targets));
-        }
+        row(5).into_iter().for_each(|row| store.prefetch_piece(row.hash, 0..FIRST));
+        row(2).into_iter().for_each(|row| store.prefetch_piece(row.hash, FIRST..MOST));
     }
 }
 

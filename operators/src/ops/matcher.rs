@@ -7,7 +7,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    ascending::Ascending,
     membership::{Membership, User},
     outgoing::RoutedSink,
 };
@@ -57,7 +56,6 @@ pub struct Matcher {
     key: String,
     /// Targets whose rules admit the user, by `key_by`; empty between records.
     admitted: Vec<Vec<u32>>,
-    ascending: Ascending,
     /// Fields that a record's targets need, as bits.
     needed: Vec<u64>,
     counts: MatchCounts,
@@ -78,7 +76,6 @@ impl Matcher {
             scratch: Scratch::default(),
             key: String::new(),
             admitted: Vec::new(),
-            ascending: Ascending::default(),
             needed: Vec::new(),
             counts: MatchCounts::default(),
         }
@@ -185,7 +182,6 @@ impl Matcher {
                 continue;
             }
             if key::write_key(&book.keys[group], event, &mut self.key) {
-                self.ascending.sort(targets, book.targets.len());
                 book.needs.unite(targets, &mut self.needed);
                 let hash = key::route(book.key_seeds[group], &self.key);
                 let head = RoutedRecord {

@@ -28,6 +28,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// Position of the condition in the rule; `None` of a trigger event.
+    pub fn condition(self) -> Option<u16> {
+        match self {
+            Target::Condition { condition, .. } => Some(condition),
+            Target::Trigger { .. } => None,
+        }
+    }
+
     /// Position of the rule in the book.
     pub fn rule(self) -> usize {
         match self {

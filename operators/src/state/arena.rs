@@ -96,9 +96,9 @@ impl Arena {
         self.words.tail_mut(line as usize * LINE)
     }
 
-    /// Copies the first `words` of a piece to another.
-    pub(super) fn copy(&mut self, from: u32, to: u32, words: usize) {
-        self.words.copy(from as usize * LINE, to as usize * LINE, words);
+    /// The first `words` of a piece, and those of another one of a class, mutable.
+    pub(super) fn two(&mut self, from: u32, words: usize, (to, class): (u32, u8)) -> (&[u64], &mut [u64]) {
+        self.words.two((from as usize * LINE, words), (to as usize * LINE, words_of(class)))
     }
 
     /// Fetches words of a piece ahead of their use.

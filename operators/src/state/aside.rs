@@ -18,6 +18,8 @@ pub(super) struct Aside {
     pub(super) words: Vec<u64>,
     /// Rule-level states while they are sorted.
     levels: Vec<New>,
+    /// Words of a piece while parts are put in.
+    former: Vec<u64>,
     /// Words of an absent part, to be read.
     pub(super) spare: Vec<u64>,
     /// Whether anything of the key has changed.
@@ -40,6 +42,29 @@ impl Aside {
     pub(super) fn part_mut(&mut self, at: usize) -> &mut [u64] {
         let New { start, end, .. } = self.parts[at];
         &mut self.words[start as usize..end as usize]
+    }
+
+    /// Words of the part added last, if it is this one.
+    #[inline(always)]
+    pub(super) fn last(&self, ordinal: Ordinal) -> Option<&[u64]> {
+        let last = self.parts.last().filter(|last| last.ordinal == ordinal)?;
+        self.words.get(last.start as usize..)
+    }
+
+    /// Words of the part added last if it is this one, else of a new one that begins with the words `first`.
+    #[inline]
+    pub(super) fn last_or_new(&mut self, ordinal: Ordinal, first: &[u64], dirty: bool) -> &mut [u64] {
+        let start = match self.parts.last() {
+            Some(last) if last.ordinal == ordinal => last.start as usize,
+            _ => {
+                let start = self.words.len();
+                // They are few: a loop is faster than a call that copies them.
+                self.words.extend(first.iter().copied());
+                self.parts.push(New { ordinal, start: start as u32, end: self.words.len() as u32, dirty });
+                start
+            }
+        };
+        &mut self.words[start..]
     }
 
     /// Takes back the part added last, whose words name no objects, if they are `first`.
@@ -72,7 +97,7 @@ pub(super) fn put_in(
     if aside.parts.len() == first {
         return;
     }
-    let Aside { parts, words, levels, .. } = aside;
+    let Aside { parts, words, levels, former, .. } = aside;
     let mut kept = first;
     for at in first..parts.len() {
         let part = parts[at];
@@ -93,7 +118,7 @@ pub(super) fn put_in(
     if !new.is_empty() {
         // Conditions ascend for the most part, rule-level states among themselves, and most of them are behind.
         new.sort_by_key(|part| part.ordinal);
-        piece.insert(&mut memory.arena, layout, new, words);
+        piece.insert(&mut memory.arena, layout, (new, words), former);
     }
     // All words behind belong to the parts that are gone now.
     let start = if first == 0 { 0 } else { parts[first - 1].end as usize };

@@ -5,7 +5,7 @@
 //! read ([`text`], [`entry`]), gathered in a [`Delta`] per checkpoint.
 //!
 //! - `store`: all keys of a worker that are in memory; `key_block`: one key; `open_key`: one that is changed
-//! - `rule_state`, `rule_level`: state of one rule for one key; `search`: its parts
+//! - `rule_state`, `rule_level`: state of one rule for one key; `walk`: conditions of many rules
 //! - `table`: keys by hash
 //! - `layout`: the numbers that parts of states have in pieces
 //! - `piece`: what a key remembers; `aside`: parts made and not yet put in
@@ -29,11 +29,11 @@ pub mod origin;
 mod piece;
 mod rule_level;
 pub mod rule_state;
-mod search;
 mod segments;
 pub mod store;
 mod table;
 pub mod text;
+pub mod walk;
 
 pub use delta::Delta;
 pub use evicted::Evicted;
@@ -44,3 +44,4 @@ pub use origin::Origin;
 pub use rule_level::Armed;
 pub use rule_state::RuleState;
 pub use store::{KeyId, Store};
+pub use walk::Walk;

@@ -2,14 +2,13 @@
 
 use super::{
     aside::{Aside, put_in},
-    layout::{Layout, Ordinal, PartOf, RuleParts, ordinals_of},
+    layout::{Layout, PartOf, RuleParts, ordinals_of},
     memory::Memory,
     piece::{Bits, Hints, Piece},
     rule_level::{self, RuleLevel},
     rule_state::{Found, Recording, RuleState},
-    search::Search,
+    walk::Walk,
 };
-use crate::calculator::{Fields, Shape};
 
 /// A key that the [`Store`](super::Store) has opened.
 #[derive(Debug)]
@@ -49,21 +48,15 @@ impl<'s> OpenKey<'s> {
         self.aside.changed
     }
 
-    /// State of a rule with these parts. A rule may be asked for once, until [`put_in`](Self::put_in).
-    pub fn rule<'a>(&'a mut self, parts: &'a RuleParts) -> RuleState<'a> {
-        self.rule_from(parts, self.made())
-    }
-
     /// Number of parts that were made since the key was opened.
-    #[inline]
-    pub fn made(&self) -> usize {
+    fn made(&self) -> usize {
         self.aside.parts.len()
     }
 
-    /// State of a rule with these parts, of which those made since the key was opened follow the first
-    /// `first` ones.
+    /// State of a rule with these parts. A rule may be asked for once, until [`put_in`](Self::put_in).
     #[inline]
-    pub fn rule_from<'a>(&'a mut self, parts: &'a RuleParts, first: usize) -> RuleState<'a> {
+    pub fn rule<'a>(&'a mut self, parts: &'a RuleParts) -> RuleState<'a> {
+        let first = self.made();
         self.level.set(None);
         RuleState {
             piece: self.piece,
@@ -78,18 +71,14 @@ impl<'s> OpenKey<'s> {
         }
     }
 
-    /// Fields of a condition with this part and `shape`, to be changed; they are marked as changed. `first` is
-    /// that of [`rule_from`](Self::rule_from).
-    #[inline(always)]
-    pub fn part_mut<'a>(&'a mut self, part: Ordinal, shape: &'a Shape, first: usize) -> Fields<'a> {
-        let OpenKey { piece, memory, aside, layout, recording, hints, .. } = self;
-        Search { layout, hints, first, recording: *recording }.part_mut((piece, memory, aside), part, shape)
-    }
-
-    /// Takes back the part made last, whose fields have `shape`, if it has its first values.
+    /// Begins a walk over conditions that are to be changed; to be called before any other part is made.
     #[inline]
-    pub fn take_back(&mut self, shape: &Shape) {
-        self.aside.take_back(shape.initial_words());
+    pub fn walk(&mut self) -> Walk<'_> {
+        let OpenKey { piece, memory, aside, layout, recording, .. } = self;
+        let Memory { arena, objects, .. } = memory;
+        let records = *recording != Recording::Nothing;
+        aside.changed = true;
+        Walk { pass: piece.pass(arena, records), objects, aside, layout, records }
     }
 
     /// Calls `work` with a copy of the state of a rule with these parts; the key's own does not change.

@@ -10,17 +10,21 @@
 //! - A dirty bit says that a checkpoint has yet to write the part, or to delete it if it is absent.
 //! - A piece has less than twice the room that it needs.
 //!
-//! - `hints`: where parts were found last
+//! - `hints`: where parts were found last; `pass`: parts in ascending order
 //! - `inserting`, `removing`: changes of what is there; `listing`: all of it
 
 mod hints;
 mod inserting;
 mod listing;
+mod pass;
 mod removing;
 
 use std::ops::Range;
 
-pub(super) use self::hints::{Hints, REGIONS};
+pub(super) use self::{
+    hints::{Hints, REGIONS},
+    pass::Pass,
+};
 use super::{
     arena::{Arena, LINE, class_of, words_of},
     layout::{Layout, Ordinal, PER_CHUNK, split},
@@ -28,9 +32,6 @@ use super::{
 
 /// Words of a directory entry.
 const ENTRY: usize = 3;
-
-/// Most words of a directory that are fetched ahead.
-const FETCHED: usize = 128;
 
 /// A key's piece: where it lies, and its lengths. The words are in the arena; who drops a piece that is not
 /// empty leaks them.
@@ -106,28 +107,21 @@ impl Piece {
         words_of(self.class) * size_of::<u64>()
     }
 
-    /// Fetches the directory ahead of its use, or its beginning.
+    /// Fetches the words at `range` ahead of their use, as far as the piece has so many.
     #[inline]
-    pub(super) fn prefetch_directory(self, arena: &Arena) {
-        arena.prefetch(self.line, 0..(usize::from(self.chunks) * ENTRY).min(FETCHED));
-    }
-
-    /// Fetches parts ahead of their use.
-    #[inline(always)]
-    pub(super) fn prefetch_parts(self, arena: &Arena, layout: &Layout, parts: impl Iterator<Item = Ordinal>) {
-        let hints = Hints::default();
-        for ordinal in parts {
-            if let Some(place) = self.find_from(arena, layout, (ordinal, 1), &hints) {
-                // Few parts are longer.
-                let words = place.start as usize..place.start as usize + 4;
-                arena.prefetch(self.line, words.start..words.end.min(self.end()));
-            }
-        }
+    pub(super) fn prefetch(self, arena: &Arena, range: Range<usize>) {
+        arena.prefetch(self.line, range.start..range.end.min(self.end()));
     }
 
     /// Number of words in use.
     fn end(self) -> usize {
         usize::from(self.chunks) * ENTRY + self.words as usize
+    }
+
+    /// Begins a pass over the piece; what is found is marked as dirty if changes are recorded.
+    #[inline]
+    pub(super) fn pass(self, arena: &mut Arena, records: bool) -> Pass<'_> {
+        Pass::new(self, arena.words_from_mut(self.line), records)
     }
 
     /// Finds a part that is present.
@@ -214,28 +208,26 @@ impl Piece {
         arena.words_from_mut(self.line)[usize::from(place.entry) * ENTRY + 2] |= 1 << place.bit;
     }
 
-    /// Position of a chunk's entry, or the position at which it would have to be inserted.
-    #[inline]
-    fn position(self, words: &[u64], chunk: u32) -> Result<usize, usize> {
-        position(words, chunk, 0..usize::from(self.chunks))
+    /// The class for so many words: the present one unless it lacks room, or has twice as much as is needed.
+    fn class_for(self, words: usize) -> u8 {
+        let room = words_of(self.class);
+        let fits = words <= room && room < 2 * words.next_multiple_of(LINE);
+        if fits { self.class } else { class_of(words) }
     }
 
     /// Moves the piece to the class for `words` if it lacks room, or has twice as much as it needs.
     fn resize(&mut self, arena: &mut Arena, words: usize) {
-        let room = words_of(self.class);
-        if words <= room && room < 2 * words.next_multiple_of(LINE) {
-            return;
-        }
-        let class = class_of(words);
+        let class = self.class_for(words);
         if class == self.class {
             return;
         }
+        let kept = self.end().min(words_of(class));
         let line = if class == 0 { 0 } else { arena.allocate(class) };
-        let kept = (usize::from(self.chunks) * ENTRY + self.words as usize).min(words_of(class));
-        arena.copy(self.line, line, kept);
-        if self.class > 0 {
-            arena.free(self.line, self.class);
+        if class > 0 {
+            let (from, to) = arena.two(self.line, kept, (line, class));
+            to[..kept].copy_from_slice(from);
         }
+        self.free(arena);
         (self.line, self.class) = (line, class);
     }
 

@@ -24,7 +24,6 @@ use super::{
     layout::{LEVEL_WIDTH, Layout, Ordinal, RuleParts, bits_of},
     memory::Memory,
     piece::{Bits, Hints, New, Piece, Place},
-    search::Search,
 };
 use crate::{
     calculator::{Fields, Shape, Slots},
@@ -221,12 +220,12 @@ impl RuleState<'_> {
     /// records anew whether the condition is met, if that is recorded.
     #[inline(always)]
     pub fn part_mut<'p>(&'p mut self, part: Ordinal, shape: &'p Shape) -> Fields<'p> {
-        let RuleState { piece, memory, aside, layout, first, recording, hints, .. } = self;
-        Search { layout, hints, first: *first, recording: *recording }.part_mut(
-            (piece, memory, aside),
-            part,
-            shape,
-        )
+        let location = self.locate_condition(part, shape);
+        let words = match self.change_at(location, part, shape.initial_words()) {
+            Location::Piece(place) => self.piece.part_mut(&mut self.memory.arena, place),
+            Location::Aside(at) => self.aside.part_mut(at),
+        };
+        Fields::new(shape, words, &mut self.memory.objects)
     }
 
     /// Deadline in a condition's timer field, unix ms; `None` if the script has no timer or has not set it.

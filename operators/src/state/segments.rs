@@ -11,6 +11,9 @@
 //!   the positions of several.
 //! - The first elements, up to a 32nd of a segment, lie in a vector that grows as usual: a worker with little
 //!   state takes little memory.
+//! - Huge pages are asked for at once for the first segment, and for a later one when it is full. Then the system
+//!   puts them in place in the background; at once it would clear each as a whole at its first use, which takes
+//!   longer than clearing small ones that are filled next, and holds up the worker where state grows quickly.
 
 use std::ops::{Index, IndexMut};
 
@@ -49,12 +52,17 @@ impl<T, const SEGMENT: usize> Segments<T, SEGMENT> {
             self.end = self.end.next_multiple_of(Self::LENGTH);
         }
         let (first, at) = (self.end, self.end / Self::LENGTH);
-        self.segments.resize_with(self.segments.len().max(at + 1), Vec::new);
+        if at >= self.segments.len() {
+            self.segments.last_mut().into_iter().for_each(|full| huge_pages(full));
+            self.segments.resize_with(at + 1, Vec::new);
+        }
         let segment = &mut self.segments[at];
         let filled = segment.len() + length;
         if filled > segment.capacity() && (at > 0 || filled > Self::LENGTH / 32) {
             let mut whole = Vec::with_capacity(length.max(Self::LENGTH));
-            huge_pages(whole.spare_capacity_mut());
+            if at == 0 {
+                huge_pages(whole.spare_capacity_mut());
+            }
             whole.append(segment);
             *segment = whole;
         }
@@ -82,25 +90,36 @@ impl<T, const SEGMENT: usize> Segments<T, SEGMENT> {
         &mut self.segments[at / Self::LENGTH][at % Self::LENGTH..]
     }
 
+    /// Elements from one position on, and mutable ones from another on, of two runs of these lengths that have
+    /// nothing in common.
+    pub(super) fn two(
+        &mut self,
+        (from, length): (usize, usize),
+        (to, long): (usize, usize),
+    ) -> (&[T], &mut [T]) {
+        let (source, target) = (from / Self::LENGTH, to / Self::LENGTH);
+        let (from, to) = (from % Self::LENGTH, to % Self::LENGTH);
+        if length == 0 {
+            return (&[], &mut self.segments[target][to..to + long]);
+        }
+        if source == target {
+            let (before, behind) = self.segments[source].split_at_mut(from.max(to));
+            return match from < to {
+                true => (&before[from..from + length], &mut behind[..long]),
+                false => (&behind[..length], &mut before[to..to + long]),
+            };
+        }
+        let (before, behind) = self.segments.split_at_mut(source.max(target));
+        match source < target {
+            true => (&before[source][from..from + length], &mut behind[0][to..to + long]),
+            false => (&behind[0][from..from + length], &mut before[target][to..to + long]),
+        }
+    }
+
     /// All elements, without positions.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.segments.iter().flatten()
-    }
-}
-
-impl<T: Copy, const SEGMENT: usize> Segments<T, SEGMENT> {
-    /// Copies elements that follow one another in a segment to another place, which may be in another one.
-    pub(super) fn copy(&mut self, from: usize, to: usize, length: usize) {
-        let (source, target) = (from / Self::LENGTH, to / Self::LENGTH);
-        let (from, to) = (from % Self::LENGTH, to % Self::LENGTH);
-        if source == target {
-            self.segments[source].copy_within(from..from + length, to);
-        } else {
-            let elements = std::mem::take(&mut self.segments[source]);
-            self.segments[target][to..to + length].copy_from_slice(&elements[from..from + length]);
-            self.segments[source] = elements;
-        }
     }
 }
 
@@ -148,7 +167,10 @@ mod tests {
                 prop_assert_eq!(segments.get(*first), Some(numbers.start()));
             }
             let length = long.clone().count().min(short.count());
-            segments.copy(from, to, length);
+            if from != to {
+                let (source, target) = segments.two((from, length), (to, length));
+                target.copy_from_slice(source);
+            }
             prop_assert!(segments.tail(to)[..length].iter().copied().eq(long.take(length)));
         }
     }

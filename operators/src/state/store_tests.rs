@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    calculator::Slots,
+    calculator::{Fields, Slots},
     model::{
         ids::{Offset, PartitionId},
         value::Value,
@@ -69,12 +69,38 @@ fn text(state: &mut RuleState<'_>, plan: &RulePlan, condition: usize) -> String 
 
 /// Folds a number into a condition of the kinds that [`document`] gives by position.
 fn fold(state: &mut RuleState<'_>, plan: &RulePlan, condition: usize, time: i64) {
-    let mut fields = state.fields_mut(plan, condition);
+    fold_into(&mut state.fields_mut(plan, condition), condition, time);
+}
+
+fn fold_into(fields: &mut Fields<'_>, condition: usize, time: i64) {
     match condition % 4 {
         0 => fields.set_word(0, fields.word(0) + time),
         1 => fields.count(0, time * 1000, 9000),
         _ => fields.fold(0, Some(&Value::Int(time)), time, time).unwrap(),
     }
+}
+
+/// Folds a number into conditions of many rules in one walk, twice into each; into others nothing is folded.
+fn fold_many(open: &mut OpenKey<'_>, parts: &[RuleParts], of: &[(usize, usize)], plan: &RulePlan, time: i64) {
+    let mut ascending = of.to_vec();
+    ascending.sort_by_key(|(rule, c)| parts[*rule].conditions[*c]);
+    let mut walk = open.walk();
+    for (rule, c) in ascending {
+        let (part, shape) = (parts[rule].conditions[c], plan.conditions[c].program.shape());
+        for times in [1, 2] {
+            let place = walk.place(part);
+            let are_first = walk.words(place, part, shape).starts_with(shape.initial_words());
+            let mut fields = walk.fields(place, part, shape);
+            assert!(are_first || !fields.are_initial());
+            if times == 1 && rule % 2 == 0 {
+                walk.take_back(part, shape);
+            } else {
+                fold_into(&mut fields, c, time);
+            }
+        }
+    }
+    drop(walk);
+    open.put_in();
 }
 
 /// Switches to a version of a rule in which the conditions began as given.
@@ -144,7 +170,7 @@ proptest! {
     #[test]
     fn a_store_is_a_map_of_states(
         weighs in any::<bool>(),
-        steps in prop::collection::vec((0..14u8, 0..3u32, 0..20usize, 0..5usize, 1..9i64), 1..160),
+        steps in prop::collection::vec((0..16u8, 0..3u32, 0..20usize, 0..5usize, 1..9i64), 1..160),
     ) {
         let (book, mut store, mut model) = (book(20, 5), Store::default(), Model::new());
         store.record(true);
@@ -187,6 +213,16 @@ proptest! {
                     open.rule(own).fields_mut(&book.rules[rule], whole).set_word(0, 0);
                     states.remove(&(rule, whole));
                     unsaved.insert((key, rule, whole), true);
+                }),
+                // A record that folds into conditions of many rules.
+                13 | 14 => store.with_key(id, |open| {
+                    let all = (0..20).flat_map(|rule| (0..5).map(move |c| (rule, c)));
+                    let of: Vec<_> = all.filter(|(r, c)| (r * 7 + c * 3 + rule) % (condition + 1) == 0).collect();
+                    fold_many(open, &parts, &of, &book.rules[0], time);
+                    for (rule, c) in of {
+                        states.insert((rule, c), text(&mut open.rule(&parts[rule]), &book.rules[rule], c));
+                        unsaved.insert((key, rule, c), true);
+                    }
                 }),
                 12 => {
                     for id in store.ids().collect::<Vec<_>>() {

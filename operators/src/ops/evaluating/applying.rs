@@ -1,9 +1,10 @@
 //! Applying an event to the rules that it concerns, for one key.
 //!
-//! First a rule's guards are asked, once. Then its conditions are folded in their order: those that are
-//! [plain](super::folds) straight into the key's words; the first one that is not, whatever follows it, and
-//! the trigger by the [judge](Judge). A rule that is judged at every event is folded by the judge unless all
-//! of these conditions are plain; then it is [judged](super::judging) before and after.
+//! First the event is folded into all conditions that are [alone](super::folds), in one pass over the key's state.
+//! Then the other targets follow rule by rule. A rule's guards are asked, once. Its conditions are folded in their
+//! order: those that are [plain](super::folds) straight into the key's words; the first one that is not, whatever
+//! follows it, and the trigger by the [judge](Judge). A rule that is judged at every event is folded by the judge
+//! unless all of these conditions are plain; then it is [judged](super::judging) before and after.
 //!
 //! **Invariants**: a rule that is folded without the judge leaves what the judge would leave.
 //! - Its state is [brought up](begin) to the plan and `now` before it is changed. If it has neither lapsed
@@ -13,6 +14,8 @@
 //!   the touch, or a condition just folded does not have its first values; otherwise the [end] of the change
 //!   looks at all conditions. One that was not there before is not touched at all if it is as new.
 //! - Timers are set by conditions that are not plain. So no timer of the rule is due earlier than before.
+
+use smallvec::SmallVec;
 
 use super::{
     super::{
@@ -28,9 +31,6 @@ use crate::{
     rule::book::{RuleBook, Target},
     state::{OpenKey, RuleParts, RuleState, layout::Ordinal},
 };
-
-/// Number of targets by which a fold is fetched ahead.
-const AHEAD: usize = 8;
 
 /// An event that is applied, and what it is applied with.
 pub(super) struct Application<'a> {
@@ -49,48 +49,71 @@ pub(super) struct Application<'a> {
 }
 
 impl Application<'_> {
-    /// Applies the event to the rules of `targets`, which are positions in the book, ascending. Returns the
-    /// instant of the key's next timer, as far as that has changed, unix ms; else `i64::MAX`.
+    /// Applies the event to targets, given by their positions in the order of the [folds](Folds), ascending.
+    /// Returns the instant of the key's next timer, as far as that has changed, unix ms; else `i64::MAX`.
     #[inline(always)]
     pub(super) fn apply(&mut self, open: &mut OpenKey<'_>, targets: &[u32]) -> i64 {
         let folds = self.folds;
+        let alone = targets.partition_point(|target| (*target as usize) < folds.alone.len());
+        let (alone, targets) = targets.split_at(alone);
+        if !alone.is_empty() {
+            self.fold_alone(open, alone);
+        }
         let (mut soonest, mut at) = (i64::MAX, 0);
-        // The rule of the target at `at`, and the number of parts made before it.
-        let (mut rule, mut first, mut used_up) = (usize::MAX, 0, None);
         while let Some(fold) = targets.get(at).and_then(|target| folds.targets.get(*target as usize)) {
-            if fold.target.rule() != rule {
-                (rule, first, used_up) = (fold.target.rule(), open.made(), None);
-            }
-            match folds.plain(fold) {
-                Some(plain) if fold.alone => {
-                    folds.prefetch_fold(targets, at + AHEAD);
-                    if let Some(step) = self.step(fold, plain, used_up) {
-                        let (made, shape) = (open.made(), plain.program.shape());
-                        let mut fields = open.part_mut(fold.part, shape, first);
-                        used_up = self.fold_into(&mut fields, (fold, step), plain);
-                        // Most steps of a sequence come before its first one.
-                        if used_up.is_none() && open.made() > made {
-                            open.take_back(shape);
-                        }
-                    }
-                    at += 1;
-                }
-                _ => {
-                    let others = targets[at..].iter().position(|target| {
-                        folds.targets.get(*target as usize).is_none_or(|fold| fold.target.rule() != rule)
-                    });
-                    let end = others.map_or(targets.len(), |others| at + others);
-                    folds.prefetch(targets, end);
-                    soonest = soonest.min(self.rule(open, (rule, first), &targets[at..end]));
-                    at = end;
-                }
-            }
+            let rule = fold.target.rule();
+            let others = targets[at..].iter().position(|target| {
+                folds.targets.get(*target as usize).is_none_or(|fold| fold.target.rule() != rule)
+            });
+            let end = others.map_or(targets.len(), |others| at + others);
+            folds.prefetch(targets, end);
+            soonest = soonest.min(self.rule(open, rule, &targets[at..end]));
+            at = end;
         }
         soonest
     }
 
-    /// Applies the event to targets of a rule; `first` is the number of parts made before the rule's.
-    fn rule(&mut self, open: &mut OpenKey<'_>, (rule, first): (usize, usize), targets: &[u32]) -> i64 {
+    /// Folds the event into conditions that are alone. Failures are told in the order of rules and conditions.
+    #[inline(always)]
+    fn fold_alone(&mut self, open: &mut OpenKey<'_>, targets: &[u32]) {
+        let (folds, event) = (self.folds, self.event);
+        let mut used_up = None;
+        let mut failed: SmallVec<[(Target, Box<CallError>); 1]> = SmallVec::new();
+        let mut walk = open.walk();
+        for target in targets {
+            let Some(fold) = folds.alone.get(*target as usize) else { continue };
+            let Some(plain) = folds.plain.get(fold.plain as usize) else { continue };
+            if !self.folds(fold.part, plain, used_up) {
+                continue;
+            }
+            let shape = plain.program.shape();
+            let place = walk.place(fold.part);
+            if plain.precondition.is_some_and(|first| !first.holds(walk.words(place, fold.part, shape))) {
+                // Most steps of a sequence come before its first one.
+                self.counts.folded += 1;
+                continue;
+            }
+            match fold_plain(&mut walk.fields(place, fold.part, shape), plain, event) {
+                Ok(used) => {
+                    self.counts.folded += 1;
+                    used_up = used.then_some(fold.part);
+                }
+                Err(error) => failed.push((folds.targets[*target as usize].target, error)),
+            }
+            if used_up != Some(fold.part) {
+                walk.take_back(fold.part, shape);
+            }
+        }
+        drop(walk);
+        open.put_in();
+        if !failed.is_empty() {
+            failed.sort_by_key(|(target, _)| (target.rule(), target.condition()));
+            failed.into_iter().for_each(|(target, error)| self.not_folded(target, *error));
+        }
+    }
+
+    /// Applies the event to targets of a rule.
+    fn rule(&mut self, open: &mut OpenKey<'_>, rule: usize, targets: &[u32]) -> i64 {
         let (own, now) = (&self.folds.rules[rule], self.event.now);
         if !own.guards.active(now) {
             return i64::MAX;
@@ -100,10 +123,10 @@ impl Application<'_> {
             return i64::MAX;
         }
         let key = open.key();
-        let mut state = open.rule_from(&self.parts[rule], first);
+        let mut state = open.rule(&self.parts[rule]);
         if own.level == Level::Nothing && own.is_judged_at_trigger() {
             let rest = self.fold(&mut state, targets, &mut false);
-            if !rest.is_empty() {
+            if !rest.is_empty() && self.fires_at_trigger(rule, &mut state, rest) != Some(false) {
                 self.judge(rule, key, state, rest);
             }
             return i64::MAX;
@@ -163,10 +186,10 @@ impl Application<'_> {
                 return &targets[i..];
             };
             let Target::Condition { condition, .. } = fold.target else { return &targets[i..] };
-            if let Some(step) = self.step(fold, plain, used_up) {
+            if self.folds(fold.part, plain, used_up) {
                 let mut fields = state.part_mut(fold.part, plain.program.shape());
                 watch.before(condition, &fields);
-                used_up = self.fold_into(&mut fields, (fold, step), plain);
+                used_up = self.fold_into(&mut fields, fold, plain);
                 watch.after(condition, &fields);
                 *as_new = *as_new && fields.are_initial();
             }
@@ -174,39 +197,25 @@ impl Application<'_> {
         &[]
     }
 
-    /// Step of a target whose condition the event is to be folded into; `None` if it is not, since it is used
-    /// up by a later step or does not lie in the window.
+    /// Whether the event is folded into the condition of a target: not if it is used up by a later step, or does
+    /// not lie in the window.
     #[inline(always)]
-    fn step(&self, fold: &Fold, plain: &Plain, used_up: Option<Ordinal>) -> Option<u16> {
-        let Target::Condition { step, .. } = fold.target else { return None };
-        let folds = plain.window.folds(self.event.time, self.event.now, plain.steps);
-        (folds && used_up != Some(fold.part)).then_some(step)
+    fn folds(&self, part: Ordinal, plain: &Plain, used_up: Option<Ordinal>) -> bool {
+        used_up != Some(part) && plain.window.folds(self.event.time, self.event.now, plain.steps)
     }
 
     /// Folds the event into the fields of a plain condition. Returns its part if the event is used up.
     #[inline(always)]
-    fn fold_into(
-        &mut self,
-        fields: &mut Fields<'_>,
-        (fold, step): (&Fold, u16),
-        plain: &Plain,
-    ) -> Option<Ordinal> {
-        let event = self.event;
-        let input = FoldInput { time: event.time, now: event.now, step: step.into() };
-        let value = |input: usize| {
-            let own = (*plain.inputs.get(input)?)?;
-            event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)
-        };
-        match plain.program.fold(fields, input, value) {
-            Some(Ok(used)) => {
+    fn fold_into(&mut self, fields: &mut Fields<'_>, fold: &Fold, plain: &Plain) -> Option<Ordinal> {
+        match fold_plain(fields, plain, self.event) {
+            Ok(used) => {
                 self.counts.folded += 1;
                 used.then_some(fold.part)
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 self.not_folded(fold.target, *error);
                 None
             }
-            None => None,
         }
     }
 
@@ -225,7 +234,8 @@ impl Application<'_> {
     /// Leaves the rest of a rule's targets to the judge.
     pub(super) fn judge(&mut self, rule: usize, key: &str, state: RuleState<'_>, rest: &[u32]) {
         self.judged.clear();
-        self.judged.extend(rest.iter().filter_map(|target| self.book.targets.get(*target as usize)));
+        self.judged
+            .extend(rest.iter().filter_map(|target| Some(self.folds.targets.get(*target as usize)?.target)));
         let workings = Workings { runners: &mut self.runners[rule], counts: self.counts, out: self.out };
         Judge::new(&self.book.rules[rule], key, state, workings).event(self.judged, self.event);
     }
@@ -235,6 +245,21 @@ impl Application<'_> {
         let workings = Workings { runners: &mut self.runners[rule], counts: self.counts, out: self.out };
         Judge::new(&self.book.rules[rule], key, state, workings)
     }
+}
+
+/// Folds an event into the fields of a plain condition. Returns whether it is used up.
+///
+/// # Errors
+/// If the calculator failed or refused the value; the fields are unchanged.
+#[inline(always)]
+fn fold_plain(fields: &mut Fields<'_>, plain: &Plain, event: &RuleEvent<'_>) -> Result<bool, Box<CallError>> {
+    let input = FoldInput { time: event.time, now: event.now, step: plain.step.into() };
+    let value = |input: usize| {
+        let own = (*plain.inputs.get(input)?)?;
+        event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)
+    };
+    // A plain condition's calculator is compiled.
+    plain.program.fold(fields, input, value).unwrap_or(Ok(false))
 }
 
 /// Who sees conditions into which an event is folded.

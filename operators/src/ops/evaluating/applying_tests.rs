@@ -74,10 +74,10 @@ impl Side {
             let own = Arc::get_mut(&mut book).unwrap();
             own.rules = own.rules.iter().map(anew).collect();
         }
-        self.evaluator.install(book);
+        self.evaluator.install(Arc::clone(&book));
         let folds = &mut self.evaluator.folds;
         if self.judged {
-            folds.plain.clear();
+            *folds = Folds::without_plain(&book);
             folds
                 .rules
                 .iter_mut()

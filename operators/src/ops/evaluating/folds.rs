@@ -3,13 +3,17 @@
 //! Most conditions are *plain*: their calculator is compiled and sets no timer. Folding an event into them
 //! concerns nothing but their own words, so it needs nothing of their rule's plan. Nor does judging most rules
 //! that are judged at every event.
+//!
+//! Most rules have plain conditions only, neither guards nor rule-level state, and are judged at their trigger
+//! event. What is folded into their conditions is *alone*: it may be folded in any order, before the rules are
+//! judged. So the targets that are alone are in the order of their parts, for one pass over a key's state.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use crate::{
-    calculator::{Direct, Program},
+    calculator::{Direct, Precondition, Program},
     model::field::Field,
     processor::prefetch,
     rule::{
@@ -25,25 +29,34 @@ use crate::{
 /// Most properties that the calculator of a plain condition reads.
 pub(super) const INPUTS: usize = 3;
 
-/// Stands for no part, and for no plain fold.
+/// Stands for no part, for no plain fold, and for no position.
 const NONE: u32 = u32::MAX;
 
 /// Folds of a book. What is asked for each target is as small as possible: of thousands of rules it would not
 /// stay in the processor's cache otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Folds {
-    /// Fold of each filter, by its position.
+    /// Position of each target of the book in the order in which targets are applied.
+    order: Box<[u32]>,
+    /// Folds that are alone, in the order of their parts, those of a part in the order of the book. These
+    /// targets are applied first.
+    pub(super) alone: Box<[Alone]>,
+    /// All folds: behind those that are alone the others, in the order of the book.
     pub(super) targets: Box<[Fold]>,
-    /// Parts of the filters' plain conditions, or [`NONE`].
-    parts: Box<[Ordinal]>,
-    /// Parts of their rules' rule-level states, or [`NONE`] if an event leaves nothing there.
-    levels: Box<[Ordinal]>,
     /// The distinct ways in which plain conditions are folded.
     pub(super) plain: Vec<Plain>,
     /// Each rule, by its position.
     pub(super) rules: Vec<RuleFolds>,
-    /// Whether a rule leaves something in its rule-level state at each event.
-    has_levels: bool,
+}
+
+/// Plain fold that concerns nothing but a condition: that of a rule that has neither guards nor rule-level
+/// state, nor conditions that are not plain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alone {
+    /// Part of the condition.
+    pub(super) part: Ordinal,
+    /// Position among the ways of folding.
+    pub(super) plain: u32,
 }
 
 /// A rule that events concern.
@@ -60,8 +73,8 @@ pub(super) struct RuleFolds {
 /// When a rule is judged, and how if all that an event folds is plain.
 #[derive(Clone, Debug)]
 pub(super) enum Judged {
-    /// At its trigger event.
-    AtTrigger,
+    /// At its trigger event: by whether `when` holds, or by the judge if that is not known so.
+    AtTrigger(Option<Verdict>),
     /// At every event, by the judge.
     Anew,
     /// At every event: whether `when` has turned true, by what is known of the conditions.
@@ -99,13 +112,15 @@ pub(super) struct Fold {
     pub(super) part: Ordinal,
     /// Position among the ways of folding, or [`NONE`] if it is not plain.
     plain: u32,
-    /// Whether the rule has neither guards nor rule-level state, so that a plain fold concerns nothing else.
-    pub(super) alone: bool,
 }
 
 /// How an event is folded into a plain condition.
 #[derive(Clone, Debug)]
 pub(super) struct Plain {
+    /// Step of the condition.
+    pub(super) step: u16,
+    /// What its calculator tests first.
+    pub(super) precondition: Option<Precondition>,
     /// Whether the condition has steps.
     pub(super) steps: bool,
     /// Its window.
@@ -119,12 +134,11 @@ pub(super) struct Plain {
 impl Folds {
     /// Folds of a book, whose rules have these parts.
     pub(super) fn new(book: &RuleBook, parts: &[RuleParts]) -> Self {
-        let rules: Vec<_> = book.rules.iter().map(|plan| RuleFolds::new(plan)).collect();
         let (mut ways, mut known) = (Vec::new(), HashMap::new());
         let fold = |target: &Target| {
             let own = plain(book, parts, *target);
             let (part, plain) = own.map_or((NONE, NONE), |(part, own)| {
-                let key = (Arc::as_ptr(&own.program), own.steps, own.window, own.inputs);
+                let key = (Arc::as_ptr(&own.program), own.step, own.steps, own.window, own.inputs);
                 let new = ways.len() as u32;
                 let way = *known.entry(key).or_insert(new);
                 if way == new {
@@ -132,36 +146,48 @@ impl Folds {
                 }
                 (part, way)
             });
-            Fold { target: *target, part, plain, alone: rules[target.rule()].are_free() }
+            Fold { target: *target, part, plain }
         };
-        let targets: Box<[Fold]> = book.targets.iter().map(fold).collect();
-        let level = |target: &Target| match rules[target.rule()].level {
-            Level::Nothing => NONE,
-            Level::Touch { .. } | Level::Any => parts[target.rule()].level,
-        };
-        let levels: Box<[Ordinal]> = book.targets.iter().map(level).collect();
-        Folds {
-            has_levels: levels.iter().any(|level| *level != NONE),
-            parts: targets.iter().map(|fold| fold.part).collect(),
-            levels,
-            plain: ways,
-            targets,
-            rules,
-        }
+        let folds: Vec<Fold> = book.targets.iter().map(fold).collect();
+        Folds { plain: ways, ..Folds::of(book, &folds) }
+    }
+
+    /// The same folds as if no condition were plain.
+    #[cfg(test)]
+    pub(super) fn without_plain(book: &RuleBook) -> Self {
+        let fold = |target: &Target| Fold { target: *target, part: NONE, plain: NONE };
+        Folds::of(book, &book.targets.iter().map(fold).collect::<Vec<_>>())
+    }
+
+    /// Puts the folds of a book's targets in the order in which they are applied.
+    fn of(book: &RuleBook, folds: &[Fold]) -> Self {
+        let rules: Vec<_> = book.rules.iter().map(|plan| RuleFolds::new(plan)).collect();
+        let mut free: Vec<bool> = rules.iter().map(RuleFolds::are_free).collect();
+        let of_judge = |fold: &&Fold| fold.plain == NONE && matches!(fold.target, Target::Condition { .. });
+        folds.iter().filter(of_judge).for_each(|fold| free[fold.target.rule()] = false);
+        let is_alone = |fold: &Fold| fold.plain != NONE && free[fold.target.rule()];
+        let mut applied: Vec<u32> = (0..folds.len() as u32).collect();
+        applied.sort_by_key(|target| {
+            Some(&folds[*target as usize]).filter(|fold| is_alone(fold)).map_or(NONE, |fold| fold.part)
+        });
+        let mut order = vec![0; applied.len()].into_boxed_slice();
+        (0..).zip(&applied).for_each(|(position, target)| order[*target as usize] = position);
+        let targets: Box<[Fold]> = applied.iter().map(|target| folds[*target as usize]).collect();
+        let alone = targets.iter().take_while(|fold| is_alone(fold));
+        let alone = alone.map(|Fold { part, plain, .. }| Alone { part: *part, plain: *plain });
+        Folds { order, alone: alone.collect(), targets, plain: Vec::new(), rules }
+    }
+
+    /// Positions of targets in the order in which they are applied; [`NONE`] of one that the book does not have.
+    #[inline(always)]
+    pub(super) fn positions(&self, targets: &[u32]) -> impl ExactSizeIterator<Item = u32> {
+        targets.iter().map(|target| self.order.get(*target as usize).copied().unwrap_or(NONE))
     }
 
     /// How an event is folded into the condition of a target, if that is plain.
     #[inline(always)]
     pub(super) fn plain(&self, fold: &Fold) -> Option<&Plain> {
         self.plain.get(fold.plain as usize)
-    }
-
-    /// Fetches the fold of the target at a position, if there is one, ahead of its use.
-    #[inline(always)]
-    pub(super) fn prefetch_fold(&self, targets: &[u32], at: usize) {
-        if let Some(fold) = targets.get(at).and_then(|target| self.targets.get(*target as usize)) {
-            prefetch(fold);
-        }
     }
 
     /// Fetches what applying an event to the targets after `at` needs of them and their rules, ahead of its use.
@@ -182,25 +208,6 @@ impl Folds {
             prefetch(question);
         }
     }
-
-    /// Parts of the rule-level states of the rules that these targets are of.
-    #[inline(always)]
-    pub(super) fn levels(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
-        let targets = if self.has_levels { targets } else { &[] };
-        those_of(&self.levels, targets)
-    }
-
-    /// Parts of the plain conditions among these targets.
-    #[inline(always)]
-    pub(super) fn parts(&self, targets: &[u32]) -> impl Iterator<Item = Ordinal> {
-        those_of(&self.parts, targets)
-    }
-}
-
-/// Parts of these targets, as far as they have any.
-#[inline(always)]
-fn those_of(parts: &[Ordinal], targets: &[u32]) -> impl Iterator<Item = Ordinal> {
-    targets.iter().filter_map(|target| parts.get(*target as usize).copied()).filter(|part| *part != NONE)
 }
 
 /// Whether a rule's `when` has turned true.
@@ -219,7 +226,7 @@ pub(super) struct Turn {
 impl Judged {
     fn new(plan: &RulePlan) -> Self {
         match (&plan.trigger, &plan.verdict) {
-            (TriggerPlan::Event(_), _) => Judged::AtTrigger,
+            (TriggerPlan::Event(_), verdict) => Judged::AtTrigger(verdict.clone()),
             (TriggerPlan::Satisfied, Some(verdict)) => Judged::Satisfied(Turn {
                 verdict: verdict.clone(),
                 edited: plan.edited,
@@ -248,7 +255,7 @@ impl RuleFolds {
     /// Whether the rule is judged at no other event than its trigger event.
     #[inline]
     pub(super) fn is_judged_at_trigger(&self) -> bool {
-        matches!(self.judged, Judged::AtTrigger)
+        matches!(self.judged, Judged::AtTrigger(_))
     }
 
     /// Whether an event concerns the rule whenever it comes, and leaves nothing but folds.
@@ -274,7 +281,7 @@ impl RuleFolds {
 
 /// Part of a target's condition and how an event is folded into it, if that is plain.
 fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<(Ordinal, Plain)> {
-    let Target::Condition { rule, condition, .. } = target else { return None };
+    let Target::Condition { rule, condition, step } = target else { return None };
     let (plan, parts) = (&book.rules[rule as usize], &parts[rule as usize]);
     let part = parts.conditions[usize::from(condition)];
     let condition = &plan.conditions[usize::from(condition)];
@@ -285,5 +292,7 @@ fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<(Ordina
     let mut inputs = [None; INPUTS];
     inputs.iter_mut().zip(&condition.inputs).for_each(|(to, field)| *to = Some(*field));
     let program = Arc::clone(program);
-    Some((part, Plain { steps: condition.steps, window: condition.window, program, inputs }))
+    let precondition = program.precondition(step);
+    let (steps, window) = (condition.steps, condition.window);
+    Some((part, Plain { step, precondition, steps, window, program, inputs }))
 }

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     calculator::{Direct, Fields},
-    rule::verdict::{Answers, Question, Verdict},
+    rule::{
+        book::Target,
+        verdict::{Answers, Question, Verdict},
+    },
     state::RuleState,
 };
 
@@ -62,7 +65,7 @@ impl Application<'_> {
                 self.fire_if(fires, (rule, key), state);
                 fires
             }
-            Judged::Anew | Judged::AtTrigger => {
+            Judged::Anew | Judged::AtTrigger(_) => {
                 let event = self.event;
                 let before = self.judge_of(rule, key, state.lent()).before(now);
                 self.fold(state, targets, as_new);
@@ -88,6 +91,23 @@ impl Application<'_> {
         let holds = met.holds(state);
         state.set_judged(now, edited, holds, met.answers.lasting);
         holds && !held
+    }
+
+    /// Whether a rule fires when nothing is left of an event but the rule's trigger; `None` if that is the judge's
+    /// to say.
+    #[inline]
+    pub(super) fn fires_at_trigger(
+        &self,
+        rule: usize,
+        state: &mut RuleState<'_>,
+        rest: &[u32],
+    ) -> Option<bool> {
+        let Judged::AtTrigger(Some(verdict)) = &self.folds.rules[rule].judged else { return None };
+        let fold = self.folds.targets.get(*rest.first()? as usize)?;
+        let Target::Trigger { .. } = fold.target else { return None };
+        let now = self.event.now;
+        let ask = |c: usize, question: &Question| question.answer(&state.part(c, question.shape()), now);
+        Some(verdict.holds(&mut Answers::default(), ask))
     }
 
     fn fire_if(&mut self, fires: bool, (rule, key): (usize, &str), state: &mut RuleState<'_>) {

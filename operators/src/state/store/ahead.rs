@@ -2,11 +2,10 @@
 //!
 //! Each step reads what the step before has fetched, some keys earlier.
 
+use std::ops::Range;
+
 use super::Store;
-use crate::{
-    processor::prefetch,
-    state::{KeyBlock, layout::Ordinal},
-};
+use crate::{processor::prefetch, state::KeyBlock};
 
 impl Store {
     /// Fetches where a key of that hash stands in the table.
@@ -24,21 +23,11 @@ impl Store {
         }
     }
 
-    /// Fetches the directory of the piece of a key of that hash.
+    /// Fetches words of the piece of a key of that hash, as far as it has so many.
     #[inline]
-    pub fn prefetch_directory(&self, hash: u64) {
+    pub fn prefetch_piece(&self, hash: u64, words: Range<usize>) {
         if let Some(block) = self.guess(hash) {
-            block.piece.prefetch_directory(&self.memory.arena);
-        }
-    }
-
-    /// Fetches parts of a key of that hash, which are of its `key_by`.
-    #[inline(always)]
-    pub fn prefetch_parts(&self, hash: u64, key_group: u32, parts: impl Iterator<Item = Ordinal>) {
-        if let Some(block) = self.guess(hash)
-            && block.group == key_group
-        {
-            block.piece.prefetch_parts(&self.memory.arena, &self.layouts[key_group as usize], parts);
+            block.piece.prefetch(&self.memory.arena, words);
         }
     }
 
