@@ -86,7 +86,7 @@ impl RuleState<'_> {
     }
 
     /// Where a part of `width` words is.
-    #[inline]
+    #[inline(always)]
     fn locate(&self, (ordinal, width): (Ordinal, usize), hints: &Hints) -> Option<Location> {
         let place = self.piece.find_from(&self.memory.arena, self.layout, (ordinal, width), hints);
         match place {
@@ -96,12 +96,13 @@ impl RuleState<'_> {
     }
 
     /// Where a condition's part is.
-    #[inline]
+    #[inline(always)]
     fn locate_condition(&self, part: Ordinal, shape: &Shape) -> Option<Location> {
         self.locate((part, shape.width()), self.hints)
     }
 
     /// Where the rule-level state is.
+    #[inline(always)]
     fn locate_level(&self) -> Option<Location> {
         self.level.get().unwrap_or_else(|| {
             let location = self.locate((self.parts.level, LEVEL_WIDTH), self.hints);
@@ -110,7 +111,7 @@ impl RuleState<'_> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn words(&self, location: Location) -> &[u64] {
         match location {
             Location::Piece(place) => self.piece.part(&self.memory.arena, place),
@@ -120,6 +121,7 @@ impl RuleState<'_> {
 
     /// Marks a part that is about to be changed, found at `location`; an absent one begins with the words
     /// `first`.
+    #[inline(always)]
     fn change_at(&mut self, location: Option<Location>, ordinal: Ordinal, first: &[u64]) -> Location {
         let dirty = self.recording != Recording::Nothing;
         self.aside.changed = true;
@@ -195,7 +197,7 @@ impl RuleState<'_> {
     }
 
     /// [Fields](Self::fields) of a condition, whose fields have `shape`.
-    #[inline]
+    #[inline(always)]
     pub fn part<'p>(&'p mut self, condition: usize, shape: &'p Shape) -> Fields<'p> {
         let words = match self.locate_condition(self.parts.conditions[condition], shape) {
             Some(Location::Piece(place)) => self.piece.part_mut(&mut self.memory.arena, place),

@@ -113,6 +113,7 @@ impl Application<'_> {
     }
 
     /// Applies the event to targets of a rule.
+    #[inline(always)]
     fn rule(&mut self, open: &mut OpenKey<'_>, rule: usize, targets: &[u32]) -> i64 {
         let (own, now) = (&self.folds.rules[rule], self.event.now);
         if !own.guards.active(now) {
@@ -160,6 +161,7 @@ impl Application<'_> {
 
     /// Folds the event into plain conditions of a rule, up to the first target that is none; returns the
     /// targets from that one on. Sets `as_new` to false if a condition does not have its first values.
+    #[inline(always)]
     pub(super) fn fold<'t>(
         &mut self,
         state: &mut RuleState<'_>,

@@ -265,7 +265,7 @@ impl RuleFolds {
 
     /// Whether a key's state has to be [brought up](super::changing::begin) to the plan and `now` (unix ms)
     /// before it is changed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_due(&self, state: &RuleState<'_>, now: i64) -> bool {
         match self.level {
             Level::Nothing => false,

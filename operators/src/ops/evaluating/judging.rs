@@ -27,7 +27,7 @@ impl Application<'_> {
     /// Folds the event into targets of a rule that is judged at every event, and judges it. Returns whether
     /// the state may be as new, or have another timer; sets `as_new` to false if a condition does not have its
     /// first values.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fold_and_judge(
         &mut self,
         (rule, key): (usize, &str),
@@ -76,7 +76,7 @@ impl Application<'_> {
 
     /// Folds the event into targets of a rule that fires when `when` turns true. Returns whether it has;
     /// records that, and the touch.
-    #[inline]
+    #[inline(always)]
     fn has_turned_true(&mut self, turn: &Turn, state: &mut RuleState<'_>, targets: &[u32]) -> bool {
         let (now, edited) = (self.event.now, turn.edited);
         let (edge, known) = state.judged(edited).unzip();
@@ -95,7 +95,7 @@ impl Application<'_> {
 
     /// Whether a rule fires when nothing is left of an event but the rule's trigger; `None` if that is the judge's
     /// to say.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fires_at_trigger(
         &self,
         rule: usize,

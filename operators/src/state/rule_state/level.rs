@@ -12,12 +12,13 @@ use crate::{
 
 impl RuleState<'_> {
     /// Words of the rule-level state; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn level_words(&self) -> Option<&[u64]> {
         self.locate_level().map(|location| self.words(location))
     }
 
     /// Changes the words of the rule-level state, which is marked as changed.
+    #[inline(always)]
     fn change_words(&mut self, change: impl FnOnce(&mut [u64])) {
         let location = self.change_at(self.locate_level(), self.parts.level, &UNTOUCHED);
         self.level.set(Some(Some(location)));
@@ -57,6 +58,7 @@ impl RuleState<'_> {
     }
 
     /// Whether there is rule-level state besides the time of the last touch.
+    #[inline(always)]
     pub fn has_rule_level(&self) -> bool {
         self.level_words().is_some_and(|words| words[2] & !ALL_KNOWN != 0)
     }
@@ -73,6 +75,7 @@ impl RuleState<'_> {
 
     /// `now` of the last event that concerned the rule, unix ms; `i64::MIN` if there was none since the rule
     /// has [recorded](RulePlan::level_since) touches.
+    #[inline(always)]
     pub fn touched(&self) -> i64 {
         self.level_words().map_or(i64::MIN, |words| words[0] as i64)
     }
@@ -92,6 +95,7 @@ impl RuleState<'_> {
     }
 
     /// Sets the recorded time of the last touch, unix ms.
+    #[inline(always)]
     pub fn set_touched(&mut self, touched: i64) {
         self.change_words(|words| words[0] = touched as u64);
     }
@@ -121,7 +125,7 @@ impl RuleState<'_> {
 
     /// Whether `when` held at the last touch, and which conditions are known to be met or not; `None` for a key
     /// that was not judged under this edit of the rule.
-    #[inline]
+    #[inline(always)]
     pub fn judged(&self, edited: u64) -> Option<(bool, Known)> {
         let words = self.level_words()?;
         let judged = words[2] & EDGE != 0 && words[1] == edited;
@@ -130,6 +134,7 @@ impl RuleState<'_> {
 
     /// Records a touch at `now` (unix ms), whether `when` holds, judged under this edit of the rule, and which
     /// conditions are known to be met or not.
+    #[inline(always)]
     pub fn set_judged(&mut self, now: i64, edited: u64, holds: bool, known: Known) {
         self.change_words(|words| {
             let kept = words[2] & !(ALL_KNOWN | HELD);
