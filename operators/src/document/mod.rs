@@ -8,7 +8,7 @@
 //! - [`span`]: durations and instants
 //! - [`lifecycle`]: the status of a rule, as people and as the engine set it
 //! - [`put`]: a document as a rule store contains it
-//! - [`text`]: its text, and the digest by which texts are compared
+//! - [`text`]: its text, and the digest by which texts are compared; [`user_list`]: a long list in it
 //! - [`fault`]: faults of a document: where, what is wrong, what to write instead
 
 pub mod condition_id;
@@ -20,3 +20,4 @@ pub mod rule_id;
 pub mod span;
 pub mod spec;
 pub mod text;
+pub mod user_list;

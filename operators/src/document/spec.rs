@@ -13,6 +13,7 @@ pub use super::predicate::{Comparison, Op, Predicate, Query};
 use super::{
     fault::Faults,
     span::{Edge, Instant, Span},
+    user_list,
 };
 
 /// A rule.
@@ -295,8 +296,30 @@ impl Rule {
     /// # Errors
     /// A fault with the path at which the document stops being a rule.
     pub fn parse(text: &str) -> Result<Rule, Faults> {
+        if let Some(rule) = Rule::parse_list_apart(text) {
+            return Ok(rule);
+        }
         // To keep track of the path takes longer than to parse, and only a fault needs it.
         serde_json::from_str(text).or_else(|_| Rule::parse_with_path(text))
+    }
+
+    /// Parses a document with a long list of users, which is read apart; `None` if that can't be done.
+    fn parse_list_apart(text: &str) -> Option<Rule> {
+        /// Length from which on it is faster.
+        const LONG: usize = 256;
+        /// Stands for the list, and does not occur in the text: in no list that is read, as it is too long for one.
+        const MARK: &str = "18446744073709551615";
+        let [before, list, behind] = user_list::cut(text)?;
+        if list.len() < LONG || before.contains(MARK) || behind.contains(MARK) {
+            return None;
+        }
+        let guids = user_list::read(list)?;
+        let mut rule: Rule = serde_json::from_str(&[before, MARK, behind].concat()).ok()?;
+        match &mut rule.crowd {
+            Some(Crowd::Guids(place)) if **place == [u64::MAX] => *place = guids,
+            _ => return None,
+        }
+        Some(rule)
     }
 
     fn parse_with_path(text: &str) -> Result<Rule, Faults> {

@@ -3,7 +3,7 @@
 //! A document may list tens of thousands of users, and is parsed when it is prepared. So the list is not parsed
 //! here too, if a look at its bytes shows that it is one of integers.
 
-use operators::document::rule_id::is_rule_id;
+use operators::document::{rule_id::is_rule_id, user_list};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -35,12 +35,8 @@ pub(super) fn rule_id(document: &str) -> Result<String, Unreadable> {
 /// The document with an empty list in place of the first list of `guids`; `None` if there is none, or none of
 /// integers. It is valid JSON exactly if the document is, also if the list lies inside a string.
 fn without_list(document: &str) -> Option<String> {
-    const KEY: &str = "\"guids\"";
-    let behind_key = document.find(KEY)? + KEY.len();
-    let value = document[behind_key..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('[')?;
-    let list = &value[..value.find(']')?];
-    let start = document.len() - value.len();
-    is_list(list.as_bytes()).then(|| [&document[..start], &document[start + list.len()..]].concat())
+    let [before, list, behind] = user_list::cut(document)?;
+    is_list(list.as_bytes()).then(|| [before, behind].concat())
 }
 
 /// Whether these are integers without a sign, with a comma or a comma and a space between two. Lists written
