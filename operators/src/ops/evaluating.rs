@@ -58,9 +58,8 @@ use crate::{
 /// Upper bound of the time by which an event may lie ahead of `now`, ms; one further ahead counts as `now`.
 pub const MAX_AHEAD: i64 = 5 * 60_000;
 
-/// Words of a key's state that are fetched first, and at most.
-const FIRST: usize = 128;
-const MOST: usize = 1_024;
+/// Most words of a key's state that are fetched ahead.
+const FETCHED: usize = 1_024;
 
 /// Most values of a record for which evaluating it needs no allocation.
 const FEW: usize = 8;
@@ -219,8 +218,7 @@ impl Work for Lookahead<'_> {
         let row = |ahead: usize| batch.rows.get(next + ahead);
         row(11).into_iter().for_each(|row| store.prefetch_slot(row.hash));
         row(8).into_iter().for_each(|row| store.prefetch_block(row.hash));
-        row(5).into_iter().for_each(|row| store.prefetch_piece(row.hash, 0..FIRST));
-        row(2).into_iter().for_each(|row| store.prefetch_piece(row.hash, FIRST..MOST));
+        row(5).into_iter().for_each(|row| store.prefetch_piece(row.hash, FETCHED));
     }
 }
 

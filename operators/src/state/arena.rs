@@ -5,8 +5,6 @@
 //! - A class is at most a fifth larger than the one before (or by one line), so at most that much of a piece
 //!   is unused, and a piece that grows word by word is moved rarely.
 
-use std::ops::Range;
-
 use super::segments::Segments;
 use crate::processor::prefetch;
 
@@ -101,12 +99,12 @@ impl Arena {
         self.words.two((from as usize * LINE, words), (to as usize * LINE, words_of(class)))
     }
 
-    /// Fetches words of a piece ahead of their use.
+    /// Fetches the first words of a piece ahead of their use.
     #[inline]
-    pub(super) fn prefetch(&self, line: u32, Range { start, end }: Range<usize>) {
-        let piece = self.words_from(line);
-        let words = piece.get(start..end).unwrap_or_default();
-        words.iter().step_by(PER_CACHE_LINE).chain(words.last()).for_each(prefetch);
+    pub(super) fn prefetch(&self, line: u32, words: usize) {
+        let words = self.words_from(line).get(..words).unwrap_or_default();
+        words.chunks(PER_CACHE_LINE).for_each(|line| prefetch(&line[0]));
+        words.last().into_iter().for_each(prefetch);
     }
 
     /// Bytes of pieces in use.

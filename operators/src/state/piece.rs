@@ -107,10 +107,10 @@ impl Piece {
         words_of(self.class) * size_of::<u64>()
     }
 
-    /// Fetches the words at `range` ahead of their use, as far as the piece has so many.
+    /// Fetches the piece ahead of its use, up to so many words.
     #[inline]
-    pub(super) fn prefetch(self, arena: &Arena, range: Range<usize>) {
-        arena.prefetch(self.line, range.start..range.end.min(self.end()));
+    pub(super) fn prefetch(self, arena: &Arena, most: usize) {
+        arena.prefetch(self.line, self.end().min(most));
     }
 
     /// Number of words in use.

@@ -2,8 +2,6 @@
 //!
 //! Each step reads what the step before has fetched, some keys earlier.
 
-use std::ops::Range;
-
 use super::Store;
 use crate::{processor::prefetch, state::KeyBlock};
 
@@ -23,11 +21,11 @@ impl Store {
         }
     }
 
-    /// Fetches words of the piece of a key of that hash, as far as it has so many.
+    /// Fetches the piece of a key of that hash, up to so many words.
     #[inline]
-    pub fn prefetch_piece(&self, hash: u64, words: Range<usize>) {
+    pub fn prefetch_piece(&self, hash: u64, most: usize) {
         if let Some(block) = self.guess(hash) {
-            block.piece.prefetch(&self.memory.arena, words);
+            block.piece.prefetch(&self.memory.arena, most);
         }
     }
 
