@@ -26,7 +26,7 @@ pub struct Routed {
     pub words: Vec<u64>,
     /// Field and kind of each value.
     pub fields: Vec<u32>,
-    /// Numbers of the filters that matched, ascending within a record.
+    /// Numbers of the filters that matched, in no order within a record.
     pub targets: Vec<u32>,
     /// Key, event id and texts among the values, of each record.
     pub text: String,
@@ -85,7 +85,7 @@ pub struct RoutedRecord<'b> {
     pub seen: u64,
     /// Which `key_by` of the rule book.
     pub key_group: u32,
-    /// Numbers of the filters that matched, ascending.
+    /// Numbers of the filters that matched, in no order.
     pub targets: &'b [u32],
     /// The key's text.
     pub key: &'b str,

@@ -62,7 +62,8 @@ pub struct RuleBook {
     /// Index of the `key_by` of each rule, by position of the rule.
     pub rule_key: Vec<u32>,
     /// Part to which each filter of the index belongs. Of one rule: its conditions in their order, the steps
-    /// of each from the last to the first, then its trigger. An event is folded in this order.
+    /// of each from the last to the first, then its trigger. An event is folded in this order wherever that makes a
+    /// difference.
     pub targets: Vec<Target>,
     /// Fields whose values `evaluate` needs when a filter matches, by filter.
     pub needs: FieldSets,
