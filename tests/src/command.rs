@@ -158,12 +158,10 @@ impl Running {
         Finished { code, output, log }
     }
 
-    /// Fails the test with the program's output.
+    /// Fails the test with the program's output; the log follows when the program is dropped.
     fn fail(&mut self, what: &str) -> ! {
-        for lines in [&mut self.output, &mut self.log] {
-            while lines.next(Instant::now()).is_ok() {}
-        }
-        panic!("{what}\noutput:\n{}\nlog:\n{}", self.output.seen.join("\n"), self.log.seen.join("\n"))
+        while self.output.next(Instant::now()).is_ok() {}
+        panic!("{what}\noutput:\n{}", self.output.seen.join("\n"))
     }
 }
 
@@ -172,6 +170,10 @@ impl Drop for Running {
         // It may have ended already; either way it is gone afterwards.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            while self.log.next(Instant::now()).is_ok() {}
+            eprintln!("log of the program:\n{}", self.log.seen.join("\n"));
+        }
     }
 }
 
