@@ -1,18 +1,46 @@
 //! Events sent to the topic, stamped when they are sent, and recorded for the reference.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    message::DeliveryResult,
+    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+};
 use serde_json::json;
+use strateye_tests::command::WITHIN;
 
 use crate::{
     engine::Engine,
     shop::{Event, shop},
 };
 
+/// Number of lines of each partition that the broker has acknowledged.
+#[derive(Clone, Default)]
+struct Acknowledged(Arc<Mutex<Vec<usize>>>);
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    /// The partition.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, partition: usize) {
+        if result.is_ok() {
+            self.0.lock().unwrap()[partition] += 1;
+        }
+    }
+}
+
 /// Sender of events.
 pub(crate) struct Load {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    config: ClientConfig,
+    producer: ThreadedProducer<Acknowledged>,
+    acknowledged: Acknowledged,
     topic: String,
     events: Box<dyn Iterator<Item = Event>>,
     /// Events sent, by partition, in order.
@@ -41,8 +69,11 @@ impl Load {
         config.set("enable.idempotence", "true").set("linger.ms", "5").set("message.timeout.ms", "0");
         // After an outage the connection is back as soon as the broker is.
         config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "50");
+        let acknowledged = Acknowledged(Arc::new(Mutex::new(vec![0; engine.partitions as usize])));
         Load {
-            producer: config.create().unwrap(),
+            producer: config.create_with_context(acknowledged.clone()).unwrap(),
+            config,
+            acknowledged,
             topic: format!("{}-events", engine.name),
             events,
             lines: vec![Vec::new(); engine.partitions as usize],
@@ -72,14 +103,20 @@ impl Load {
 
     /// Sends an event to a partition, stamped with a time.
     pub(crate) fn put(&mut self, partition: usize, line: String, time: i64) {
-        let mut record =
-            BaseRecord::<(), str>::to(&self.topic).partition(partition as i32).payload(&line).timestamp(time);
+        self.queue(partition, &line, time);
+        self.lines[partition].push(line);
+    }
+
+    fn queue(&self, partition: usize, line: &str, time: i64) {
+        let mut record = BaseRecord::<(), str, usize>::with_opaque_to(&self.topic, partition)
+            .partition(partition as i32)
+            .payload(line)
+            .timestamp(time);
         while let Err((error, back)) = self.producer.send(record) {
             assert_eq!(error.rdkafka_error_code(), Some(rdkafka::error::RDKafkaErrorCode::QueueFull));
             self.producer.flush(Duration::from_millis(100)).ok();
             record = back;
         }
-        self.lines[partition].push(line);
     }
 
     /// Sends a last event to each partition, later than every timer of the events before it is due.
@@ -95,7 +132,22 @@ impl Load {
 
     /// Waits until the broker has acknowledged everything.
     pub(crate) fn flush(&self) {
-        self.producer.flush(Duration::from_secs(60)).unwrap();
+        self.producer.flush(WITHIN).unwrap();
+    }
+
+    /// Sends what is not acknowledged after an outage, through a new client: the former may be left without a
+    /// broker for good (confluentinc/librdkafka, issue 5301). Events that the broker took without a word are
+    /// sent twice.
+    pub(crate) fn send_again(&mut self) {
+        let new = self.config.create_with_context(self.acknowledged.clone()).unwrap();
+        drop(mem::replace(&mut self.producer, new));
+        let acknowledged = self.acknowledged.0.lock().unwrap().clone();
+        for (partition, acknowledged) in acknowledged.into_iter().enumerate() {
+            for line in &self.lines[partition][acknowledged..] {
+                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                self.queue(partition, line, event["event_time"].as_i64().unwrap());
+            }
+        }
     }
 
     /// Number of events of each partition.

@@ -64,6 +64,7 @@ fn payments_in_time_count_however_long_the_broker_is_away() {
     assert!(now() < orders + SPAN, "too slow for the rule's span");
     pass(orders + SPAN + 2_000);
     engine.services.kafka.resume();
+    load.send_again();
     load.flush();
     fire(&engine, USERS);
 
@@ -76,6 +77,7 @@ fn payments_in_time_count_however_long_the_broker_is_away() {
     assert!(now() < orders + SPAN, "too slow for the rule's span");
     pass(orders + SPAN + 2_000);
     engine.services.kafka.restart();
+    load.send_again();
     load.flush();
     fire(&engine, 2 * USERS);
 

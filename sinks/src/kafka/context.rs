@@ -27,7 +27,7 @@ pub(super) struct Counts {
     pub(super) left_out: u64,
     /// Records that are being sent again in batches of their own.
     pub(super) singles: u64,
-    /// Reason of the first record that was refused permanently.
+    /// Reason of the first record that was refused permanently, or why the client can't continue.
     pub(super) failure: Option<RDKafkaErrorCode>,
 }
 
@@ -52,6 +52,11 @@ impl Ledger {
         let mut counts = self.counts();
         counts.failed += 1;
         counts.failure.get_or_insert(code);
+    }
+
+    /// Enters that the client has lost all brokers for good, which fails the sink.
+    pub(super) fn lose_client(&self) {
+        self.counts().failure.get_or_insert(RDKafkaErrorCode::AllBrokersDown);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - `sink`: [`KafkaSink`], triggers that are sent immediately
 //! - `single`: records that were refused in a batch, sent again one by one
+//! - `lost_client`: detection of a client that has lost the brokers for good
 //! - `transactions`: [`KafkaTransactions`], triggers that are sent with their checkpoint
 //! - `client`, `attempt`: the client of a transaction, its deadline and its failures
 //! - `context`: callbacks of librdkafka's threads: acknowledgements, errors, log lines
@@ -23,6 +24,7 @@ mod client;
 mod config;
 mod context;
 mod error;
+mod lost_client;
 mod single;
 mod sink;
 mod transactions;

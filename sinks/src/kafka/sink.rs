@@ -6,12 +6,16 @@
 //! logged and counted as failed.
 //!
 //! **Limits**: a record that the brokers refuse permanently for another reason (no topic, no permission)
-//! fails the sink: `acknowledged` stays below it, and [`check`](TriggerSink::check) and every later `send`
+//! fails the sink, and so does a client that has lost all brokers though they answer others, half a minute
+//! after that: `acknowledged` stays below it, and [`check`](TriggerSink::check) and every later `send`
 //! return the reason. Records that are refused in one batch with one that is too large are sent again one by
 //! one, after later ones. So is every record of a batch that exceeds the topic's `max.message.bytes` as a
 //! whole: set `batch.size` in `options` no higher than that.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, mpsc},
+};
 
 use rdkafka::{
     error::KafkaError,
@@ -23,7 +27,7 @@ use super::{
     config::{KafkaSinkConfig, client_error},
     context::{Acknowledgements, Counts, Ledger},
     error::{KafkaSinkError, permanent},
-    record, single,
+    lost_client, record, single,
 };
 use crate::{
     trigger::Trigger,
@@ -37,6 +41,8 @@ pub struct KafkaSink {
     topic: String,
     /// Upper bound of records that are sent again one by one; the client bounds the others.
     queue: u64,
+    /// Dropped with the sink, which ends the thread that watches the client.
+    _watched: mpsc::Sender<Infallible>,
 }
 
 impl KafkaSink {
@@ -49,10 +55,13 @@ impl KafkaSink {
         let ledger = Arc::default();
         let (oversized, from) = mpsc::channel();
         let acknowledgements = Acknowledgements::first(&ledger, oversized);
-        let producer = config.immediate().create_with_context(acknowledgements);
-        let producer = producer.map_err(client_error)?;
+        let producer: ThreadedProducer<_> =
+            config.immediate().create_with_context(acknowledgements).map_err(client_error)?;
         single::start(config, &ledger, from)?;
-        Ok(KafkaSink { producer, ledger, topic: config.topic.clone(), queue: u64::from(config.queue) })
+        let (watched, ended) = mpsc::channel();
+        lost_client::watch(config, &ledger, producer.clone(), ended)?;
+        let (topic, queue) = (config.topic.clone(), u64::from(config.queue));
+        Ok(KafkaSink { producer, ledger, topic, queue, _watched: watched })
     }
 
     fn try_send(&self, trigger: &Trigger) -> Result<Sent, KafkaSinkError> {

@@ -5,6 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -61,6 +62,12 @@ impl ConsumerContext for Context {
 /// If an option is invalid.
 pub(super) fn create(config: &ClientConfig, context: Context) -> Result<Client, KafkaError> {
     config.create_with_context(context).map_err(KafkaError::client)
+}
+
+/// Ends a client that is replaced. Closing it may wait for a broker, so a thread of its own does that.
+pub(super) fn abandon(client: Client) {
+    // Without a thread the client is closed here, by dropping the closure.
+    let _ = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(client));
 }
 
 /// Queries a broker for the topic's number of partitions. Blocks for `wait` at most.

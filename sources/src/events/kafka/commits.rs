@@ -30,8 +30,10 @@ pub(super) struct Commits {
 }
 
 impl Commits {
-    /// Flag of a commit under way; the client clears it when the commit is answered.
-    pub(super) fn under_way(&self) -> Arc<AtomicBool> {
+    /// Flag of a commit under way, for a new client, which clears it when the commit is answered. A commit that
+    /// an earlier client has under way is given up.
+    pub(super) fn for_client(&mut self) -> Arc<AtomicBool> {
+        self.under_way = Arc::default();
         Arc::clone(&self.under_way)
     }
 

@@ -13,13 +13,14 @@
 //! | `open` | choice of the partitions and their first positions |
 //! | `source`, `batch` | reading |
 //! | `watch`, `probe` | the thread that queries for ends and new partitions |
+//! | `standstill` | detection of a client that has stopped to read |
 //! | `shared` | state shared by the two threads |
 //! | `commits` | commits to the consumer group |
 //! | `client` | logging and queries of the client |
 //!
 //! **Invariants**: a batch holds records of one partition in its order. `CaughtUp` is returned only if
-//! everything before an end, queried at `at`, has been returned by `next`; while the brokers do not answer,
-//! it is not returned. An outage is waited for; the source ends only if the client can't continue or a
+//! everything before an end, queried at `at`, has been returned by `next`; while the brokers do not answer, and
+//! until producers have had time to find them again, it is not returned. An outage is waited for; the source ends only if the client can't continue or a
 //! position is lost.
 //!
 //! **Limits**: a position followed only by transaction markers, all of which retention has removed, looks
@@ -35,6 +36,7 @@ mod open;
 mod probe;
 mod shared;
 mod source;
+mod standstill;
 mod watch;
 
 pub use config::{KafkaConfig, OnLost, StartAt};

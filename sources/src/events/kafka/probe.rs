@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::ids::{Offset, PartitionId};
+use operators::model::ids::{Offset, PartitionId, Positions};
 use rdkafka::{
     consumer::Consumer,
     error::{KafkaError as ClientError, KafkaResult},
@@ -56,7 +56,7 @@ impl Prober {
         }
     }
 
-    /// Starts to read each partition at its first offset, to see whether a record or the end comes first;
+    /// Starts to read each range at its first offset, to see whether a record or the end comes first;
     /// partitions with a probe in progress are left out.
     pub(super) fn start(&mut self, client: &Client, topic: &str, ranges: Vec<OffsetRange>) {
         let new: Vec<_> = ranges.into_iter().filter(|r| !self.probes.contains_key(&r.partition)).collect();
@@ -74,10 +74,12 @@ impl Prober {
         self.probes.extend(new.into_iter().map(probe));
     }
 
-    /// Consumes what the client has received, connection errors included, and finishes probes. Blocks for
+    /// Consumes what the client has received, connection errors included, and finishes probes. Returns the
+    /// partitions in which a record was found, each with the first offset of its range. Blocks for
     /// [`ROUND_TIME`] at most, and not at all without a probe in progress.
-    pub(super) fn gather(&mut self, client: &Client, topic: &str) {
+    pub(super) fn gather(&mut self, client: &Client, topic: &str) -> Positions {
         let begun = Instant::now();
+        let mut found = Positions::default();
         for _ in 0..ROUND_MESSAGES {
             let left = if self.probes.is_empty() {
                 Duration::ZERO
@@ -95,6 +97,8 @@ impl Prober {
             if let Some(probe) = self.probes.remove(&partition) {
                 if empty {
                     self.empty.insert(partition, (probe.from, probe.end));
+                } else {
+                    found.insert(partition, probe.from);
                 }
                 self.leave(client, topic, partition);
             }
@@ -105,6 +109,7 @@ impl Prober {
             self.probes.remove(&partition);
             self.leave(client, topic, partition);
         }
+        found
     }
 
     fn leave(&self, client: &Client, topic: &str, partition: PartitionId) {

@@ -36,6 +36,7 @@ struct PartitionState {
     ends: Option<Ends>,
     /// New partitions, each with its first position.
     opened: Positions,
+    standing: Vec<PartitionId>,
     stopped: bool,
 }
 
@@ -53,6 +54,8 @@ pub(super) struct PartitionBoard {
 pub(super) enum Finding {
     /// New partitions, each with its first position.
     Opened(Positions),
+    /// Partitions that the reader's client has stopped to read.
+    Standing(Vec<PartitionId>),
     /// Partitions that held nothing more at that time, unix ms.
     CaughtUp(Vec<PartitionId>, i64),
 }
@@ -99,6 +102,11 @@ impl PartitionBoard {
         self.state().opened.extend(partitions);
     }
 
+    /// Publishes that the reader's client has stopped to read these partitions.
+    pub(super) fn stand_still(&self, partitions: Vec<PartitionId>) {
+        self.state().standing = partitions;
+    }
+
     /// Publishes ends; an older answer that was not consumed is replaced.
     pub(super) fn ends(&self, ends: Ends) {
         self.state().ends = Some(ends);
@@ -109,6 +117,9 @@ impl PartitionBoard {
         let mut state = self.state();
         if !state.opened.is_empty() {
             return Some(Finding::Opened(std::mem::take(&mut state.opened)));
+        }
+        if !state.standing.is_empty() {
+            return Some(Finding::Standing(std::mem::take(&mut state.standing)));
         }
         let Ends { at, ends } = state.ends.take()?;
         let at_end = |(partition, end): (PartitionId, Offset)| {

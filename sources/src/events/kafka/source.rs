@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -76,8 +77,8 @@ impl KafkaSource {
         }
         let watching = client::create(&config.watcher(), Context::default())?;
         let mine = open::worker_partitions(&config, &watching, worker, workers, resume)?;
-        let commits = Commits::default();
-        let consumer = client::create(&config.reader(), Context { committing: commits.under_way() })?;
+        let mut commits = Commits::default();
+        let consumer = client::create(&config.reader(), Context { committing: commits.for_client() })?;
         let board = Arc::new(PartitionBoard::default());
         let source = KafkaSource {
             consumer,
@@ -92,8 +93,8 @@ impl KafkaSource {
             config,
         };
         source.assign(&mine.positions)?;
-        let KafkaConfig { brokers, topic, .. } = source.config.clone();
-        let watcher = Watcher { client: watching, brokers, topic, worker, workers, count: mine.count, board };
+        let config = source.config.clone();
+        let watcher = Watcher { client: watching, config, worker, workers, count: mine.count, board };
         watcher.start().map_err(|error| SourceError::Thread {
             name: source.config.topic.clone(),
             what: format!("could not be started ({error})"),
@@ -176,7 +177,27 @@ impl KafkaSource {
                 self.assign(&new)?;
                 Some(Next::Opened(new))
             }
+            Some(Finding::Standing(partitions)) => {
+                self.renew_client(&partitions)?;
+                None
+            }
         })
+    }
+
+    /// Replaces the client by a new one, which reads on from the same positions.
+    fn renew_client(&mut self, standing: &[PartitionId]) -> Result<(), KafkaError> {
+        tracing::warn!(
+            topic = %self.config.topic,
+            partitions = ?standing.iter().map(|partition| partition.0).collect::<Vec<_>>(),
+            "the Kafka client has stopped to read although there are records; a new client reads on"
+        );
+        let consumer =
+            client::create(&self.config.reader(), Context { committing: self.commits.for_client() })?;
+        client::abandon(mem::replace(&mut self.consumer, consumer));
+        // Its messages have not been returned, so the new client reads them again.
+        self.carry = None;
+        self.lost = None;
+        self.assign(&self.positions())
     }
 
     /// Collects fetched messages of one partition, up to a batch; blocks only for the first message.
