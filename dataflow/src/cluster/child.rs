@@ -1,8 +1,9 @@
 //! The child's side of the control socket.
 //!
 //! The worker loop increments a counter at every iteration. A thread sends a heartbeat if the counter has
-//! changed since the last one, so a worker loop that hangs shows as silence, just as a stopped process does.
-//! Another thread receives the order to stop.
+//! changed since the last one, or if the worker has waited for a processor for most of the time; so a worker
+//! loop that hangs shows as silence, just as a stopped process does, and one that is only slow does not. Another
+//! thread receives the order to stop.
 //!
 //! Invariants:
 //! - [`ChildLink::send`] never blocks: messages wait in a bounded queue, and a full one is an error the
@@ -28,6 +29,7 @@ use super::assignment::Assignment;
 use super::control::{self, Body, Order, Report};
 use super::exit::SUPERVISOR_LOST;
 use super::generation::ClusterGeneration;
+use super::run_delay;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
 const WRITE_WITHIN: Duration = Duration::from_millis(500);
@@ -58,17 +60,19 @@ impl ChildLink {
         {
             tracing::warn!(%error, "the kernel will not end this process with its supervisor");
         }
-        Self::connect_with(assignment, ticks, || {
+        Self::connect_with(assignment, ticks, run_delay::of_workers, || {
             tracing::error!("the supervisor is gone, exiting");
             #[expect(clippy::disallowed_methods, reason = "there is nobody left to report to")]
             std::process::exit(SUPERVISOR_LOST)
         })
     }
 
-    /// Connects; `on_lost` runs when the supervisor is gone.
+    /// Connects; `run_delay` tells how long worker threads have waited for a processor, and `on_lost` runs when
+    /// the supervisor is gone.
     fn connect_with(
         assignment: &Assignment,
         ticks: Arc<AtomicU64>,
+        run_delay: fn() -> Duration,
         on_lost: impl FnOnce() + Send + 'static,
     ) -> Result<Self, ChildError> {
         let path = control_path(&assignment.directory)?;
@@ -80,7 +84,7 @@ impl ChildLink {
         let (read, write, stream) = connect().map_err(ChildError::Connect)?;
         let (outgoing, queue) = sync_channel(QUEUE);
         let (stopping, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let mut writer = ReportWriter::new(assignment, write, ticks, Arc::clone(&closed));
+        let mut writer = ReportWriter::new(assignment, write, (ticks, run_delay), Arc::clone(&closed));
         writer.report(Body::Hello { pid: std::process::id() }).map_err(ChildError::Connect)?;
         let writer = spawn("control:write", move || writer.run(&queue))?;
         let reader = OrderReader { stopping: Arc::clone(&stopping), closed: Arc::clone(&closed) };
@@ -141,6 +145,10 @@ struct ReportWriter {
     stream: UnixStream,
     ticks: Arc<AtomicU64>,
     ticks_sent: u64,
+    /// Tells how long worker threads have waited for a processor.
+    run_delay: fn() -> Duration,
+    /// What it told last, since when the loop has not turned.
+    waited: Option<Duration>,
     closed: Arc<AtomicBool>,
 }
 
@@ -148,11 +156,11 @@ impl ReportWriter {
     fn new(
         assignment: &Assignment,
         stream: UnixStream,
-        ticks: Arc<AtomicU64>,
+        (ticks, run_delay): (Arc<AtomicU64>, fn() -> Duration),
         closed: Arc<AtomicBool>,
     ) -> Self {
         let Assignment { process, generation, .. } = *assignment;
-        Self { process, generation, stream, ticks, ticks_sent: 0, closed }
+        Self { process, generation, stream, ticks, ticks_sent: 0, run_delay, waited: None, closed }
     }
 
     fn run(&mut self, queue: &Receiver<Outgoing>) {
@@ -178,14 +186,21 @@ impl ReportWriter {
         }
     }
 
-    /// Sends a heartbeat, unless the worker loop has made no iteration since the last one.
+    /// Sends a heartbeat, unless the worker loop has made no iteration since the last one although it had a
+    /// processor.
     fn heartbeat(&mut self) -> io::Result<()> {
         let ticks = self.ticks.load(Ordering::Relaxed);
-        if self.ticks_sent == ticks {
-            return Ok(());
+        if self.ticks_sent != ticks {
+            (self.ticks_sent, self.waited) = (ticks, None);
+            return self.report(Body::Heartbeat { ticks });
         }
-        self.ticks_sent = ticks;
-        self.report(Body::Heartbeat { ticks })
+        let waited = (self.run_delay)();
+        match self.waited.replace(waited) {
+            Some(before) if waited.saturating_sub(before) >= HEARTBEAT_EVERY / 2 => {
+                self.report(Body::Heartbeat { ticks })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn report(&mut self, body: Body) -> io::Result<()> {

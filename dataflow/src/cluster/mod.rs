@@ -16,6 +16,7 @@
 //! | `timely_cluster`, `link`, `exit` | timely on those sockets; the end of a process whose peer is lost |
 //! | `supervisor/` | starts, watches, restarts and stops the processes |
 //! | `run_directory`, `control`, `assignment`, `child` | communication between supervisor and child |
+//! | `run_delay` | time that worker threads wait for a processor |
 //!
 //! **Invariants**: timely's own listener is never opened. No process joins a running cluster. A process never
 //! outlives its cluster, nor a cluster its supervisor. Nothing here depends on what the cluster computes.
@@ -77,6 +78,7 @@ mod generation;
 mod handshake;
 mod link;
 mod membership;
+mod run_delay;
 mod run_directory;
 mod secret;
 mod socket;

@@ -56,7 +56,8 @@ pub struct SupervisorConfig {
     pub processes: usize,
     /// Generation of the first start; every restart adds one.
     pub first_generation: ClusterGeneration,
-    /// Time without an iteration of its worker loop after which a process counts as hung.
+    /// Time without an iteration of its worker loop after which a process counts as hung, without the time in
+    /// which the loop waits for a processor.
     pub hang_after: Duration,
     /// Time from a process's start to its first heartbeat, at most.
     pub start_within: Duration,

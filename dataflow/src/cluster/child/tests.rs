@@ -18,6 +18,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(|| Duration::ZERO)
+    }
+
+    fn with(run_delay: fn() -> Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(control_path(directory.path()).unwrap()).unwrap();
         let assignment = Assignment {
@@ -28,8 +32,9 @@ impl Fixture {
         };
         let ticks = Arc::new(AtomicU64::new(0));
         let (on_lost, lost) = channel();
-        let link =
-            ChildLink::connect_with(&assignment, Arc::clone(&ticks), move || on_lost.send(()).unwrap());
+        let link = ChildLink::connect_with(&assignment, Arc::clone(&ticks), run_delay, move || {
+            on_lost.send(()).unwrap()
+        });
         let supervisor = BufReader::new(listener.accept().unwrap().0);
         Self { _directory: directory, link: Some(link.unwrap()), ticks, lost, supervisor }
     }
@@ -54,6 +59,16 @@ fn heartbeats_come_only_while_the_worker_loop_turns() {
     assert_eq!(fixture.line().unwrap()["body"], json!({"heartbeat": {"ticks": 41}}));
     patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();
     assert!(fixture.line().is_err(), "a heartbeat although the loop stands still");
+}
+
+#[test]
+fn a_worker_loop_that_waits_for_a_processor_is_not_silent() {
+    static WAITED: AtomicU64 = AtomicU64::new(0);
+    let run_delay = || Duration::from_millis(WAITED.fetch_add(300, Ordering::Relaxed));
+    let mut fixture = Fixture::with(run_delay);
+    fixture.ticks.store(41, Ordering::Relaxed);
+    let bodies: Vec<_> = (0..4).map(|_| fixture.line().unwrap()["body"].clone()).collect();
+    assert!(bodies[1..].iter().all(|body| *body == json!({"heartbeat": {"ticks": 41}})), "{bodies:?}");
 }
 
 #[test]
