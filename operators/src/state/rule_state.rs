@@ -170,17 +170,20 @@ impl RuleState<'_> {
             aside.parts[at].end = start;
         }
         aside.parts.retain(|part| part.start < part.end);
-        let mut any = false;
+        // Most states that are removed were made just now, and a piece may have hundreds of chunks.
+        let mut gone = conditions.iter().copied().chain(level);
+        if !gone.any(|part| piece.find(&memory.arena, layout, part).is_some()) {
+            return;
+        }
         memory.change(piece, layout, |chunk, Bits { present, dirty }| {
             let gone = bits_of(conditions.iter().copied().chain(level), chunk) & present;
-            any |= gone != 0;
             let dirty = match recording {
                 Recording::Removals => dirty | gone,
                 Recording::Changes | Recording::Nothing => dirty & !gone,
             };
             Bits { present: present & !gone, dirty }
         });
-        aside.changed |= any;
+        aside.changed = true;
     }
 
     /// Puts parts that lie aside into the piece; those that equal first values are dropped.

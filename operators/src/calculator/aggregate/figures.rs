@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Aggregate, Stats, Top, latest::Scalar};
+use super::{Aggregate, Stats, latest::Scalar};
 use crate::model::value::Value;
 
 /// A figure of an aggregate that has several.
@@ -73,7 +73,7 @@ impl Aggregate {
     /// Its single figure at `now`, unix ms; `None` if it has several.
     pub fn at(&self, now: i64) -> Option<i64> {
         match self {
-            Aggregate::Count(window) => Some(window.merged(now).unwrap_or(0) as i64),
+            Aggregate::Count(window) => Some(window.merged(now).map_or(0, |count| *count) as i64),
             Aggregate::Distinct(distinct) => Some(distinct.count() as i64),
             Aggregate::WindowDistinct(window) => Some(window.merged(now).map_or(0, |d| d.count()) as i64),
             _ => None,
@@ -84,12 +84,15 @@ impl Aggregate {
     pub fn summary(&self, now: i64) -> Summary<'_> {
         match self {
             Aggregate::Stats(stats) => Summary::Stats(*stats),
-            Aggregate::WindowStats(window) => Summary::Stats(window.merged(now).unwrap_or_default()),
-            Aggregate::Top(top) => Summary::Top(Cow::Borrowed(top.numbers())),
-            Aggregate::WindowTop(_, window) => {
-                let merged = window.merged(now).map_or_else(Vec::new, Top::into_numbers);
-                Summary::Top(Cow::Owned(merged))
+            Aggregate::WindowStats(window) => {
+                Summary::Stats(window.merged(now).map_or_else(Stats::default, |stats| *stats))
             }
+            Aggregate::Top(top) => Summary::Top(Cow::Borrowed(top.numbers())),
+            Aggregate::WindowTop(_, window) => Summary::Top(match window.merged(now) {
+                Some(Cow::Borrowed(top)) => Cow::Borrowed(top.numbers()),
+                Some(Cow::Owned(top)) => Cow::Owned(top.into_numbers()),
+                None => Cow::Borrowed(&[]),
+            }),
             Aggregate::Latest(latest) => Summary::Latest(latest.at(now)),
             Aggregate::Count(_) | Aggregate::Distinct(_) | Aggregate::WindowDistinct(_) => Summary::None,
         }
