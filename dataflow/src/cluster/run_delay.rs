@@ -3,8 +3,10 @@
 //! A worker loop that does not turn may hang, or have no processor: a step that takes a second takes ten on a
 //! machine with ten times more to do than it can. The kernel counts the latter, as the run delay of a thread
 //! (Linux, `Documentation/scheduler/sched-stats.rst`).
+//!
+//! **Limit**: a loop that never ends is noticed only once the machine is less busy.
 
-use std::{ffi::OsStr, fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
 /// How timely names its worker threads.
 const WORKER: &str = "timely:work-";
@@ -21,11 +23,11 @@ fn of_threads(tasks: &Path, named: &str) -> io::Result<Duration> {
 }
 
 fn of_thread(thread: &Path, named: &str) -> io::Result<Option<Duration>> {
-    if !fs::read_to_string(thread.join(OsStr::new("comm")))?.starts_with(named) {
+    if !fs::read_to_string(thread.join("comm"))?.starts_with(named) {
         return Ok(None);
     }
     // Nanoseconds on a processor and waiting for one, and the number of times it had one.
-    let stat = fs::read_to_string(thread.join(OsStr::new("schedstat")))?;
+    let stat = fs::read_to_string(thread.join("schedstat"))?;
     Ok(stat.split_whitespace().nth(1).and_then(|waited| waited.parse().ok()).map(Duration::from_nanos))
 }
 

@@ -147,6 +147,7 @@ mod tests {
             assert_eq!(read(other), None, "{other}");
         }
     }
+
     #[test]
     fn lists_in_the_usual_spelling_are_left_out() {
         for list in ["1", "0", "10,0, 7", "18446744073709551616, 1", ""] {

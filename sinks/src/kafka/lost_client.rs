@@ -89,7 +89,7 @@ pub(super) fn watch(
             let is_cut_off = || !is_answered(producer.client(), &config.topic) && is_new_answered(&config);
             if watch.look(acknowledged, open, Instant::now(), is_cut_off) {
                 let topic = &config.topic;
-                tracing::error!(%topic, "the Kafka client has lost all brokers, although they answer others");
+                tracing::error!(%topic, "the Kafka client has lost all brokers, although they answer others; the sink fails, to be opened again");
                 ledger.lose_client();
                 return;
             }

@@ -8,6 +8,9 @@ use serde_json::json;
 
 use super::*;
 
+/// Longest wait for a line.
+const WITHIN: Duration = Duration::from_secs(60);
+
 struct Fixture {
     _directory: tempfile::TempDir,
     link: Option<ChildLink>,
@@ -36,6 +39,7 @@ impl Fixture {
             on_lost.send(()).unwrap()
         });
         let supervisor = BufReader::new(listener.accept().unwrap().0);
+        supervisor.get_ref().set_read_timeout(Some(WITHIN)).unwrap();
         Self { _directory: directory, link: Some(link.unwrap()), ticks, lost, supervisor }
     }
 
@@ -54,7 +58,7 @@ fn heartbeats_come_only_while_the_worker_loop_turns() {
     let patience = fixture.supervisor.get_ref().try_clone().unwrap();
     patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();
     assert!(fixture.line().is_err(), "a heartbeat although the loop never turned");
-    patience.set_read_timeout(None).unwrap();
+    patience.set_read_timeout(Some(WITHIN)).unwrap();
     fixture.ticks.store(41, Ordering::Relaxed);
     assert_eq!(fixture.line().unwrap()["body"], json!({"heartbeat": {"ticks": 41}}));
     patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();

@@ -42,3 +42,10 @@ mod watch;
 pub use config::{KafkaConfig, OnLost, StartAt};
 pub use error::KafkaError;
 pub use source::KafkaSource;
+
+/// Positions of partitions, for tests.
+#[cfg(test)]
+fn positions<const N: usize>(pairs: [(u32, u64); N]) -> operators::model::ids::Positions {
+    use operators::model::ids::{Offset, PartitionId};
+    pairs.into_iter().map(|(partition, offset)| (PartitionId(partition), Offset(offset))).collect()
+}

@@ -144,11 +144,7 @@ impl PartitionBoard {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn positions<const N: usize>(pairs: [(u32, u64); N]) -> Positions {
-        pairs.into_iter().map(|(partition, offset)| (PartitionId(partition), Offset(offset))).collect()
-    }
+    use super::{super::positions, *};
 
     #[test]
     fn only_partitions_that_have_reached_the_end_are_caught_up() {

@@ -71,11 +71,7 @@ impl Standstill {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn positions<const N: usize>(pairs: [(u32, u64); N]) -> Positions {
-        pairs.into_iter().map(|(partition, offset)| (PartitionId(partition), Offset(offset))).collect()
-    }
+    use super::{super::positions, *};
 
     #[test]
     fn only_a_reader_that_looks_and_does_not_move_stands_still() {
