@@ -106,7 +106,7 @@ fn published(text: &str, publish: i64) -> Result<RuleChange, String> {
     let mut rule = Rule::parse(text).map_err(|faults| faults.to_string())?;
     let crowd = match rule.crowd.take() {
         None => None,
-        Some(spec::Crowd::Guids(guids)) => Some(Crowd::new(guids.into_iter().collect())),
+        Some(spec::Crowd::Guids(guids)) => Some(Crowd::listed(guids)),
         Some(spec::Crowd::Bitmap(text)) => {
             Some(Crowd::from_base64(&text).map_err(|error| error.to_string())?)
         }

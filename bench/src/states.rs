@@ -73,8 +73,9 @@ mod tests {
         let rules = Prepared::compile([("r".to_owned(), rule.to_owned())], 0).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let event =
-            |guid: u64, id: &str| format!("{{\"guid\":{guid},\"event_id\":\"{id}\",\"event_time\":5}}\n");
+        let event = |guid: u64, id: &str| {
+            format!("{{\"guid\":{guid},\"event_id\":\"{id}\",\"event_time\":1793491200000}}\n")
+        };
         // Both conditions of 1, the sequence of 2; 3 is not in the crowd, and D only triggers.
         let events = [(1, "A"), (1, "A"), (1, "B"), (2, "B"), (2, "D"), (3, "A")];
         fs::write(&path, events.map(|(guid, id)| event(guid, id)).concat()).unwrap();

@@ -77,7 +77,7 @@ fn random_rules_and_events_fire_as_by_the_reference_at_every_size() {
     assert!(largest < MAX_BATCH_BYTES, "a batch of {LARGEST} events has {largest} bytes, so it is cut");
     let scene = Scene::with(rules, &texts);
     scene.write("profiles.jsonl", &lines(&profiles.iter().map(Json::to_string).collect::<Vec<_>>()));
-    let outcome = reference::run(rules, &texts, &Options { publish_at: None, profiles: Some(profiles) });
+    let outcome = reference::run(rules, &texts, &Options { profiles: Some(profiles), ..Options::default() });
     let expected = shared_fields(&outcome.triggers);
     assert!(expected.len() > 500, "only {} triggers", expected.len());
     replay_all(&scene, &["--profiles", "profiles.jsonl"], |triggers, how| {

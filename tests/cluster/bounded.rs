@@ -78,7 +78,11 @@ fn assert_same(states: &BTreeMap<StateKey, Json>, expected: &BTreeMap<StateKey, 
 
 fn a_fifth_is_enough(number: u8, processes: usize) {
     let case = case(number);
-    let options = Options { publish_at: Some(case.publish_at), profiles: Some(case.profiles.clone()) };
+    let options = Options {
+        publish_at: Some(case.publish_at),
+        profiles: Some(case.profiles.clone()),
+        ..Options::default()
+    };
     let expected = reference::run(&case.rules, &case.events, &options);
 
     let mut free = KeptJob::start(&case, processes, NO_BOUND);

@@ -43,6 +43,12 @@ fn check(case: &Case) -> Result<(), String> {
         scene.write("profiles.jsonl", &crate::scene::lines(&profiles));
         given.extend(["--profiles", "profiles.jsonl"]);
     }
+    if let Json::Object(fields) = &case.fields {
+        // Lists and texts are written alike in JSON and in TOML.
+        let settings: String = fields.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        scene.write("settings.toml", &format!("[fields]\n{settings}"));
+        given.extend(["--config", "settings.toml"]);
+    }
     let mut first: Option<Vec<String>> = None;
     for how in [["1", "abomonation"], ["3", "abomonation"], ["3", "bytemuck"]] {
         let [processes, codec] = how;

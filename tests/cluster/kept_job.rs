@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::{decode::FieldNames, wire::Codec};
+use operators::model::{decode::EventFormat, wire::Codec};
 use rusqlite::Connection;
 use serde_json::Value as Json;
 use sinks::LineOutput;
@@ -84,7 +84,7 @@ fn job(scene: &Scene, case: &Case, state_memory: usize) -> Job {
         breaker: BreakerConfig::default(),
         dead_letters: LineOutput::Nowhere,
         time: Time::Replay { publish_at: case.publish_at, epoch: 5 },
-        fields: FieldNames::default(),
+        fields: EventFormat::default(),
         codec: Codec::default(),
         batches: BatchConfig::default(),
         read_ahead: 1 << 20,

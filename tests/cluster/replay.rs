@@ -153,7 +153,7 @@ fn triggers_equal_the_references() {
     let scene = Scene::with(rules, &texts);
     scene.write("profiles.jsonl", &lines(&profiles.iter().map(Json::to_string).collect::<Vec<_>>()));
     let replayed = scene.replay(&["--profiles", "profiles.jsonl", "--processes", "3"]);
-    let outcome = reference::run(rules, &texts, &Options { publish_at: None, profiles: Some(profiles) });
+    let outcome = reference::run(rules, &texts, &Options { profiles: Some(profiles), ..Options::default() });
     let (engine, reference) = (shared_fields(&replayed.parsed()), shared_fields(&outcome.triggers));
     let differing: Vec<_> =
         engine.iter().filter(|(line, n)| reference.get(*line) != Some(*n)).take(3).collect();

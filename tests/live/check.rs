@@ -65,7 +65,7 @@ fn expected_of_lines(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, lines: &[Vec<String>
     // Rules are live before anything is sent.
     let publish = lines.iter().flatten().filter_map(|line| time(line)).min().unwrap() - 1;
     let end = lines.iter().filter_map(|lines| time(lines.last()?)).max().unwrap();
-    let options = Options { publish_at: Some(publish), profiles: None };
+    let options = Options { publish_at: Some(publish), ..Options::default() };
     let mut expected = Expected { triggers: BTreeMap::new(), state: BTreeMap::new(), end };
     for (partition, lines) in lines.iter().enumerate() {
         let outcome = reference::run_changing(&steps(partition as u32), lines, &options);

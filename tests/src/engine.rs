@@ -16,7 +16,8 @@ use operators::{
     },
     filter::profile,
     model::{
-        decode::Decoder,
+        decode::{Decoder, EventFormat},
+        guid::Guid,
         ids::{IngestTime, Offset, PartitionId},
         raw::{RawBatch, RawRecord},
         routed::Routed,
@@ -33,7 +34,7 @@ use operators::{
         book::RuleBook,
         catalog::{Applied, Catalog},
         compiler::Compiler,
-        crowd::Crowd,
+        crowd::{Crowd, CrowdBuilder},
         register::{Listing, Next, Prepared, Register},
         rows::Rows,
     },
@@ -61,6 +62,8 @@ pub struct Layout {
     /// Numbers of batches after which state is saved, repeated cyclically; whether all state is then dropped
     /// and restored from the saved state, and for how many workers.
     pub saves: Vec<(usize, bool, usize)>,
+    /// How events are written.
+    pub format: EventFormat,
 }
 
 impl Default for Layout {
@@ -72,6 +75,7 @@ impl Default for Layout {
             batches: Vec::new(),
             clocks_after: Vec::new(),
             saves: Vec::new(),
+            format: EventFormat::default(),
         }
     }
 }
@@ -105,7 +109,7 @@ impl Engine {
         let compiler = compiler();
         let catalog = Catalog::new(compiler.clone());
         let book = catalog.book();
-        let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&book), false);
+        let mut matcher = Matcher::new(Decoder::new(&layout.format), Arc::clone(&book), false);
         for partition in 0..partitions {
             matcher.move_clock(PartitionId(partition as u32), IngestTime::MIN);
         }
@@ -387,13 +391,19 @@ pub fn batch(partition: usize, lines: &[String], next: &mut u64) -> RawBatch {
     batch
 }
 
-fn crowd(rule: &Json, profiles: &[Json]) -> Option<Crowd> {
-    match serde_json::from_value::<spec::Crowd>(rule.get("crowd")?.clone()).ok()? {
-        spec::Crowd::Guids(guids) => Some(Crowd::new(guids.into_iter().collect())),
+/// The crowd of a rule; its query is answered from `profiles`.
+///
+/// # Panics
+/// If the document's crowd is none.
+pub fn crowd(rule: &Json, profiles: &[Json]) -> Option<Crowd> {
+    match serde_json::from_value::<spec::Crowd>(rule.get("crowd")?.clone()).unwrap() {
+        spec::Crowd::Guids(guids) => Some(Crowd::listed(guids)),
         spec::Crowd::Bitmap(text) => Some(Crowd::from_base64(&text).unwrap()),
         spec::Crowd::Profile(query) => {
             let inside = profiles.iter().filter(|p| profile::holds(&query, p.as_object().unwrap()));
-            Some(Crowd::new(inside.map(|p| p["guid"].as_u64().unwrap()).collect()))
+            let mut crowd = CrowdBuilder::default();
+            inside.for_each(|p| crowd.add(Guid::of_json(&p["guid"]).unwrap()));
+            Some(crowd.build())
         }
     }
 }

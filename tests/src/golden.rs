@@ -1,19 +1,21 @@
 //! Golden cases: rules, events, and the firings that a person worked out by hand.
 //!
-//! One file per case under `golden/`, an object of `name`, `about`, `rules` (a list), `events` (a list),
-//! `publish_at` (`null` or ms), `profiles` (`null` or a list) and `expect` (a list of expectations).
+//! One file per case under `golden/`, an object of `name`, `about`, `rules` (a list), `events` (a list; a text is
+//! a line as it is), `publish_at` (`null` or ms), `profiles` (`null` or a list), `expect` (a list of expectations) and
+//! optionally `fields`, the table `[fields]` of the settings.
 //!
 //! An expectation is `{"rule_id", "key", "offset" (null: no event caused it), "fired_at"}` and optionally
 //! `held_out`, `action` and `values`. `values` contains only the figures that matter; `null` means that one
 //! is absent. All firings are listed, in any order: an unexpected one is as wrong as a missing one.
 //!
 //! A file is named after its case, in kebab case: `op-`, `filter-`, `calculator-`, `field-`, `window-`,
-//! `trigger-` or `example-`, and what it checks. No list names the cases. Each has firings, and fewer than
+//! `trigger-`, `event-` or `example-`, and what it checks. No list names the cases. Each has firings, and fewer than
 //! its events times its rules. Three tests run all cases: `reference_golden` and `engine_equals_reference` in
 //! `tests/tests/all`, and `golden` in `tests/cluster`.
 
 use std::path::PathBuf;
 
+use operators::model::decode::EventFormat;
 use serde_json::Value as Json;
 
 /// One golden case.
@@ -27,6 +29,8 @@ pub struct Case {
     pub events: Vec<String>,
     /// Time of publish, unix ms; absent: that of the first event.
     pub publish_at: Option<i64>,
+    /// How events are written, as the table `[fields]` of the settings; `null` for the default.
+    pub fields: Json,
     /// Profiles for crowd queries.
     pub profiles: Option<Vec<Json>>,
     /// Expected firings.
@@ -45,10 +49,23 @@ impl Case {
         Self {
             name: json["name"].as_str().expect("a name").to_owned(),
             rules: list("rules"),
-            events: list("events").iter().map(Json::to_string).collect(),
+            events: list("events").iter().map(line).collect(),
+            fields: json["fields"].clone(),
             publish_at: json["publish_at"].as_i64(),
             profiles: json["profiles"].as_array().cloned(),
             expect: list("expect"),
+        }
+    }
+
+    /// How events are written.
+    ///
+    /// # Panics
+    /// If `fields` is no such table.
+    #[must_use]
+    pub fn format(&self) -> EventFormat {
+        match &self.fields {
+            Json::Null => EventFormat::default(),
+            fields => serde_json::from_value(fields.clone()).expect("the table `fields`"),
         }
     }
 
@@ -73,6 +90,11 @@ impl Case {
         let lines = |list: Vec<&Json>| list.iter().map(|one| format!("\n    {one}")).collect::<String>();
         Err(format!("{}\n  missing:{}\n  unexpected:{}", self.name, lines(missing), lines(left)))
     }
+}
+
+/// An event as a line.
+fn line(event: &Json) -> String {
+    event.as_str().map_or_else(|| event.to_string(), str::to_owned)
 }
 
 /// All golden cases, by name.

@@ -80,7 +80,7 @@ fn events_have_the_shape_that_is_promised() {
 #[test]
 fn all_events_are_decoded_in_a_single_pass() {
     let rules = Prepared::compile(SMALL.rule_documents(), START).unwrap();
-    let mut decoder = StreamDecoder::new(Decoder::default(), rules.book.fields.clone());
+    let mut decoder = StreamDecoder::new(Decoder::of_milliseconds(), rules.book.fields.clone());
     SMALL.event_lines().for_each(|line| drop(decoder.decode(&line).unwrap()));
     assert_eq!(decoder.unusual(), 0);
 }

@@ -55,7 +55,7 @@ impl StoredRules {
             let bytes = match self.crowds.remove(&name) {
                 Some(bytes) => bytes,
                 None => {
-                    let bytes = crowd.to_portable();
+                    let bytes = crowd.to_bytes();
                     retry_until_done("a crowd", || pieces::put(store, &name, &bytes))?;
                     bytes.len() as u64
                 }

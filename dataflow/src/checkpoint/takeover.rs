@@ -92,7 +92,7 @@ impl Resumed {
             let bytes = pieces::read(store, &name)?
                 .ok_or_else(|| malformed(place, format!("crowd {digest} is missing")))?;
             crowds.insert(name, bytes.len() as u64);
-            Crowd::from_portable(&bytes).map_err(|error| malformed(place, error.to_string()))
+            Crowd::from_bytes(&bytes).map_err(|error| malformed(place, error.to_string()))
         };
         self.remembered = rules::from_json(place, &rules, &mut crowd)?;
         let in_force = self.remembered.iter().filter(|r| r.in_force);

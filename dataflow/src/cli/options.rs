@@ -13,7 +13,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use operators::model::{decode::FieldNames, wire::Codec};
+use operators::model::{decode::EventFormat, wire::Codec};
 use serde::{Deserialize, Serialize};
 use sinks::{checkpoint::RedisConfig, webhook::WebhookConfig};
 use sources::events::KafkaConfig;
@@ -128,7 +128,7 @@ pub(super) struct Settings {
     /// Upper bound of bytes that a worker's sources may read ahead of evaluation.
     read_ahead_bytes: usize,
     /// Names under which events carry their fields.
-    pub(super) fields: FieldNames,
+    pub(super) fields: EventFormat,
     /// Address at which metrics are served, in the syntax of `--metrics`.
     metrics: Option<String>,
     /// Whether every process of a supervised cluster also serves its own metrics, on the ports after that of
@@ -162,7 +162,7 @@ impl Default for Settings {
             restarts_per_minute: 5,
             batches: BatchConfig::default(),
             read_ahead_bytes: 2 << 20,
-            fields: FieldNames::default(),
+            fields: EventFormat::default(),
             metrics: None,
             metrics_per_process: false,
         }

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use operators::model::{decode::Decoder, decode::FieldNames, field::Fields};
+use operators::model::{decode::Decoder, decode::EventFormat, field::Fields};
 use sources::events::{EventSource, FileSource, LineConfig, Next, ReadProgress};
 
 use super::{
@@ -47,7 +47,7 @@ fn instant(text: &str) -> Result<i64, CliError> {
 }
 
 /// Time of the first event, unix ms; 0 for a file without events.
-fn first_time(path: &Path, names: &FieldNames) -> Result<i64, CliError> {
+fn first_time(path: &Path, names: &EventFormat) -> Result<i64, CliError> {
     let mut source = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
     let decoder = Decoder::new(names);
     let fields = Fields::default();
@@ -76,7 +76,7 @@ struct Replayed {
 impl Replayed {
     /// Reads the input named by the options. Without an instant it is the time of the first event, for which
     /// a file is read twice.
-    fn of(path: &Path, publish_at: Option<i64>, names: &FieldNames) -> Result<Self, CliError> {
+    fn of(path: &Path, publish_at: Option<i64>, names: &EventFormat) -> Result<Self, CliError> {
         if path.as_os_str() == "-" {
             let publish_at = publish_at.ok_or_else(|| {
                 CliError::usage(
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn of(path: &str, publish_at: Option<i64>) -> Result<Replayed, String> {
-        Replayed::of(Path::new(path), publish_at, &FieldNames::default()).map_err(|error| error.to_string())
+        Replayed::of(Path::new(path), publish_at, &EventFormat::default()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -179,9 +179,10 @@ mod tests {
     fn a_file_is_replayed_from_its_first_event() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        std::fs::write(&path, "no event\n{\"guid\": 1, \"event_id\": \"A\", \"event_time\": 42}\n").unwrap();
+        std::fs::write(&path, "no event\n{\"guid\": 1, \"event_id\": \"A\", \"event_time\": 1793491200}\n")
+            .unwrap();
         let path = path.to_str().unwrap();
-        assert_eq!(of(path, None).unwrap().publish_at, 42);
+        assert_eq!(of(path, None).unwrap().publish_at, 1_793_491_200_000);
         assert_eq!(of(path, Some(7)).unwrap().publish_at, 7);
         assert!(of(&format!("{path}.missing"), None).unwrap_err().contains("there is no such file"));
     }

@@ -10,7 +10,7 @@ use std::{
 use operators::{
     document::spec::{self, Rule},
     model::{
-        decode::{Decoder, FieldNames},
+        decode::{Decoder, EventFormat},
         field::Fields,
         ids::{BookGeneration, Offset},
         routed::Routed,
@@ -122,7 +122,7 @@ fn play() -> BTreeMap<String, u32> {
     assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
     let crowds: HashMap<u32, Crowd> =
         applied.crowds.into_iter().filter_map(|c| Some((c.slot, c.after?))).collect();
-    let mut matcher = Matcher::new(Decoder::new(&FieldNames::default()), Arc::clone(&applied.book), false);
+    let mut matcher = Matcher::new(Decoder::new(&EventFormat::default()), Arc::clone(&applied.book), false);
     matcher.install(Arc::clone(&applied.book), crowds);
     let mut evaluator = Evaluator::new(applied.book);
     let mut fired: BTreeMap<String, u32> = rules(1).into_iter().map(|(id, _)| (id, 0)).collect();

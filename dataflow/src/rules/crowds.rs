@@ -11,9 +11,8 @@ use operators::{
         spec::{self, Query},
     },
     filter::profile,
-    rule::crowd::Crowd,
+    rule::crowd::{Crowd, CrowdBuilder},
 };
-use roaring::RoaringTreemap;
 use sources::profiles::ProfileStore;
 
 /// A crowd as a document describes it.
@@ -51,7 +50,7 @@ pub(super) fn select(
 }
 
 /// Answers of the profile store, in the order of the queries; or the fault of every query.
-struct Selected(Result<vec::IntoIter<RoaringTreemap>, Faults>);
+struct Selected(Result<vec::IntoIter<Crowd>, Faults>);
 
 impl Selected {
     fn new(described: &[Option<Described>], profiles: Option<&mut (dyn ProfileStore + 'static)>) -> Self {
@@ -69,9 +68,9 @@ impl Selected {
     }
 
     /// The answer to the next query.
-    fn next(&mut self) -> Result<RoaringTreemap, Faults> {
+    fn next(&mut self) -> Result<Crowd, Faults> {
         match &mut self.0 {
-            Ok(answers) => Ok(answers.next().unwrap_or_default()),
+            Ok(answers) => Ok(answers.next().unwrap_or_else(|| CrowdBuilder::default().build())),
             Err(faults) => Err(faults.clone()),
         }
     }
@@ -86,7 +85,7 @@ fn members(crowd: Described, selected: &mut Selected) -> Result<Crowd, Faults> {
                 let path = if fault.path.is_empty() { String::new() } else { format!(".{}", fault.path) };
                 Faults::one(format!("crowd.profile{path}"), fault.message)
             })?;
-            Ok(Crowd::new(answer?))
+            answer
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use operators::model::{decode::FieldNames, wire::Codec};
+use operators::model::{decode::EventFormat, wire::Codec};
 use serde::{Deserialize, Serialize};
 use sinks::LineOutput;
 use sources::events::{GeneratorConfig, KafkaConfig, Start};
@@ -48,7 +48,7 @@ pub struct Job {
     /// Mode of time: wall clock or replay.
     pub time: Time,
     /// Names under which events carry their fields.
-    pub fields: FieldNames,
+    pub fields: EventFormat,
     /// Encoding of routed records on the wire.
     pub codec: Codec,
     /// Sizes of batches of records.

@@ -13,7 +13,7 @@ pub use super::predicate::{Comparison, Op, Predicate, Query};
 use super::{
     fault::Faults,
     span::{Edge, Instant, Span},
-    user_list,
+    user_list::{self, UserList},
 };
 
 /// A rule.
@@ -106,7 +106,7 @@ pub enum Crowd {
     /// Users whose profile answers the query.
     Profile(Query),
     /// These users.
-    Guids(Vec<u64>),
+    Guids(UserList),
     /// These users, as a portable roaring bitmap (32- or 64-bit) in base64.
     Bitmap(String),
 }
@@ -313,10 +313,12 @@ impl Rule {
         if list.len() < LONG || before.contains(MARK) || behind.contains(MARK) {
             return None;
         }
-        let guids = user_list::read(list)?;
+        let guids = user_list::read(list)?.into();
         let mut rule: Rule = serde_json::from_str(&[before, MARK, behind].concat()).ok()?;
         match &mut rule.crowd {
-            Some(Crowd::Guids(place)) if **place == [u64::MAX] => *place = guids,
+            Some(Crowd::Guids(place)) if place.numbers == [u64::MAX] && place.texts.is_empty() => {
+                *place = guids
+            }
             _ => return None,
         }
         Some(rule)

@@ -1,7 +1,81 @@
-//! The list of users in the text of a document, which may be longer than all the rest.
+//! The list of users in a document, which may be longer than all the rest.
 //!
 //! JSON is read number by number at a tenth of the speed at which digits can be read that are known to stand in
 //! a list. So the list is cut out of the text and read apart, or left out, if it has the usual spelling.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, SeqAccess, Visitor},
+};
+
+use crate::model::guid::{Guid, OwnedGuid};
+
+/// Users listed in any order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserList {
+    /// Those whose guids are integers.
+    pub numbers: Vec<u64>,
+    /// The others.
+    pub texts: Vec<Box<str>>,
+}
+
+impl From<Vec<u64>> for UserList {
+    fn from(numbers: Vec<u64>) -> Self {
+        UserList { numbers, texts: Vec::new() }
+    }
+}
+
+impl Serialize for UserList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let numbers = self.numbers.iter().copied().map(OwnedGuid::Number);
+        serializer.collect_seq(numbers.chain(self.texts.iter().cloned().map(OwnedGuid::Text)))
+    }
+}
+
+impl<'de> Deserialize<'de> for UserList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Listed(UserList::default()))
+    }
+}
+
+impl JsonSchema for UserList {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "UserList".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<OwnedGuid>::json_schema(generator)
+    }
+}
+
+/// Visitor of a list of users.
+struct Listed(UserList);
+
+impl<'de> Visitor<'de> for Listed {
+    type Value = UserList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of users")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<UserList, A::Error> {
+        while let Some(user) = list.next_element::<serde_json::Value>()? {
+            let Some(guid) = Guid::of_json(&user) else {
+                return Err(A::Error::custom(format!(
+                    "{user} is no user; write a guid, such as 1001 or \"u-1\""
+                )));
+            };
+            match guid {
+                Guid::Number(number) => self.0.numbers.push(number),
+                Guid::Text(text) => self.0.texts.push(text.into()),
+            }
+        }
+        Ok(self.0)
+    }
+}
 
 /// The text up to the first list of `guids`, the list without its brackets, and the rest; `None` if there is none.
 pub fn cut(document: &str) -> Option<[&str; 3]> {

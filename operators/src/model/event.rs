@@ -1,22 +1,28 @@
 //! Decoded events.
 
-use super::{field::Field, value::Value};
+use super::{field::Field, guid::Guid, value::Value};
 
 /// A decoded event. Its texts borrow from the record, except where the JSON has escapes.
 #[derive(Clone, Debug, Default)]
 pub struct Event<'a> {
-    /// The user, if known; also the value at [`Field::GUID`].
-    pub guid: Option<u64>,
     /// The event's own time, unix ms, never negative; also the value at [`Field::EVENT_TIME`].
     pub event_time: i64,
     /// Values by field position; as many as the `Fields` it was decoded with.
     pub values: Vec<Option<Value<'a>>>,
+    /// Number of values that were left out, as they can't be what their names say.
+    pub unusable: u32,
 }
 
 impl<'a> Event<'a> {
     /// Value of a field, if the event carries it.
     pub fn get(&self, field: Field) -> Option<&Value<'a>> {
         self.values.get(field.index())?.as_ref()
+    }
+
+    /// The user, if known.
+    #[inline]
+    pub fn guid(&self) -> Option<Guid<'_>> {
+        Guid::of_value(self.get(Field::GUID)?)
     }
 
     /// The event's kind. Empty only in an event that was not decoded.

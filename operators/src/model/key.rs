@@ -1,10 +1,14 @@
 //! Keys: the value, or tuple of values, by which a rule's state is partitioned.
 
+use std::net::IpAddr;
+
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::{
+    decode::NoIds,
     event::Event,
     field::{Field, Fields},
+    guid::{Guid, OwnedGuid},
     json,
     value::Value,
 };
@@ -27,60 +31,63 @@ impl KeyFields {
     }
 
     /// The user that a key names.
-    pub fn guid(&self, key: &str) -> Option<u64> {
+    pub fn guid(&self, key: &str) -> Option<OwnedGuid> {
         let position = self.0.iter().position(|field| *field == Field::GUID)?;
-        let shown = show(self, key);
-        if self.0.len() == 1 { shown.as_u64() } else { shown.get(position)?.as_u64() }
+        if self.0.len() == 1 {
+            return Some(Guid::of_key(key).to_owned());
+        }
+        match show(self, key).get(position)? {
+            serde_json::Value::String(text) => Some(Guid::Text(text).to_owned()),
+            number => number.as_u64().map(OwnedGuid::Number),
+        }
     }
 }
 
-/// Writes an event's key into `text`, replacing its content; false if the event lacks one of the fields.
+/// Writes an event's key into `text`, replacing its content; false if the event lacks one of the fields, or has one
+/// of `no_ids` there.
 ///
 /// The key of one field is the text of its value, that of several fields the JSON array of them.
-pub fn write_key(fields: &KeyFields, event: &Event<'_>, text: &mut String) -> bool {
+pub fn write_key(fields: &KeyFields, event: &Event<'_>, no_ids: &NoIds, text: &mut String) -> bool {
     text.clear();
-    let [single] = fields.0[..] else { return write_tuple(fields, event, text) };
-    match value(single, event) {
-        Some(value) => {
-            push(&value, text);
-            true
+    let id = |field: Field| event.get(field).filter(|id| !no_ids.contain(id));
+    match fields.0[..] {
+        [single] => {
+            let Some(id) = id(single) else { return false };
+            push(single, id, text);
         }
-        None => false,
-    }
-}
-
-fn write_tuple(fields: &KeyFields, event: &Event<'_>, text: &mut String) -> bool {
-    text.push('[');
-    for (i, field) in fields.0.iter().enumerate() {
-        let Some(value) = value(*field, event) else { return false };
-        if i > 0 {
-            text.push(',');
-        }
-        if *field == Field::GUID {
-            push(&value, text);
-        } else {
-            text.push_str(&serde_json::Value::from(value.text().as_ref()).to_string());
+        _ => {
+            for (i, field) in fields.0.iter().enumerate() {
+                let Some(id) = id(*field) else { return false };
+                text.push(if i == 0 { '[' } else { ',' });
+                push_entry(*field, id, text);
+            }
+            text.push(']');
         }
     }
-    text.push(']');
     true
 }
 
-fn value<'e>(field: Field, event: &'e Event<'_>) -> Option<std::borrow::Cow<'e, Value<'e>>> {
-    use std::borrow::Cow;
-    if field == Field::GUID {
-        // Guids above 63 bits have no integer among the event's values.
-        return event.guid.map(|g| {
-            Cow::Owned(i64::try_from(g).map_or_else(|_| Value::Text(g.to_string().into()), Value::Int))
-        });
+/// Appends an entry of a key of several fields: an integer only if it is a user, else a text.
+fn push_entry(field: Field, id: &Value<'_>, text: &mut String) {
+    match Guid::of_value(id) {
+        Some(Guid::Number(number)) if field == Field::GUID => json::integer(number, text),
+        _ => {
+            let mut plain = String::new();
+            push(field, id, &mut plain);
+            json::string(&plain, text);
+        }
     }
-    event.get(field).map(Cow::Borrowed)
 }
 
-fn push(value: &Value<'_>, text: &mut String) {
-    match value {
-        Value::Text(t) => text.push_str(t),
-        Value::Int(i) => text.push_str(itoa::Buffer::new().format(*i)),
+/// Appends an id as text; addresses in the one spelling that each has (RFC 5952, IPv4 within IPv6 as IPv4).
+fn push(field: Field, id: &Value<'_>, text: &mut String) {
+    match id {
+        Value::Text(address) if field == Field::IP => match address.parse::<IpAddr>() {
+            Ok(IpAddr::V6(ip)) => text.push_str(&ip.to_canonical().to_string()),
+            Ok(IpAddr::V4(_)) | Err(_) => text.push_str(address),
+        },
+        Value::Text(plain) => text.push_str(plain),
+        Value::Int(i) => json::integer(*i, text),
         other => text.push_str(&other.text()),
     }
 }
@@ -100,11 +107,12 @@ pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
     xxh3_64(names.join("\0").as_bytes())
 }
 
-/// The key as it appears in a trigger: a number for `guid`, a string for any other single field, an array for
+/// The key as it appears in a trigger: a number for a `guid` that is one, a string for any other single field, an array for
 /// several.
 pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
     match &fields.0[..] {
-        [Field::GUID] | [_, _, ..] => serde_json::from_str(key).unwrap_or_else(|_| key.into()),
+        [Field::GUID] => Guid::of_key(key).json(),
+        [_, _, ..] => serde_json::from_str(key).unwrap_or_else(|_| key.into()),
         _ => key.into(),
     }
 }
@@ -112,16 +120,13 @@ pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
 /// Appends a key as a trigger [shows](show) it, as JSON.
 pub fn write_shown(fields: &KeyFields, key: &str, out: &mut String) {
     match &fields.0[..] {
-        [Field::GUID] if is_canonical(key) => out.push_str(key),
-        [Field::GUID] | [_, _, ..] => out.push_str(&show(fields, key).to_string()),
+        [Field::GUID] => match Guid::of_key(key) {
+            Guid::Number(number) => json::integer(number, out),
+            Guid::Text(text) => json::string(text, out),
+        },
+        [_, _, ..] => out.push_str(&show(fields, key).to_string()),
         _ => json::string(key, out),
     }
-}
-
-/// Whether a text is an unsigned 64-bit integer as JSON writes it; false for those of 20 digits.
-fn is_canonical(text: &str) -> bool {
-    let is_short = (1..20).contains(&text.len()) && (text.len() == 1 || !text.starts_with('0'));
-    is_short && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether a key belongs to the rule's holdout, a share of keys between 0 and 1 chosen by a stable hash.

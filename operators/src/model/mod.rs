@@ -6,6 +6,7 @@
 //! - `decode`: record to event
 //! - `epoch`: the timestamps of the dataflow
 //! - `event`, `field`, `value`: decoded events
+//! - `guid`: users
 //! - `ids`: partitions, offsets and other numbers that identify something
 //! - `json`: JSON written straight into a text
 //! - `key`: keys and their routing hash
@@ -17,6 +18,7 @@ pub mod decode;
 pub mod epoch;
 pub mod event;
 pub mod field;
+pub mod guid;
 pub mod ids;
 pub mod json;
 pub mod key;

@@ -13,9 +13,15 @@ pub use self::values::EncodedValues;
 use self::values::Encoder;
 use super::{
     field::Field,
+    guid::Guid,
     ids::{Offset, PartitionId},
     value::Value,
 };
+
+/// Kinds of guids.
+const NO_GUID: u32 = 0;
+const NUMBER: u32 = 1;
+const TEXT: u32 = 2;
 
 /// A batch of routed records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +34,7 @@ pub struct Routed {
     pub fields: Vec<u32>,
     /// Numbers of the filters that matched, in no order within a record.
     pub targets: Vec<u32>,
-    /// Key, event id and texts among the values, of each record.
+    /// Key, event id, guid and texts among the values, of each record.
     pub text: String,
 }
 
@@ -40,7 +46,7 @@ pub struct Row {
     pub hash: u64,
     /// The event's offset in its partition.
     pub offset: u64,
-    /// The event's guid; 0 if it has none.
+    /// The event's guid if it is a number; the length of its text if it is one; else 0.
     pub guid: u64,
     /// Ingest time, unix ms.
     pub now: i64,
@@ -52,8 +58,8 @@ pub struct Row {
     pub partition: u32,
     /// Which `key_by` of the rule book.
     pub key_group: u32,
-    /// 1 if the event has a guid, else 0.
-    pub has_guid: u32,
+    /// 0 if the event has no guid, 1 if it is a number, 2 if it is a text.
+    pub guid_kind: u32,
     /// End of the record's targets.
     pub targets_end: u32,
     /// End of the record's values.
@@ -62,7 +68,8 @@ pub struct Row {
     pub key_end: u32,
     /// End of the event id in the text; it begins behind the key.
     pub event_id_end: u32,
-    /// End of the record's text; the texts among its values begin behind the event id.
+    /// End of the record's text; a guid that is a text begins behind the event id, the texts among its values behind
+    /// that.
     pub text_end: u32,
 }
 
@@ -76,7 +83,7 @@ pub struct RoutedRecord<'b> {
     /// The event's offset in its partition.
     pub offset: Offset,
     /// The event's guid, if it has one.
-    pub guid: Option<u64>,
+    pub guid: Option<Guid<'b>>,
     /// Ingest time, unix ms.
     pub now: i64,
     /// The event's own time, unix ms.
@@ -149,6 +156,7 @@ impl Routed {
     /// ```
     /// use strateye_operators::model::{
     ///     field::Field,
+    ///     guid::Guid,
     ///     ids::{Offset, PartitionId},
     ///     routed::{EncodedValues, Routed, RoutedRecord},
     ///     value::Value,
@@ -158,7 +166,7 @@ impl Routed {
     ///     hash: 7,
     ///     partition: PartitionId(0),
     ///     offset: Offset(41),
-    ///     guid: Some(1001),
+    ///     guid: Some(Guid::Number(1001)),
     ///     now: 1_766_000_000_123,
     ///     time: 1_766_000_000_100,
     ///     seen: 0,
@@ -194,12 +202,21 @@ impl Routed {
         self.push_row(record, row);
     }
 
-    /// Appends key and event id; returns a row with their ends.
+    /// Appends key, event id and guid; returns a row with the guid and their ends.
     fn push_texts(&mut self, head: &RoutedRecord<'_>) -> Row {
         self.text.push_str(head.key);
         let key_end = self.text.len() as u32;
         self.text.push_str(head.event_id);
-        Row { key_end, event_id_end: self.text.len() as u32, ..Row::default() }
+        let event_id_end = self.text.len() as u32;
+        let (guid_kind, guid) = match head.guid {
+            None => (NO_GUID, 0),
+            Some(Guid::Number(number)) => (NUMBER, number),
+            Some(Guid::Text(text)) => {
+                self.text.push_str(text);
+                (TEXT, text.len() as u64)
+            }
+        };
+        Row { guid, guid_kind, key_end, event_id_end, ..Row::default() }
     }
 
     /// Appends the targets, and the row, filled in; the record's values and texts are appended already.
@@ -208,13 +225,11 @@ impl Routed {
         self.rows.push(Row {
             hash: head.hash,
             offset: head.offset.0,
-            guid: head.guid.unwrap_or(0),
             now: head.now,
             time: head.time,
             seen: head.seen,
             partition: head.partition.0,
             key_group: head.key_group,
-            has_guid: u32::from(head.guid.is_some()),
             targets_end: self.targets.len() as u32,
             values_end: self.words.len() as u32,
             text_end: self.text.len() as u32,
@@ -231,11 +246,19 @@ impl Routed {
         };
         let text = |from: u32, to: u32| self.text.get(from as usize..to as usize);
         let values = before.values_end as usize..row.values_end as usize;
+        let (guid, guid_end) = match row.guid_kind {
+            NO_GUID => (None, row.event_id_end),
+            NUMBER => (Some(Guid::Number(row.guid)), row.event_id_end),
+            _ => {
+                let end = row.event_id_end.checked_add(u32::try_from(row.guid).ok()?)?;
+                (Some(Guid::Text(text(row.event_id_end, end)?)), end)
+            }
+        };
         Some(RoutedRecord {
             hash: row.hash,
             partition: PartitionId(row.partition),
             offset: Offset(row.offset),
-            guid: (row.has_guid != 0).then_some(row.guid),
+            guid,
             now: row.now,
             time: row.time,
             seen: row.seen,
@@ -246,7 +269,7 @@ impl Routed {
             encoded: EncodedValues {
                 fields: self.fields.get(values.clone())?,
                 words: self.words.get(values)?,
-                text: text(row.event_id_end, row.text_end)?,
+                text: text(guid_end, row.text_end)?,
             },
         })
     }

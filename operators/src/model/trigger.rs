@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
+    guid::OwnedGuid,
     ids::{Offset, PartitionId},
     json,
 };
@@ -70,7 +71,7 @@ pub struct Trigger {
     /// The key.
     pub key: Json,
     /// User of the cause event, if known.
-    pub guid: Option<u64>,
+    pub guid: Option<OwnedGuid>,
     /// The cause; null for keys that satisfied the rule at its publish.
     pub cause: Option<Cause<'static>>,
     /// Instant of the firing on the ingest clock, unix ms.

@@ -192,6 +192,7 @@ mod tests {
     use super::*;
     use crate::model::{
         field::Field,
+        guid::Guid,
         ids::{Offset, PartitionId},
         routed::{EncodedValues, RoutedRecord},
         value::Value,
@@ -204,7 +205,7 @@ mod tests {
                 hash: *hash,
                 partition: PartitionId(3),
                 offset: Offset(hash / 2),
-                guid: (hash % 2 == 0).then_some(*hash),
+                guid: [None, Some(Guid::Number(*hash)), Some(Guid::Text(key))][*hash as usize % 3],
                 now: *now,
                 time: now + 1,
                 seen: 7,

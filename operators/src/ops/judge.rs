@@ -16,6 +16,7 @@ use crate::{
     expression::Operand,
     model::{
         field::Field,
+        guid::Guid,
         ids::{Offset, PartitionId},
         value::Value,
     },
@@ -43,7 +44,7 @@ pub(super) struct RuleEvent<'r> {
     /// Its offset in the partition.
     pub(super) offset: Offset,
     /// Its user.
-    pub(super) guid: Option<u64>,
+    pub(super) guid: Option<Guid<'r>>,
     /// Its id.
     pub(super) event_id: &'r str,
     /// Its values that filters, calculators and actions read.

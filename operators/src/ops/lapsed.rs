@@ -1,7 +1,7 @@
 //! Lapse: when a key's state of a rule no longer counts.
 
 use crate::{
-    rule::{guards::Guards, plan::RulePlan},
+    rule::{crowd::Member, guards::Guards, plan::RulePlan},
     state::RuleState,
 };
 
@@ -16,5 +16,9 @@ pub(super) fn is_lapsed(plan: &RulePlan, state: &RuleState<'_>, key: &str, now: 
 fn has_left(plan: &RulePlan, touched: i64, key: &str, now: i64) -> bool {
     let mut over = plan.departed.iter().filter(|d| d.is_over(touched, now)).peekable();
     // The key is parsed only if a departure is over for its state, which is rare.
-    over.peek().is_some() && plan.key.guid(key).is_some_and(|guid| over.any(|d| d.guids.contains(guid)))
+    over.peek().is_some()
+        && plan.key.guid(key).is_some_and(|guid| {
+            let member = Member::from(guid.as_guid());
+            over.any(|d| d.guids.contains(member))
+        })
 }

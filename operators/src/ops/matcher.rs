@@ -41,6 +41,8 @@ pub struct MatchCounts {
     pub keyless: u64,
     /// Comparisons and expressions that received a value of the wrong kind.
     pub wrong_values: u64,
+    /// Values of top-level fields that were left out, as they can't be what their names say.
+    pub unusable_values: u64,
 }
 
 /// Matcher of one worker's events.
@@ -153,7 +155,8 @@ impl Matcher {
             Some(text) => self.decoder.decode_text(text)?,
             None => self.decoder.decode(batch.record(record))?,
         };
-        let user = User::new(event.guid, rows);
+        let user = User::new(self.membership.member(event.guid()), rows);
+        self.counts.unusable_values += u64::from(event.unusable);
         // Whether the user is admitted is asked when the index has been searched.
         user.row.iter().step_by(8).for_each(prefetch);
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
@@ -181,14 +184,14 @@ impl Matcher {
             if targets.is_empty() {
                 continue;
             }
-            if key::write_key(&book.keys[group], event, &mut self.key) {
+            if key::write_key(&book.keys[group], event, self.decoder.no_ids(), &mut self.key) {
                 book.needs.unite(targets, &mut self.needed);
                 let hash = key::route(book.key_seeds[group], &self.key);
                 let head = RoutedRecord {
                     hash,
                     partition: batch.partition,
                     offset: record.offset,
-                    guid: event.guid,
+                    guid: event.guid(),
                     now,
                     time: event.event_time,
                     seen: batch.read_at,

@@ -39,7 +39,7 @@ fn matching(generations: &[u64]) -> Matching<()> {
         (generation, Arc::new(catalog.apply(&ChangeSet { generation, changes })))
     };
     let books = Books(generations.iter().map(|generation| book(*generation)).collect());
-    Matching::new(Matcher::new(Decoder::default(), empty, false), Arc::new(books), 0)
+    Matching::new(Matcher::new(Decoder::of_milliseconds(), empty, false), Arc::new(books), 0)
 }
 
 const PARTITION: PartitionId = PartitionId(3);
@@ -207,12 +207,12 @@ fn first_rows(crowd: Option<Crowd>) -> FirstRows {
 
 #[test]
 fn reads_wait_for_the_first_rows_and_are_matched_whatever_becomes_of_them() {
-    let crowd = Crowd::listed(vec![7]);
+    let crowd = Crowd::new([7].into_iter().collect());
     let crowds = BTreeMap::from([(0, crowd.clone())]);
     let rows = Arc::new(Rows::default().changed(&crowds, 1 << 20).unwrap());
     for rows in [Some(rows), None] {
         let shelf = Arc::new(first_rows(Some(crowd.clone())));
-        let matcher = Matcher::new(Decoder::default(), Catalog::default().book(), false);
+        let matcher = Matcher::new(Decoder::of_milliseconds(), Catalog::default().book(), false);
         let mut matching = Matching::<()>::new(matcher, Arc::<FirstRows>::clone(&shelf), 0);
         matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
         assert!(!matching.awaits_rows(), "there are no reads");
@@ -233,7 +233,7 @@ fn reads_wait_for_the_first_rows_and_are_matched_whatever_becomes_of_them() {
 
 #[test]
 fn reads_that_ask_no_bitmap_do_not_wait_for_rows() {
-    let matcher = Matcher::new(Decoder::default(), Catalog::default().book(), false);
+    let matcher = Matcher::new(Decoder::of_milliseconds(), Catalog::default().book(), false);
     let mut matching = Matching::<()>::new(matcher, Arc::new(first_rows(None)), 0);
     matching.signal(&Signal::Switch { generation: BookGeneration(1), at: Epoch(1) });
     matching.wait(Epoch(1), (), vec![event("1", 10)]);
@@ -257,7 +257,7 @@ impl Shelf for Built {
 #[test]
 fn rows_are_fetched_at_every_epoch_and_former_ones_let_go() {
     let built = Arc::new(Built::default());
-    let matcher = Matcher::new(Decoder::default(), Catalog::default().book(), false);
+    let matcher = Matcher::new(Decoder::of_milliseconds(), Catalog::default().book(), false);
     let shelf: Arc<dyn Shelf> = Arc::<Built>::clone(&built);
     let mut matching = Matching::<()>::new(matcher, shelf, 0);
     matching.signal(&Signal::Epoch(Epoch(1)));

@@ -15,7 +15,14 @@ mod cache;
 use std::{collections::HashMap, sync::Arc};
 
 use self::{admission::Admission, cache::Cache};
-use crate::rule::{book::RuleBook, crowd::Crowd, rows::Rows};
+use crate::{
+    model::guid::Guid,
+    rule::{
+        book::RuleBook,
+        crowd::{Crowd, Member},
+        rows::Rows,
+    },
+};
 
 /// Users whose events may set a rule off.
 #[derive(Debug)]
@@ -43,6 +50,8 @@ pub(super) struct Membership {
     admitted: Vec<Admitted>,
     /// Where to look, by position of the rule.
     answers: Vec<Answer>,
+    /// Whether some rule has a crowd.
+    has_crowds: bool,
     rows: Option<Arc<Rows>>,
     cache: Cache,
     /// The candidates by their columns; `None` while some crowd is looked up otherwise.
@@ -61,6 +70,7 @@ impl Membership {
                 Some(Some(crowd)) => Admitted::Members(plan.slot, crowd),
             })
             .collect();
+        self.has_crowds = self.admitted.iter().any(|admitted| matches!(admitted, Admitted::Members(..)));
         self.find_answers(book);
     }
 
@@ -70,6 +80,12 @@ impl Membership {
             self.rows = rows;
             self.find_answers(book);
         }
+    }
+
+    /// The user of an event as crowds look for one; `None` if there are no crowds to look in.
+    #[inline]
+    pub(super) fn member(&self, guid: Option<Guid<'_>>) -> Option<Member> {
+        if self.has_crowds { guid.map(Member::from) } else { None }
     }
 
     /// The rows in use.
@@ -119,11 +135,11 @@ impl Membership {
     }
 
     /// Whether the rule at that position admits the user.
-    fn admit(&mut self, rule: usize, User { guid, row }: User<'_>) -> bool {
+    fn admit(&mut self, rule: usize, User { member, row }: User<'_>) -> bool {
         match self.answers[rule] {
             Answer::Always(admits) => admits,
             Answer::Column(column) => Rows::has(row, column),
-            Answer::Crowd(crowd) => guid.is_some_and(|guid| self.cache.contains(crowd, guid)),
+            Answer::Crowd(crowd) => member.is_some_and(|member| self.cache.contains(crowd, member)),
         }
     }
 
@@ -137,15 +153,15 @@ impl Membership {
 /// User of an event, with the row of the [rows in use](Membership::rows), which is empty without a user.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct User<'r> {
-    pub(super) guid: Option<u64>,
+    pub(super) member: Option<Member>,
     pub(super) row: &'r [u64],
 }
 
 impl<'r> User<'r> {
-    /// The user of that guid.
+    /// A user.
     #[inline]
-    pub(super) fn new(guid: Option<u64>, rows: Option<&'r Arc<Rows>>) -> Self {
-        User { guid, row: rows.zip(guid).map(|(rows, guid)| rows.row(guid)).unwrap_or_default() }
+    pub(super) fn new(member: Option<Member>, rows: Option<&'r Arc<Rows>>) -> Self {
+        User { member, row: rows.zip(member).map(|(rows, member)| rows.row(member)).unwrap_or_default() }
     }
 }
 

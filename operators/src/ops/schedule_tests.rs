@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, iter};
 use super::{restoring::RESTORED, *};
 use crate::{
     model::{
+        guid::Guid,
         ids::{BookGeneration, IngestTime, Offset, PartitionId},
         key,
         routed::{EncodedValues, Routed, RoutedRecord},
@@ -53,7 +54,7 @@ fn record(schedule: &mut Schedule<Epoch>, epoch: u64, offset: u64) {
         hash: key::route(0, "1"),
         partition: PartitionId(0),
         offset: Offset(offset),
-        guid: Some(1),
+        guid: Some(Guid::Number(1)),
         now: 1,
         time: 1,
         seen: 0,

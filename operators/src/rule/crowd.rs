@@ -1,8 +1,10 @@
-//! Crowds as bitmaps of guids.
+//! Crowds: sets of users.
 //!
+//! - `members`: the users of a crowd
 //! - `listed`: from a list of users to a bitmap
 
 mod listed;
+mod members;
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -15,13 +17,39 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A crowd: a shared bitmap of guids. Crowds are compared by their digests, and a clone copies a pointer.
+pub use self::members::Member;
+pub(super) use self::members::{Members, differing};
+use crate::{document::user_list::UserList, model::guid::Guid};
+
+/// A crowd: a shared set of users. Crowds are compared by their digests, and a clone copies a pointer.
 #[derive(Clone, Debug)]
 pub struct Crowd {
     digest: u128,
-    members: Arc<RoaringTreemap>,
-    /// Length of the portable form, bytes.
+    members: Arc<Members>,
+    /// Length of the stored form.
     bytes: usize,
+}
+
+/// Collects the users of a crowd.
+#[derive(Clone, Debug, Default)]
+pub struct CrowdBuilder {
+    numbers: RoaringTreemap,
+    texts: Vec<u128>,
+}
+
+impl CrowdBuilder {
+    /// Adds a user; who is added twice counts once.
+    pub fn add(&mut self, guid: Guid<'_>) {
+        match Member::from(guid) {
+            Member::Number(number) => drop(self.numbers.insert(number)),
+            Member::Text(text) => self.texts.push(text),
+        }
+    }
+
+    /// The crowd of the users added.
+    pub fn build(self) -> Crowd {
+        Crowd::of(Members::new(self.numbers, self.texts))
+    }
 }
 
 /// The reason why a text or bytes are not a crowd.
@@ -33,20 +61,28 @@ pub enum CrowdError {
     /// The bytes are not a bitmap.
     #[error("these bytes are not a portable roaring bitmap, neither 32- nor 64-bit")]
     Bitmap,
+    /// The bytes are not what was stored.
+    #[error("these bytes are not a stored crowd")]
+    Stored,
 }
 
 impl Crowd {
     /// Makes a crowd from a bitmap; costs one serialization for the digest.
-    pub fn new(members: RoaringTreemap) -> Self {
-        let mut bytes = Vec::with_capacity(members.serialized_size());
-        // Writing into memory does not fail.
-        let _ = members.serialize_into(&mut bytes);
-        Crowd { digest: xxh3_128(&bytes), members: Arc::new(members), bytes: bytes.len() }
+    pub fn new(numbers: RoaringTreemap) -> Self {
+        Crowd::of(Members::new(numbers, Vec::new()))
     }
 
     /// Makes a crowd of users listed in any order; who is listed twice counts once.
-    pub fn listed(guids: Vec<u64>) -> Self {
-        Crowd::new(listed::bitmap(guids))
+    pub fn listed(users: UserList) -> Self {
+        let texts = users.texts.iter().map(|text| Guid::of_text(text));
+        let mut listed = CrowdBuilder { numbers: listed::bitmap(users.numbers), texts: Vec::new() };
+        texts.for_each(|guid| listed.add(guid));
+        listed.build()
+    }
+
+    fn of(members: Members) -> Self {
+        let bytes = members.to_bytes();
+        Crowd { digest: xxh3_128(&bytes), members: Arc::new(members), bytes: bytes.len() }
     }
 
     /// Reads a portable roaring bitmap, 64-bit or 32-bit.
@@ -73,29 +109,36 @@ impl Crowd {
         Crowd::from_portable(&STANDARD.decode(text.trim())?)
     }
 
+    /// Reads the [stored form](Self::to_bytes).
+    ///
+    /// # Errors
+    /// If the bytes are no such form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CrowdError> {
+        Members::from_bytes(bytes).map(Crowd::of).ok_or(CrowdError::Stored)
+    }
+
     /// Digest of the members, in hexadecimal.
     pub fn digest(&self) -> String {
         format!("{:032x}", self.digest)
     }
 
-    /// Portable 64-bit form of the bitmap.
-    pub fn to_portable(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.members.serialized_size());
-        let _ = self.members.serialize_into(&mut bytes);
-        bytes
+    /// Stored form: the portable 64-bit form of the bitmap of the users who are integers, which is all without
+    /// others; then 16 bytes for each of the others.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.members.to_bytes()
     }
 
     /// Whether a user belongs to the crowd.
-    pub fn contains(&self, guid: u64) -> bool {
-        self.members.contains(guid)
+    pub fn contains(&self, member: impl Into<Member>) -> bool {
+        self.members.contains(member.into())
     }
 
-    /// The bitmap.
-    pub(super) fn members(&self) -> &RoaringTreemap {
+    /// The members.
+    pub(super) fn members(&self) -> &Members {
         &self.members
     }
 
-    /// Length of the bitmap's portable form, bytes; about what it takes in memory.
+    /// Length of the stored form, bytes; about what the crowd takes in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -133,14 +176,14 @@ impl Ord for Crowd {
 
 impl Serialize for Crowd {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.to_portable())
+        serializer.serialize_bytes(&self.to_bytes())
     }
 }
 
 impl<'de> Deserialize<'de> for Crowd {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = Vec::<u8>::deserialize(deserializer)?;
-        RoaringTreemap::deserialize_from(&bytes[..]).map(Crowd::new).map_err(serde::de::Error::custom)
+        Crowd::from_bytes(&bytes).map_err(serde::de::Error::custom)
     }
 }
 
@@ -184,44 +227,46 @@ impl Departed {
         crowd: Option<&Crowd>,
         now: i64,
     ) -> Vec<Departed> {
-        let outside =
-            |guids: &RoaringTreemap| crowd.map_or_else(RoaringTreemap::new, |c| guids - &*c.members);
+        let outside = |guids: &Members| crowd.map_or_else(Members::default, |c| guids - &*c.members);
         let is_over = |d: &&Departed| now.saturating_sub(d.at) >= KEPT_AFTER_LEAVING;
         let (over, recent): (Vec<_>, Vec<_>) = former.iter().partition(is_over);
-        let mut all: BTreeMap<i64, RoaringTreemap> =
+        let mut all: BTreeMap<i64, Members> =
             recent.iter().map(|d| (d.at, outside(&d.guids.members))).collect();
-        *all.entry(now).or_default() |= before.map(|before| outside(&before.members)).unwrap_or_default();
+        add(&mut all, now, &before.map(|before| outside(&before.members)).unwrap_or_default());
         // Members of no recent departure have been outside since an earlier one.
-        let away = all.values().fold(RoaringTreemap::new(), |away, guids| away | guids);
-        all.extend(after_all(over, |guids| outside(guids) - &away));
+        let away = all.values().fold(Members::default(), |away, guids| &away | guids);
+        all.extend(after_all(over, |guids| &outside(guids) - &away));
         let rest = all.into_iter().filter(|(_, guids)| !guids.is_empty());
-        rest.map(|(at, guids)| Departed { at, guids: Crowd::new(guids) }).collect()
+        rest.map(|(at, guids)| Departed { at, guids: Crowd::of(guids) }).collect()
     }
+}
+
+/// Adds people who left at one instant.
+fn add(all: &mut BTreeMap<i64, Members>, at: i64, guids: &Members) {
+    let place = all.entry(at).or_default();
+    *place = &*place | guids;
 }
 
 /// Departures to be remembered of those that are over; `outside` returns those of the given people who have
 /// been outside ever since.
-fn after_all(
-    mut over: Vec<&Departed>,
-    outside: impl Fn(&RoaringTreemap) -> RoaringTreemap,
-) -> BTreeMap<i64, RoaringTreemap> {
-    let mut all: BTreeMap<i64, RoaringTreemap> = BTreeMap::new();
+fn after_all(mut over: Vec<&Departed>, outside: impl Fn(&Members) -> Members) -> BTreeMap<i64, Members> {
+    let mut all: BTreeMap<i64, Members> = BTreeMap::new();
     over.sort_by_key(|d| Reverse(d.at));
     let Some(latest) = over.first().map(|d| d.at) else { return all };
-    let mut seen = RoaringTreemap::new();
+    let mut seen = Members::default();
     for d in over {
         // A user who left again later belongs to that departure.
         let guids = &*d.guids.members - &seen;
-        seen |= &guids;
+        seen = &seen | &guids;
         let outside = outside(&guids);
-        *all.entry(d.at).or_default() |= guids - &outside;
-        *all.entry(latest).or_default() |= outside;
+        add(&mut all, d.at, &(&guids - &outside));
+        add(&mut all, latest, &outside);
     }
     all.retain(|_, guids| !guids.is_empty());
     while all.len() > MOST_OVER
         && let (Some((at, first)), Some((_, second))) = (all.pop_first(), all.pop_first())
     {
-        all.insert(at, first | second);
+        all.insert(at, &first | &second);
     }
     all
 }
@@ -234,12 +279,21 @@ mod tests {
 
     const DAY: i64 = 24 * 3_600_000;
 
+    /// Every third user has a text.
     fn crowd(guids: &[u64]) -> Crowd {
-        Crowd::new(guids.iter().copied().collect())
+        let mut crowd = CrowdBuilder::default();
+        guids.iter().for_each(|guid| named(*guid, |guid| crowd.add(guid)));
+        crowd.build()
+    }
+
+    fn named<T>(guid: u64, with: impl FnOnce(Guid<'_>) -> T) -> T {
+        if guid % 3 == 1 { with(Guid::Text(&format!("u-{guid}"))) } else { with(Guid::Number(guid)) }
     }
 
     fn drops(departed: &[Departed], guid: u64, touched: i64, now: i64) -> bool {
-        departed.iter().any(|d| d.is_over(touched, now) && d.guids.contains(guid))
+        departed
+            .iter()
+            .any(|d| d.is_over(touched, now) && d.guids.contains(named(guid, |guid| Member::from(guid))))
     }
 
     #[test]
@@ -268,7 +322,7 @@ mod tests {
         for guid in 0..200 {
             // Each user stays away for eight days.
             let (left, others) =
-                (guid * 20 * DAY, Crowd::new(&*all.members - &*crowd(&[guid as u64]).members));
+                (guid * 20 * DAY, Crowd::of(&*all.members - &*crowd(&[guid as u64]).members));
             departed = Departed::after(&departed, Some(&all), Some(&others), left);
             departed = Departed::after(&departed, Some(&others), Some(&all), left + 8 * DAY);
         }

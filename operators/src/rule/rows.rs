@@ -3,8 +3,8 @@
 //! A bitmap answers who is in a crowd. An event asks the opposite: in which of many crowds is its user? With
 //! bitmaps that is a search in each of them, in memory that is in no processor cache; a row is one look-up.
 //!
-//! Users are grouped in blocks of 64 consecutive guids. A block has rows only for those of its users who are
-//! in some crowd. A column is a rule's: its bits are the members of the rule's crowd.
+//! Users are grouped in blocks of 64 consecutive guids, but for those whose guids are texts. A block has rows only for
+//! those of its users who are in some crowd. A column is a rule's: its bits are the members of the rule's crowd.
 //!
 //! **Invariants**
 //! - A bit is set exactly if the bitmap of its column's crowd contains the user, whatever sequence of changes
@@ -19,20 +19,22 @@
 //! - `block`: the rows of 64 users
 //! - `building`: from crowds to rows
 //! - `excess`: rows that are certain to take too much memory, before they are built
+//! - `texts`: rows of users whose guids are texts
 //! - `transpose`: 64 columns by 64 users
 
 mod area;
 mod block;
 mod building;
 mod excess;
+mod texts;
 mod transpose;
 
 use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
 
-use self::block::Block;
-use super::crowd::Crowd;
+use self::{block::Block, texts::TextRows};
+use super::crowd::{Crowd, Member};
 
 /// Bytes that rows may take in any case, however small the bitmaps are.
 const ALWAYS: usize = 1 << 20;
@@ -45,13 +47,14 @@ const TIMES: usize = 4;
 /// ```
 /// use std::collections::BTreeMap;
 ///
-/// use strateye_operators::rule::{crowd::Crowd, rows::Rows};
+/// use strateye_operators::rule::{crowd::{Crowd, Member}, rows::Rows};
 ///
 /// let crowd = Crowd::new([1001, 1003].into_iter().collect());
 /// let slot = 7;
 /// let rows = Rows::default().changed(&BTreeMap::from([(slot, crowd.clone())]), 256 << 20)?;
 /// let column = rows.column(slot, &crowd).unwrap();
-/// assert!(Rows::has(rows.row(1003), column) && !Rows::has(rows.row(1002), column));
+/// let has = |guid| Rows::has(rows.row(Member::Number(guid)), column);
+/// assert!(has(1003) && !has(1002));
 /// # Ok::<(), strateye_operators::rule::rows::RowsError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -63,6 +66,7 @@ pub struct Rows {
     blocks: HashTable<Block>,
     /// Bytes of the rows of all blocks.
     block_bytes: usize,
+    texts: TextRows,
 }
 
 /// A column and the crowd whose members it has.
@@ -101,7 +105,11 @@ impl Rows {
     }
 
     /// Row of a user; empty for a user who is in no crowd. One look-up in a hash table.
-    pub fn row(&self, guid: u64) -> &[u64] {
+    pub fn row(&self, member: Member) -> &[u64] {
+        let guid = match member {
+            Member::Number(guid) => guid,
+            Member::Text(hash) => return self.texts.row(hash),
+        };
         let (number, user) = (guid / 64, guid % 64);
         let block = self.blocks.find(hash(number), |block| block.number == number);
         block.and_then(|block| block.row(user, self.width)).unwrap_or_default()
@@ -115,7 +123,7 @@ impl Rows {
     /// Bytes of all rows and of the table in which they are found; blocks shared with other versions count in
     /// each. Without the crowds' bitmaps.
     pub fn bytes(&self) -> usize {
-        self.block_bytes + self.blocks.allocation_size()
+        self.block_bytes + self.blocks.allocation_size() + self.texts.bytes(self.width)
     }
 
     /// Number of columns that the rows have space for.

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{document::user_list::UserList, model::guid::Guid};
 
 const UNBOUNDED: usize = usize::MAX;
 
@@ -15,31 +16,60 @@ fn guid() -> impl Strategy<Value = u64> {
     prop_oneof![0..150u64, (0..20u64).prop_map(|i| i << 40), (0..70u64).prop_map(|i| u64::MAX - i)]
 }
 
-fn crowds(most: u32) -> impl Strategy<Value = BTreeMap<u32, Crowd>> {
+/// Whether the user of that number has a text.
+fn has_text(guid: u64) -> bool {
+    guid % 5 == 2
+}
+
+fn member(guid: u64) -> Member {
+    if has_text(guid) { Member::from(Guid::Text(&format!("u-{guid}"))) } else { Member::Number(guid) }
+}
+
+/// The users of a crowd, and the crowd.
+fn listed(guids: Vec<u64>) -> (Vec<u64>, Crowd) {
+    let texts = guids.iter().filter(|guid| has_text(**guid)).map(|guid| format!("u-{guid}").into());
+    let numbers = guids.iter().copied().filter(|guid| !has_text(*guid)).collect();
+    let crowd = Crowd::listed(UserList { numbers, texts: texts.collect() });
+    (guids, crowd)
+}
+
+type Users = BTreeMap<u32, Vec<u64>>;
+
+fn crowds(most: u32) -> impl Strategy<Value = (Users, BTreeMap<u32, Crowd>)> {
     let members = prop::collection::vec(guid(), 0..9);
-    prop::collection::btree_map(0..most, members.prop_map(crowd), 0..90)
+    prop::collection::btree_map(0..most, members.prop_map(listed), 0..90).prop_map(|listed| {
+        listed.into_iter().map(|(slot, (users, crowd))| ((slot, users), (slot, crowd))).unzip()
+    })
 }
 
 /// Checks rows against the bitmaps of the crowds they were made of, and the figure of their bytes.
-fn check(rows: &Rows, crowds: &BTreeMap<u32, Crowd>, asked: &BTreeSet<u64>) -> Result<(), TestCaseError> {
+fn check(
+    rows: &Rows,
+    (users, crowds): &(Users, BTreeMap<u32, Crowd>),
+    asked: &BTreeSet<u64>,
+) -> Result<(), TestCaseError> {
     for (slot, crowd) in crowds {
         let column = rows.column(*slot, crowd);
         prop_assert!(column.is_some());
         for guid in asked {
-            let has = column.is_some_and(|column| Rows::has(rows.row(*guid), column));
-            prop_assert_eq!(has, crowd.contains(*guid), "{} in the crowd of {}", guid, slot);
+            let has = column.is_some_and(|column| Rows::has(rows.row(member(*guid)), column));
+            prop_assert_eq!(has, users[slot].contains(guid), "{} in the crowd of {}", guid, slot);
+            prop_assert_eq!(has, crowd.contains(member(*guid)), "{} in the crowd of {}", guid, slot);
         }
     }
     let positions: BTreeSet<usize> = rows.columns.values().map(|column| column.position).collect();
     prop_assert_eq!((positions.len(), rows.columns.len()), (crowds.len(), crowds.len()));
     // Exactly the users of some crowd have a row.
-    let users: BTreeSet<u64> = crowds.values().flat_map(|crowd| crowd.members().iter()).collect();
-    let blocks = users.iter().map(|guid| guid / 64).collect::<BTreeSet<_>>().len();
+    let users: BTreeSet<u64> = users.values().flatten().copied().collect();
+    let numbers = users.iter().filter(|guid| !has_text(**guid));
+    let blocks = numbers.map(|guid| guid / 64).collect::<BTreeSet<_>>().len();
     prop_assert_eq!(rows.blocks.len(), blocks);
-    let row_bytes = users.len() * rows.width * 8 + blocks * 16;
-    prop_assert_eq!(rows.bytes(), row_bytes + rows.blocks.allocation_size());
+    let texts = users.iter().filter(|guid| has_text(**guid)).count();
+    let row_bytes = users.len() * rows.width * 8 + (blocks + texts) * 16;
+    let tables = rows.blocks.allocation_size() + rows.texts.table_bytes();
+    prop_assert_eq!(rows.bytes(), row_bytes + tables);
     for guid in asked {
-        prop_assert_eq!(rows.row(*guid).is_empty(), !users.contains(guid));
+        prop_assert_eq!(rows.row(member(*guid)).is_empty(), !users.contains(guid));
     }
     Ok(())
 }
@@ -53,18 +83,18 @@ proptest! {
         changes in prop::collection::vec(crowds(140), 1..5),
         others in prop::collection::vec(guid(), 0..40),
     ) {
-        let members = changes.iter().flat_map(BTreeMap::values).flat_map(|crowd| crowd.members().iter());
+        let members = changes.iter().flat_map(|(users, _)| users.values()).flatten().copied();
         let asked: BTreeSet<u64> = members.chain(others).collect();
         let mut rows = Rows::default();
         for crowds in &changes {
-            rows = rows.changed(crowds, UNBOUNDED).unwrap();
+            rows = rows.changed(&crowds.1, UNBOUNDED).unwrap();
             check(&rows, crowds, &asked)?;
         }
     }
 
     /// Rows that take exactly their bound are made, and those that take a byte more are not.
     #[test]
-    fn rows_above_their_bound_are_refused(before in crowds(100), after in crowds(100)) {
+    fn rows_above_their_bound_are_refused((_, before) in crowds(100), (_, after) in crowds(100)) {
         let former = Rows::default().changed(&before, UNBOUNDED).unwrap();
         let rows = former.changed(&after, UNBOUNDED).unwrap();
         let bytes = rows.bytes();
@@ -84,10 +114,15 @@ fn a_changed_crowd_touches_only_the_blocks_in_which_it_differs() {
         BTreeMap::from([(3, crowd((0..10_000).filter(|guid| *guid != 700))), (5, before[&5].clone())]);
     let changed = rows.changed(&after, UNBOUNDED).unwrap();
     let differing: Vec<u64> = (0..10_000 / 64 + 1)
-        .filter(|number| !std::ptr::eq(rows.row(number * 64), changed.row(number * 64)))
+        .filter(|number| {
+            !std::ptr::eq(rows.row(Member::Number(number * 64)), changed.row(Member::Number(number * 64)))
+        })
         .collect();
     assert_eq!(differing, [700 / 64]);
-    assert!(Rows::has(rows.row(700), rows.column(3, &before[&3]).unwrap()), "the former rows are as before");
+    assert!(
+        Rows::has(rows.row(Member::Number(700)), rows.column(3, &before[&3]).unwrap()),
+        "the former rows are as before"
+    );
     assert_eq!((changed.column(3, &before[&3]), changed.column(4, &before[&3])), (None, None));
 }
 
@@ -98,7 +133,7 @@ fn a_rule_that_comes_takes_the_column_of_one_that_went() {
     };
     let rows = Rows::default().changed(&all(0..64), UNBOUNDED).unwrap();
     let shifted = rows.changed(&all(30..94), UNBOUNDED).unwrap();
-    assert_eq!((rows.width, shifted.width, shifted.row(1_000)), (1, 1, &[u64::MAX][..]));
+    assert_eq!((rows.width, shifted.width, shifted.row(Member::Number(1_000))), (1, 1, &[u64::MAX][..]));
     let wide = shifted.changed(&all(30..95), UNBOUNDED).unwrap();
     assert_eq!((wide.width, wide.changed(&all(30..94), UNBOUNDED).unwrap().width), (2, 2));
     assert_eq!(wide.changed(&all(0..0), UNBOUNDED).unwrap().bytes(), 0);

@@ -12,6 +12,7 @@ use crate::{
     document::spec::Rule,
     model::{
         field::Field,
+        guid::{Guid, OwnedGuid},
         json, key,
         trigger::{Cause, Fired, Trigger},
         value::Value,
@@ -63,7 +64,7 @@ pub struct Firing<'f> {
     /// The cause; `None` for the rule's publish.
     pub cause: Option<Cause<'f>>,
     /// User of the cause event, if known.
-    pub guid: Option<u64>,
+    pub guid: Option<Guid<'f>>,
     /// Instant of the firing on the ingest clock, unix ms.
     pub at: i64,
     /// Wall clock at which the source read the cause, unix µs; 0 for timers and publish.
@@ -99,8 +100,10 @@ impl<'f> TriggerLine<'f> {
         key::write_shown(&plan.key, key, &mut text);
         let shown = start..text.len();
         text.push_str(",\"guid\":");
-        match guid.or_else(|| plan.key.guid(key)) {
-            Some(guid) => json::integer(guid, &mut text),
+        let of_key = if guid.is_none() { plan.key.guid(key) } else { None };
+        match guid.or(of_key.as_ref().map(OwnedGuid::as_guid)) {
+            Some(Guid::Number(guid)) => json::integer(guid, &mut text),
+            Some(Guid::Text(guid)) => json::string(guid, &mut text),
             None => text.push_str("null"),
         }
         text.push_str(",\"cause\":");

@@ -22,7 +22,7 @@ struct Case {
     key_by: Json,
     key: String,
     cause: Option<Cause<'static>>,
-    guid: Option<u64>,
+    guid: Option<OwnedGuid>,
     /// Outputs of each condition, by name.
     outputs: Vec<BTreeMap<String, Option<Value<'static>>>>,
     action: Json,
@@ -97,7 +97,11 @@ fn action() -> impl Strategy<Value = Json> {
 fn cases() -> impl Strategy<Value = Case> {
     let outputs = prop::collection::btree_map(text(), prop::option::weighted(0.8, value()), 0..4);
     let holdout = prop::sample::select(vec![0.0, 0.5, 1.0]);
-    let who = (keys(), prop::option::of(any::<u64>()), holdout);
+    let guid = prop_oneof![
+        any::<u64>().prop_map(OwnedGuid::Number),
+        text().prop_map(|text| OwnedGuid::Text(text.into())),
+    ];
+    let who = (keys(), prop::option::of(guid), holdout);
     let what = (prop::collection::vec(outputs, 0..4), action(), prop::option::of(value()));
     (text(), prop::option::weighted(0.9, cause()), who, what).prop_map(|(name, cause, who, what)| {
         let ((key_by, key), guid, holdout) = who;
@@ -160,7 +164,7 @@ impl Case {
             version: 3,
             key_by: self.key_by.clone(),
             key: key::show(&plan.key, &self.key),
-            guid: self.guid.or_else(|| plan.key.guid(&self.key)),
+            guid: self.guid.clone().or_else(|| plan.key.guid(&self.key)),
             cause: self.cause.clone(),
             fired_at: 5,
             values: outputs.map(|(i, outputs)| (format!("c{i}"), json(outputs))).collect(),
@@ -170,7 +174,7 @@ impl Case {
     }
 
     fn fired(&self, plan: &RulePlan, fields: &Fields) -> Fired {
-        let (key, cause, guid) = (&self.key, self.cause.clone(), self.guid);
+        let (key, cause, guid) = (&self.key, self.cause.clone(), self.guid.as_ref().map(OwnedGuid::as_guid));
         let firing = Firing { plan, key, cause, guid, at: 5, seen: 9 };
         let mut line = TriggerLine::begin(&firing);
         for outputs in &self.outputs {

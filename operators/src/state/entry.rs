@@ -10,6 +10,7 @@ use super::{Armed, RuleState, text};
 use crate::{
     model::{
         field::{Field, Fields, TOP_LEVEL},
+        guid::OwnedGuid,
         ids::{Offset, PartitionId},
         value::Value,
     },
@@ -44,7 +45,7 @@ struct Timer {
     event_id: String,
     event_time: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    guid: Option<u64>,
+    guid: Option<OwnedGuid>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     values: Vec<(String, Json)>,
 }
@@ -72,7 +73,7 @@ fn entry(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields) -> Entry {
         offset: armed.offset,
         event_id: armed.event_id.to_string(),
         event_time: armed.event_time,
-        guid: armed.guid,
+        guid: armed.guid.clone(),
         values: armed.values.iter().map(|(field, value)| (fields.path(*field), value.json())).collect(),
     };
     let before_pause = state.pause().and_then(|pause| {

@@ -15,6 +15,7 @@ use crate::{
     document::spec::Limit,
     model::{
         field::Field,
+        guid::OwnedGuid,
         ids::{Offset, PartitionId},
         value::Value,
     },
@@ -99,7 +100,7 @@ pub struct Armed {
     /// The event's own time, unix ms.
     pub event_time: i64,
     /// User of the event.
-    pub guid: Option<u64>,
+    pub guid: Option<OwnedGuid>,
     /// Values of the event that the rule's action reads.
     pub values: Vec<(Field, Value<'static>)>,
 }
@@ -143,6 +144,13 @@ impl RuleLevel {
     }
 }
 
+fn of_guid(guid: &OwnedGuid) -> usize {
+    match guid {
+        OwnedGuid::Text(text) => ALLOCATION + text.len(),
+        OwnedGuid::Number(_) => 0,
+    }
+}
+
 fn of_armed(armed: &Armed) -> usize {
     let text = |(_, value): &(Field, Value<'_>)| match value {
         Value::Text(text) => ALLOCATION + text.len(),
@@ -151,6 +159,7 @@ fn of_armed(armed: &Armed) -> usize {
     size_of::<(Ordinal, Armed)>()
         + 2 * ALLOCATION
         + armed.event_id.len()
+        + armed.guid.as_ref().map_or(0, of_guid)
         + armed.values.len() * size_of::<(Field, Value<'static>)>()
         + armed.values.iter().map(text).sum::<usize>()
 }

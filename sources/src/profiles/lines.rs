@@ -11,9 +11,9 @@ use std::{
 use operators::{
     document::spec,
     filter::profile::Query,
-    model::{ids::Offset, raw::RawBatch},
+    model::{guid::Guid, ids::Offset, raw::RawBatch},
+    rule::crowd::{Crowd, CrowdBuilder},
 };
-use roaring::RoaringTreemap;
 use serde_json::{Map, Value};
 
 use super::ProfileStore;
@@ -38,7 +38,7 @@ impl LineProfiles {
 impl ProfileStore for LineProfiles {
     /// # Errors
     /// If the file cannot be read, or a line is not a profile; the error names the line.
-    fn select(&mut self, queries: &[spec::Query]) -> Result<Vec<RoaringTreemap>, SourceError> {
+    fn select(&mut self, queries: &[spec::Query]) -> Result<Vec<Crowd>, SourceError> {
         if queries.is_empty() {
             return Ok(Vec::new());
         }
@@ -48,27 +48,29 @@ impl ProfileStore for LineProfiles {
             match source.next(Duration::MAX)? {
                 Next::Batch(batch) => select_batch(&self.path, &batch, &mut selections)?,
                 Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
-                Next::End => return Ok(selections.into_iter().map(|selection| selection.guids).collect()),
+                Next::End => {
+                    return Ok(selections.into_iter().map(|selection| selection.users.build()).collect());
+                }
             }
         }
     }
 }
 
-/// A query and the guids it has selected so far.
+/// A query and the users it has selected so far.
 struct Selection {
     /// `None` for a query that does not compile: it selects nobody.
     query: Option<Query>,
-    guids: RoaringTreemap,
+    users: CrowdBuilder,
 }
 
 impl Selection {
     fn new(query: &spec::Query) -> Self {
-        Selection { query: Query::compile(query).ok(), guids: RoaringTreemap::new() }
+        Selection { query: Query::compile(query).ok(), users: CrowdBuilder::default() }
     }
 
-    fn offer(&mut self, guid: u64, profile: &Map<String, Value>) {
+    fn offer(&mut self, guid: Guid<'_>, profile: &Map<String, Value>) {
         if self.query.as_ref().is_some_and(|query| query.holds(profile)) {
-            self.guids.insert(guid);
+            self.users.add(guid);
         }
     }
 }
@@ -86,8 +88,9 @@ fn select_batch(path: &Path, batch: &RawBatch, selections: &mut [Selection]) -> 
         if let Some(refusal) = refused.next_if(|refusal| refusal.offset < record.offset) {
             return Err(broken(refusal.offset, refusal.reason.clone()));
         }
-        let (guid, profile) =
-            parse(batch.record(record)).map_err(|fault| broken(record.offset, fault.to_string()))?;
+        let profile = parse(batch.record(record))
+            .map_err(|error| broken(record.offset, ProfileFault::from(error).to_string()))?;
+        let guid = guid(&profile).map_err(|fault| broken(record.offset, fault.to_string()))?;
         selections.iter_mut().for_each(|selection| selection.offer(guid, &profile));
     }
     match refused.next() {
@@ -101,15 +104,19 @@ fn select_batch(path: &Path, batch: &RawBatch, selections: &mut [Selection]) -> 
 enum ProfileFault {
     #[error("{0}; write one JSON object a line, {{\"guid\": 1, \"TAG\": value}}")]
     Json(#[from] serde_json::Error),
-    #[error("`guid` is missing or not an unsigned integer; write {{\"guid\": 1, ..}}")]
+    #[error("`guid` is missing, or neither an unsigned integer nor a text; write {{\"guid\": 1, ..}}")]
     Guid,
 }
 
-/// Parses a line into its guid and all its tags.
-fn parse(line: &[u8]) -> Result<(u64, Map<String, Value>), ProfileFault> {
-    let profile: Map<String, Value> = serde_json::from_slice(line)?;
-    let guid = profile.get("guid").and_then(Value::as_u64).ok_or(ProfileFault::Guid)?;
-    Ok((guid, profile))
+/// Parses a line into all its tags.
+fn parse(line: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    // A file saved on Windows may begin so.
+    serde_json::from_slice(line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line))
+}
+
+/// The user of a profile.
+fn guid(profile: &Map<String, Value>) -> Result<Guid<'_>, ProfileFault> {
+    profile.get("guid").and_then(Guid::of_json).ok_or(ProfileFault::Guid)
 }
 
 #[cfg(test)]
@@ -135,13 +142,20 @@ mod tests {
         let path = folder.path().join("profiles.jsonl");
         let mut file = fs::File::create(&path).unwrap();
         write_profiles(5_000, &mut file).unwrap();
-        writeln!(file, "\n{{\"guid\": 18446744073709551615, \"consume_level\": 9}}").unwrap();
+        for guid in ["18446744073709551615", "\"u-1\"", "\"7000.0\""] {
+            writeln!(file, "\n{{\"guid\": {guid}, \"consume_level\": 9}}").unwrap();
+        }
         let crowds = LineProfiles::new(&path).select(&[level(1), level(5), level(9), level(10)]).unwrap();
-        assert_eq!(crowds[0].len(), 5_001);
+        assert_eq!(crowds[0].len(), 5_003);
         assert!((800..1_200).contains(&crowds[1].len()));
-        assert_eq!(crowds[2].iter().collect::<Vec<_>>(), [u64::MAX]);
+        assert!((1..=5_000).all(|guid| crowds[0].contains(guid)));
+        assert_eq!(crowds[2].len(), 3);
+        assert!(
+            crowds[2].contains(u64::MAX)
+                && crowds[2].contains(7_000)
+                && crowds[2].contains(Guid::Text("u-1"))
+        );
         assert!(crowds[3].is_empty());
-        assert!(crowds[1].is_subset(&crowds[0]));
     }
 
     #[test]
@@ -151,7 +165,7 @@ mod tests {
         fs::write(&path, "{\"guid\":1,\"consume_level\":3}\n{\"guid\":1,\"consume_level\":1}\n").unwrap();
         let broken = query(json!({"tag": "city", "op": "regex", "value": "("}));
         let crowds = LineProfiles::new(&path).select(&[broken, level(3)]).unwrap();
-        assert_eq!(crowds.iter().map(RoaringTreemap::len).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(crowds.iter().map(Crowd::len).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]
@@ -169,7 +183,8 @@ mod tests {
             ("[1]", "write one JSON object a line"),
             ("{\"guid\":", "write one JSON object a line"),
             ("{\"tag\":1}", "`guid` is missing"),
-            ("{\"guid\":-1}", "`guid` is missing or not an unsigned integer"),
+            ("{\"guid\":-1}", "`guid` is missing, or neither an unsigned integer nor a text"),
+            ("{\"guid\":\"\"}", "`guid` is missing"),
             (&long, "max_record_bytes"),
         ] {
             fs::write(&path, format!("{{\"guid\":1}}\n\n{line}\n{{\"guid\":4}}\n")).unwrap();

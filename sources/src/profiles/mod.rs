@@ -14,14 +14,13 @@ mod lines;
 
 pub use lines::LineProfiles;
 
-use operators::document::spec::Query;
-use roaring::RoaringTreemap;
+use operators::{document::spec::Query, rule::crowd::Crowd};
 
 use crate::SourceError;
 
 /// A store of profiles that answers crowd queries.
 ///
-/// - `select` returns one bitmap per query, in the order of the queries; without queries it reads nothing.
+/// - `select` returns one crowd per query, in the order of the queries; without queries it reads nothing.
 /// - All queries of a call are answered from one reading, as far as the store can: rules that are published
 ///   together see the same profiles.
 /// - A query that [`operators::filter::profile::check`] refuses selects nobody and does not affect the other
@@ -30,7 +29,7 @@ use crate::SourceError;
 /// A store is owned by one thread.
 ///
 /// ```
-/// use operators::document::spec::Query;
+/// use operators::{document::spec::Query, rule::crowd::Crowd};
 /// use strateye_sources::profiles::{LineProfiles, ProfileStore as _};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +39,7 @@ use crate::SourceError;
 ///
 /// let query: Query = serde_json::from_str(r#"{"tag": "level", "op": ">=", "value": 4}"#)?;
 /// let crowds = LineProfiles::new(path).select(&[query])?;
-/// assert_eq!(crowds[0].iter().collect::<Vec<_>>(), [2]);
+/// assert_eq!(crowds[0], Crowd::new([2].into_iter().collect()));
 /// # Ok(())
 /// # }
 /// ```
@@ -52,5 +51,5 @@ pub trait ProfileStore: Send {
     /// # Errors
     /// If the store cannot be read to its end, or holds a profile that cannot be used. No query is answered
     /// then: a crowd that lacks some of its members would look like a complete one.
-    fn select(&mut self, queries: &[Query]) -> Result<Vec<RoaringTreemap>, SourceError>;
+    fn select(&mut self, queries: &[Query]) -> Result<Vec<Crowd>, SourceError>;
 }

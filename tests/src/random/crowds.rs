@@ -7,7 +7,7 @@ use proptest::sample::select;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::{Map, Value as Json, json};
 
-use super::maybe;
+use super::{TEXT_GUID, maybe};
 
 /// Words in profiles' lists and in queries.
 const WORDS: [&str; 4] = ["速溶咖啡", "小罐速溶咖啡", "咖啡", "民宿"];
@@ -15,7 +15,12 @@ const WORDS: [&str; 4] = ["速溶咖啡", "小罐速溶咖啡", "咖啡", "民�
 /// Dates in profiles and in queries.
 const DAYS: [&str; 3] = ["1999-12-31", "2000-01-01", "2001-02-03"];
 
-/// Profiles of the guids 1 to 4, of which random streams use 1 to 3.
+/// The guid of a user, 1 to 4, of which random streams use 1 to 3.
+fn guid(number: u64) -> Json {
+    if number == 3 { json!(TEXT_GUID) } else { json!(number) }
+}
+
+/// Profiles of the users 1 to 4.
 pub fn profiles() -> impl Strategy<Value = Vec<Json>> {
     let one = (
         1..5,
@@ -24,9 +29,9 @@ pub fn profiles() -> impl Strategy<Value = Vec<Json>> {
         maybe(0.6, select(vec!["重庆", "成都"])),
     );
     vec(one, 4).prop_map(|list| {
-        let profiles = (1u64..).zip(list).map(|(guid, (level, words, day, city))| {
+        let profiles = (1u64..).zip(list).map(|(number, (level, words, day, city))| {
             let mut profile = Map::new();
-            profile.insert("guid".to_owned(), json!(guid));
+            profile.insert("guid".to_owned(), guid(number));
             profile.insert("level".to_owned(), json!(level));
             profile.insert("words".to_owned(), json!(words));
             profile.insert("birthday".to_owned(), json!(day));
@@ -44,7 +49,7 @@ pub fn crowd() -> impl Strategy<Value = Json> {
     let guids = || btree_set(1u64..5, 1..4);
     let text = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     prop_oneof![
-        guids().prop_map(|guids| json!({"guids": guids})),
+        guids().prop_map(|guids| json!({"guids": guids.into_iter().map(guid).collect::<Vec<_>>()})),
         guids().prop_map(move |guids| {
             let narrow: RoaringBitmap = guids.iter().filter_map(|guid| u32::try_from(*guid).ok()).collect();
             let mut bytes = Vec::new();

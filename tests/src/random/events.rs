@@ -6,7 +6,7 @@ use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::sample::select;
 use serde_json::{Map, Value as Json, json};
 
-use super::{BASE, Shape, half, just, maybe};
+use super::{BASE, Shape, TEXT_GUID, half, just, maybe, rfc_3339};
 
 /// Event ids of random streams and filters.
 pub(super) const IDS: [&str; 3] = ["a", "b", "c"];
@@ -26,8 +26,10 @@ pub fn event_lines(shape: Shape) -> impl Strategy<Value = Vec<String>> {
         r#"{"guid": 1, "event_id": "a", "event_time": 1.5}"#,
     ]);
     let bad = vec(maybe(0.05, bad), if shape.bad_lines { shape.events.max(1) } else { 0 });
-    (events(shape.events, shape.lateness), bad).prop_map(|(events, bad)| {
-        let mut lines: Vec<String> = events.iter().map(Json::to_string).collect();
+    let spellings = vec(spelling(), shape.events.max(1));
+    (events(shape.events, shape.lateness), spellings, bad).prop_map(|(events, spellings, bad)| {
+        let written = events.into_iter().zip(spellings).map(|(event, spelling)| spelled(event, spelling));
+        let mut lines: Vec<String> = written.map(|event| event.to_string()).collect();
         for (line, bad) in lines.iter_mut().zip(bad) {
             if let Some(bad) = bad {
                 *line = bad.to_owned();
@@ -35,6 +37,40 @@ pub fn event_lines(shape: Shape) -> impl Strategy<Value = Vec<String>> {
         }
         lines
     })
+}
+
+/// How an event is written.
+#[derive(Clone, Copy, Debug)]
+enum Spelling {
+    Plain,
+    /// Its time as digits in a text.
+    Digits,
+    /// Its time as RFC 3339.
+    Instant,
+    /// Its properties beside its other fields.
+    Flat,
+}
+
+fn spelling() -> impl Strategy<Value = Spelling> {
+    use Spelling::{Digits, Flat, Instant, Plain};
+    select(vec![Plain, Plain, Plain, Plain, Plain, Digits, Instant, Flat])
+}
+
+/// The same event, written so.
+fn spelled(mut event: Json, spelling: Spelling) -> Json {
+    let time = event["event_time"].as_i64().expect("a time");
+    match spelling {
+        Spelling::Plain => {}
+        Spelling::Digits => event["event_time"] = json!(time.to_string()),
+        Spelling::Instant => event["event_time"] = json!(rfc_3339(time)),
+        Spelling::Flat => {
+            let fields = event.as_object_mut().expect("an event");
+            if let Some(Json::Object(properties)) = fields.remove("properties") {
+                fields.extend(properties);
+            }
+        }
+    }
+    event
 }
 
 /// Random streams of at most `most` events, none more than `lateness` ms behind the highest time before it.
@@ -62,7 +98,7 @@ fn fields() -> impl Strategy<Value = Json> {
     let top = (
         maybe(0.9, guid()),
         maybe(0.8, select(vec!["d1", "d2"])),
-        maybe(0.7, select(vec!["10.0.0.1", "10.0.0.2"])),
+        maybe(0.7, select(vec!["10.0.0.1", "10.0.0.2", "10.0.0.2", "::ffff:10.0.0.1", "proxy"])),
         maybe(0.5, select(vec!["s1", "s2", "7"])),
         select(IDS.to_vec()),
     );
@@ -71,7 +107,10 @@ fn fields() -> impl Strategy<Value = Json> {
         maybe(0.7, number()),
         maybe(0.7, select(WORDS.to_vec())),
         maybe(0.7, prop_oneof![9 => any::<bool>().prop_map(Json::from), 1 => just("true")]),
-        maybe(0.8, prop_oneof![select(vec!["o1", "o2", "5"]).prop_map(Json::from), just(5)]),
+        maybe(
+            0.8,
+            prop_oneof![4 => select(vec!["o1", "o2", "5"]).prop_map(Json::from), 2 => just(5), 1 => select(vec![json!(""), json!(0), json!("-")])],
+        ),
         maybe(0.5, anything()),
     );
     (top, properties).prop_map(|((guid, device, ip, session, id), (x, y, word, flag, order, mix))| {
@@ -101,10 +140,12 @@ fn fields() -> impl Strategy<Value = Json> {
     })
 }
 
-/// A guid; sometimes as a text.
+/// A guid of one of three users, in one of the spellings that it may have; sometimes one that stands for nobody.
 fn guid() -> impl Strategy<Value = Json> {
-    (1u64..4, 0..8)
-        .prop_map(|(guid, text)| if text == 0 { Json::from(guid.to_string()) } else { Json::from(guid) })
+    let one = select(vec![json!(1), json!(1), json!(1), json!("1"), json!("1.0"), json!(1.0)]);
+    let other = select(vec![json!(2), json!(2), json!("2")]);
+    let nobody = select(vec![json!(0), json!(""), json!("undefined"), json!("00-00"), json!(-1), json!([1])]);
+    prop_oneof![10 => one, 10 => other, 10 => just(TEXT_GUID), 1 => nobody]
 }
 
 /// A number, as such or as a text; sometimes something else.

@@ -30,6 +30,9 @@ use crate::reference::Options;
 /// Start of random streams: 2026-09-22T00:00:00Z, a multiple of every bucket's width.
 pub const BASE: i64 = 20_718 * 86_400_000;
 
+/// The third user of random streams, and of crowds.
+const TEXT_GUID: &str = "u-3";
+
 /// A random case: rules, events, and when the rules are published.
 #[derive(Clone, Debug)]
 pub struct RandomCase {
@@ -70,7 +73,11 @@ pub fn case(shape: Shape) -> impl Strategy<Value = RandomCase> {
     });
     let publish_at = option::weighted(0.5, (0i64..240).prop_map(|halves| BASE + halves * 500));
     (rules, event_lines(shape), publish_at, profiles()).prop_map(|(rules, events, publish_at, profiles)| {
-        RandomCase { rules, events, options: Options { publish_at, profiles: Some(profiles) } }
+        RandomCase {
+            rules,
+            events,
+            options: Options { publish_at, profiles: Some(profiles), ..Options::default() },
+        }
     })
 }
 

@@ -9,11 +9,12 @@ use jiff::tz::TimeZone;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::Value as Json;
 
+use super::event::guid_of;
 use super::filter::holds;
 use super::value::Value;
 
-/// The guids of a `crowd`.
-pub(crate) fn parse_crowd(json: &Json, profiles: Option<&[Json]>) -> BTreeSet<u64> {
+/// The guids of a `crowd`, as JSON.
+pub(crate) fn parse_crowd(json: &Json, profiles: Option<&[Json]>) -> BTreeSet<String> {
     if let Some(guids) = json.get("guids") {
         guids.as_array().expect("a list of guids").iter().filter_map(guid).collect()
     } else if let Some(text) = json.get("bitmap") {
@@ -26,19 +27,25 @@ pub(crate) fn parse_crowd(json: &Json, profiles: Option<&[Json]>) -> BTreeSet<u6
     }
 }
 
-fn guid(json: &Json) -> Option<u64> {
-    json.as_u64().or_else(|| json.as_str()?.parse().ok())
+fn guid(json: &Json) -> Option<String> {
+    // Numbers above 63 bits are read as they are.
+    let number = json.as_u64().map(Json::from);
+    Some(number.or_else(|| guid_of(&Value::from_json(json)?))?.to_string())
 }
 
 /// Reads a portable roaring bitmap. It is one of 32 bits if that uses up all bytes, else one of 64.
-fn read_bitmap(bytes: &[u8]) -> BTreeSet<u64> {
+fn read_bitmap(bytes: &[u8]) -> BTreeSet<String> {
     let mut rest = bytes;
     if let Ok(bitmap) = RoaringBitmap::deserialize_from(&mut rest)
         && rest.is_empty()
     {
-        return bitmap.iter().map(u64::from).collect();
+        return bitmap.iter().map(|guid| guid.to_string()).collect();
     }
-    RoaringTreemap::deserialize_from(bytes).expect("a roaring bitmap").iter().collect()
+    RoaringTreemap::deserialize_from(bytes)
+        .expect("a roaring bitmap")
+        .iter()
+        .map(|guid| guid.to_string())
+        .collect()
 }
 
 fn matches(query: &Json, profile: &Json) -> bool {

@@ -53,9 +53,9 @@ impl KeyState {
     }
 
     /// The guid in the key itself, for firings that no event caused.
-    fn guid(&self, rule: &Rule) -> Option<u64> {
+    fn guid(&self, rule: &Rule) -> Option<Json> {
         let place = rule.key_by.iter().position(|field| field == "guid")?;
-        if rule.key_by.len() == 1 { self.key.shown.as_u64() } else { self.key.shown[place].as_u64() }
+        Some(if rule.key_by.len() == 1 { self.key.shown.clone() } else { self.key.shown[place].clone() })
     }
 }
 
@@ -262,7 +262,7 @@ impl Run<'_> {
             "rule_id": rule.id,
             "key_by": rule.key_by_shown,
             "key": state.key.shown,
-            "guid": state.guid(rule).or(event.and_then(|event| event.guid)),
+            "guid": state.guid(rule).or(event.and_then(|event| event.guid.clone())),
             "cause": shown,
             "fired_at": at,
             "values": values,

@@ -1,9 +1,12 @@
 //! Events, parsed from lines.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
+use super::format::Format;
+use super::json::Node;
 use super::value::Value;
 
 /// Names of top-level fields; every other name is a property.
@@ -15,50 +18,53 @@ pub(crate) struct Event {
     pub(crate) offset: u64,
     pub(crate) id: String,
     pub(crate) time: i64,
-    pub(crate) guid: Option<u64>,
+    /// The user: a number, or a text that spells none.
+    pub(crate) guid: Option<Json>,
     top: BTreeMap<&'static str, Value>,
     properties: BTreeMap<String, Value>,
+    format: Format,
 }
 
 impl Event {
     /// Parses a line; the error is the reason why it is no event.
-    pub(crate) fn parse(offset: u64, line: &str) -> Result<Self, &'static str> {
-        let json: Json = serde_json::from_str(line).map_err(|_| "not JSON")?;
-        let fields = json.as_object().ok_or("not an object")?;
-        let id = field(fields, &["event_id", "eventId"]).and_then(name_of).filter(|id| !id.is_empty());
+    pub(crate) fn parse(offset: u64, line: &str, format: &Format) -> Result<Self, &'static str> {
+        let record = Node::parse(line.strip_prefix('\u{feff}').unwrap_or(line)).ok_or("not JSON")?;
+        let Node::Object(members) = &record else { return Err("not an object") };
+        let id = field(&record, &format.event_id).and_then(name_of).filter(|id| !id.is_empty());
         let id = id.ok_or("no event_id")?;
-        let time = field(fields, &["event_time", "eventTime", "ts"]).ok_or("no event_time")?;
-        let time = time.as_i64().filter(|t| *t >= 0).ok_or("event_time is not an integer, or negative")?;
-        let guid = match field(fields, &["guid"]).and_then(Value::from_json) {
-            None => None,
-            Some(Value::Int(i)) => Some(u64::try_from(i).map_err(|_| "guid is negative")?),
-            Some(Value::Text(text)) => Some(text.parse().map_err(|_| "guid is not an integer")?),
-            Some(Value::Bool(_) | Value::Float(_)) => return Err("guid is not an integer"),
-        };
+        let time = field(&record, &format.event_time).ok_or("no event_time")?;
+        let time = format.time(&time).ok_or("event_time is no time")?;
+        let guid = field(&record, &format.guid).and_then(|value| guid_of(&value));
+        let guid = guid.filter(|guid| !format.is_no_id(&text_of(guid)));
         let mut top = BTreeMap::new();
         top.insert("event_id", Value::Text(id.clone()));
         top.insert("event_time", Value::Int(time.into()));
-        if let Some(guid) = guid {
-            top.insert("guid", Value::Int(guid.into()));
+        if let Some(guid) = &guid {
+            top.insert("guid", Value::from_json(guid).expect("a guid is a value"));
         }
-        for names in [["device_id", "deviceId"], ["ip", "ip"], ["session_id", "sessionId"]] {
-            if let Some(name) = field(fields, &names).and_then(name_of) {
-                top.insert(names[0], Value::Text(name));
+        for (name, names) in
+            [("device_id", &format.device_id), ("ip", &format.ip), ("session_id", &format.session_id)]
+        {
+            if let Some(id) = field(&record, names).and_then(name_of).filter(|id| !format.is_no_id(id)) {
+                top.insert(name, Value::Text(id));
             }
         }
+        let carried = format.properties.iter().filter_map(|name| record.get(name));
+        let carried: Vec<&Node> = carried.filter(|node| **node != Node::Null).collect();
+        // A row without properties is flat: its other names are the properties.
+        let flat = members.iter().filter(|(name, _)| carried.is_empty() && !format.has_role(name));
+        let nested = carried.iter().filter_map(|node| match node {
+            Node::Object(members) => Some(members),
+            _ => None,
+        });
         let mut properties = BTreeMap::new();
-        match fields.get("properties") {
-            None | Some(Json::Null) => {}
-            Some(Json::Object(carried)) => {
-                for (name, value) in carried {
-                    if let Some(value) = Value::from_json(value) {
-                        properties.insert(name.clone(), value);
-                    }
-                }
-            }
-            Some(_) => return Err("properties is not an object"),
+        for (name, node) in flat.chain(nested.flatten()) {
+            match Value::from_node(node) {
+                Some(value) => properties.insert(name.clone(), value),
+                None => properties.remove(name),
+            };
         }
-        Ok(Self { offset, id, time, guid, top, properties })
+        Ok(Self { offset, id, time, guid, top, properties, format: format.clone() })
     }
 
     /// Value of a name, be it a top-level field or a property.
@@ -66,9 +72,17 @@ impl Event {
         if TOP_LEVEL.contains(&name) { self.top.get(name) } else { self.properties.get(name) }
     }
 
-    /// Value of a property, which `key_by` may name by its path.
-    pub(crate) fn property(&self, name: &str) -> Option<&Value> {
-        self.properties.get(name)
+    /// Value of a field of a key, as text; `key_by` may name a property by its path. `None` if it is no id.
+    pub(crate) fn id_of(&self, field: &str) -> Option<String> {
+        let value = match field.strip_prefix("properties.") {
+            Some(name) => self.properties.get(name)?,
+            None => self.get(field)?,
+        };
+        let text = match (field, value.to_text()) {
+            ("ip", text) => text.parse::<IpAddr>().map_or(text, |ip| ip.to_canonical().to_string()),
+            (_, text) => text,
+        };
+        (!self.format.is_no_id(&text)).then_some(text)
     }
 
     /// The event as the cause of a trigger.
@@ -77,14 +91,42 @@ impl Event {
     }
 }
 
-/// The first of the spellings that is present and not null.
-fn field<'a>(fields: &'a Map<String, Json>, spellings: &[&str]) -> Option<&'a Json> {
-    spellings.iter().filter_map(|name| fields.get(*name)).find(|value| !value.is_null())
+/// The user that a value names: what spells an unsigned integer is that integer.
+pub(crate) fn guid_of(value: &Value) -> Option<Json> {
+    match value {
+        Value::Bool(_) => None,
+        Value::Int(i) => u64::try_from(*i).ok().map(Json::from),
+        Value::Float(f) if f.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(f) => {
+            Some(Json::from(*f as u64))
+        }
+        Value::Float(_) => None,
+        Value::Text(text) => {
+            let digits = text.strip_suffix(".0").unwrap_or(text);
+            match digits.parse::<u64>() {
+                Ok(number) if number.to_string() == digits => Some(Json::from(number)),
+                _ => (text.len() <= 128).then(|| Json::from(text.as_str())),
+            }
+        }
+    }
+}
+
+fn text_of(guid: &Json) -> String {
+    guid.as_str().map_or_else(|| guid.to_string(), str::to_owned)
+}
+
+/// The value of the first of the names that has one.
+fn field(record: &Node, names: &[String]) -> Option<Value> {
+    let Node::Object(members) = record else { return None };
+    let last = |name: &String| {
+        // Of a name that occurs twice, the last value counts.
+        members.iter().rev().filter(|(own, _)| own == name).find_map(|(_, node)| Value::from_node(node))
+    };
+    names.iter().find_map(last)
 }
 
 /// A top-level name: a text, or a number in place of one.
-fn name_of(json: &Json) -> Option<String> {
-    match Value::from_json(json)? {
+fn name_of(value: Value) -> Option<String> {
+    match value {
         Value::Bool(_) => None,
         value => Some(value.to_text()),
     }

@@ -18,11 +18,7 @@ impl Key {
     pub(crate) fn of(event: &Event, key_by: &[String]) -> Option<Self> {
         let mut parts: Vec<Json> = Vec::new();
         for field in key_by {
-            parts.push(match field.strip_prefix("properties.") {
-                Some(name) => Json::from(event.property(name)?.to_text()),
-                None if field == "guid" => Json::from(event.guid?),
-                None => Json::from(event.get(field)?.to_text()),
-            });
+            parts.push(if field == "guid" { event.guid.clone()? } else { Json::from(event.id_of(field)?) });
         }
         let shown = if parts.len() == 1 { parts.remove(0) } else { Json::Array(parts) };
         let text = match &shown {

@@ -17,6 +17,7 @@
 //! - `steps`, `figures`: folding of calculators with steps, and the outputs of all calculators
 //! - `expression`, `parse_expression`, `node`: `met`, `when` and `expr`
 //! - `event`, `value`, `duration`: events, values, durations and instants
+//! - `format`: how events are written; `json`: JSON as it stands in a line
 
 mod action;
 mod calculator;
@@ -29,6 +30,8 @@ mod event;
 mod expression;
 mod figures;
 mod filter;
+mod format;
+mod json;
 mod key;
 mod node;
 mod parse_expression;
@@ -44,6 +47,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use event::Event;
+use format::Format;
 use rule::Rule;
 
 /// Options of a run.
@@ -51,6 +55,8 @@ use rule::Rule;
 pub struct Options {
     /// Time of publish of all rules, unix ms; absent: the first event's time.
     pub publish_at: Option<i64>,
+    /// How events are written, as the table `[fields]` of the settings; `null` for the default.
+    pub fields: Json,
     /// Profiles for crowd queries, one object per guid: `{"guid": 1, "TAG": value, ..}`.
     pub profiles: Option<Vec<Json>>,
 }
@@ -104,8 +110,9 @@ pub fn run_changing(rules: &[Vec<Step>], events: &[String], options: &Options) -
     let mut outcome = Outcome::default();
     let mut parsed = Vec::new();
     let mut clock = i64::MIN;
+    let format = Format::parse(&options.fields);
     for (offset, line) in (0u64..).zip(events) {
-        match Event::parse(offset, line) {
+        match Event::parse(offset, line, &format) {
             // The clock of a partition is the highest time read so far: the event sees it with its own time
             // included.
             Ok(event) => {

@@ -24,7 +24,7 @@ pub(crate) struct Rule {
     pub(crate) key_by: Vec<String>,
     /// `key_by` as in the document.
     pub(crate) key_by_shown: Json,
-    crowd: Option<BTreeSet<u64>>,
+    crowd: Option<BTreeSet<String>>,
     /// The instant at which the rule goes live: the later of approval and `active.from`.
     pub(crate) publish: i64,
     until: Option<i64>,
@@ -131,8 +131,8 @@ impl Rule {
 
     /// Whether an event that has the rule's key fields concerns it.
     pub(crate) fn concerns(&self, event: &Event, now: i64) -> bool {
-        let in_crowd =
-            self.crowd.as_ref().is_none_or(|crowd| event.guid.is_some_and(|guid| crowd.contains(&guid)));
+        let guid = event.guid.as_ref().map(Json::to_string);
+        let in_crowd = self.crowd.as_ref().is_none_or(|crowd| guid.is_some_and(|guid| crowd.contains(&guid)));
         let triggers = matches!(&self.trigger, Trigger::Event(filter) if filter.matches(event));
         let late = self.late.is_some_and(|late| now - event.time > late);
         in_crowd

@@ -8,6 +8,7 @@ use super::duration::{parse_duration, parse_instant, parse_window_end};
 use super::event::Event;
 use super::expression::{Expression, Figure, Problem, Scope};
 use super::filter::holds;
+use super::format::Format;
 use super::key::Key;
 use super::value::Value;
 use super::window::Window;
@@ -159,21 +160,22 @@ fn lines_that_are_no_events_are_told_apart() {
         r#"{"event_id": "e"}"#,
         r#"{"event_time": 1}"#,
         r#"{"event_id": "e", "event_time": -1}"#,
+        r#"{"event_id": "e", "event_time": 1}"#,
         r#"{"event_id": "e", "event_time": "1"}"#,
-        r#"{"event_id": "e", "event_time": 1.5}"#,
+        r#"{"event_id": "e", "event_time": "2026-11-20T00:00:00"}"#,
+        r#"{"event_id": "e", "event_time": true}"#,
         r#"{"event_id": "e", "event_time": null}"#,
-        r#"{"event_id": "", "event_time": 1}"#,
-        r#"{"event_id": "e", "event_time": 1, "guid": -1}"#,
-        r#"{"event_id": "e", "event_time": 1, "guid": "me"}"#,
-        r#"{"event_id": "e", "event_time": 1, "properties": "none"}"#,
+        r#"{"event_id": "", "event_time": 1793491200}"#,
+        r#"{"event_id": "e", "event_time": 1793491200, "properties": {"x": 01}}"#,
+        r#"{"event_id": "e", "event_time": 1793491200} x"#,
     ];
     let lines: Vec<String> = bad.iter().map(|line| (*line).to_owned()).chain([good]).collect();
     let rule = json!({"rule_id": "r", "trigger": {"event": {"id": "e"}}});
     let outcome = run(&[rule], &lines, &Options::default());
-    assert_eq!(outcome.bad_lines, (0..13).collect::<Vec<u64>>());
+    assert_eq!(outcome.bad_lines, (0..14).collect::<Vec<u64>>());
     assert_eq!(outcome.triggers.len(), 1);
     assert_eq!(outcome.triggers[0]["key"], json!(u64::MAX));
-    assert_eq!(outcome.triggers[0]["cause"]["offset"], json!(13));
+    assert_eq!(outcome.triggers[0]["cause"]["offset"], json!(14));
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn values_compare_by_the_type_of_the_rules_value() {
 fn keys_and_their_texts() {
     let line =
         json!({"guid": 7, "ip": "i", "event_id": "e", "event_time": T, "properties": {"o": 5, "guid": 9}});
-    let event = Event::parse(0, &line.to_string()).unwrap();
+    let event = Event::parse(0, &line.to_string(), &Format::parse(&Json::Null)).unwrap();
     let key = |fields: &[&str]| Key::of(&event, &fields.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>());
     assert_eq!(key(&["guid"]).unwrap().shown, json!(7));
     assert_eq!(key(&["properties.o"]).unwrap().shown, json!("5"));
@@ -225,7 +227,7 @@ fn outcome(rule: &Json, events: &[(&str, i64, u64)], publish_at: Option<i64>) ->
         json!({"guid": guid, "event_id": id, "event_time": T + at * 1_000}).to_string()
     };
     let lines: Vec<String> = events.iter().map(line).collect();
-    run(std::slice::from_ref(rule), &lines, &Options { publish_at, profiles: None })
+    run(std::slice::from_ref(rule), &lines, &Options { publish_at, ..Options::default() })
 }
 
 #[test]

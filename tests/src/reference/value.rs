@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
+use super::json::Node;
+
 /// A value; an absent one is an `Option::None` around it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
@@ -26,6 +28,22 @@ impl Value {
             }),
             Json::String(s) => Some(Self::Text(s.clone())),
             Json::Null | Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// Reads a value of a line; integers beyond 64 bits are texts of their digits.
+    pub(crate) fn from_node(node: &Node) -> Option<Self> {
+        match node {
+            Node::Bool(b) => Some(Self::Bool(*b)),
+            Node::Number(digits) if digits.contains(['.', 'e', 'E']) => {
+                digits.parse().ok().filter(|float: &f64| float.is_finite()).map(Self::Float)
+            }
+            Node::Number(digits) => match digits.parse::<i64>() {
+                Ok(int) => Some(Self::Int(int.into())),
+                Err(_) => Some(Self::Text(digits.clone())),
+            },
+            Node::Text(text) => Some(Self::Text(text.clone())),
+            Node::Null | Node::List(_) | Node::Object(_) => None,
         }
     }
 

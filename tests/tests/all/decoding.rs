@@ -8,8 +8,8 @@ use strateye_tests::golden;
 
 #[test]
 fn events_of_golden_cases_are_decoded_in_a_single_pass() {
-    let mut decoder = StreamDecoder::new(Decoder::default(), Fields::default());
-    for case in golden::cases() {
+    for case in golden::cases().iter().filter(|case| !case.name.starts_with("event-")) {
+        let mut decoder = StreamDecoder::new(Decoder::new(&case.format()), Fields::default());
         for line in &case.events {
             decoder.decode(line.as_bytes()).unwrap();
             assert_eq!(decoder.unusual(), 0, "{}: {line}", case.name);

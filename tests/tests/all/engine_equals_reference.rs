@@ -1,7 +1,12 @@
 //! Property tests: the engine and the plain reference evaluator give the same triggers and the same final
 //! state, however the work is laid out.
 
-use operators::model::{decode::Decoder, wire::Codec};
+use operators::model::{
+    decode::{Decoder, EventFormat},
+    field::Fields,
+    guid::Guid,
+    wire::Codec,
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use strateye_tests::{
@@ -25,6 +30,7 @@ fn layouts() -> impl Strategy<Value = Layout> {
         batches,
         clocks_after,
         saves,
+        format: EventFormat::default(),
     })
 }
 
@@ -43,14 +49,16 @@ fn fired(engine: &Engine) -> Vec<String> {
 #[test]
 fn golden_cases_hold() {
     for case in golden::cases() {
-        let options = Options { publish_at: case.publish_at, profiles: case.profiles.clone() };
-        let publish = publish(&options, &case.events);
+        let decoder = Decoder::new(&case.format());
+        let first = case.events.first().and_then(|line| decoder.event_time(line.as_bytes()));
+        let publish = case.publish_at.or(first).unwrap_or(0);
         let profiles = case.profiles.clone().unwrap_or_default();
         for workers in [1, 3] {
             let layout = Layout {
                 workers,
                 codec: Some(Codec::Abomonation),
                 clocks_after: vec![1],
+                format: case.format(),
                 ..Layout::default()
             };
             let engine =
@@ -80,11 +88,14 @@ fn partitioned(case: &RandomCase, partitions: usize) -> (Vec<Json>, Vec<Vec<Stri
     let mut split = vec![Vec::new(); partitions];
     let mut last = BASE;
     for line in &case.events {
-        let Ok(event) = serde_json::from_str::<Json>(line) else { continue };
-        let Some(time) = Decoder::default().event_time(line.as_bytes()) else { continue };
-        last = last.max(time);
-        let guid = event["guid"].as_u64().or_else(|| event["guid"].as_str()?.parse().ok()).unwrap_or(0);
-        split[guid as usize % partitions].push(line.clone());
+        let Ok(event) = Decoder::default().decode(&Fields::default(), line.as_bytes()) else { continue };
+        last = last.max(event.event_time);
+        let user = match event.guid() {
+            Some(Guid::Number(number)) => number as usize,
+            Some(Guid::Text(text)) => text.len(),
+            None => 0,
+        };
+        split[user % partitions].push(line.clone());
     }
     let end = json!({"event_id": "the-end", "event_time": last + 1}).to_string();
     split.iter_mut().for_each(|lines| lines.push(end.clone()));
@@ -110,7 +121,7 @@ proptest! {
     ) {
         let (rules, split) = partitioned(&case, partitions);
         let publish = publish(&case.options, &case.events);
-        let options = Options { publish_at: Some(publish), profiles: case.options.profiles.clone() };
+        let options = Options { publish_at: Some(publish), ..case.options.clone() };
         let mut wanted = Vec::new();
         for (partition, lines) in split.iter().enumerate() {
             let mut outcome = reference::run(&rules, lines, &options);

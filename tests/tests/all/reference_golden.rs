@@ -10,7 +10,11 @@ fn the_reference_fires_what_the_golden_cases_expect() {
     let failures: Vec<String> = cases
         .iter()
         .filter_map(|case| {
-            let options = Options { publish_at: case.publish_at, profiles: case.profiles.clone() };
+            let options = Options {
+                publish_at: case.publish_at,
+                fields: case.fields.clone(),
+                profiles: case.profiles.clone(),
+            };
             let outcome = run(&case.rules, &case.events, &options);
             assert_eq!(outcome.bad_lines, Vec::<u64>::new(), "{}: bad lines", case.name);
             case.check(&outcome.triggers).err()

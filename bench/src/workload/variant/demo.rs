@@ -125,7 +125,7 @@ fn raise(condition: &mut Json, percent: u64) {
 fn crowd(number: u64, users: u64) -> String {
     let salt = scatter(number);
     let members = (1..=users).filter(|guid| scatter(guid ^ salt) % 10 < 3);
-    STANDARD.encode(Crowd::new(members.collect()).to_portable())
+    STANDARD.encode(Crowd::new(members.collect()).to_bytes())
 }
 
 /// Writes as many events of the demo's shop as the file `from` has lines.

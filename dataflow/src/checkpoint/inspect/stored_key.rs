@@ -1,7 +1,11 @@
 //! Keys as people write them, converted to their stored form.
 
 use operators::{
-    model::{field::Field, key::KeyFields},
+    model::{
+        field::Field,
+        guid::{Guid, MOST_BYTES},
+        key::KeyFields,
+    },
     rule::plan::RulePlan,
 };
 use serde_json::Value as Json;
@@ -16,11 +20,12 @@ pub(super) fn stored_key(plan: &RulePlan, key: &str) -> Result<String, InspectEr
         key: key.to_owned(),
         reason: format!("{reason}, as its key_by is {}", plan.key_text()),
     };
-    let guid = |text: &str| text.parse::<u64>().ok();
+    let guid = |json: &Json| Guid::of_json(json).map(Guid::json);
     match &fields[..] {
-        [Field::GUID] => match guid(key) {
-            Some(guid) => Ok(guid.to_string()),
-            None => Err(wrong("write a guid, a number such as 1001".to_owned())),
+        [Field::GUID] => match guid(&key.into()) {
+            Some(Json::String(guid)) => Ok(guid),
+            Some(number) => Ok(number.to_string()),
+            None => Err(wrong(format!("write a guid, such as 1001 or u-1, of at most {MOST_BYTES} bytes"))),
         },
         [_] => Ok(key.to_owned()),
         several => {
@@ -30,9 +35,7 @@ pub(super) fn stored_key(plan: &RulePlan, key: &str) -> Result<String, InspectEr
                 return Err(form());
             }
             let stored = |(field, value): (&Field, Json)| match value {
-                Json::String(text) if *field == Field::GUID => guid(&text).map(Json::from),
-                Json::Number(number) if *field == Field::GUID => number.as_u64().map(Json::from),
-                _ if *field == Field::GUID => None,
+                user if *field == Field::GUID => guid(&user),
                 Json::String(text) => Some(Json::String(text)),
                 other => Some(Json::String(other.to_string())),
             };

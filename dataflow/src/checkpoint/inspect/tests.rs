@@ -163,7 +163,7 @@ fn corrections_are_checked_as_the_engine_would_and_wait_for_a_checkpoint() {
     refused("favs", r#"[1,"a"]"#, "3", "it has fav, quiet, @rule");
     refused("@rule", r#"[1,"a"]"#, "3", "name a condition");
     refused("fav", "1", "3", "a JSON array of 2 values");
-    refused("fav", r#"["x","a"]"#, "3", "a JSON array of 2 values");
+    refused("fav", r#"[-1,"a"]"#, "3", "a JSON array of 2 values");
     refused("fav", r#"[1,"a"]"#, "three", "is not JSON");
     refused("quiet", r#"[1,"a"]"#, r#"{"valeu":1}"#, "there is no field `valeu`");
     assert_eq!(scene.store.edits(None, 10).unwrap().len(), 2, "nothing refused was ordered");
@@ -178,7 +178,7 @@ fn what_is_not_there_is_named() {
     scene.commit(&[]);
     let mut look = scene.look();
     for (rule_id, key, named) in
-        [("old", "1", "no rule `old` in force; it has r"), ("r", "x", "a number such as 1001")]
+        [("old", "1", "no rule `old` in force; it has r"), ("r", "", "a guid, such as 1001")]
     {
         let error = look.states(rule_id, None, key).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains(named), "{error}");

@@ -273,7 +273,7 @@ fn rules_and_crowds_that_are_larger_than_a_piece_come_back() {
     // Over 8 MiB each, the crowd as a bitmap.
     let crowd = |step: usize| {
         let crowd = Crowd::new((0..80_000_000).step_by(step).collect());
-        assert!(crowd.to_portable().len() > MAX_BLOB);
+        assert!(crowd.to_bytes().len() > MAX_BLOB);
         crowd
     };
     let first =

@@ -14,7 +14,6 @@ use operators::{
         remembered::Remembered,
     },
 };
-use roaring::RoaringTreemap;
 use serde_json::{Value as Json, json};
 use sources::{
     SourceError,
@@ -49,14 +48,11 @@ struct Blocking {
 }
 
 impl ProfileStore for Blocking {
-    fn select(
-        &mut self,
-        queries: &[operators::document::spec::Query],
-    ) -> Result<Vec<RoaringTreemap>, SourceError> {
+    fn select(&mut self, queries: &[operators::document::spec::Query]) -> Result<Vec<Crowd>, SourceError> {
         self.entered.send(()).unwrap();
         // A test that ends does not wait for it.
         let _ = self.release.recv();
-        Ok(vec![[1].into_iter().collect(); queries.len()])
+        Ok(vec![Crowd::new([1].into_iter().collect()); queries.len()])
     }
 }
 

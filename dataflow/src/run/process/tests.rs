@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use operators::model::{decode::FieldNames, wire::Codec};
+use operators::model::{decode::EventFormat, wire::Codec};
 use sinks::{
     LineOutput,
     checkpoint::{CheckpointStore, SqliteCheckpoints},
@@ -36,7 +36,8 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(60);
 
 const RULE: &str = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#;
-const EVENT: &str = r#"{"guid": 1, "ip": "10.0.0.7", "event_id": "T", "event_time": 1000, "properties": {}}"#;
+const EVENT: &str =
+    r#"{"guid": 1, "ip": "10.0.0.7", "event_id": "T", "event_time": 1793491200000, "properties": {}}"#;
 
 /// Job with a rule that fires at every event T, and one such event.
 fn job(folder: &Path) -> Job {
@@ -57,7 +58,7 @@ fn job(folder: &Path) -> Job {
         breaker: BreakerConfig::default(),
         dead_letters: LineOutput::Nowhere,
         time: Time::Replay { publish_at: 0, epoch: 10 },
-        fields: FieldNames::default(),
+        fields: EventFormat::default(),
         codec: Codec::default(),
         batches: BatchConfig::default(),
         read_ahead: 1 << 20,

@@ -19,6 +19,10 @@ const KEYLESS: Metric =
     plain("matches_keyless", "Matches dropped because the event lacked a field of the key");
 const WRONG: Metric =
     plain("wrong_values", "Comparisons and expressions that were given a value of the wrong kind");
+const UNUSABLE: Metric = plain(
+    "unusable_values",
+    "Values of top-level fields that were left out, as they can't be what their names say; their events count",
+);
 const LAG: Metric = plain("kafka_lag", "Records of a partition that are not read yet");
 
 pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result {
@@ -29,6 +33,7 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
     page.counter(ROUTED, each(status, |n| n.routed))?;
     page.counter(KEYLESS, each(status, |n| n.keyless))?;
     page.counter(WRONG, each(status, |n| n.wrong_values))?;
+    page.counter(UNUSABLE, each(status, |n| n.unusable_values))?;
     let lags = status.processes.iter().flat_map(|(number, latest)| {
         latest.numbers.lags.iter().map(|(partition, lag)| {
             (vec![("process", number.to_string()), ("partition", partition.to_string())], *lag)

@@ -151,7 +151,7 @@ proptest! {
         let records: Vec<String> = events.iter().map(Json::to_string).collect();
         // Each event once, and then again in any order: what it finds was learned, or learned and forgotten.
         for record in records.iter().chain(order.iter().map(|at| at.get(&records))) {
-            let event = Decoder::default().decode(&fields, record.as_bytes()).unwrap();
+            let event = Decoder::of_milliseconds().decode(&fields, record.as_bytes()).unwrap();
             let matches = |at: &u32| filters[*at as usize].matches(&event, &mut Faulted::default());
             let expected: Vec<u32> = (0..filters.len() as u32).filter(matches).collect();
             prop_assert_eq!(found(&index, &event, &mut scratch), expected, "{}", record);
@@ -174,7 +174,7 @@ proptest! {
         let index = Index::build(&filters);
         let count = |scratch: &mut Scratch, record: &Json| {
             let record = record.to_string();
-            let event = Decoder::default().decode(&fields, record.as_bytes()).unwrap();
+            let event = Decoder::of_milliseconds().decode(&fields, record.as_bytes()).unwrap();
             let mut faulted = Faulted::default();
             index.find(&event, scratch, &mut faulted);
             let mut of_loop = Faulted::default();
@@ -204,7 +204,7 @@ fn scratch_is_reused_across_indices() {
     let [first, second] =
         [Index::build(&[five.clone(), six.clone(), five.clone()]), Index::build(&[six, five])];
     assert_eq!((first.len(), second.len()), (2, 2));
-    let event = Decoder::default()
+    let event = Decoder::of_milliseconds()
         .decode(&fields, br#"{"event_id":"e","event_time":1,"properties":{"p":"5"}}"#)
         .unwrap();
     let mut scratch = Scratch::default();

@@ -20,7 +20,7 @@ use crate::{
 
 /// Decodes a record.
 fn event<'a>(fields: &Fields, record: &'a str) -> Event<'a> {
-    Decoder::default().decode(fields, record.as_bytes()).unwrap()
+    Decoder::of_milliseconds().decode(fields, record.as_bytes()).unwrap()
 }
 
 fn compile(filter: Json, fields: &mut Fields) -> Result<Filter, Fault> {

@@ -12,13 +12,14 @@
 //! - Memory is bounded by the limits of [`names`](super::names).
 
 use super::{
-    Collected, DecodeError, Decoder, Role,
+    Collected, DecodeError, Decoder, NoIds,
     names::{Names, Place},
+    roles::Role,
     walk::Walk,
 };
 use crate::model::{
     event::Event,
-    field::{Field, Fields},
+    field::{Field, Fields, TOP_LEVEL},
     value::Value,
 };
 
@@ -48,9 +49,11 @@ pub struct StreamDecoder {
     decoder: Decoder,
     fields: Fields,
     /// Names of top-level fields.
-    top_level: Names<Role>,
+    top_level: Names<Meaning>,
     /// Names of properties, in an order per event id.
     properties: Names<Option<Field>>,
+    /// Top-level names as properties of flat rows, in an order per event id.
+    flat: Names<Option<Field>>,
     unusual: u64,
     /// Memory for the values of the next event.
     spare: Vec<Option<Value<'static>>>,
@@ -64,6 +67,7 @@ impl StreamDecoder {
             fields,
             top_level: Names::default(),
             properties: Names::default(),
+            flat: Names::default(),
             unusual: 0,
             spare: Vec::new(),
         }
@@ -73,8 +77,13 @@ impl StreamDecoder {
     pub fn install(&mut self, fields: &Fields) {
         if self.fields != *fields {
             self.fields = fields.clone();
-            self.properties = Names::default();
+            (self.properties, self.flat) = (Names::default(), Names::default());
         }
+    }
+
+    /// Texts that stand for no id.
+    pub fn no_ids(&self) -> &NoIds {
+        self.decoder.no_ids()
     }
 
     /// Number of records since the start that were not read in a single pass, valid or not.
@@ -99,7 +108,7 @@ impl StreamDecoder {
     /// If the record is no event.
     pub fn decode_text<'a>(&mut self, record: &'a str) -> Result<Event<'a>, DecodeError> {
         match self.read(record) {
-            Some(found) => found.event(),
+            Some(found) => found.event(&self.decoder),
             None => self.decode_unusual(record.as_bytes()),
         }
     }
@@ -120,41 +129,83 @@ impl StreamDecoder {
 
     /// Reads a usual record.
     fn read<'a>(&mut self, record: &'a str) -> Option<Collected<'a>> {
+        let StreamDecoder { decoder, fields, top_level, properties, flat, spare, .. } = self;
         let mut walk = Walk::new(record);
-        let mut found = Collected::reusing(std::mem::take(&mut self.spare), &self.fields);
+        let mut found = Collected::reusing(std::mem::take(spare), fields);
         let (mut place, mut more) = (Place::default(), walk.open()?);
         while more {
-            match walk.name(&mut self.top_level, &mut place, |name| self.decoder.role(name))? {
-                Role::Field(field, _) => put(&mut found.values, field, walk.value()?)?,
-                Role::Properties => {
-                    read_properties(&mut self.properties, &self.fields, &mut walk, &mut found.values)?;
+            match walk.name(top_level, &mut place, |name| Meaning::of(decoder.roles.of(name)))? {
+                Meaning::Field(field) => put(&mut found.values, field, walk.scalar()?)?,
+                Meaning::Fields(role) => {
+                    let value = walk.scalar()?;
+                    for (field, _) in role.fields() {
+                        put(&mut found.values, field, value.clone())?;
+                    }
                 }
-                Role::Other => drop(walk.value()?),
+                Meaning::Properties if walk.pass_null() => {}
+                Meaning::Properties => {
+                    found.has_properties = true;
+                    read_properties(properties, &mut walk, &mut found.values, |name| fields.property(name))?;
+                }
+                Meaning::Other => drop(walk.value()?),
+                Meaning::Unusual => return None,
             }
             more = walk.more()?;
         }
-        walk.at_end().then_some(found)
+        if !walk.at_end() {
+            return None;
+        }
+        if found.is_flat() && fields.len() > TOP_LEVEL.len() {
+            let property = |name: &str| decoder.roles.of(name).is_other().then(|| fields.property(name))?;
+            read_properties(flat, &mut Walk::new(record), &mut found.values, property)?;
+        }
+        Some(found)
     }
 }
 
-/// Reads the object of properties, or `null` in its place.
+/// Meaning of a top-level name.
+#[derive(Clone, Copy, Debug)]
+enum Meaning {
+    /// One field.
+    Field(Field),
+    /// Several fields.
+    Fields(Role),
+    /// The object of properties.
+    Properties,
+    Other,
+    /// The object of properties, and a field too.
+    Unusual,
+}
+
+impl Meaning {
+    /// Meaning of a name in that role.
+    fn of(role: Role) -> Self {
+        let mut fields = role.fields();
+        match (role.is_properties, fields.next(), fields.next()) {
+            (true, None, _) => Meaning::Properties,
+            (true, Some(_), _) => Meaning::Unusual,
+            (false, None, _) => Meaning::Other,
+            (false, Some((field, _)), None) => Meaning::Field(field),
+            (false, Some(_), Some(_)) => Meaning::Fields(role),
+        }
+    }
+}
+
+/// Reads the properties of an object; `property` gives the field of a name.
 #[inline(always)]
 fn read_properties<'a>(
     names: &mut Names<Option<Field>>,
-    fields: &Fields,
     walk: &mut Walk<'a>,
     values: &mut [Option<Value<'a>>],
+    property: impl Fn(&str) -> Option<Field>,
 ) -> Option<()> {
     let mut place = match &values[Field::EVENT_ID.index()] {
         Some(Value::Text(event_id)) => names.beginning(event_id),
         _ => Place::default(),
     };
-    if walk.pass_null() {
-        return Some(());
-    }
     let mut more = walk.open()?;
     while more {
-        let field = walk.name(names, &mut place, |name| fields.property(name))?;
+        let field = walk.name(names, &mut place, &property)?;
         let value = walk.value()?;
         if let Some(field) = field {
             put(values, field, value)?;

@@ -145,9 +145,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Passes a scalar. Returns its value: `Some(None)` is `null`.
+    /// Passes a scalar. Returns its value: `Some(None)` is `null`. What is none is not understood.
     #[inline(always)]
-    fn scalar(&mut self) -> Option<Option<Value<'a>>> {
+    pub(super) fn scalar(&mut self) -> Option<Option<Value<'a>>> {
         Some(match self.peek() {
             b'"' => Some(Value::Text(Cow::Borrowed(self.text()?))),
             b'-' | b'0'..=b'9' => {

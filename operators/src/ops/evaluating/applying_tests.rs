@@ -144,7 +144,7 @@ fn routed(book: &Arc<RuleBook>, guid: u64, id: &str, (time, now): (i64, i64)) ->
     let line = format!(
         r#"{{"guid": {guid}, "event_id": "{id}", "event_time": {time}, "properties": {{"amt": {amt}}}}}"#
     );
-    let mut matcher = Matcher::new(Decoder::default(), Arc::clone(book), false);
+    let mut matcher = Matcher::new(Decoder::of_milliseconds(), Arc::clone(book), false);
     let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: Some(now) }];
     let mut routed = Routed::default();
     matcher.batch(

@@ -35,7 +35,7 @@ fn nothing_leaves_before_it_is_compacted() {
 #[test]
 fn what_was_used_lately_stays_for_another_round() {
     let (mut evaluator, mut stored) = (evaluator(), BTreeMap::new());
-    (0..8).for_each(|key| event(&mut evaluator, &key.to_string(), 10));
+    (1..9).for_each(|key| event(&mut evaluator, &key.to_string(), 10));
     save(&mut evaluator, 1, &mut stored);
     evaluator.compacted(CheckpointNumber(1));
     evaluator.evict(8);

@@ -21,7 +21,7 @@ fn come_and_go(evaluator: &mut Evaluator, key: &str, now: i64) {
 #[test]
 fn what_comes_and_goes_while_no_checkpoint_is_taken_takes_no_room() {
     let (mut evaluator, mut stored) = (evaluator_of(WAITING), BTreeMap::new());
-    (0..100).for_each(|i| come_and_go(&mut evaluator, &i.to_string(), i));
+    (1..101).for_each(|i| come_and_go(&mut evaluator, &i.to_string(), i));
     assert_eq!(
         (evaluator.keys(), evaluator.unsaved.len()),
         (0, 1),
@@ -118,7 +118,7 @@ fn nothing_is_noted_for_checkpoints_that_nobody_takes() {
 fn a_delta_ends_when_it_is_large() {
     let mut evaluator = evaluator_of(WAITING);
     let large = |i: usize| i.to_string().repeat(3 << 20);
-    (0..4).for_each(|i| drop(send(&mut evaluator, &large(i), "A", 1)));
+    (1..5).for_each(|i| drop(send(&mut evaluator, &large(i), "A", 1)));
     let sizes = |evaluator: &mut Evaluator| {
         let mut sizes = Vec::new();
         while evaluator.has_unsaved() {
@@ -127,7 +127,7 @@ fn a_delta_ends_when_it_is_large() {
         sizes
     };
     assert_eq!(sizes(&mut evaluator), [4, 4], "two keys each, of a condition and a rule");
-    (0..4).for_each(|i| drop(send(&mut evaluator, &large(i), "B", 2)));
+    (1..5).for_each(|i| drop(send(&mut evaluator, &large(i), "B", 2)));
     assert_eq!(sizes(&mut evaluator), [4, 4], "removals likewise");
 }
 

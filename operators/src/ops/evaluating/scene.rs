@@ -87,7 +87,7 @@ pub(super) fn hash(evaluator: &Evaluator, key: &str) -> u64 {
 
 /// Sends an event of an `ip`.
 pub(super) fn send(evaluator: &mut Evaluator, key: &str, event_id: &str, now: i64) -> Emitted {
-    let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
+    let mut matcher = Matcher::new(Decoder::of_milliseconds(), Arc::clone(&evaluator.book), false);
     let line = format!(r#"{{"ip": "{key}", "event_id": "{event_id}", "event_time": {now}}}"#);
     let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: None }];
     let batch = RawBatch { bytes: line.into_bytes(), records, ..RawBatch::default() };

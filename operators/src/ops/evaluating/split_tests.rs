@@ -38,7 +38,7 @@ fn evaluator() -> Evaluator {
 
 /// Sends an `A` in a partition.
 fn event(evaluator: &mut Evaluator, partition: u32, guid: u64, ip: &str) {
-    let mut matcher = Matcher::new(Decoder::default(), Arc::clone(&evaluator.book), false);
+    let mut matcher = Matcher::new(Decoder::of_milliseconds(), Arc::clone(&evaluator.book), false);
     let line = format!(r#"{{"guid": {guid}, "ip": "{ip}", "event_id": "A", "event_time": 10}}"#);
     let records = vec![RawRecord { offset: Offset(0), start: 0, end: line.len() as u32, time: None }];
     let batch = RawBatch {

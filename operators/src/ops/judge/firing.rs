@@ -2,7 +2,12 @@
 
 use super::{Judge, RuleEvent};
 use crate::{
-    model::{field::Field, trigger::Cause, value::Value},
+    model::{
+        field::Field,
+        guid::{Guid, OwnedGuid},
+        trigger::Cause,
+        value::Value,
+    },
     rule::{
         plan::{RulePlan, TriggerPlan},
         trigger_line::{Firing, TriggerLine},
@@ -82,10 +87,10 @@ impl<'w> Why<'w> {
     }
 
     /// User of the causing event.
-    fn guid(&self) -> Option<u64> {
+    fn guid(&self) -> Option<Guid<'_>> {
         match self {
             Why::Event(event) => event.guid,
-            Why::Timer(_, armed) => armed.guid,
+            Why::Timer(_, armed) => armed.guid.as_ref().map(OwnedGuid::as_guid),
             Why::Publish => None,
         }
     }

@@ -3,7 +3,7 @@
 use super::{Judge, RuleEvent, runner};
 use crate::{
     calculator::{CallError, FoldInput},
-    model::field::Field,
+    model::{field::Field, guid::Guid},
     rule::book::Target,
     state::Armed,
 };
@@ -102,7 +102,7 @@ fn armed_by(event: &RuleEvent<'_>, kept: &[Field]) -> Armed {
         offset: event.offset,
         event_id: event.event_id.into(),
         event_time: event.event_time,
-        guid: event.guid,
+        guid: event.guid.map(Guid::to_owned),
         values: values.map(|(field, value)| (*field, value.clone().into_owned())).collect(),
     }
 }

@@ -5,10 +5,12 @@
 //!
 //! **Invariant**: answers are those of the crowds that the cache was made of.
 //!
+//! Users whose guids are texts are looked up each time.
+//!
 //! Rows are found as in a direct-mapped cache: each user has one row, and a later user of the same row
 //! replaces the earlier one. So memory is bounded and no order has to be maintained.
 
-use crate::rule::crowd::Crowd;
+use crate::rule::crowd::{Crowd, Member};
 
 /// Approximate upper bound of the bytes of all rows.
 pub(super) const ROOM: usize = 1 << 20;
@@ -51,7 +53,11 @@ impl Cache {
     }
 
     /// Whether a user is in the crowd at that index.
-    pub(super) fn contains(&mut self, crowd: usize, guid: u64) -> bool {
+    pub(super) fn contains(&mut self, crowd: usize, member: Member) -> bool {
+        let guid = match member {
+            Member::Number(guid) => guid,
+            Member::Text(_) => return self.crowds[crowd].contains(member),
+        };
         let place = place(guid, self.count);
         let row = &mut self.rows[place * self.width..][..self.width];
         if row[0] != guid {
@@ -62,7 +68,7 @@ impl Cache {
         let (word, bit) = (crowd / 64, 1 << (crowd % 64));
         if asked[word] & bit == 0 {
             asked[word] |= bit;
-            if self.crowds[crowd].contains(guid) {
+            if self.crowds[crowd].contains(member) {
                 inside[word] |= bit;
             }
         }

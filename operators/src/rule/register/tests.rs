@@ -18,7 +18,7 @@ use crate::{
         catalog::Catalog,
         change::{Published, RuleChange},
         compiler::Compiler,
-        crowd::Crowd,
+        crowd::{Crowd, Member},
         remembered::Remembered,
     },
 };
@@ -40,7 +40,7 @@ impl Scene {
         let Next::Prepare { publish } = self.register.receive(put, Listing::Later) else { return Ok(()) };
         let rule = Rule::parse(&put.document)?;
         let crowd = rule.crowd.as_ref().map(|crowd| match crowd {
-            spec::Crowd::Guids(guids) => Crowd::new(guids.iter().copied().collect()),
+            spec::Crowd::Guids(guids) => Crowd::listed(guids.clone()),
             other => panic!("{other:?}"),
         });
         let publish = publish.unwrap_or(self.now);
@@ -185,7 +185,7 @@ fn who_leaves_the_crowd_is_departed() {
     smaller["crowd"] = json!({"guids": [2]});
     let published = only(scene.changes_of(&smaller, Status::Online, Gap::Replay));
     assert_eq!(published.departed.len(), 1);
-    assert!(published.departed[0].at == 2_000 && published.departed[0].guids.contains(1));
+    assert!(published.departed[0].at == 2_000 && published.departed[0].guids.contains(Member::Number(1)));
     smaller["key_by"] = json!("device_id");
     let kept = only(scene.changes_of(&smaller, Status::Online, Gap::Replay)).departed;
     assert_eq!(kept, published.departed);

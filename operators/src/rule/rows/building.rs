@@ -10,7 +10,7 @@ use hashbrown::hash_table::Entry;
 use roaring::RoaringTreemap;
 
 use super::{Block, Column, Rows, RowsError, area::Area, excess, hash, transpose::transpose};
-use crate::rule::crowd::Crowd;
+use crate::rule::crowd::{Crowd, differing};
 
 /// Another crowd in a column.
 struct Transition<'c> {
@@ -22,11 +22,18 @@ struct Transition<'c> {
 impl<'c> Transition<'c> {
     /// Users who are in one of the two crowds.
     fn difference(&self) -> Cow<'c, RoaringTreemap> {
+        let numbers = |crowd: &'c Crowd| &crowd.members().numbers;
         match (self.before, self.after) {
-            (Some(before), Some(after)) => Cow::Owned(before.members() ^ after.members()),
-            (Some(crowd), None) | (None, Some(crowd)) => Cow::Borrowed(crowd.members()),
+            (Some(before), Some(after)) => Cow::Owned(numbers(before) ^ numbers(after)),
+            (Some(crowd), None) | (None, Some(crowd)) => Cow::Borrowed(numbers(crowd)),
             (None, None) => Cow::default(),
         }
+    }
+
+    /// Hashes of users who are in one of the two crowds.
+    fn texts(&self) -> impl Iterator<Item = u128> + 'c {
+        let texts = |crowd: Option<&'c Crowd>| crowd.map_or(&[][..], |crowd| crowd.members().texts());
+        differing(texts(self.before), texts(self.after))
     }
 }
 
@@ -55,10 +62,18 @@ impl Rows {
                 return Err(RowsError::TooLarge { bound });
             }
         }
+        let meanwhile = rows.bytes().saturating_add(bound);
+        for transition in transitions {
+            transition.texts().for_each(|user| rows.texts.flip(user, transition.position, rows.width));
+            if rows.bytes() > meanwhile {
+                return Err(RowsError::TooLarge { bound });
+            }
+        }
         rows.columns = columns;
         if rows.blocks.len() < rows.blocks.capacity() / 4 {
             rows.blocks.shrink_to_fit(|block| hash(block.number));
         }
+        rows.texts.shrink();
         if rows.bytes() > bound { Err(RowsError::TooLarge { bound }) } else { Ok(rows) }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn is_certain(crowds: &BTreeMap<u32, Crowd>, width: usize, bound: usi
         if users.len() > most || united > most.saturating_mul(UNITED) {
             break;
         }
-        users |= crowd.members();
+        users |= &crowd.members().numbers;
         united += crowd.len();
     }
     users.len() > most
@@ -41,8 +41,8 @@ fn most_users(width: usize, bound: usize) -> u64 {
 
 /// Number of guids from the lowest to the highest user of the crowds.
 fn range(crowds: &BTreeMap<u32, Crowd>) -> u64 {
-    let lowest = crowds.values().filter_map(|crowd| crowd.members().min()).min();
-    let highest = crowds.values().filter_map(|crowd| crowd.members().max()).max();
+    let lowest = crowds.values().filter_map(|crowd| crowd.members().numbers.min()).min();
+    let highest = crowds.values().filter_map(|crowd| crowd.members().numbers.max()).max();
     lowest.zip(highest).map_or(0, |(lowest, highest)| (highest - lowest).saturating_add(1))
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use crate::rule::rows::Rows;
 
     fn crowds(each: impl IntoIterator<Item = Vec<u64>>) -> BTreeMap<u32, Crowd> {
-        (0..).zip(each.into_iter().map(Crowd::listed)).collect()
+        (0..).zip(each.into_iter().map(|guids| Crowd::new(guids.into_iter().collect()))).collect()
     }
 
     /// Users near each other, far from each other, and at the ends of the range.

@@ -54,7 +54,7 @@ fn the_same_settings_give_the_same_bytes_whatever_the_batches_and_the_resume_poi
 
 #[test]
 fn all_events_are_decoded_in_a_single_pass() {
-    let mut decoder = StreamDecoder::new(Decoder::default(), Fields::default());
+    let mut decoder = StreamDecoder::new(Decoder::of_milliseconds(), Fields::default());
     for (_, line) in lines(GeneratorConfig { limit: Some(Offset(20_000)), ..unpaced(1000.0) }) {
         decoder.decode(&line).unwrap();
     }

@@ -9,20 +9,15 @@ mod world;
 use std::collections::BTreeMap;
 
 use operators::{
-    document::spec,
-    filter::profile,
     model::decode::Decoder,
     ops::Correction,
-    rule::{
-        change::{Published, RuleChange},
-        crowd::Crowd,
-    },
+    rule::change::{Published, RuleChange},
 };
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use strateye_tests::{
-    engine::sorted,
-    random::{RandomCase, Shape, case},
+    engine::{crowd, sorted},
+    random::{BASE, RandomCase, Shape, case},
     reference,
 };
 
@@ -50,17 +45,6 @@ fn layouts() -> impl Strategy<Value = Layout> {
         restarts,
         decisions,
     })
-}
-
-fn crowd(rule: &Json, profiles: &[Json]) -> Option<Crowd> {
-    match serde_json::from_value::<spec::Crowd>(rule.get("crowd")?.clone()).unwrap() {
-        spec::Crowd::Guids(guids) => Some(Crowd::new(guids.into_iter().collect())),
-        spec::Crowd::Bitmap(text) => Some(Crowd::from_base64(&text).unwrap()),
-        spec::Crowd::Profile(query) => {
-            let inside = profiles.iter().filter(|p| profile::holds(&query, p.as_object().unwrap()));
-            Some(Crowd::new(inside.map(|p| p["guid"].as_u64().unwrap()).collect()))
-        }
-    }
 }
 
 fn published(rule: &Json, publish: i64, profiles: &[Json]) -> Published {
@@ -196,11 +180,11 @@ fn keys_are_evicted_and_reloaded() {
         "rule_id": "r", "conditions": [{"id": "n", "calculator": "count", "event": {"id": "a"}, "met": "value >= 40"}],
         "trigger": {"event": {"id": "a"}},
     });
-    let event = |i: i64| json!({"guid": i % 10, "event_id": "a", "event_time": 1_000 + i}).to_string();
+    let event = |i: i64| json!({"guid": i % 10 + 1, "event_id": "a", "event_time": BASE + i}).to_string();
     let case = RandomCase {
         rules: vec![rule],
         events: (0..400).map(event).collect(),
-        options: reference::Options { publish_at: None, profiles: None },
+        options: reference::Options::default(),
     };
     let decisions = (0..251u32).map(|i| (i * 7 % 251) as u8).collect();
     let layout = Layout { bound: 0, batches: vec![1], restarts: vec![150], decisions };

@@ -18,7 +18,7 @@ fn live_at(seconds: i64) -> Json {
 
 /// Users for whom the rule fired, and the instants in seconds.
 fn fired(scene: &mut Scene) -> Vec<(u64, i64)> {
-    scene.fired().iter().map(|t| (t.guid.unwrap(), (t.fired_at - BASE) / 1_000)).collect()
+    scene.fired().iter().map(|t| (t.key.as_u64().unwrap(), (t.fired_at - BASE) / 1_000)).collect()
 }
 
 #[test]

@@ -17,7 +17,7 @@
 
 use std::collections::BTreeMap;
 
-use operators::document::lifecycle::Gap;
+use operators::{document::lifecycle::Gap, model::decode::Decoder};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Just;
 use proptest::test_runner::TestCaseError;
@@ -121,7 +121,7 @@ impl Run {
 }
 
 pub(super) fn time(line: &str) -> i64 {
-    serde_json::from_str::<Json>(line).unwrap()["event_time"].as_i64().unwrap()
+    Decoder::default().event_time(line.as_bytes()).unwrap()
 }
 
 /// Deadline of a trigger's timer; `None` if an event fired it.
@@ -161,7 +161,7 @@ fn check(
         Gap::Skip => [before, after].concat(),
         Gap::Replay => case.events.clone(),
     };
-    let options = Options { publish_at: Some(publish), profiles: Some(profiles) };
+    let options = Options { publish_at: Some(publish), profiles: Some(profiles), ..Options::default() };
     let outcome = reference::run(&rules, &counted, &options);
     let clock = |lines: &[String]| lines.last().map_or(i64::MIN, |line| time(line));
     let (paused, resumed) = (clock(before), clock(&case.events[..to]));
@@ -251,7 +251,7 @@ fn check_going_live(
     run.events(&case.events[from..]);
     run.engine.end();
 
-    let options = Options { publish_at: Some(publish), profiles: Some(profiles) };
+    let options = Options { publish_at: Some(publish), profiles: Some(profiles), ..Options::default() };
     let outcome = reference::run_changing(&stands, &case.events, &options);
     prop_assert_eq!(sorted(run.engine.triggers.iter().map(as_reference)), sorted(outcome.triggers));
     prop_assert_eq!(run.engine.state(time(case.events.last().unwrap())), outcome.state);

@@ -96,7 +96,7 @@ fn check(
     run.events(&case.events[from..]);
     run.engine.end();
 
-    let options = Options { publish_at: Some(publish), profiles: Some(profiles) };
+    let options = Options { publish_at: Some(publish), profiles: Some(profiles), ..Options::default() };
     let outcome = reference::run_changing(&stands, &case.events, &options);
     prop_assert_eq!(sorted(run.engine.triggers.iter().map(as_reference)), sorted(outcome.triggers));
     prop_assert_eq!(run.engine.state(time(case.events.last().unwrap())), outcome.state);

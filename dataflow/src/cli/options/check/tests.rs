@@ -88,7 +88,7 @@ fn the_example_is_right_and_shows_everything() {
         names::<SinkSettings>(),
         names::<sinks::kafka::KafkaSinkConfig>(),
         names::<sinks::webhook::WebhookConfig>(),
-        names::<operators::model::decode::FieldNames>(),
+        names::<operators::model::decode::EventFormat>(),
     ];
     let missing: Vec<&String> =
         all.iter().flatten().filter(|name| !written.contains(name.as_str())).collect();

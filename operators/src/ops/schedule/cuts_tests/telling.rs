@@ -133,7 +133,7 @@ impl<'c> Telling<'c> {
         let mut sizes = cuts.sizes.iter().cycle();
         let mut telling = Telling {
             schedule,
-            matcher: Matcher::new(Decoder::default(), empty, false),
+            matcher: Matcher::new(Decoder::of_milliseconds(), empty, false),
             books,
             saved,
             lines: Lines::default(),

@@ -1,0 +1,87 @@
+//! How events are written: names of their fields, the unit of their times, and what stands for no id.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::{TimeUnit, Zone};
+use crate::model::{field::TOP_LEVEL, value::Value};
+
+/// The table `[fields]` of the settings. Of several names of a field, the first that an event carries counts; one
+/// name may serve several fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventFormat {
+    /// Names of the user's id.
+    pub guid: Vec<String>,
+    /// Names of the device's id.
+    pub device_id: Vec<String>,
+    /// Names of the network address.
+    pub ip: Vec<String>,
+    /// Names of the session's id.
+    pub session_id: Vec<String>,
+    /// Names of the event's kind.
+    pub event_id: Vec<String>,
+    /// Names of the event's own time.
+    pub event_time: Vec<String>,
+    /// Names of the object that holds all properties.
+    pub properties: Vec<String>,
+    /// Unit of times that are numbers.
+    pub event_time_unit: TimeUnit,
+    /// Time zone of times that are texts without an offset. Without a zone these are refused.
+    pub zone: Option<Zone>,
+    /// Texts that stand for no id, besides the empty one and those of zeros and dashes only.
+    pub absent: Vec<String>,
+}
+
+impl Default for EventFormat {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        EventFormat {
+            guid: names(&["guid"]),
+            device_id: names(&["device_id", "deviceId"]),
+            ip: names(&["ip"]),
+            session_id: names(&["session_id", "sessionId"]),
+            event_id: names(&["event_id", "eventId"]),
+            event_time: names(&["event_time", "eventTime", "ts"]),
+            properties: names(&["properties"]),
+            event_time_unit: TimeUnit::Auto,
+            zone: None,
+            absent: names(&["null", "undefined", "[object Object]"]),
+        }
+    }
+}
+
+impl EventFormat {
+    /// The default names, for events whose times are unix ms of any year.
+    pub fn of_milliseconds() -> Self {
+        EventFormat { event_time_unit: TimeUnit::Milliseconds, ..EventFormat::default() }
+    }
+
+    /// Names of the top-level fields, in the order of their positions.
+    pub(super) fn top_level(&self) -> [&[String]; TOP_LEVEL.len()] {
+        [&self.guid, &self.device_id, &self.ip, &self.session_id, &self.event_id, &self.event_time]
+    }
+}
+
+/// Texts that stand for no id.
+#[derive(Clone, Debug)]
+pub struct NoIds(Box<[Box<str>]>);
+
+impl NoIds {
+    pub(super) fn new(absent: &[String]) -> Self {
+        NoIds(absent.iter().map(|text| text.as_str().into()).collect())
+    }
+
+    /// Whether a value is no id: 0, an empty text, one of zeros and dashes only, or one of the listed.
+    #[inline]
+    pub fn contain(&self, id: &Value<'_>) -> bool {
+        match id {
+            Value::Text(id) => {
+                id.bytes().all(|byte| matches!(byte, b'0' | b'-'))
+                    || self.0.iter().any(|absent| **absent == **id)
+            }
+            Value::Int(id) => *id == 0,
+            Value::Float(id) => *id == 0.0,
+            Value::Bool(_) => false,
+        }
+    }
+}
