@@ -98,7 +98,7 @@ fn good() -> Json {
 }
 
 fn events() -> Vec<String> {
-    let event = |n: i64| json!({"guid": n % 2, "event_id": "A", "event_time": 1_790_035_200_000i64 + n});
+    let event = |n: i64| json!({"guid": n % 2 + 1, "event_id": "A", "event_time": 1_790_035_200_000i64 + n});
     (0..10).map(|n| event(n).to_string()).collect()
 }
 

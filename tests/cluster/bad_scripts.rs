@@ -22,7 +22,7 @@ fn good() -> Json {
 }
 
 fn events(count: i64, x: &Json) -> Vec<String> {
-    let event = |n: i64| json!({"guid": n % 3, "event_id": "A", "event_time": 1_790_035_200_000i64 + n, "properties": {"x": x}});
+    let event = |n: i64| json!({"guid": n % 3 + 1, "event_id": "A", "event_time": 1_790_035_200_000i64 + n, "properties": {"x": x}});
     (0..count).map(|n| event(n).to_string()).collect()
 }
 
@@ -72,7 +72,7 @@ fn scripts_that_can_never_run_are_refused_with_line_and_reason() {
 
 /// Rules that fail only on events whose `x` is 0, and the reason.
 fn failing_at_run_time() -> Vec<(Json, &'static str)> {
-    let when = json!({"rule_id": "when", "when": "a.value / b.value > 1", "trigger": {"event": {"id": "A"}}, "conditions": [
+    let when = json!({"rule_id": "when", "when": "a.value + 9223372036854775807 > b.value", "trigger": {"event": {"id": "A"}}, "conditions": [
         {"id": "a", "calculator": "count", "event": {"id": "A"}},
         {"id": "b", "calculator": "count", "event": {"id": "B"}}]});
     let if_zero = |body: &str| format!("if event.x == 0 {{ {body} }} else {{ state.value += 1; }}");
@@ -94,7 +94,7 @@ fn failing_at_run_time() -> Vec<(Json, &'static str)> {
             ),
             "overflow",
         ),
-        (when, "zero"),
+        (when, "`+` overflows"),
     ]
 }
 

@@ -61,7 +61,7 @@ fn golden_cases_with_timers_and_steps_hold_at_every_size() {
 
 /// Removes some properties, so that as many events as there may be in a batch have fewer bytes than it may.
 fn shorten(event: &mut Json) {
-    for name in ["mix", "flag"] {
+    for name in ["mix", "flag", "detail"] {
         event.get_mut("properties").and_then(|properties| properties.as_object_mut()?.remove(name));
     }
     event.as_object_mut().unwrap().remove("session_id");

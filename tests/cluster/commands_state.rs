@@ -132,7 +132,7 @@ fn corrections_that_make_no_sense_are_refused_at_once() {
     set(&["q", "a", "7", "3"], "no rule `q` in force; it has r");
     set(&["r", "c", "7", "3"], "it has a, b");
     set(&["r", "@rule", "7", "{}"], "name a condition");
-    set(&["r", "a", "seven", "3"], "write a guid");
+    set(&["r", "a", "", "3"], "write a guid");
     set(&["r", "a", "7", "three"], "is not JSON");
     set(&["r", "a", "7", "\"3\""], "not an integer");
     refused(&live.scene, &["state", "get", "r", "7"], "--state is missing");

@@ -202,30 +202,30 @@ fn a_second_run_continues_where_the_first_ended_with_other_processes() {
     };
     let mut live = start(scene, 0, "2");
     live.await_rule(FENCE, 1, "live");
-    (0..30).for_each(|user| assert_eq!(counts(&live.values(user, &["A", "T"])), [1]));
+    (1..31).for_each(|user| assert_eq!(counts(&live.values(user, &["A", "T"])), [1]));
     command(&live, &["pause", "r"]);
     live.await_rule("r", 1, "paused");
-    (0..30).step_by(2).for_each(|user| assert_eq!(live.values(user, &["A"]), [] as [Json; 0]));
+    (1..31).step_by(2).for_each(|user| assert_eq!(live.values(user, &["A"]), [] as [Json; 0]));
     let Live { scene, running, sent } = live;
     assert_eq!(running.wait().code, Some(0));
 
     // Still paused, then resumed while no engine runs.
     let mut live = start(scene, sent, "4");
     live.running.log_until("resuming", |line| line.contains("resuming").then_some(()));
-    (0..30).step_by(3).for_each(|user| assert_eq!(live.values(user, &["A", "T"]), [] as [Json; 0]));
+    (1..31).step_by(3).for_each(|user| assert_eq!(live.values(user, &["A", "T"]), [] as [Json; 0]));
     let Live { scene, running, sent } = live;
     assert_eq!(running.wait().code, Some(0));
     scene.succeed(&["rule", "resume", "--rules", "rules.db", "r", "--gap", "skip"]);
 
     let mut live = start(scene, sent, "3");
     live.await_rule("r", 1, "live");
-    (0..30).for_each(|user| assert_eq!(counts(&live.values(user, &["A", "T"])), [2], "user {user}"));
+    (1..31).for_each(|user| assert_eq!(counts(&live.values(user, &["A", "T"])), [2], "user {user}"));
     let Live { scene, running, sent } = live;
     assert_eq!(running.wait().code, Some(0));
 
     let mut live = start(scene, sent, "1");
     live.running.log_until("resuming", |line| line.contains("resuming").then_some(()));
-    (0..30).for_each(|user| {
+    (1..31).for_each(|user| {
         assert_eq!(counts(&live.values(user, &["A", "T"])), [3], "what was skipped stays so")
     });
     live.end();
@@ -235,7 +235,7 @@ fn a_second_run_continues_where_the_first_ended_with_other_processes() {
 fn far_events(count: u64) -> Vec<String> {
     let kinds = ["A", "A", "B", "C", "T"];
     let event = |n: u64| {
-        let (user, kind) = (n * n % 997 % 300, kinds[(n * 7 % 31 % 5) as usize]);
+        let (user, kind) = (n * n % 997 % 300 + 1, kinds[(n * 7 % 31 % 5) as usize]);
         json!({"guid": user, "event_id": kind, "event_time": 4_000_000_000_000u64 + n * 10, "properties": {"n": n}}).to_string()
     };
     (0..count).map(event).collect()

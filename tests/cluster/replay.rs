@@ -70,13 +70,13 @@ fn the_summary_has_the_figures_of_the_run() {
 #[test]
 fn nothing_of_the_summary_is_lost_when_processes_end() {
     let failing = |id: String| {
-        json!({"rule_id": id, "when": "a.value / b.value > 1", "trigger": {"event": {"id": "A"}}, "conditions": [
+        json!({"rule_id": id, "when": "a.value + 9223372036854775807 > b.value", "trigger": {"event": {"id": "A"}}, "conditions": [
             {"id": "a", "calculator": "count", "event": {"id": "A"}},
             {"id": "b", "calculator": "count", "event": {"id": "B"}}]})
     };
     let rules: Vec<Json> = (0..4).map(|number| failing(format!("failing-{number}"))).collect();
     let event =
-        |n: i64| json!({"guid": n, "event_id": "A", "event_time": 1_790_035_200_000i64 + n}).to_string();
+        |n: i64| json!({"guid": n + 1, "event_id": "A", "event_time": 1_790_035_200_000i64 + n}).to_string();
     let scene = Scene::with(&rules, &(0..20).map(event).collect::<Vec<_>>());
     let figures = |summary: &Json| {
         let quarantined = summary["quarantined_rules"].as_array().unwrap().len();

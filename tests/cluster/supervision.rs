@@ -100,7 +100,7 @@ fn the_end_of_input_ends_a_run_after_its_last_trigger() {
     let scene = Scene::new();
     scene.put(&counting());
     let mut live = Live::over_folder(scene);
-    (0..500).for_each(|user| live.send(user, "T"));
+    (1..501).for_each(|user| live.send(user, "T"));
     let finished = live.end();
     assert_eq!(finished.output.len(), 500);
 }

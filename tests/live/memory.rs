@@ -43,7 +43,7 @@ fn pays(guid: &u64) -> bool {
 fn send(load: &mut Load, guids: impl Iterator<Item = u64>, kind: &str) {
     let at = now();
     for guid in guids {
-        let line = json!({"guid": guid, "event_id": kind, "event_time": at}).to_string();
+        let line = json!({"guid": guid + 1, "event_id": kind, "event_time": at}).to_string();
         load.put((guid % u64::from(load.used)) as usize, line, at);
     }
     load.flush();

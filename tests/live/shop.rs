@@ -20,7 +20,7 @@ pub(crate) fn shop(seed: u64) -> impl Iterator<Item = Event> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut orders = 0u64;
     iter::repeat_with(move || {
-        let guid = random.random_range(0..USERS);
+        let guid = random.random_range(1..=USERS);
         let kinds = ["view", "view", "view", "search", "search", "cart", "order", "pay", "login-failed"];
         let kind = kinds[random.random_range(0..kinds.len())];
         if kind == "order" {

@@ -169,13 +169,13 @@ fn start(folder: &TempDir, arguments: &[&str]) -> Running {
 
 /// Sends the load; every event fires, whichever process its user belongs to.
 fn work(running: &mut Running) {
-    for guid in 0..EVENTS {
+    for guid in 1..=EVENTS {
         running.write(&json!({"guid": guid, "event_id": "A", "event_time": now()}).to_string());
     }
     let key = |line: String| serde_json::from_str::<Json>(&line).unwrap()["key"].as_u64().unwrap();
     let mut keys: Vec<u64> = (0..EVENTS).map(|_| key(running.output_line())).collect();
     keys.sort_unstable();
-    assert!(keys.into_iter().eq(0..EVENTS));
+    assert!(keys.into_iter().eq(1..=EVENTS));
 }
 
 fn in_force(running: &mut Running) {

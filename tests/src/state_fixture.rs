@@ -81,12 +81,16 @@ pub fn check(program: &str, store: &dyn FixtureStore) {
     let engine = Engine::prepare(program, store);
     assert_same("what `state get` prints", &lines("expected/states.tsv"), &engine.states());
     engine.resume_rules();
-    let expected: Vec<String> = read("expected/triggers.jsonl").lines().map(str::to_owned).collect();
-    assert_same("triggers", &expected, &engine.go_on());
+    // At that commit an empty text was a key; now it is no id. Its state is read, and no event changes it.
+    let expected = read("expected/triggers.jsonl");
+    let expected = expected.lines().filter(|trigger| !trigger.contains("\"key\":\"\""));
+    assert_same("triggers", &expected.map(str::to_owned).collect::<Vec<_>>(), &engine.go_on());
     engine.await_readable();
-    let mut rows = store.rows();
+    let has_key = |(names, _): &Line| names.last().is_none_or(|key| !key.is_empty());
+    let mut rows: Vec<Line> = store.rows().into_iter().filter(has_key).collect();
     rows.sort();
-    assert_same("stored rows", &lines("expected/rows.tsv"), &rows);
+    let expected: Vec<Line> = lines("expected/rows.tsv").into_iter().filter(has_key).collect();
+    assert_same("stored rows", &expected, &rows);
 }
 
 /// The program in a folder with the rules and events of the fixture.

@@ -3,7 +3,7 @@
 //! Rhai parses the text (syntax and precedence are Rhai's); its syntax tree is then lowered to a small tree
 //! of our own, so that an evaluation costs tens of nanoseconds and runs no interpreter. Syntax without a node
 //! in that tree is refused with line and column. For operands that are present the results are Rhai's, bit
-//! for bit; that includes Rhai's comparison of floats, which takes two floats as equal if they differ by less
+//! for bit, but for division; that includes Rhai's comparison of floats, which takes two floats as equal if they differ by less
 //! than 2.3e-16 of the larger. Absent operands follow `SEMANTICS.md`.
 //!
 //! Limits: at most [`MAX_BYTES`] bytes; texts can only be compared, `+` does not join them.

@@ -47,9 +47,6 @@ pub enum EvalError {
     /// The integer result does not fit 64 bits.
     #[error("`{0}` overflows")]
     Overflow(&'static str),
-    /// The divisor is the integer 0.
-    #[error("`{0}` by zero")]
-    ByZero(&'static str),
     /// An integer to a negative power.
     #[error("an integer raised to a negative power; write a float, as in 2.0 ** n")]
     NegativePower,

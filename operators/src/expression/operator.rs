@@ -1,4 +1,5 @@
-//! Operators and functions. Results are those of Rhai's operators for the operands that Rhai's take.
+//! Operators and functions. Results are those of Rhai's operators for the operands that Rhai's take, but for division:
+//! `/` is of floats, and what is divided by zero is absent, so that a share of two counts is one.
 
 use std::cmp::Ordering;
 
@@ -49,12 +50,17 @@ impl Math {
         }
     }
 
-    /// Applies the operator; absent if either operand is.
+    /// Applies the operator; absent if either operand is, and for a division by zero.
     pub(super) fn apply<'o>(self, a: &Operand<'_>, b: &Operand<'_>) -> Result<Operand<'o>, EvalError> {
         match (a, b) {
             (Operand::Absent, _) | (_, Operand::Absent) => Ok(Operand::Absent),
-            (Operand::Int(a), Operand::Int(b)) => self.integers(*a, *b).map(Operand::Int),
+            (Operand::Int(a), Operand::Int(b))
+                if self != Math::Divide && !(self == Math::Remainder && *b == 0) =>
+            {
+                self.integers(*a, *b).map(Operand::Int)
+            }
             _ => match (a.float(), b.float()) {
+                (Some(_), Some(0.0)) if matches!(self, Math::Divide | Math::Remainder) => Ok(Operand::Absent),
                 (Some(a), Some(b)) => Ok(Operand::Float(self.floats(a, b))),
                 (None, _) => Err(a.not_a_number(self.name())),
                 (_, None) => Err(b.not_a_number(self.name())),
@@ -67,8 +73,8 @@ impl Math {
             Math::Add => a.checked_add(b),
             Math::Subtract => a.checked_sub(b),
             Math::Multiply => a.checked_mul(b),
-            Math::Divide | Math::Remainder if b == 0 => return Err(EvalError::ByZero(self.name())),
-            Math::Divide => a.checked_div(b),
+            // Of floats, see `apply`.
+            Math::Divide => None,
             Math::Remainder => a.checked_rem(b),
             Math::Power if b < 0 => return Err(EvalError::NegativePower),
             Math::Power => u32::try_from(b).ok().and_then(|b| a.checked_pow(b)),

@@ -15,7 +15,7 @@
 //! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), by the `names` expected
 //!   (`key`: one of them), texts without escapes (`text`) and numbers of few digits (`number`); the others by
 //!   a `Decoder`
-//! - `collected`: from the values of either to an event
+//! - `collected`: from the values of either to an event; `paths`: values in objects within the properties
 
 mod collected;
 mod format;
@@ -23,6 +23,7 @@ mod json;
 mod key;
 mod names;
 mod number;
+mod paths;
 mod roles;
 mod stream;
 mod text;
@@ -147,13 +148,13 @@ impl Decoder {
             found.member(self.roles.of(name), value, fields);
         }
         if found.is_flat() {
-            for (name, value) in &members {
-                if self.roles.of(name).is_other() {
-                    found.property(fields.property(name), value);
+            for (name, value) in members {
+                if self.roles.of(&name).is_other() {
+                    found.property(name, value, fields);
                 }
             }
         }
-        found.event(self)
+        found.event(self, fields)
     }
 
     /// The event's own time, unix ms; `None` if the record is no event.

@@ -1,6 +1,6 @@
 //! Interned names of top-level fields and properties, so that events hold values by position.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// A top-level field or property, by its position in the rule book's [`Fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,24 +33,38 @@ pub const TOP_LEVEL: [&str; 6] = ["guid", "device_id", "ip", "session_id", "even
 ///
 /// Positions follow the order in which names are interned, so the same rules in the same order give the same
 /// positions in every process.
+///
+/// A property with dots in its name is a path, too: `a.b.c` is the member of that name, or `c` of what is called
+/// `a.b`, or `b.c` of what is called `a`, and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
     names: Vec<String>,
     properties: HashMap<String, Field>,
+    /// Properties with dots in their names.
+    paths: Vec<Field>,
+    /// What stands before a dot in the name of some property.
+    beginnings: HashSet<String>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields { names: TOP_LEVEL.iter().map(|n| (*n).to_owned()).collect(), properties: HashMap::new() }
+        Fields {
+            names: TOP_LEVEL.iter().map(|n| (*n).to_owned()).collect(),
+            properties: HashMap::new(),
+            paths: Vec::new(),
+            beginnings: HashSet::new(),
+        }
     }
 }
 
 impl Fields {
-    /// Interns `name`: the top-level field of that name if there is one, else the property.
+    /// Interns `name`, as rules write it everywhere: the top-level field of that name if there is one, else the
+    /// property; with `properties.` before it the property in any case.
     pub fn intern(&mut self, name: &str) -> Field {
-        match TOP_LEVEL.iter().position(|n| *n == name) {
-            Some(i) => Field(i as u16),
-            None => self.intern_property(name),
+        match (TOP_LEVEL.iter().position(|n| *n == name), name.strip_prefix("properties.")) {
+            (Some(i), _) => Field(i as u16),
+            (None, Some(property)) => self.intern_property(property),
+            (None, None) => self.intern_property(name),
         }
     }
 
@@ -65,7 +79,21 @@ impl Fields {
         let field = Field(self.names.len() as u16);
         self.names.push(name.to_owned());
         self.properties.insert(name.to_owned(), field);
+        if name.contains('.') {
+            self.paths.push(field);
+            self.beginnings.extend(name.match_indices('.').map(|(dot, _)| name[..dot].to_owned()));
+        }
         field
+    }
+
+    /// Properties whose names are paths.
+    pub fn paths(&self) -> &[Field] {
+        &self.paths
+    }
+
+    /// Whether a path goes on behind a member of that name.
+    pub fn is_beginning(&self, name: &str) -> bool {
+        self.beginnings.contains(name)
     }
 
     /// Adds the properties of `other`, in the order of their positions; gives the position here of each field

@@ -175,7 +175,7 @@ fn split(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
         if !before.is_empty() {
             parts.push(Part::Text(before.to_owned()));
         }
-        parts.push(Part::Field(fields.intern(name.strip_prefix("properties.").unwrap_or(name))));
+        parts.push(Part::Field(fields.intern(name)));
         rest = behind;
     }
     if !rest.is_empty() {

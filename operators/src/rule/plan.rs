@@ -91,6 +91,8 @@ pub struct ConditionPlan {
 /// A window with its instants computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WindowPlan {
+    /// Everything that comes in from this instant on, the rule's publish: `now >= publish`.
+    Since(i64),
     /// `from <= event_time < until`.
     Fixed {
         /// First instant inside.
@@ -103,19 +105,29 @@ pub enum WindowPlan {
 }
 
 impl WindowPlan {
-    /// Length of a sliding window, ms; `None` for a fixed one.
+    /// Length of a sliding window, ms; `None` for any other.
     pub fn span(self) -> Option<i64> {
         match self {
             WindowPlan::Sliding(span) => Some(span),
-            WindowPlan::Fixed { .. } => None,
+            WindowPlan::Since(_) | WindowPlan::Fixed { .. } => None,
         }
     }
 
-    /// Whether an event, or a timer's deadline, at `time` folds.
+    /// Whether an event of `time` that comes in at `now` folds; `steps` is whether the condition has steps.
+    #[inline(always)]
     pub fn folds(self, time: i64, now: i64, steps: bool) -> bool {
         match self {
+            WindowPlan::Since(publish) => now >= publish,
             WindowPlan::Fixed { from, until } => time >= from && time < until,
             WindowPlan::Sliding(span) => steps || time > now.saturating_sub(span),
+        }
+    }
+
+    /// Whether a timer with that deadline counts. The event that set it has folded.
+    pub fn counts(self, deadline: i64) -> bool {
+        match self {
+            WindowPlan::Fixed { from, until } => deadline >= from && deadline < until,
+            WindowPlan::Since(_) | WindowPlan::Sliding(_) => true,
         }
     }
 }

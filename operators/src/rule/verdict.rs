@@ -241,7 +241,7 @@ impl Question {
         let (direct, threshold) = condition.met.as_ref()?.threshold.clone()?;
         let lasts = match (condition.window, direct) {
             _ if !builtin => Lasts::None,
-            (WindowPlan::Fixed { .. }, _) => Lasts::All,
+            (WindowPlan::Since(_) | WindowPlan::Fixed { .. }, _) => Lasts::All,
             (WindowPlan::Sliding(_), Direct::At(_)) if threshold.is_least() => Lasts::Below,
             (WindowPlan::Sliding(_), _) => Lasts::None,
         };

@@ -37,7 +37,7 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
 fn fill(scene: &Scene, topic: &str) {
     let event = |n: u64| {
         let name = if n < 400 { "fire" } else { "noise" };
-        json!({"event_id": name, "event_time": 1_790_035_200_000u64 + n, "guid": n, "device_id": format!("d-{}", n % 50)})
+        json!({"event_id": name, "event_time": 1_790_035_200_000u64 + n, "guid": n + 1, "device_id": format!("d-{}", n % 50)})
             .to_string()
     };
     scene.write("events.jsonl", &lines(&(0..60_000).map(event).collect::<Vec<_>>()));

@@ -112,8 +112,9 @@ fn fields() -> impl Strategy<Value = Json> {
             prop_oneof![4 => select(vec!["o1", "o2", "5"]).prop_map(Json::from), 2 => just(5), 1 => select(vec![json!(""), json!(0), json!("-")])],
         ),
         maybe(0.5, anything()),
+        maybe(0.2, detail()),
     );
-    (top, properties).prop_map(|((guid, device, ip, session, id), (x, y, word, flag, order, mix))| {
+    (top, properties).prop_map(|((guid, device, ip, session, id), (x, y, word, flag, order, mix, detail))| {
         let mut event = Map::new();
         let mut put = |name: &str, value: Option<Json>| {
             if let Some(value) = value {
@@ -132,6 +133,7 @@ fn fields() -> impl Strategy<Value = Json> {
             ("flag", flag),
             ("order", order),
             ("mix", mix),
+            ("detail", detail),
         ];
         let properties: Map<String, Json> =
             named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
@@ -146,6 +148,16 @@ fn guid() -> impl Strategy<Value = Json> {
     let other = select(vec![json!(2), json!(2), json!("2")]);
     let nobody = select(vec![json!(0), json!(""), json!("undefined"), json!("00-00"), json!(-1), json!([1])]);
     prop_oneof![10 => one, 10 => other, 10 => just(TEXT_GUID), 1 => nobody]
+}
+
+/// An object with values in it.
+fn detail() -> impl Strategy<Value = Json> {
+    (number(), select(WORDS.to_vec()), 0..4).prop_map(|(size, word, how)| match how {
+        0 => json!({"size": size}),
+        1 => json!({"size": size, "tag": {"name": word}}),
+        2 => json!({"tag.name": word, "tag": {"name": "another"}}),
+        _ => json!(word),
+    })
 }
 
 /// A number, as such or as a text; sometimes something else.

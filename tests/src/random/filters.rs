@@ -11,8 +11,20 @@ use super::{BASE, half, maybe};
 /// Order comparisons.
 const ORDERS: [&str; 4] = [">", ">=", "<", "<="];
 
-/// Properties of every kind, and one that no event carries.
-const PROPERTIES: [&str; 7] = ["x", "y", "word", "flag", "order", "mix", "none"];
+/// Properties of every kind, some by their paths, and two that no event carries.
+const PROPERTIES: [&str; 11] = [
+    "x",
+    "y",
+    "word",
+    "flag",
+    "order",
+    "mix",
+    "none",
+    "properties.x",
+    "properties.guid",
+    "detail.size",
+    "detail.tag.name",
+];
 
 /// A random filter: mostly one event id, mostly few predicates.
 pub fn filter() -> impl Strategy<Value = Json> {

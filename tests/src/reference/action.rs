@@ -3,7 +3,6 @@
 use serde_json::Value as Json;
 
 use super::event::Event;
-use super::value::Value;
 
 /// The action with every `{{name}}` in its strings replaced by the event's value; by nothing if the event has
 /// none or there is no event.
@@ -25,7 +24,7 @@ fn fill_text(text: &str, cause: Option<&Event>) -> String {
         let Some((name, behind)) = after.split_once("}}") else { break };
         filled.push_str(before);
         if let Some(value) = cause.and_then(|event| event.get(name.trim())) {
-            filled.push_str(&Value::to_text(value));
+            filled.push_str(&value.to_text());
         }
         rest = behind;
     }

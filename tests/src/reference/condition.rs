@@ -65,11 +65,11 @@ impl Condition {
         match &self.calculator {
             Calculator::Count => state.folded.push((time, Value::Int(1))),
             Calculator::Distinct { of } | Calculator::Last { of } => {
-                state.folded.extend(event.get(of).map(|value| (time, value.clone())));
+                state.folded.extend(event.get(of).map(|value| (time, value)));
             }
             Calculator::Stats { of } | Calculator::Top { of, .. } => {
                 let value = event.get(of).filter(|value| value.number().is_some());
-                state.folded.extend(value.map(|value| (time, value.clone())));
+                state.folded.extend(value.map(|value| (time, value)));
             }
             Calculator::Sequence { within } => steps::sequence(state, &matching, time, *within),
             Calculator::Gap { bounds, anchor } => {
@@ -97,7 +97,7 @@ impl Condition {
     /// Counts the pending A, unless a fixed window excludes its deadline.
     pub(crate) fn run_out(&self, state: &mut ConditionState, deadline: i64) {
         state.pending = None;
-        if self.window.folds(deadline, deadline) {
+        if !matches!(self.window, Window::Fixed { .. }) || self.window.folds(deadline, deadline) {
             state.complete(deadline);
         }
     }

@@ -21,7 +21,8 @@ pub(crate) struct Event {
     /// The user: a number, or a text that spells none.
     pub(crate) guid: Option<Json>,
     top: BTreeMap<&'static str, Value>,
-    properties: BTreeMap<String, Value>,
+    /// Names and values of the properties.
+    properties: Node,
     format: Format,
 }
 
@@ -57,28 +58,21 @@ impl Event {
             Node::Object(members) => Some(members),
             _ => None,
         });
-        let mut properties = BTreeMap::new();
-        for (name, node) in flat.chain(nested.flatten()) {
-            match Value::from_node(node) {
-                Some(value) => properties.insert(name.clone(), value),
-                None => properties.remove(name),
-            };
-        }
+        let properties = Node::Object(flat.chain(nested.flatten()).cloned().collect());
         Ok(Self { offset, id, time, guid, top, properties, format: format.clone() })
     }
 
-    /// Value of a name, be it a top-level field or a property.
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        if TOP_LEVEL.contains(&name) { self.top.get(name) } else { self.properties.get(name) }
+    /// Value of a name, be it a top-level field or a property; with `properties.` before it the property in any case.
+    pub(crate) fn get(&self, name: &str) -> Option<Value> {
+        if TOP_LEVEL.contains(&name) {
+            return self.top.get(name).cloned();
+        }
+        follow(&self.properties, name.strip_prefix("properties.").unwrap_or(name)).and_then(Value::from_node)
     }
 
     /// Value of a field of a key, as text; `key_by` may name a property by its path. `None` if it is no id.
     pub(crate) fn id_of(&self, field: &str) -> Option<String> {
-        let value = match field.strip_prefix("properties.") {
-            Some(name) => self.properties.get(name)?,
-            None => self.get(field)?,
-        };
-        let text = match (field, value.to_text()) {
+        let text = match (field, self.get(field)?.to_text()) {
             ("ip", text) => text.parse::<IpAddr>().map_or(text, |ip| ip.to_canonical().to_string()),
             (_, text) => text,
         };
@@ -89,6 +83,14 @@ impl Event {
     pub(crate) fn as_cause(&self) -> Json {
         json!({"partition": 0, "offset": self.offset, "event_id": self.id, "event_time": self.time})
     }
+}
+
+/// What a path leads to: a member of that name, or else what is in the object with the longest name that is a part of
+/// the path.
+fn follow<'a>(object: &'a Node, path: &str) -> Option<&'a Node> {
+    let whole = object.get(path).filter(|node| **node != Node::Null);
+    let dots: Vec<usize> = path.match_indices('.').map(|(dot, _)| dot).collect();
+    whole.or_else(|| dots.iter().rev().find_map(|dot| follow(object.get(&path[..*dot])?, &path[dot + 1..])))
 }
 
 /// The user that a value names: what spells an unsigned integer is that integer.

@@ -92,7 +92,7 @@ fn evaluate(node: &Node, scope: &dyn Scope) -> Figure {
             _ => Some(Value::Bool(false)),
         },
         Node::Arithmetic(operator, a, b) => match (evaluate(a, scope)?, evaluate(b, scope)?) {
-            (Some(a), Some(b)) => Some(arithmetic(*operator, &a, &b)?),
+            (Some(a), Some(b)) => arithmetic(*operator, &a, &b)?,
             _ => None,
         },
         Node::Call(name, list) => {
@@ -158,31 +158,35 @@ fn in_range(integer: i128) -> Result<i128, Problem> {
     i64::try_from(integer).map(i128::from).map_err(|_| Problem)
 }
 
-fn arithmetic(operator: char, a: &Value, b: &Value) -> Result<Value, Problem> {
-    match (plain_number(a)?, plain_number(b)?) {
-        (Number::Int(a), Number::Int(b)) => {
+/// The result of an operator; `None` if something is divided by zero.
+fn arithmetic(operator: char, a: &Value, b: &Value) -> Result<Option<Value>, Problem> {
+    let (a, b) = (plain_number(a)?, plain_number(b)?);
+    if (operator == '/' || operator == '%') && b.float() == 0.0 {
+        return Ok(None);
+    }
+    Ok(Some(match (a, b) {
+        (Number::Int(a), Number::Int(b)) if operator != '/' => {
             let result = match operator {
                 '+' => a + b,
                 '-' => a - b,
                 '*' => a * b,
-                '/' => a.checked_div(b).ok_or(Problem)?,
                 '%' => a.checked_rem(b).ok_or(Problem)?,
                 _ => u32::try_from(b).ok().and_then(|b| a.checked_pow(b)).ok_or(Problem)?,
             };
-            in_range(result).map(Value::Int)
+            Value::Int(in_range(result)?)
         }
         (a, b) => {
             let (a, b) = (a.float(), b.float());
-            Ok(Value::Float(match operator {
+            Value::Float(match operator {
                 '+' => a + b,
                 '-' => a - b,
                 '*' => a * b,
                 '/' => a / b,
                 '%' => a % b,
                 _ => a.powf(b),
-            }))
+            })
         }
-    }
+    }))
 }
 
 fn plain_number(value: &Value) -> Result<Number, Problem> {

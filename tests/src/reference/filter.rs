@@ -65,7 +65,9 @@ impl Predicate {
 
     fn holds(&self, event: &Event) -> bool {
         match self {
-            Self::Leaf { property, operator, operand } => holds(operator, event.get(property), operand),
+            Self::Leaf { property, operator, operand } => {
+                holds(operator, event.get(property).as_ref(), operand)
+            }
             Self::All(list) => list.iter().all(|p| p.holds(event)),
             Self::Any(list) => list.iter().any(|p| p.holds(event)),
             Self::Not(inner) => !inner.holds(event),
@@ -85,7 +87,7 @@ impl Scope for Properties<'_> {
     fn name(&self, name: &str) -> Result<Option<Value>, Problem> {
         Ok(self.0.get(name).map(|value| match value.number() {
             Some(number) => Value::Float(number.float()),
-            None => value.clone(),
+            None => value,
         }))
     }
 

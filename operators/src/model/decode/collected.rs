@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     DecodeError, Decoder, json,
+    paths::{self, Member},
     roles::{NONE, Role},
 };
 use crate::model::{
@@ -20,6 +21,8 @@ pub(super) struct Collected<'a> {
     ranks: [u8; TOP_LEVEL.len()],
     /// Whether something stands where an object of properties may be, other than `null`.
     pub(super) has_properties: bool,
+    /// Properties in which paths may go on.
+    pub(super) objects: Vec<Member<'a>>,
     /// Number of values that can't be what their names say.
     unusable: u32,
 }
@@ -32,7 +35,13 @@ impl<'a> Collected<'a> {
     /// Collects into the memory of `values`, which are empty.
     pub(super) fn reusing(mut values: Vec<Option<Value<'a>>>, fields: &Fields) -> Self {
         values.resize_with(fields.len(), || None);
-        Collected { values, ranks: [NONE; TOP_LEVEL.len()], has_properties: false, unusable: 0 }
+        Collected {
+            values,
+            ranks: [NONE; TOP_LEVEL.len()],
+            has_properties: false,
+            objects: Vec::new(),
+            unusable: 0,
+        }
     }
 
     /// Takes a top-level member, whose value is given as JSON.
@@ -48,17 +57,31 @@ impl<'a> Collected<'a> {
         }
         if role.is_properties && json != "null" {
             self.has_properties = true;
-            let members = json::members(json, |name, value| self.property(fields.property(&name), value));
+            let members = json::members(json, |name, value| self.property(name, value, fields));
             // Some languages write an empty object as an empty list.
             let is_empty = json.starts_with('[') && json[1..].trim_start() == "]";
             self.unusable += u32::from(members.is_err() && !is_empty);
         }
     }
 
-    /// Takes a property, if a rule reads it; its value is given as JSON.
-    pub(super) fn property(&mut self, field: Option<Field>, json: &'a str) {
-        if let Some(place) = field.and_then(|field| self.values.get_mut(field.index())) {
+    /// Takes a property, if a rule reads it or what lies in it; its value is given as JSON.
+    pub(super) fn property(&mut self, name: Cow<'a, str>, json: &'a str, fields: &Fields) {
+        if let Some(place) = fields.property(&name).and_then(|field| self.values.get_mut(field.index())) {
             *place = json::scalar(json);
+        }
+        if fields.is_beginning(&name) {
+            self.objects.push((name, json));
+        }
+    }
+
+    /// Finds the values that lie in objects.
+    #[cold]
+    fn follow_paths(&mut self, fields: &Fields) {
+        for field in fields.paths() {
+            let value = &mut self.values[field.index()];
+            if value.is_none() {
+                *value = paths::find(&self.objects, fields.name(*field)).and_then(json::scalar);
+            }
         }
     }
 
@@ -68,7 +91,10 @@ impl<'a> Collected<'a> {
     }
 
     /// The event with these values.
-    pub(super) fn event(mut self, decoder: &Decoder) -> Result<Event<'a>, DecodeError> {
+    pub(super) fn event(mut self, decoder: &Decoder, fields: &Fields) -> Result<Event<'a>, DecodeError> {
+        if !self.objects.is_empty() {
+            self.follow_paths(fields);
+        }
         self.guid();
         for field in [Field::DEVICE_ID, Field::IP, Field::SESSION_ID, Field::EVENT_ID] {
             self.name(field);

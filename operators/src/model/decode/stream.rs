@@ -51,9 +51,9 @@ pub struct StreamDecoder {
     /// Names of top-level fields.
     top_level: Names<Meaning>,
     /// Names of properties, in an order per event id.
-    properties: Names<Option<Field>>,
+    properties: Names<Property>,
     /// Top-level names as properties of flat rows, in an order per event id.
-    flat: Names<Option<Field>>,
+    flat: Names<Property>,
     unusual: u64,
     /// Memory for the values of the next event.
     spare: Vec<Option<Value<'static>>>,
@@ -108,7 +108,7 @@ impl StreamDecoder {
     /// If the record is no event.
     pub fn decode_text<'a>(&mut self, record: &'a str) -> Result<Event<'a>, DecodeError> {
         match self.read(record) {
-            Some(found) => found.event(&self.decoder),
+            Some(found) => found.event(&self.decoder, &self.fields),
             None => self.decode_unusual(record.as_bytes()),
         }
     }
@@ -145,7 +145,7 @@ impl StreamDecoder {
                 Meaning::Properties if walk.pass_null() => {}
                 Meaning::Properties => {
                     found.has_properties = true;
-                    read_properties(properties, &mut walk, &mut found.values, |name| fields.property(name))?;
+                    read_properties(properties, &mut walk, &mut found, |name| Property::of(name, fields))?;
                 }
                 Meaning::Other => drop(walk.value()?),
                 Meaning::Unusual => return None,
@@ -156,8 +156,11 @@ impl StreamDecoder {
             return None;
         }
         if found.is_flat() && fields.len() > TOP_LEVEL.len() {
-            let property = |name: &str| decoder.roles.of(name).is_other().then(|| fields.property(name))?;
-            read_properties(flat, &mut Walk::new(record), &mut found.values, property)?;
+            let property = |name: &str| match decoder.roles.of(name).is_other() {
+                true => Property::of(name, fields),
+                false => Property::default(),
+            };
+            read_properties(flat, &mut Walk::new(record), &mut found, property)?;
         }
         Some(found)
     }
@@ -191,24 +194,44 @@ impl Meaning {
     }
 }
 
-/// Reads the properties of an object; `property` gives the field of a name.
+/// Meaning of a property's name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Property {
+    field: Option<Field>,
+    /// Whether a path goes on behind it.
+    is_beginning: bool,
+}
+
+impl Property {
+    fn of(name: &str, fields: &Fields) -> Self {
+        Property { field: fields.property(name), is_beginning: fields.is_beginning(name) }
+    }
+}
+
+/// Reads the properties of an object; `property` gives the meaning of a name.
 #[inline(always)]
 fn read_properties<'a>(
-    names: &mut Names<Option<Field>>,
+    names: &mut Names<Property>,
     walk: &mut Walk<'a>,
-    values: &mut [Option<Value<'a>>],
-    property: impl Fn(&str) -> Option<Field>,
+    found: &mut Collected<'a>,
+    property: impl Fn(&str) -> Property,
 ) -> Option<()> {
+    let Collected { values, objects, .. } = found;
     let mut place = match &values[Field::EVENT_ID.index()] {
         Some(Value::Text(event_id)) => names.beginning(event_id),
         _ => Place::default(),
     };
     let mut more = walk.open()?;
     while more {
-        let field = walk.name(names, &mut place, &property)?;
+        let before = walk.clone();
+        let Property { field, is_beginning } = walk.name(names, &mut place, &property)?;
+        let behind_name = walk.clone();
         let value = walk.value()?;
         if let Some(field) = field {
             put(values, field, value)?;
+        }
+        if is_beginning {
+            objects.push((before.next_text()?.into(), behind_name.until(walk)));
         }
         more = walk.more()?;
     }

@@ -18,6 +18,7 @@ use crate::model::value::Value;
 const MAX_DEPTH: u8 = 8;
 
 /// A position in a record.
+#[derive(Clone)]
 pub(super) struct Walk<'a> {
     record: &'a str,
     at: usize,
@@ -32,6 +33,16 @@ impl<'a> Walk<'a> {
     /// Whether nothing is left.
     pub(super) fn at_end(&self) -> bool {
         self.at == self.record.len()
+    }
+
+    /// What lies between this and a later position.
+    pub(super) fn until(&self, later: &Walk<'a>) -> &'a str {
+        self.record.get(self.at..later.at).unwrap_or_default()
+    }
+
+    /// The text in quotes, without escapes, that is next.
+    pub(super) fn next_text(mut self) -> Option<&'a str> {
+        self.text()
     }
 
     fn rest(&self) -> &'a [u8] {

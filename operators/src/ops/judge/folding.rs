@@ -42,7 +42,7 @@ impl Judge<'_> {
     pub(super) fn run_out(&mut self, condition: usize, armed: &Armed) {
         let deadline = armed.deadline;
         let plan = &self.plan.conditions[condition];
-        let counts = self.plan.active(deadline) && plan.window.folds(deadline, deadline, plan.steps);
+        let counts = self.plan.active(deadline) && plan.window.counts(deadline);
         self.end_timer(condition, armed, counts);
     }
 

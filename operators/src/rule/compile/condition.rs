@@ -80,7 +80,7 @@ impl Compiler<'_> {
 
     fn window(&mut self, spec: &spec::Condition, path: &str, publish: i64) -> WindowPlan {
         match &spec.window {
-            None => WindowPlan::Fixed { from: publish, until: i64::MAX },
+            None => WindowPlan::Since(publish),
             Some(Window::Sliding(span)) => WindowPlan::Sliding(span.0),
             Some(Window::Fixed { from, until }) => {
                 let from = from.map_or(i64::MIN, |e| e.resolve(publish));
