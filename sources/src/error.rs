@@ -13,6 +13,14 @@ pub enum SourceError {
         /// Error of the system.
         source: io::Error,
     },
+    /// A file cannot be sorted.
+    #[error("cannot sort {}: {source}; make room in the folder for temporary files (TMPDIR), or replay it with --order file", path.display())]
+    Sort {
+        /// The file.
+        path: PathBuf,
+        /// Error of the system.
+        source: io::Error,
+    },
     /// Reading stopped before the end.
     #[error(
         "reading {name} failed after {done} bytes: {source}; check the disk or the process at the other end, then start again"

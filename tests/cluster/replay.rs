@@ -177,3 +177,89 @@ fn events_may_carry_their_fields_under_other_names() {
     let finished = scene.run(&["replay", "--config", "settings.toml", "--events", "events.jsonl"]);
     assert_eq!((finished.code, finished.output.len()), (Some(0), 1), "{}", finished.all());
 }
+
+/// Three looks within an hour.
+fn looks() -> Json {
+    json!({"rule_id": "looks", "trigger": "satisfied", "conditions": [
+        {"id": "n", "calculator": "count", "event": {"id": "view"}, "window": {"last": "1h"}, "met": "value >= 3"}]})
+}
+
+fn look(user: &str, minutes: i64) -> String {
+    json!({"guid": user, "event_id": "view", "event_time": 1_790_035_200_000i64 + minutes * 60_000})
+        .to_string()
+}
+
+#[test]
+fn a_file_sorted_by_user_fires_as_in_the_order_of_time_with_its_own_offsets() {
+    let events: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .flat_map(|user| (0..9).map(|n| look(user, n * 20)))
+        .chain(["no".to_owned()])
+        .collect();
+    let scene = Scene::with(&[looks()], &events);
+    let fired = |arguments: &[&str]| {
+        let replayed = scene.replay(arguments);
+        assert_eq!(replayed.dead_letters.len(), 1);
+        assert_eq!(replayed.dead_letters[0]["offset"], 27);
+        let of = |trigger: Json| {
+            (trigger["key"].as_str().unwrap().to_owned(), trigger["cause"]["offset"].as_u64().unwrap())
+        };
+        replayed.parsed().into_iter().map(of).collect::<BTreeSet<_>>()
+    };
+    let right =
+        BTreeSet::from([("a", 2), ("b", 11), ("c", 20)].map(|(user, offset)| (user.to_owned(), offset)));
+    assert_eq!(fired(&["--processes", "3"]), right);
+    assert_eq!(fired(&["--order", "time"]), right);
+    assert_eq!(
+        fired(&["--order", "file"]),
+        BTreeSet::from([("a", 2), ("b", 17), ("c", 26)].map(|(user, offset)| (user.to_owned(), offset))),
+        "most of the others lies behind the clock of the first"
+    );
+}
+
+#[test]
+fn what_is_dated_in_the_future_moves_no_clock() {
+    let stray = json!({"guid": "x", "event_id": "view", "event_time": 4_070_908_800_000i64}).to_string();
+    let events = [stray.clone(), look("a", 0), look("a", 1), stray, look("a", 2)];
+    let replayed = Scene::with(&[looks()], &events).replay(&[]);
+    let fired: Vec<Json> = replayed.parsed().into_iter().map(|trigger| trigger["key"].clone()).collect();
+    assert_eq!((fired, &replayed.summary["ahead"]), (vec![json!("a")], &json!(2)));
+}
+
+#[test]
+fn a_file_without_an_event_fails_with_the_first_reasons() {
+    let scene = Scene::with(&[looks()], &["{\"user\": 1}".to_owned(), "a,b,c".to_owned()]);
+    let finished = scene.run(&["replay", "--rules", "rules", "--events", "events.jsonl"]);
+    assert_eq!(finished.code, Some(1), "{}", finished.all());
+    let said = finished.log.join("\n");
+    for part in
+        ["no line is an event", "line 1: `event_id` is missing", "line 2: the record is not a JSON object"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_replay_overwrites_nothing_unless_it_is_told_to() {
+    let scene = Scene::with(&[looks()], &[look("a", 0)]);
+    scene.write("kept.jsonl", "precious\n");
+    let run = |arguments: &[&str]| {
+        let plain = ["replay", "--rules", "rules", "--events", "events.jsonl"];
+        scene.run(&[&plain[..], arguments].concat())
+    };
+    for (arguments, part) in [
+        (["--triggers", "events.jsonl"], "this is an input"),
+        (["--dead-letters", "./events.jsonl"], "this is an input"),
+        (["--triggers", "kept.jsonl"], "--overwrite"),
+        (["--dead-letters", "kept.jsonl"], "--overwrite"),
+    ] {
+        let refused = run(&arguments);
+        assert!(refused.code == Some(2) && refused.log.join("\n").contains(part), "{}", refused.all());
+    }
+    let refused = run(&["--triggers", "events.jsonl", "--overwrite"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.all());
+    assert_eq!(std::fs::read_to_string(scene.path("kept.jsonl")).unwrap(), "precious\n");
+    assert_eq!(std::fs::read_to_string(scene.path("events.jsonl")).unwrap(), format!("{}\n", look("a", 0)));
+    assert_eq!(run(&["--triggers", "kept.jsonl", "--overwrite"]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(scene.path("kept.jsonl")).unwrap(), "");
+}

@@ -76,7 +76,7 @@ impl Scene {
     /// Replays the events over the rules, with more arguments.
     pub(crate) fn replay(&self, more: &[&str]) -> Replayed {
         let plain = ["replay", "--rules", "rules", "--events", "events.jsonl", "--json"];
-        let written = ["--triggers", "triggers.jsonl", "--dead-letters", "dead.jsonl"];
+        let written = ["--triggers", "triggers.jsonl", "--dead-letters", "dead.jsonl", "--overwrite"];
         let finished = self.succeed(&[&plain[..], &written[..], more].concat());
         assert_eq!(finished.output.len(), 1, "not one summary: {}", finished.all());
         let mut triggers = read(&self.path("triggers.jsonl"));

@@ -25,6 +25,7 @@ mod run;
 mod sink_settings;
 mod state;
 mod summary;
+mod survey;
 mod view;
 mod worker;
 

@@ -234,6 +234,29 @@ impl Settings {
         }
     }
 
+    /// Refuses to write over what is there: an input in any case, another file unless it is empty or `overwrite`.
+    pub(super) fn keep_files(&self, events: &Path, overwrite: bool) -> Result<(), CliError> {
+        let inputs = [Some(events), self.rules.as_deref(), self.profiles.as_deref()];
+        let triggers = self.triggers.as_deref().filter(|place| !place.contains("://")).map(Path::new);
+        let outputs = [("--triggers", triggers), ("--dead-letters", self.dead_letters.as_deref())];
+        for (option, path) in outputs.into_iter().filter_map(|(option, path)| Some((option, path?))) {
+            let same = |input: &&Path| matches!((input.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
+            let shown = path.display();
+            if inputs.into_iter().flatten().any(|input| same(&input)) {
+                return Err(CliError::usage(format!(
+                    "{option} {shown}: this is an input; give another path"
+                )));
+            }
+            let full = path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0);
+            if full && !overwrite {
+                return Err(CliError::usage(format!(
+                    "{option} {shown}: there is such a file; give another path, or --overwrite to replace it"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Sends triggers only to the destination of the option `--triggers`, if it is given.
     fn send_triggers(&mut self, option: Option<String>) {
         if option.is_some() {

@@ -113,6 +113,7 @@ impl Summary {
             "quarantined_rules": self.quarantined,
             "failed_calls": self.sum(|w| w.failed),
             "wrong_values": self.sum(|w| w.wrong_values + w.not_folded),
+            "ahead": self.sum(|w| w.ahead),
             "unusable_values": self.sum(|w| w.unusable_values),
             "late": self.sum(|w| w.late),
             "limited": self.sum(|w| w.limited),

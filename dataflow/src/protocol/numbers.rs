@@ -29,6 +29,8 @@ pub struct Numbers {
     pub keyless: u64,
     /// Values of a kind that a comparison could not take.
     pub wrong_values: u64,
+    /// Events of a replay that are dated in the future.
+    pub ahead: u64,
     /// Values left out, as they can't be what their names say.
     pub unusable_values: u64,
     /// Filters matched.

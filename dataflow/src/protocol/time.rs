@@ -1,6 +1,6 @@
 //! Time of a cluster: the wall clock, or the events' own.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,4 +35,10 @@ impl Time {
         let (Time::Live { epoch, .. } | Time::Replay { epoch, .. }) = self;
         Duration::from_millis(epoch)
     }
+}
+
+/// The wall clock, unix ms.
+pub fn wall_clock() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    i64::try_from(now).unwrap_or(i64::MAX)
 }

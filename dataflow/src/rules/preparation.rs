@@ -15,7 +15,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::mpsc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use operators::{
@@ -29,7 +28,10 @@ use operators::{
 use sources::{calculators::Calculators, profiles::ProfileStore};
 
 use super::crowds::{self, Described};
-use crate::{protocol::time::Time, threads};
+use crate::{
+    protocol::time::{Time, wall_clock},
+    threads,
+};
 
 /// A document to be prepared.
 pub(super) struct Request {
@@ -163,7 +165,7 @@ pub fn scripts(calculators: &Calculators, rule: &Rule) -> BTreeMap<String, Strin
 pub(super) fn now(time: Time) -> i64 {
     match time {
         Time::Replay { publish_at, .. } => publish_at,
-        Time::Live { .. } => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
+        Time::Live { .. } => wall_clock(),
     }
 }
 

@@ -1,8 +1,12 @@
 //! Opens the source of events of a worker.
 
-use operators::model::ids::{PartitionId, Positions};
+use operators::model::{
+    decode::Decoder,
+    ids::{PartitionId, Positions},
+};
 use sources::events::{
-    EventSource, FileSource, GeneratorConfig, GeneratorSource, KafkaSource, LineConfig, StreamSource,
+    EventSource, FileSource, GeneratorConfig, GeneratorSource, KafkaSource, LineConfig, SortedSource,
+    StreamSource,
 };
 
 use super::{
@@ -15,12 +19,14 @@ use super::{
 /// has one per worker; of a topic worker w reads the partitions p with p mod workers = w.
 pub(super) fn opener(job: &Job, worker: usize, peers: usize, lags: Lags) -> Open {
     let (events, max_records) = (job.events.clone(), job.batches.read);
+    let decoder = Decoder::new(&job.fields);
     Box::new(move |resume: &Positions| {
         let at = |partition: PartitionId| resume.get(partition).unwrap_or_default();
         let first_offset = at(PartitionId(0));
         let lines = LineConfig { first_offset, max_records, ..LineConfig::default() };
         let source: Box<dyn EventSource> = match events {
             Events::File(path) if worker == 0 => Box::new(FileSource::open(&path, lines)?),
+            Events::SortedFile(path) if worker == 0 => Box::new(SortedSource::open(&path, &decoder, lines)?),
             Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(lines)?),
             Events::Generator(config) => Box::new(GeneratorSource::new(GeneratorConfig {
                 rate: config.rate / peers as f64,
@@ -36,7 +42,7 @@ pub(super) fn opener(job: &Job, worker: usize, peers: usize, lags: Lags) -> Open
                 let _ = lags.set(source.lags());
                 Box::new(source.in_batches_of(max_records))
             }
-            Events::File(_) | Events::Stdin | Events::None => return Ok(None),
+            Events::File(_) | Events::SortedFile(_) | Events::Stdin | Events::None => return Ok(None),
         };
         Ok(Some(source))
     })

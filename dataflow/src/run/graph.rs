@@ -49,7 +49,7 @@ use crate::{
         writer::{Writer, Written, reports},
     },
     exit::ExitHandle,
-    protocol::{report::Report, rules::RuleFaults},
+    protocol::{report::Report, rules::RuleFaults, time::wall_clock},
     rules::books::Books,
     triggers::{
         destinations::TriggerSinks,
@@ -105,7 +105,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         let ready = prepare(signals.clone(), books);
         let read = events(signals.clone(), open, reading, probe.clone());
         let empty = Catalog::default().book();
-        let matcher = Matcher::new(decoder, Arc::clone(&empty), live);
+        let matcher = Matcher::new(decoder, Arc::clone(&empty), live).at(wall_clock());
         let counts = Rc::clone(&gauges.matching);
         let parts = MatchParts { shelf: Arc::clone(&shelf), matcher, counts, max_routed };
         let Matched { routed, refused, clocks, barriers } = match_events(read.reads, signals.clone(), parts);

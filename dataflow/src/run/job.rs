@@ -98,6 +98,8 @@ pub enum Events {
     File(PathBuf),
     /// Standard input of process 0: one partition.
     Stdin,
+    /// A file, in the order of its events' times.
+    SortedFile(PathBuf),
     /// The built-in generator, one partition per worker; rate and partition are derived for each worker.
     Generator(GeneratorConfig),
     /// A topic: partition p is read by worker p mod workers.

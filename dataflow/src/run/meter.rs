@@ -118,6 +118,7 @@ fn of_operators(matching: MatchCounts, evaluating: EvaluateGauge) -> Numbers {
         refused: matching.refused,
         keyless: matching.keyless,
         wrong_values: matching.wrong_values,
+        ahead: matching.ahead,
         unusable_values: matching.unusable_values,
         matched: matching.matched,
         routed: matching.routed,

@@ -2,11 +2,13 @@
 //!
 //! Stateless but for the ingest clock of each partition. `now` of an event is the highest record time read so
 //! far in its partition; the record time is the log's own or, where there is none, the event's; live, each is
-//! clamped to the wall clock at which the batch was read.
+//! clamped to the wall clock at which the batch was read. In a replay, an event that is dated more than
+//! [`MAX_AHEAD`] after the present does not move it.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    evaluating::MAX_AHEAD,
     membership::{Membership, User},
     outgoing::RoutedSink,
 };
@@ -41,6 +43,8 @@ pub struct MatchCounts {
     pub keyless: u64,
     /// Comparisons and expressions that received a value of the wrong kind.
     pub wrong_values: u64,
+    /// Events of a replay that are dated in the future, and so moved no clock.
+    pub ahead: u64,
     /// Values of top-level fields that were left out, as they can't be what their names say.
     pub unusable_values: u64,
 }
@@ -53,6 +57,8 @@ pub struct Matcher {
     membership: Membership,
     /// Whether record times are clamped to the wall clock.
     live: bool,
+    /// Highest time of an event that moves the clock of a replay, unix ms.
+    latest: i64,
     clocks: Clocks,
     scratch: Scratch,
     key: String,
@@ -74,6 +80,7 @@ impl Matcher {
             book,
             membership,
             live,
+            latest: i64::MAX,
             clocks: Clocks::default(),
             scratch: Scratch::default(),
             key: String::new(),
@@ -81,6 +88,12 @@ impl Matcher {
             needed: Vec::new(),
             counts: MatchCounts::default(),
         }
+    }
+
+    /// Makes events dated more than [`MAX_AHEAD`] after `present` (unix ms) move no clock of a replay.
+    #[must_use]
+    pub fn at(self, present: i64) -> Self {
+        Matcher { latest: present.saturating_add(MAX_AHEAD), ..self }
     }
 
     /// Switches to `book`; `crowds` maps rule slots to members. Takes effect with the next record.
@@ -161,7 +174,14 @@ impl Matcher {
         user.row.iter().step_by(8).for_each(prefetch);
         let read_at = if self.live { (batch.read_at / 1000) as i64 } else { i64::MAX };
         let time = record.time.unwrap_or(event.event_time).min(read_at);
-        let now = self.move_clock(batch.partition, IngestTime(time)).0;
+        let time = if self.live || time <= self.latest {
+            IngestTime(time)
+        } else {
+            // The clock of who wrote it is wrong, and would be everybody's.
+            self.counts.ahead += 1;
+            IngestTime(0)
+        };
+        let now = self.move_clock(batch.partition, time).0;
         let mut faulted = Faulted::default();
         book.index.find(&event, &mut self.scratch, &mut faulted);
         self.counts.wrong_values += faulted.total();

@@ -4,13 +4,14 @@
 //! that owns the source, and positions of durable checkpoints come back ([`EventSource::commit`]). Nothing is
 //! decoded here: a record is the bytes of one JSON object, valid or not.
 //!
-//! **Invariants**: a batch is never empty; offsets ascend within a partition; what was returned before is
+//! **Invariants**: a batch is never empty; offsets ascend within a partition, but for `sorted`; what was returned before is
 //! never returned again, unless the source is opened anew at an earlier position.
 //!
 //! Limits: a batch is small (1,024 records or about 256 KiB), so that its first record does not wait for its
 //! last.
 //!
 //! - `file`: a JSONL file
+//! - `sorted`: a JSONL file in the order of its events' times
 //! - `stdin`: standard input, or any stream
 //! - `lines`: splitting into lines, shared by both
 //! - `kafka`: a Kafka topic
@@ -20,6 +21,7 @@ pub mod file;
 pub mod generator;
 pub mod kafka;
 mod lines;
+mod sorted;
 pub mod stdin;
 
 use std::{
@@ -36,6 +38,7 @@ use operators::model::{
     raw::RawBatch,
 };
 use serde::{Deserialize, Serialize};
+pub use sorted::SortedSource;
 pub use stdin::StreamSource;
 
 use crate::SourceError;

@@ -53,7 +53,7 @@ use rule::Rule;
 /// Options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Time of publish of all rules, unix ms; absent: the first event's time.
+    /// Time of publish of all rules, unix ms; absent: the least time of an event.
     pub publish_at: Option<i64>,
     /// How events are written, as the table `[fields]` of the settings; `null` for the default.
     pub fields: Json,
@@ -110,19 +110,22 @@ pub fn run_changing(rules: &[Vec<Step>], events: &[String], options: &Options) -
     let mut outcome = Outcome::default();
     let mut parsed = Vec::new();
     let mut clock = i64::MIN;
+    let latest = jiff::Timestamp::now().as_millisecond() + 300_000;
     let format = Format::parse(&options.fields);
     for (offset, line) in (0u64..).zip(events) {
         match Event::parse(offset, line, &format) {
             // The clock of a partition is the highest time read so far: the event sees it with its own time
             // included.
             Ok(event) => {
-                clock = clock.max(event.time);
+                // One dated in the future moves no clock.
+                clock = if event.time <= latest { clock.max(event.time) } else { clock.max(0) };
                 parsed.push((clock, event));
             }
             Err(_) => outcome.bad_lines.push(offset),
         }
     }
-    let first = parsed.first().map_or(0, |(now, _)| *now);
+    let times = parsed.iter().map(|(_, event)| event.time);
+    let first = times.filter(|time| *time <= latest).min().unwrap_or(0);
     let approval = options.publish_at.unwrap_or(first);
     for rule in rules {
         let stand = |step: &Step| engine::RuleInForce {

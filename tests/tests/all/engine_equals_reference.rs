@@ -39,7 +39,7 @@ fn times(lines: &[String]) -> Vec<i64> {
 }
 
 fn publish(options: &Options, lines: &[String]) -> i64 {
-    options.publish_at.unwrap_or_else(|| times(lines).first().copied().unwrap_or(0))
+    options.publish_at.unwrap_or_else(|| times(lines).into_iter().min().unwrap_or(0))
 }
 
 fn fired(engine: &Engine) -> Vec<String> {
@@ -50,8 +50,8 @@ fn fired(engine: &Engine) -> Vec<String> {
 fn golden_cases_hold() {
     for case in golden::cases() {
         let decoder = Decoder::new(&case.format());
-        let first = case.events.first().and_then(|line| decoder.event_time(line.as_bytes()));
-        let publish = case.publish_at.or(first).unwrap_or(0);
+        let times = case.events.iter().filter_map(|line| decoder.event_time(line.as_bytes()));
+        let publish = case.publish_at.or(times.min()).unwrap_or(0);
         let profiles = case.profiles.clone().unwrap_or_default();
         for workers in [1, 3] {
             let layout = Layout {
