@@ -1,4 +1,8 @@
-//! Comparison of an event's value with a literal of a rule.
+//! Comparison of an event's value with a literal of a rule: two questions.
+//!
+//! *Is it the same?* Two texts are by their spelling, and a text is the same as a number or a boolean if it is its one
+//! spelling. *How much is it?* is asked where the rule has a number, and for the order of two numbers: then a text that
+//! spells a number is that number, see [`parse_number`](crate::model::value::parse_number).
 
 use std::{cmp::Ordering, fmt::Write as _};
 
@@ -26,7 +30,8 @@ impl Literal {
     /// Whether `value` equals this.
     pub(super) fn equals(&self, value: &Value<'_>, buffer: &mut String) -> Result<bool, Unparsed> {
         match (self, value) {
-            (Literal::Text(text, _), Value::Text(value)) => Ok(**text == **value),
+            (Literal::Text(text, _), value) => Ok(*spelled(value, buffer) == **text),
+            (Literal::Bool(bool), Value::Text(value)) => Ok(*value == if *bool { "true" } else { "false" }),
             _ => self.order(value, buffer).map(|order| order == Some(Ordering::Equal)),
         }
     }

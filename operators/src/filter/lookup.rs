@@ -4,7 +4,6 @@ use super::{
     access::Probe,
     compare::{Unparsed, spelled},
     equal::Equals,
-    number::Number,
     texts::{Needles, Patterns},
 };
 use crate::model::value::Value;
@@ -53,7 +52,6 @@ impl Lookup {
             }
             self.patterns.find(text, hit);
         }
-        let number = if self.equals.wants_number(value) { Number::of(value) } else { None };
-        self.equals.find(value, number, hit)
+        self.equals.find(value, buffer, hit)
     }
 }

@@ -90,29 +90,21 @@ impl TextPosition {
 pub(super) struct OneOf {
     pub(super) literals: Vec<Literal>,
     numbers: HashSet<Number>,
-    /// Numeric values of the text literals, for values that are numbers.
-    text_numbers: HashSet<Number>,
     texts: HashSet<Box<str>>,
     bools: [bool; 2],
 }
 
 impl OneOf {
     pub(super) fn new(literals: Vec<Literal>) -> OneOf {
-        let mut one_of = OneOf {
-            numbers: HashSet::new(),
-            text_numbers: HashSet::new(),
-            texts: HashSet::new(),
-            bools: [false; 2],
-            literals: Vec::new(),
-        };
+        let mut one_of =
+            OneOf { numbers: HashSet::new(), texts: HashSet::new(), bools: [false; 2], literals: Vec::new() };
         for literal in &literals {
             match literal {
                 Literal::Number(number) => {
                     one_of.numbers.insert(*number);
                 }
-                Literal::Text(text, number) => {
+                Literal::Text(text, _) => {
                     one_of.texts.insert(text.clone());
-                    one_of.text_numbers.extend(number);
                 }
                 Literal::Bool(bool) => one_of.bools[usize::from(*bool)] = true,
             }
@@ -121,18 +113,16 @@ impl OneOf {
         one_of
     }
 
-    fn has(&self, value: &Value<'_>) -> Result<bool, Unparsed> {
-        let number =
-            if self.numbers.is_empty() && self.text_numbers.is_empty() { None } else { Number::of(value) };
-        let found = number.is_some_and(|n| self.numbers.contains(&n))
-            || match value {
-                Value::Text(text) => self.texts.contains(text.as_ref()),
-                Value::Bool(bool) => {
-                    self.bools[usize::from(*bool)]
-                        || self.texts.contains(if *bool { "true" } else { "false" })
-                }
-                Value::Int(_) | Value::Float(_) => number.is_some_and(|n| self.text_numbers.contains(&n)),
-            };
+    fn has(&self, value: &Value<'_>, buffer: &mut String) -> Result<bool, Unparsed> {
+        let number = if self.numbers.is_empty() { None } else { Number::of(value) };
+        let bool = match value {
+            Value::Bool(bool) => self.bools[usize::from(*bool)],
+            Value::Text(text) => self.bools[1] && text == "true" || self.bools[0] && text == "false",
+            Value::Int(_) | Value::Float(_) => false,
+        };
+        let found = bool
+            || number.is_some_and(|n| self.numbers.contains(&n))
+            || !self.texts.is_empty() && self.texts.contains(spelled(value, buffer));
         if !found && number.is_none() && !self.numbers.is_empty() { Err(Unparsed) } else { Ok(found) }
     }
 }
@@ -176,9 +166,7 @@ impl Predicate {
                 evaluation.ask(*field, |value, buffer| literal.equals(value, buffer))
             }
             Predicate::Differs(field, literal) => {
-                evaluation.event.get(*field).is_none()
-                    || evaluation
-                        .ask(*field, |value, buffer| literal.equals(value, buffer).map(|equal| !equal))
+                !evaluation.ask(*field, |value, buffer| literal.equals(value, buffer))
             }
             Predicate::Ordered(field, order, literal) => evaluation.ask(*field, |value, buffer| {
                 Ok(literal.order(value, buffer)?.is_some_and(|o| order.accepts(o)))
@@ -187,7 +175,7 @@ impl Predicate {
                 Ok(low.order(value, buffer)?.is_some_and(Ordering::is_ge)
                     && high.order(value, buffer)?.is_some_and(Ordering::is_le))
             }),
-            Predicate::OneOf(field, list) => evaluation.ask(*field, |value, _| list.has(value)),
+            Predicate::OneOf(field, list) => evaluation.ask(*field, |value, buffer| list.has(value, buffer)),
             Predicate::Text(field, place, needle) => {
                 evaluation.ask(*field, |value, buffer| Ok(place.has(spelled(value, buffer), needle)))
             }

@@ -105,8 +105,6 @@ pub(crate) fn holds(operator: &str, value: Option<&Value>, operand: &Json) -> bo
     let order = |bound: &Json| compare(value, bound);
     match operator {
         "=" => equals(value, operand),
-        // A text that is no number, compared with a number, makes every comparison false, this one included.
-        "!=" if operand.is_number() => value.number().is_some() && !equals(value, operand),
         "!=" => !equals(value, operand),
         ">" => order(operand) == Some(Ordering::Greater),
         ">=" => order(operand).is_some_and(Ordering::is_ge),
@@ -130,9 +128,12 @@ fn text_of(operand: &Json) -> &str {
 
 fn equals(value: &Value, operand: &Json) -> bool {
     match (value, operand) {
-        (Value::Bool(a), Json::Bool(b)) => a == b,
-        // Two texts are equal if they are the same text, whatever numbers they spell.
-        (Value::Text(a), Json::String(b)) => a == b,
+        (value, Json::Bool(b)) => {
+            matches!(value, Value::Bool(_) | Value::Text(_)) && value.to_text() == b.to_string()
+        }
+        // A text equals what has it as its one spelling, whatever number it means.
+        (Value::Float(a), Json::String(b)) => a.to_string() == *b,
+        (value, Json::String(b)) => value.to_text() == *b,
         _ => compare(value, operand) == Some(Ordering::Equal),
     }
 }

@@ -51,5 +51,9 @@ pub(crate) fn parse_key_by(json: Option<&Json>) -> Vec<String> {
 
 /// A text that is the same for two values exactly if `distinct` counts them once.
 pub(crate) fn distinct_text(value: &Value) -> String {
-    value.number().map_or_else(|| value.to_text(), |number| number.float().to_string())
+    match value {
+        // Whole floats are spelled as integers.
+        Value::Float(float) => float.to_string(),
+        value => value.to_text(),
+    }
 }

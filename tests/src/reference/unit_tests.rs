@@ -185,11 +185,14 @@ fn lines_that_are_no_events_are_told_apart() {
 fn values_compare_by_the_type_of_the_rules_value() {
     let text = |s: &str| Some(Value::Text(s.to_owned()));
     assert!(holds("=", text("12.50").as_ref(), &json!(12.5)));
-    assert!(!holds("!=", text("abc").as_ref(), &json!(12.5)), "what is no number makes != false too");
+    assert!(holds("!=", text("abc").as_ref(), &json!(12.5)), "!= is the negation of =");
     assert!(holds("!=", None, &json!(12.5)));
-    assert!(!holds("!=", Some(&Value::Bool(true)), &json!(1)));
+    assert!(holds("!=", Some(&Value::Bool(true)), &json!(1)));
     assert!(holds("!=", Some(&Value::Int(1)), &json!(true)));
-    assert!(holds("=", Some(&Value::Int(10)), &json!("10.0")));
+    assert!(!holds("=", Some(&Value::Int(10)), &json!("10.0")), "10 has one spelling");
+    assert!(holds("=", Some(&Value::Float(10.0)), &json!("10")));
+    assert!(holds("=", text("true").as_ref(), &json!(true)));
+    assert!(!holds("=", text("007").as_ref(), &json!(7)), "a code is no number");
     assert!(!holds("=", text("10").as_ref(), &json!("10.0")), "texts are equal as texts");
     assert!(holds(">=", text("10").as_ref(), &json!("9")), "two numeric texts order as numbers");
     assert!(holds("<", text("10x").as_ref(), &json!("9")), "else by code point");

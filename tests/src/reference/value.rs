@@ -1,7 +1,9 @@
 //! Values of events and expressions: a boolean, an integer, a float or a text.
 
 use std::cmp::Ordering;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::Value as Json;
 
 use super::json::Node;
@@ -103,10 +105,28 @@ impl Number {
     }
 }
 
-/// The finite number that a text spells, if it spells one.
+/// A plain decimal: sign, whole part, fraction, exponent.
+static DECIMAL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[ \t]*([-+]?)(0|[1-9][0-9]*)?(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?[ \t]*$")
+        .expect("a regex")
+});
+
+/// The finite number that a text means, if it means one.
 pub(crate) fn parse_number(text: &str) -> Option<Number> {
-    if let Ok(integer) = text.parse::<i64>() {
+    let parts = DECIMAL.captures(text)?;
+    let part = |n: usize| parts.get(n).map_or("", |part| part.as_str());
+    let (whole, fraction, exponent) = (part(2), part(3), part(4));
+    let digits = format!("{}{}", whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    if whole.is_empty() && fraction.is_empty() || !exponent.is_empty() && digits.chars().all(|c| c == '0') {
+        return None;
+    }
+    let plain = text.trim_matches([' ', '\t']);
+    if fraction.is_empty()
+        && exponent.is_empty()
+        && let Ok(integer) = plain.parse::<i64>()
+    {
         return Some(Number::Int(integer.into()));
     }
-    text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Number::Float)
+    let number: f64 = plain.parse().ok()?;
+    (digits.len() <= 15 && number.is_finite()).then_some(Number::Float(number))
 }

@@ -51,7 +51,7 @@ proptest! {
         // events. Timers that are due just where the short run ends are left out, as it ends with a last step
         // of the clock.
         let count = ((case.events.len() as f64) * cut) as usize;
-        let options = Options { publish_at: case.options.publish_at.or(first_time(&case.events)), ..case.options };
+        let options = Options { publish_at: case.options.publish_at.or(least_time(&case.events)), ..case.options };
         let whole = run(&case.rules, &case.events, &options);
         let short = run(&case.rules, &case.events[..count], &options);
         let by_event = |triggers: &[Json]| -> BTreeSet<String> {
@@ -63,8 +63,8 @@ proptest! {
     }
 }
 
-fn first_time(events: &[String]) -> Option<i64> {
-    Decoder::default().event_time(events.first()?.as_bytes())
+fn least_time(events: &[String]) -> Option<i64> {
+    events.iter().filter_map(|line| Decoder::default().event_time(line.as_bytes())).min()
 }
 
 #[test]

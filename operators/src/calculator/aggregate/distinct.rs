@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Merge;
-use crate::model::value::{Value, parse_number};
+use crate::model::value::Value;
 
 /// Most values that are counted exactly.
 const MAX_EXACT: usize = 64;
@@ -44,7 +44,7 @@ impl Distinct {
         (registers.len() == REGISTERS).then_some(Distinct::Sketch(registers))
     }
 
-    /// Folds a value. Numbers and numeric texts are distinguished by numeric value, other texts by spelling.
+    /// Folds a value. Values are the same if they are spelled the same, whole floats as integers.
     pub fn add(&mut self, value: &Value<'_>) {
         self.add_hash(hash(value));
     }
@@ -109,9 +109,10 @@ fn hash(value: &Value<'_>) -> u64 {
         Value::Bool(b) => hash_of(b't', if *b { b"true" } else { b"false" }),
         Value::Int(i) => hash_of(b'i', &i.to_le_bytes()),
         Value::Float(f) => number(*f),
-        Value::Text(t) => match t.parse::<i64>() {
-            Ok(i) => hash_of(b'i', &i.to_le_bytes()),
-            Err(_) => parse_number(t).map_or_else(|| hash_of(b't', t.as_bytes()), number),
+        Value::Text(t) => match (t.parse::<i64>(), t.parse::<f64>()) {
+            (Ok(i), _) if i.to_string() == **t => hash_of(b'i', &i.to_le_bytes()),
+            (_, Ok(f)) if f.is_finite() && f.to_string() == **t => number(f),
+            _ => hash_of(b't', t.as_bytes()),
         },
     }
 }
@@ -185,11 +186,17 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_distinguished_by_value_not_spelling() {
-        let mut distinct = Distinct::default();
-        for value in [Value::Int(5), Value::Float(5.0), Value::Text("5".into()), Value::Text("5.0".into())] {
-            distinct.add(&value);
-        }
-        assert_eq!(distinct.count(), 1);
+    fn a_text_is_a_number_if_it_is_its_one_spelling() {
+        let count = |values: &[Value<'_>]| {
+            let mut distinct = Distinct::default();
+            values.iter().for_each(|value| distinct.add(value));
+            distinct.count()
+        };
+        let text = |text: &'static str| Value::Text(text.into());
+        assert_eq!(count(&[Value::Int(5), Value::Float(5.0), text("5")]), 1);
+        assert_eq!(count(&[Value::Float(12.5), text("12.5")]), 1);
+        assert_eq!(count(&[Value::Bool(true), text("true")]), 1);
+        let codes = ["7", "007", "07", "7.0", "+7", "7e0", "12345678901234567890", "12345678901234567891"];
+        assert_eq!(count(&codes.map(text)), 8);
     }
 }

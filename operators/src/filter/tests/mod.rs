@@ -49,16 +49,22 @@ fn comparisons_follow_the_kind_of_the_rules_value() {
         ("=", json!(12.5), json!("12.50"), true),
         ("=", json!(5), json!(5.0), true),
         ("=", json!("5"), json!(5), true),
-        ("=", json!("5.0"), json!(5), true),
+        ("=", json!("5.0"), json!(5), false),
+        ("=", json!("12.5"), json!(12.5), true),
         ("=", json!("5.0"), json!("5"), false),
         ("=", json!("007"), json!("7"), false),
-        ("=", json!(7), json!("007"), true),
+        ("=", json!(7), json!("007"), false),
+        ("=", json!(7), json!(" +7.0"), true),
+        ("=", json!(12345678901234567890u64), json!("12345678901234567890"), false),
         ("=", json!("a5"), json!(5), false),
-        ("=", json!(true), json!("true"), false),
+        ("=", json!(true), json!("true"), true),
+        ("=", json!(true), json!("false"), false),
         ("=", json!(true), json!(true), true),
         ("=", json!("true"), json!(true), true),
-        ("!=", json!(5), json!("x"), false),
-        ("!=", json!(5), json!(true), false),
+        ("!=", json!(5), json!("x"), true),
+        ("!=", json!(5), json!(true), true),
+        ("!=", json!(5), json!("5.0"), false),
+        ("!=", json!(true), json!("true"), false),
         ("!=", json!(5), json!("6"), true),
         ("!=", json!("x"), json!(6), true),
         ("!=", json!(true), json!(1), true),
@@ -79,7 +85,9 @@ fn comparisons_follow_the_kind_of_the_rules_value() {
         ("in", json!(["p05", 10]), json!("10"), true),
         ("in", json!(["p05", 10]), json!("p05"), true),
         ("in", json!(["p05", "10"]), json!(10.0), true),
-        ("in", json!(["p05", true]), json!("true"), false),
+        ("in", json!(["p05", "10.0"]), json!(10.0), false),
+        ("in", json!(["p05", true]), json!("true"), true),
+        ("in", json!(["p05", true]), json!("false"), false),
         ("contains", json!("庆民"), json!("重庆民宿"), true),
         ("contains", json!("2"), json!(12.5), true),
         ("starts_with", json!("重庆"), json!("重庆民宿"), true),
@@ -99,9 +107,9 @@ fn comparisons_follow_the_kind_of_the_rules_value() {
 fn values_that_are_no_numbers_are_counted() {
     let compare =
         |op: &str, found: Json| ask(json!({"property": "p", "op": op, "value": 5}), json!({"p": found}));
-    for op in ["=", "!=", "<"] {
-        assert_eq!(compare(op, json!("x")), (false, Faulted { unparsed: 1, errors: 0 }));
-        assert_eq!(compare(op, json!(true)), (false, Faulted { unparsed: 1, errors: 0 }));
+    for (op, holds) in [("=", false), ("!=", true), ("<", false)] {
+        assert_eq!(compare(op, json!("x")), (holds, Faulted { unparsed: 1, errors: 0 }));
+        assert_eq!(compare(op, json!(true)), (holds, Faulted { unparsed: 1, errors: 0 }));
         assert_eq!(compare(op, json!(null)).1, Faulted::default());
     }
     assert!(ask(json!({"not": {"property": "p", "op": ">", "value": 5}}), json!({"p": "x"})).0);

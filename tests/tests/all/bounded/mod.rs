@@ -65,7 +65,7 @@ enum Edit {
 
 fn run(case: &RandomCase, layout: &Layout, bounded: bool, edits: &[(usize, usize, Edit)]) -> World {
     let times = case.events.iter().filter_map(|line| Decoder::default().event_time(line.as_bytes()));
-    let publish = case.options.publish_at.unwrap_or_else(|| times.clone().next().unwrap_or(0));
+    let publish = case.options.publish_at.unwrap_or_else(|| times.min().unwrap_or(0));
     let profiles = case.options.profiles.clone().unwrap_or_default();
     let mut rules: Vec<Option<Published>> =
         case.rules.iter().map(|rule| Some(published(rule, publish, &profiles))).collect();
