@@ -46,7 +46,7 @@ fn times_far_ahead_count_as_now_and_fire_no_other_users_timers() {
     let mut load = Load::new(&engine, 1);
     let began = now();
     // Orders that will be paid, some that will not, and views before and after those from the future.
-    let (paid, unpaid) = (0..120u64, 120..132u64);
+    let (paid, unpaid) = (1..121u64, 121..133u64);
     let at = now();
     paid.clone().chain(unpaid.clone()).for_each(|guid| send(&mut load, guid, "order", at, at));
     paid.clone().for_each(|guid| send(&mut load, guid, "view", at, at));

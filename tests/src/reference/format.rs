@@ -86,8 +86,8 @@ impl Format {
 
     /// A number as a time; `exact` is its value if it is an integer.
     fn in_milliseconds(&self, time: f64, exact: Option<i128>) -> Option<i64> {
-        // 2000 to 2099.
-        let fits = |factor: f64| (946_684_800.0 * factor..4_102_444_800.0 * factor).contains(&time);
+        // 2000 to 2100.
+        let fits = |factor: f64| (946_684_800.0 * factor..4_133_980_800.0 * factor).contains(&time);
         let unit = match self.unit.as_str() {
             "auto" if fits(1.0) => "s",
             "auto" if fits(1e3) => "ms",
@@ -98,7 +98,7 @@ impl Format {
         };
         let whole = exact.unwrap_or(time as i128);
         let milliseconds = match unit {
-            "s" if exact.is_none() && time < 4_102_444_800.0 => (time * 1_000.0) as i128,
+            "s" if exact.is_none() && time < 4_133_980_800.0 => (time * 1_000.0) as i128,
             "s" => whole * 1_000,
             "ms" => whole,
             "us" => whole / 1_000,

@@ -16,7 +16,7 @@ use crate::model::value::Value;
 /// Unit of a time that is a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeUnit {
-    /// The one that puts the time into the years 2000 to 2099.
+    /// The one that puts the time into the years 2000 to 2100.
     #[default]
     #[serde(rename = "auto")]
     Auto,
@@ -36,8 +36,8 @@ pub enum TimeUnit {
 
 /// Beginning of the year 2000, unix s.
 const FIRST: i64 = 946_684_800;
-/// Beginning of the year 2100, unix s.
-const END: i64 = 4_102_444_800;
+/// End of the year 2100, unix s.
+const END: i64 = 4_133_980_800;
 
 impl TimeUnit {
     /// The units that there are.
@@ -116,7 +116,7 @@ pub(super) struct Times {
 const RIGHT: &str =
     "unix milliseconds such as 1766000000123, or RFC 3339 such as \"2026-11-20T08:00:00+08:00\"";
 const RIGHT_UNIT: &str =
-    "a time of the years 2000 to 2099 in s, ms, us or ns, or say its unit as `event_time_unit` in `[fields]`";
+    "a time of the years 2000 to 2100 in s, ms, us or ns, or say its unit as `event_time_unit` in `[fields]`";
 const RIGHT_ZONE: &str =
     "its offset, as in \"2026-11-20T08:00:00+08:00\", or say its zone as `zone` in `[fields]`";
 
