@@ -75,7 +75,7 @@ use crate::{
 /// let event_filter = serde_json::from_str(document)?;
 /// let filter = Filter::compile(&event_filter, &mut fields).map_err(|fault| fault.to_string())?;
 ///
-/// let record = r#"{"event_id": "search", "event_time": 1, "guid": 7, "properties": {"keyword": "重庆民宿"}}"#;
+/// let record = r#"{"event_id": "search", "event_time": 1766000000123, "guid": 7, "properties": {"keyword": "重庆民宿"}}"#;
 /// let event = Decoder::default().decode(&fields, record.as_bytes())?;
 /// assert!(filter.matches(&event, &mut Faulted::default()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -85,13 +85,13 @@ const FEW: usize = 16;
 /// Decodes records to events. Immutable; shared by threads.
 ///
 /// ```
-/// use strateye_operators::model::{decode::Decoder, event::Event, field::Fields, value::Value};
+/// use strateye_operators::model::{decode::Decoder, event::Event, field::Fields, guid::Guid, value::Value};
 ///
 /// let mut fields = Fields::default();
 /// let amount = fields.intern("amt");
 /// let line = br#"{"event_id": "pay", "event_time": 1766000000123, "guid": 7, "properties": {"amt": 2.5}}"#;
 /// let event: Event<'_> = Decoder::default().decode(&fields, line)?;
-/// assert_eq!((event.event_id(), event.guid), ("pay", Some(7)));
+/// assert_eq!((event.event_id(), event.guid()), ("pay", Some(Guid::Number(7))));
 /// assert_eq!(event.get(amount), Some(&Value::Float(2.5)));
 /// # Ok::<(), strateye_operators::model::decode::DecodeError>(())
 /// ```
