@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -138,6 +139,13 @@ impl Engine {
     /// # Errors
     /// If the engine fails or does not print its figures.
     pub fn replay(&self, workload: &Folder, processes: usize, triggers: &Path) -> Result<Replayed, Error> {
+        // Of the replay before, which no other overwrites.
+        match fs::remove_file(triggers) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::file("remove", triggers)(error));
+            }
+            _ => {}
+        }
         self.json(&[
             "replay".into(),
             "--rules".into(),

@@ -15,7 +15,7 @@ use super::{
     launch::{ClusterEvent, launch},
     options::{Common, is_readable},
     summary::Summary,
-    survey::Survey,
+    survey::{Survey, first_reasons},
 };
 use crate::{cluster::Restart, protocol::numbers::TriggerCount, run::job::Events};
 
@@ -143,7 +143,8 @@ impl Replay {
         settings.keep_files(&self.events, self.overwrite)?;
         let replayed = Replayed::of(&self.events, self.publish_at, self.order, &settings.fields)?;
         replayed.tell();
-        let Replayed { events, publish_at, survey } = replayed;
+        let Replayed { events, publish_at, .. } = replayed;
+        let (path, format) = (self.events, settings.fields.clone());
         let mut job = settings.job(events, settings.replay(publish_at))?;
         if self.json && settings.triggers.is_none() {
             job.triggers = Vec::new();
@@ -177,15 +178,13 @@ impl Replay {
         if !finished {
             return Err(CliError::failed("interrupted: the summary covers only part of the events"));
         }
-        if let Some(reasons) = survey.as_ref().and_then(Survey::nothing_usable) {
-            return Err(CliError::failed(format!("no line is an event:\n  {reasons}")));
-        }
         let refused = summary.sum(|w| w.refused);
-        let nothing = refused > 0 && refused >= summary.sum(|w| w.records) && summary.sum(|w| w.matched) == 0;
-        if survey.is_none() && nothing {
-            return Err(CliError::failed(
-                "no line is an event; --dead-letters FILE keeps each with the reason",
-            ));
+        if refused > 0 && refused >= summary.sum(|w| w.records) && summary.sum(|w| w.matched) == 0 {
+            let reasons = if path.is_file() { first_reasons(&path, &format)? } else { Vec::new() };
+            return Err(CliError::failed(format!(
+                "no line is an event; --dead-letters FILE keeps each with the reason\n  {}",
+                reasons.join("\n  ")
+            )));
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Survey of a file of events before it is replayed: when it begins, and how far it is out of order.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
+use memchr::{memchr2, memmem::Finder};
 use operators::{
     model::{
         decode::{Decoder, EventFormat, StreamDecoder},
         field::Fields,
+        value::Value,
     },
     ops::evaluating::MAX_AHEAD,
 };
@@ -26,63 +28,35 @@ const REASONS: usize = 3;
 /// What a file of events holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Survey {
-    /// Lines that are events.
+    /// Lines with a time.
     pub(super) events: u64,
-    /// Lines that are none.
-    pub(super) refused: u64,
     /// Events that lie more than ten minutes behind the highest time before them.
     pub(super) late: u64,
     /// The least time of an event, unix ms; 0 without events.
     pub(super) least: i64,
-    /// The first reasons why lines are no events.
-    reasons: Vec<String>,
 }
 
 impl Survey {
-    /// Reads a file to its end.
+    /// Reads a file to its end. Of a line as most systems write it only the time is read, so it may turn out later
+    /// that it is no event.
     pub(super) fn of(path: &Path, format: &EventFormat) -> Result<Self, CliError> {
-        let mut file = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
-        let mut decoder = StreamDecoder::new(Decoder::new(format), Fields::default());
+        let mut times = Times::new(format);
         let (mut survey, mut highest) = (Survey { least: i64::MAX, ..Survey::default() }, i64::MIN);
         // Who dates an event later has a wrong clock.
         let latest = wall_clock().saturating_add(MAX_AHEAD);
-        loop {
-            match file.next(Duration::MAX).map_err(CliError::usage)? {
-                Next::Batch(batch) => {
-                    for record in &batch.records {
-                        let event = match decoder.decode(batch.record(record)) {
-                            Ok(event) => event,
-                            Err(error) => {
-                                survey.refuse(record.offset.0, &error);
-                                continue;
-                            }
-                        };
-                        survey.events += 1;
-                        // What is dated in the future moves no clock.
-                        if event.event_time <= latest {
-                            survey.late += u64::from(event.event_time < highest.saturating_sub(LATE));
-                            survey.least = survey.least.min(event.event_time);
-                            highest = highest.max(event.event_time);
-                        }
-                        decoder.recycle(event);
-                    }
-                    batch.refused.iter().for_each(|line| survey.refuse(line.offset.0, &line.reason));
-                }
-                Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
-                Next::End => break,
+        each_line(path, |line| {
+            let Some(time) = times.of(line) else { return };
+            survey.events += 1;
+            if time <= latest {
+                survey.late += u64::from(time < highest.saturating_sub(LATE));
+                survey.least = survey.least.min(time);
+                highest = highest.max(time);
             }
-        }
+        })?;
         if survey.least == i64::MAX {
             survey.least = 0;
         }
         Ok(survey)
-    }
-
-    fn refuse(&mut self, offset: u64, reason: &dyn fmt::Display) {
-        self.refused += 1;
-        if self.reasons.len() < REASONS {
-            self.reasons.push(format!("line {}: {reason}", offset + 1));
-        }
     }
 
     /// Whether so many lines are late that the file is no log of events as they came.
@@ -94,11 +68,82 @@ impl Survey {
     pub(super) fn late_share(&self) -> f64 {
         self.late as f64 * 100.0 / self.events.max(1) as f64
     }
+}
 
-    /// The first reasons why lines are no events, if none is one.
-    pub(super) fn nothing_usable(&self) -> Option<String> {
-        let nothing = self.events == 0 && self.refused > 0;
-        nothing.then(|| self.reasons.join("\n  "))
+/// The first reasons why lines of a file are no events.
+pub(super) fn first_reasons(path: &Path, format: &EventFormat) -> Result<Vec<String>, CliError> {
+    let (decoder, fields) = (Decoder::new(format), Fields::default());
+    let (mut reasons, mut number) = (Vec::new(), 0);
+    each_line(path, |line| {
+        number += 1;
+        if reasons.len() < REASONS
+            && let Err(error) = decoder.decode(&fields, line)
+        {
+            reasons.push(format!("line {number}: {error}"));
+        }
+    })?;
+    Ok(reasons)
+}
+
+/// Calls `visit` with every line that is not empty nor too long.
+fn each_line(path: &Path, mut visit: impl FnMut(&[u8])) -> Result<(), CliError> {
+    let mut file = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
+    loop {
+        match file.next(Duration::MAX).map_err(CliError::usage)? {
+            Next::Batch(batch) => batch.records.iter().for_each(|record| visit(batch.record(record))),
+            Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+/// Reads the times of lines.
+struct Times {
+    decoder: Decoder,
+    /// Names of the time, with quotes and colon.
+    names: Vec<Finder<'static>>,
+    slow: StreamDecoder,
+}
+
+impl Times {
+    fn new(format: &EventFormat) -> Self {
+        let decoder = Decoder::new(format);
+        let finder = |name: &String| Finder::new(&format!("\"{name}\":")).into_owned();
+        Times {
+            slow: StreamDecoder::new(decoder.clone(), Fields::default()),
+            names: format.event_time.iter().map(finder).collect(),
+            decoder,
+        }
+    }
+
+    /// The time of a line; `None` if the line is no event.
+    fn of(&mut self, line: &[u8]) -> Option<i64> {
+        if let Some(time) = self.at_first_sight(line) {
+            return Some(time);
+        }
+        let event = self.slow.decode(line).ok()?;
+        let time = event.event_time;
+        self.slow.recycle(event);
+        Some(time)
+    }
+
+    /// The time of a line in which one of its names stands once, among the first members and before any list or object,
+    /// with whole digits.
+    fn at_first_sight(&self, line: &[u8]) -> Option<i64> {
+        let mut found = self.names.iter().filter_map(|name| Some((name.find(line)?, name.needle().len())));
+        let (at, length) = found.next()?;
+        let before = line.get(1..at)?;
+        let plain =
+            found.next().is_none() && !before.ends_with(b"\\") && memchr2(b'{', b'[', before).is_none();
+        let value = line.get(at + length..)?.trim_ascii_start();
+        let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let ends = value.get(digits).is_some_and(|byte| matches!(byte, b',' | b'}' | b' '));
+        let again = self.names.iter().any(|name| name.find(&line[at + length..]).is_some());
+        if !plain || !ends || again {
+            return None;
+        }
+        let number: i64 = std::str::from_utf8(&value[..digits]).ok()?.parse().ok()?;
+        self.decoder.time(&Value::Int(number))
     }
 }
 
@@ -139,16 +184,38 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reasons_are_told_if_no_line_is_an_event() {
-        let found = survey(&["[]", "{}", "", "no", "{\"a\":1}", "no"].map(str::to_owned));
-        assert_eq!((found.events, found.refused, found.least), (0, 5, 0));
-        let reasons = found.nothing_usable().unwrap();
-        assert_eq!(reasons.lines().count(), REASONS);
-        assert!(
-            reasons.contains("line 2: `event_id` is missing") && reasons.contains("line 4: "),
-            "{reasons}"
-        );
-        assert_eq!(survey(&["no".to_owned(), at(0)]).nothing_usable(), None);
-        assert_eq!(survey(&[]).nothing_usable(), None);
+    fn a_time_seen_at_first_sight_is_that_of_the_event() {
+        let mut times = Times::new(&EventFormat::default());
+        let mut fast = 0;
+        for line in [
+            r#"{"guid": 1, "event_id": "a", "event_time": 1793491200001, "properties": {"ts": "x"}}"#,
+            r#"{"event_id":"a","ts":1793491200001,"properties":{}}"#,
+            r#"{"properties": {"event_time": 1793491200009}, "event_id": "a", "event_time": 1793491200001}"#,
+            r#"{"a": [{"ts": 5}], "event_id": "a", "ts": 1793491200001}"#,
+            r#"{"event_id": "a", "ts": 1793491200009, "event_time": 1793491200001}"#,
+            r#"{"a\"ts": 1793491200009, "event_id": "a", "ts": 1793491200001}"#,
+            r#"{"event_id": "a", "ts": 1793491200009, "ts": 1793491200001}"#,
+            r#"{"event_id": "a", "ts": "1793491200001"}"#,
+            r#"{"event_id": "a", "ts": 1793491200001.5}"#,
+        ] {
+            assert_eq!(times.of(line.as_bytes()), Some(AT + 1), "{line}");
+            fast += u32::from(times.at_first_sight(line.as_bytes()).is_some());
+        }
+        assert_eq!(fast, 1, "of these one alone is as plain as that");
+        for line in
+            ["", "{}", r#"{"event_id": "a"}"#, r#"{"event_id": "a", "ts": 5}"#, "\"ts\":1793491200001"]
+        {
+            assert_eq!(times.of(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_reasons_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        std::fs::write(&path, ["[]", "{}", "no", "{\"a\":1}", "no"].join("\n")).unwrap();
+        let reasons = first_reasons(&path, &EventFormat::default()).unwrap();
+        assert_eq!(reasons.len(), REASONS);
+        assert!(reasons[1].contains("line 2: `event_id` is missing"), "{reasons:?}");
     }
 }

@@ -139,6 +139,11 @@ impl<'r, 's> Lower<'r, 's> {
                     ))
                 }
             }
+            (None, [Expr::StringConstant(name, position)])
+                if call.name == "prop" && self.literals == Literals::Floats =>
+            {
+                self.slot(name, None, *position)
+            }
             (None, arguments) if !call.capture_parent_scope => match (Function::named(&call.name), arguments)
             {
                 (Some((function, 1)), [a]) => {

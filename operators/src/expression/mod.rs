@@ -96,7 +96,8 @@ impl Expression {
         Expression::compile_with(text, Literals::AsWritten, resolve)?.answering()
     }
 
-    /// Compiles an expression over an event's properties; its slots must hold numbers as floats.
+    /// Compiles an expression over an event's properties; its slots must hold numbers as floats. Any property is
+    /// read by `prop("NAME")`, those whose names are none in Rhai included.
     ///
     /// # Errors
     /// As for [`Expression::compile`].

@@ -89,8 +89,8 @@ fn predicate(spec: &spec::Predicate, path: &str, depth: usize, fields: &mut Fiel
         spec::Predicate::Expr(text) => {
             let mut resolve = |name: &str, output: Option<&str>| match output {
                 None => Ok(fields.intern(name).index()),
-                Some(output) => Err(format!(
-                    "`expr` names properties, which have no outputs; write `{name}` or `{output}`"
+                Some(inner) => Err(format!(
+                    "a property with a dot in its name is read by prop(..); write prop(\"{name}.{inner}\")"
                 )),
             };
             let expression = Expression::compile_floats(text, &mut resolve);

@@ -45,7 +45,7 @@ pub use self::{
     stream::StreamDecoder,
     time::{TimeUnit, Zone},
 };
-use super::{event::Event, field::Fields};
+use super::{event::Event, field::Fields, value::Value};
 
 /// Error of decoding a record, with a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +155,11 @@ impl Decoder {
             }
         }
         found.event(self, fields)
+    }
+
+    /// The time that a value of `event_time` says, unix ms; `None` if it says none.
+    pub fn time(&self, value: &Value<'_>) -> Option<i64> {
+        self.times.read(value).ok()
     }
 
     /// The event's own time, unix ms; `None` if the record is no event.

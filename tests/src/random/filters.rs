@@ -133,5 +133,7 @@ fn expression() -> impl Strategy<Value = &'static str> {
         "x ** 2 > 9",
         "-x < 2.5",
         "x > 0 || none > 0",
+        "prop(\"detail.size\") > 1 || prop(\"x\") > 2",
+        "prop(\"detail.tag.name\") != word",
     ])
 }

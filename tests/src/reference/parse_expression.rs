@@ -159,7 +159,10 @@ impl Parser {
                 "true" => Node::Literal(Value::Bool(true)),
                 "false" => Node::Literal(Value::Bool(false)),
                 "if" => self.branches()?,
-                _ if self.take("(") => Node::Call(name, self.arguments()?),
+                _ if self.take("(") => match (name.as_str(), self.arguments()?.as_slice()) {
+                    ("prop", [Node::Literal(Value::Text(property))]) => Node::Name(property.clone()),
+                    (_, arguments) => Node::Call(name, arguments.to_vec()),
+                },
                 _ if self.take(".") => match self.peek().cloned() {
                     Some(Token::Name(output)) => {
                         self.at += 1;

@@ -151,6 +151,7 @@ fn unsupported_syntax_is_refused_with_its_position() {
         ("switch a { 1 => true, _ => false }", 1, 1, "not supported"),
         ("|x| x", 1, 1, ""),
         ("print(a)", 1, 1, "no function"),
+        ("prop(\"a\") > 1", 1, 1, "no function"),
         ("eval(\"1\") == 1", 1, 1, ""),
     ] {
         let error = refusal(text);

@@ -164,7 +164,7 @@ fn faults_name_the_place_and_the_remedy() {
         (p("regex", json!("(")), at, "unclosed group"),
         (p("exists", json!("yes")), at, "true"),
         (json!({"id": "e", "where": [{"not": {"expr": "a +"}}]}), "where[0].not.expr", "column 4"),
-        (json!({"id": "e", "where": [{"expr": "a.b > 1"}]}), "where[0].expr", "no outputs"),
+        (json!({"id": "e", "where": [{"expr": "a.b > 1"}]}), "where[0].expr", "write prop(\"a.b\")"),
         (json!({"id": "e", "where": [deep]}), &format!("where[0]{}", ".not".repeat(17)), "flatter"),
     ] {
         let fault = compile(filter.clone(), &mut Fields::default()).unwrap_err();
