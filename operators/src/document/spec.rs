@@ -291,11 +291,12 @@ pub struct Limit {
 }
 
 impl Rule {
-    /// Parses a document.
+    /// Parses a document. A byte order mark in front, which some editors write, is skipped.
     ///
     /// # Errors
     /// A fault with the path at which the document stops being a rule.
     pub fn parse(text: &str) -> Result<Rule, Faults> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if let Some(rule) = Rule::parse_list_apart(text) {
             return Ok(rule);
         }

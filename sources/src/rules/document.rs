@@ -18,6 +18,7 @@ pub(super) struct Unreadable(pub(super) String);
 
 /// Reads the document's `rule_id`.
 pub(super) fn rule_id(document: &str) -> Result<String, Unreadable> {
+    let document = document.strip_prefix('\u{feff}').unwrap_or(document);
     let short = user_list::without(document).and_then(|short| serde_json::from_str(&short).ok());
     let head: Head = short.map_or_else(|| serde_json::from_str(document), Ok).map_err(|error| {
         Unreadable(format!("{error}; write one JSON object with `rule_id` and `trigger`"))
@@ -48,6 +49,11 @@ mod tests {
     #[test]
     fn the_id_is_found_and_checked() {
         assert_eq!(rule_id(r#"{"name":"x","rule_id":"a-1_b"}"#), Ok("a-1_b".to_owned()));
+        assert_eq!(
+            rule_id("\u{feff}{\"rule_id\":\"a\"}"),
+            Ok("a".to_owned()),
+            "a byte order mark is skipped"
+        );
         for document in [
             "",
             "[]",

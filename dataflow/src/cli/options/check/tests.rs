@@ -72,7 +72,8 @@ fn names<T: serde::de::DeserializeOwned>() -> BTreeSet<String> {
 #[test]
 fn the_example_is_right_and_shows_everything() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), EXAMPLE).unwrap();
+    // A byte order mark, which some editors write, is skipped.
+    std::fs::write(file.path(), format!("\u{feff}{EXAMPLE}")).unwrap();
     let settings = read(file.path()).unwrap();
     assert_eq!(settings.webhooks().len(), 1);
     let written: BTreeSet<&str> = EXAMPLE
