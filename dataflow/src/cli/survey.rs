@@ -44,8 +44,8 @@ impl Survey {
         let (mut survey, mut highest) = (Survey { least: i64::MAX, ..Survey::default() }, i64::MIN);
         // Who dates an event later has a wrong clock.
         let latest = wall_clock().saturating_add(MAX_AHEAD);
-        each_line(path, |line| {
-            let Some(time) = times.of(line) else { return };
+        each_line(path, |_, line| {
+            let Some(time) = line.ok().and_then(|line| times.of(line)) else { return };
             survey.events += 1;
             if time <= latest {
                 survey.late += u64::from(time < highest.saturating_sub(LATE));
@@ -70,27 +70,36 @@ impl Survey {
     }
 }
 
-/// The first reasons why lines of a file are no events.
-pub(super) fn first_reasons(path: &Path, format: &EventFormat) -> Result<Vec<String>, CliError> {
-    let (decoder, fields) = (Decoder::new(format), Fields::default());
-    let (mut reasons, mut number) = (Vec::new(), 0);
-    each_line(path, |line| {
-        number += 1;
-        if reasons.len() < REASONS
-            && let Err(error) = decoder.decode(&fields, line)
-        {
-            reasons.push(format!("line {number}: {error}"));
+/// The first reasons why lines of a file are no events; `None` if one is an event, or none is there.
+pub(super) fn nothing_usable(path: &Path, format: &EventFormat) -> Result<Option<Vec<String>>, CliError> {
+    let mut decoder = StreamDecoder::new(Decoder::new(format), Fields::default());
+    let (mut reasons, mut events) = (Vec::new(), 0u64);
+    each_line(path, |number, line| {
+        let reason = match line.map(|line| decoder.decode(line)) {
+            Ok(Ok(event)) => {
+                events += 1;
+                return decoder.recycle(event);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(reason) => reason.to_owned(),
+        };
+        if reasons.len() < REASONS {
+            reasons.push(format!("line {number}: {reason}"));
         }
     })?;
-    Ok(reasons)
+    Ok((events == 0 && !reasons.is_empty()).then_some(reasons))
 }
 
-/// Calls `visit` with every line that is not empty nor too long.
-fn each_line(path: &Path, mut visit: impl FnMut(&[u8])) -> Result<(), CliError> {
+/// Calls `visit` with the number, from 1, of every line that is not empty, and with the line, or the reason why its
+/// source refuses it.
+fn each_line(path: &Path, mut visit: impl FnMut(u64, Result<&[u8], &str>)) -> Result<(), CliError> {
     let mut file = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
     loop {
         match file.next(Duration::MAX).map_err(CliError::usage)? {
-            Next::Batch(batch) => batch.records.iter().for_each(|record| visit(batch.record(record))),
+            Next::Batch(batch) => {
+                batch.records.iter().for_each(|record| visit(record.offset.0 + 1, Ok(batch.record(record))));
+                batch.refused.iter().for_each(|line| visit(line.offset.0 + 1, Err(&line.reason)));
+            }
             Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
             Next::End => return Ok(()),
         }
@@ -213,9 +222,16 @@ mod tests {
     fn the_first_reasons_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        std::fs::write(&path, ["[]", "{}", "no", "{\"a\":1}", "no"].join("\n")).unwrap();
-        let reasons = first_reasons(&path, &EventFormat::default()).unwrap();
+        let nothing = |lines: &[&str]| {
+            std::fs::write(&path, lines.join("\n")).unwrap();
+            nothing_usable(&path, &EventFormat::default()).unwrap()
+        };
+        let reasons = nothing(&["[]", "", "{}", "no", "{\"a\":1}", "no"]).unwrap();
         assert_eq!(reasons.len(), REASONS);
-        assert!(reasons[1].contains("line 2: `event_id` is missing"), "{reasons:?}");
+        assert!(reasons[1].contains("line 3: `event_id` is missing"), "{reasons:?}");
+        let long = "x".repeat(2 << 20);
+        assert!(nothing(&["", &long]).unwrap()[0].contains("line 2: "), "a line that is too long is none");
+        assert_eq!(nothing(&[&long, &at(0)]), None);
+        assert_eq!(nothing(&[]), None);
     }
 }

@@ -21,7 +21,8 @@ use std::{
 };
 
 use operators::model::{
-    decode::Decoder,
+    decode::{Decoder, StreamDecoder},
+    field::Fields,
     ids::{Offset, Positions},
     raw::{RawBatch, RawRecord, Refused},
 };
@@ -62,6 +63,7 @@ impl SortedSource {
     ) -> Result<Self, SourceError> {
         let failed = |source| SourceError::Sort { path: path.to_owned(), source };
         let mut file = FileSource::open(path, config.clone())?;
+        let mut decoder = StreamDecoder::new(decoder.clone(), Fields::default());
         let (mut runs, mut lines, mut refused, mut highest) =
             (Vec::new(), Unsorted::default(), Vec::new(), 0);
         loop {
@@ -69,7 +71,9 @@ impl SortedSource {
                 Next::Batch(batch) => {
                     for record in &batch.records {
                         let line = batch.record(record);
-                        let time = decoder.event_time(line).unwrap_or(highest);
+                        let event = decoder.decode(line).ok();
+                        let time = event.as_ref().map_or(highest, |event| event.event_time);
+                        event.into_iter().for_each(|event| decoder.recycle(event));
                         highest = highest.max(time);
                         lines.push(time, record.offset, line);
                     }
