@@ -1,7 +1,7 @@
 //! State fields as words, the form in which they are kept in memory.
 //!
-//! A field of a fixed size takes words of its own: one for a boolean, an integer or a float, four for
-//! statistics and for a [sliding count](sliding). Other values are objects, kept in [`Objects`], and the word
+//! A field of a fixed size takes words of its own: one for a boolean, an integer or a float, five for
+//! statistics, four for a [sliding count](sliding). Other values are objects, kept in [`Objects`], and the word
 //! is an object's number.
 //!
 //! **Invariants**
@@ -13,10 +13,11 @@
 mod objects;
 mod shape;
 mod sliding;
+mod stats;
 
 use std::borrow::Cow;
 
-use self::shape::{Kind, read_stats, write_plain, write_stats};
+use self::shape::{Kind, write_plain};
 pub use self::{objects::Objects, shape::Shape, sliding::SlidingCount};
 use super::{
     Aggregate, Cell,
@@ -24,7 +25,7 @@ use super::{
     cell::CellRef,
     compiled::Slots,
 };
-use crate::model::value::Value;
+use crate::model::{number::Number, value::Value};
 
 /// Fields of one state of a key.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl<'f> Fields<'f> {
             Kind::Bool => CellRef::Bool(word != 0),
             Kind::Int => CellRef::Int(word as i64),
             Kind::Float => CellRef::Float(f64::from_bits(word)),
-            Kind::Stats => CellRef::Aggregate(Cow::Owned(Aggregate::Stats(read_stats(&self.words[at..])))),
+            Kind::Stats => CellRef::Aggregate(Cow::Owned(Aggregate::Stats(stats::read(&self.words[at..])))),
             Kind::Sliding(span) if sliding::object(&self.words[at..]).is_none() => {
                 let rows = sliding::rows(&self.words[at..], span);
                 let window = Buckets::new(span).with_rows(rows).unwrap_or_else(|| Buckets::new(span));
@@ -185,7 +186,7 @@ impl Slots for Fields<'_> {
 
     fn summary(&self, slot: u8, now: i64) -> Option<Summary<'_>> {
         match self.kind(slot) {
-            (Kind::Stats, at) => Some(Summary::Stats(read_stats(&self.words[at..]))),
+            (Kind::Stats, at) => Some(Summary::Stats(stats::read(&self.words[at..]))),
             (Kind::Sliding(_), _) => Some(Summary::None),
             _ => self.aggregate(slot).map(|aggregate| aggregate.summary(now)),
         }
@@ -203,10 +204,10 @@ impl Slots for Fields<'_> {
 
     fn fold(&mut self, slot: u8, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), NotFoldable> {
         if let (Kind::Stats, at) = self.kind(slot) {
-            let number = value.and_then(Value::number).ok_or(NotFoldable)?;
-            let mut stats = read_stats(&self.words[at..]);
-            stats.add(number);
-            write_stats(&mut self.words[at..], &stats);
+            let number = value.and_then(Number::of).ok_or(NotFoldable)?;
+            let mut held = stats::read(&self.words[at..]);
+            held.add(number);
+            stats::write(&mut self.words[at..], &held);
             return Ok(());
         }
         self.change(slot, |aggregate| aggregate.fold(value, time, now)).unwrap_or(Ok(()))

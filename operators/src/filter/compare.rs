@@ -6,8 +6,7 @@
 
 use std::{cmp::Ordering, fmt::Write as _};
 
-use super::number::Number;
-use crate::model::value::Value;
+use crate::model::{number::Number, value::Value};
 
 /// A literal of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 use super::{
     Conjunct, Filter,
     compare::Literal,
-    number::Number,
     predicate::{OneOf, Order, Predicate, TextPosition},
 };
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
     expression::Expression,
     model::{
         field::{Field, Fields},
+        number::Number,
         value::Value,
     },
 };

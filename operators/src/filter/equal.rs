@@ -5,11 +5,8 @@
 
 use hashbrown::HashMap;
 
-use super::{
-    compare::{Literal, Unparsed, spelled},
-    number::Number,
-};
-use crate::model::value::Value;
+use super::compare::{Literal, Unparsed, spelled};
+use crate::model::{number::Number, value::Value};
 
 /// Places by the literal with which they compare the field.
 #[derive(Clone, Debug, Default)]

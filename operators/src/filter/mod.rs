@@ -22,7 +22,7 @@
 //!
 //! - `compile`: document to predicates
 //! - `predicate`: the predicates and their evaluation
-//! - `compare`, `number`: equality and order of values
+//! - `compare`: equality and order of values
 //! - `index`: the index
 //! - `access`: whether a filter has a bit or waits; the probes of its predicates
 //! - `block`: units of one event id; `requirement`: what they require of a field
@@ -39,7 +39,6 @@ mod field_index;
 mod index;
 mod learned;
 mod lookup;
-mod number;
 mod predicate;
 pub mod profile;
 mod requirement;

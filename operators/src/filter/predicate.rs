@@ -8,12 +8,11 @@ use regex::Regex;
 use super::{
     Faulted,
     compare::{Literal, Unparsed, spelled},
-    number::Number,
 };
 use crate::{
     document::spec::Op,
     expression::{Expression, Operand},
-    model::{event::Event, field::Field, value::Value},
+    model::{event::Event, field::Field, number::Number, value::Value},
 };
 
 /// A condition on one event.

@@ -9,8 +9,8 @@
 
 use std::cmp::Ordering;
 
-use super::{compare::Literal, number::Number, predicate::Predicate, requirement::Requirement};
-use crate::model::value::Value;
+use super::{compare::Literal, predicate::Predicate, requirement::Requirement};
+use crate::model::{number::Number, value::Value};
 
 /// Upper bound of the numbers that a requirement names: each makes two more masks. Longer lists are looked
 /// up.

@@ -10,6 +10,7 @@
 //! - `ids`: partitions, offsets and other numbers that identify something
 //! - `json`: JSON written straight into a text
 //! - `key`: keys and their routing hash
+//! - `number`: numbers by numeric value
 //! - `raw`: records as sources read them
 //! - `routed`, `wire`: records between workers, and their codecs
 //! - `trigger`: triggers
@@ -22,6 +23,7 @@ pub mod guid;
 pub mod ids;
 pub mod json;
 pub mod key;
+pub mod number;
 pub mod raw;
 pub mod routed;
 pub mod trigger;

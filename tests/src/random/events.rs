@@ -166,6 +166,7 @@ fn number() -> impl Strategy<Value = Json> {
     prop_oneof![
         8 => halves.clone().prop_map(half),
         2 => halves.prop_map(|halves| Json::from(half(halves).to_string())),
+        3 => (-30i64..90).prop_map(|tenths| Json::from(tenths as f64 / 10.0)),
         1 => select(vec![json!("many"), json!(true), Json::Null, json!([1])]),
     ]
 }

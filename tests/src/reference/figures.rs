@@ -6,7 +6,7 @@ use super::calculator::Calculator;
 use super::condition::Condition;
 use super::condition_state::ConditionState;
 use super::key::distinct_text;
-use super::value::Value;
+use super::value::{Number, Value};
 
 /// Outputs by name, without absent ones.
 pub(crate) type Outputs = BTreeMap<String, Value>;
@@ -28,24 +28,24 @@ pub(crate) fn outputs(condition: &Condition, state: &ConditionState, now: i64) -
             put("value", Some(whole(texts.len())));
         }
         Calculator::Stats { .. } => {
-            let numbers = floats(held());
+            let numbers = ascending(held());
             put("count", Some(whole(numbers.len())));
-            put("sum", Some(Value::Float(numbers.iter().sum::<f64>() + 0.0)));
+            put("sum", Some(Value::Float(Decimals::sum(&numbers).over(1))));
             if let (Some(min), Some(max)) = (numbers.first(), numbers.last()) {
-                put("min", Some(Value::Float(*min)));
-                put("max", Some(Value::Float(*max)));
-                put("range", Some(Value::Float(max - min)));
-                put("avg", Some(Value::Float(mean(&numbers))));
+                put("min", Some(figure(*min)));
+                put("max", Some(figure(*max)));
+                put("range", Some(Value::Float(Decimals::range(*min, *max).over(1))));
+                put("avg", Some(Value::Float(Decimals::sum(&numbers).over(numbers.len()))));
             }
         }
         Calculator::Top { n, .. } => {
-            let numbers = floats(held());
+            let numbers = ascending(held());
             let largest = &numbers[numbers.len().saturating_sub(*n)..];
             put("count", Some(whole(largest.len())));
             if let (Some(min), Some(max)) = (largest.first(), largest.last()) {
-                put("min", Some(Value::Float(*min)));
-                put("max", Some(Value::Float(*max)));
-                put("avg", Some(Value::Float(mean(largest))));
+                put("min", Some(Value::Float(min.float())));
+                put("max", Some(Value::Float(max.float())));
+                put("avg", Some(Value::Float(Decimals::sum(largest).over(largest.len()))));
             }
         }
         Calculator::Last { .. } => {
@@ -77,12 +77,59 @@ fn whole(count: usize) -> Value {
 }
 
 /// Numbers among the values, ascending.
-fn floats<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<f64> {
-    let mut numbers: Vec<f64> = values.filter_map(Value::number).map(|number| number.float()).collect();
-    numbers.sort_by(f64::total_cmp);
+fn ascending<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<Number> {
+    let mut numbers: Vec<Number> = values.filter_map(Value::number).collect();
+    numbers.sort_by(|a, b| a.compare(*b).expect("numbers have an order"));
     numbers
 }
 
-fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len() as f64
+/// A float, or an integer beyond those that a float has for certain.
+fn figure(number: Number) -> Value {
+    match number {
+        Number::Int(int) if int.abs() > 1 << 53 => Value::Int(int),
+        number => Value::Float(number.float()),
+    }
+}
+
+/// A sum: exact if each of its numbers is written with nine decimal places at most.
+enum Decimals {
+    Billionths(i128),
+    Float(f64),
+}
+
+impl Decimals {
+    fn sum(numbers: &[Number]) -> Self {
+        match numbers.iter().map(|number| billionths(*number)).sum() {
+            Some(sum) => Self::Billionths(sum),
+            None => Self::Float(numbers.iter().map(|number| number.float()).sum()),
+        }
+    }
+
+    fn range(min: Number, max: Number) -> Self {
+        match (billionths(min), billionths(max)) {
+            (Some(min), Some(max)) => Self::Billionths(max - min),
+            _ => Self::Float(max.float() - min.float()),
+        }
+    }
+
+    /// A share of it; exact if that has nine decimal places at most.
+    fn over(&self, count: usize) -> f64 {
+        let shares = i128::try_from(count).expect("a count");
+        let float = |billionths: i128| format!("{billionths}e-9").parse::<f64>().expect("a decimal");
+        match self {
+            Self::Billionths(all) if all % shares == 0 => float(all / shares),
+            Self::Billionths(all) => float(*all) / count as f64,
+            Self::Float(sum) => sum / count as f64,
+        }
+    }
+}
+
+/// A number as it is written, in billionths.
+fn billionths(number: Number) -> Option<i128> {
+    let text = match number {
+        Number::Int(int) => int.to_string(),
+        Number::Float(float) => float.to_string(),
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    (fraction.len() <= 9).then(|| format!("{whole}{fraction:0<9}").parse().ok())?
 }

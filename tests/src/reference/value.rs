@@ -63,10 +63,11 @@ impl Value {
         }
     }
 
-    /// Its text: texts as they are, everything else by its JSON spelling.
+    /// Its text: texts as they are, everything else by its shortest spelling.
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Text(s) => s.clone(),
+            Self::Float(f) => f.to_string(),
             other => other.to_json().to_string(),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Aggregate, Stats, latest::Scalar};
-use crate::model::value::Value;
+use super::{Aggregate, Stats, Sum, latest::Scalar};
+use crate::model::{number::Number, value::Value};
 
 /// A figure of an aggregate that has several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,22 +113,23 @@ impl<'a> Summary<'a> {
 
 fn of_stats<'a>(stats: &Stats, figure: Figure) -> Option<Value<'a>> {
     match figure {
-        Figure::Sum => return Some(Value::Float(stats.sum)),
-        Figure::Count => return Some(Value::Int(stats.count as i64)),
-        _ if stats.count == 0 => return None,
-        _ => {}
+        Figure::Sum => Some(Value::Float(stats.sum.float())),
+        Figure::Count => Some(Value::Int(stats.count as i64)),
+        _ if stats.count == 0 => None,
+        Figure::Min => Some(stats.min.figure()),
+        Figure::Max => Some(stats.max.figure()),
+        Figure::Range => Some(Value::Float(stats.range())),
+        Figure::Average => stats.average().map(Value::Float),
+        _ => None,
     }
-    Some(Value::Float(match figure {
-        Figure::Min => stats.min,
-        Figure::Max => stats.max,
-        Figure::Range => stats.max - stats.min,
-        Figure::Average => stats.average()?,
-        _ => return None,
-    }))
 }
 
 fn of_top<'a>(numbers: &[f64], figure: Figure) -> Option<Value<'a>> {
-    let average = || (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>() / numbers.len() as f64);
+    let average = || {
+        let mut sum = Sum::default();
+        numbers.iter().filter_map(|number| Number::from_float(*number)).for_each(|number| sum.add(number));
+        (!numbers.is_empty()).then(|| sum.mean(numbers.len() as u64))
+    };
     match figure {
         Figure::Count => Some(Value::Int(numbers.len() as i64)),
         Figure::Average => average().map(Value::Float),

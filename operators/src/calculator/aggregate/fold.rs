@@ -1,7 +1,7 @@
 //! Folding into an aggregate of any kind.
 
 use super::{Aggregate, Distinct, Stats, Top, latest::Scalar};
-use crate::model::value::Value;
+use crate::model::{number::Number, value::Value};
 
 /// Error: the aggregate can't fold the value, such as a text where a number is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Aggregate {
     /// If the value is absent, or no number where one is needed; the aggregate is unchanged.
     pub fn fold(&mut self, value: Option<&Value<'_>>, time: i64, now: i64) -> Result<(), NotFoldable> {
         let value = value.ok_or(NotFoldable)?;
-        let number = || value.number().ok_or(NotFoldable);
+        let number = || Number::of(value).ok_or(NotFoldable);
         match self {
             Aggregate::Stats(stats) => stats.add(number()?),
             Aggregate::WindowStats(window) => {
@@ -33,12 +33,12 @@ impl Aggregate {
                     stats.add(number);
                 }
             }
-            Aggregate::Top(top) => top.add(number()?),
+            Aggregate::Top(top) => top.add(number()?.float()),
             Aggregate::WindowTop(n, window) => {
                 let number = number()?;
                 let n = *n;
                 if let Some(top) = window.at(time, now, || Top::new(n)) {
-                    top.add(number);
+                    top.add(number.float());
                 }
             }
             Aggregate::Distinct(distinct) => distinct.add(value),

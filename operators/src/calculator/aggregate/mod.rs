@@ -10,6 +10,7 @@
 //! - `fold`: folding into an aggregate of any kind
 //! - `latest`: the most recent value
 //! - `stats`: sum, count, minimum, maximum
+//! - `sum`: exact sums of decimals
 //! - `top`: the n largest numbers
 //! - `weight`: approximate memory
 
@@ -19,6 +20,7 @@ pub mod figures;
 pub mod fold;
 pub mod latest;
 pub mod stats;
+pub mod sum;
 pub mod top;
 pub(crate) mod weight;
 
@@ -29,6 +31,7 @@ pub use distinct::Distinct;
 pub use figures::{Figure, Summary};
 pub use latest::Latest;
 pub use stats::Stats;
+pub use sum::Sum;
 pub use top::Top;
 
 /// An aggregate of any kind, as a cell of the state.

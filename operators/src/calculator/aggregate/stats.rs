@@ -2,33 +2,48 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Merge;
+use super::{
+    Merge,
+    sum::{Sum, difference},
+};
+use crate::model::number::Number;
 
 /// Statistics of the numbers folded so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// Sum; 0 while empty.
-    pub sum: f64,
+    pub sum: Sum,
     /// Count.
     pub count: u64,
     /// Minimum; meaningless while empty.
-    pub min: f64,
+    pub min: Number,
     /// Maximum; meaningless while empty.
-    pub max: f64,
+    pub max: Number,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Stats { sum: Sum::default(), count: 0, min: Number::Int(0), max: Number::Int(0) }
+    }
 }
 
 impl Stats {
     /// Folds a number.
-    pub fn add(&mut self, number: f64) {
+    pub fn add(&mut self, number: Number) {
         self.min = if self.count == 0 { number } else { self.min.min(number) };
         self.max = if self.count == 0 { number } else { self.max.max(number) };
-        self.sum += number;
+        self.sum.add(number);
         self.count += 1;
     }
 
     /// Mean; `None` while empty.
     pub fn average(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        (self.count > 0).then(|| self.sum.mean(self.count))
+    }
+
+    /// Difference of maximum and minimum.
+    pub fn range(&self) -> f64 {
+        difference(self.max, self.min)
     }
 }
 
@@ -41,7 +56,7 @@ impl Merge for Stats {
             *self = *other;
             return;
         }
-        self.sum += other.sum;
+        self.sum.merge(&other.sum);
         self.count += other.count;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);

@@ -92,6 +92,9 @@ impl Any {
             Any::Figure(_, Figure::Sum, ..) => Kind::Float.into(),
             Any::Figure(_, Figure::At, ..) => [Kind::Unit, Kind::Int].into_iter().collect(),
             Any::Figure(_, Figure::Value, ..) => Kinds::INPUT,
+            Any::Figure(_, Figure::Min | Figure::Max, ..) => {
+                [Kind::Unit, Kind::Int, Kind::Float].into_iter().collect()
+            }
             Any::Figure(..) => [Kind::Unit, Kind::Float].into_iter().collect(),
             Any::After(_, value) => value.kinds(),
         }

@@ -1,7 +1,7 @@
 //! Shape: kinds and first values of a program's fields, and the words that they take.
 
-use super::{Objects, sliding};
-use crate::calculator::{Aggregate, Cell, aggregate::Stats};
+use super::{Objects, sliding, stats};
+use crate::calculator::{Aggregate, Cell};
 
 /// How a field is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Kind {
 
     fn width(self) -> usize {
         match self {
-            Kind::Stats => 4,
+            Kind::Stats => stats::WIDTH,
             Kind::Sliding(_) => sliding::WIDTH,
             _ => 1,
         }
@@ -197,23 +197,10 @@ pub(super) fn write_plain(kind: Kind, words: &mut [u64], cell: &Cell) {
         Cell::Int(i) => words[0] = *i as u64,
         Cell::Float(f) => words[0] = f.to_bits(),
         Cell::Aggregate(aggregate) => {
-            if let (Kind::Stats, Aggregate::Stats(stats)) = (kind, &**aggregate) {
-                write_stats(words, stats);
+            if let (Kind::Stats, Aggregate::Stats(held)) = (kind, &**aggregate) {
+                stats::write(words, held);
             }
         }
         Cell::Text(_) => {}
-    }
-}
-
-pub(super) fn write_stats(words: &mut [u64], stats: &Stats) {
-    words[..4].copy_from_slice(&[stats.sum.to_bits(), stats.count, stats.min.to_bits(), stats.max.to_bits()]);
-}
-
-pub(super) fn read_stats(words: &[u64]) -> Stats {
-    Stats {
-        sum: f64::from_bits(words[0]),
-        count: words[1],
-        min: f64::from_bits(words[2]),
-        max: f64::from_bits(words[3]),
     }
 }

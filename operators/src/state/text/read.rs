@@ -3,9 +3,12 @@
 use serde_json::Value as Json;
 
 use super::write::write_cell;
-use crate::calculator::{
-    Aggregate, Cell,
-    aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+use crate::{
+    calculator::{
+        Aggregate, Cell,
+        aggregate::{Buckets, Distinct, Latest, Stats, Sum, Top, latest::Scalar, sum},
+    },
+    model::number::Number,
 };
 
 /// Reads a state with the same fields as `initial`. Fields that the text leaves out have their initial
@@ -81,11 +84,29 @@ fn read_window<A>(of: &Buckets<A>, json: &Json, figure: &dyn Fn(&Json) -> Option
 
 fn read_stats(json: &Json) -> Option<Stats> {
     let map = json.as_object()?;
-    let number = |name: &str| map.get(name).map_or(Some(0.0), read_float);
+    let number = |name: &str| map.get(name).map_or(Some(Number::Int(0)), read_number);
     let known = |name: &String| ["sum", "count", "min", "max"].contains(&name.as_str());
     map.keys().all(known).then_some(())?;
     let count = map.get("count").map_or(Some(0), Json::as_u64)?;
-    Some(Stats { sum: number("sum")?, count, min: number("min")?, max: number("max")? })
+    let sum = map.get("sum").map_or(Some(Sum::default()), read_sum)?;
+    Some(Stats { sum, count, min: number("min")?, max: number("max")? })
+}
+
+fn read_sum(json: &Json) -> Option<Sum> {
+    match json {
+        Json::Array(parts) => match parts.as_slice() {
+            [sum, rest] => Some(Sum::Rounded { sum: read_float(sum)?, rest: read_float(rest)? }),
+            _ => None,
+        },
+        json => {
+            let exact = json.as_str().and_then(sum::of_decimal).map(Sum::Exact);
+            exact.or_else(|| read_float(json).map(sum::of_float))
+        }
+    }
+}
+
+fn read_number(json: &Json) -> Option<Number> {
+    json.as_i64().map(Number::Int).or_else(|| read_float(json).and_then(Number::from_float))
 }
 
 fn read_top(n: usize, json: &Json) -> Option<Top> {

@@ -7,7 +7,7 @@ use crate::{
         Aggregate, Cell,
         aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
     },
-    model::value::Value,
+    model::{number::Number, value::Value},
 };
 
 fn round(names: &[&str], initial: &[Cell], cells: &[Cell]) -> String {
@@ -30,10 +30,19 @@ fn states_read_as_people_expect() {
         r#"{"value":2,"pending":9}"#
     );
     let mut stats = Stats::default();
-    [1.0, 3.0].into_iter().for_each(|x| stats.add(x));
+    [1, 3].into_iter().for_each(|x| stats.add(Number::Int(x)));
     let text =
         round(&["n"], &aggregate(Aggregate::Stats(Stats::default())), &aggregate(Aggregate::Stats(stats)));
     assert_eq!(text, r#"{"sum":4.0,"count":2,"min":1.0,"max":3.0}"#);
+    stats.add(Number::Int(i64::MAX));
+    stats.add(Number::Float(0.3));
+    let of = |stats| aggregate(Aggregate::Stats(stats));
+    assert_eq!(
+        round(&["n"], &of(Stats::default()), &of(stats)),
+        r#"{"sum":"9223372036854775811.300000000","count":4,"min":0.3,"max":9223372036854775807}"#
+    );
+    stats.add(Number::Float(0.1 + 0.2));
+    round(&["n"], &of(Stats::default()), &of(stats));
     let mut top = Top::new(2);
     [7.0, 9.0, 8.0].into_iter().for_each(|x| top.add(x));
     assert_eq!(

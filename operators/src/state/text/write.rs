@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::calculator::{
-    Aggregate, CellRef,
-    aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+use crate::{
+    calculator::{
+        Aggregate, CellRef,
+        aggregate::{Buckets, Distinct, Latest, Stats, Sum, Top, latest::Scalar, sum},
+    },
+    model::{number::Number, value::Value},
 };
 
 /// Appends a state to `text`; `names` are the names of its fields, in the order of their values.
@@ -96,14 +99,30 @@ fn window<A>(buckets: &Buckets<A>, text: &mut String, figure: impl Fn(&A, &mut S
 
 fn write_stats(stats: &Stats, text: &mut String) {
     text.push_str("{\"sum\":");
-    float(stats.sum, text);
+    write_sum(&stats.sum, text);
     text.push_str(",\"count\":");
     integer(stats.count, text);
     text.push_str(",\"min\":");
-    float(stats.min, text);
+    number(stats.min, text);
     text.push_str(",\"max\":");
-    float(stats.max, text);
+    number(stats.max, text);
     text.push('}');
+}
+
+/// Appends a sum: a number if it is exact by that alone, else the text of all its digits, or two floats.
+fn write_sum(sum: &Sum, text: &mut String) {
+    match sum {
+        Sum::Exact(_) if sum::of_float(sum.float()) == *sum => float(sum.float(), text),
+        Sum::Exact(units) => quoted(&sum::decimal(*units), text),
+        Sum::Rounded { sum, rest } => list([sum, rest], text, |part, text| float(*part, text)),
+    }
+}
+
+fn number(number: Number, text: &mut String) {
+    match number.figure() {
+        Value::Int(whole) => integer(whole, text),
+        _ => float(number.float(), text),
+    }
 }
 
 fn write_top(top: &Top, text: &mut String) {

@@ -1,4 +1,4 @@
-//! Numbers as filters compare them: by numeric value.
+//! Numbers as filters and figures compare them: by numeric value.
 //!
 //! An integer stays exact, so that two long order numbers are never taken for each other; a float with an
 //! integral value in the range of `i64` becomes that integer. So equal numbers are equal values here and have
@@ -9,21 +9,28 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use crate::model::value::{Value, parse_number};
+use serde::{Deserialize, Serialize};
 
-/// A finite number.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Number {
+use super::value::{Value, parse_number};
+
+/// A number.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Number {
+    /// A whole number of 64 bits.
     Int(i64),
     /// A value that no `i64` has; never NaN.
     Float(f64),
 }
 
+/// 2^53: up to here, a float holds every whole number.
+const TWO_POW_53: i64 = 9_007_199_254_740_992;
+
 /// 2^63, the least float above the range of `i64`.
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Number {
-    pub(super) fn from_float(float: f64) -> Option<Number> {
+    /// The number of a float; `None` for NaN.
+    pub fn from_float(float: f64) -> Option<Number> {
         if float.is_nan() {
             None
         } else if float.fract() == 0.0 && (-TWO_POW_63..TWO_POW_63).contains(&float) {
@@ -34,7 +41,7 @@ impl Number {
     }
 
     /// The number that a text spells, if it spells one.
-    pub(super) fn parse(text: &str) -> Option<Number> {
+    pub(crate) fn parse(text: &str) -> Option<Number> {
         let float = parse_number(text)?;
         match text.trim_matches([' ', '\t']).parse() {
             Ok(int) => Some(Number::Int(int)),
@@ -43,7 +50,7 @@ impl Number {
     }
 
     /// Numeric value of a value; a text is parsed, a boolean has none.
-    pub(super) fn of(value: &Value<'_>) -> Option<Number> {
+    pub(crate) fn of(value: &Value<'_>) -> Option<Number> {
         match value {
             Value::Int(int) => Some(Number::Int(*int)),
             Value::Float(float) => Number::from_float(*float),
@@ -52,7 +59,23 @@ impl Number {
         }
     }
 
-    pub(super) fn of_json(number: &serde_json::Number) -> Option<Number> {
+    /// The number as a figure: a float, and an integer where no float would be exact for certain.
+    pub(crate) fn figure(self) -> Value<'static> {
+        match self {
+            Number::Int(int) if int.unsigned_abs() > TWO_POW_53 as u64 => Value::Int(int),
+            number => Value::Float(number.float()),
+        }
+    }
+
+    /// The nearest float.
+    pub(crate) fn float(self) -> f64 {
+        match self {
+            Number::Int(int) => int as f64,
+            Number::Float(float) => float,
+        }
+    }
+
+    pub(crate) fn of_json(number: &serde_json::Number) -> Option<Number> {
         number.as_i64().map(Number::Int).or_else(|| number.as_f64().and_then(Number::from_float))
     }
 }
