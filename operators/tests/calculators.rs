@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value as Json};
 use strateye_operators::{
-    calculator::{CallError, Cell, FoldInput, Program, Runner, builtin::BUILTINS},
+    calculator::{
+        CallError, Cell, FoldInput, Program, Runner,
+        builtin::{BUILTINS, Builtin},
+    },
     model::value::Value,
 };
 
@@ -17,14 +20,15 @@ fn value(json: &Json) -> Value<'static> {
     }
 }
 
-fn run(calculator: &str, script: &str, case: &Json) {
-    let label = format!("{calculator}: {}", case["name"]);
+fn run(builtin: &Builtin, case: &Json) {
+    let label = format!("{}: {}", builtin.name, case["name"]);
     let mut params: Map<String, Json> = case["params"].as_object().cloned().unwrap_or_default();
-    for (name, _) in BUILTINS.iter().find(|b| b.name == calculator).unwrap().params {
+    for (name, _) in builtin.params {
         params.entry(*name).or_insert(Json::Null);
     }
     let steps = case["steps"].as_u64().map(|n| n as usize);
-    let program = Program::compile(script, &params, case["window"].as_i64(), steps).expect(&label);
+    let script = builtin.script(&params, steps.unwrap_or(0));
+    let program = Program::compile(&script, &params, case["window"].as_i64(), steps).expect(&label);
     let mut runner = Runner::new(&program);
     let mut cells = program.initial().to_vec();
     let mut now = 0;
@@ -61,7 +65,7 @@ fn cases_hold() {
         let cases: Vec<Json> =
             serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path);
         assert!(!cases.is_empty());
-        cases.iter().for_each(|case| run(builtin.name, builtin.script, case));
+        cases.iter().for_each(|case| run(&builtin, case));
     }
 }
 

@@ -1,5 +1,11 @@
 //! The built-in calculators: name, script, params and default `met` of each.
 
+use std::borrow::Cow;
+
+use serde_json::{Map, Value as Json};
+
+use super::runs;
+
 /// Kind of a built-in calculator's param.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
@@ -13,6 +19,9 @@ pub enum Param {
     OptionalSpan,
     /// One of these words; optional, the first is the default.
     Word(&'static [&'static str]),
+    /// One of these words; optional, the first is the default and counts as absent. For params that came later: without
+    /// them, stored state has the identity that it had before.
+    OptionalWord(&'static [&'static str]),
 }
 
 /// A built-in calculator.
@@ -21,7 +30,9 @@ pub struct Builtin {
     /// Name by which rules refer to it.
     pub name: &'static str,
     /// Its script.
-    pub script: &'static str,
+    script: &'static str,
+    /// Text that identifies its stored state: the script that it had first. It stays as it is.
+    pub identity: &'static str,
     /// Its params, with their names.
     pub params: &'static [(&'static str, Param)],
     /// Least and most number of steps; `None` if it takes `event` instead.
@@ -42,6 +53,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "count",
         script: include_str!("../../calculators/count.rhai"),
+        identity: include_str!("../../calculators/count.rhai"),
         params: &[],
         steps: None,
         met: AT_LEAST_ONE,
@@ -51,6 +63,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "distinct",
         script: include_str!("../../calculators/distinct.rhai"),
+        identity: include_str!("../../calculators/distinct.rhai"),
         params: &[OF],
         steps: None,
         met: AT_LEAST_ONE,
@@ -60,6 +73,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "stats",
         script: include_str!("../../calculators/stats.rhai"),
+        identity: include_str!("../../calculators/stats.rhai"),
         params: &[OF],
         steps: None,
         met: None,
@@ -69,6 +83,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "top",
         script: include_str!("../../calculators/top.rhai"),
+        identity: include_str!("../../calculators/top.rhai"),
         params: &[OF, ("n", Param::Amount)],
         steps: None,
         met: None,
@@ -78,6 +93,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "sequence",
         script: include_str!("../../calculators/sequence.rhai"),
+        identity: include_str!("../../calculators/first/sequence.rhai"),
         params: &[("within", Param::OptionalSpan)],
         steps: Some((2, 16)),
         met: AT_LEAST_ONE,
@@ -87,6 +103,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "gap",
         script: include_str!("../../calculators/gap.rhai"),
+        identity: include_str!("../../calculators/first/gap.rhai"),
         params: &[
             ("at_least", Param::OptionalSpan),
             ("at_most", Param::OptionalSpan),
@@ -102,7 +119,8 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "absence",
         script: include_str!("../../calculators/absence.rhai"),
-        params: &[("within", Param::Span)],
+        identity: include_str!("../../calculators/first/absence.rhai"),
+        params: &[("within", Param::Span), ("anchor", Param::OptionalWord(&["earliest", "latest"]))],
         steps: Some((2, 2)),
         met: AT_LEAST_ONE,
         counts: true,
@@ -111,6 +129,7 @@ pub const BUILTINS: [Builtin; 8] = [
     Builtin {
         name: "last",
         script: include_str!("../../calculators/last.rhai"),
+        identity: include_str!("../../calculators/last.rhai"),
         params: &[OF],
         steps: None,
         met: None,
@@ -118,6 +137,16 @@ pub const BUILTINS: [Builtin; 8] = [
         ordered: true,
     },
 ];
+
+impl Builtin {
+    /// Its script for these params, with so many steps.
+    pub fn script(&self, params: &Map<String, Json>, steps: usize) -> Cow<'static, str> {
+        match (self.name, params.get("within")) {
+            ("sequence", Some(Json::Number(_))) => runs::script(steps).into(),
+            _ => self.script.into(),
+        }
+    }
+}
 
 /// Looks up a built-in calculator by name.
 pub fn find(name: &str) -> Option<&'static Builtin> {

@@ -39,6 +39,7 @@
 //! - `interpreter`: Rhai
 //! - `outputs`: outputs
 //! - `program`: compiled calculators
+//! - `runs`: the script of a sequence with `within`
 //!
 //! ```
 //! use strateye_operators::{
@@ -69,6 +70,7 @@ pub mod fields;
 pub mod interpreter;
 pub mod outputs;
 pub mod program;
+mod runs;
 
 pub use aggregate::Aggregate;
 pub use cell::{Cell, CellRef};

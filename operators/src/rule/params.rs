@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Resolved {
     /// The script's text.
     pub(super) script: String,
+    /// Text that identifies script and params, by which stored state belongs to them.
+    pub(super) identity: String,
     /// Params of the script; durations of built-in calculators in ms, absent optional ones as null.
     pub(super) params: Map<String, Json>,
     /// Whether the condition has steps.
@@ -42,11 +44,21 @@ pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Resul
             false
         }
     };
-    let (script, params) = match &condition.calculator {
-        Calculator::Own(own) => (own.script.clone(), condition.params.clone()),
+    let (script, identity, params) = match &condition.calculator {
+        Calculator::Own(own) => {
+            let params = condition.params.clone();
+            (own.script.clone(), identified(&own.script, &params), params)
+        }
         Calculator::Named(name) => match (builtin::find(name), scripts.script(name)) {
-            (Some(builtin), _) => (builtin.script.to_owned(), check(builtin, condition, &mut fault)),
-            (None, Some(script)) => (script, condition.params.clone()),
+            (Some(builtin), _) => {
+                let params = check(builtin, condition, &mut fault);
+                let steps = condition.steps.as_ref().map_or(0, Vec::len);
+                (builtin.script(&params, steps).into_owned(), identity(builtin, &params), params)
+            }
+            (None, Some(script)) => {
+                let identity = identified(&script, &condition.params);
+                (script, identity, condition.params.clone())
+            }
             (None, None) => {
                 let names: Vec<_> = BUILTINS.iter().map(|b| b.name).collect();
                 fault(
@@ -56,7 +68,7 @@ pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Resul
                         names.join(" ")
                     ),
                 );
-                (String::new(), Map::new())
+                (String::new(), String::new(), Map::new())
             }
         },
     };
@@ -65,7 +77,7 @@ pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Resul
             fault(&format!("params.{reserved}"), "this name is the engine's; choose another".into());
         }
     }
-    if faults.is_empty() { Ok(Resolved { script, params, steps }) } else { Err(faults) }
+    if faults.is_empty() { Ok(Resolved { script, identity, params, steps }) } else { Err(faults) }
 }
 
 /// Default of `met` for rules that give none.
@@ -87,6 +99,21 @@ pub(super) fn counts(calculator: &Calculator) -> bool {
         Calculator::Named(name) => builtin::find(name).is_none_or(|b| b.counts),
         Calculator::Own(_) => true,
     }
+}
+
+/// Identity of a built-in calculator with these params. Those that it has not had from the beginning are not in it if
+/// they are absent.
+fn identity(builtin: &Builtin, params: &Map<String, Json>) -> String {
+    let later =
+        |name: &str| builtin.params.iter().any(|(n, p)| *n == name && matches!(p, Param::OptionalWord(_)));
+    let mut first = params.clone();
+    first.retain(|name, value| !value.is_null() || !later(name));
+    identified(builtin.identity, &first)
+}
+
+/// Stored state depends on this text.
+fn identified(script: &str, params: &Map<String, Json>) -> String {
+    format!("{script}\0{}", serde_json::to_string(params).unwrap_or_default())
 }
 
 fn check(
@@ -141,9 +168,15 @@ fn value(kind: Param, given: Option<&Json>) -> Result<Json, String> {
         (Param::OptionalSpan, None) => Ok(Json::Null),
         (Param::Span | Param::OptionalSpan, _) => Err("write a duration, such as \"15m\"".into()),
         (Param::Word(words), None) => Ok(words[0].into()),
-        (Param::Word(words), Some(Json::String(word))) if words.contains(&word.as_str()) => {
+        (Param::OptionalWord(words), Some(Json::String(word))) if *word == words[0] => Ok(Json::Null),
+        (Param::OptionalWord(_), None) => Ok(Json::Null),
+        (Param::Word(words) | Param::OptionalWord(words), Some(Json::String(word)))
+            if words.contains(&word.as_str()) =>
+        {
             Ok(word.as_str().into())
         }
-        (Param::Word(words), Some(_)) => Err(format!("write one of {}", words.join(" "))),
+        (Param::Word(words) | Param::OptionalWord(words), Some(_)) => {
+            Err(format!("write one of {}", words.join(" ")))
+        }
     }
 }

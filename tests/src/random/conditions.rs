@@ -85,8 +85,12 @@ fn steps() -> impl Strategy<Value = Stepped> {
                 named.map(|(name, value)| (name.to_owned(), json!(value))).collect();
             ("gap", 2, (!params.is_empty()).then(|| Json::Object(params)), met)
         });
-    let absence = (duration(), counted())
-        .prop_map(|(within, met)| ("absence", 2, Some(json!({"within": within})), met));
+    let anchor = maybe(0.5, select(vec!["earliest", "latest"]));
+    let absence = (duration(), anchor, counted()).prop_map(|(within, anchor, met)| {
+        let anchor = anchor.map(|anchor| ("anchor".to_owned(), json!(anchor)));
+        let params = anchor.into_iter().chain([("within".to_owned(), json!(within))]);
+        ("absence", 2, Some(Json::Object(params.collect())), met)
+    });
     prop_oneof![2 => sequence, 3 => gap, 3 => absence]
 }
 

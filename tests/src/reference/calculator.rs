@@ -14,7 +14,7 @@ pub(crate) enum Calculator {
     Last { of: String },
     Sequence { within: Option<i64> },
     Gap { bounds: Bounds, anchor: Anchor },
-    Absence { within: i64 },
+    Absence { within: i64, anchor: Anchor },
 }
 
 /// Bounds of the time from a gap's A to its B.
@@ -71,7 +71,14 @@ impl Calculator {
                     Some(other) => panic!("no anchor: {other}"),
                 },
             },
-            "absence" => Self::Absence { within: duration("within").expect("params.within") },
+            "absence" => Self::Absence {
+                within: duration("within").expect("params.within"),
+                anchor: match params.get("anchor").and_then(Json::as_str) {
+                    None | Some("earliest") => Anchor::Earliest,
+                    Some("latest") => Anchor::Latest,
+                    Some(other) => panic!("no anchor: {other}"),
+                },
+            },
             other => panic!("no calculator: {other}"),
         }
     }

@@ -75,8 +75,8 @@ impl Condition {
             Calculator::Gap { bounds, anchor } => {
                 steps::gap(state, [matching[0], matching[1]], time, bounds, *anchor);
             }
-            Calculator::Absence { within } => {
-                steps::absence(state, [matching[0], matching[1]], time, *within, index);
+            Calculator::Absence { within, anchor } => {
+                steps::absence(state, [matching[0], matching[1]], time, (*within, *anchor), index);
             }
         }
     }
@@ -89,7 +89,7 @@ impl Condition {
     /// Deadline of the pending A of an `absence`.
     pub(crate) fn deadline(&self, state: &ConditionState) -> Option<i64> {
         match self.calculator {
-            Calculator::Absence { within } => state.pending.map(|pending| pending + within),
+            Calculator::Absence { within, .. } => state.pending.map(|pending| pending + within),
             _ => None,
         }
     }

@@ -1,5 +1,7 @@
 //! State of a condition for one key.
 
+use std::collections::BTreeMap;
+
 use super::value::Value;
 
 /// Values folded so far, and progress of steps.
@@ -7,10 +9,8 @@ use super::value::Value;
 pub(crate) struct ConditionState {
     /// Time and value of everything folded; for `sequence`, `gap` and `absence` of each completion.
     pub(crate) folded: Vec<(i64, Value)>,
-    /// `sequence`: number of steps done, time of the first, and time of the latest.
-    pub(crate) step: usize,
-    pub(crate) since: i64,
-    pub(crate) latest: i64,
+    /// `sequence`: times of the first and of the latest step of the runs in progress, by number of steps done.
+    pub(crate) runs: BTreeMap<usize, (i64, i64)>,
     /// `gap`, `absence`: time of the pending A.
     pub(crate) pending: Option<i64>,
     /// `absence`: index of the pending event.

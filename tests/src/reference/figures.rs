@@ -58,7 +58,7 @@ pub(crate) fn outputs(condition: &Condition, state: &ConditionState, now: i64) -
         }
         Calculator::Sequence { .. } => {
             put("value", Some(whole(held().count())));
-            put("step", Some(whole(state.step)));
+            put("step", Some(whole(state.runs.keys().max().copied().unwrap_or(0))));
         }
         Calculator::Gap { .. } => {
             put("value", Some(whole(held().count())));

@@ -5,25 +5,47 @@ use super::condition_state::ConditionState;
 
 /// Folds one event into a sequence; `matching` lists the steps that it matches.
 pub(crate) fn sequence(state: &mut ConditionState, matching: &[bool], time: i64, within: Option<i64>) {
-    if state.step > 0 && within.is_some_and(|within| time - state.since > within) {
-        state.step = 0;
-    }
-    if !matching[state.step] || (state.step > 0 && time < state.latest) {
-        return;
-    }
-    if state.step == 0 {
-        state.since = time;
-    }
-    state.latest = time;
-    state.step += 1;
-    if state.step == matching.len() {
-        state.step = 0;
-        state.complete(time);
+    match within {
+        Some(within) => runs(state, matching, time, within),
+        None => run(state, matching, time),
     }
 }
 
-/// Folds one event into a gap, given the steps that it matches: first as B, and as A only if that completed
-/// nothing.
+/// A single run, in which any time may pass.
+fn run(state: &mut ConditionState, matching: &[bool], time: i64) {
+    let done = state.runs.keys().next().copied().unwrap_or(0);
+    let latest = state.runs.values().next().map(|(_, latest)| *latest);
+    if !matching[done] || latest.is_some_and(|latest| time < latest) {
+        return;
+    }
+    state.runs.clear();
+    if done + 1 == matching.len() {
+        state.complete(time);
+    } else {
+        state.runs.insert(done + 1, (time, time));
+    }
+}
+
+/// One run for each number of steps done.
+fn runs(state: &mut ConditionState, matching: &[bool], time: i64, within: i64) {
+    for done in (0..matching.len()).rev().filter(|step| matching[*step]) {
+        let start = match state.runs.get(&done) {
+            _ if done == 0 => time,
+            Some((start, latest)) if *latest <= time && time - start <= within => *start,
+            _ => continue,
+        };
+        state.runs.remove(&done);
+        if done + 1 == matching.len() {
+            state.complete(time);
+            state.runs.clear();
+        } else if state.runs.get(&(done + 1)).is_none_or(|(other, _)| *other <= start) {
+            state.runs.insert(done + 1, (start, time));
+        }
+        return;
+    }
+}
+
+/// Folds one event into a gap, given the steps that it matches: first as B, then as A.
 pub(crate) fn gap(
     state: &mut ConditionState,
     [is_a, is_b]: [bool; 2],
@@ -34,16 +56,12 @@ pub(crate) fn gap(
     if let (true, Some(pending)) = (is_b, state.pending) {
         let distance = time - pending;
         // Out of order: nothing happens, not even to an adjacent A.
-        if distance >= 0 {
-            if bounds.hold(distance) {
-                state.complete(time);
-                state.last_gap = Some(distance);
-                state.pending = None;
-                return;
-            }
-            if anchor == Anchor::Adjacent {
-                state.pending = None;
-            }
+        if distance >= 0 && bounds.hold(distance) {
+            state.complete(time);
+            state.last_gap = Some(distance);
+            state.pending = None;
+        } else if distance >= 0 && anchor == Anchor::Adjacent {
+            state.pending = None;
         }
     }
     if is_a && (state.pending.is_none() || anchor != Anchor::Earliest) {
@@ -51,23 +69,20 @@ pub(crate) fn gap(
     }
 }
 
-/// Folds one event into an absence, given the steps that it matches: first as B, and as A only if that
-/// cleared nothing.
+/// Folds one event into an absence, given the steps that it matches: first as B, then as A.
 pub(crate) fn absence(
     state: &mut ConditionState,
     [is_a, is_b]: [bool; 2],
     time: i64,
-    within: i64,
+    (within, anchor): (i64, Anchor),
     index: usize,
 ) {
-    if let (true, Some(pending)) = (is_b, state.pending)
-        && pending <= time
-        && time <= pending + within
-    {
+    let in_time = |pending: i64| pending <= time && time <= pending + within;
+    if is_b && state.pending.is_some_and(in_time) {
         state.pending = None;
-        return;
     }
-    if is_a && state.pending.is_none() {
+    let moves = |pending: i64| anchor == Anchor::Latest && time > pending;
+    if is_a && state.pending.is_none_or(moves) {
         state.pending = Some(time);
         state.cause = index;
     }

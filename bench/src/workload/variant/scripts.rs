@@ -27,6 +27,10 @@ const SCRIPTS: [(&str, &str); 8] = [
 pub(super) fn edit(rule: &mut Json) {
     for condition in conditions(rule) {
         let Some(builtin) = condition["calculator"].as_str().and_then(builtin::find) else { continue };
+        if builtin.name == "sequence" && !condition["params"]["within"].is_null() {
+            // Its script depends on the number of steps.
+            continue;
+        }
         let Some((_, script)) = SCRIPTS.iter().find(|(name, _)| *name == builtin.name) else { continue };
         condition["params"] = params(builtin, &condition["params"]);
         condition["calculator"] = json!({ "script": script });
@@ -64,7 +68,7 @@ mod tests {
     fn every_builtin_has_a_script_of_another_text() {
         for builtin in BUILTINS {
             let (_, script) = SCRIPTS.iter().find(|(name, _)| *name == builtin.name).expect(builtin.name);
-            assert_ne!(*script, builtin.script);
+            assert_ne!(*script, builtin.script(&Map::new(), 2));
         }
     }
 

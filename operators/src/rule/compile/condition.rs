@@ -119,10 +119,9 @@ fn identity(spec: &spec::Condition, key_by: &spec::KeyBy, resolved: &Resolved, w
     let span = window.span();
     let fixed = format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));
     let identity = format!(
-        "{}\0{}\0{}\0{}\0{}\0{key_by:?}\0{span:?}\0{fixed}",
+        "{}\0{}\0{}\0{}\0{key_by:?}\0{span:?}\0{fixed}",
         spec.id,
-        resolved.script,
-        serde_json::to_string(&resolved.params).unwrap_or_default(),
+        resolved.identity,
         serde_json::to_string(&spec.event).unwrap_or_default(),
         serde_json::to_string(&spec.steps).unwrap_or_default(),
     );

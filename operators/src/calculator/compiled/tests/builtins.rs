@@ -31,12 +31,13 @@ pub(super) fn of((builtin, window): (&Builtin, Option<i64>)) -> Vec<Case> {
         .params
         .iter()
         .find_map(|(_, param)| match param {
-            Param::Word(words) => Some(*words),
+            Param::Word(words) | Param::OptionalWord(words) => Some(*words),
             _ => None,
         })
         .unwrap_or(&[""]);
     let given = words.iter().flat_map(|word| [false, true].map(|options| params(builtin, word, options)));
-    given.map(|params| Case { script: builtin.script.to_owned(), params, window, steps }).collect()
+    let script = |params: &Map<String, Json>| builtin.script(params, steps.unwrap_or(0)).into_owned();
+    given.map(|params| Case { script: script(&params), params, window, steps }).collect()
 }
 
 fn params(builtin: &Builtin, word: &str, options: bool) -> Map<String, Json> {
@@ -47,7 +48,7 @@ fn params(builtin: &Builtin, word: &str, options: bool) -> Map<String, Json> {
         Param::OptionalSpan if !options => Json::Null,
         Param::OptionalSpan if name.starts_with("at_least") || name.starts_with("more") => json!(100),
         Param::OptionalSpan => json!(2_500),
-        Param::Word(_) => json!(word),
+        Param::Word(_) | Param::OptionalWord(_) => json!(word),
     };
     builtin.params.iter().map(|(name, param)| ((*name).to_owned(), value(name, param))).collect()
 }
