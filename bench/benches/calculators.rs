@@ -25,7 +25,7 @@ fn params(builtin: &Builtin) -> Map<String, Json> {
         Param::Property => json!("amt"),
         Param::Amount => json!(10),
         Param::Span => json!(15 * MINUTE),
-        Param::OptionalSpan => Json::Null,
+        Param::OptionalSpan | Param::OptionalWord(_) => Json::Null,
         Param::Word(words) => json!(words[0]),
     };
     builtin.params.iter().map(|(name, param)| ((*name).to_owned(), value(param))).collect()
@@ -50,7 +50,9 @@ fn calls(criterion: &mut Criterion) {
             let name =
                 if window.is_some() { format!("{}_last_hour", builtin.name) } else { builtin.name.into() };
             let steps = builtin.steps.map(|(least, _)| least);
-            let program = Program::compile(builtin.script, &params(&builtin), *window, steps).unwrap();
+            let params = params(&builtin);
+            let script = builtin.script(&params, steps.unwrap_or(0));
+            let program = Program::compile(&script, &params, *window, steps).unwrap();
             let inputs = inputs(steps.unwrap_or(1));
             let mut runner = Runner::new(&program);
             let mut cells = program.initial().to_vec();

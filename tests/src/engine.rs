@@ -114,7 +114,7 @@ impl Engine {
             matcher.move_clock(PartitionId(partition as u32), IngestTime::MIN);
         }
         Engine {
-            evaluators: (0..layout.workers).map(|_| Evaluator::new(Arc::clone(&book))).collect(),
+            evaluators: (0..layout.workers).map(|_| evaluator(&book, &layout)).collect(),
             layout,
             register: Register::new(u64::MAX),
             compiler,
@@ -214,7 +214,7 @@ impl Engine {
         let book = self.catalog.book();
         let names = StateNames::of(&book);
         self.layout.workers = workers;
-        self.evaluators = (0..workers).map(|_| Evaluator::new(Arc::clone(&book))).collect();
+        self.evaluators = (0..workers).map(|_| evaluator(&book, &self.layout)).collect();
         for ((name, key), text) in stored {
             let Some(hash) = names.route(&book, name, key) else { continue };
             let change = Change { name, key, text: Some(text) };
@@ -431,4 +431,8 @@ pub fn sorted(triggers: impl IntoIterator<Item = Json>) -> Vec<String> {
     let mut lines: Vec<String> = triggers.into_iter().map(|t| in_order(t).to_string()).collect();
     lines.sort();
     lines
+}
+
+fn evaluator(book: &Arc<RuleBook>, layout: &Layout) -> Evaluator {
+    Evaluator::new(Arc::clone(book)).remembering(layout.format.dedupe_for)
 }

@@ -116,6 +116,7 @@ impl Summary {
             "ahead": self.sum(|w| w.ahead),
             "unusable_values": self.sum(|w| w.unusable_values),
             "late": self.sum(|w| w.late),
+            "duplicates": self.sum(|w| w.duplicates),
             "limited": self.sum(|w| w.limited),
             "sealed": self.sum(|w| w.sealed),
             "timers": self.sum(|w| w.timers),

@@ -49,6 +49,8 @@ pub struct Numbers {
     pub limited: u64,
     /// Events ignored as late.
     pub late: u64,
+    /// Events ignored by a rule as their message was there before.
+    pub duplicates: u64,
     /// Failing calls.
     pub failed: u64,
     /// Keys remembered.

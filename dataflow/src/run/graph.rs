@@ -10,6 +10,7 @@ use std::{
 };
 
 use operators::{
+    document::span::Span,
     model::{decode::Decoder, epoch::Epoch},
     ops::{
         Bounded, NoSaver, Saver, Signal,
@@ -69,6 +70,8 @@ pub struct Parts {
     pub books: Books,
     /// Decoder of events.
     pub decoder: Decoder,
+    /// How long messages are recognized when they are sent again.
+    pub dedupe_for: Span,
     /// Most records in a batch that a worker sends.
     pub max_routed: usize,
     /// Store of the state.
@@ -90,7 +93,7 @@ pub struct Parts {
 /// Builds a worker's graph; returns the probe of the epochs that are complete on all workers.
 pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<Epoch> {
     let probe = ProbeHandle::new();
-    let Parts { control, open, reading, books, decoder, max_routed, state, .. } = parts;
+    let Parts { control, open, reading, books, decoder, dedupe_for, max_routed, state, .. } = parts;
     let Parts { writer, bounded, away, triggers, dead_letters, exit, .. } = parts;
     let (saver, written): (Box<dyn Saver>, _) = match writer {
         Some((writer, written)) => (Box::new(writer), Some(written)),
@@ -112,7 +115,7 @@ pub fn build(worker: &mut Worker, parts: Parts, gauges: &Gauges) -> ProbeHandle<
         let stored = restore(signals.clone(), Arc::clone(&shelf), state, exit.clone());
         let parts = EvaluateParts {
             shelf,
-            evaluator: Evaluator::new(empty),
+            evaluator: Evaluator::new(empty).remembering(dedupe_for),
             saver,
             gauge: Rc::clone(&gauges.evaluating),
             bounded,

@@ -128,6 +128,7 @@ fn of_operators(matching: MatchCounts, evaluating: EvaluateGauge) -> Numbers {
         sealed: counts.sealed,
         limited: counts.limited,
         late: counts.late,
+        duplicates: counts.duplicates,
         failed: counts.failed,
         keys: evaluating.keys,
         conditions: evaluating.conditions,

@@ -90,6 +90,7 @@ impl WorkerContext {
             reading,
             books: self.books.clone(),
             decoder: Decoder::new(&job.fields),
+            dedupe_for: job.fields.dedupe_for,
             max_routed: job.batches.routed,
             state: job.state.clone(),
             writer: self.start_writer(worker.index())?,

@@ -149,7 +149,7 @@ impl Decoder {
         }
         if found.is_flat() {
             for (name, value) in members {
-                if self.roles.of(&name).is_other() {
+                if self.roles.of(&name).is_property() {
                     found.property(name, value, fields);
                 }
             }

@@ -1,5 +1,7 @@
 //! Decoded events.
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::{field::Field, guid::Guid, value::Value};
 
 /// A decoded event. Its texts borrow from the record, except where the JSON has escapes.
@@ -25,6 +27,13 @@ impl<'a> Event<'a> {
         Guid::of_value(self.get(Field::GUID)?)
     }
 
+    /// What identifies the message: a hash of its id, of the event's id and of its time; `None` if it has no id.
+    #[inline]
+    pub fn message(&self) -> Option<u64> {
+        let Some(Value::Text(id)) = self.get(Field::MESSAGE_ID) else { return None };
+        Some(message(id, self.event_id(), self.event_time))
+    }
+
     /// The event's kind. Empty only in an event that was not decoded.
     pub fn event_id(&self) -> &str {
         match self.get(Field::EVENT_ID) {
@@ -32,4 +41,16 @@ impl<'a> Event<'a> {
             _ => "",
         }
     }
+}
+
+/// Hash of what identifies a message. Stored state holds it, so it must stay as it is.
+#[cold]
+fn message(id: &str, event_id: &str, event_time: i64) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(id.as_bytes());
+    hash.update(&[0]);
+    hash.update(event_id.as_bytes());
+    hash.update(&[0]);
+    hash.update(&event_time.to_le_bytes());
+    hash.digest()
 }

@@ -19,6 +19,8 @@ impl Field {
     pub const EVENT_ID: Field = Field(4);
     /// `event_time`
     pub const EVENT_TIME: Field = Field(5);
+    /// `message_id`
+    pub const MESSAGE_ID: Field = Field(6);
 
     /// Position in an event's values.
     pub fn index(self) -> usize {
@@ -27,7 +29,8 @@ impl Field {
 }
 
 /// Names of the top-level fields, in the order of their positions.
-pub const TOP_LEVEL: [&str; 6] = ["guid", "device_id", "ip", "session_id", "event_id", "event_time"];
+pub const TOP_LEVEL: [&str; 7] =
+    ["guid", "device_id", "ip", "session_id", "event_id", "event_time", "message_id"];
 
 /// The names that a rule book reads. Everything else in an event is skipped when it is decoded.
 ///
@@ -70,7 +73,7 @@ impl Fields {
 
     /// Interns the property `name`, even if a top-level field has the same name.
     ///
-    /// Limit: positions are 16 bits wide, which leaves 65,530 properties. Nothing checks this; a further one
+    /// Limit: positions are 16 bits wide, which leaves 65,529 properties. Nothing checks this; a further one
     /// would get the position of another field.
     pub fn intern_property(&mut self, name: &str) -> Field {
         if let Some(field) = self.properties.get(name) {
@@ -146,8 +149,8 @@ mod tests {
         named.push(rule.intern_property("ip"));
         let positions = book.adopt(&rule);
         let adopted: Vec<u16> = named.iter().map(|field| positions[field.index()].0).collect();
-        assert_eq!(adopted, [8, 7, 9, 10]);
+        assert_eq!(adopted, [9, 8, 10, 11]);
         assert_eq!(positions[Field::IP.index()], Field::IP);
-        assert_eq!(book.property("ip"), Some(Field(10)));
+        assert_eq!(book.property("ip"), Some(Field(11)));
     }
 }

@@ -23,6 +23,9 @@ const NO_GUID: u32 = 0;
 const NUMBER: u32 = 1;
 const TEXT: u32 = 2;
 
+/// Flag beside the kind of a guid: the last value of the record is the hash of its message, and no field's.
+const MESSAGE: u32 = 4;
+
 /// A batch of routed records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routed {
@@ -58,7 +61,7 @@ pub struct Row {
     pub partition: u32,
     /// Which `key_by` of the rule book.
     pub key_group: u32,
-    /// 0 if the event has no guid, 1 if it is a number, 2 if it is a text.
+    /// 0 if the event has no guid, 1 if it is a number, 2 if it is a text; 4 more if it has the id of a message.
     pub guid_kind: u32,
     /// End of the record's targets.
     pub targets_end: u32,
@@ -84,6 +87,8 @@ pub struct RoutedRecord<'b> {
     pub offset: Offset,
     /// The event's guid, if it has one.
     pub guid: Option<Guid<'b>>,
+    /// What identifies the message, if it has an id.
+    pub message: Option<u64>,
     /// Ingest time, unix ms.
     pub now: i64,
     /// The event's own time, unix ms.
@@ -167,6 +172,7 @@ impl Routed {
     ///     partition: PartitionId(0),
     ///     offset: Offset(41),
     ///     guid: Some(Guid::Number(1001)),
+    ///     message: None,
     ///     now: 1_766_000_000_123,
     ///     time: 1_766_000_000_100,
     ///     seen: 0,
@@ -177,9 +183,9 @@ impl Routed {
     ///     encoded: EncodedValues::default(),
     /// };
     /// let mut batch = Routed::default();
-    /// batch.push(&head, [(Field(6), &Value::Int(3))].into_iter());
+    /// batch.push(&head, [(Field(7), &Value::Int(3))].into_iter());
     /// let record = batch.get(0).unwrap();
-    /// assert_eq!((record.key, record.value(Field(6))), ("1001", Some(Value::Int(3))));
+    /// assert_eq!((record.key, record.value(Field(7))), ("1001", Some(Value::Int(3))));
     /// ```
     pub fn push<'v>(
         &mut self,
@@ -220,7 +226,12 @@ impl Routed {
     }
 
     /// Appends the targets, and the row, filled in; the record's values and texts are appended already.
-    fn push_row(&mut self, head: &RoutedRecord<'_>, row: Row) {
+    fn push_row(&mut self, head: &RoutedRecord<'_>, mut row: Row) {
+        if let Some(message) = head.message {
+            row.guid_kind |= MESSAGE;
+            self.words.push(message);
+            self.fields.push(0);
+        }
         self.targets.extend_from_slice(head.targets);
         self.rows.push(Row {
             hash: head.hash,
@@ -245,8 +256,15 @@ impl Routed {
             None => Row::default(),
         };
         let text = |from: u32, to: u32| self.text.get(from as usize..to as usize);
-        let values = before.values_end as usize..row.values_end as usize;
-        let (guid, guid_end) = match row.guid_kind {
+        let mut values = before.values_end as usize..row.values_end as usize;
+        let message = match row.guid_kind & MESSAGE {
+            0 => None,
+            _ => {
+                values.end = values.end.checked_sub(1)?;
+                Some(*self.words.get(values.end)?)
+            }
+        };
+        let (guid, guid_end) = match row.guid_kind & !MESSAGE {
             NO_GUID => (None, row.event_id_end),
             NUMBER => (Some(Guid::Number(row.guid)), row.event_id_end),
             _ => {
@@ -259,6 +277,7 @@ impl Routed {
             partition: PartitionId(row.partition),
             offset: Offset(row.offset),
             guid,
+            message,
             now: row.now,
             time: row.time,
             seen: row.seen,

@@ -205,6 +205,7 @@ mod tests {
                 hash: *hash,
                 partition: PartitionId(3),
                 offset: Offset(hash / 2),
+                message: Some(*hash).filter(|hash| hash % 2 == 1),
                 guid: [None, Some(Guid::Number(*hash)), Some(Guid::Text(key))][*hash as usize % 3],
                 now: *now,
                 time: now + 1,

@@ -7,7 +7,7 @@
 //! - [`judge`](super::judge) decides about one rule, key and occurrence
 //! - `timers` runs timers by the clock, `sweep` drops state that is no longer needed
 //! - `applying` applies an event to the rules that it concerns, by `folds`, which is laid out for it;
-//!   `judging` judges rules while it is folded; `changing` changes a state in its place; `scratch` is memory
+//!   `judging` judges rules while it is folded; `duplicates` leaves out messages sent twice; `changing` changes a state in its place; `scratch` is memory
 //!   reused between records
 //! - `names` gives stored states their names
 //! - `saving` returns changes for checkpoints, `restoring` reads them back, `correcting` applies edits by
@@ -17,6 +17,7 @@
 mod applying;
 mod changing;
 mod correcting;
+mod duplicates;
 mod eviction;
 mod figures;
 mod folds;
@@ -49,7 +50,11 @@ pub use self::{
 use super::{emitted::Emitted, gauge::EvaluateCounts, judge::RuleEvent};
 use crate::{
     calculator::Runner,
-    model::routed::{Routed, RoutedRecord},
+    document::span::Span,
+    model::{
+        decode::EventFormat,
+        routed::{Routed, RoutedRecord},
+    },
     processor::{self, Work},
     rule::book::RuleBook,
     state::{RuleParts, Store},
@@ -77,6 +82,8 @@ pub struct Evaluator {
     runners: Vec<Vec<Option<Runner>>>,
     /// Highest clock applied, unix ms.
     clock: i64,
+    /// How long messages are remembered, ms.
+    dedupe_for: i64,
     counts: EvaluateCounts,
     /// Changes since the last checkpoint.
     unsaved: Unsaved,
@@ -99,6 +106,7 @@ impl Evaluator {
             folds: Folds::default(),
             runners: Vec::new(),
             clock: i64::MIN,
+            dedupe_for: EventFormat::default().dedupe_for.0,
             counts: EvaluateCounts::default(),
             unsaved: Unsaved::default(),
             restored_places: 0,
@@ -109,6 +117,12 @@ impl Evaluator {
         evaluator.store.record(true);
         evaluator.install(book);
         evaluator
+    }
+
+    /// Remembers messages for `span`, to recognize them when they are sent again.
+    #[must_use]
+    pub fn remembering(self, span: Span) -> Self {
+        Evaluator { dedupe_for: span.0, ..self }
     }
 
     /// Switches to `book`. State of rules that have left it is [swept](Self::sweep) out gradually.
@@ -187,13 +201,21 @@ impl Evaluator {
             event_id: record.event_id,
             values: &values,
         };
+        let message = record.message.map(|message| (message, self.dedupe_for));
         let Evaluator { book, store, unsaved, parts, folds, runners, counts, scratch, .. } = self;
         let Scratch { positions, ascending, targets: judged, .. } = scratch;
         ascending.sort(folds.positions(record.targets), folds.targets.len(), positions);
         let event = &event;
         let mut application = Application { book, folds, parts, runners, event, judged, counts, out };
         let mut open = store.open(id);
-        let soonest = application.apply(&mut open, positions);
+        let soonest = match message {
+            None => application.apply(&mut open, positions),
+            Some(message) => {
+                let before = application.drop_seen(&mut open, message, positions);
+                let applied = application.apply(&mut open, positions);
+                before.min(applied).min(application.remember(&mut open, message, positions))
+            }
+        };
         if open.close() {
             unsaved.changed(id, store.block_mut(id));
         }

@@ -16,6 +16,8 @@ pub struct EvaluateCounts {
     pub not_folded: u64,
     /// Events ignored because they were older than a rule's `late`.
     pub late: u64,
+    /// Events ignored by a rule because their message was there before.
+    pub duplicates: u64,
     /// Firings suppressed because the rule was not live yet, or paused.
     pub sealed: u64,
     /// Firings barred by a limit.

@@ -200,6 +200,7 @@ impl Matcher {
         (batch, record, now): (&RawBatch, &RawRecord, i64),
         routed: &mut impl RoutedSink,
     ) {
+        let message = event.message();
         for (group, targets) in self.admitted.iter_mut().enumerate() {
             if targets.is_empty() {
                 continue;
@@ -212,6 +213,7 @@ impl Matcher {
                     partition: batch.partition,
                     offset: record.offset,
                     guid: event.guid(),
+                    message,
                     now,
                     time: event.event_time,
                     seen: batch.read_at,

@@ -147,6 +147,7 @@ mod tests {
             partition: PartitionId(0),
             offset: Offset(offset),
             guid: None,
+            message: Some(offset).filter(|offset| offset % 2 == 1),
             now: 0,
             time: 0,
             seen: 0,

@@ -54,6 +54,7 @@ fn record(schedule: &mut Schedule<Epoch>, epoch: u64, offset: u64) {
         hash: key::route(0, "1"),
         partition: PartitionId(0),
         offset: Offset(offset),
+        message: None,
         guid: Some(Guid::Number(1)),
         now: 1,
         time: 1,

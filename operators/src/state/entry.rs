@@ -1,4 +1,4 @@
-//! Stored form of rule-level state: firings, edge, timers with their causes, and the snapshot of a pause.
+//! Stored form of rule-level state: firings, messages, edge, timers with their causes, and the snapshot of a pause.
 //!
 //! Conditions are named by id and beginning, properties by name, so that an entry means the same under any
 //! later version of the rule: entries of a condition that has begun anew are ignored on reading.
@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, value::RawValue};
 
-use super::{Armed, RuleState, text};
+use super::{Armed, RuleState, rule_level::Message, text};
 use crate::{
     model::{
         field::{Field, Fields, TOP_LEVEL},
@@ -28,6 +28,8 @@ struct Entry {
     edge: Option<(u64, bool)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     armed: Vec<Timer>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<Message>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     judge_at_publish: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +87,7 @@ fn entry(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields) -> Entry {
     Entry {
         touched: state.touched(),
         firings: state.level().map_or_else(Vec::new, |level| level.firings.iter().copied().collect()),
+        messages: state.level().map_or_else(Vec::new, |level| level.messages.iter().copied().collect()),
         edge: state.any_edge(),
         armed: state.all_armed().map(timer).collect(),
         judge_at_publish: state.is_judged_at_publish(),
@@ -123,6 +126,9 @@ fn place(state: &mut RuleState<'_>, plan: &RulePlan, fields: &Fields, entry: Ent
     }
     if !entry.firings.is_empty() {
         state.change_level(|level| level.firings = entry.firings.into());
+    }
+    if !entry.messages.is_empty() {
+        state.change_level(|level| level.messages = entry.messages.into());
     }
     for timer in entry.armed {
         if let Some(condition) = position(plan, &timer.condition, timer.since) {

@@ -41,7 +41,7 @@ pub use key_block::KeyBlock;
 pub use layout::RuleParts;
 pub use open_key::{OpenKey, UnsavedPart};
 pub use origin::Origin;
-pub use rule_level::Armed;
+pub use rule_level::{Armed, MESSAGES};
 pub use rule_state::RuleState;
 pub use store::{KeyId, Store};
 pub use walk::Walk;

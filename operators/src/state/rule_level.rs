@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{layout::Ordinal, piece::Piece};
 use crate::{
     calculator::aggregate::weight::ALLOCATION,
@@ -65,7 +67,7 @@ pub(super) fn set_number(words: &mut [u64], number: u32) {
     }
 }
 
-/// Firings, timers and pause of a rule for a key.
+/// Firings, timers, messages and pause of a rule for a key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RuleLevel {
     /// Instants at which the rule fired for the key, unix ms, ascending; only those that the limit may still
@@ -73,6 +75,8 @@ pub(super) struct RuleLevel {
     pub(super) firings: VecDeque<i64>,
     /// Armed timers, at most one per condition.
     pub(super) armed: Vec<(Ordinal, Armed)>,
+    /// Messages seen last, oldest first, at most [`MESSAGES`].
+    pub(super) messages: VecDeque<Message>,
     /// State as it stood when the current pause began, in case the pause is skipped.
     pub(super) paused_copy: Option<PausedCopy>,
 }
@@ -85,6 +89,18 @@ pub(super) struct PausedCopy {
     /// The state, without the pause's events.
     pub(super) piece: Piece,
 }
+
+/// A message that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Message {
+    /// Ingest time, unix ms.
+    pub(super) at: i64,
+    /// What identifies it.
+    pub(super) hash: u64,
+}
+
+/// Most messages of a key that a rule remembers.
+pub const MESSAGES: usize = 64;
 
 /// An armed timer, with the event that set it.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +124,10 @@ pub struct Armed {
 impl RuleLevel {
     /// Whether it has nothing.
     pub(super) fn is_empty(&self) -> bool {
-        self.firings.is_empty() && self.armed.is_empty() && self.paused_copy.is_none()
+        self.firings.is_empty()
+            && self.armed.is_empty()
+            && self.messages.is_empty()
+            && self.paused_copy.is_none()
     }
 
     /// Whether a timer is armed, or may be in the snapshot of a pause.
@@ -131,6 +150,18 @@ impl RuleLevel {
         allowed
     }
 
+    /// Whether a message was seen from `since` on, unix ms.
+    pub(super) fn has_seen(&self, hash: u64, since: i64) -> bool {
+        self.messages.iter().any(|message| message.hash == hash && message.at >= since)
+    }
+
+    /// Remembers a message seen at `at`, and forgets those from before `since`, unix ms.
+    pub(super) fn see(&mut self, hash: u64, at: i64, since: i64) {
+        self.messages.retain(|message| message.at >= since);
+        self.messages.drain(..(self.messages.len() + 1).saturating_sub(MESSAGES));
+        self.messages.push_back(Message { at, hash });
+    }
+
     pub(super) fn disarm(&mut self, part: Ordinal) {
         self.armed.retain(|(of, _)| *of != part);
     }
@@ -140,6 +171,7 @@ impl RuleLevel {
         ALLOCATION
             + size_of::<RuleLevel>()
             + self.firings.len() * size_of::<i64>()
+            + self.messages.len() * size_of::<Message>()
             + self.armed.iter().map(|(_, armed)| of_armed(armed)).sum::<usize>()
     }
 }

@@ -80,11 +80,16 @@ pub fn events(most: usize, lateness: i64) -> impl Strategy<Value = Vec<Json>> {
         5 => (0i64..1).boxed(),
         1 => select(vec![0, lateness.min(1), lateness / 30, lateness / 3, lateness]).boxed(),
     ];
-    vec((step, behind, fields()), 1..=most.max(1)).prop_map(|list| {
+    let repeated = maybe(0.1, just(true));
+    vec((step, behind, fields(), repeated), 1..=most.max(1)).prop_map(|list| {
         let mut clock = BASE;
-        let mut events = Vec::new();
-        for (step, behind, fields) in list {
+        let mut events: Vec<Json> = Vec::new();
+        for (step, behind, fields, repeated) in list {
             clock += step;
+            if let (Some(_), Some(last)) = (repeated, events.last()) {
+                events.push(last.clone());
+                continue;
+            }
             let mut event = fields;
             event["event_time"] = Json::from(clock - behind);
             events.push(event);
@@ -100,6 +105,7 @@ fn fields() -> impl Strategy<Value = Json> {
         maybe(0.8, select(vec!["d1", "d2"])),
         maybe(0.7, select(vec!["10.0.0.1", "10.0.0.2", "10.0.0.2", "::ffff:10.0.0.1", "proxy"])),
         maybe(0.5, select(vec!["s1", "s2", "7"])),
+        maybe(0.3, select(vec!["m1", "m2", "m3"])),
         select(IDS.to_vec()),
     );
     let properties = (
@@ -114,32 +120,35 @@ fn fields() -> impl Strategy<Value = Json> {
         maybe(0.5, anything()),
         maybe(0.2, detail()),
     );
-    (top, properties).prop_map(|((guid, device, ip, session, id), (x, y, word, flag, order, mix, detail))| {
-        let mut event = Map::new();
-        let mut put = |name: &str, value: Option<Json>| {
-            if let Some(value) = value {
-                event.insert(name.to_owned(), value);
-            }
-        };
-        put("guid", guid);
-        put("device_id", device.map(Json::from));
-        put("ip", ip.map(Json::from));
-        put("session_id", session.map(Json::from));
-        put("event_id", Some(Json::from(id)));
-        let named = [
-            ("x", x),
-            ("y", y),
-            ("word", word.map(Json::from)),
-            ("flag", flag),
-            ("order", order),
-            ("mix", mix),
-            ("detail", detail),
-        ];
-        let properties: Map<String, Json> =
-            named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        put("properties", (!properties.is_empty()).then(|| Json::Object(properties)));
-        Json::Object(event)
-    })
+    (top, properties).prop_map(
+        |((guid, device, ip, session, message, id), (x, y, word, flag, order, mix, detail))| {
+            let mut event = Map::new();
+            let mut put = |name: &str, value: Option<Json>| {
+                if let Some(value) = value {
+                    event.insert(name.to_owned(), value);
+                }
+            };
+            put("guid", guid);
+            put("device_id", device.map(Json::from));
+            put("ip", ip.map(Json::from));
+            put("session_id", session.map(Json::from));
+            put("message_id", message.map(Json::from));
+            put("event_id", Some(Json::from(id)));
+            let named = [
+                ("x", x),
+                ("y", y),
+                ("word", word.map(Json::from)),
+                ("flag", flag),
+                ("order", order),
+                ("mix", mix),
+                ("detail", detail),
+            ];
+            let properties: Map<String, Json> =
+                named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+            put("properties", (!properties.is_empty()).then(|| Json::Object(properties)));
+            Json::Object(event)
+        },
+    )
 }
 
 /// A guid of one of three users, in one of the spellings that it may have; sometimes one that stands for nobody.

@@ -12,7 +12,7 @@ use super::Outcome;
 use super::action::fill;
 use super::condition::Condition;
 use super::condition_state::ConditionState;
-use super::event::Event;
+use super::event::{Event, Message};
 use super::figures::{Outputs, outputs};
 use super::key::Key;
 use super::rule::{Rule, Trigger};
@@ -26,6 +26,8 @@ struct KeyState {
     /// Value of `when` after the latest folding.
     edge: Option<bool>,
     firings: Vec<i64>,
+    /// Messages, each with its `now`.
+    messages: Vec<(i64, Message)>,
     /// Time of the last event that concerned the rule, or of the edit that first made its touches count.
     last_touch: i64,
     /// Whether the key is judged at the instant of publish.
@@ -35,7 +37,15 @@ struct KeyState {
 impl KeyState {
     fn new(key: Key, rule: &Rule, now: i64) -> Self {
         let conditions = vec![ConditionState::default(); rule.conditions.len()];
-        Self { key, conditions, edge: None, firings: Vec::new(), last_touch: now, judged_at_publish: false }
+        Self {
+            key,
+            conditions,
+            edge: None,
+            firings: Vec::new(),
+            messages: Vec::new(),
+            last_touch: now,
+            judged_at_publish: false,
+        }
     }
 
     /// Adapts the state to a changed rule: conditions that fold as before keep their state; the edge is
@@ -138,6 +148,13 @@ impl Run<'_> {
         self.timers(state, now);
         if rule.ttl.is_some_and(|ttl| now - state.last_touch > ttl) {
             *state = KeyState::new(state.key.clone(), rule, now);
+        }
+        if let Some(message) = event.message() {
+            let from = now - event.dedupe_for();
+            if state.messages.iter().any(|(at, seen)| *at >= from && *seen == message) {
+                return;
+            }
+            state.messages.push((now, message));
         }
         state.last_touch = now;
         state.judged_at_publish |= now < rule.publish && rule.fires_at_publish();

@@ -10,7 +10,8 @@ use super::json::Node;
 use super::value::Value;
 
 /// Names of top-level fields; every other name is a property.
-const TOP_LEVEL: [&str; 6] = ["guid", "device_id", "ip", "session_id", "event_id", "event_time"];
+const TOP_LEVEL: [&str; 7] =
+    ["guid", "device_id", "ip", "session_id", "event_id", "event_time", "message_id"];
 
 /// An event: its time, its id, and its values by name.
 #[derive(Clone, Debug)]
@@ -24,6 +25,14 @@ pub(crate) struct Event {
     /// Names and values of the properties.
     properties: Node,
     format: Format,
+}
+
+/// What identifies a message.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Message {
+    id: String,
+    event_id: String,
+    event_time: i64,
 }
 
 impl Event {
@@ -43,9 +52,12 @@ impl Event {
         if let Some(guid) = &guid {
             top.insert("guid", Value::from_json(guid).expect("a guid is a value"));
         }
-        for (name, names) in
-            [("device_id", &format.device_id), ("ip", &format.ip), ("session_id", &format.session_id)]
-        {
+        for (name, names) in [
+            ("device_id", &format.device_id),
+            ("ip", &format.ip),
+            ("session_id", &format.session_id),
+            ("message_id", &format.message_id),
+        ] {
             if let Some(id) = field(&record, names).and_then(name_of).filter(|id| !format.is_no_id(id)) {
                 top.insert(name, Value::Text(id));
             }
@@ -77,6 +89,17 @@ impl Event {
             (_, text) => text,
         };
         (!self.format.is_no_id(&text)).then_some(text)
+    }
+
+    /// What identifies the message, if that has an id.
+    pub(crate) fn message(&self) -> Option<Message> {
+        let id = self.top.get("message_id")?.to_text();
+        Some(Message { id, event_id: self.id.clone(), event_time: self.time })
+    }
+
+    /// How long messages are remembered, ms.
+    pub(crate) fn dedupe_for(&self) -> i64 {
+        self.format.dedupe_for
     }
 
     /// The event as the cause of a trigger.

@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
+use super::duration::parse_duration;
 use super::value::Value;
 
 /// Names of fields, the unit of times, and texts that are no ids.
@@ -16,7 +17,9 @@ pub(crate) struct Format {
     pub(crate) session_id: Vec<String>,
     pub(crate) event_id: Vec<String>,
     pub(crate) event_time: Vec<String>,
+    pub(crate) message_id: Vec<String>,
     pub(crate) properties: Vec<String>,
+    pub(crate) dedupe_for: i64,
     unit: String,
     zone: Option<TimeZone>,
     absent: Vec<String>,
@@ -35,14 +38,16 @@ impl Format {
             session_id: list("session_id", &["session_id", "sessionId"]),
             event_id: list("event_id", &["event_id", "eventId"]),
             event_time: list("event_time", &["event_time", "eventTime", "ts"]),
+            message_id: list("message_id", &["message_id", "messageId", "insert_id", "$insert_id"]),
             properties: list("properties", &["properties"]),
+            dedupe_for: parse_duration(fields["dedupe_for"].as_str().unwrap_or("10m")),
             unit: fields["event_time_unit"].as_str().unwrap_or("auto").to_owned(),
             zone: fields["zone"].as_str().map(|name| TimeZone::get(name).expect("a time zone")),
             absent: list("absent", &["null", "undefined", "[object Object]"]),
         }
     }
 
-    /// Whether a name is one of a field or of the object of properties.
+    /// Whether a name is one of a field, other than the id of the message, or of the object of properties.
     pub(crate) fn has_role(&self, name: &str) -> bool {
         [
             &self.guid,

@@ -16,6 +16,8 @@ const TIMERS: Metric = plain("timers", "Timers that ran out");
 const SEALED: Metric = plain("sealed", "Firings suppressed because the rule was not live yet, or paused");
 const LIMITED: Metric = plain("limited", "Firings suppressed by a rule's limit");
 const LATE: Metric = plain("late", "Events ignored because they are older than a rule's `late` allows");
+const DUPLICATES: Metric =
+    plain("duplicates", "Events ignored by a rule because their message was there before, per rule");
 const FAILED: Metric = plain("failed_calls", "Calls and expressions of rules that failed");
 const KEYS: Metric = plain("keys", "Keys remembered");
 const WAITING: Metric = bytes("waiting", "Routed records that wait to be evaluated");
@@ -39,6 +41,7 @@ pub(super) fn write(page: &mut Page<'_>, status: &ClusterStatus) -> fmt::Result 
     page.counter(SEALED, each(status, |n| n.sealed))?;
     page.counter(LIMITED, each(status, |n| n.limited))?;
     page.counter(LATE, each(status, |n| n.late))?;
+    page.counter(DUPLICATES, each(status, |n| n.duplicates))?;
     page.counter(FAILED, each(status, |n| n.failed))?;
     page.gauge(KEYS, each(status, |n| n.keys))?;
     page.gauge(WAITING, each(status, |n| n.waiting_bytes))?;

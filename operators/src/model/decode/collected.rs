@@ -96,10 +96,10 @@ impl<'a> Collected<'a> {
             self.follow_paths(fields);
         }
         self.guid();
-        for field in [Field::DEVICE_ID, Field::IP, Field::SESSION_ID, Field::EVENT_ID] {
+        for field in [Field::DEVICE_ID, Field::IP, Field::SESSION_ID, Field::EVENT_ID, Field::MESSAGE_ID] {
             self.name(field);
         }
-        for field in [Field::GUID, Field::DEVICE_ID, Field::IP, Field::SESSION_ID] {
+        for field in [Field::GUID, Field::DEVICE_ID, Field::IP, Field::SESSION_ID, Field::MESSAGE_ID] {
             let value = &mut self.values[field.index()];
             if value.as_ref().is_some_and(|id| decoder.no_ids.contain(id)) {
                 *value = None;

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::time::{TimeUnit, Zone};
-use crate::model::{field::TOP_LEVEL, value::Value};
+use crate::{
+    document::span::Span,
+    model::{field::TOP_LEVEL, value::Value},
+};
 
 /// The table `[fields]` of the settings. Of several names of a field, the first that an event carries counts; one
 /// name may serve several fields.
@@ -22,6 +25,8 @@ pub struct EventFormat {
     pub event_id: Vec<String>,
     /// Names of the event's own time.
     pub event_time: Vec<String>,
+    /// Names of the id of the message, by which one that is sent twice is recognized.
+    pub message_id: Vec<String>,
     /// Names of the object that holds all properties.
     pub properties: Vec<String>,
     /// Unit of times that are numbers.
@@ -30,6 +35,8 @@ pub struct EventFormat {
     pub zone: Option<Zone>,
     /// Texts that stand for no id, besides the empty one and those of zeros and dashes only.
     pub absent: Vec<String>,
+    /// How long a message is recognized when it is sent again.
+    pub dedupe_for: Span,
 }
 
 impl Default for EventFormat {
@@ -42,10 +49,12 @@ impl Default for EventFormat {
             session_id: names(&["session_id", "sessionId"]),
             event_id: names(&["event_id", "eventId"]),
             event_time: names(&["event_time", "eventTime", "ts"]),
+            message_id: names(&["message_id", "messageId", "insert_id", "$insert_id"]),
             properties: names(&["properties"]),
             event_time_unit: TimeUnit::Auto,
             zone: None,
             absent: names(&["null", "undefined", "[object Object]"]),
+            dedupe_for: Span(10 * 60_000),
         }
     }
 }
@@ -58,7 +67,15 @@ impl EventFormat {
 
     /// Names of the top-level fields, in the order of their positions.
     pub(super) fn top_level(&self) -> [&[String]; TOP_LEVEL.len()] {
-        [&self.guid, &self.device_id, &self.ip, &self.session_id, &self.event_id, &self.event_time]
+        [
+            &self.guid,
+            &self.device_id,
+            &self.ip,
+            &self.session_id,
+            &self.event_id,
+            &self.event_time,
+            &self.message_id,
+        ]
     }
 }
 

@@ -21,9 +21,12 @@ pub(super) const NONE: u8 = u8::MAX;
 impl Role {
     const OTHER: Role = Role { ranks: [NONE; TOP_LEVEL.len()], is_properties: false };
 
-    /// Whether the name serves no top-level field, nor holds the properties.
-    pub(super) fn is_other(&self) -> bool {
-        *self == Role::OTHER
+    /// Whether the name is a property of a flat row: it serves no top-level field but the id of the message, which
+    /// rules may read under its own name, nor holds the properties.
+    pub(super) fn is_property(&self) -> bool {
+        let mut role = *self;
+        role.ranks[Field::MESSAGE_ID.index()] = NONE;
+        role == Role::OTHER
     }
 
     /// The fields that the name serves, with its rank.

@@ -156,7 +156,7 @@ impl StreamDecoder {
             return None;
         }
         if found.is_flat() && fields.len() > TOP_LEVEL.len() {
-            let property = |name: &str| match decoder.roles.of(name).is_other() {
+            let property = |name: &str| match decoder.roles.of(name).is_property() {
                 true => Property::of(name, fields),
                 false => Property::default(),
             };

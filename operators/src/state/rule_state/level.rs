@@ -165,6 +165,16 @@ impl RuleState<'_> {
         self.change_level(|level| level.try_fire(limit, at))
     }
 
+    /// Whether a message was seen from `since` on, unix ms.
+    pub fn has_seen(&self, message: u64, since: i64) -> bool {
+        self.level().is_some_and(|level| level.has_seen(message, since))
+    }
+
+    /// Remembers a message seen at `now`, and forgets those from before `since`, unix ms.
+    pub fn see(&mut self, message: u64, now: i64, since: i64) {
+        self.change_level(|level| level.see(message, now, since));
+    }
+
     /// Whether the key is to be judged at the rule's publish.
     pub fn is_judged_at_publish(&self) -> bool {
         self.level_words().is_some_and(is_judged_at_publish)
