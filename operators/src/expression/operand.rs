@@ -26,6 +26,7 @@ impl<'v> From<&'v Value<'_>> for Operand<'v> {
             Value::Int(i) => Operand::Int(*i),
             Value::Float(f) => Operand::Float(*f),
             Value::Text(t) => Operand::Text(Cow::Borrowed(t)),
+            Value::Nested(_) => Operand::Absent,
         }
     }
 }
@@ -37,6 +38,7 @@ impl<'v> From<Value<'v>> for Operand<'v> {
             Value::Int(i) => Operand::Int(i),
             Value::Float(f) => Operand::Float(f),
             Value::Text(t) => Operand::Text(t),
+            Value::Nested(_) => Operand::Absent,
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn spelled<'b>(value: &'b Value<'_>, buffer: &'b mut String) -> &'b s
     buffer.clear();
     // Writing into a string can't fail.
     let _ = match value {
-        Value::Text(text) => return text,
+        Value::Text(text) | Value::Nested(text) => return text,
         Value::Bool(bool) => write!(buffer, "{bool}"),
         Value::Int(int) => write!(buffer, "{int}"),
         Value::Float(float) => write!(buffer, "{float}"),

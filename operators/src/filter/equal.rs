@@ -40,7 +40,7 @@ impl Equals {
             Value::Bool(bool) => all(self.bools.get(usize::from(*bool))),
             Value::Text(text) if text == "true" => all(self.bools.get(1)),
             Value::Text(text) if text == "false" => all(self.bools.first()),
-            Value::Text(_) | Value::Int(_) | Value::Float(_) => {}
+            Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Nested(_) => {}
         }
         if !self.numbers.is_empty() {
             all(self.numbers.get(&Number::of(value).ok_or(Unparsed)?));

@@ -6,7 +6,7 @@ use super::{
     steps::Steps,
     values::Values,
 };
-use crate::model::{event::Event, field::Field};
+use crate::model::{event::Event, field::Field, value::Value};
 
 /// Requirements of one field.
 #[derive(Clone, Debug)]
@@ -65,7 +65,10 @@ impl FieldIndex {
             memory.mask.iter_mut().zip(&self.absent).for_each(|(mask, absent)| *mask &= absent);
             return false;
         };
-        let steps = self.steps.as_ref().is_some_and(|steps| steps.narrow(value, &mut memory.mask));
+        let steps = self.steps.as_ref().is_some_and(|steps| match value {
+            Value::Nested(_) => steps.narrow_by_list(event, &mut memory.mask),
+            value => steps.narrow(value, &mut memory.mask),
+        });
         let values = self.values.as_ref().is_some_and(|values| values.narrow(event, value, memory));
         steps || values
     }

@@ -183,7 +183,7 @@ impl Index {
         scratch.begin(self);
         let Scratch { units, memory, answers, stamp, buffer, .. } = scratch;
         let mut unparsed = 0;
-        let mut evaluation = Evaluation { event, faulted, buffer: std::mem::take(buffer) };
+        let mut evaluation = Evaluation::with_buffer(event, faulted, std::mem::take(buffer));
         for block in blocks {
             unparsed += block.find(event, memory, |number| {
                 let holds = self.numbers(self.units[number as usize].rest).iter().all(|at| {

@@ -59,6 +59,7 @@ enum Key {
     /// The bits of a float.
     Float(u64),
     Text(Span),
+    Nested(Span),
 }
 
 /// An answer, by its ranges in the backing stores.
@@ -91,6 +92,7 @@ impl Key {
     fn is(self, value: &Value<'_>, texts: &[u8]) -> bool {
         match (self, value) {
             (Key::Text(span), Value::Text(text)) => texts[span.range()] == *text.as_bytes(),
+            (Key::Nested(span), Value::Nested(json)) => texts[span.range()] == *json.as_bytes(),
             (Key::Int(known), Value::Int(int)) => known == *int,
             (Key::Float(known), Value::Float(float)) => known == float.to_bits(),
             (Key::Bool(known), Value::Bool(bool)) => known == *bool,
@@ -120,7 +122,7 @@ impl Learned {
         ask: impl FnOnce(&mut Vec<u64>, &mut Vec<u32>) -> bool,
     ) -> Answer<'_> {
         let hash = match value {
-            Value::Text(text) => self.hasher.hash_one(text.as_ref()),
+            Value::Text(text) | Value::Nested(text) => self.hasher.hash_one(text.as_ref()),
             Value::Int(int) => self.hasher.hash_one(int),
             Value::Float(float) => self.hasher.hash_one(float.to_bits()),
             Value::Bool(bool) => self.hasher.hash_one(bool),
@@ -152,6 +154,11 @@ impl Learned {
                 let start = texts.len();
                 texts.extend_from_slice(text.as_bytes());
                 Key::Text(Span::behind(start, texts))
+            }
+            Value::Nested(json) => {
+                let start = texts.len();
+                texts.extend_from_slice(json.as_bytes());
+                Key::Nested(Span::behind(start, texts))
             }
         };
         let (first, waiter) = (masks.len(), waiting.len());

@@ -117,7 +117,7 @@ impl OneOf {
         let bool = match value {
             Value::Bool(bool) => self.bools[usize::from(*bool)],
             Value::Text(text) => self.bools[1] && text == "true" || self.bools[0] && text == "false",
-            Value::Int(_) | Value::Float(_) => false,
+            Value::Int(_) | Value::Float(_) | Value::Nested(_) => false,
         };
         let found = bool
             || number.is_some_and(|n| self.numbers.contains(&n))
@@ -132,24 +132,57 @@ pub(super) struct Evaluation<'e, 'v> {
     pub(super) event: &'e Event<'v>,
     pub(super) faulted: &'e mut Faulted,
     pub(super) buffer: String,
+    /// Field of the list that was asked last, and its elements.
+    elements: (Option<Field>, Vec<Value<'e>>),
 }
 
 impl<'e, 'v> Evaluation<'e, 'v> {
     pub(super) fn new(event: &'e Event<'v>, faulted: &'e mut Faulted) -> Self {
-        Evaluation { event, faulted, buffer: String::new() }
+        Evaluation::with_buffer(event, faulted, String::new())
     }
 
-    /// Applies `question` to a property's value; false if it is absent, or no number where one is needed.
+    /// An evaluation that formats into `buffer`.
+    pub(super) fn with_buffer(event: &'e Event<'v>, faulted: &'e mut Faulted, buffer: String) -> Self {
+        Evaluation { event, faulted, buffer, elements: (None, Vec::new()) }
+    }
+
+    /// Applies `question` to a property's value, and to those of a list until one answers it; false if it is absent, or
+    /// no number where one is needed. Objects answer nothing.
     fn ask(
         &mut self,
         field: Field,
-        question: impl FnOnce(&Value<'_>, &mut String) -> Result<bool, Unparsed>,
+        question: impl Fn(&Value<'_>, &mut String) -> Result<bool, Unparsed>,
     ) -> bool {
-        let Some(value) = self.event.get(field) else { return false };
-        question(value, &mut self.buffer).unwrap_or_else(|Unparsed| {
+        let answer = match self.event.get(field) {
+            None => Ok(false),
+            Some(list @ Value::Nested(_)) => self.ask_each(field, list, question),
+            Some(value) => question(value, &mut self.buffer),
+        };
+        answer.unwrap_or_else(|Unparsed| {
             self.faulted.unparsed += 1;
             false
         })
+    }
+
+    #[cold]
+    fn ask_each(
+        &mut self,
+        field: Field,
+        list: &'e Value<'v>,
+        question: impl Fn(&Value<'_>, &mut String) -> Result<bool, Unparsed>,
+    ) -> Result<bool, Unparsed> {
+        if self.elements.0 != Some(field) {
+            self.elements = (Some(field), list.elements());
+        }
+        let mut unparsed = false;
+        for element in self.elements.1.iter().filter(|element| !matches!(element, Value::Nested(_))) {
+            match question(element, &mut self.buffer) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(Unparsed) => unparsed = true,
+            }
+        }
+        if unparsed { Err(Unparsed) } else { Ok(false) }
     }
 }
 
@@ -243,11 +276,14 @@ impl Predicate {
     }
 }
 
-/// Evaluates an expression over properties: false if one of them is absent; numbers and numeric texts are
+/// Evaluates an expression over properties: false if one of them is absent, or a list; numbers and numeric texts are
 /// floats.
 fn expr(expression: &Expression, evaluation: &mut Evaluation<'_, '_>) -> bool {
     let event = evaluation.event;
-    let value = |slot: usize| event.values.get(slot).and_then(Option::as_ref);
+    let value = |slot: usize| {
+        let value = event.values.get(slot).and_then(Option::as_ref);
+        value.filter(|value| !matches!(value, Value::Nested(_)))
+    };
     if expression.slots().any(|slot| value(slot).is_none()) {
         return false;
     }

@@ -7,10 +7,15 @@
 //! **Invariant**: the mask of a value has the bits of exactly the units whose requirement the value meets,
 //! and of those that require nothing here.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
-use super::{compare::Literal, predicate::Predicate, requirement::Requirement};
-use crate::model::{number::Number, value::Value};
+use super::{
+    Faulted,
+    compare::Literal,
+    predicate::{Evaluation, Predicate},
+    requirement::Requirement,
+};
+use crate::model::{event::Event, number::Number, value::Value};
 
 /// Upper bound of the numbers that a requirement names: each makes two more masks. Longer lists are looked
 /// up.
@@ -26,7 +31,12 @@ pub(super) struct Steps {
     /// Masks of the gap before each point and of the point itself, in turn, of the gap behind the last point,
     /// and of a value that is no number.
     masks: Vec<u64>,
+    /// Predicates and bits of each requirement: a list has several values, and so no mask.
+    requirements: Box<[Required]>,
 }
+
+/// Predicates of a requirement, and the bits of its units.
+type Required = (Box<[Arc<Predicate>]>, Box<[u32]>);
 
 /// A value as comparisons with numbers see it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +66,12 @@ impl Steps {
         }
         changes.sort_unstable();
         changes.dedup();
-        let mut steps = Steps { points: Vec::new(), words: free.len(), masks: Vec::new() };
+        let own = |requirement: &Requirement<'_>| {
+            let predicates = requirement.conjuncts.iter().map(|conjunct| Arc::clone(&conjunct.predicate));
+            (predicates.collect(), requirement.bits.as_slice().into())
+        };
+        let own = requirements.iter().map(own).collect();
+        let mut steps = Steps { points: Vec::new(), words: free.len(), masks: Vec::new(), requirements: own };
         let mut mask = free.to_vec();
         let least = changes.first().map_or(Number::Int(0), |(number, _)| *number);
         requirements.iter().for_each(|r| r.write(&mut mask, meets(r, Seen::Number(least, -1))));
@@ -75,6 +90,20 @@ impl Steps {
         requirements.iter().for_each(|r| r.write(&mut mask, meets(r, Seen::NoNumber)));
         steps.masks.extend_from_slice(&mask);
         steps
+    }
+
+    /// Clears the bits of the units that the list which the field of an event is rules out. Returns whether one of its
+    /// elements is no number although one is needed.
+    #[cold]
+    pub(super) fn narrow_by_list(&self, event: &Event<'_>, mask: &mut [u64]) -> bool {
+        let mut faulted = Faulted::default();
+        let mut evaluation = Evaluation::new(event, &mut faulted);
+        for (predicates, bits) in &self.requirements {
+            if !predicates.iter().all(|predicate| predicate.holds(&mut evaluation)) {
+                bits.iter().for_each(|bit| mask[*bit as usize / 64] &= !(1 << (bit % 64)));
+            }
+        }
+        faulted.unparsed > 0
     }
 
     /// Clears the bits of the units that a value rules out. Returns whether it is no number although one is

@@ -72,6 +72,13 @@ impl Values {
     /// it. Returns whether the value is no number although one is needed.
     pub(super) fn narrow(&self, event: &Event<'_>, value: &Value<'_>, memory: &mut Memory) -> bool {
         let Memory { learned, mask, waiting } = memory;
+        if let Value::Nested(_) = value {
+            // Lists are long, and rarely come again.
+            let mut answer = Vec::new();
+            let unparsed = self.ask(event, value, &mut answer, waiting);
+            mask.iter_mut().zip(answer).for_each(|(mask, known)| *mask &= known);
+            return unparsed;
+        }
         let answer =
             learned[self.memory].answer(value, |mask, waiting| self.ask(event, value, mask, waiting));
         mask.iter_mut().zip(answer.mask).for_each(|(mask, known)| *mask &= known);
@@ -91,8 +98,17 @@ impl Values {
         masks.extend_from_slice(&self.free);
         let (mut hits, mut faulted) = (self.unprobed.clone(), Faulted::default());
         let mut evaluation = Evaluation::new(event, &mut faulted);
-        let unparsed =
-            self.lookup.find(value, &mut evaluation.buffer, &mut |place| hits.push(place)).is_err();
+        let mut find = |value: &Value<'_>| {
+            self.lookup.find(value, &mut evaluation.buffer, &mut |place| hits.push(place)).is_err()
+        };
+        let unparsed = match value {
+            Value::Nested(_) => {
+                let elements = value.elements();
+                let scalars = elements.iter().filter(|element| !matches!(element, Value::Nested(_)));
+                scalars.filter(|element| find(element)).count() > 0
+            }
+            value => find(value),
+        };
         hits.sort_unstable();
         hits.dedup();
         for place in hits {

@@ -19,7 +19,7 @@
 
 mod collected;
 mod format;
-mod json;
+pub(super) mod json;
 mod key;
 mod names;
 mod number;

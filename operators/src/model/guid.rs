@@ -51,7 +51,7 @@ impl<'a> Guid<'a> {
         match value {
             Value::Int(number) => u64::try_from(*number).ok().map(Guid::Number),
             Value::Text(text) => Some(Guid::of_key(text)),
-            Value::Bool(_) | Value::Float(_) => None,
+            Value::Bool(_) | Value::Float(_) | Value::Nested(_) => None,
         }
     }
 
@@ -99,7 +99,7 @@ impl OwnedGuid {
 /// a number that is negative or has a fraction, or a text that is too long.
 pub(super) fn read(value: Value<'_>) -> Option<Value<'_>> {
     let number = match value {
-        Value::Bool(_) => return None,
+        Value::Bool(_) | Value::Nested(_) => return None,
         Value::Int(number) => return (number >= 0).then_some(Value::Int(number)),
         Value::Float(number) => whole(number)?,
         Value::Text(text) => match Guid::of_text(&text) {

@@ -48,6 +48,7 @@ pub fn value(value: &Value<'_>, out: &mut String) {
         Value::Int(i) => integer(*i, out),
         Value::Float(f) => float(*f, out),
         Value::Text(text) => string(text, out),
+        Value::Nested(json) => out.push_str(json),
     }
 }
 

@@ -49,7 +49,10 @@ impl KeyFields {
 /// The key of one field is the text of its value, that of several fields the JSON array of them.
 pub fn write_key(fields: &KeyFields, event: &Event<'_>, no_ids: &NoIds, text: &mut String) -> bool {
     text.clear();
-    let id = |field: Field| event.get(field).filter(|id| !no_ids.contain(id));
+    let id = |field: Field| {
+        let id = event.get(field).filter(|id| !no_ids.contain(id));
+        id.filter(|id| !matches!(id, Value::Nested(_)))
+    };
     match fields.0[..] {
         [single] => {
             let Some(id) = id(single) else { return false };

@@ -55,7 +55,7 @@ impl Number {
             Value::Int(int) => Some(Number::Int(*int)),
             Value::Float(float) => Number::from_float(*float),
             Value::Text(text) => Number::parse(text),
-            Value::Bool(_) => None,
+            Value::Bool(_) | Value::Nested(_) => None,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-/// A scalar value of an event. `null`, arrays and objects count as absent and have no `Value`.
+use super::decode::json;
+
+/// A value of an event. `null` and lists of nothing else count as absent and have no `Value`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// `true` or `false`.
@@ -13,6 +15,8 @@ pub enum Value<'a> {
     Float(f64),
     /// A string.
     Text(Cow<'a, str>),
+    /// A list or an object, as JSON.
+    Nested(Cow<'a, str>),
 }
 
 impl Value<'_> {
@@ -22,14 +26,14 @@ impl Value<'_> {
             Value::Int(i) => Some(*i as f64),
             Value::Float(f) => Some(*f),
             Value::Text(t) => parse_number(t),
-            Value::Bool(_) => None,
+            Value::Bool(_) | Value::Nested(_) => None,
         }
     }
 
-    /// The value as text: a string itself, a number or boolean in its JSON spelling.
+    /// The value as text: a string itself, anything else in its JSON spelling.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Value::Text(t) => Cow::Borrowed(t),
+            Value::Text(t) | Value::Nested(t) => Cow::Borrowed(t),
             Value::Bool(true) => Cow::Borrowed("true"),
             Value::Bool(false) => Cow::Borrowed("false"),
             Value::Int(i) => Cow::Owned(i.to_string()),
@@ -44,6 +48,7 @@ impl Value<'_> {
             Value::Int(i) => Value::Int(i),
             Value::Float(f) => Value::Float(f),
             Value::Text(t) => Value::Text(Cow::Owned(t.into_owned())),
+            Value::Nested(t) => Value::Nested(Cow::Owned(t.into_owned())),
         }
     }
 
@@ -54,6 +59,27 @@ impl Value<'_> {
             Value::Int(i) => (*i).into(),
             Value::Float(f) => (*f).into(),
             Value::Text(t) => t.as_ref().into(),
+            Value::Nested(t) => serde_json::from_str(t).unwrap_or_else(|_| t.as_ref().into()),
+        }
+    }
+
+    /// The values that a list has: its elements, and those of lists in it, without `null`. Any other value has itself.
+    pub fn elements(&self) -> Vec<Value<'_>> {
+        let mut all = Vec::new();
+        match self {
+            Value::Nested(list) => json::flatten(list, &mut all),
+            scalar => all.push(scalar.borrowed()),
+        }
+        all
+    }
+
+    fn borrowed(&self) -> Value<'_> {
+        match self {
+            Value::Bool(b) => Value::Bool(*b),
+            Value::Int(i) => Value::Int(*i),
+            Value::Float(f) => Value::Float(*f),
+            Value::Text(t) => Value::Text(Cow::Borrowed(t)),
+            Value::Nested(t) => Value::Nested(Cow::Borrowed(t)),
         }
     }
 }

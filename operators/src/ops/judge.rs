@@ -49,6 +49,8 @@ pub(super) struct RuleEvent<'r> {
     pub(super) event_id: &'r str,
     /// Its values that filters, calculators and actions read.
     pub(super) values: &'r [(Field, Value<'r>)],
+    /// Whether a list or an object is among them.
+    pub(super) has_nested: bool,
 }
 
 /// Value of `when` before an occurrence, as far as the trigger needs it.

@@ -27,6 +27,7 @@
 //! | [`evaluating`] | keyed state, timers, checkpoints of it |
 //! | [`judge`] | one rule, one key, one occurrence |
 //! | [`lapsed`] | when a key's state no longer counts |
+//! | [`lists`] | folding of lists |
 //! | [`emitted`] | triggers and failures |
 //! | [`reload`] | keys on their way back into memory |
 //! | [`gauge`] | figures |
@@ -40,6 +41,7 @@ mod gauge;
 mod judge;
 pub mod kit;
 mod lapsed;
+mod lists;
 pub mod match_events;
 pub mod matcher;
 mod matching;

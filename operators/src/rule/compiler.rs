@@ -188,7 +188,7 @@ mod tests {
         };
         assert_eq!(names(&adopted), names(&compiled));
         assert_eq!(plan.action_fields, expected.action_fields);
-        assert_eq!(plan.action_fields[0], Field(6), "ascending in the book");
+        assert_eq!(plan.action_fields[0], Field(7), "ascending in the book");
         // Programs contain addresses of compiled scripts; everything with field positions is compared as
         // text.
         let text = |plan: &RulePlan| {

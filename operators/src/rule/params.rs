@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::scripts::ScriptStore;
+use super::{plan::Lists, scripts::ScriptStore};
 use crate::{
     calculator::builtin::{self, BUILTINS, Builtin, Param},
     document::{
@@ -21,6 +21,8 @@ pub(super) struct Resolved {
     pub(super) identity: String,
     /// Params of the script; durations of built-in calculators in ms, absent optional ones as null.
     pub(super) params: Map<String, Json>,
+    /// How a list is folded.
+    pub(super) lists: Lists,
     /// Whether the condition has steps.
     pub(super) steps: bool,
 }
@@ -77,7 +79,11 @@ pub(super) fn resolve(condition: &Condition, scripts: &dyn ScriptStore) -> Resul
             fault(&format!("params.{reserved}"), "this name is the engine's; choose another".into());
         }
     }
-    if faults.is_empty() { Ok(Resolved { script, identity, params, steps }) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(Resolved { script, identity, params, lists: lists(&condition.calculator), steps })
+    } else {
+        Err(faults)
+    }
 }
 
 /// Default of `met` for rules that give none.
@@ -85,6 +91,18 @@ pub(super) fn default_met(calculator: &Calculator) -> Option<&'static str> {
     match calculator {
         Calculator::Named(name) => builtin::find(name).and_then(|b| b.met),
         Calculator::Own(_) => None,
+    }
+}
+
+/// How the calculator folds a list.
+fn lists(calculator: &Calculator) -> Lists {
+    match calculator {
+        Calculator::Named(name) => builtin::find(name).map_or(Lists::Absent, |builtin| match builtin.name {
+            "distinct" | "stats" | "top" => Lists::Each,
+            "last" => Lists::Whole,
+            _ => Lists::Absent,
+        }),
+        Calculator::Own(_) => Lists::Absent,
     }
 }
 

@@ -78,6 +78,8 @@ pub struct ConditionPlan {
     pub inputs: Vec<Field>,
     /// Filter of its event, or filters of its steps.
     pub filters: Vec<Filter>,
+    /// How a list is folded.
+    pub lists: Lists,
     /// Whether the condition has steps.
     pub steps: bool,
     /// Window of time that counts.
@@ -86,6 +88,17 @@ pub struct ConditionPlan {
     pub met: Option<Met>,
     /// Hash of everything that determines how it folds.
     pub hash: u128,
+}
+
+/// How a calculator folds a property that is a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lists {
+    /// Each element by itself.
+    Each,
+    /// The list as it is, as the text of its JSON.
+    Whole,
+    /// As if the property were absent.
+    Absent,
 }
 
 /// A window with its instants computed.

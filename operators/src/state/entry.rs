@@ -181,6 +181,7 @@ fn value(json: Json) -> Option<Value<'static>> {
             n.as_i64().map_or_else(|| n.as_f64().map(Value::Float), |i| Some(Value::Int(i)))?
         }
         Json::String(t) => Value::Text(t.into()),
-        Json::Null | Json::Array(_) | Json::Object(_) => return None,
+        Json::Null => return None,
+        nested @ (Json::Array(_) | Json::Object(_)) => Value::Nested(nested.to_string().into()),
     })
 }

@@ -35,7 +35,7 @@ pub(super) const PER_CHUNK: u32 = 64;
 /// Words of rule-level state.
 pub(super) const LEVEL_WIDTH: usize = 3;
 
-/// Bits of a width. A script has at most 65 fields of four words.
+/// Bits of a width. A script has at most 65 fields of five words.
 const PLANES: usize = 9;
 
 /// Bits of a width that have their place in every chunk.

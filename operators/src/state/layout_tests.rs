@@ -52,7 +52,7 @@ fn an_ordinal_is_used_again_once_every_key_was_visited() {
         install(layout, &book(&[("count", 1), ("count", since)]), round).conditions[1]
     };
     let second = begun(&mut layout, 2, 4);
-    assert_eq!(layout.width(former), 4, "keys that were not visited may have its words");
+    assert_eq!(layout.width(former), 5, "keys that were not visited may have its words");
     let third = begun(&mut layout, 3, 5);
     assert!(![former, second].contains(&third));
     assert_eq!(begun(&mut layout, 4, 6), former, "round 5 has visited every key");

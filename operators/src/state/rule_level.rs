@@ -185,7 +185,7 @@ fn of_guid(guid: &OwnedGuid) -> usize {
 
 fn of_armed(armed: &Armed) -> usize {
     let text = |(_, value): &(Field, Value<'_>)| match value {
-        Value::Text(text) => ALLOCATION + text.len(),
+        Value::Text(text) | Value::Nested(text) => ALLOCATION + text.len(),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
     };
     size_of::<(Ordinal, Armed)>()

@@ -161,10 +161,11 @@ fn guid() -> impl Strategy<Value = Json> {
 
 /// An object with values in it.
 fn detail() -> impl Strategy<Value = Json> {
-    (number(), select(WORDS.to_vec()), 0..4).prop_map(|(size, word, how)| match how {
+    (number(), select(WORDS.to_vec()), 0..5).prop_map(|(size, word, how)| match how {
         0 => json!({"size": size}),
         1 => json!({"size": size, "tag": {"name": word}}),
         2 => json!({"tag.name": word, "tag": {"name": "another"}}),
+        3 => json!([{"size": size}, {"tag": {"name": word}, "size": 7.5}, 7]),
         _ => json!(word),
     })
 }
@@ -186,6 +187,16 @@ fn anything() -> impl Strategy<Value = Json> {
         4 => number(),
         3 => select(WORDS.to_vec()).prop_map(Json::from),
         1 => any::<bool>().prop_map(Json::from),
-        1 => select(vec![Json::Null, json!([]), json!({"a": 1}), json!("")]),
+        1 => select(vec![Json::Null, json!([]), json!([null]), json!({"a": 1}), json!("")]),
+        2 => vec(element(), 1..4).prop_map(Json::from),
+    ]
+}
+
+/// An element of a list.
+fn element() -> impl Strategy<Value = Json> {
+    prop_oneof![
+        3 => (-10i64..30).prop_map(half),
+        3 => select(WORDS.to_vec()).prop_map(Json::from),
+        1 => select(vec![Json::Null, json!(true), json!({"a": 1}), json!(["ab", 7]), json!([])]),
     ]
 }

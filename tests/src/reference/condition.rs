@@ -64,12 +64,23 @@ impl Condition {
         let time = event.time;
         match &self.calculator {
             Calculator::Count => state.folded.push((time, Value::Int(1))),
-            Calculator::Distinct { of } | Calculator::Last { of } => {
-                state.folded.extend(event.get(of).map(|value| (time, value)));
+            Calculator::Last { of } => {
+                let value = event.get(of).map(|value| match value {
+                    Value::List(_, json) | Value::Object(json) => Value::Text(json),
+                    scalar => scalar,
+                });
+                state.folded.extend(value.map(|value| (time, value)));
+            }
+            Calculator::Distinct { of } => {
+                let elements = event.get(of).map_or_else(Vec::new, |value| value.elements().to_vec());
+                state
+                    .folded
+                    .extend(elements.into_iter().filter_map(Value::scalar).map(|value| (time, value)));
             }
             Calculator::Stats { of } | Calculator::Top { of, .. } => {
-                let value = event.get(of).filter(|value| value.number().is_some());
-                state.folded.extend(value.map(|value| (time, value)));
+                let elements = event.get(of).map_or_else(Vec::new, |value| value.elements().to_vec());
+                let numbers = elements.into_iter().filter(|value| value.number().is_some());
+                state.folded.extend(numbers.map(|value| (time, value)));
             }
             Calculator::Sequence { within } => steps::sequence(state, &matching, time, *within),
             Calculator::Gap { bounds, anchor } => {

@@ -79,12 +79,17 @@ impl Event {
         if TOP_LEVEL.contains(&name) {
             return self.top.get(name).cloned();
         }
-        follow(&self.properties, name.strip_prefix("properties.").unwrap_or(name)).and_then(Value::from_node)
+        let found = follow(&self.properties, name.strip_prefix("properties.").unwrap_or(name));
+        match found.as_slice() {
+            [] => None,
+            [one] => Value::from_node(one),
+            many => Value::from_node(&Node::List(many.iter().map(|node| (*node).clone()).collect())),
+        }
     }
 
     /// Value of a field of a key, as text; `key_by` may name a property by its path. `None` if it is no id.
     pub(crate) fn id_of(&self, field: &str) -> Option<String> {
-        let text = match (field, self.get(field)?.to_text()) {
+        let text = match (field, self.get(field)?.scalar()?.to_text()) {
             ("ip", text) => text.parse::<IpAddr>().map_or(text, |ip| ip.to_canonical().to_string()),
             (_, text) => text,
         };
@@ -109,17 +114,28 @@ impl Event {
 }
 
 /// What a path leads to: a member of that name, or else what is in the object with the longest name that is a part of
-/// the path.
-fn follow<'a>(object: &'a Node, path: &str) -> Option<&'a Node> {
-    let whole = object.get(path).filter(|node| **node != Node::Null);
+/// the path, or in the objects of a list.
+fn follow<'a>(node: &'a Node, path: &str) -> Vec<&'a Node> {
+    match node {
+        Node::Object(_) => {}
+        Node::List(elements) => return elements.iter().flat_map(|element| follow(element, path)).collect(),
+        _ => return Vec::new(),
+    }
+    if let Some(whole) = node.get(path).filter(|node| **node != Node::Null) {
+        return vec![whole];
+    }
     let dots: Vec<usize> = path.match_indices('.').map(|(dot, _)| dot).collect();
-    whole.or_else(|| dots.iter().rev().find_map(|dot| follow(object.get(&path[..*dot])?, &path[dot + 1..])))
+    let found = dots.iter().rev().map(|dot| match node.get(&path[..*dot]) {
+        Some(inner) => follow(inner, &path[dot + 1..]),
+        None => Vec::new(),
+    });
+    found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// The user that a value names: what spells an unsigned integer is that integer.
 pub(crate) fn guid_of(value: &Value) -> Option<Json> {
     match value {
-        Value::Bool(_) => None,
+        Value::Bool(_) | Value::List(..) | Value::Object(_) => None,
         Value::Int(i) => u64::try_from(*i).ok().map(Json::from),
         Value::Float(f) if f.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(f) => {
             Some(Json::from(*f as u64))
@@ -144,7 +160,11 @@ fn field(record: &Node, names: &[String]) -> Option<Value> {
     let Node::Object(members) = record else { return None };
     let last = |name: &String| {
         // Of a name that occurs twice, the last value counts.
-        members.iter().rev().filter(|(own, _)| own == name).find_map(|(_, node)| Value::from_node(node))
+        members
+            .iter()
+            .rev()
+            .filter(|(own, _)| own == name)
+            .find_map(|(_, node)| Value::from_node(node)?.scalar())
     };
     names.iter().find_map(last)
 }
@@ -152,7 +172,7 @@ fn field(record: &Node, names: &[String]) -> Option<Value> {
 /// A top-level name: a text, or a number in place of one.
 fn name_of(value: Value) -> Option<String> {
     match value {
-        Value::Bool(_) => None,
+        Value::Bool(_) | Value::List(..) | Value::Object(_) => None,
         value => Some(value.to_text()),
     }
 }

@@ -192,7 +192,7 @@ fn arithmetic(operator: char, a: &Value, b: &Value) -> Result<Option<Value>, Pro
 fn plain_number(value: &Value) -> Result<Number, Problem> {
     match value {
         Value::Int(_) | Value::Float(_) => value.number().ok_or(Problem),
-        Value::Bool(_) | Value::Text(_) => Err(Problem),
+        Value::Bool(_) | Value::Text(_) | Value::List(..) | Value::Object(_) => Err(Problem),
     }
 }
 

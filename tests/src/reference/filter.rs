@@ -73,7 +73,7 @@ impl Predicate {
             Self::Not(inner) => !inner.holds(event),
             // Any absent property makes the whole expression false, also one that evaluation would not reach.
             Self::Expression(expression) => {
-                expression.names().iter().all(|name| event.get(name).is_some())
+                expression.names().iter().all(|name| event.get(name).and_then(Value::scalar).is_some())
                     && expression.holds(&Properties(event))
             }
         }
@@ -101,11 +101,20 @@ pub(crate) fn holds(operator: &str, value: Option<&Value>, operand: &Json) -> bo
     if operator == "exists" {
         return value.is_some() == (operand == &Json::Bool(true));
     }
-    let Some(value) = value else { return operator == "!=" };
+    match (operator, value) {
+        ("!=", value) => !holds("=", value, operand),
+        // A list holds if an element does; an object never.
+        (_, value) => value.is_some_and(|value| {
+            let mut scalars = value.elements().iter().filter(|element| !matches!(element, Value::Object(_)));
+            scalars.any(|element| holds_for(operator, element, operand))
+        }),
+    }
+}
+
+fn holds_for(operator: &str, value: &Value, operand: &Json) -> bool {
     let order = |bound: &Json| compare(value, bound);
     match operator {
         "=" => equals(value, operand),
-        "!=" => !equals(value, operand),
         ">" => order(operand) == Some(Ordering::Greater),
         ">=" => order(operand).is_some_and(Ordering::is_ge),
         "<" => order(operand) == Some(Ordering::Less),

@@ -70,7 +70,7 @@ impl Format {
     /// A time in unix ms; `None` if the value is no time.
     pub(crate) fn time(&self, value: &Value) -> Option<i64> {
         let time = match value {
-            Value::Bool(_) => return None,
+            Value::Bool(_) | Value::List(..) | Value::Object(_) => return None,
             Value::Int(time) => self.in_milliseconds(*time as f64, Some(*time))?,
             Value::Float(time) => self.in_milliseconds(*time, None)?,
             Value::Text(text) => {

@@ -25,6 +25,23 @@ impl Node {
         chars.next().is_none().then_some(node)
     }
 
+    /// The value as JSON, without blanks.
+    pub(crate) fn to_json(&self) -> String {
+        let quoted = |text: &str| serde_json::to_string(text).expect("a text");
+        let joined = |parts: Vec<String>| parts.join(",");
+        match self {
+            Node::Null => "null".to_owned(),
+            Node::Bool(b) => b.to_string(),
+            Node::Number(digits) => digits.clone(),
+            Node::Text(text) => quoted(text),
+            Node::List(list) => format!("[{}]", joined(list.iter().map(Node::to_json).collect())),
+            Node::Object(members) => {
+                let member = |(name, node): &(String, Node)| format!("{}:{}", quoted(name), node.to_json());
+                format!("{{{}}}", joined(members.iter().map(member).collect()))
+            }
+        }
+    }
+
     /// The last member of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         let Node::Object(members) = self else { return None };

@@ -16,10 +16,14 @@ pub(crate) enum Value {
     Int(i128),
     Float(f64),
     Text(String),
+    /// The values of a list's elements, and the list as JSON.
+    List(Vec<Value>, String),
+    /// An object, as JSON.
+    Object(String),
 }
 
 impl Value {
-    /// Reads a JSON value; `null`, arrays and objects count as absent.
+    /// Reads a scalar of JSON; `null`, arrays and objects count as absent.
     pub(crate) fn from_json(json: &Json) -> Option<Self> {
         match json {
             Json::Bool(b) => Some(Self::Bool(*b)),
@@ -45,8 +49,27 @@ impl Value {
                 Err(_) => Some(Self::Text(digits.clone())),
             },
             Node::Text(text) => Some(Self::Text(text.clone())),
-            Node::Null | Node::List(_) | Node::Object(_) => None,
+            Node::Null => None,
+            Node::Object(_) => Some(Self::Object(node.to_json())),
+            Node::List(list) => {
+                let elements: Vec<Self> = list.iter().filter_map(Self::from_node).collect();
+                let elements: Vec<Self> = elements.iter().flat_map(Self::elements).cloned().collect();
+                (!elements.is_empty()).then(|| Self::List(elements, node.to_json()))
+            }
         }
+    }
+
+    /// The values that a list has; of anything else the value itself.
+    pub(crate) fn elements(&self) -> &[Self] {
+        match self {
+            Self::List(elements, _) => elements,
+            other => std::slice::from_ref(other),
+        }
+    }
+
+    /// The value, unless it is a list or an object.
+    pub(crate) fn scalar(self) -> Option<Self> {
+        (!matches!(self, Self::List(..) | Self::Object(_))).then_some(self)
     }
 
     /// Its JSON form.
@@ -60,13 +83,14 @@ impl Value {
             },
             Self::Float(f) => Json::from(*f),
             Self::Text(s) => Json::from(s.as_str()),
+            Self::List(_, json) | Self::Object(json) => serde_json::from_str(json).expect("JSON"),
         }
     }
 
     /// Its text: texts as they are, everything else by its shortest spelling.
     pub(crate) fn to_text(&self) -> String {
         match self {
-            Self::Text(s) => s.clone(),
+            Self::Text(s) | Self::List(_, s) | Self::Object(s) => s.clone(),
             Self::Float(f) => f.to_string(),
             other => other.to_json().to_string(),
         }
@@ -78,7 +102,7 @@ impl Value {
             Self::Int(i) => Some(Number::Int(*i)),
             Self::Float(f) => Some(Number::Float(*f)),
             Self::Text(s) => parse_number(s),
-            Self::Bool(_) => None,
+            Self::Bool(_) | Self::List(..) | Self::Object(_) => None,
         }
     }
 }

@@ -136,8 +136,8 @@ fn idle_rules_match_nothing_and_leave_the_others_as_they_are() {
 #[test]
 fn all_filters_of_a_rule_are_found() {
     let mut rule = all_calculators();
-    // Six conditions with an event, six with two steps, and the trigger.
-    assert_eq!(filters(&mut rule).len(), 19);
+    // Six conditions with an event, five with two steps, and the trigger.
+    assert_eq!(filters(&mut rule).len(), 17);
     assert!(filters(&mut json!({"trigger": "satisfied"})).is_empty());
 }
 

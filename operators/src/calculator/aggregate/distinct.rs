@@ -114,6 +114,7 @@ fn hash(value: &Value<'_>) -> u64 {
             (_, Ok(f)) if f.is_finite() && f.to_string() == **t => number(f),
             _ => hash_of(b't', t.as_bytes()),
         },
+        Value::Nested(json) => hash_of(b't', json.as_bytes()),
     }
 }
 

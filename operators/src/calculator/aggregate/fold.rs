@@ -60,7 +60,7 @@ impl From<&Value<'_>> for Scalar {
             Value::Bool(b) => Scalar::Bool(*b),
             Value::Int(i) => Scalar::Int(*i),
             Value::Float(f) => Scalar::Float(*f),
-            Value::Text(t) => Scalar::Text(t.as_ref().into()),
+            Value::Text(t) | Value::Nested(t) => Scalar::Text(t.as_ref().into()),
         }
     }
 }

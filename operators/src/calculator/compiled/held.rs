@@ -104,7 +104,7 @@ impl<'a> View<'a> {
 impl<'a> From<Option<&'a Value<'_>>> for View<'a> {
     fn from(value: Option<&'a Value<'_>>) -> Self {
         match value {
-            None => View::Unit,
+            None | Some(Value::Nested(_)) => View::Unit,
             Some(Value::Bool(b)) => View::Bool(*b),
             Some(Value::Int(i)) => View::Int(*i),
             Some(Value::Float(f)) => View::Float(*f),

@@ -41,6 +41,7 @@ pub(in crate::calculator) fn from_value(value: &Value<'_>) -> Dynamic {
         Value::Int(i) => (*i).into(),
         Value::Float(f) => (*f).into(),
         Value::Text(t) => t.as_ref().into(),
+        Value::Nested(_) => Dynamic::UNIT,
     }
 }
 

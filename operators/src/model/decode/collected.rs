@@ -67,7 +67,7 @@ impl<'a> Collected<'a> {
     /// Takes a property, if a rule reads it or what lies in it; its value is given as JSON.
     pub(super) fn property(&mut self, name: Cow<'a, str>, json: &'a str, fields: &Fields) {
         if let Some(place) = fields.property(&name).and_then(|field| self.values.get_mut(field.index())) {
-            *place = json::scalar(json);
+            *place = json::value(json);
         }
         if fields.is_beginning(&name) {
             self.objects.push((name, json));
@@ -80,7 +80,7 @@ impl<'a> Collected<'a> {
         for field in fields.paths() {
             let value = &mut self.values[field.index()];
             if value.is_none() {
-                *value = paths::find(&self.objects, fields.name(*field)).and_then(json::scalar);
+                *value = paths::find(&self.objects, fields.name(*field));
             }
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Collected<'a> {
                 *value = None;
                 self.unusable += 1;
             }
-            Some(Value::Text(_)) | None => {}
+            Some(Value::Text(_) | Value::Nested(_)) | None => {}
         }
     }
 

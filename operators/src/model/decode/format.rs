@@ -98,7 +98,7 @@ impl NoIds {
             }
             Value::Int(id) => *id == 0,
             Value::Float(id) => *id == 0.0,
-            Value::Bool(_) => false,
+            Value::Bool(_) | Value::Nested(_) => false,
         }
     }
 }

@@ -5,10 +5,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Deserializer, value::RawValue};
 
 use crate::model::value::Value;
+
+/// Most lists and objects, one within the other, whose inside counts. Reading each level anew for what is within it
+/// would otherwise take time by the square of a record's length.
+pub(super) const MOST_LEVELS: usize = 16;
 
 /// Calls `member` with the name and the value, as JSON, of each member of an object, in their order.
 ///
@@ -20,6 +24,48 @@ pub(super) fn members<'a>(
 ) -> Result<(), serde_json::Error> {
     let mut json = Deserializer::from_str(object);
     json.deserialize_map(Members(member))?;
+    json.end()
+}
+
+/// The value that JSON stands for. `None` for what a [`scalar`] has none, and for lists without a value.
+pub(super) fn value(json: &str) -> Option<Value<'_>> {
+    match json.as_bytes().first()? {
+        b'{' => Some(Value::Nested(Cow::Borrowed(json))),
+        b'[' => {
+            let mut all = Vec::new();
+            flatten(json, &mut all);
+            (!all.is_empty()).then_some(Value::Nested(Cow::Borrowed(json)))
+        }
+        _ => scalar(json),
+    }
+}
+
+/// Appends the values that a list or object has: of a list those of its elements, and of lists in it; of an object
+/// itself. Lists within [`MOST_LEVELS`] others have none.
+pub(in crate::model) fn flatten<'a>(json: &'a str, all: &mut Vec<Value<'a>>) {
+    within(json, MOST_LEVELS, all);
+}
+
+fn within<'a>(json: &'a str, levels: usize, all: &mut Vec<Value<'a>>) {
+    if json.starts_with('[') {
+        if let Some(levels) = levels.checked_sub(1) {
+            // It is valid, or it would not have been passed.
+            let _ = elements(json, |element| within(element, levels, all));
+        }
+    } else if json.starts_with('{') {
+        all.push(Value::Nested(Cow::Borrowed(json)));
+    } else {
+        all.extend(scalar(json));
+    }
+}
+
+/// Calls `element` with each element of a list, as JSON.
+///
+/// # Errors
+/// If the text is not one JSON list.
+pub(super) fn elements<'a>(list: &'a str, element: impl FnMut(&'a str)) -> Result<(), serde_json::Error> {
+    let mut json = Deserializer::from_str(list);
+    json.deserialize_seq(Elements(element))?;
     json.end()
 }
 
@@ -65,6 +111,24 @@ impl<'a, F: FnMut(Cow<'a, str>, &'a str)> Visitor<'a> for Members<F> {
         while let Some(name) = map.next_key_seed(Text)? {
             let value: &'a RawValue = map.next_value()?;
             self.0(name, value.get());
+        }
+        Ok(())
+    }
+}
+
+/// Visitor of a list.
+struct Elements<F>(F);
+
+impl<'a, F: FnMut(&'a str)> Visitor<'a> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(element) = list.next_element::<&'a RawValue>()? {
+            self.0(element.get());
         }
         Ok(())
     }

@@ -12,7 +12,7 @@
 //! - Memory is bounded by the limits of [`names`](super::names).
 
 use super::{
-    Collected, DecodeError, Decoder, NoIds,
+    Collected, DecodeError, Decoder, NoIds, json,
     names::{Names, Place},
     roles::Role,
     walk::Walk,
@@ -226,8 +226,11 @@ fn read_properties<'a>(
         let before = walk.clone();
         let Property { field, is_beginning } = walk.name(names, &mut place, &property)?;
         let behind_name = walk.clone();
-        let value = walk.value()?;
+        let mut value = walk.value()?;
         if let Some(field) = field {
+            if value.is_none() {
+                value = json::value(behind_name.until(walk));
+            }
             put(values, field, value)?;
         }
         if is_beginning {

@@ -39,7 +39,8 @@ fn an_event_keeps_the_properties_that_rules_read() {
     assert!(matches!(get("keyword"), Some(Value::Text(std::borrow::Cow::Borrowed(_)))));
     assert_eq!(get("amt"), Some(Value::Float(25.5)));
     assert_eq!(get("new"), Some(Value::Bool(true)));
-    assert_eq!((get("list"), get("nothing"), get("absent")), (None, None, None));
+    assert_eq!(get("list"), Some(Value::Nested(r#"[1,{"a":[]}]"#.into())));
+    assert_eq!((get("nothing"), get("absent")), (None, None));
     assert_eq!(get("esc"), Some(Value::Text("a\nb".into())));
     assert_eq!(event.get(Field::GUID), Some(&Value::Int(1001)));
     assert_eq!(event.values.len(), fields.len());

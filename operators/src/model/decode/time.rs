@@ -136,6 +136,7 @@ impl Times {
             Value::Float(time) => self.fraction(*time),
             Value::Text(text) => self.text(text),
             Value::Bool(bool) => Err(wrong(bool.to_string(), RIGHT)),
+            Value::Nested(json) => Err(wrong(json.to_string(), RIGHT)),
         }
     }
 

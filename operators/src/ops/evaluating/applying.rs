@@ -22,13 +22,17 @@ use super::{
         emitted::Emitted,
         gauge::EvaluateCounts,
         judge::{Judge, RuleEvent, Workings},
+        lists::{fold_list, is_nested},
     },
     changing::{begin, end},
     folds::{Fold, Folds, Level, Plain},
 };
 use crate::{
     calculator::{CallError, Fields, FoldInput, Runner},
-    rule::book::{RuleBook, Target},
+    rule::{
+        book::{RuleBook, Target},
+        plan::Lists,
+    },
     state::{OpenKey, RuleParts, RuleState, layout::Ordinal},
 };
 
@@ -256,6 +260,16 @@ impl Application<'_> {
 #[inline(always)]
 fn fold_plain(fields: &mut Fields<'_>, plain: &Plain, event: &RuleEvent<'_>) -> Result<bool, Box<CallError>> {
     let input = FoldInput { time: event.time, now: event.now, step: plain.step.into() };
+    if event.has_nested
+        && plain.lists != Lists::Absent
+        && let Some(field) = plain.inputs[0]
+        && let Some((_, nested)) = event.values.iter().find(|(own, value)| *own == field && is_nested(value))
+    {
+        return fold_list(plain.lists, nested, |value| {
+            // A calculator that folds lists reads one property.
+            plain.program.fold(fields, input, |at| value.filter(|_| at == 0)).unwrap_or(Ok(false))
+        });
+    }
     let value = |input: usize| {
         let own = (*plain.inputs.get(input)?)?;
         event.values.iter().find(|(field, _)| *field == own).map(|(_, value)| value)

@@ -50,7 +50,11 @@ impl Application<'_> {
     ) -> i64 {
         let now = self.event.now;
         open.put_in();
-        self.with_each(open, targets, |_, mut state| state.see(message, now, now.saturating_sub(within)))
+        self.with_each(open, targets, |rule, mut state| {
+            state.see(message, now, now.saturating_sub(within));
+            // The touch may have been dropped with a state that was as new.
+            state.touch(&self.book.rules[rule], now);
+        })
     }
 
     /// Calls `with` for each rule of `targets` that the event concerns, with its state of the key.

@@ -20,7 +20,7 @@ use crate::{
         book::{RuleBook, Target},
         guards::Guards,
         met::{OutputPlan, Read},
-        plan::{RulePlan, TriggerPlan, WindowPlan},
+        plan::{Lists, RulePlan, TriggerPlan, WindowPlan},
         verdict::Verdict,
     },
     state::{RuleParts, RuleState, layout::Ordinal},
@@ -129,6 +129,8 @@ pub(super) struct Plain {
     pub(super) program: Arc<Program>,
     /// Fields that the calculator reads, in the order of its inputs.
     pub(super) inputs: [Option<Field>; INPUTS],
+    /// How a list is folded.
+    pub(super) lists: Lists,
 }
 
 impl Folds {
@@ -138,7 +140,7 @@ impl Folds {
         let fold = |target: &Target| {
             let own = plain(book, parts, *target);
             let (part, plain) = own.map_or((NONE, NONE), |(part, own)| {
-                let key = (Arc::as_ptr(&own.program), own.step, own.steps, own.window, own.inputs);
+                let key = (Arc::as_ptr(&own.program), own.step, own.steps, own.window, own.inputs, own.lists);
                 let new = ways.len() as u32;
                 let way = *known.entry(key).or_insert(new);
                 if way == new {
@@ -293,6 +295,6 @@ fn plain(book: &RuleBook, parts: &[RuleParts], target: Target) -> Option<(Ordina
     inputs.iter_mut().zip(&condition.inputs).for_each(|(to, field)| *to = Some(*field));
     let program = Arc::clone(program);
     let precondition = program.precondition(step);
-    let (steps, window) = (condition.steps, condition.window);
-    Some((part, Plain { step, precondition, steps, window, program, inputs }))
+    let (steps, window, lists) = (condition.steps, condition.window, condition.lists);
+    Some((part, Plain { step, precondition, steps, window, program, inputs, lists }))
 }

@@ -1,10 +1,13 @@
 //! Folding of events into conditions, and running of their timers.
 
-use super::{Judge, RuleEvent, runner};
+use super::{
+    super::lists::{fold_list, is_nested},
+    Judge, RuleEvent, runner,
+};
 use crate::{
     calculator::{CallError, FoldInput},
     model::{field::Field, guid::Guid},
-    rule::book::Target,
+    rule::{book::Target, plan::Lists},
     state::Armed,
 };
 
@@ -25,7 +28,18 @@ impl Judge<'_> {
                 plan.inputs.iter().map(|f| event.values.iter().find(|(field, _)| field == f).map(|(_, v)| v));
             let mut fields = self.state.fields_mut(self.plan, condition);
             let runner = runner(self.plan, self.workings.runners, condition);
-            match runner.on_event(&plan.program, &mut fields, input, values) {
+            let folds_lists = event.has_nested && plan.lists != Lists::Absent;
+            let nested = plan.inputs.first().filter(|_| folds_lists);
+            let nested = nested
+                .and_then(|field| event.values.iter().find(|(own, value)| own == field && is_nested(value)));
+            let folded = match nested {
+                None => runner.on_event(&plan.program, &mut fields, input, values),
+                Some((_, nested)) => fold_list(plan.lists, nested, |value| {
+                    // A calculator that folds lists reads one property.
+                    runner.on_event(&plan.program, &mut fields, input, std::iter::once(value))
+                }),
+            };
+            match folded {
                 Ok(used) => {
                     self.workings.counts.folded += 1;
                     used_up = used.then_some(condition);

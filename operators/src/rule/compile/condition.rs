@@ -56,6 +56,7 @@ impl Compiler<'_> {
             inputs: program.inputs().0.iter().map(|name| self.fields.intern(name)).collect(),
             met: self.met(spec, path, &program),
             hash: identity(spec, key_by, &resolved, window),
+            lists: resolved.lists,
             steps: resolved.steps,
             filters,
             window,
