@@ -8,6 +8,9 @@
 //! | [`produce`] | events, for loads and trials | a topic |
 //! | [`checkpoint`] | running state, which is read back here too | Redis, an SQLite file |
 //!
+//! [`spool`] keeps triggers on disk while a webhook or a topic does not take them, and [`dead_letters`] those
+//! that can't be delivered.
+//!
 //! A sink of triggers implements [`TriggerSink`], or [`TransactionalSink`] if its triggers leave in one
 //! transaction with their checkpoint; the contracts are in [`trigger_sink`] and [`transactional_sink`].
 //!
@@ -18,16 +21,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod checkpoint;
+pub mod dead_letters;
 pub mod kafka;
 pub mod lines;
+mod private;
 pub mod produce;
 mod progress;
+pub mod spool;
 pub mod transactional_sink;
 mod trigger;
 pub mod trigger_sink;
 pub mod webhook;
 
 pub use lines::{LineError, LineOutput, LineSink, LineWriter};
+pub use spool::{BreakerState, SpoolConfig, SpoolStats, SpoolingSink};
 pub use transactional_sink::{TransactionError, TransactionalSink};
 pub use trigger::Trigger;
 pub use trigger_sink::{Sent, SinkStats, TriggerSink, TriggerSinkError};

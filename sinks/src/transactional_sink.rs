@@ -56,7 +56,7 @@ use crate::trigger::Trigger;
 ///
 /// # fn main() -> Result<(), TransactionError> {
 /// let mut sink = Inbox::default();
-/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("line of {id}") };
+/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("line of {id}"), ..Trigger::default() };
 /// for (number, batch) in [(1, vec![trigger("a")]), (1, vec![trigger("a")]), (3, vec![trigger("b")])] {
 ///     let number = CheckpointNumber(number);
 ///     if sink.last_published()? < Some(number) {

@@ -13,8 +13,8 @@
 //! - Counted: accepted triggers have the sequence numbers 1, 2, 3, .. without gaps. `acknowledged` never
 //!   falls and never passes a trigger that is not acknowledged, whatever the order in which acknowledgements
 //!   arrive.
-//! - Acknowledged means durable at the receiver, or in the dead letters, or refused by the receiver for good
-//!   and logged: nobody has to send the trigger again.
+//! - Acknowledged means durable at the receiver, in the [spool](crate::spool) or in the dead letters, or refused
+//!   by the receiver for good and logged: nobody has to send the trigger again.
 //! - Failure is final: once a sink has failed, `acknowledged` stays where it is, and `flush` or `check`
 //!   returns the error from then on.
 //!
@@ -29,7 +29,7 @@
 
 use std::error::Error;
 
-use crate::trigger::Trigger;
+use crate::{spool::SpoolStats, trigger::Trigger};
 
 /// A sink that takes triggers one at a time and acknowledges them later.
 ///
@@ -84,7 +84,7 @@ use crate::trigger::Trigger;
 ///
 /// # fn main() -> Result<(), TriggerSinkError> {
 /// let sink = Collected { room: 1, state: RefCell::default() };
-/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("fired: {id}") };
+/// let trigger = |id: &str| Trigger { id: id.into(), key: "1001".into(), line: format!("fired: {id}"), ..Trigger::default() };
 /// assert_eq!(sink.send(&trigger("a"))?, Sent::Accepted(1));
 /// assert_eq!(sink.send(&trigger("b"))?, Sent::Full);
 /// assert_eq!((sink.accepted(), sink.acknowledged()), (1, 0));
@@ -130,6 +130,11 @@ pub trait TriggerSink {
     fn check(&self) -> Result<(), TriggerSinkError> {
         Ok(())
     }
+
+    /// Figures of the sink's spool, if it has one.
+    fn spool(&self) -> Option<SpoolStats> {
+        None
+    }
 }
 
 /// Answer of a sink to a trigger.
@@ -156,6 +161,8 @@ pub struct SinkStats {
     pub retried: u64,
     /// Triggers written to the sink's dead letters.
     pub dead: u64,
+    /// Those of them that became too old.
+    pub expired: u64,
     /// Triggers that the sink or its receiver refused for good, and that are in no dead letters.
     pub failed: u64,
 }

@@ -24,7 +24,10 @@ use strateye::{
         batches::BatchConfig,
         job::{Events, Job, Rules},
     },
-    triggers::destinations::{Destination, To},
+    triggers::{
+        destinations::{Destination, To},
+        spools::Spools,
+    },
 };
 use strateye_tests::command::WITHIN;
 
@@ -77,6 +80,7 @@ fn job(scene: &Scene, case: &Case, state_memory: usize) -> Job {
         calculators: None,
         profiles: Some(scene.path("profiles.jsonl")),
         triggers: vec![Destination::all(To::Lines(triggers))],
+        spools: Spools::OFF,
         state: State::Sqlite(scene.path("state.db")),
         name: "test".to_owned(),
         owner: "test".to_owned(),

@@ -12,6 +12,7 @@
 //! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, members who leave a crowd |
 //! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
 //! | `state_fixture` | state that an earlier commit wrote |
+//! | `dead_receiver` | a webhook that is away while everything else goes on |
 //! | `commands_*` | commands around an engine: settings, state, dead letters, events into Kafka, migrations |
 //! | `supervision` | killed processes, signals, the end of input |
 //! | `telemetry` | metrics, health, readiness, the log in JSON |
@@ -30,6 +31,7 @@ mod commands_migrate;
 mod commands_produce;
 mod commands_state;
 mod crowds_live;
+mod dead_receiver;
 mod edits;
 mod golden;
 mod kept;

@@ -116,7 +116,7 @@ mod tests {
     fn selecting(receiver: &Receiver, first: char) -> SelectingSink {
         let select = move |fired: &Fired| {
             let (id, key, line) = (fired.trigger_id.clone(), fired.key.clone(), fired.line.clone());
-            line.starts_with(first).then_some(Trigger { id, key, line })
+            line.starts_with(first).then_some(Trigger { id, key, line, expires: None })
         };
         SelectingSink { select: Box::new(select), sink: Box::new(receiver.clone()) }
     }

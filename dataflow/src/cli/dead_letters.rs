@@ -13,10 +13,8 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use sinks::{
     TriggerSink as _,
-    webhook::{
-        self, Replayed, WebhookConfig, WebhookSink,
-        dead_letters::{self, DeadLetter, DeadLetterError},
-    },
+    dead_letters::{self, DeadLetter, DeadLetterError},
+    webhook::{self, Replayed, WebhookConfig, WebhookSink},
 };
 
 use super::{CliError, options};

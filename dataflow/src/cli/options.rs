@@ -25,6 +25,7 @@ use crate::{
     protocol::time::Time,
     rules::breaker::BreakerConfig,
     run::{batches::BatchConfig, job::Events},
+    triggers::spools::Spools,
 };
 
 /// Default length of an epoch by the wall clock, ms.
@@ -97,6 +98,8 @@ pub(super) struct Settings {
     pub(super) triggers: Option<String>,
     /// Sinks of triggers, in detail.
     sinks: Vec<SinkSettings>,
+    /// Where triggers wait for receivers that are away.
+    spool: Spools,
     /// Store of the state, in the syntax of `--state`.
     state: Option<String>,
     /// A Redis for the state, in detail; replaces `state`.
@@ -147,6 +150,7 @@ impl Default for Settings {
             processes: None,
             triggers: None,
             sinks: Vec::new(),
+            spool: Spools::default(),
             state: None,
             redis: None,
             checkpoint_ms: 1_000,

@@ -12,6 +12,7 @@ use std::{
 
 use operators::model::ids::CheckpointNumber;
 use serde::{Deserialize, Serialize};
+use sinks::{BreakerState, SpoolStats};
 
 /// Upper bound of the rules that figures name.
 pub const NAMED: usize = 1_000;
@@ -93,8 +94,36 @@ pub struct SinkFigures {
     pub retried: u64,
     /// Triggers given up and written to its dead-letter file.
     pub dead: u64,
+    /// Those of them that became too old.
+    pub expired: u64,
     /// Triggers refused for good.
     pub failed: u64,
+    /// Its spool, if it has one.
+    pub spool: Option<SpoolFigures>,
+}
+
+/// Figures of a sink's spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoolFigures {
+    /// State of the breaker: 0 closed, 1 half open, 2 open.
+    pub breaker: u64,
+    /// Triggers in the spool.
+    pub triggers: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// 1 if it takes no more, so that triggers are held back.
+    pub full: u64,
+}
+
+impl From<SpoolStats> for SpoolFigures {
+    fn from(stats: SpoolStats) -> Self {
+        let breaker = match stats.breaker {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        };
+        SpoolFigures { breaker, triggers: stats.triggers, bytes: stats.bytes, full: stats.full.into() }
+    }
 }
 
 /// Figures of the rules, from process 0.

@@ -16,8 +16,11 @@ use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
 use super::batches::BatchConfig;
 use crate::{
-    checkpoint::State, protocol::time::Time, rules::breaker::BreakerConfig, telemetry::Expected,
-    triggers::destinations::Destination,
+    checkpoint::State,
+    protocol::time::Time,
+    rules::breaker::BreakerConfig,
+    telemetry::Expected,
+    triggers::{destinations::Destination, spools::Spools},
 };
 
 /// Work of a cluster.
@@ -33,6 +36,8 @@ pub struct Job {
     pub profiles: Option<PathBuf>,
     /// Destinations of triggers.
     pub triggers: Vec<Destination>,
+    /// Where they wait for receivers that are away.
+    pub spools: Spools,
     /// Store of the state.
     pub state: State,
     /// Name of the engine in other systems, such as in the transactions of its triggers.

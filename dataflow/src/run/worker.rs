@@ -65,7 +65,9 @@ impl WorkerContext {
         let job = &self.job;
         let here = worker.index() == 0;
         let zero = if here { self.zero.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
-        let triggers = TriggerSinks::open(if here { &job.triggers } else { &[] }).map_err(not_opened)?;
+        let triggers =
+            if here { TriggerSinks::open(&job.triggers, &job.spools) } else { Ok(TriggerSinks::default()) };
+        let triggers = triggers.map_err(not_opened)?;
         let triggers = Rc::new(triggers);
         let dead_letters = if here { &job.dead_letters } else { &LineOutput::Nowhere };
         let gauges = Gauges {

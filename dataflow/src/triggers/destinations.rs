@@ -7,23 +7,30 @@
 //! Held-out triggers are only recorded: lines and topics contain them, with `held_out`; a webhook never does,
 //! as its receiver would act.
 //!
+//! While a receiver is away, its triggers wait in its [spool](super::spools), and nothing waits for them.
+//!
 //! A trigger that is too large for its topic is left out and logged: it would be too large again on every
 //! retry.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use operators::model::trigger::Fired;
 use serde::{Deserialize, Serialize};
 use sinks::{
-    LineOutput, LineSink, Sent, SinkStats, TransactionError, Trigger, TriggerSink, TriggerSinkError,
+    LineOutput, LineSink, Sent, SinkStats, SpoolConfig, SpoolingSink, TransactionError, Trigger, TriggerSink,
+    TriggerSinkError,
     kafka::{Delivery as When, KafkaSink, KafkaSinkConfig, KafkaTransactions},
     webhook::{WebhookConfig, WebhookSink},
 };
 
+use super::{max_age::max_age, spools::Spools};
 use crate::{
     checkpoint::{SelectingSink, taking::Delivery},
     exit::{Fatal, READER_GONE, SINK_FAILED},
-    protocol::figures::SinkFigures,
+    protocol::figures::{SinkFigures, SpoolFigures},
 };
 
 /// A sink and the triggers that it takes.
@@ -80,12 +87,19 @@ struct OpenSink {
 }
 
 impl OpenSink {
-    fn new(destination: &Destination) -> Result<Self, TriggerSinkError> {
-        let sink: Option<Box<dyn TriggerSink>> = match &destination.to {
+    fn new(destination: &Destination, spool: Option<SpoolConfig>) -> Result<Self, TriggerSinkError> {
+        let sink: Option<Box<dyn TriggerSink>> = match (&destination.to, spool) {
             _ if destination.is_committed() => None,
-            To::Lines(output) => Some(Box::new(LineSink::open(output)?)),
-            To::Kafka(config) => Some(Box::new(KafkaSink::start(config)?)),
-            To::Webhook(config) => Some(Box::new(WebhookSink::start(config)?)),
+            (To::Lines(output), _) => Some(Box::new(LineSink::open(output)?)),
+            (To::Kafka(config), None) => Some(Box::new(KafkaSink::start(config)?)),
+            (To::Kafka(config), Some(spool)) => {
+                Some(Box::new(SpoolingSink::start(Box::new(KafkaSink::start(config)?), spool)?))
+            }
+            (To::Webhook(config), None) => Some(Box::new(WebhookSink::start(config)?)),
+            (To::Webhook(config), Some(spool)) => {
+                let webhook = WebhookSink::start_with_spool(config)?;
+                Some(Box::new(SpoolingSink::start(Box::new(webhook), spool)?))
+            }
         };
         Ok(OpenSink { destination: destination.clone(), sink })
     }
@@ -98,8 +112,18 @@ impl OpenSink {
     fn figures(&self, index: usize) -> SinkFigures {
         let kind = self.sink.as_ref().map_or("committed", |sink| sink.kind());
         let stats = self.sink.as_ref().map(|sink| sink.stats()).unwrap_or_default();
-        let SinkStats { queued, delivered, retried, dead, failed } = stats;
-        SinkFigures { sink: format!("{index}-{kind}"), queued, delivered, retried, dead, failed }
+        let SinkStats { queued, delivered, retried, dead, expired, failed } = stats;
+        let spool = self.sink.as_ref().and_then(|sink| sink.spool()).map(SpoolFigures::from);
+        SinkFigures {
+            sink: format!("{index}-{kind}"),
+            queued,
+            delivered,
+            retried,
+            dead,
+            expired,
+            failed,
+            spool,
+        }
     }
 }
 
@@ -108,12 +132,15 @@ impl OpenSink {
 pub struct TriggerSinks(Vec<OpenSink>);
 
 impl TriggerSinks {
-    /// Opens the sinks of all destinations.
+    /// Opens the sinks of all destinations, with their spools.
     ///
     /// # Errors
     /// If one can't be opened.
-    pub fn open(destinations: &[Destination]) -> Result<Self, TriggerSinkError> {
-        destinations.iter().map(OpenSink::new).collect::<Result<_, _>>().map(TriggerSinks)
+    pub fn open(destinations: &[Destination], spools: &Spools) -> Result<Self, TriggerSinkError> {
+        let configs = spools.of(destinations);
+        spools.warn_of_others(&configs);
+        let sinks = destinations.iter().zip(configs).map(|(to, spool)| OpenSink::new(to, spool));
+        sinks.collect::<Result<_, _>>().map(TriggerSinks)
     }
 
     /// Offers a trigger to the sinks that take it, from index `from` on. Returns the index of the first that
@@ -178,7 +205,13 @@ impl Delivery for TriggerSinks {
 }
 
 fn trigger(fired: &Fired) -> Trigger {
-    Trigger { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone() }
+    let expires = max_age(&fired.line).map(|age| now() + age);
+    Trigger { id: fired.trigger_id.clone(), key: fired.key.clone(), line: fired.line.clone(), expires }
+}
+
+/// Unix time, ms.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Opens the transactional sinks of all destinations that wait for checkpoints; their transactional ids begin
@@ -254,7 +287,7 @@ mod tests {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("triggers", 1, 1).unwrap();
         let config = KafkaSinkConfig::new(cluster.bootstrap_servers(), "triggers");
-        let sinks = TriggerSinks::open(&[Destination::all(To::Kafka(config))]).unwrap();
+        let sinks = TriggerSinks::open(&[Destination::all(To::Kafka(config))], &Spools::OFF).unwrap();
         let until = Instant::now() + Duration::from_secs(60);
         let wait = |what: &dyn Fn() -> bool| {
             while !what() {

@@ -56,7 +56,9 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub holdout: f64,
-    /// Content passed on with the trigger; `{{property}}` in its strings is filled from the cause event.
+    /// Content passed on with the trigger; `{{property}}` in its strings is filled from the cause event. `channel`
+    /// selects the sinks; `max_age` (a duration, such as `"15m"`) is the age from which on a trigger that its
+    /// receiver has not taken yet is no longer delivered.
     #[serde(default)]
     pub action: serde_json::Value,
     /// Keys idle for longer are deleted.

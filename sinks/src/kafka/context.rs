@@ -13,9 +13,6 @@ use rdkafka::{
 
 use crate::{progress::Progress, trigger::Trigger};
 
-/// Longest part of a key that is logged, characters.
-const SHOWN: usize = 100;
-
 /// Counts of a sink that produces immediately.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -109,11 +106,10 @@ impl ProducerContext for Acknowledgements {
             (Some(RDKafkaErrorCode::MessageSizeTooLarge), Err((_, message)), None) => {
                 counts.left_out += 1;
                 counts.progress.acknowledge(number);
-                let Trigger { id, key, line } = trigger(message);
+                let Trigger { id, line, .. } = trigger(message);
                 tracing::error!(
                     topic = message.topic(),
                     trigger = id,
-                    key = key.chars().take(SHOWN).collect::<String>(),
                     bytes = line.len(),
                     "a trigger is dropped: the topic takes no record so large; raise its max.message.bytes, or make the rule's action smaller"
                 );
@@ -137,6 +133,7 @@ fn trigger(message: &BorrowedMessage<'_>) -> Trigger {
         id: text(headers.and_then(|headers| headers.get(0).value)),
         key: text(message.key()),
         line: text(message.payload()),
+        expires: None,
     }
 }
 

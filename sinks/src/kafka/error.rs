@@ -145,7 +145,7 @@ mod tests {
                 TransactionError::Refused(_) => "refused".to_owned(),
             }
         };
-        let trigger = Trigger { id: "t".to_owned(), key: String::new(), line: String::new() };
+        let trigger = Trigger { id: "t".to_owned(), ..Trigger::default() };
         assert_eq!(kind(KafkaSinkError::TooLarge { trigger: Box::new(trigger) }), "t");
         assert_eq!(kind(KafkaSinkError::Fenced { transactional_id: String::new() }), "fenced");
         assert_eq!(kind(KafkaSinkError::Reopen), "in doubt");

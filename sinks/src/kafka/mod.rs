@@ -13,7 +13,7 @@
 //!
 //! | delivery | by | promise |
 //! | --- | --- | --- |
-//! | `immediate` | [`KafkaSink`] | at least once: after a crash the caller resends unacknowledged triggers |
+//! | `immediate` | [`KafkaSink`] | at least once: after a crash the caller resends unacknowledged triggers; while brokers are away they wait in its [spool](crate::spool) |
 //! | `committed` | [`KafkaTransactions`] | exactly once: sent in one transaction with the checkpoint number |
 //!
 //! Exactly once holds for consumers with `isolation.level=read_committed`; the triggers wait for their

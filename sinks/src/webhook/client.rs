@@ -25,6 +25,9 @@ use crate::trigger::Trigger;
 
 /// Upper bound of bytes read of an answer's body: enough to reuse the connection after any reasonable answer.
 const READ_LIMIT: u64 = 64 << 10;
+/// Answers of whoever stands before a receiver that is not there.
+const GATEWAY: [StatusCode; 3] =
+    [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
 /// Bytes of an answer's body that are kept in the reason of a dead letter.
 const QUOTED: usize = 200;
 
@@ -35,8 +38,14 @@ pub(super) enum Attempt {
     Delivered,
     /// The receiver will never take the trigger.
     Refused(Failure),
-    /// Another attempt may succeed; `after` is the least wait that the receiver asked for.
-    Failed { failure: Failure, after: Option<Duration> },
+    /// Another attempt may succeed.
+    Failed {
+        failure: Failure,
+        /// The least wait that the receiver asked for.
+        after: Option<Duration>,
+        /// Whether it is the receiver that is not there, rather than this trigger that it can't take.
+        is_away: bool,
+    },
 }
 
 /// Reason why an attempt failed.
@@ -111,7 +120,7 @@ impl WebhookClient {
         }
         match request.send() {
             Ok(response) => self.assess(response),
-            Err(error) => Attempt::Failed { failure: failure(plain(error)), after: None },
+            Err(error) => Attempt::Failed { failure: failure(plain(error)), after: None, is_away: true },
         }
     }
 
@@ -134,7 +143,8 @@ impl WebhookClient {
         if status.is_client_error() && !temporary {
             Attempt::Refused(failure)
         } else {
-            Attempt::Failed { failure, after }
+            let is_away = temporary || GATEWAY.contains(&status);
+            Attempt::Failed { failure, after, is_away }
         }
     }
 

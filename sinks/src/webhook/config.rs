@@ -208,8 +208,9 @@ impl WebhookConfig {
         }
     }
 
-    /// The address without its potentially secret parts.
-    pub(super) fn shown_url(&self) -> String {
+    /// The address without its potentially secret parts: user, password and query.
+    #[must_use]
+    pub fn shown_url(&self) -> String {
         let Ok(url) = self.parsed_url() else { return HIDDEN.to_owned() };
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

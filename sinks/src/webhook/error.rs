@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::dead_letters::DeadLetterError;
-use crate::trigger_sink::TriggerSinkError;
+use crate::{dead_letters::DeadLetterError, trigger_sink::TriggerSinkError};
 
 /// Error of starting a webhook sink. No message contains a secret or a password.
 #[derive(Debug, thiserror::Error)]

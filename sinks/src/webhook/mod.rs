@@ -4,7 +4,6 @@
 //! - `queue`: the bounded queue between `send` and the delivery threads
 //! - `client`: one attempt, signed, and the classification of its answer
 //! - `backoff`: the wait before the next attempt
-//! - [`dead_letters`]: triggers that could not be delivered
 //! - `replay`: sends dead letters again
 //! - `config`, `error`: settings, and errors with remedies
 //!
@@ -23,7 +22,9 @@
 //!
 //! Answers: 2xx is delivered; 4xx makes a dead letter at once, except 408, 425 and 429; everything else, and
 //! no answer in time, is retried after a random back-off, or after the time in `Retry-After`, until the
-//! attempts are used up.
+//! attempts are used up. With a spool, attempts count only if they concern the trigger: the receiver answered, and
+//! not by 408, 425, 429, 502, 503 or 504, or it took another trigger between two of them. A trigger that has become
+//! too old makes a dead letter before its next attempt.
 //!
 //! **Invariants**: at least once; triggers of one key arrive in order, except that later ones overtake a dead
 //! letter. **Limits**: while a trigger is being retried, the keys that share its delivery thread wait; queued
@@ -33,7 +34,6 @@
 mod backoff;
 mod client;
 mod config;
-pub mod dead_letters;
 mod error;
 mod queue;
 mod replay;

@@ -30,6 +30,8 @@ pub(super) struct Job {
 pub(super) enum Outcome {
     Delivered,
     Dead,
+    /// Dead, because it became too old.
+    Expired,
 }
 
 pub(super) struct Queue {
@@ -51,6 +53,9 @@ struct QueueState {
     delivered: u64,
     retried: u64,
     dead: u64,
+    expired: u64,
+    /// How often the receiver came back.
+    recoveries: u64,
     stopped: bool,
 }
 
@@ -63,6 +68,8 @@ impl Queue {
             delivered: 0,
             retried: 0,
             dead: 0,
+            expired: 0,
+            recoveries: 0,
             stopped: false,
         };
         Queue {
@@ -112,12 +119,25 @@ impl Queue {
         }
     }
 
-    /// Blocks a lane's thread for `wait`, or until the queue is stopped; `false` if it is stopped.
-    pub(super) fn pause(&self, lane: usize, wait: Duration) -> bool {
-        let (state, _) = self.lanes[lane]
-            .wait_timeout_while(self.state(), wait, |state| !state.stopped)
-            .unwrap_or_else(PoisonError::into_inner);
-        !state.stopped
+    /// Blocks a lane's thread for `wait`, or until the queue is stopped, or the receiver comes back if
+    /// `until_recovery` is set; `false` if it is stopped.
+    pub(super) fn pause(&self, lane: usize, wait: Duration, until_recovery: bool) -> bool {
+        let state = self.state();
+        let seen = state.recoveries;
+        let waits = |state: &mut QueueState| !state.stopped && !(until_recovery && state.recoveries > seen);
+        let waited = self.lanes[lane].wait_timeout_while(state, wait, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
+    }
+
+    /// Wakes the lanes that wait for the receiver to come back.
+    pub(super) fn recover(&self) {
+        self.state().recoveries += 1;
+        self.lanes.iter().for_each(Condvar::notify_all);
+    }
+
+    /// Number of triggers that the receiver has taken.
+    pub(super) fn delivered(&self) -> u64 {
+        self.state().delivered
     }
 
     pub(super) fn count_retry(&self) {
@@ -130,6 +150,10 @@ impl Queue {
         match outcome {
             Outcome::Delivered => state.delivered += 1,
             Outcome::Dead => state.dead += 1,
+            Outcome::Expired => {
+                state.dead += 1;
+                state.expired += 1;
+            }
         }
         state.bytes -= job.trigger.bytes();
         state.progress.acknowledge(job.number);
@@ -178,6 +202,7 @@ impl Queue {
             delivered: state.delivered,
             retried: state.retried,
             dead: state.dead,
+            expired: state.expired,
             failed: 0,
         }
     }
@@ -194,7 +219,7 @@ mod tests {
     use super::*;
 
     fn trigger(key: &str, line: &str) -> Trigger {
-        Trigger { id: String::new(), key: key.to_owned(), line: line.to_owned() }
+        Trigger { key: key.to_owned(), line: line.to_owned(), ..Trigger::default() }
     }
 
     #[test]
@@ -230,6 +255,6 @@ mod tests {
         let _ = queue.push(&trigger("a", "1"));
         queue.stop();
         assert!(queue.take(0).is_none() && queue.take(1).is_none());
-        assert!(!queue.pause(0, Duration::from_secs(3600)));
+        assert!(!queue.pause(0, Duration::from_secs(3600), false));
     }
 }

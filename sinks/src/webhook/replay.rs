@@ -6,11 +6,12 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{
+use super::sink::WebhookSink;
+use crate::{
     dead_letters::{DeadLetter, DeadLetterError, DeadLetterFile, read_lines},
-    sink::WebhookSink,
+    trigger::Trigger,
+    trigger_sink::Sent,
 };
-use crate::{trigger::Trigger, trigger_sink::Sent};
 
 /// Longest single wait; waits are repeated until their condition holds.
 const WAIT: Duration = Duration::from_secs(1);

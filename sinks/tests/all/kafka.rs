@@ -30,7 +30,12 @@ static BROKER: LazyLock<Kafka> = LazyLock::new(Kafka::start);
 
 fn trigger(number: u64) -> Trigger {
     let key = (number % 5).to_string();
-    Trigger { id: format!("t-{number}"), line: format!("{{\"键\":{key},\"n\":{number}}}"), key }
+    Trigger {
+        id: format!("t-{number}"),
+        line: format!("{{\"键\":{key},\"n\":{number}}}"),
+        key,
+        expires: None,
+    }
 }
 
 fn triggers(numbers: std::ops::Range<u64>) -> Vec<Trigger> {
@@ -71,6 +76,7 @@ pub(crate) fn consumed(broker: &Kafka, topic: &str) -> Vec<Trigger> {
                     id: text(header.value.unwrap()),
                     key: text(message.key().unwrap()),
                     line: text(message.payload().unwrap()),
+                    expires: None,
                 });
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),

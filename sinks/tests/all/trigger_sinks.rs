@@ -10,7 +10,7 @@ use std::{
 };
 
 use strateye_sinks::{
-    LineOutput, LineSink, Sent, SinkStats, Trigger, TriggerSink,
+    LineOutput, LineSink, Sent, SinkStats, SpoolConfig, SpoolingSink, Trigger, TriggerSink,
     kafka::{KafkaSink, KafkaSinkConfig},
     webhook::{WebhookConfig, WebhookSink},
 };
@@ -45,6 +45,7 @@ fn trigger(number: u64) -> Trigger {
         id: format!("t-{number}"),
         line: format!("{{\"key\":{key},\"n\":{number},\"x\":\"{filling}\"}}"),
         key,
+        ..Trigger::default()
     }
 }
 
@@ -80,6 +81,7 @@ fn holds_the_contract(sink: Box<dyn TriggerSink>, mut receiver: impl Held) {
         assert!(wait::send(&*sink, &trigger(number), LONG).is_some());
     }
     assert!(wait::all_acknowledged(&*sink, LONG).unwrap());
+    assert!(wait::none_queued(&*sink, LONG));
     assert_eq!((sink.accepted(), sink.acknowledged()), (last, last));
     let stats = sink.stats();
     assert_eq!((stats.queued, stats.delivered, stats.dead, stats.failed), (0, last, 0, 0));
@@ -159,6 +161,32 @@ fn a_webhook_holds_the_contract() {
     );
 }
 
+/// A spool in `folder` that begins after `after` and takes no more than a few triggers.
+fn spool(folder: &TempDir, receiver: &str, after: Duration) -> SpoolConfig {
+    SpoolConfig {
+        folder: folder.path().join("spool"),
+        max_bytes: 100_000,
+        after,
+        queue: 50,
+        queue_bytes: 1 << 20,
+        dead_letters: folder.path().join("dead.jsonl"),
+        receiver: receiver.to_owned(),
+    }
+}
+
+#[test]
+fn a_spooled_webhook_holds_the_contract() {
+    for after in [Duration::ZERO, LONG] {
+        let folder = tempfile::tempdir().unwrap();
+        let receiver = Receiver::start(|_, _| Reply::Gated);
+        let mut config = WebhookConfig::new(receiver.url(), folder.path().join("dead.jsonl"));
+        config.timeout_ms = 60_000;
+        let webhook = WebhookSink::start_with_spool(&config).unwrap();
+        let sink = SpoolingSink::start(Box::new(webhook), spool(&folder, &receiver.url(), after)).unwrap();
+        holds_the_contract(Box::new(sink), HeldReceiver { receiver, _folder: folder });
+    }
+}
+
 /// A broker that is down until it is released.
 struct HeldBroker(Kafka);
 
@@ -170,6 +198,17 @@ impl Held for HeldBroker {
     fn arrived(self, _sink: Box<dyn TriggerSink>) -> Vec<String> {
         consumed(&self.0, "held").into_iter().map(|trigger| trigger.line).collect()
     }
+}
+
+#[test]
+fn a_spooled_topic_holds_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Kafka::start();
+    broker.topic("held", 3);
+    let topic = KafkaSink::start(&KafkaSinkConfig::new(broker.address(), "held")).unwrap();
+    broker.kill();
+    let spool = spool(&folder, "kafka://held", Duration::from_millis(100));
+    holds_the_contract(Box::new(SpoolingSink::start(Box::new(topic), spool).unwrap()), HeldBroker(broker));
 }
 
 #[test]

@@ -42,6 +42,11 @@ pub(crate) fn acknowledged(
     Ok(false)
 }
 
+/// Blocks until a sink has nothing left, also in its spool, for `longest` at most; returns whether that is so.
+pub(crate) fn none_queued(sink: &dyn TriggerSink, longest: Duration) -> bool {
+    until(longest, || sink.stats().queued == 0 && sink.spool().is_none_or(|spool| spool.triggers == 0))
+}
+
 /// Blocks until everything accepted so far is acknowledged, like [`acknowledged`].
 pub(crate) fn all_acknowledged(sink: &dyn TriggerSink, longest: Duration) -> Result<bool, TriggerSinkError> {
     acknowledged(sink, sink.accepted(), longest)

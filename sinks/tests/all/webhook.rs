@@ -6,17 +6,15 @@ use std::{
     net::TcpListener,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use strateye_sinks::{
     Sent, Trigger, TriggerSink as _,
-    webhook::{
-        self, Replayed, WebhookConfig, WebhookSink,
-        dead_letters::{self, DeadLetterError},
-    },
+    dead_letters::{self, DeadLetterError},
+    webhook::{self, Replayed, WebhookConfig, WebhookSink},
 };
 
 use crate::{
@@ -38,6 +36,7 @@ fn trigger(id: &str, key: &str) -> Trigger {
         id: id.to_owned(),
         key: key.to_owned(),
         line: format!("{{\"trigger_id\":\"{id}\",\"键\":{key}}}"),
+        ..Trigger::default()
     }
 }
 
@@ -406,6 +405,43 @@ fn only_one_replay_runs_and_new_dead_letters_go_on_meanwhile() {
     });
     let letters = dead_letters::list(&path).unwrap().letters;
     assert_eq!((letters.len(), letters[0].trigger.id.as_str()), (1, "new"));
+}
+
+#[test]
+fn with_a_spool_attempts_at_a_receiver_that_is_away_do_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|request, before| match request.id() {
+        "away" if before < 9 => status(503),
+        "faulty" => status(500),
+        _ => status(200),
+    });
+    let mut config = config(&receiver.url(), folder.path());
+    config.attempts = 2;
+    let sink = WebhookSink::start_with_spool(&config).unwrap();
+    send(&sink, &trigger("away", "1"));
+    assert!(all_acknowledged(&sink, LONG));
+    assert_eq!((sink.stats().delivered, sink.stats().dead), (1, 0));
+    send(&sink, &trigger("faulty", "1"));
+    assert!(all_acknowledged(&sink, LONG));
+    assert_eq!((sink.stats().delivered, sink.stats().dead, receiver.requests().len()), (1, 1, 12));
+}
+
+#[test]
+fn a_trigger_that_is_too_old_is_not_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|_, _| status(503));
+    let mut config = config(&receiver.url(), folder.path());
+    config.longest_backoff_ms = 600_000;
+    let sink = WebhookSink::start_with_spool(&config).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    send(&sink, &Trigger { expires: Some(now), ..trigger("old", "1") });
+    send(&sink, &Trigger { expires: Some(now + 200), ..trigger("tried", "1") });
+    assert!(all_acknowledged(&sink, LONG));
+    assert_eq!((sink.stats().dead, sink.stats().expired), (2, 2));
+    assert!(receiver.requests().iter().all(|request| request.id() == "tried"));
+    let letters = dead_letters::list(&config.dead_letters).unwrap().letters;
+    assert_eq!((letters[0].attempts, letters[0].trigger.id.as_str()), (0, "old"));
+    assert!(letters.iter().all(|letter| letter.last_error.contains("max_age")), "{letters:?}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::{ops::RangeInclusive, path::Path};
 use sources::events::KafkaConfig;
 use toml::de::{DeTable, DeValue};
 
-use super::{BatchConfig, BreakerConfig, CliError, LIVE_EPOCH, RedisConfig, Settings, SinkSettings};
+use super::{BatchConfig, BreakerConfig, CliError, LIVE_EPOCH, RedisConfig, Settings, SinkSettings, Spools};
+use crate::triggers::spools::SpoolSettings;
 
 /// Bounds of the most records in a batch.
 const BATCH: RangeInclusive<usize> = 1..=65_536;
@@ -87,6 +88,15 @@ impl Settings {
         let BatchConfig { read, routed } = self.batches;
         if ![read, routed].into_iter().all(|most| BATCH.contains(&most)) {
             return fault("batches", format!("write {} to {} each", BATCH.start(), BATCH.end()));
+        }
+        if let Spools::On(SpoolSettings { folder, max_mb, after_ms }) = &self.spool {
+            if !(1..=1 << 24).contains(max_mb) || !(100..=600_000).contains(after_ms) {
+                let reason = "max_mb: write 1 to 16777216; after_ms: write 100 to 600000";
+                return fault("spool", reason.to_owned());
+            }
+            if folder.as_os_str().is_empty() {
+                return fault("spool", "folder: write a folder, such as strateye.spool".to_owned());
+            }
         }
         self.fault_of_ends()
     }

@@ -10,7 +10,10 @@ use crate::{
     cli::CliError,
     protocol::time::Time,
     run::job::{Events, Job, KafkaUrl, Rules},
-    triggers::destinations::{Destination, To},
+    triggers::{
+        destinations::{Destination, To},
+        spools::Spools,
+    },
 };
 
 impl Settings {
@@ -61,6 +64,7 @@ impl Settings {
             calculators: self.calculators.clone(),
             profiles: self.profiles.clone(),
             triggers,
+            spools: if time.is_live() { self.spool.clone() } else { Spools::OFF },
             state,
             name: self.name.clone(),
             owner: owner(),

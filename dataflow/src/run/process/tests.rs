@@ -29,7 +29,10 @@ use crate::{
     },
     telemetry::messenger::Messenger,
     threads,
-    triggers::destinations::{Destination, To},
+    triggers::{
+        destinations::{Destination, To},
+        spools::Spools,
+    },
 };
 
 /// Timeout far above the duration of any step.
@@ -51,6 +54,7 @@ fn job(folder: &Path) -> Job {
         calculators: None,
         profiles: None,
         triggers: Vec::new(),
+        spools: Spools::OFF,
         state: State::None,
         name: "test".to_owned(),
         owner: "test".to_owned(),

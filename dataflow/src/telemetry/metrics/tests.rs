@@ -5,7 +5,9 @@ use operators::model::ids::{CheckpointNumber, IngestTime, PartitionId};
 use super::*;
 use crate::{
     protocol::{
-        figures::{ByRule, CheckpointFigures, LatencyBuckets, RuleFigure, RuleNumbers, SinkFigures},
+        figures::{
+            ByRule, CheckpointFigures, LatencyBuckets, RuleFigure, RuleNumbers, SinkFigures, SpoolFigures,
+        },
         numbers::SinkNumbers,
     },
     telemetry::Expected,
@@ -32,7 +34,13 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
     counts.add("say \"a\\b\"\nend", 3);
     let mut buckets = LatencyBuckets::default();
     buckets.record(1_500);
-    let figures = SinkFigures { sink: "0-webhook".into(), queued: 4, dead: 2, ..SinkFigures::default() };
+    let figures = SinkFigures {
+        sink: "0-webhook".into(),
+        queued: 4,
+        dead: 2,
+        spool: Some(SpoolFigures { breaker: 2, triggers: 3, bytes: 900, full: 0 }),
+        ..SinkFigures::default()
+    };
     let sink = SinkNumbers { triggers: 3, counts, buckets, sinks: vec![figures], ..SinkNumbers::default() };
     let page = page(Numbers {
         records: 7,
@@ -66,6 +74,9 @@ fn units_kinds_and_labels_stand_as_openmetrics_has_them() {
         "strateye_trigger_latency_seconds_sum 0.0015",
         "strateye_sink_queued{sink=\"0-webhook\"} 4",
         "strateye_sink_dead_letters_total{sink=\"0-webhook\"} 2",
+        "strateye_sink_breaker{sink=\"0-webhook\"} 2",
+        "strateye_sink_spooled{sink=\"0-webhook\"} 3",
+        "strateye_sink_spool_bytes{sink=\"0-webhook\"} 900",
         "strateye_checkpoint_number 12",
         "strateye_checkpoint_duration_seconds 0.25",
         "strateye_rules{state=\"paused\"} 1",

@@ -3,11 +3,14 @@
 //! A document with such a statement is not published. A rule that is in force already stays in force: it was
 //! published by a release that did not find the statement, and its calls fail where they always did.
 
+use serde_json::Value as Json;
+
 use super::join;
 use crate::{
     calculator::Program,
     document::{
         fault::{Fault, Faults},
+        span::Span,
         spec::Calculator,
     },
     rule::plan::RulePlan,
@@ -28,17 +31,29 @@ pub(super) fn fault(path: &str, calculator: &Calculator, program: &Program) -> O
     Some(Fault { path: script_path(path, calculator), message: first.to_string() })
 }
 
+/// Fault of an action whose `max_age` is no duration.
+fn max_age_fault(action: &Json) -> Option<Fault> {
+    let max_age = action.get("max_age")?;
+    let message = match max_age.as_str().map(Span::parse) {
+        Some(Ok(_)) => return None,
+        Some(Err(message)) => message,
+        None => format!("{max_age} is not a duration; write a text, such as \"15m\""),
+    };
+    Some(Fault { path: "action.max_age".to_owned(), message })
+}
+
 impl RulePlan {
-    /// Checks that no calculator has statements that fail whenever they are reached.
+    /// Checks that no calculator has statements that fail whenever they are reached, and that `max_age` of the
+    /// action is a duration.
     ///
     /// # Errors
-    /// The first such statement of each calculator.
+    /// The first such statement of each calculator, and the `max_age`.
     pub fn check_statements(&self) -> Result<(), Faults> {
         let conditions = self.conditions.iter().zip(&self.spec.conditions).enumerate();
         let faults = conditions.filter_map(|(i, (condition, spec))| {
             fault(&format!("conditions[{i}]"), &spec.calculator, &condition.program)
         });
-        let faults: Vec<Fault> = faults.collect();
+        let faults: Vec<Fault> = faults.chain(max_age_fault(&self.spec.action)).collect();
         if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
     }
 }
@@ -69,6 +84,25 @@ mod tests {
         let document = json!({"rule_id": "r", "trigger": {"event": {"id": "T"}}, "when": when,
             "conditions": [condition("a", json!("count")), condition("b", json!({"script": script}))]});
         Arc::new(Rule::parse(&document.to_string()).unwrap())
+    }
+
+    #[test]
+    fn a_max_age_that_is_no_duration_is_a_fault_of_a_publish() {
+        for (max_age, expected) in [
+            (json!("15m"), None),
+            (json!("soon"), Some("`soon` is not a duration")),
+            (json!(15), Some("write a text")),
+        ] {
+            let action = json!({"channel": "coupon", "max_age": max_age});
+            let document = json!({"rule_id": "r", "trigger": {"event": {"id": "T"}}, "action": action});
+            let spec = Arc::new(Rule::parse(&document.to_string()).unwrap());
+            let faults = compile(spec, 0, &mut Fields::default(), &()).err();
+            let fault = faults.map(|faults| (faults.0[0].path.clone(), faults.0[0].message.clone()));
+            assert_eq!(fault.is_some(), expected.is_some(), "{max_age}");
+            if let (Some((path, message)), Some(expected)) = (fault, expected) {
+                assert!(path == "action.max_age" && message.contains(expected), "{path}: {message}");
+            }
+        }
     }
 
     #[test]

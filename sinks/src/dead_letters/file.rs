@@ -1,50 +1,53 @@
 //! The dead-letter file and the files beside it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
 };
 
 use super::{DeadLetter, DeadLetterError};
-use crate::lines::ends_torn;
+use crate::{
+    lines::ends_torn,
+    private::{self, folder_of},
+};
 
 /// A dead-letter file. It is opened for every letter, under a lock, so that a replay can move it aside at any
 /// time.
-pub(in crate::webhook) struct DeadLetterFile {
+pub(crate) struct DeadLetterFile {
     path: PathBuf,
 }
 
 impl DeadLetterFile {
-    pub(in crate::webhook) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         DeadLetterFile { path: path.to_owned() }
     }
 
     /// Checks that letters could be written, without creating the file.
-    pub(in crate::webhook) fn check(&self) -> Result<(), DeadLetterError> {
+    pub(crate) fn check(&self) -> Result<(), DeadLetterError> {
         let _lock = self.lock()?;
         if self.path.exists() {
-            let opened = OpenOptions::new().read(true).append(true).open(&self.path);
+            let opened = private::options().read(true).append(true).open(&self.path);
             opened.map_err(DeadLetterError::file(&self.path, "opened"))?;
         }
         Ok(())
     }
 
     /// Appends a letter and syncs it.
-    pub(in crate::webhook) fn append(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+    pub(crate) fn append(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
         let line = letter.line().map_err(|e| DeadLetterError::file(&self.path, "written")(e.into()))?;
         let _lock = self.lock()?;
         append_line(&self.path, line.as_bytes())
     }
 
     /// Appends a line that no replay can read to `NAME.unreadable`.
-    pub(in crate::webhook) fn set_apart(&self, line: &[u8]) -> Result<(), DeadLetterError> {
+    pub(crate) fn set_apart(&self, line: &[u8]) -> Result<(), DeadLetterError> {
         append_line(&self.beside("unreadable"), line)
     }
 
     /// Moves the file aside, to an unused name, so that new letters go to a new file. No effect if there is
     /// none.
-    pub(in crate::webhook) fn move_aside(&self) -> Result<(), DeadLetterError> {
+    pub(crate) fn move_aside(&self) -> Result<(), DeadLetterError> {
         let _lock = self.lock()?;
         if !self.path.exists() {
             return Ok(());
@@ -56,12 +59,12 @@ impl DeadLetterFile {
     }
 
     /// Files moved aside and not yet fully replayed, oldest first.
-    pub(in crate::webhook) fn aside(&self) -> Result<Vec<PathBuf>, DeadLetterError> {
+    pub(crate) fn aside(&self) -> Result<Vec<PathBuf>, DeadLetterError> {
         Ok(self.numbered()?.into_iter().map(|(_, path)| path).collect())
     }
 
     fn numbered(&self) -> Result<Vec<(u64, PathBuf)>, DeadLetterError> {
-        let folder = folder(&self.path);
+        let folder = folder_of(&self.path);
         let prefix = format!("{}.replaying-", self.name());
         let failed = |e| DeadLetterError::file(folder, "read")(e);
         let mut found = Vec::new();
@@ -81,7 +84,7 @@ impl DeadLetterFile {
     }
 
     /// Lock held by one replay at a time; released when the value is dropped, or the process ends.
-    pub(in crate::webhook) fn lock_replay(&self) -> Result<File, DeadLetterError> {
+    pub(crate) fn lock_replay(&self) -> Result<File, DeadLetterError> {
         let path = self.beside("replay-lock");
         let file = open_lock(&path)?;
         match file.try_lock() {
@@ -109,23 +112,19 @@ impl DeadLetterFile {
 }
 
 fn open_lock(path: &Path) -> Result<File, DeadLetterError> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
+    let opened = private::options().create(true).append(true).open(path);
     opened.map_err(DeadLetterError::file(path, "opened"))
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a new or renamed file survive a crash of the machine.
 fn sync_folder(path: &Path) -> Result<(), DeadLetterError> {
-    let folder = folder(path);
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(DeadLetterError::file(folder, "written"))
+    let folder = folder_of(path);
+    private::sync_folder(folder).map_err(DeadLetterError::file(folder, "written"))
 }
 
 fn append_line(path: &Path, line: &[u8]) -> Result<(), DeadLetterError> {
     let existed = path.exists();
-    let opened = OpenOptions::new().create(true).read(true).append(true).open(path);
+    let opened = private::options().create(true).read(true).append(true).open(path);
     let mut file = opened.map_err(DeadLetterError::file(path, "opened"))?;
     let mut write = || -> io::Result<()> {
         let mut bytes = Vec::with_capacity(line.len() + 2);
@@ -142,7 +141,7 @@ fn append_line(path: &Path, line: &[u8]) -> Result<(), DeadLetterError> {
 }
 
 /// Calls `each` with every non-empty line, without its line break. A missing file has none.
-pub(in crate::webhook) fn read_lines(
+pub(crate) fn read_lines(
     path: &Path,
     each: &mut dyn FnMut(&[u8]) -> Result<(), DeadLetterError>,
 ) -> Result<(), DeadLetterError> {

@@ -10,7 +10,7 @@ use crate::trigger::Trigger;
 pub struct DeadLetter {
     /// Time at which it was given up, unix milliseconds.
     pub at: u64,
-    /// Address of the receiver, without user, password and query.
+    /// Address of the receiver, without user, password and query; of a topic, `kafka://BROKERS/TOPIC`.
     pub url: String,
     /// Number of attempts.
     pub attempts: u32,
@@ -33,6 +33,12 @@ struct Line {
 }
 
 impl DeadLetter {
+    /// Letter of a trigger that became too old before its receiver took it.
+    pub(crate) fn expired(trigger: &Trigger, receiver: &str, at: u64, attempts: u32) -> Self {
+        let last_error = "it became older than the max_age of its action".to_owned();
+        DeadLetter { at, url: receiver.to_owned(), attempts, last_error, trigger: trigger.clone() }
+    }
+
     /// Serializes the letter as one line, without a line break.
     pub(super) fn line(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&Line {
@@ -47,7 +53,7 @@ impl DeadLetter {
     }
 
     /// Parses a line; `None` if it is no letter.
-    pub(in crate::webhook) fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let line: Line = serde_json::from_slice(line).ok()?;
         let trigger = line.trigger.get();
         let text =
@@ -57,7 +63,7 @@ impl DeadLetter {
             url: line.url,
             attempts: line.attempts,
             last_error: line.last_error,
-            trigger: Trigger { id: line.id, key: line.key, line: text },
+            trigger: Trigger { id: line.id, key: line.key, line: text, ..Trigger::default() },
         })
     }
 }
@@ -84,7 +90,12 @@ mod tests {
             url: "http://127.0.0.1/hook".to_owned(),
             attempts: 8,
             last_error: "the receiver answered 500: \"no\"\n".to_owned(),
-            trigger: Trigger { id: "t-1".to_owned(), key: "1001".to_owned(), line: line.to_owned() },
+            trigger: Trigger {
+                id: "t-1".to_owned(),
+                key: "1001".to_owned(),
+                line: line.to_owned(),
+                ..Trigger::default()
+            },
         }
     }
 

@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(super) use file::{DeadLetterFile, read_lines};
+pub(crate) use file::{DeadLetterFile, read_lines};
 pub use letter::DeadLetter;
 
 /// Error of reading, writing or replaying dead letters.
@@ -47,7 +47,7 @@ pub enum DeadLetterError {
 
 impl DeadLetterError {
     /// Conversion of a system error, for `map_err`.
-    pub(super) fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| DeadLetterError::File { path: path.to_owned(), action, error }
     }
 }
