@@ -30,3 +30,9 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+/// Makes an empty file, for a library that opens it by its path, unless there is one. Whether it could be made shows
+/// when it is opened.
+pub(crate) fn create(path: &Path) {
+    let _ = options().write(true).create_new(true).open(path);
+}

@@ -13,6 +13,7 @@
 //! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
 //! | `state_fixture` | state that an earlier commit wrote |
 //! | `dead_receiver` | a webhook that is away while everything else goes on |
+//! | `secrets` | passwords from elsewhere, and files that others may not read |
 //! | `commands_*` | commands around an engine: settings, state, dead letters, events into Kafka, migrations |
 //! | `supervision` | killed processes, signals, the end of input |
 //! | `telemetry` | metrics, health, readiness, the log in JSON |
@@ -40,6 +41,7 @@ mod live;
 mod pauses;
 mod replay;
 mod scene;
+mod secrets;
 mod sqlite;
 mod state_fixture;
 mod statuses;

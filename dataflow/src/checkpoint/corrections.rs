@@ -82,6 +82,7 @@ fn correction(edit: &Edit) -> Option<Correction> {
     };
     let by = field("by").unwrap_or_else(|| "unknown".to_owned());
     let text = field("value");
-    tracing::info!(rule_id, condition, key, value = text, by, "state is corrected");
+    // Without the key and the value, which are of a person.
+    tracing::info!(rule_id, condition, by, "state is corrected");
     Some(Correction { rule_id, condition, key, text, by })
 }

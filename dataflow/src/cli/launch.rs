@@ -1,13 +1,16 @@
 //! Starts a cluster of child processes for a job, and receives their messages.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
+    fs::{self, File},
+    io::Write as _,
+    os::{fd::AsRawFd as _, unix::fs::PermissionsExt},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::mpsc,
     time::Duration,
 };
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use serde_json::Value as Json;
 use sinks::LineOutput;
 use tempfile::TempDir;
@@ -26,7 +29,7 @@ use crate::{
     triggers::destinations::To,
 };
 
-/// Environment variable that names the file with the job.
+/// Environment variable with the path of the job.
 pub(super) const JOB: &str = "STRATEYE_JOB";
 
 /// A running cluster.
@@ -34,7 +37,9 @@ pub(super) struct Cluster {
     supervisor: Supervisor,
     events: mpsc::Receiver<Event>,
     board: Option<Board>,
-    /// Keeps the job's file.
+    /// The job, which the processes read.
+    _job: File,
+    /// Keeps the state of the run.
     _folder: TempDir,
 }
 
@@ -65,8 +70,7 @@ pub(super) fn launch(
     if matches!(job.state, State::Run) {
         job.state = State::Sqlite(folder.path().join("state.db"));
     }
-    let file = folder.path().join("job.json");
-    fs::write(&file, serde_json::to_vec(&job).map_err(CliError::failed)?).map_err(CliError::failed)?;
+    let (kept, file) = in_memory(&job)?;
     let program = std::env::current_exe().map_err(CliError::failed)?;
     let config = SupervisorConfig { restart, ..SupervisorConfig::new(processes) };
     let reads_stdin = matches!(job.events, crate::run::job::Events::Stdin);
@@ -83,7 +87,17 @@ pub(super) fn launch(
     .map_err(CliError::failed)?;
     let handle = supervisor.handle();
     stop_on_signals(handle)?;
-    Ok(Cluster { supervisor, events, board: None, _folder: folder })
+    Ok(Cluster { supervisor, events, board: None, _job: kept, _folder: folder })
+}
+
+/// Writes a job into memory: it may contain passwords, so it is never on a disk, and it is gone with this
+/// process. Returns it with the path by which the cluster's processes read it.
+fn in_memory(job: &Job) -> Result<(File, PathBuf), CliError> {
+    let file = memfd_create("job", MemfdFlags::CLOEXEC).map_err(CliError::failed)?;
+    let mut file = File::from(file);
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    file.write_all(&serde_json::to_vec(job).map_err(CliError::failed)?).map_err(CliError::failed)?;
+    Ok((file, path.into()))
 }
 
 /// Ends the cluster cleanly on Ctrl-C and SIGTERM.

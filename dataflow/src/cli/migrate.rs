@@ -8,14 +8,15 @@ use sources::{SourceError, rules::migrate_mysql};
 use super::{
     CliError,
     options::{hide_password, settings},
+    reference,
 };
 use crate::run::job::Rules;
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
     /// The database: mysql://USER:PASSWORD@HOST:PORT/DATABASE; its user needs the rights to create and
-    /// alter tables
-    #[arg(long, value_name = "URL")]
+    /// alter tables. Or env:NAME or file:PATH
+    #[arg(long, value_name = "URL", value_parser = reference::path)]
     rules: Option<PathBuf>,
     /// Settings in TOML; their `rules` is used if --rules is left out
     #[arg(long, value_name = "FILE.toml")]

@@ -19,6 +19,7 @@ mod migrate;
 mod options;
 mod process;
 mod produce;
+mod reference;
 mod replay;
 mod rule;
 mod run;

@@ -19,7 +19,7 @@ use sinks::{checkpoint::RedisConfig, webhook::WebhookConfig};
 use sources::events::KafkaConfig;
 
 pub(super) use self::{check::read, show::hide_password};
-use super::{CliError, sink_settings::SinkSettings};
+use super::{CliError, reference, sink_settings::SinkSettings};
 use crate::{
     checkpoint::State,
     protocol::time::Time,
@@ -40,8 +40,9 @@ pub(super) struct Common {
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     /// A folder of rule documents, one document, an SQLite store (*.db, *.sqlite), or
-    /// mysql://USER:PASSWORD@HOST:PORT/DATABASE
-    #[arg(long, value_name = "PATH|URL")]
+    /// mysql://USER:PASSWORD@HOST:PORT/DATABASE; env:NAME and file:PATH stand for the value of an
+    /// environment variable and the line of a file
+    #[arg(long, value_name = "PATH|URL", value_parser = reference::path)]
     rules: Option<PathBuf>,
     /// Folder of your own calculators that rules may name, NAME.rhai each
     #[arg(long, value_name = "DIR")]
@@ -55,8 +56,8 @@ pub(super) struct Common {
     triggers: Option<String>,
     /// Store of the state: an SQLite file (*.db), redis://.., with TLS rediss://.., or `none`. If
     /// left out, state survives a crash, but not the end of the command; a `worker` then keeps none. Not for
-    /// `replay`, which keeps none
-    #[arg(long, value_name = "FILE.db|URL")]
+    /// `replay`, which keeps none. env:NAME and file:PATH as for --rules
+    #[arg(long, value_name = "FILE.db|URL", value_parser = reference::text)]
     state: Option<String>,
     /// File for lines that are not events, each with the reason
     #[arg(long, value_name = "FILE.jsonl")]

@@ -22,7 +22,7 @@ use sources::{
     rules::{FolderStore, MysqlStore, RuleStore, SqliteStore},
 };
 
-use super::CliError;
+use super::{CliError, reference};
 use crate::{rules::preparation::scripts, run::job::Rules};
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +92,7 @@ pub(super) enum RuleCommand {
 pub(super) struct StoreArgs {
     /// Store of the rules: a folder, an SQLite store (*.db, *.sqlite), or a database,
     /// mysql://USER:PASSWORD@HOST:PORT/DATABASE
-    #[arg(long, value_name = "PATH|URL")]
+    #[arg(long, value_name = "PATH|URL", value_parser = reference::path)]
     rules: PathBuf,
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use operators::ops::Correction;
 use serde_json::{Map, Value as Json, json};
 
-use super::{CliError, options::settings};
+use super::{CliError, options::settings, reference};
 use crate::checkpoint::{
     State,
     inspect::{InspectError, Inspector, KeyStates},
@@ -77,8 +77,9 @@ pub(super) enum StateCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// Store of the state: redis://HOST:PORT, with TLS rediss://HOST:PORT, or an SQLite file (*.db)
-    #[arg(long, value_name = "FILE.db|URL")]
+    /// Store of the state: redis://HOST:PORT, with TLS rediss://HOST:PORT, or an SQLite file (*.db); or
+    /// env:NAME or file:PATH
+    #[arg(long, value_name = "FILE.db|URL", value_parser = reference::text)]
     state: Option<String>,
     /// Settings in TOML; their `state` or `[redis]` is used if --state is left out
     #[arg(long, value_name = "FILE.toml")]

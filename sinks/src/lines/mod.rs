@@ -1,12 +1,14 @@
 //! Lines, one record each, to standard output or a file.
 //!
 //! - [`LineWriter`]: writes lines without waiting for their reader; used for refused records
-//! - [`LineSink`]: the sink of triggers on top of it
+//! - [`LineSink`]: the sink of triggers on top of it; `sync`: syncs its file
 //!
 //! **Invariant**: nothing here waits for the reader of standard output or of a pipe. What the reader has not
-//! taken is kept, up to a bound; a writer without room has to be asked again. Files are written directly.
+//! taken is kept, up to a bound; a writer without room has to be asked again. Files are written directly. New ones
+//! have mode 0600.
 
 mod sink;
+mod sync;
 mod writer;
 
 pub use sink::LineSink;
@@ -14,14 +16,13 @@ pub use writer::LineWriter;
 pub(crate) use writer::ends_torn;
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::TriggerSinkError;
+use crate::{TriggerSinkError, private};
 
 /// Destination of lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,10 @@ impl LineOutput {
     /// If the file can't be made.
     pub fn create(&self) -> Result<(), LineError> {
         match self {
-            LineOutput::File(path) => File::create(path).map(drop).map_err(LineError::open(path)),
+            LineOutput::File(path) => {
+                let opened = private::options().write(true).create(true).truncate(true).open(path);
+                opened.map(drop).map_err(LineError::open(path))
+            }
             LineOutput::Stdout | LineOutput::Nowhere => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! Writes lines without waiting for their reader.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::fd::{AsFd, OwnedFd},
     path::Path,
@@ -10,6 +10,7 @@ use std::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{LineError, LineOutput};
+use crate::private;
 
 /// Buffered bytes at which a line is handed to the system at once rather than at the next flush.
 const FLUSH_AT: usize = 1 << 18;
@@ -58,6 +59,14 @@ impl LineWriter {
         Ok(LineWriter { out, pending: Vec::new() })
     }
 
+    /// Another handle of the file, if the output is one.
+    pub(super) fn file(&self) -> io::Result<Option<File>> {
+        match &self.out {
+            Out::File(file) => file.try_clone().map(Some),
+            Out::Stream(_) | Out::Nowhere => Ok(None),
+        }
+    }
+
     /// Whether another line can be buffered.
     #[must_use]
     pub fn has_room(&self) -> bool {
@@ -102,7 +111,7 @@ impl LineWriter {
 
 /// Opens a file for appending and ends its last line.
 fn append_to(path: &Path) -> io::Result<Out> {
-    let mut options = OpenOptions::new();
+    let mut options = private::options();
     options.create(true).append(true);
     if !path.metadata().is_ok_and(|about| about.is_file()) {
         let file = options.open(path)?;

@@ -124,7 +124,7 @@ impl Queue {
     pub(super) fn pause(&self, lane: usize, wait: Duration, until_recovery: bool) -> bool {
         let state = self.state();
         let seen = state.recoveries;
-        let waits = |state: &mut QueueState| !state.stopped && !(until_recovery && state.recoveries > seen);
+        let waits = |state: &mut QueueState| !state.stopped && (!until_recovery || state.recoveries == seen);
         let waited = self.lanes[lane].wait_timeout_while(state, wait, waits);
         !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
     }

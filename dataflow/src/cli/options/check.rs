@@ -3,14 +3,20 @@
 //! A fault is reported with the file, the line, the setting and what to write instead; nothing is opened or
 //! connected to.
 
-use std::{ops::RangeInclusive, path::Path};
+use std::{ops::RangeInclusive, os::unix::fs::PermissionsExt as _, path::Path};
 
+use serde::Deserialize as _;
 use sources::events::KafkaConfig;
 use toml::de::{DeTable, DeValue};
 
 use super::{BatchConfig, BreakerConfig, CliError, LIVE_EPOCH, RedisConfig, Settings, SinkSettings, Spools};
-use crate::triggers::spools::SpoolSettings;
+use crate::{
+    cli::reference::{self, Found},
+    triggers::spools::SpoolSettings,
+};
 
+/// Bits of a file's mode by which its group and others may read it.
+const READ_BY_OTHERS: u32 = 0o044;
 /// Bounds of the most records in a batch.
 const BATCH: RangeInclusive<usize> = 1..=65_536;
 
@@ -18,13 +24,32 @@ const BATCH: RangeInclusive<usize> = 1..=65_536;
 pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
     let wrong = |error: String| CliError::usage(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let settings: Settings = toml::from_str(&text).map_err(|e| wrong(unreadable(&text, &e)))?;
+    let mut table = DeTable::parse(&text).map_err(|e| wrong(unreadable(&text, &e)))?;
+    let Found { password, fault } = reference::resolve_all(table.get_mut());
+    if let Some((at, error)) = fault {
+        let line = line_at(&text, at).map_or_else(String::new, |line| format!("line {line}: "));
+        return Err(wrong(format!("{line}{error}")));
+    }
+    let settings = Settings::deserialize(toml::Deserializer::from(table));
+    let settings = settings.map_err(|e| wrong(unreadable(&text, &e)))?;
+    if let Some(name) = password {
+        warn_of_readers(path, &name);
+    }
     match settings.fault() {
         None => Ok(settings),
         Some(Fault { name, at, reason }) => {
             let line = line_of(&text, name, at).map_or_else(String::new, |line| format!("line {line}: "));
             Err(wrong(format!("{line}{name}: {reason}")))
         }
+    }
+}
+
+/// Warns if others may read a file in which a password stands.
+fn warn_of_readers(path: &Path, name: &str) {
+    let mode = path.metadata().map_or(0, |about| about.permissions().mode());
+    if mode & READ_BY_OTHERS != 0 {
+        let file = path.display();
+        tracing::warn!(%file, setting = name, "others may read this file, and a password stands in it; chmod 600 it, or write env:NAME or file:PATH instead of the password");
     }
 }
 

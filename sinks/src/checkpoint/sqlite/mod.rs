@@ -21,6 +21,7 @@ use operators::model::ids::OwnerGeneration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{CheckpointError, FieldChange};
+use crate::private;
 
 /// Schema version that this release writes.
 const SCHEMA: i64 = 2;
@@ -110,6 +111,7 @@ impl From<CheckpointError> for Refusal {
 }
 
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    private::create(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

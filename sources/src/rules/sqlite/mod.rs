@@ -11,7 +11,7 @@
 mod source;
 mod store;
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior, types::ValueRef};
 pub use source::SqliteRules;
@@ -38,6 +38,8 @@ fn open(path: &Path) -> Result<Connection, SourceError> {
 }
 
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    // SQLite gives the files beside it the same mode. Whether it could be made shows when it is opened.
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
