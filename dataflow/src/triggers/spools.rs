@@ -181,6 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn triggers_that_wait_for_no_sink_are_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SpoolSettings { folder: folder.path().to_owned(), ..SpoolSettings::default() };
+        let spools = Spools::On(settings);
+        let known = spools.of(&[topic("a:1", Delivery::Immediate)]);
+        let make = |spool: &std::path::Path, file: &str| {
+            fs::create_dir(spool).unwrap();
+            fs::write(spool.join(file), "").unwrap();
+        };
+        make(&known[0].as_ref().unwrap().folder, "1.spool");
+        make(&folder.path().join("empty"), "lock");
+        assert_eq!(crate::logged::logged(|| spools.warn_of_others(&known)), "");
+        make(&folder.path().join("webhook-1"), "1.spool");
+        let log = crate::logged::logged(|| spools.warn_of_others(&known));
+        assert!(log.contains("webhook-1") && log.lines().count() == 1, "{log}");
+    }
+
+    #[test]
     fn settings_are_the_word_off_or_a_table() {
         #[derive(Deserialize)]
         struct File {

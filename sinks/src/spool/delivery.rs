@@ -257,8 +257,8 @@ impl<S: Storage> Delivery<S> {
 
     fn hold_back(&mut self, reason: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut self.full, true) {
-            let receiver = &self.receiver;
-            tracing::error!(receiver, %reason, "the spool takes no more; triggers are held back");
+            let (receiver, folder) = (&self.receiver, self.folder.display());
+            tracing::error!(receiver, %folder, %reason, "the spool takes no more; triggers are held back");
         }
     }
 

@@ -80,7 +80,7 @@ impl<S: Storage> SpoolLog<S> {
                     "a segment of a spool has damaged records; the rest of it is delivered, and it is kept as .damaged"
                 );
             }
-            // What survived a crash without being synced must be synced before it counts on.
+            // What was not synced may still be lost; no later segment is begun before it can't be.
             storage.sync(number)?;
             let (bytes, count) = (whole as u64, good as u64);
             segments.push_back(Segment { number, bytes, open: count, unread: count, damaged });
