@@ -1,4 +1,4 @@
-//! `dead-letters`: triggers that a webhook could not deliver are listed, and sent again.
+//! `dead-letters`: triggers that could not be delivered are listed, and sent again.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -125,12 +125,12 @@ fn letters_that_fail_again_are_kept_for_the_next_time() {
 }
 
 #[test]
-fn letters_go_to_the_webhook_that_wrote_them_or_nowhere() {
+fn letters_go_to_the_sink_that_wrote_them_or_nowhere() {
     let scene = scene("http://127.0.0.1:1/");
     scene.write("other.jsonl", &format!("{}\n", letter(1)));
     let finished = scene.run(&["dead-letters", "replay", "other.jsonl", "--config", "strateye.toml"]);
     assert_eq!(finished.code, Some(2), "{}", finished.all());
-    let named = "no webhook has dead_letters = \"other.jsonl\" (dead.jsonl)";
+    let named = "no sink has dead_letters = \"other.jsonl\" (dead.jsonl)";
     assert!(finished.log.join("\n").contains(named), "{}", finished.all());
     assert!(scene.path("other.jsonl").exists());
 }

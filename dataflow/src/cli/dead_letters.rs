@@ -1,4 +1,4 @@
-//! `strateye dead-letters`: lists triggers that a webhook could not deliver, and sends them again.
+//! `strateye dead-letters`: lists triggers that could not be delivered, and sends them again.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,12 +12,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use sinks::{
-    TriggerSink as _,
-    dead_letters::{self, DeadLetter, DeadLetterError},
-    webhook::{self, Replayed, WebhookConfig, WebhookSink},
+    TriggerSink,
+    dead_letters::{self, DeadLetter, DeadLetterError, Replayed},
+    kafka::KafkaSink,
+    webhook::WebhookSink,
 };
 
 use super::{CliError, options};
+use crate::triggers::destinations::To;
 
 /// Interval at which the progress bar is drawn.
 const DRAW: Duration = Duration::from_millis(200);
@@ -27,7 +29,7 @@ pub(super) enum DeadLetterCommand {
     /// Print the dead letters, oldest first: when, id, key, attempts, address and last error, separated by
     /// tabs
     List {
-        /// The webhook's file of dead letters
+        /// The file of dead letters: of a webhook, or of a topic's spool
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Print one JSON object per line, with the triggers
@@ -36,10 +38,10 @@ pub(super) enum DeadLetterCommand {
     },
     /// Send all dead letters again; those that fail again are written to the file again
     Replay {
-        /// The webhook's file of dead letters
+        /// The file of dead letters: of a webhook, or of a topic's spool
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Settings in TOML; the letters go to the webhook among their `[[sinks]]` that writes this file
+        /// Settings in TOML; the letters go to the one of their `[[sinks]]` that writes this file
         #[arg(long, visible_alias = "webhook-config", value_name = "FILE.toml")]
         config: PathBuf,
         /// Print the figures as one JSON object
@@ -95,23 +97,30 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
-/// Finds the webhook in the settings that writes this file.
-fn webhook(config: &Path, file: &Path) -> Result<WebhookConfig, CliError> {
-    let webhooks = options::read(config)?.webhooks();
-    let found = webhooks.iter().find(|webhook| is_same(&webhook.dead_letters, file)).cloned();
-    found.ok_or_else(|| {
-        let there: Vec<String> =
-            webhooks.iter().map(|webhook| webhook.dead_letters.display().to_string()).collect();
-        let there = if there.is_empty() { "none of its sinks is a webhook".to_owned() } else { there.join(", ") };
-        CliError::usage(format!(
-            "{}: no webhook has dead_letters = {file:?} ({there}); name the file of one of them, relative to this folder",
-            config.display()
-        ))
+/// Opens the sink in the settings that writes this file: a webhook, or a topic with a spool.
+fn sink(config: &Path, file: &Path) -> Result<Box<dyn TriggerSink + Sync>, CliError> {
+    let receivers = options::read(config)?.receivers()?;
+    let found = receivers.iter().find(|(_, letters)| is_same(letters, file));
+    Ok(match found.map(|(to, _)| to) {
+        Some(To::Webhook(config)) => Box::new(WebhookSink::start(config).map_err(CliError::usage)?),
+        Some(To::Kafka(config)) => Box::new(KafkaSink::start(config).map_err(CliError::usage)?),
+        Some(To::Lines(_)) | None => {
+            let there: Vec<String> = receivers.iter().map(|(_, file)| file.display().to_string()).collect();
+            let there = if there.is_empty() {
+                "none of its sinks has dead letters".to_owned()
+            } else {
+                there.join(", ")
+            };
+            return Err(CliError::usage(format!(
+                "{}: no sink has dead_letters = {file:?} ({there}); name the file of one of them, relative to this folder",
+                config.display()
+            )));
+        }
     })
 }
 
 /// Sends all letters, with a progress bar.
-fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
+fn send(file: &Path, sink: &(dyn TriggerSink + Sync)) -> Result<Replayed, DeadLetterError> {
     let bar = ProgressBar::new(dead_letters::list(file)?.letters.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} letters {msg}") {
         bar.set_style(style);
@@ -121,7 +130,7 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
         let replay = scope.spawn(move || {
             // Dropped at the end, which wakes the drawing thread.
             let _ending = ending;
-            webhook::replay(file, sink)
+            dead_letters::replay(file, sink)
         });
         while ended.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
             bar.set_position(sink.acknowledged());
@@ -133,8 +142,8 @@ fn send(file: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
 
 #[expect(clippy::print_stdout, reason = "the figures are what the command was asked for")]
 fn replay(file: &Path, config: &Path, json: bool) -> Result<(), CliError> {
-    let sink = WebhookSink::start(&webhook(config, file)?).map_err(CliError::usage)?;
-    let Replayed { sent, unreadable } = send(file, &sink).map_err(CliError::failed)?;
+    let sink = sink(config, file)?;
+    let Replayed { sent, unreadable } = send(file, &*sink).map_err(CliError::failed)?;
     let (delivered, dead) = (sink.stats().delivered, sink.stats().dead);
     if json {
         println!("{}", json!({"sent": sent, "delivered": delivered, "dead": dead, "unreadable": unreadable}));

@@ -67,7 +67,7 @@ enum Command {
     Produce(produce::Produce),
     /// Create the tables of a rules database, or bring them up to date
     Migrate(migrate::Migrate),
-    /// List triggers that a webhook could not deliver, and send them again
+    /// List triggers that could not be delivered, and send them again
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetterCommand),
     /// Check or show a file of settings

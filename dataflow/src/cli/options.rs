@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use operators::model::{decode::EventFormat, wire::Codec};
 use serde::{Deserialize, Serialize};
-use sinks::{checkpoint::RedisConfig, webhook::WebhookConfig};
+use sinks::{SpoolConfig, checkpoint::RedisConfig};
 use sources::events::KafkaConfig;
 
 pub(super) use self::{check::read, show::hide_password};
@@ -25,7 +25,10 @@ use crate::{
     protocol::time::Time,
     rules::breaker::BreakerConfig,
     run::{batches::BatchConfig, job::Events},
-    triggers::spools::Spools,
+    triggers::{
+        destinations::{Destination, To},
+        spools::Spools,
+    },
 };
 
 /// Default length of an epoch by the wall clock, ms.
@@ -289,9 +292,18 @@ impl Settings {
         self.kafka.as_ref()
     }
 
-    /// The webhooks among the sinks.
-    pub(super) fn webhooks(&self) -> Vec<WebhookConfig> {
-        self.sinks.iter().filter_map(SinkSettings::webhook).cloned().collect()
+    /// The sinks with dead letters, each with their file.
+    pub(super) fn receivers(&self) -> Result<Vec<(To, PathBuf)>, CliError> {
+        let destinations = self.destinations()?;
+        let spools = self.spool.of(&destinations);
+        let receiver = |(destination, spool): (Destination, Option<SpoolConfig>)| {
+            let letters = match &destination.to {
+                To::Webhook(config) => Some(config.dead_letters.clone()),
+                To::Kafka(_) | To::Lines(_) => spool.map(|spool| spool.dead_letters),
+            };
+            Some((destination.to, letters?))
+        };
+        Ok(destinations.into_iter().zip(spools).filter_map(receiver).collect())
     }
 
     /// Store of the state, if the settings give one.

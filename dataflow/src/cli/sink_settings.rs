@@ -55,11 +55,6 @@ impl SinkSettings {
         Ok(Destination { channels: self.channels.clone(), to })
     }
 
-    /// The webhook, if the sink is one.
-    pub(super) fn webhook(&self) -> Option<&WebhookConfig> {
-        self.webhook.as_ref()
-    }
-
     /// Copy fit to be shown.
     pub(super) fn redacted(&self) -> Self {
         SinkSettings {

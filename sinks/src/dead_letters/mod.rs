@@ -2,6 +2,7 @@
 //!
 //! - `letter`: one letter and its line
 //! - `file`: the file and those beside it
+//! - `replay`: sends the letters again
 //!
 //! One JSON document per line: `{"at", "url", "attempts", "last_error", "id", "key", "trigger"}`. `trigger`
 //! is the trigger's own document, byte for byte; a trigger that is no JSON object is stored as a string.
@@ -13,6 +14,7 @@
 
 mod file;
 mod letter;
+mod replay;
 
 use std::{
     io,
@@ -21,6 +23,9 @@ use std::{
 
 pub(crate) use file::{DeadLetterFile, read_lines};
 pub use letter::DeadLetter;
+pub use replay::{Replayed, replay};
+
+use crate::trigger_sink::TriggerSinkError;
 
 /// Error of reading, writing or replaying dead letters.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,12 @@ pub enum DeadLetterError {
         /// The dead-letter file.
         path: PathBuf,
     },
+    /// The sink to which letters are sent again has failed.
+    #[error("the letters can't be sent again: {0}")]
+    Sink(#[from] TriggerSinkError),
+    /// The sink can never take a letter.
+    #[error("a letter can't be sent again: {0}")]
+    Refused(String),
 }
 
 impl DeadLetterError {

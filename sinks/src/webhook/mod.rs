@@ -4,7 +4,6 @@
 //! - `queue`: the bounded queue between `send` and the delivery threads
 //! - `client`: one attempt, signed, and the classification of its answer
 //! - `backoff`: the wait before the next attempt
-//! - `replay`: sends dead letters again
 //! - `config`, `error`: settings, and errors with remedies
 //!
 //! Data flow: `send` puts a trigger into the queue, in the lane of its key; the delivery thread of the lane
@@ -36,10 +35,8 @@ mod client;
 mod config;
 mod error;
 mod queue;
-mod replay;
 mod sink;
 
 pub use config::{Method, WebhookConfig};
 pub use error::WebhookError;
-pub use replay::{Replayed, replay};
 pub use sink::WebhookSink;

@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -38,8 +38,6 @@ pub(super) struct Queue {
     state: Mutex<QueueState>,
     /// Wakes the delivery threads, one per lane.
     lanes: Vec<Condvar>,
-    /// Wakes threads that wait for room or for an acknowledgement.
-    acknowledged: Condvar,
     /// Upper bound of open triggers.
     limit: usize,
     /// Upper bound of their bytes.
@@ -75,7 +73,6 @@ impl Queue {
         Queue {
             state: Mutex::new(state),
             lanes: (0..lanes).map(|_| Condvar::new()).collect(),
-            acknowledged: Condvar::new(),
             limit,
             limit_bytes,
         }
@@ -157,34 +154,6 @@ impl Queue {
         }
         state.bytes -= job.trigger.bytes();
         state.progress.acknowledge(job.number);
-        self.acknowledged.notify_all();
-    }
-
-    /// Blocks until `condition` holds, for `longest` at most, and returns whether it holds.
-    fn wait_for(&self, longest: Duration, condition: impl Fn(&QueueState) -> bool) -> bool {
-        let started = Instant::now();
-        let mut state = self.state();
-        loop {
-            if condition(&state) {
-                return true;
-            }
-            let left = longest.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.acknowledged.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Blocks until all numbers up to `number` are acknowledged, for `longest` at most; returns whether they
-    /// are.
-    pub(super) fn wait_acknowledged(&self, number: u64, longest: Duration) -> bool {
-        self.wait_for(longest, |state| state.progress.acknowledged() >= number)
-    }
-
-    /// Blocks until `trigger` would be accepted, for `longest` at most; returns whether it would be.
-    pub(super) fn wait_room(&self, trigger: &Trigger, longest: Duration) -> bool {
-        self.wait_for(longest, |state| self.has_room(state, trigger.bytes()))
     }
 
     pub(super) fn accepted(&self) -> u64 {
@@ -229,9 +198,7 @@ mod tests {
         assert_eq!(queue.push(&trigger("a", "2")), Sent::Accepted(2));
         let job = queue.take(0).unwrap();
         assert_eq!(queue.push(&trigger("a", "3")), Sent::Full);
-        assert!(!queue.wait_room(&trigger("", "1"), Duration::ZERO));
         queue.acknowledge(&job, Outcome::Delivered);
-        assert!(queue.wait_room(&trigger("", "1"), Duration::ZERO));
         assert_eq!(queue.push(&trigger("a", "3")), Sent::Accepted(3));
         let expected = SinkStats { queued: 2, delivered: 1, ..SinkStats::default() };
         assert_eq!((queue.stats(), queue.acknowledged(), queue.accepted()), (expected, 1, 3));

@@ -123,22 +123,6 @@ impl WebhookSink {
         }
         Ok(sink)
     }
-
-    /// Blocks until `trigger` would be accepted, for `longest` at most; returns whether it would be.
-    pub(super) fn wait_room(&self, trigger: &Trigger, longest: Duration) -> bool {
-        self.delivery.queue.wait_room(trigger, longest)
-    }
-
-    /// Blocks until all triggers up to `number` are acknowledged, for `longest` at most; returns whether they
-    /// are.
-    pub(super) fn wait_acknowledged(&self, number: u64, longest: Duration) -> bool {
-        self.delivery.queue.wait_acknowledged(number, longest)
-    }
-
-    /// Queues a trigger. Unlike with other sinks this never fails.
-    pub(super) fn offer(&self, trigger: &Trigger) -> Sent {
-        self.delivery.queue.push(trigger)
-    }
 }
 
 impl TriggerSink for WebhookSink {
@@ -147,7 +131,7 @@ impl TriggerSink for WebhookSink {
     }
 
     fn send(&self, trigger: &Trigger) -> Result<Sent, TriggerSinkError> {
-        Ok(self.offer(trigger))
+        Ok(self.delivery.queue.push(trigger))
     }
 
     fn accepted(&self) -> u64 {

@@ -17,6 +17,7 @@ use rdkafka::{
 };
 use strateye_sinks::{
     Sent, Trigger, TriggerSink as _, TriggerSinkError,
+    dead_letters::{self, Replayed},
     kafka::{KafkaSink, KafkaSinkConfig, KafkaSinkError, KafkaTransactions},
 };
 use strateye_tests::services::Kafka;
@@ -439,4 +440,22 @@ fn a_publish_in_doubt_after_an_error_is_settled_by_opening_again() {
     }
     assert_eq!(errors, 3);
     assert_exactly(&consumed(&broker, "doubt"), &triggers(0..40 * 300));
+}
+
+#[test]
+fn dead_letters_of_a_topic_are_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead.jsonl");
+    let letter = |number: u64| {
+        let Trigger { id, key, line, .. } = trigger(number);
+        format!(
+            "{{\"at\":1,\"url\":\"kafka://a\",\"attempts\":0,\"last_error\":\"old\",\"id\":\"{id}\",\"key\":\"{key}\",\"trigger\":{line}}}\n"
+        )
+    };
+    std::fs::write(&path, [letter(1), letter(2)].concat()).unwrap();
+    BROKER.topic("again", 1);
+    let sink = KafkaSink::start(&config(&BROKER, "again")).unwrap();
+    assert_eq!(dead_letters::replay(&path, &sink).unwrap(), Replayed { sent: 2, unreadable: 0 });
+    assert_eq!(consumed(&BROKER, "again"), triggers(1..3));
+    assert!(!path.exists());
 }

@@ -13,8 +13,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use strateye_sinks::{
     Sent, Trigger, TriggerSink as _,
-    dead_letters::{self, DeadLetterError},
-    webhook::{self, Replayed, WebhookConfig, WebhookSink},
+    dead_letters::{self, DeadLetterError, Replayed},
+    webhook::{WebhookConfig, WebhookSink},
 };
 
 use crate::{
@@ -322,7 +322,7 @@ fn a_replay_delivers_and_what_fails_again_is_dead_again() {
     assert_eq!(dead_letters::list(&path).unwrap().letters.len(), 20);
 
     healed.store(true, Ordering::SeqCst);
-    let replayed = webhook::replay(&path, &sink).unwrap();
+    let replayed = dead_letters::replay(&path, &sink).unwrap();
     assert_eq!(replayed, Replayed { sent: 20, unreadable: 0 });
     let again: BTreeSet<_> =
         dead_letters::list(&path).unwrap().letters.into_iter().map(|letter| letter.trigger.id).collect();
@@ -340,7 +340,7 @@ fn a_replay_delivers_and_what_fails_again_is_dead_again() {
         assert_eq!(arrived.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), expected);
         assert!(arrived.iter().all(|(id, body)| bodies[id] == *body));
     }
-    assert_eq!(webhook::replay(&folder.path().join("other"), &sink).unwrap(), Replayed::default());
+    assert_eq!(dead_letters::replay(&folder.path().join("other"), &sink).unwrap(), Replayed::default());
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn a_replay_broken_off_and_torn_lines_lose_no_letter() {
 
     let receiver = Receiver::start(|_, _| status(200));
     let sink = WebhookSink::start(&config(&receiver.url(), folder.path())).unwrap();
-    assert_eq!(webhook::replay(&path, &sink).unwrap(), Replayed { sent: 3, unreadable: 1 });
+    assert_eq!(dead_letters::replay(&path, &sink).unwrap(), Replayed { sent: 3, unreadable: 1 });
     let ids: Vec<_> = receiver.requests().iter().map(|r| r.id().to_owned()).collect();
     assert_eq!(ids, ["first", "second", "third"]);
     assert_eq!(dead_letters::list(&path).unwrap(), Default::default());
@@ -391,10 +391,10 @@ fn only_one_replay_runs_and_new_dead_letters_go_on_meanwhile() {
     send(&sink, &trigger("old", "1"));
     assert!(all_acknowledged(&sink, LONG));
     std::thread::scope(|scope| {
-        let replaying = scope.spawn(|| webhook::replay(&path, &sink));
+        let replaying = scope.spawn(|| dead_letters::replay(&path, &sink));
         receiver.wait(2);
         let other = WebhookSink::start(&config).unwrap();
-        assert!(matches!(webhook::replay(&path, &other), Err(DeadLetterError::Busy { .. })));
+        assert!(matches!(dead_letters::replay(&path, &other), Err(DeadLetterError::Busy { .. })));
         send(&other, &trigger("new", "1"));
         assert!(all_acknowledged(&other, LONG));
         let ids: Vec<_> =

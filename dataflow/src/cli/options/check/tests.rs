@@ -75,7 +75,7 @@ fn the_example_is_right_and_shows_everything() {
     // A byte order mark, which some editors write, is skipped.
     std::fs::write(file.path(), format!("\u{feff}{EXAMPLE}")).unwrap();
     let settings = read(file.path()).unwrap();
-    assert_eq!(settings.webhooks().len(), 1);
+    assert_eq!(settings.receivers().unwrap().len(), 1);
     let written: BTreeSet<&str> = EXAMPLE
         .lines()
         .map(|line| line.trim_start_matches(['#', '[']).split(['=', ']', ' ']).next().unwrap_or_default())

@@ -4,17 +4,16 @@
 //! again. So an interrupted replay loses none, and the next one sends the rest (some of it for the second
 //! time).
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
-use super::sink::WebhookSink;
+use super::{DeadLetter, DeadLetterError, DeadLetterFile, read_lines};
 use crate::{
-    dead_letters::{DeadLetter, DeadLetterError, DeadLetterFile, read_lines},
     trigger::Trigger,
-    trigger_sink::Sent,
+    trigger_sink::{Sent, TriggerSink},
 };
 
-/// Longest single wait; waits are repeated until their condition holds.
-const WAIT: Duration = Duration::from_secs(1);
+/// Pause between two looks at a sink, whose counts give no notice of a change.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Counts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,9 +28,9 @@ pub struct Replayed {
 /// aside first, so that letters which fail again are written to a new one.
 ///
 /// # Errors
-/// If another replay of the file is running, or a file can't be read, moved or removed. The next replay sends
+/// If another replay of the file is running, the sink fails, or a file can't be read, moved or removed. The next replay sends
 /// what was not acknowledged by then.
-pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterError> {
+pub fn replay(path: &Path, sink: &dyn TriggerSink) -> Result<Replayed, DeadLetterError> {
     let file = DeadLetterFile::new(path);
     let _only = file.lock_replay()?;
     file.move_aside()?;
@@ -41,7 +40,7 @@ pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterErr
         read_lines(&part, &mut |line| {
             match DeadLetter::parse(line) {
                 Some(letter) => {
-                    last = send(sink, &letter.trigger);
+                    last = send(sink, &letter.trigger)?;
                     done.sent += 1;
                 }
                 None => {
@@ -51,19 +50,28 @@ pub fn replay(path: &Path, sink: &WebhookSink) -> Result<Replayed, DeadLetterErr
             }
             Ok(())
         })?;
-        while !sink.wait_acknowledged(last, WAIT) {}
+        wait(sink, last)?;
         fs::remove_file(&part).map_err(DeadLetterError::file(&part, "removed"))?;
     }
     Ok(done)
 }
 
-/// Sends one letter; blocks until there is room, which comes eventually, as the sink acknowledges every
-/// trigger in the end.
-fn send(sink: &WebhookSink, trigger: &Trigger) -> u64 {
+/// Sends one letter; blocks until there is room.
+fn send(sink: &dyn TriggerSink, trigger: &Trigger) -> Result<u64, DeadLetterError> {
     loop {
-        if let Sent::Accepted(number) = sink.offer(trigger) {
-            return number;
+        match sink.send(trigger)? {
+            Sent::Accepted(number) => return Ok(number),
+            Sent::Full => thread::sleep(POLL),
+            Sent::Refused(reason) => return Err(DeadLetterError::Refused(reason)),
         }
-        let _ = sink.wait_room(trigger, WAIT);
     }
+}
+
+/// Blocks until everything up to `number` is acknowledged.
+fn wait(sink: &dyn TriggerSink, number: u64) -> Result<(), DeadLetterError> {
+    while sink.acknowledged() < number {
+        sink.check()?;
+        thread::sleep(POLL);
+    }
+    Ok(())
 }
