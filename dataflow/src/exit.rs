@@ -26,8 +26,8 @@ pub const SOURCE_FAILED: i32 = 83;
 pub const SINK_FAILED: i32 = 84;
 /// Exit code: the reader of standard output has gone.
 pub const READER_GONE: i32 = 85;
-/// Exit code: the checkpoints belong to another engine now, have gone back, or can't be reached at the start;
-/// a restart continues from the last commit.
+/// Exit code: the checkpoints belong to another engine now, or have gone back; a restart continues from the last
+/// commit.
 pub const STATE_LOST: i32 = 86;
 /// Exit code: the checkpoints can't be used, and a restart would not help.
 pub const STATE_UNUSABLE: i32 = crate::cluster::FINAL;

@@ -87,6 +87,14 @@ pub enum SourceError {
         /// Action that resolves it.
         remedy: String,
     },
+    /// The server of a rule store is away; rules are read as soon as it is there.
+    #[error("{store} does not answer: {reason}; check that it runs and that host and port are right")]
+    Away {
+        /// Address of the server and the database; never with user or password.
+        store: String,
+        /// The fault.
+        reason: String,
+    },
     /// The SQLite file was replaced by another one while it was open.
     #[error("rule store {} was replaced while it was open; stop strateye, put the file in place together with its -wal file, or without one, and start again", path.display())]
     Replaced {
@@ -146,4 +154,16 @@ pub enum SourceError {
     /// Events can't be read from Kafka.
     #[error(transparent)]
     Kafka(#[from] crate::events::kafka::KafkaError),
+}
+
+impl SourceError {
+    /// Whether the same call may succeed without intervention, once a server that is away has come back.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(
+            self,
+            SourceError::Away { .. }
+                | SourceError::Kafka(crate::events::kafka::KafkaError::Unreachable { .. })
+        )
+    }
 }

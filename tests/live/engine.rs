@@ -162,6 +162,13 @@ impl Engine {
         std::fs::write(self.folder.path().join("strateye.toml"), all).unwrap();
     }
 
+    /// Replaces a part of the settings; to be called before the engine is started.
+    pub(crate) fn change_settings(&self, part: &str, by: &str) {
+        let settings = self.settings();
+        assert!(settings.contains(part), "{settings}");
+        std::fs::write(self.folder.path().join("strateye.toml"), settings.replace(part, by)).unwrap();
+    }
+
     /// Publishes a rule, or changes it, by plain SQL.
     pub(crate) fn publish(&self, rule: &Json) {
         let id = rule["rule_id"].as_str().unwrap();

@@ -7,11 +7,13 @@
 //! - `chaos`, `fail_points`, `redis_cluster`, `memory`: processes and services that die or hang
 //! - `outage`, `older`, `zombie`: a broker that is away, a Redis with older state, a second engine
 //! - `idle`, `finite`, `future`, `large`: unusual partitions, inputs and triggers
+//! - `away`: services that are away at the start
 //! - `cuts`: offsets at which changes of rules took force
 //! - `strangers`: strangers at every socket
 //! - `state_fixture`: state that an earlier commit wrote
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod away;
 mod chaos;
 mod check;
 mod cuts;

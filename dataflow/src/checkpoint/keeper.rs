@@ -24,18 +24,18 @@ use sinks::checkpoint::CheckpointError;
 
 use self::committing::{Committing, Worker0};
 use super::{
-    PATIENCE, State,
+    State,
     compactor::Compactor,
     corrections::{Corrections, ReadCorrections},
     ledger::Ledger,
     publish::Publisher,
-    retry::retry_within,
     stored_rules::StoredRules,
-    takeover::{Connect, Owned, Resumed},
+    takeover::{Owned, Resumed},
 };
 use crate::{
     exit::{ExitHandle, Fatal},
     protocol::{figures::CheckpointFigures, report::BlobRef},
+    run::awaiting::Awaiting,
     threads,
 };
 
@@ -176,8 +176,8 @@ pub struct Opened {
 }
 
 /// Takes the ownership of the checkpoints, reads the last commit and starts the keeper; `None` if no state is
-/// kept. Blocks once while another engine's lease lasts, and for a limited time while the store is away. Only
-/// an owner opens its `publisher`: that fences any earlier publisher.
+/// kept. Blocks once while another engine's lease lasts, and the worker's thread while the store is away. Only an
+/// owner opens its `publisher`: that fences any earlier publisher.
 ///
 /// # Errors
 /// If the store can't be used, another engine continues to own it, its content can't be read, or the
@@ -186,21 +186,18 @@ pub fn open(
     state: &State,
     owner: &str,
     publisher: impl FnOnce() -> Result<Option<Publisher>, Fatal>,
+    awaiting: &Awaiting,
     exit: &ExitHandle,
 ) -> Result<Option<Opened>, Fatal> {
-    open_on(&|| state.open_now(), owner, publisher, exit)
-}
-
-fn open_on(
-    connect: &Connect<'_>,
-    owner: &str,
-    publisher: impl FnOnce() -> Result<Option<Publisher>, Fatal>,
-    exit: &ExitHandle,
-) -> Result<Option<Opened>, Fatal> {
-    let owned = retry_within("taking ownership of the checkpoints", PATIENCE, || Owned::take(connect, owner));
+    let take = || Owned::take(&|| state.open_now(), owner);
+    let owned = awaiting.wait(&state.to_string(), CheckpointError::is_transient, take);
     let unavailable = |error: CheckpointError| Fatal { what: "the state can't be opened", ..error.into() };
     let Some(owned) = owned.map_err(unavailable)? else { return Ok(None) };
-    let publisher = publisher()?;
+    Ok(Some(keep(owned, publisher()?, exit)))
+}
+
+/// Starts the keeper of a store that this engine owns.
+fn keep(owned: Owned, publisher: Option<Publisher>, exit: &ExitHandle) -> Opened {
     let Owned { store, to_compact, generation, resumed, garbage } = owned;
     let Resumed { start, remembered, manifest, crowds } = resumed;
     let gauge = Arc::new(Mutex::new(KeeperGauge {
@@ -235,11 +232,7 @@ fn open_on(
             exit.end(fatal);
         }
     });
-    Ok(Some(Opened {
-        keeper: Keeper { snapshots, done, corrections, corrected, first, gauge },
-        start,
-        remembered,
-    }))
+    Opened { keeper: Keeper { snapshots, done, corrections, corrected, first, gauge }, start, remembered }
 }
 
 #[cfg(test)]

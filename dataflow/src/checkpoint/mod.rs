@@ -95,10 +95,6 @@ use crate::exit::{Fatal, STATE_LOST, STATE_UNUSABLE};
 
 /// Lease of the ownership: after this time without a renewal another engine may take over.
 const LEASE: Duration = Duration::from_secs(10);
-/// Time for which a process that starts waits for a store that is away. The others of its cluster wait for
-/// that process a little longer, and the supervisor's default limit allows more restarts per minute than that
-/// causes.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between two attempts of a call that failed with a transient error.
 const RETRY: Duration = Duration::from_millis(250);
 

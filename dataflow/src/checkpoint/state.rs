@@ -1,11 +1,14 @@
 //! The store of a cluster's state, as configured.
 
-use std::path::PathBuf;
+use std::{
+    fmt::{self, Display},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 use sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig, SqliteCheckpoints};
 
-use super::{PATIENCE, retry::retry_within};
+use crate::run::awaiting::Awaiting;
 
 /// Location of the state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,12 +48,13 @@ impl State {
         }
     }
 
-    /// Opens the store; `None` if there is none. Blocks for a limited time while the store is away.
+    /// Opens the store for a worker; `None` if there is none. Blocks the worker's thread while the store is
+    /// away.
     ///
     /// # Errors
     /// If it can't be opened.
-    pub fn open(&self) -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
-        retry_within("opening the state", PATIENCE, || self.open_now())
+    pub fn open(&self, awaiting: &Awaiting) -> Result<Option<Box<dyn CheckpointStore>>, CheckpointError> {
+        awaiting.wait(&self.to_string(), CheckpointError::is_transient, || self.open_now())
     }
 
     /// Opens the store without waiting; `None` if there is none.
@@ -63,5 +67,19 @@ impl State {
             State::Sqlite(path) => Some(Box::new(SqliteCheckpoints::open(path)?)),
             State::Redis(config) => Some(Box::new(RedisCheckpoints::open(config)?)),
         })
+    }
+}
+
+impl Display for State {
+    /// The store, for people; without passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::None | State::Run => f.write_str("no checkpoint store"),
+            State::Sqlite(path) => write!(f, "the checkpoint store {}", path.display()),
+            State::Redis(config) => {
+                let RedisConfig { urls, prefix, .. } = config.redacted();
+                write!(f, "the checkpoint store {}, prefix {prefix}", urls.join(", "))
+            }
+        }
     }
 }

@@ -73,6 +73,9 @@ pub struct Numbers {
     pub clock: IngestTime,
     /// Partition that holds back the clock.
     pub held_back_by: Option<PartitionId>,
+    /// Dependencies that the process waits for, each with the reason.
+    #[serde(default)]
+    pub awaits: Vec<String>,
     /// Generation of the rule book.
     pub generation: BookGeneration,
     /// States restored from the checkpoint that was resumed.

@@ -10,7 +10,7 @@
 //!   thread. It is in force with the next change set.
 //! - The first change set has everything that the source lists first, as events are not read before. After a
 //!   restart it has the rules of the checkpoint instead, as they were; what the source no longer has of them
-//!   is then retired (`missing`).
+//!   is then retired (`missing`). So a source that is away holds back no rule of the checkpoint.
 //!
 //! **Limits**: a change set waits until the one before is in force, which every process has to make a book
 //! for. Writing states to the source blocks this thread.
@@ -34,8 +34,13 @@ use super::{
     record::{Recorder, Switch},
     rule_log::RuleLog,
 };
-use crate::protocol::{rules::Effect, time::Time};
+use crate::{
+    protocol::{rules::Effect, time::Time},
+    run::awaiting::Awaiting,
+};
 
+/// Name of the source, where it is waited for.
+const RULES: &str = "the rules";
 /// Shortest and longest time between two polls of the source.
 const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
@@ -55,6 +60,8 @@ pub struct Feed {
     pub inbox: Inbox,
     /// Records what becomes of rules.
     pub log: RuleLog,
+    /// Receives that the source is waited for.
+    pub awaiting: Awaiting,
 }
 
 /// Time to wait after a poll that took so long: nine times as much, so that a folder of thousands of files costs
@@ -79,6 +86,7 @@ struct RulesFeed {
     changes: mpsc::SyncSender<Ordered>,
     inbox: Inbox,
     log: RuleLog,
+    awaiting: Awaiting,
     time: Time,
     listing: Listing,
     /// When the oldest change that is not ordered was read.
@@ -89,7 +97,7 @@ struct RulesFeed {
 
 impl RulesFeed {
     fn start(feed: Feed) -> Self {
-        let Feed { source, register, preparer, breaker, changes, inbox, log } = feed;
+        let Feed { source, register, preparer, breaker, changes, inbox, log, awaiting } = feed;
         RulesFeed {
             source,
             missing: Missing::new(register.rule_ids().map(str::to_owned)),
@@ -100,6 +108,7 @@ impl RulesFeed {
             changes,
             inbox,
             log,
+            awaiting,
             listing: Listing::First,
             read: Instant::now(),
             ordered: Instant::now(),
@@ -140,8 +149,10 @@ impl RulesFeed {
                 if !self.register.has_changes() && self.preparation.is_idle() {
                     self.read = Instant::now();
                 }
+                self.awaiting.arrived(RULES);
                 self.receive(changes);
             }
+            Err(error) if error.is_away() => self.awaiting.note(RULES, error),
             Err(error) => self.log.warn(&format!("rules can't be read: {error}")),
         }
     }

@@ -1,7 +1,5 @@
 //! Errors of a process.
 
-use sources::SourceError;
-
 use crate::{cluster::ClusterError, exit::Fatal};
 
 /// Error that ends a process.
@@ -10,9 +8,6 @@ pub enum ProcessError {
     /// The cluster did not form, or broke.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// A source could not be opened.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// A worker panicked.
     #[error("a worker ended with: {0}")]
     Worker(String),

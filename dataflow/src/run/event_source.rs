@@ -24,7 +24,7 @@ pub(super) fn opener(job: &Job, worker: usize, peers: usize, lags: Lags) -> Open
         let at = |partition: PartitionId| resume.get(partition).unwrap_or_default();
         let first_offset = at(PartitionId(0));
         let lines = LineConfig { first_offset, max_records, ..LineConfig::default() };
-        let source: Box<dyn EventSource> = match events {
+        let source: Box<dyn EventSource> = match events.clone() {
             Events::File(path) if worker == 0 => Box::new(FileSource::open(&path, lines)?),
             Events::SortedFile(path) if worker == 0 => Box::new(SortedSource::open(&path, &decoder, lines)?),
             Events::Stdin if worker == 0 => Box::new(StreamSource::stdin(lines)?),
@@ -38,7 +38,7 @@ pub(super) fn opener(job: &Job, worker: usize, peers: usize, lags: Lags) -> Open
             })?),
             Events::Kafka(config) => {
                 let source = KafkaSource::open(config, worker as u32, peers as u32, resume)?;
-                // A source is opened once.
+                // A source is opened successfully once.
                 let _ = lags.set(source.lags());
                 Box::new(source.in_batches_of(max_records))
             }

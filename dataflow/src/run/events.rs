@@ -35,6 +35,7 @@ use self::{
     intake::{Intake, NextTurn},
     reader::ReaderThread,
 };
+use super::awaiting::Awaiting;
 use crate::{exit::ExitHandle, protocol::report::Report};
 
 /// Delay before the next check whether the dataflow has completed enough to read on.
@@ -57,6 +58,10 @@ pub struct Reading {
     pub epoch: Rc<Cell<Epoch>>,
     /// Ends the process if the source fails.
     pub exit: ExitHandle,
+    /// Name of the source, where it is waited for.
+    pub name: String,
+    /// Receives that the source is waited for.
+    pub awaiting: Awaiting,
 }
 
 /// Output streams of `events`.

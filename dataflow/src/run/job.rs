@@ -3,6 +3,7 @@
 //! Made once by the command line, read by every process.
 
 use std::{
+    fmt::{self, Display},
     net::SocketAddr,
     ops::Range,
     path::{Path, PathBuf},
@@ -136,6 +137,19 @@ impl Events {
                 Some(KafkaUrl { brokers, topic }) => Events::Kafka(KafkaConfig::new(brokers, topic)),
                 None => Events::File(PathBuf::from(text)),
             }),
+        }
+    }
+}
+
+impl Display for Events {
+    /// The source, for people; without options.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Events::File(path) | Events::SortedFile(path) => write!(f, "the events in {}", path.display()),
+            Events::Stdin => f.write_str("the events on standard input"),
+            Events::Generator(_) => f.write_str("the generator"),
+            Events::Kafka(config) => write!(f, "topic `{}` at {}", config.topic, config.brokers),
+            Events::None => f.write_str("no events"),
         }
     }
 }

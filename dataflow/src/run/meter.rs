@@ -80,6 +80,7 @@ pub fn numbers(
     last: bool,
     gauges: &Gauges,
     progress: Progress,
+    awaits: Vec<String>,
 ) -> Result<Numbers, TriggerSinkError> {
     let (epoch, split) = (gauges.epoch.get(), gauges.split.borrow());
     let lags = gauges.lags.get().map(|lags| lags.lock().unwrap_or_else(PoisonError::into_inner).clone());
@@ -92,6 +93,7 @@ pub fn numbers(
     Ok(Numbers {
         worker,
         last,
+        awaits,
         split_keys: split.iter().map(|keys| (keys.key_by.clone(), keys.count)).collect(),
         epoch,
         epochs_behind: progress.incomplete.map_or(0, |first| epoch.epochs_from(first)),

@@ -8,6 +8,7 @@
 //! - [`batches`]: sizes of batches of records
 //! - [`process`]: the work of one process, from its start to the end of its dataflow
 //! - [`surroundings`], [`error`]: its connections to supervisor and metrics, and its errors
+//! - [`awaiting`]: stores, topics and databases that are away when it starts
 //! - `process_zero`: ownership of the state, and the rules feed
 //! - `worker`: what a worker opens, and the loop that steps it
 //! - [`graph`]: the operators of a worker, connected
@@ -20,6 +21,7 @@
 //! - [`stall`]: detects a dataflow without progress
 //! - `usage`: CPU time and memory of the process
 
+pub mod awaiting;
 pub mod batches;
 pub mod control;
 pub mod error;

@@ -1,13 +1,15 @@
 //! The work of one process, from its start to the end of its dataflow.
 
-use std::sync::{Arc, Mutex, atomic::AtomicBool};
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    thread,
+};
 
 use operators::rule::{compiler::Compiler, interpret::Interpret};
 use timely::WorkerConfig;
 
 use super::{
-    error::ProcessError, job::Job, process_zero::ProcessZero, surroundings::Surroundings,
-    worker::WorkerContext,
+    awaiting::Awaiting, error::ProcessError, job::Job, surroundings::Surroundings, worker::WorkerContext,
 };
 use crate::{
     cluster::{self, Membership},
@@ -40,31 +42,29 @@ fn work(
     job.codec.choose();
     let compiler = Compiler::new(interpret());
     let books = Books::start(compiler.clone(), job.crowd_rows);
-    let (zero, feed) = if membership.process == 0 {
-        let (zero, feed) = ProcessZero::start(&job, &around, compiler, exit)?;
-        (Some(zero), Some(feed))
-    } else {
-        (None, None)
-    };
     let mut config = WorkerConfig::default();
     // Without idle effort a replaced crowd would stay in the arrangement for ever.
     differential_dataflow::configure(
         &mut config,
         &differential_dataflow::Config::default().idle_merge_effort(Some(1_000)),
     );
+    let feed = Arc::<Mutex<Option<thread::JoinHandle<()>>>>::default();
     let context = WorkerContext {
+        awaiting: Awaiting::new(membership.process, &around),
         job,
         around,
         exit: exit.clone(),
+        compiler,
         books,
         threads: membership.threads,
         away: Arc::new(AtomicBool::new(false)),
-        zero: Mutex::new(zero),
+        feed: Arc::clone(&feed),
     };
     let guards = cluster::execute(membership, config, move |worker| context.run(worker))?;
     for result in guards.join() {
         result.map_err(ProcessError::Worker)?;
     }
+    let feed = feed.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(feed) = feed {
         // The feed ends with `control`, after it has received all effects; a panic in it has ended the
         // process.

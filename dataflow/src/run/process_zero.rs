@@ -1,6 +1,7 @@
-//! Work of process 0 for the whole cluster before its worker starts.
+//! Work of process 0 for the whole cluster before its dataflow is built.
 //!
-//! It takes the ownership of the state and starts the rules feed.
+//! It takes the ownership of the state and starts the rules feed, once the cluster has formed: what it waits for
+//! may be away for long, and the processes know each other by then.
 
 use std::{
     rc::Rc,
@@ -16,15 +17,17 @@ use operators::{
         register::{Ordered, Register},
     },
 };
+use sinks::TransactionError;
 use sources::{
+    SourceError,
     calculators::Calculators,
     profiles::{LineProfiles, ProfileStore},
     rules::{FolderRules, MysqlConfig, MysqlRules, RuleSource, SqliteRules},
 };
 
 use super::{
+    awaiting::Awaiting,
     control::Control,
-    error::ProcessError,
     job::{Job, Rules},
     surroundings::Surroundings,
 };
@@ -33,7 +36,7 @@ use crate::{
         self, Keeper, Opened, Publisher,
         taking::{Checkpoints, Delivery},
     },
-    exit::{ExitHandle, Fatal, SINK_FAILED},
+    exit::{ExitHandle, Fatal, SINK_FAILED, SOURCE_FAILED},
     protocol::figures::RuleBoard,
     rules::{
         breaker::Breaker,
@@ -56,14 +59,17 @@ pub(super) struct ProcessZero {
 }
 
 impl ProcessZero {
-    /// Takes the ownership of the state and starts the rules feed, whose thread ends with `control`.
+    /// Takes the ownership of the state and starts the rules feed, whose thread ends with `control`. Blocks the worker's thread while the state or
+    /// the topics of its triggers are away.
     pub(super) fn start(
         job: &Job,
         around: &Surroundings,
         compiler: Compiler,
+        awaiting: &Awaiting,
         exit: &ExitHandle,
-    ) -> Result<(Self, thread::JoinHandle<()>), ProcessError> {
-        let opened = checkpoint::open(&job.state, &job.owner, || publisher(job, exit), exit)?;
+    ) -> Result<(Self, thread::JoinHandle<()>), Fatal> {
+        let publisher = || publisher(job, awaiting, exit);
+        let opened = checkpoint::open(&job.state, &job.owner, publisher, awaiting, exit)?;
         let (keeper, start, remembered) = match opened {
             Some(Opened { keeper, start, remembered }) => (Some(keeper), start, remembered),
             None => (None, Start::default(), Vec::new()),
@@ -82,7 +88,8 @@ impl ProcessZero {
         let rules = RuleBoard::default();
         let profiles = job.profiles.clone().map(LineProfiles::new);
         let feed = Feed {
-            source: rule_source(&job.rules)?,
+            source: rule_source(&job.rules)
+                .map_err(|error| Fatal::new(SOURCE_FAILED, "the rules can't be read", error))?,
             register: Register::from_remembered(remembered, job.error_budget),
             preparer: Preparer {
                 calculators: Calculators::new(job.calculators.clone()),
@@ -94,6 +101,7 @@ impl ProcessZero {
             changes: change_to,
             inbox,
             log: RuleLog { messenger: around.messenger.clone(), rules: rules.clone() },
+            awaiting: awaiting.clone(),
         };
         let feed = threads::spawn("rules:feed", move || feed::run(feed));
         Ok((ProcessZero { start: Arc::new(start), keeper, changes, effects, rules }, feed))
@@ -118,7 +126,7 @@ impl ProcessZero {
     }
 }
 
-fn rule_source(rules: &Rules) -> Result<Box<dyn RuleSource>, ProcessError> {
+fn rule_source(rules: &Rules) -> Result<Box<dyn RuleSource>, SourceError> {
     Ok(match rules {
         Rules::Folder(path) => Box::new(FolderRules::open(path)?),
         Rules::Sqlite(path) => Box::new(SqliteRules::open(path)?),
@@ -127,12 +135,15 @@ fn rule_source(rules: &Rules) -> Result<Box<dyn RuleSource>, ProcessError> {
 }
 
 /// Publishes triggers that wait for their checkpoints; `None` if none do.
-fn publisher(job: &Job, exit: &ExitHandle) -> Result<Option<Publisher>, Fatal> {
-    let sinks = open_transactional(&job.triggers, &job.name)
+fn publisher(job: &Job, awaiting: &Awaiting, exit: &ExitHandle) -> Result<Option<Publisher>, Fatal> {
+    let away = |error: &TransactionError| matches!(error, TransactionError::InDoubt(_));
+    let open = || open_transactional(&job.triggers, &job.name);
+    let sinks = awaiting
+        .wait("the brokers of committed triggers", away, open)
         .map_err(|error| Fatal::new(SINK_FAILED, "a sink can't be opened", error))?;
     if sinks.is_empty() {
         return Ok(None);
     }
-    let Some(store) = job.state.open()? else { return Ok(None) };
+    let Some(store) = job.state.open(awaiting)? else { return Ok(None) };
     Publisher::start(store, sinks, exit.clone()).map(Some)
 }

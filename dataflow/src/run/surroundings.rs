@@ -17,3 +17,11 @@ pub struct Surroundings {
     /// Incremented while the worker makes progress: the heartbeat.
     pub ticks: Arc<AtomicU64>,
 }
+
+#[cfg(test)]
+impl Surroundings {
+    /// Without a supervisor, for tests.
+    pub(crate) fn for_test() -> Self {
+        Surroundings { messenger: Messenger::default(), stopping: Arc::default(), ticks: Arc::default() }
+    }
+}

@@ -6,18 +6,21 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use operators::{
     model::{decode::Decoder, epoch::Epoch},
     ops::Bounded,
+    rule::compiler::Compiler,
 };
 use sinks::LineOutput;
 use sources::events::ReadProgress;
 use timely::{dataflow::ProbeHandle, worker::Worker};
 
 use super::{
+    awaiting::Awaiting,
     event_source::opener,
     events::Reading,
     graph::{self, Parts},
@@ -45,13 +48,16 @@ pub(super) struct WorkerContext {
     pub(super) job: Job,
     pub(super) around: Surroundings,
     pub(super) exit: ExitHandle,
+    pub(super) compiler: Compiler,
     pub(super) books: Books,
+    /// What this process waits for.
+    pub(super) awaiting: Awaiting,
     /// Number of workers of this process.
     pub(super) threads: usize,
     /// Set while the store of evicted keys can't be reached.
     pub(super) away: Arc<AtomicBool>,
-    /// Taken by worker 0.
-    pub(super) zero: Mutex<Option<ProcessZero>>,
+    /// The rules feed, once worker 0 has started it.
+    pub(super) feed: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl WorkerContext {
@@ -64,7 +70,7 @@ impl WorkerContext {
     fn build(&self, worker: &mut Worker) -> Result<WorkerLoop<'_>, Fatal> {
         let job = &self.job;
         let here = worker.index() == 0;
-        let zero = if here { self.zero.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+        let zero = if here { Some(self.start_zero()?) } else { None };
         let triggers =
             if here { TriggerSinks::open(&job.triggers, &job.spools) } else { Ok(TriggerSinks::default()) };
         let triggers = triggers.map_err(not_opened)?;
@@ -85,6 +91,8 @@ impl WorkerContext {
             progress: Arc::clone(&read),
             epoch: Rc::clone(&gauges.epoch),
             exit: self.exit.clone(),
+            name: job.events.to_string(),
+            awaiting: self.awaiting.clone(),
         };
         let parts = Parts {
             control: zero.map(|zero| zero.control(job, &self.around, Rc::clone(&triggers))),
@@ -115,15 +123,27 @@ impl WorkerContext {
         })
     }
 
+    /// Takes the ownership of the state and starts the rules feed.
+    fn start_zero(&self) -> Result<ProcessZero, Fatal> {
+        let WorkerContext { job, around, compiler, awaiting, exit, .. } = self;
+        let (zero, feed) = ProcessZero::start(job, around, compiler.clone(), awaiting, exit)?;
+        *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(feed);
+        Ok(zero)
+    }
+
     fn start_writer(&self, worker: usize) -> Result<Option<(writer::Writer, writer::Written)>, Fatal> {
         let holds = self.job.triggers.iter().any(|d| d.is_committed());
-        Ok(self.job.state.open()?.map(|store| writer::start(store, worker, holds, self.exit.clone())))
+        Ok(self
+            .job
+            .state
+            .open(&self.awaiting)?
+            .map(|store| writer::start(store, worker, holds, self.exit.clone())))
     }
 
     /// Bound of the memory of one of this process's workers; `None` without a bound.
     fn bounded(&self) -> Result<Option<Bounded>, Fatal> {
         let Some(bytes) = self.job.state_memory else { return Ok(None) };
-        let Some(store) = self.job.state.open()? else { return Ok(None) };
+        let Some(store) = self.job.state.open(&self.awaiting)? else { return Ok(None) };
         let loader = loader::start(store, Arc::clone(&self.away), self.exit.clone());
         Ok(Some(Bounded { bytes: bytes / self.threads.max(1), loader: Box::new(loader) }))
     }
@@ -190,7 +210,7 @@ impl WorkerLoop<'_> {
             seconds: self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
             incomplete: self.probe.with_frontier(|frontier| frontier.first().copied()),
         };
-        let numbers = meter::numbers(worker, last, &self.gauges, progress)?;
+        let numbers = meter::numbers(worker, last, &self.gauges, progress, self.context.awaiting.reasons())?;
         self.context.around.messenger.send(Message::Numbers(Box::new(numbers)));
         self.gauges.notes.borrow_mut().drain(..).for_each(|note| tracing::warn!("{note}"));
         self.split.log(&self.gauges.split.borrow());

@@ -42,7 +42,7 @@ pub(super) struct Latest {
 
 /// Latest numbers of every process, keyed by process index, and the latest events of the supervisor.
 #[derive(Debug)]
-pub(super) struct ClusterStatus {
+pub(crate) struct ClusterStatus {
     pub(super) expected: Expected,
     pub(super) started: SystemTime,
     pub(super) processes: BTreeMap<usize, Latest>,
@@ -116,7 +116,7 @@ impl Board {
         }
     }
 
-    pub(super) fn status(&self) -> MutexGuard<'_, ClusterStatus> {
+    pub(crate) fn status(&self) -> MutexGuard<'_, ClusterStatus> {
         // No panic can leave a change of the board incomplete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,7 +12,7 @@ const SILENT: Duration = Duration::from_secs(5);
 
 impl ClusterStatus {
     /// Reasons why the cluster is not ready now; empty if it is.
-    pub(super) fn faults(&self, now: Instant) -> Vec<String> {
+    pub(crate) fn faults(&self, now: Instant) -> Vec<String> {
         let mut faults = Vec::new();
         for process in self.expected.processes.clone() {
             let Some(latest) = self.processes.get(&process) else {
@@ -23,7 +23,8 @@ impl ClusterStatus {
             if silent > SILENT {
                 faults.push(format!("process {process} has reported nothing for {} s", silent.as_secs()));
             }
-            let Numbers { restoring, generation, .. } = latest.numbers;
+            let Numbers { restoring, generation, ref awaits, .. } = latest.numbers;
+            faults.extend(awaits.iter().map(|awaited| format!("process {process} waits for {awaited}")));
             if generation == BookGeneration::default() {
                 faults.push(format!("process {process} has no rules in force yet"));
             } else if restoring {

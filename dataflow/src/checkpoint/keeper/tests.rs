@@ -71,8 +71,8 @@ impl Scene {
         let mut watched = store.clone();
         let calls = watched.watch();
         let (exit, failures) = ExitHandle::for_test();
-        let opened = open_on(&|| Ok(Some(Box::new(watched.clone()))), "a", || Ok(publisher), &exit);
-        let Opened { keeper, remembered, .. } = opened.unwrap().unwrap();
+        let owned = Owned::take(&|| Ok(Some(Box::new(watched.clone()))), "a").unwrap().unwrap();
+        let Opened { keeper, remembered, .. } = keep(owned, publisher, &exit);
         Scene {
             keeper,
             store,
@@ -327,9 +327,10 @@ fn a_store_that_is_away_at_the_start_is_waited_for() {
         }
         Ok(Some(Box::new(store)))
     };
-    let (exit, _failures) = ExitHandle::for_test();
-    let opened = open_on(&connect, "a", || Ok(None), &exit).unwrap().unwrap();
-    assert_eq!((opened.start.checkpoint, tries.get()), (Some(CheckpointNumber(1)), 5));
+    let take = || Owned::take(&connect, "a");
+    let owned = Awaiting::for_test().wait("the store", CheckpointError::is_transient, take);
+    let last = owned.unwrap().unwrap().resumed.start.checkpoint;
+    assert_eq!((last, tries.get()), (Some(CheckpointNumber(1)), 5));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::{
         breaker::BreakerConfig,
         inbox::{EffectSender, inbox},
     },
+    run::awaiting::Awaiting,
     telemetry::messenger::Messenger,
 };
 
@@ -38,6 +39,26 @@ struct Sent(mpsc::Receiver<Vec<RuleChange>>);
 impl RuleSource for Sent {
     fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
         Ok(self.0.try_recv().unwrap_or_default())
+    }
+}
+
+/// A source that is away until the test releases it.
+struct Late {
+    released: mpsc::Receiver<()>,
+    source: Option<Box<dyn RuleSource>>,
+    polled: mpsc::Sender<()>,
+    there: bool,
+}
+
+impl RuleSource for Late {
+    fn poll(&mut self) -> Result<Vec<RuleChange>, SourceError> {
+        // A test that has seen enough does not receive it.
+        let _ = self.polled.send(());
+        self.there |= self.released.try_recv().is_ok();
+        match self.source.as_mut().filter(|_| self.there) {
+            Some(source) => source.poll(),
+            None => Err(SourceError::Away { store: "mysql://db:3306/x".into(), reason: "refused".into() }),
+        }
     }
 }
 
@@ -78,6 +99,7 @@ fn parts(calculators: Calculators, profiles: Option<Box<dyn ProfileStore>>) -> (
         changes: to_control,
         inbox,
         log: RuleLog { messenger: Messenger::default(), rules: RuleBoard::default() },
+        awaiting: Awaiting::for_test(),
     };
     (feed, Ends { changes, ordered, effects, compiler })
 }
@@ -273,6 +295,35 @@ fn rules_of_the_checkpoint_without_a_document_go_once_every_document_can_be_read
     ends.effects.send(in_force_at(1));
     let removed = ends.ordered.recv().unwrap();
     assert_eq!(removed.set.changes, [BookChange::Remove { rule_id: "gone".into() }]);
+    drop(ends.effects);
+    feed.join().unwrap();
+}
+
+#[test]
+fn rules_of_the_checkpoint_are_in_force_while_their_store_is_away_and_it_is_joined_when_it_is_back() {
+    let mut scene = Scene::new();
+    ["a", "gone"].iter().for_each(|id| drop(scene.put(&plain(id), Status::Online, Gap::Replay)));
+    let remembered = ["a", "gone"].iter().map(|id| scene.feed.register.rule(id).unwrap().clone()).collect();
+    let (feed, ends) = parts(Calculators::default(), None);
+    let ((release, released), (polled, polls)) = (mpsc::channel(), mpsc::channel());
+    let source = Late { released, source: Some(feed.source), polled, there: false };
+    let awaiting = feed.awaiting.clone();
+    let feed = Feed { source: Box::new(source), register: Register::from_remembered(remembered, 0), ..feed };
+    let feed = thread::spawn(move || run(feed));
+    assert_eq!(ends.ordered.recv().unwrap().set.changes.len(), 2, "as the checkpoint has them");
+    ends.effects.send(in_force_at(1));
+    (0..2).for_each(|_| polls.recv().unwrap());
+    assert_eq!(
+        awaiting.reasons(),
+        [
+            "the rules: mysql://db:3306/x does not answer: refused; check that it runs and that host and port are right"
+        ]
+    );
+    ends.changes.send(vec![put(&plain("a"), Status::Online, Gap::Replay)]).unwrap();
+    release.send(()).unwrap();
+    let removed = ends.ordered.recv().unwrap();
+    assert_eq!(removed.set.changes, [BookChange::Remove { rule_id: "gone".into() }]);
+    assert_eq!(awaiting.reasons(), [] as [&str; 0]);
     drop(ends.effects);
     feed.join().unwrap();
 }

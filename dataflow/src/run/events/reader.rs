@@ -22,6 +22,7 @@ use timely::scheduling::SyncActivator;
 use super::Reading;
 use crate::{
     exit::{ExitHandle, Fatal, SOURCE_FAILED},
+    run::awaiting::Awaiting,
     threads,
 };
 
@@ -33,8 +34,9 @@ const TIMER_GRACE: i64 = 2_000;
 /// Upper bound of one wait for the source, so that the thread notices when it is to stop.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Opens a worker's source, to continue from given positions; `None` if it has nothing to read.
-pub type Open = Box<dyn FnOnce(&Positions) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
+/// Opens a worker's source, to continue from given positions; `None` if it has nothing to read. Called again
+/// while what it reads from is away.
+pub type Open = Box<dyn FnMut(&Positions) -> Result<Option<Box<dyn EventSource>>, SourceError> + Send>;
 
 /// Positions of a durable checkpoint.
 type Committed = Arc<Positions>;
@@ -62,6 +64,8 @@ impl ReaderThread {
             stopping: Arc::clone(&reading.stopping),
             progress: Arc::clone(&reading.progress),
             exit: reading.exit.clone(),
+            name: reading.name.clone(),
+            awaiting: reading.awaiting.clone(),
             committed: committed_from,
             begin: begin_from,
         };
@@ -108,16 +112,20 @@ struct Reader {
     stopping: Arc<AtomicBool>,
     progress: Arc<Mutex<ReadProgress>>,
     exit: ExitHandle,
+    /// Name of the source, where it is waited for.
+    name: String,
+    awaiting: Awaiting,
     committed: mpsc::Receiver<Committed>,
     /// Receives one message, when reading may begin.
     begin: mpsc::Receiver<()>,
 }
 
 impl Reader {
-    /// Opens the source, blocks until reading may begin, and reads it to its end. An error ends the process:
-    /// the supervisor restarts the cluster.
-    fn run(&self, open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
-        let read = open(&start.positions).and_then(|source| {
+    /// Opens the source once it is there, blocks until reading may begin, and reads it to its end. An error ends
+    /// the process: the supervisor restarts the cluster.
+    fn run(&self, mut open: Open, start: &Start, to: &mpsc::SyncSender<Read>, wake: &SyncActivator) {
+        let open = || open(&start.positions);
+        let read = self.awaiting.wait_aside(&self.name, SourceError::is_away, open).and_then(|source| {
             let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();
             let sent = to.send(Read::Opened(opened)).is_ok();
             match source {
@@ -125,7 +133,9 @@ impl Reader {
                 _ => Ok(()),
             }
         });
-        if let Err(error) = read {
+        if let Err(error) = read
+            && !(error.is_away() && self.stopping.load(Ordering::SeqCst))
+        {
             self.exit.end(Fatal::new(SOURCE_FAILED, "a source of events failed", error));
         }
     }

@@ -109,8 +109,12 @@ fn retry_while_unavailable<T>(
             Err(error) => error,
         };
         let denied = error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
-        if denied || begun.elapsed() >= ANSWER_TIMEOUT {
+        if denied {
             return Err(KafkaError::Refused { topic: config.topic.clone(), reason: error.to_string() });
+        }
+        if begun.elapsed() >= ANSWER_TIMEOUT {
+            let (brokers, reason) = (config.brokers.clone(), error.to_string());
+            return Err(KafkaError::Unreachable { brokers, reason });
         }
         // The brokers send no notification when they are ready.
         thread::sleep(RETRY_INTERVAL);

@@ -97,6 +97,7 @@ impl Reader {
             Failure::Away(reason) => {
                 if !self.session.outage {
                     tracing::warn!(%store, %reason, "the rules' database is away; rules stay as they are");
+                    self.session.sender.send(Message::Away(reason)).await.ok()?;
                 }
                 self.session.outage = true;
             }

@@ -24,6 +24,8 @@ pub(super) enum Message {
     Snapshot(BTreeMap<String, Row>),
     /// Row changes of one whole transaction.
     Transaction(Vec<RowChange>),
+    /// The server is away; it is retried.
+    Away(String),
     /// Intervention is needed; reading continues afterwards.
     Refused(Fault),
     /// Reading has ended.

@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(5);
 ///
 /// A poll never queries the server: it returns the whole transactions that a thread has read meanwhile. Only
 /// the first polls block, up to 5 s each, until the first snapshot is there. While the server is away polls
-/// return nothing, and writes are queued.
+/// return nothing, or [`SourceError::Away`] before the first snapshot, and writes are queued.
 #[derive(Debug)]
 pub struct MysqlRules {
     label: String,
@@ -50,18 +50,20 @@ pub struct MysqlRules {
     book: Book,
     pending: Pending,
     started: bool,
+    /// The reason why the server was away last, until rules are read.
+    away: Option<String>,
     fatal: Option<Fault>,
     statuses: Writer<RuleStatus>,
     cuts: Writer<LiveCut>,
 }
 
 impl MysqlRules {
-    /// Connects, checks the server and its tables, and starts to follow. Blocks; must not be called from
-    /// async code.
+    /// Connects, checks the server and its tables, and starts to follow; a server that is away is followed once
+    /// it is there. Blocks; must not be called from async code.
     ///
     /// # Errors
-    /// If the URL can't be used, the server can't be reached, its tables do not exist or are unfit, or its
-    /// settings keep changes out of its binlog: the message names the line for my.cnf.
+    /// If the URL can't be used, the server refuses, its tables do not exist or are unfit, or its settings keep
+    /// changes out of its binlog: the message names the line for my.cnf.
     pub fn open(config: &MysqlConfig) -> Result<Self, SourceError> {
         Self::open_with(config, true)
     }
@@ -78,14 +80,19 @@ impl MysqlRules {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let checked = runtime.block_on(check(&database));
         runtime.shutdown_background();
-        let server = checked.map_err(|failure| failure.at(&label))?;
+        let taken = match checked {
+            Ok(server) => server.server_id,
+            // The reader checks its server again, whenever it connects.
+            Err(Failure::Away(_)) => 0,
+            Err(failure) => return Err(failure.at(&label)),
+        };
         let server_id = match config.server_id {
-            Some(server_id) if server_id == server.server_id || server_id == 0 => {
+            Some(server_id) if server_id == taken || server_id == 0 => {
                 let reason = format!("is {server_id}, the server's own; give another one or none");
                 return Err(SourceError::Setting { setting: "server_id", reason });
             }
             Some(server_id) => server_id,
-            None => another_id(server.server_id),
+            None => another_id(taken),
         };
         let (sender, messages) = channel(READ_AHEAD);
         let statuses = Writer::start("rules.mysql.status", database.clone())?;
@@ -97,6 +104,7 @@ impl MysqlRules {
             book: Book::new(Versions::Unchecked),
             pending: Pending::default(),
             started: false,
+            away: None,
             fatal: None,
             statuses,
             cuts,
@@ -109,9 +117,10 @@ impl MysqlRules {
             match self.messages.try_recv() {
                 Ok(Message::Snapshot(rows)) => {
                     self.pending.replace(rows);
-                    self.started = true;
+                    (self.started, self.away) = (true, None);
                 }
                 Ok(Message::Transaction(changes)) => self.pending.apply(changes),
+                Ok(Message::Away(reason)) => self.away = Some(reason),
                 Ok(Message::Refused(fault)) => return Err(fault.at(&self.label)),
                 Ok(Message::Fatal(fault)) => {
                     self.fatal = Some(fault.clone());
@@ -137,6 +146,10 @@ impl RuleSource for MysqlRules {
             self.receive()?;
             if self.started {
                 return Ok(self.book.differences(std::mem::take(&mut self.pending)));
+            }
+            if let Some(reason) = &self.away {
+                let (store, reason) = (self.label.clone(), reason.clone());
+                return Err(SourceError::Away { store, reason });
             }
             if Instant::now() >= deadline {
                 let fault = Fault::new(

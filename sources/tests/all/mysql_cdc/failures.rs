@@ -60,6 +60,27 @@ fn a_restarted_server_is_followed_on() {
     assert!(follower.said.is_empty(), "{:?}", follower.said);
 }
 
+#[test]
+fn a_server_that_is_away_at_the_start_is_followed_once_it_is_there() {
+    let server = Mysql::start();
+    migrate_mysql(server.url()).unwrap();
+    let mut sql = Sql::connect(server.url());
+    sql.put("before", "1");
+    let held = sql.held();
+    server.kill();
+    let mut follower = Follower::open(server.url());
+    follower.until("the absence is told", |follower| !follower.said.is_empty());
+    assert!(follower.said.iter().all(|said| said.contains("does not answer")), "{:?}", follower.said);
+    follower.source.write_status("before", 1, RunState::Live, "noted").unwrap();
+    server.restart();
+    follower.until("the rules are read", |follower| follower.rules == held);
+    sql.reconnect();
+    sql.put("after", "2");
+    follower.catch_up(&mut sql);
+    let noted = "SELECT 1 FROM rule_status WHERE rule_id = 'before' AND detail = 'noted'";
+    wait("the state is written", || !server.query(noted).is_empty());
+}
+
 trait Ends {
     fn stop(&self);
     fn kill(&self);
