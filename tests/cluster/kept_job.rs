@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use serde_json::Value as Json;
 use sinks::LineOutput;
 use strateye::{
-    checkpoint::State,
+    checkpoint::{MarkConfig, State},
     cluster::{Event, Outcome, Restart, Supervisor, SupervisorConfig},
     protocol::{message::Message, numbers::Numbers, time::Time},
     rules::breaker::BreakerConfig,
@@ -82,6 +82,7 @@ fn job(scene: &Scene, case: &Case, state_memory: usize) -> Job {
         triggers: vec![Destination::all(To::Lines(triggers))],
         spools: Spools::OFF,
         state: State::Sqlite(scene.path("state.db")),
+        mark: MarkConfig::default(),
         name: "test".to_owned(),
         owner: "test".to_owned(),
         checkpoint_ms: 50,

@@ -187,9 +187,19 @@ impl Engine {
 
     /// Like [`start`](Self::start), with variables in its environment.
     pub(crate) fn start_in(&mut self, processes: u32, environment: &[(&str, String)]) {
+        self.launch(processes, environment, &[]);
+    }
+
+    /// Like [`start`](Self::start), with more arguments.
+    pub(crate) fn start_with(&mut self, processes: u32, arguments: &[&str]) {
+        self.launch(processes, &[], arguments);
+    }
+
+    fn launch(&mut self, processes: u32, environment: &[(&str, String)], arguments: &[&str]) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strateye"));
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.args(["run", "--config", "strateye.toml", "--processes", &processes.to_string()]);
+        command.args(arguments);
         command.current_dir(self.folder.path());
         self.running = Some(Running::start(&mut command));
     }

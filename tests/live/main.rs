@@ -9,6 +9,7 @@
 //! - `idle`, `finite`, `future`, `large`: unusual partitions, inputs and triggers
 //! - `away`: services that are away at the start
 //! - `cuts`: offsets at which changes of rules took force
+//! - `emptied`: a store that is emptied, or replaced by an older one
 //! - `strangers`: strangers at every socket
 //! - `state_fixture`: state that an earlier commit wrote
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
@@ -17,6 +18,7 @@ mod away;
 mod chaos;
 mod check;
 mod cuts;
+mod emptied;
 mod engine;
 mod fail_points;
 mod finite;

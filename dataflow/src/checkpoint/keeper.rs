@@ -21,21 +21,22 @@ use operators::{
     rule::remembered::Remembered,
 };
 use sinks::checkpoint::CheckpointError;
+use sources::SourceError;
 
 use self::committing::{Committing, Worker0};
 use super::{
-    State,
     compactor::Compactor,
     corrections::{Corrections, ReadCorrections},
     ledger::Ledger,
+    mark::{Marker, Marks, admit},
     publish::Publisher,
     stored_rules::StoredRules,
     takeover::{Owned, Resumed},
 };
 use crate::{
-    exit::{ExitHandle, Fatal},
+    exit::{ExitHandle, Fatal, STATE_LOST, STATE_UNUSABLE},
     protocol::{figures::CheckpointFigures, report::BlobRef},
-    run::awaiting::Awaiting,
+    run::{awaiting::Awaiting, job::Job},
     threads,
 };
 
@@ -180,24 +181,44 @@ pub struct Opened {
 /// owner opens its `publisher`: that fences any earlier publisher.
 ///
 /// # Errors
-/// If the store can't be used, another engine continues to own it, its content can't be read, or the
-/// publisher can't be opened.
+/// If the store can't be used or was emptied, another engine continues to own it, its content can't be read, or
+/// the publisher can't be opened.
 pub fn open(
-    state: &State,
-    owner: &str,
+    job: &Job,
     publisher: impl FnOnce() -> Result<Option<Publisher>, Fatal>,
     awaiting: &Awaiting,
     exit: &ExitHandle,
 ) -> Result<Option<Opened>, Fatal> {
-    let take = || Owned::take(&|| state.open_now(), owner);
-    let owned = awaiting.wait(&state.to_string(), CheckpointError::is_transient, take);
+    let Some(mut store) = job.state.open(awaiting)? else { return Ok(None) };
+    let name = job.state.to_string();
+    let stored = awaiting.wait(&name, CheckpointError::is_transient, || store.committed())?.is_some();
+    drop(store);
+    let unmarked = |error: SourceError| Fatal::new(STATE_LOST, "the mark of the state can't be read", error);
+    let mut marks = Marks::open(&job.mark, &job.state, &job.rules).map_err(unmarked)?;
+    let found = marks.read(stored, awaiting).map_err(unmarked)?;
+    let take = || Owned::take(&|| job.state.open_now(), &job.owner);
+    let owned = awaiting.wait(&name, CheckpointError::is_transient, take);
     let unavailable = |error: CheckpointError| Fatal { what: "the state can't be opened", ..error.into() };
-    let Some(owned) = owned.map_err(unavailable)? else { return Ok(None) };
-    Ok(Some(keep(owned, publisher()?, exit)))
+    let Some(mut owned) = owned.map_err(unavailable)? else { return Ok(None) };
+    if stored && owned.stored().is_none() {
+        return Err(Fatal::new(STATE_LOST, "the state can't be opened", format!("{name} was just emptied")));
+    }
+    let admitted = admit(owned.stored(), &found, job.mark.fresh.as_deref()).map_err(|gone| {
+        // The next engine need not wait for the lease.
+        let _ = owned.store.release(owned.generation);
+        Fatal::new(STATE_UNUSABLE, "the state is gone", format!("{name}: {gone}"))
+    })?;
+    if let Some(notice) = &admitted.notice {
+        tracing::warn!("{name}: {notice}");
+    }
+    if owned.stored().is_none() {
+        awaiting.wait(&name, CheckpointError::is_transient, || owned.drop_hashes()).map_err(unavailable)?;
+    }
+    Ok(Some(keep(owned, Marker::new(marks, admitted), publisher()?, exit)))
 }
 
 /// Starts the keeper of a store that this engine owns.
-fn keep(owned: Owned, publisher: Option<Publisher>, exit: &ExitHandle) -> Opened {
+fn keep(owned: Owned, marker: Marker, publisher: Option<Publisher>, exit: &ExitHandle) -> Opened {
     let Owned { store, to_compact, generation, resumed, garbage } = owned;
     let Resumed { start, remembered, manifest, crowds } = resumed;
     let gauge = Arc::new(Mutex::new(KeeperGauge {
@@ -211,7 +232,8 @@ fn keep(owned: Owned, publisher: Option<Publisher>, exit: &ExitHandle) -> Opened
     let (corrections_to, corrections) = mpsc::sync_channel(4);
     let corrected = manifest.as_ref().and_then(|m| m.corrections.clone());
     let last = start.checkpoint;
-    let first = last.max(publisher.as_ref().map(Publisher::highest)).unwrap_or_default().next();
+    let published = publisher.as_ref().map(Publisher::highest);
+    let first = last.max(published).unwrap_or_default().max(marker.above()).next();
     let mut committing = Committing {
         ledger: Ledger::new(store.is_one_log(), last),
         store,
@@ -220,6 +242,7 @@ fn keep(owned: Owned, publisher: Option<Publisher>, exit: &ExitHandle) -> Opened
         compactor: Compactor::start(to_compact, generation, exit.clone()),
         publisher,
         corrections: Corrections::new(corrected.clone()),
+        marker,
         gauge: Arc::clone(&gauge),
     };
     if let Some(manifest) = manifest {

@@ -8,7 +8,7 @@ use operators::model::ids::{CheckpointNumber, Clocks, Positions};
 use serde::{Deserialize, Serialize};
 use sinks::checkpoint::CheckpointError;
 
-use super::committed::malformed;
+use super::{committed::malformed, mark::Lineage};
 use crate::protocol::report::BlobRef;
 
 /// Version of the format that this release writes.
@@ -20,6 +20,9 @@ const FORMAT: u32 = 1;
 pub(super) struct Manifest {
     /// Time of the commit, unix ms by the wall clock; for people.
     pub(super) at: i64,
+    /// Lineage of the state; former releases wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lineage: Option<Lineage>,
     /// First offset that the checkpoint does not include, by partition.
     pub(super) positions: Positions,
     /// The ingest clocks, by partition.
@@ -99,6 +102,7 @@ mod tests {
         let blob = BlobRef::of("ckpt:1:rules:1".into(), b"x", false);
         let manifest = Manifest {
             at: 5,
+            lineage: Some("a".into()),
             positions: [(PartitionId(0), Offset(7))].into(),
             clocks: [(PartitionId(0), IngestTime::MIN)].into(),
             corrections: Some("1-0".into()),
@@ -108,7 +112,10 @@ mod tests {
         };
         let json = manifest.to_json();
         assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
-        let later = String::from_utf8(json).unwrap().replace("\"format\":1", "\"format\":2");
+        let json = String::from_utf8(json).unwrap();
+        let former = json.replace("\"lineage\":\"a\",", "");
+        assert_eq!(Manifest::from_json(former.as_bytes()).unwrap().lineage, None);
+        let later = json.replace("\"format\":1", "\"format\":2");
         assert!(Manifest::from_json(later.as_bytes()).unwrap_err().to_string().contains("has format 2"));
     }
 }

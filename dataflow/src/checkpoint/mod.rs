@@ -18,6 +18,7 @@
 //! - [`taking`]: barrier, reports and commit, as decided by worker 0
 //! - [`writer`]: blobs of a worker, and the operator that reports them
 //! - `takeover`: the ownership of a store, and the content of its last commit
+//! - `mark`: what is known of the state outside the store, should that be emptied
 //! - `keeper`: the thread that commits, and worker 0's end of it
 //! - `ledger`: which blobs are listed, and the progress of compaction and publication
 //! - `stored_rules`, `corrections`: rules that are written again, edits by people that are read
@@ -71,6 +72,7 @@ mod keeper;
 mod ledger;
 pub mod loader;
 mod manifest;
+mod mark;
 mod pieces;
 mod publish;
 pub mod restore;
@@ -86,6 +88,7 @@ pub mod writer;
 use std::time::Duration;
 
 pub use keeper::{Done, Keeper, KeeperGauge, Opened, Snapshot, open};
+pub use mark::MarkConfig;
 pub use publish::Publisher;
 use sinks::checkpoint::CheckpointError;
 pub use state::State;
@@ -102,7 +105,12 @@ impl From<CheckpointError> for Fatal {
     /// Failure of the process: state can't be kept any more. Errors that a restart from the last commit may
     /// repair have an exit code of their own.
     fn from(error: CheckpointError) -> Self {
-        let lost = matches!(error, CheckpointError::Fenced { .. } | CheckpointError::OutOfOrder { .. });
+        let lost = matches!(
+            error,
+            CheckpointError::Fenced { .. }
+                | CheckpointError::Emptied { .. }
+                | CheckpointError::OutOfOrder { .. }
+        );
         let code = if lost || error.is_transient() { STATE_LOST } else { STATE_UNUSABLE };
         Fatal::new(code, "checkpoints can't continue", error)
     }

@@ -11,12 +11,13 @@ use operators::{
     ops::Start,
     rule::{crowd::Crowd, remembered::Remembered},
 };
-use sinks::checkpoint::{CheckpointError, CheckpointStore};
+use sinks::checkpoint::{CheckpointError, CheckpointStore, MAX_NUMBER};
 
 use super::{
     LEASE, RETRY,
     committed::{listed, malformed},
     manifest::Manifest,
+    mark::Stored,
     pieces, rules,
 };
 
@@ -56,6 +57,19 @@ impl Owned {
         resumed.start.generation = taken.generation;
         let garbage = garbage(&mut *store, resumed.manifest.as_ref(), &resumed.crowds)?;
         Ok(Some(Owned { store, to_compact, generation: taken.generation, resumed, garbage }))
+    }
+
+    /// The last commit in the store.
+    pub(super) fn stored(&self) -> Option<Stored> {
+        let lineage = self.resumed.manifest.as_ref().and_then(|manifest| manifest.lineage.clone());
+        self.resumed.start.checkpoint.map(|number| Stored { number, lineage })
+    }
+
+    /// Drops all hashes: those that a store without a commit has are of state that is gone.
+    pub(super) fn drop_hashes(&mut self) -> Result<(), CheckpointError> {
+        // Generations count anew in a store that was emptied, and its hashes may have later ones.
+        let any = OwnerGeneration(MAX_NUMBER);
+        self.store.hashes()?.iter().try_for_each(|name| self.store.drop_hash(any, name))
     }
 }
 

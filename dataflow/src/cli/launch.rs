@@ -70,6 +70,7 @@ pub(super) fn launch(
     if matches!(job.state, State::Run) {
         job.state = State::Sqlite(folder.path().join("state.db"));
     }
+    job.mark.file.get_or_insert_with(|| folder.path().join("mark.json"));
     let (kept, file) = in_memory(&job)?;
     let program = std::env::current_exe().map_err(CliError::failed)?;
     let config = SupervisorConfig { restart, ..SupervisorConfig::new(processes) };

@@ -108,6 +108,9 @@ pub(super) struct Settings {
     state: Option<String>,
     /// A Redis for the state, in detail; replaces `state`.
     redis: Option<RedisConfig>,
+    /// A file that tells over restarts that there is state, should the store be emptied; without it, a file
+    /// that tells it as long as the command runs.
+    state_mark: Option<PathBuf>,
     /// Interval between two checkpoints, ms.
     checkpoint_ms: u64,
     /// Upper bound of keyed state in the memory of each process, MiB; without it all state is in memory.
@@ -157,6 +160,7 @@ impl Default for Settings {
             spool: Spools::default(),
             state: None,
             redis: None,
+            state_mark: None,
             checkpoint_ms: 1_000,
             state_memory_mb: None,
             crowd_rows_mb: 256,
@@ -180,6 +184,11 @@ impl Default for Settings {
 /// Reads the settings in a file; returns the defaults without a file.
 pub(super) fn settings(config: Option<&Path>) -> Result<Settings, CliError> {
     config.map_or_else(|| Ok(Settings::default()), read)
+}
+
+/// Token of this command, by which it begins without state only once.
+pub(super) fn token() -> String {
+    format!("{:016x}", rand::random::<u64>())
 }
 
 /// Checks that events can be read from a path: a file or a pipe.

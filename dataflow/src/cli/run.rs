@@ -13,7 +13,7 @@ use clap::Args;
 use super::{
     CliError,
     launch::{ClusterEvent, launch},
-    options::{Common, is_readable},
+    options::{Common, is_readable, token},
     summary::Summary,
 };
 use crate::{cluster::Restart, run::job::Events};
@@ -29,6 +29,9 @@ pub(super) struct Run {
     /// Number of processes [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     processes: Option<u16>,
+    /// Begin without state although its store was emptied: all limits count anew
+    #[arg(long)]
+    fresh_state: bool,
     /// Serve metrics, health and readiness of the cluster over HTTP at HOST:PORT
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
@@ -49,6 +52,7 @@ impl Run {
             return Err(CliError::usage(format!("{processes} processes: write 1 to 128")));
         }
         let mut job = settings.job(events, settings.live())?;
+        job.mark.fresh = self.fresh_state.then(token);
         let turns = Arc::new(AtomicU64::new(0));
         let expected = job.expected(0..processes.into(), true);
         let (board, server) = settings.serve(self.metrics.as_deref(), expected, &turns)?.unzip();

@@ -14,7 +14,7 @@ use clap::Args;
 use super::{
     CliError,
     launch::create_outputs,
-    options::Common,
+    options::{Common, token},
     process::{build, run_to_end},
 };
 use crate::{
@@ -46,6 +46,9 @@ pub(super) struct WorkerArgs {
     /// Time to wait for the other processes, seconds
     #[arg(long, value_name = "S", default_value_t = 60)]
     form_within: u64,
+    /// Begin without state although its store was emptied: all limits count anew
+    #[arg(long)]
+    fresh_state: bool,
     /// Serve this process's metrics, health and readiness over HTTP at HOST:PORT
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
@@ -77,7 +80,8 @@ impl WorkerArgs {
             Some(events) => events,
             None => settings.events()?.unwrap_or(Events::None),
         };
-        let job = settings.job(events, settings.live())?;
+        let mut job = settings.job(events, settings.live())?;
+        job.mark.fresh = self.fresh_state.then(token);
         if self.process == 0 {
             create_outputs(&job)?;
         }

@@ -17,7 +17,7 @@ use sources::events::{GeneratorConfig, KafkaConfig, Start};
 
 use super::batches::BatchConfig;
 use crate::{
-    checkpoint::State,
+    checkpoint::{MarkConfig, State},
     protocol::time::Time,
     rules::breaker::BreakerConfig,
     telemetry::Expected,
@@ -41,6 +41,8 @@ pub struct Job {
     pub spools: Spools,
     /// Store of the state.
     pub state: State,
+    /// Where it is noted that there is state, should the store be emptied.
+    pub mark: MarkConfig,
     /// Name of the engine in other systems, such as in the transactions of its triggers.
     pub name: String,
     /// Owner of the state: the same over all restarts of this run.

@@ -69,7 +69,7 @@ impl ProcessZero {
         exit: &ExitHandle,
     ) -> Result<(Self, thread::JoinHandle<()>), Fatal> {
         let publisher = || publisher(job, awaiting, exit);
-        let opened = checkpoint::open(&job.state, &job.owner, publisher, awaiting, exit)?;
+        let opened = checkpoint::open(job, publisher, awaiting, exit)?;
         let (keeper, start, remembered) = match opened {
             Some(Opened { keeper, start, remembered }) => (Some(keeper), start, remembered),
             None => (None, Start::default(), Vec::new()),

@@ -30,6 +30,14 @@ pub enum CheckpointError {
         /// equals the refused one.
         by: OwnerGeneration,
     },
+    /// The store does not know that it has an owner, or its file is another one.
+    #[error(
+        "{place} was emptied, or replaced, while this engine ran; restart the engine, it says what to do about the state"
+    )]
+    Emptied {
+        /// The key or file.
+        place: String,
+    },
     /// The owner commits a checkpoint that does not follow its last one.
     #[error(
         "checkpoint {number} can't be committed after checkpoint {last}; restart the engine, it resumes from checkpoint {last}"

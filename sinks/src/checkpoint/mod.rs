@@ -94,7 +94,8 @@ pub trait CheckpointStore: Send {
     /// Returns the checkpoint that the hashes are compacted up to, 0 if none.
     ///
     /// # Errors
-    /// [`CheckpointError::Fenced`] if another generation owns the store. [`CheckpointError::OutOfOrder`] if
+    /// [`CheckpointError::Fenced`] if another generation owns the store, [`CheckpointError::Emptied`] if it has
+    /// lost everything since this handle took it. [`CheckpointError::OutOfOrder`] if
     /// `number` is not above the last number committed (unless it is the very same commit), or if the store
     /// has lost the last commit that this handle knows of: parts that the manifest lists may be lost too.
     fn commit(

@@ -16,6 +16,7 @@
 //! - `folder`, `folder_store`, `listing`: rules in files, publishing into files, and reading them
 //! - `sqlite`, `mysql`: rules in tables
 //! - `row`, `table`: meaning of a row of the rule table, and all its rows
+//! - `mark`: a place beside the rules for the mark of the state
 //! - `book`: the rows passed on so far, and their difference from the table
 //! - `document`: the `rule_id` of a document
 
@@ -24,6 +25,7 @@ mod document;
 mod folder;
 mod folder_store;
 mod listing;
+mod mark;
 mod mysql;
 mod row;
 mod sqlite;
@@ -32,8 +34,9 @@ mod table;
 
 pub use folder::FolderRules;
 pub use folder_store::FolderStore;
-pub use mysql::{MysqlConfig, MysqlRules, MysqlStore, migrate as migrate_mysql};
-pub use sqlite::{SqliteRules, SqliteStore, Version};
+pub use mark::MarkPlace;
+pub use mysql::{MysqlConfig, MysqlMark, MysqlRules, MysqlStore, migrate as migrate_mysql};
+pub use sqlite::{SqliteMark, SqliteRules, SqliteStore, Version};
 pub use store::{Published, RuleStore, StoredRule};
 
 use operators::{

@@ -52,6 +52,7 @@ impl Scene {
         let rules = BlobRef::of("ckpt:1:1:rules:0".into(), json.as_bytes(), false);
         let manifest = Manifest {
             at: 0,
+            lineage: None,
             positions: Positions::default(),
             clocks: Clocks::default(),
             corrections: None,

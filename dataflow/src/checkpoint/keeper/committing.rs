@@ -17,6 +17,7 @@ use crate::{
         fail_point::reach,
         ledger::Ledger,
         manifest::Manifest,
+        mark::Marker,
         pieces,
         publish::{Batch, Publisher},
         retry::retry_until_done,
@@ -49,6 +50,7 @@ pub(super) struct Committing {
     pub(super) compactor: CompactorLink,
     pub(super) publisher: Option<Publisher>,
     pub(super) corrections: Corrections,
+    pub(super) marker: Marker,
     pub(super) gauge: Arc<Mutex<KeeperGauge>>,
 }
 
@@ -70,6 +72,7 @@ impl Committing {
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     // The work has ended: another engine need not wait for the lease.
                     let _ = self.store.release(self.generation);
+                    self.marker.close();
                     return Ok(());
                 }
             }
@@ -108,8 +111,10 @@ impl Committing {
         let bytes = blobs.iter().map(|blob| blob.bytes).sum();
         self.check_written(number, blobs.iter().chain([&rules]))?;
         let unlisted = self.ledger.list(number, blobs, dropped);
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         let manifest = Manifest {
-            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
+            at,
+            lineage: Some(self.marker.lineage()),
             positions,
             clocks,
             corrections: corrections.clone(),
@@ -124,6 +129,7 @@ impl Committing {
         let took = asked.elapsed();
         reach("commit:after");
         self.ledger.committed(number, vouched);
+        self.marker.committed(number, at);
         self.publish(number);
         reach("hand-on:between");
         self.compact(number);

@@ -72,7 +72,8 @@ impl Scene {
         let calls = watched.watch();
         let (exit, failures) = ExitHandle::for_test();
         let owned = Owned::take(&|| Ok(Some(Box::new(watched.clone()))), "a").unwrap().unwrap();
-        let Opened { keeper, remembered, .. } = keep(owned, publisher, &exit);
+        let marker = Marker::new(Marks::none(), admit(owned.stored(), &[], None).unwrap());
+        let Opened { keeper, remembered, .. } = keep(owned, marker, publisher, &exit);
         Scene {
             keeper,
             store,

@@ -121,6 +121,7 @@ fn a_restart_hands_on_what_the_last_commit_lists() {
     commit(&mut before, 5, &["r:a:1"], 0);
     let manifest = Manifest {
         at: 0,
+        lineage: None,
         positions: Positions::default(),
         clocks: Clocks::default(),
         corrections: None,

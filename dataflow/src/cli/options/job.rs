@@ -6,7 +6,7 @@ use sinks::{LineOutput, kafka::KafkaSinkConfig};
 
 use super::{Settings, hide_password};
 use crate::{
-    checkpoint::State,
+    checkpoint::{MarkConfig, State},
     cli::CliError,
     protocol::time::Time,
     run::job::{Events, Job, KafkaUrl, Rules},
@@ -58,6 +58,12 @@ impl Settings {
                 "state_memory_mb moves state from memory to the store: keep state with --state",
             ));
         }
+        let mark = MarkConfig {
+            file: self.state_mark.clone(),
+            // State that ends with the command needs no mark that outlives it.
+            with_rules: matches!(state, State::Sqlite(_) | State::Redis(_)),
+            fresh: None,
+        };
         Ok(Job {
             events,
             rules,
@@ -66,6 +72,7 @@ impl Settings {
             triggers,
             spools: if time.is_live() { self.spool.clone() } else { Spools::OFF },
             state,
+            mark,
             name: self.name.clone(),
             owner: owner(),
             checkpoint_ms: self.checkpoint_ms,

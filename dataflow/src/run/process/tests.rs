@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    checkpoint::State,
+    checkpoint::{MarkConfig, State},
     cluster::bootstrap::testing::unix_memberships,
     exit::{Fatal, SINK_FAILED, SOURCE_FAILED, STATE_LOST},
     protocol::time::Time,
@@ -56,6 +56,7 @@ fn job(folder: &Path) -> Job {
         triggers: Vec::new(),
         spools: Spools::OFF,
         state: State::None,
+        mark: MarkConfig::default(),
         name: "test".to_owned(),
         owner: "test".to_owned(),
         checkpoint_ms: 50,

@@ -207,9 +207,13 @@ impl RedisCheckpoints {
     ) -> Result<(String, Vec<Value>), CheckpointError> {
         let (word, rest) = self.verdict(key, answer)?;
         if word == "fenced" {
-            return Err(CheckpointError::Fenced {
-                generation,
-                by: OwnerGeneration(self.value(key, &rest, 0)?),
+            let by = OwnerGeneration(self.value(key, &rest, 0)?);
+            // A store that gave this generation out would know of one.
+            let emptied = by == OwnerGeneration::default() && !self.owner_of(generation).is_empty();
+            let place = format!("{key} at {}", self.link.place());
+            return Err(match emptied {
+                true => CheckpointError::Emptied { place },
+                false => CheckpointError::Fenced { generation, by },
             });
         }
         Ok((word, rest))

@@ -13,6 +13,7 @@ mod edits;
 mod store;
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -35,6 +36,13 @@ const PORTION: usize = 1000;
 pub struct SqliteCheckpoints {
     path: PathBuf,
     connection: Connection,
+    /// Device and inode of the file.
+    file: Option<(u64, u64)>,
+}
+
+/// Device and inode of the file at a path; `None` if there is none.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
 impl SqliteCheckpoints {
@@ -49,7 +57,15 @@ impl SqliteCheckpoints {
         if found > SCHEMA {
             return Err(CheckpointError::Schema { path: path.to_owned(), found, known: SCHEMA });
         }
-        Ok(SqliteCheckpoints { path: path.to_owned(), connection })
+        Ok(SqliteCheckpoints { path: path.to_owned(), connection, file: file_at(path) })
+    }
+
+    /// Checks that the file is still the one that was opened: what is written to a deleted file is lost.
+    fn check_file(&self) -> Result<(), CheckpointError> {
+        if file_at(&self.path) == self.file {
+            return Ok(());
+        }
+        Err(CheckpointError::Emptied { place: self.path.display().to_string() })
     }
 
     /// Runs a read.

@@ -118,6 +118,7 @@ impl CheckpointStore for SqliteCheckpoints {
         manifest: &[u8],
     ) -> Result<CheckpointNumber, CheckpointError> {
         check_number(number)?;
+        self.check_file()?;
         self.change(|transaction| {
             check_owner(transaction, generation)?;
             let commit = Committed { generation, number, manifest: manifest.to_vec() };

@@ -46,6 +46,20 @@ fn an_error_names_the_file_that_is_no_checkpoint_file() {
 }
 
 #[test]
+fn a_deleted_file_is_noticed_at_the_next_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut store = SqliteCheckpoints::open(&path).unwrap();
+    let generation = store.take("a", BUSY).unwrap().generation;
+    store.commit(generation, CheckpointNumber(1), b"one").unwrap();
+    fs::remove_file(&path).unwrap();
+    let error = store.commit(generation, CheckpointNumber(2), b"two").unwrap_err();
+    assert!(matches!(error, CheckpointError::Emptied { .. }), "{error}");
+    SqliteCheckpoints::open(&path).unwrap();
+    assert!(store.commit(generation, CheckpointNumber(2), b"two").is_err(), "it is another file");
+}
+
+#[test]
 fn many_connections_make_the_file_and_write_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");

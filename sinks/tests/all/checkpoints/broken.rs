@@ -44,6 +44,18 @@ fn a_broken_connection_is_opened_again() {
 }
 
 #[test]
+fn a_server_that_was_emptied_takes_no_commit() {
+    let redis = Redis::start();
+    let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
+    let generation = store.take("a", LONG).unwrap().generation;
+    store.commit(generation, CheckpointNumber(1), b"1").unwrap();
+    cmd("FLUSHALL").exec(&mut plain).unwrap();
+    let error = store.commit(generation, CheckpointNumber(2), b"2").unwrap_err();
+    assert!(matches!(error, CheckpointError::Emptied { .. }), "{error}");
+    assert!(matches!(store.renew(generation, LONG), Err(CheckpointError::Emptied { .. })));
+}
+
+#[test]
 fn no_commit_follows_one_that_the_server_has_lost() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));

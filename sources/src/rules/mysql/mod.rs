@@ -11,7 +11,7 @@
 //! - `snapshot`, `position`, `event`, `statement`, `tail`: rows at one position of the binlog, and the
 //!   transactions after it
 //! - `server`, `columns`, `row`: checks of server and table, and rows read from both
-//! - `background`, `status`, `live_cut`: notes written to the tables in the background
+//! - `background`, `status`, `live_cut`, `mark`: notes written to the tables in the background
 //! - `store`, `store_rows`: the users' side, and its statements
 //! - `connect`, `migrate`: connections and their failures; the tables
 //!
@@ -47,6 +47,7 @@ mod columns;
 mod connect;
 mod event;
 mod live_cut;
+mod mark;
 mod migrate;
 mod position;
 mod reader;
@@ -63,6 +64,7 @@ mod tail;
 
 use std::fmt;
 
+pub use mark::MysqlMark;
 pub use migrate::migrate;
 pub use source::MysqlRules;
 pub use store::MysqlStore;

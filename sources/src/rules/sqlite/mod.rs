@@ -7,12 +7,15 @@
 //!
 //! - `source`: the engine's side
 //! - `store`: the users' side
+//! - `mark`: the mark of the state
 
+mod mark;
 mod source;
 mod store;
 
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
+pub use mark::SqliteMark;
 use rusqlite::{Connection, TransactionBehavior, types::ValueRef};
 pub use source::SqliteRules;
 pub use store::{SqliteStore, Version};
