@@ -81,6 +81,11 @@ pub trait EventSource: Send {
         let _ = positions;
     }
 
+    /// Why nothing can be read at present, although the source has not ended: what people have to do.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Progress of reading.
     fn progress(&self) -> ReadProgress;
 }

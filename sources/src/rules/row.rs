@@ -82,6 +82,10 @@ impl Row {
             let reason = format!("`resume_gap` is {:?}; write replay or skip", self.resume_gap);
             return Some(Err(Unreadable(reason)));
         };
+        if let Some(version) = self.version.filter(|version| *version > MAX_VERSION) {
+            let reason = format!("`version` is {version}; write 1 to {MAX_VERSION}, or NULL");
+            return Some(Err(Unreadable(reason)));
+        }
         let (rule_id, version) = (self.rule_id, self.version);
         let document = self.document.and_then(|document| match document::rule_id(&document)? {
             id if id == rule_id => Ok(document),
@@ -92,6 +96,9 @@ impl Row {
         Some(document.map(|document| Put { rule_id, document, status, version, gap }))
     }
 }
+
+/// Highest version of a row: the engine numbers versions above it.
+const MAX_VERSION: u64 = i64::MAX as u64;
 
 /// Text of a document, or the reason why it is none; and the digest of its bytes.
 fn text(json: Vec<u8>) -> (Result<DocumentText, Unreadable>, DocumentDigest) {
@@ -153,6 +160,16 @@ mod tests {
         ] {
             let read = row.read();
             assert!(matches!(&read, Some(Err(Unreadable(reason))) if reason.contains(what)), "{read:?}");
+        }
+        let document = br#"{"rule_id":"a"}"#;
+        for (version, refused) in [(u64::MAX, true), (MAX_VERSION + 1, true), (MAX_VERSION, false)] {
+            let read = Row { version: Some(version), ..row("online", "replay", document) }.read();
+            let said = format!("`version` is {version}; write 1 to 9223372036854775807, or NULL");
+            assert_eq!(
+                matches!(&read, Some(Err(Unreadable(reason))) if *reason == said),
+                refused,
+                "{read:?}"
+            );
         }
         let long = row("online", "replay", &vec![b' '; MAX_DOCUMENT as usize + 1]);
         assert!(long.document.unwrap_err().0.contains("give large crowds as a profile query"));

@@ -150,6 +150,10 @@ impl Reader {
             while let Ok(positions) = self.committed.try_recv() {
                 source.commit(&positions);
             }
+            match source.trouble() {
+                Some(reason) => self.awaiting.note(&self.name, reason),
+                None => self.awaiting.arrived(&self.name),
+            }
             let reads = match source.next(WAIT)? {
                 Next::Batch(batch) => vec![Read::Batch(batch)],
                 Next::Opened(new) => vec![Read::Opened(new)],

@@ -44,9 +44,9 @@ pub enum KafkaError {
         /// Error of the brokers.
         reason: String,
     },
-    /// A position was given for a partition that does not exist.
+    /// There is a position for a partition that does not exist.
     #[error(
-        "there is a position ({position}) for partition {partition}, but topic `{topic}` has only partitions 0 to {last}: it was created again; start without the old positions, or name the topic they belong to"
+        "topic `{topic}` partition {partition}: position {position} is lost, there are only partitions 0 to {last}: the topic was created again; set `on_lost` to `earliest` to leave the partition out, start without the old positions, or name the topic they belong to"
     )]
     NoPartition {
         /// The topic.

@@ -24,8 +24,9 @@
 //! position is lost.
 //!
 //! **Limits**: a position followed only by transaction markers, all of which retention has removed, looks
-//! like lost records. A topic that is deleted and created again while it is read is noticed only by its
-//! offsets.
+//! like lost records. A topic that is deleted and created again while it is read is noticed by its absence,
+//! by fewer partitions or by ends before the positions; not if it has grown beyond them meanwhile. A partition
+//! that was left out and is there again at the next start is read from its former position.
 
 mod batch;
 mod client;

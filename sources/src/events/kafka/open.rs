@@ -21,7 +21,7 @@ use super::{
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an end that lies before the position is distrusted: a broker that has just started may not know
 /// the end yet.
-const END_SETTLE_TIME: Duration = Duration::from_secs(3);
+pub(super) const END_SETTLE_TIME: Duration = Duration::from_secs(3);
 /// Pause between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -45,9 +45,13 @@ pub(super) fn worker_partitions(
     let count =
         client::count_partitions(client, topic, ANSWER_TIMEOUT).map_err(|e| e.at(&config.brokers, topic))?;
     let mine = |partition: &PartitionId| partition.worker(workers) == worker;
-    if let Some((partition, position)) = resume.iter().find(|(p, _)| p.0 >= count && mine(p)) {
+    for (partition, position) in resume.iter().filter(|(p, _)| p.0 >= count && mine(p)) {
         let (topic, last) = (topic.clone(), PartitionId(count - 1));
-        return Err(KafkaError::NoPartition { topic, partition, position, last });
+        let gone = KafkaError::NoPartition { topic, partition, position, last };
+        match config.on_lost {
+            OnLost::Fail => return Err(gone),
+            OnLost::Earliest => tracing::warn!("{gone}; it is left out, as `on_lost` says"),
+        }
     }
     let partitions: Vec<PartitionId> = (0..count).map(PartitionId).filter(mine).collect();
     let new: Vec<PartitionId> = partitions.iter().copied().filter(|p| !resume.contains(*p)).collect();

@@ -37,6 +37,9 @@ struct PartitionState {
     /// New partitions, each with its first position.
     opened: Positions,
     standing: Vec<PartitionId>,
+    lost: Option<Lost>,
+    /// Why the topic can't be read, although the brokers answer.
+    trouble: Option<String>,
     stopped: bool,
 }
 
@@ -49,9 +52,25 @@ pub(super) struct PartitionBoard {
     pub(super) lags: Arc<Mutex<BTreeMap<PartitionId, i64>>>,
 }
 
+/// What is no longer as the positions say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Some partition ends before its position.
+    Position,
+    /// The topic has fewer partitions than are read.
+    Partition {
+        /// The first that is gone.
+        partition: PartitionId,
+        /// The topic's last partition.
+        last: PartitionId,
+    },
+}
+
 /// A finding of the watching thread.
 #[derive(Debug)]
 pub(super) enum Finding {
+    /// Positions, or whole partitions, that the topic no longer has.
+    Lost(Lost),
     /// New partitions, each with its first position.
     Opened(Positions),
     /// Partitions that the reader's client has stopped to read.
@@ -107,14 +126,32 @@ impl PartitionBoard {
         self.state().standing = partitions;
     }
 
+    /// Publishes that the topic no longer has what is read.
+    pub(super) fn lose(&self, lost: Lost) {
+        self.state().lost = Some(lost);
+    }
+
+    /// Publishes why the topic can't be read, or that it can.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        self.state().trouble = trouble;
+    }
+
+    /// Why the topic can't be read.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
     /// Publishes ends; an older answer that was not consumed is replaced.
     pub(super) fn ends(&self, ends: Ends) {
         self.state().ends = Some(ends);
     }
 
-    /// Takes the next finding, new partitions first.
+    /// Takes the next finding, lost and new partitions first.
     pub(super) fn take_finding(&self) -> Option<Finding> {
         let mut state = self.state();
+        if let Some(lost) = state.lost.take() {
+            return Some(Finding::Lost(lost));
+        }
         if !state.opened.is_empty() {
             return Some(Finding::Opened(std::mem::take(&mut state.opened)));
         }

@@ -22,7 +22,7 @@ use super::{
     client::{self, Client, Context, assignment, exact_offset, partition_of},
     commits::Commits,
     open,
-    shared::{Finding, PartitionBoard},
+    shared::{Finding, Lost, PartitionBoard},
     watch::Watcher,
 };
 use crate::{
@@ -172,6 +172,20 @@ impl KafkaSource {
     fn finding(&mut self) -> Result<Option<Next>, KafkaError> {
         Ok(match self.board.take_finding() {
             None => None,
+            Some(Finding::Lost(Lost::Position)) => {
+                self.lost.get_or_insert_with(Instant::now);
+                None
+            }
+            Some(Finding::Lost(Lost::Partition { partition, last })) => {
+                // A restart leaves it out, if `on_lost` says so.
+                let position = self.board.position(partition).unwrap_or_default();
+                return Err(KafkaError::NoPartition {
+                    topic: self.config.topic.clone(),
+                    partition,
+                    position,
+                    last,
+                });
+            }
             Some(Finding::CaughtUp(partitions, at)) => Some(Next::CaughtUp { partitions, at }),
             Some(Finding::Opened(new)) => {
                 self.assign(&new)?;
@@ -314,6 +328,10 @@ impl EventSource for KafkaSource {
         let mine = positions.iter().filter(|(partition, _)| self.board.position(*partition).is_some());
         self.commits.add(mine.collect());
         self.commits.send(&self.consumer, &self.config);
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.board.trouble()
     }
 
     fn progress(&self) -> ReadProgress {

@@ -14,6 +14,11 @@
 //! If a query fails, no end is published. Nor are those of the first [`PRODUCERS_RETURN`] after a failure: the
 //! producers have to find the brokers again, too, and what they have kept belongs before the end.
 //!
+//! # Topics made anew
+//! A topic that was deleted and created again may have fewer partitions, or end before the positions that are
+//! read; the reading client need not report either, so this thread does. While there is no topic, that is the
+//! source's trouble.
+//!
 //! # Clients that do not recover
 //! See [`Standstill`]. If the brokers do not answer this thread's client, it is replaced every [`RENEW_AFTER`];
 //! that the reader's client stands still is a finding.
@@ -32,8 +37,9 @@ use rdkafka::{Offset as ClientOffset, error::KafkaResult};
 use super::{
     KafkaConfig,
     client::{self, Client, Context},
+    open::END_SETTLE_TIME,
     probe::{OffsetRange, Prober},
-    shared::{Ends, PartitionBoard, Reached},
+    shared::{Ends, Lost, PartitionBoard, Reached},
     standstill::Standstill,
 };
 use crate::events::wall_ms;
@@ -77,6 +83,8 @@ struct WatcherState {
     back: Option<Instant>,
     /// Instant at which the client was created.
     renewed: Instant,
+    /// Instant since which some partition ends before its position.
+    behind: Option<Instant>,
 }
 
 impl WatcherState {
@@ -90,7 +98,14 @@ impl WatcherState {
             away: None,
             back: None,
             renewed: now,
+            behind: None,
         }
+    }
+
+    /// Whether a partition has ended before its position for [`END_SETTLE_TIME`], now that it does or does not.
+    fn ends_behind(&mut self, now: bool) -> bool {
+        self.behind = now.then(|| self.behind.unwrap_or_else(Instant::now));
+        self.behind.take_if(|since| since.elapsed() >= END_SETTLE_TIME).is_some()
     }
 
     /// Whether the brokers have answered long enough for the ends to include what producers have kept.
@@ -132,6 +147,10 @@ impl Watcher {
             ClientOffset::End,
             ANSWER_TIMEOUT,
         )?;
+        let behind = ends.iter().any(|(p, end)| reached.get(&p).is_some_and(|r| end < r.position));
+        if state.ends_behind(behind) {
+            self.board.lose(Lost::Position);
+        }
         let quiet = quiet(&reached);
         self.probe(state, &mut ends, &quiet, idle);
         self.publish_lags(&ends, &reached);
@@ -168,12 +187,22 @@ impl Watcher {
 
     /// Opens new partitions of this worker at their beginning: they were created after the source was opened.
     fn discover(&mut self) -> KafkaResult<()> {
-        let count = match client::count_partitions(&self.client, &self.config.topic, ANSWER_TIMEOUT) {
+        let KafkaConfig { brokers, topic, .. } = &self.config;
+        let count = match client::count_partitions(&self.client, topic, ANSWER_TIMEOUT) {
             Ok(count) => count,
             Err(client::CountError::Unreachable(error)) => return Err(error),
-            // The topic is gone, or may no longer be read: the reading client reports that.
-            Err(_) => return Ok(()),
+            // The topic is gone, or may no longer be read.
+            Err(other) => {
+                self.board.set_trouble(Some(other.at(brokers, topic).to_string()));
+                return Ok(());
+            }
         };
+        self.board.set_trouble(None);
+        let (reached, _) = self.board.reached();
+        if let Some(partition) = reached.into_keys().find(|partition| partition.0 >= count) {
+            self.board.lose(Lost::Partition { partition, last: PartitionId(count - 1) });
+            return Ok(());
+        }
         let mine = |partition: &PartitionId| partition.worker(self.workers) == self.worker;
         let new: Vec<PartitionId> = (self.count..count).map(PartitionId).filter(mine).collect();
         let begin =

@@ -34,8 +34,10 @@ fn a_position_outside_the_partition_is_an_error_or_reading_continues_at_the_olde
     }
     let error = opened(&config, [(0, 101)]).err().unwrap().to_string();
     assert!(error.contains("position 101 is lost") && error.contains("created again"), "{error}");
-    let error = opened(&config, [(2, 0)]).err().unwrap().to_string();
-    assert!(error.contains("partitions 0 to 1"), "{error}");
+    let error = opened(&config, [(2, 7)]).err().unwrap().to_string();
+    for part in ["partition 2: position 7 is lost", "partitions 0 to 1", "`on_lost`"] {
+        assert!(error.contains(part), "{error}");
+    }
     for (position, begin) in [(50, 50), (100, 100)] {
         assert_eq!(position_of(&opened(&config, [(0, position)]).unwrap(), 0), begin);
     }
@@ -45,6 +47,72 @@ fn a_position_outside_the_partition_is_an_error_or_reading_continues_at_the_olde
         let mut received = Received::default();
         received.until(&mut source, |received| received.is_caught_up(0, 0));
         assert_eq!(received.numbers(0), (50..100).collect::<Vec<_>>());
+    }
+    let source = opened(&config, [(2, 7)]).unwrap();
+    assert_eq!(source.partitions(), [PartitionId(0), PartitionId(1)], "the lost partition is left out");
+}
+
+/// Deletes a topic, and waits until it is gone.
+fn delete(config: &KafkaConfig) {
+    administer(config, async |admin, options| {
+        let deleted = admin.delete_topics(&[&config.topic], options).await.unwrap();
+        deleted.into_iter().for_each(|topic| drop(topic.unwrap()));
+    });
+}
+
+/// Reads until the source fails.
+fn failure(source: &mut KafkaSource) -> String {
+    let mut error = String::new();
+    eventually("it fails", || {
+        source.next(Duration::from_millis(50)).map_err(|failed| error = failed.to_string()).is_err()
+    });
+    error
+}
+
+#[test]
+fn a_topic_that_is_gone_is_told_and_one_with_fewer_partitions_loses_the_others() {
+    let config = topic("shrunk", 3);
+    Writer::new(&config).numbers(0, 0..10);
+    let mut source = scene::open(&config);
+    let mut received = Received::default();
+    received.until(&mut source, |received| received.count() == 10);
+    assert_eq!(source.trouble(), None);
+    delete(&config);
+    eventually("the absence is told", || {
+        source.next(Duration::from_millis(50)).unwrap();
+        source.trouble().is_some_and(|trouble| trouble.contains("topic `shrunk` does not exist"))
+    });
+    scene::BROKER.topic("shrunk", 1);
+    let error = failure(&mut source);
+    for part in ["partition 1: position 0 is lost", "only partitions 0 to 0", "created again"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_topic_made_anew_that_ends_before_the_position_has_lost_it() {
+    for (name, on_lost) in [("anew", OnLost::Fail), ("anew-earliest", OnLost::Earliest)] {
+        let config = KafkaConfig { on_lost, ..topic(name, 1) };
+        Writer::new(&config).numbers(0, 0..10);
+        let mut source = scene::open(&config);
+        let mut received = Received::default();
+        received.until(&mut source, |received| received.count() == 10);
+        delete(&config);
+        scene::BROKER.topic(name, 1);
+        Writer::new(&config).numbers(0, 100..103);
+        match on_lost {
+            OnLost::Fail => {
+                let error = failure(&mut source);
+                assert!(
+                    error.contains("position 10 is lost, there are only records from 0 to before 3"),
+                    "{error}"
+                );
+            }
+            OnLost::Earliest => {
+                received.until(&mut source, |received| received.count() == 13);
+                assert_eq!(received.numbers(0)[10..], [100, 101, 102]);
+            }
+        }
     }
 }
 
