@@ -10,6 +10,7 @@
 //! - `source`: the engine's side; `reader`, `session`: the thread behind it, and one connection of the thread
 //! - `snapshot`, `position`, `event`, `statement`, `tail`: rows at one position of the binlog, and the
 //!   transactions after it
+//! - `audit`: comparison of the rules passed on with the table
 //! - `server`, `columns`, `row`: checks of server and table, and rows read from both
 //! - `background`, `status`, `live_cut`, `mark`: notes written to the tables in the background
 //! - `store`, `store_rows`: the users' side, and its statements
@@ -35,13 +36,15 @@
 //!
 //! **Invariant**: after an interruption, reading continues only if the transaction that was read last is
 //! still at its position. Otherwise, as on another server or one that was restored to an earlier state, all
-//! rules are read again.
+//! rules are read again. Every minute the rules passed on are compared with the table: if a row differs, as after
+//! a change without the binlog (`sql_log_bin = 0`), all rules are read again, too.
 //!
 //! **Limits**: changes by an XA transaction are found by reading all rules once it is committed, so XA is
 //! unsuitable for busy rule tables. Columns that are `COMPRESSED` (MariaDB) are refused, since their events
 //! can't be read, and so are foreign keys that change rules by cascade, since the binlog may omit their
 //! effects. On MySQL a snapshot waits up to 10 s for locks on rows of the rule table.
 
+mod audit;
 mod background;
 mod columns;
 mod connect;
@@ -62,7 +65,7 @@ mod store;
 mod store_rows;
 mod tail;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use mark::MysqlMark;
 pub use migrate::migrate;
@@ -72,7 +75,7 @@ pub use store::MysqlStore;
 use super::row::TABLE;
 
 /// Settings of the connection to the rule table.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct MysqlConfig {
     /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE`; characters other than letters and digits in user and
     /// password are written `%XX`. For TLS add `?require_ssl=true`, and `verify_ca=false` or
@@ -81,12 +84,18 @@ pub struct MysqlConfig {
     /// Server id under which the binlog is read, different from the server's and from those of all its other
     /// readers; random if absent.
     pub server_id: Option<u32>,
+    /// Interval at which all rules are compared with the rows of the table, to find changes that were kept out
+    /// of the binlog.
+    pub compare_every: Duration,
 }
+
+/// Default of [`MysqlConfig::compare_every`].
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 impl MysqlConfig {
     /// Settings with a random server id.
     pub fn new(url: impl Into<String>) -> Self {
-        MysqlConfig { url: url.into(), server_id: None }
+        MysqlConfig { url: url.into(), server_id: None, compare_every: COMPARE_EVERY }
     }
 }
 

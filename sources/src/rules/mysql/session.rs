@@ -7,6 +7,7 @@ use mysql_async::{BinlogStream, BinlogStreamRequest, prelude::Queryable};
 use tokio::sync::mpsc::Sender;
 
 use super::{
+    audit::Audit,
     columns::Columns,
     connect::{ANSWER, Database, Failure, Fault, within},
     event::{self, Watched},
@@ -51,6 +52,7 @@ pub(super) struct Session {
     /// XA transactions that earlier tails found to be harmless.
     harmless: Harmless,
     stops: Stops,
+    audit: Audit,
     /// Transactions read since the last failure.
     pub(super) progress: u64,
     /// Whether the server is away and that was logged.
@@ -94,7 +96,13 @@ struct Settling {
 }
 
 impl Session {
-    pub(super) fn new(database: Database, server_id: u32, sender: Sender<Message>, exact: bool) -> Self {
+    pub(super) fn new(
+        database: Database,
+        server_id: u32,
+        sender: Sender<Message>,
+        exact: bool,
+        audit: Audit,
+    ) -> Self {
         Session {
             database,
             server_id,
@@ -103,6 +111,7 @@ impl Session {
             following: None,
             harmless: Harmless::new(),
             stops: Stops::default(),
+            audit,
             progress: 0,
             outage: false,
         }
@@ -169,6 +178,13 @@ impl Session {
         let mut stream = self.open(following).await?;
         loop {
             self.settle(following, settling).await?;
+            if settling.is_none()
+                && let Some(rule_id) = self.audit.step(&self.database, &following.tail).await
+            {
+                return Err(Failure::Gap(format!(
+                    "rule `{rule_id}` was changed without the binlog, as with `sql_log_bin = 0`"
+                )));
+            }
             let changes = self.read(&mut stream, following).await?;
             if std::mem::take(&mut self.outage) {
                 tracing::info!(store = %self.database.label, "the rules' database is back");
@@ -178,7 +194,10 @@ impl Session {
             match settling {
                 Some(settling) => settling.apply(changes),
                 None if changes.is_empty() => {}
-                None => self.pass(Message::Transaction(changes)).await?,
+                None => {
+                    self.audit.apply(&changes);
+                    self.pass(Message::Transaction(changes)).await?;
+                }
             }
         }
     }
@@ -221,8 +240,13 @@ impl Session {
     }
 
     /// Passes the snapshot on once the binlog has reached the position up to which its rows may be ahead.
-    async fn settle(&self, following: &Following, settling: &mut Option<Settling>) -> Result<(), Failure> {
+    async fn settle(
+        &mut self,
+        following: &Following,
+        settling: &mut Option<Settling>,
+    ) -> Result<(), Failure> {
         if let Some(settled) = settling.take_if(|settling| following.tail.has_passed(&settling.until)) {
+            self.audit.replace(&settled.rows);
             self.pass(Message::Snapshot(settled.rows)).await?;
         }
         Ok(())

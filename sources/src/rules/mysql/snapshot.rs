@@ -88,7 +88,8 @@ async fn open(conn: &mut Conn, exact: bool) -> Result<(Position, bool, bool), Fa
     }
 }
 
-async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, Row>, Failure> {
+/// All rows of the table.
+pub(super) async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, Row>, Failure> {
     let select = format!("SELECT {} FROM {TABLE}", Columns::SELECT.join(", "));
     let mut result = within(ANSWER, conn.query_iter(select)).await?;
     let mut table = Table::default();

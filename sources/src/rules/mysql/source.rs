@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     MysqlConfig,
+    audit::Audit,
     background::Writer,
     columns::Columns,
     connect::{ANSWER, Database, Failure, Fault, within},
@@ -97,7 +98,8 @@ impl MysqlRules {
         let (sender, messages) = channel(READ_AHEAD);
         let statuses = Writer::start("rules.mysql.status", database.clone())?;
         let cuts = Writer::start("rules.mysql.cut", database.clone())?;
-        reader::start(Session::new(database, server_id, sender, exact))?;
+        let audit = Audit::new(config.compare_every);
+        reader::start(Session::new(database, server_id, sender, exact, audit))?;
         Ok(MysqlRules {
             label,
             messages,

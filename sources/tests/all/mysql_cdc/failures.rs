@@ -81,6 +81,30 @@ fn a_server_that_is_away_at_the_start_is_followed_once_it_is_there() {
     wait("the state is written", || !server.query(noted).is_empty());
 }
 
+#[test]
+fn changes_without_the_binlog_are_found_by_comparing_all_rules() {
+    let url = database("unlogged");
+    let mut sql = Sql::connect(&url);
+    sql.put("changed", "1");
+    sql.put("gone", "1");
+    let config = MysqlConfig { compare_every: Duration::from_millis(200), ..MysqlConfig::new(&url) };
+    let mut follower = Follower::with(&config);
+    follower.catch_up(&mut sql);
+    sql.run("SET sql_log_bin = 0");
+    sql.put("changed", "2");
+    sql.put("new", "1");
+    sql.run("DELETE FROM rule_engine_resource WHERE rule_id = 'gone'");
+    sql.run("SET sql_log_bin = 1");
+    follower.catch_up(&mut sql);
+    // What the binlog tells is followed as before, however often all rules are compared.
+    for n in 0..300 {
+        sql.put("changed", &n.to_string());
+        follower.poll();
+    }
+    follower.catch_up(&mut sql);
+    assert!(follower.said.is_empty(), "{:?}", follower.said);
+}
+
 trait Ends {
     fn stop(&self);
     fn kill(&self);
