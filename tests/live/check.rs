@@ -233,7 +233,9 @@ pub(crate) fn figures(engine: &Engine, rules: &[Json], at: i64) -> BTreeMap<Stat
     let mut evaluator = Evaluator::new(book);
     for (key, fields) in &hashes {
         let name = key.splitn(3, ':').nth(2).unwrap();
-        for (field, text) in fields.iter().filter(|(field, _)| *field != "@generation") {
+        for (field, text) in
+            fields.iter().filter(|(field, _)| !matches!(field.as_str(), "@generation" | "@n"))
+        {
             evaluator.restore(&names, &Change { name, key: field, text: Some(text) }).unwrap();
         }
     }

@@ -64,7 +64,8 @@ impl FixtureStore for Restored {
             let fields: Vec<(String, String)> = connection.hgetall(&key).unwrap();
             // Fields that are empty or begin with `@` are stored with one more `@` in front: those with a
             // single one are the store's own.
-            let fields = fields.into_iter().filter(|(field, _)| field != "@generation");
+            let fields =
+                fields.into_iter().filter(|(field, _)| !matches!(field.as_str(), "@generation" | "@n"));
             let plain = |field: String| field.strip_prefix('@').map(str::to_owned).unwrap_or(field);
             rows.extend(fields.map(|(field, text)| (vec![name.to_owned(), plain(field)], text)));
         }

@@ -7,7 +7,7 @@ use super::pieces;
 use crate::protocol::report::BlobRef;
 
 /// Reason for a blob that a manifest lists and the store does not have.
-pub(super) const MISSING: &str = "the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state";
+const MISSING: &str = "the manifest lists it, but it is missing; restore the store from a backup, or choose another prefix or file to start without state";
 
 /// Checks that the store has the commit of checkpoint `number`, or a later one.
 pub(super) fn is_committed(

@@ -25,7 +25,7 @@ use operators::{
     model::ids::{CheckpointNumber, OwnerGeneration},
     state::Delta,
 };
-use sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
+use sinks::checkpoint::{CheckpointError, CheckpointSpan, CheckpointStore, FieldChange};
 
 use super::{
     blob,
@@ -124,7 +124,9 @@ impl Compactor {
     ) -> Result<Compacted, CheckpointError> {
         let blobs: Vec<BlobRef> = compactions.iter().flat_map(|c| c.blobs.iter().cloned()).collect();
         let mut rest = Rest { left: LONGEST_REST };
-        groups(&blobs).into_iter().try_for_each(|group| self.apply(last, group, &mut rest))?;
+        let first = compactions.first().map_or(last, |compaction| compaction.number);
+        let span = CheckpointSpan { first, last };
+        groups(&blobs).into_iter().try_for_each(|group| self.apply(span, group, &mut rest))?;
         for name in compactions.iter().flat_map(|c| &c.dropped) {
             reach("drop:before");
             self.behind(last, "dropping state", |store, generation| store.drop_hash(generation, name))?;
@@ -165,23 +167,24 @@ impl Compactor {
         })
     }
 
-    /// Applies blobs together: a call for every state of every blob would cost more than the writing itself.
+    /// Applies blobs of the checkpoints in `span` together: a call for every state of every blob would cost more
+    /// than the writing itself.
     fn apply(
         &mut self,
-        number: CheckpointNumber,
+        span: CheckpointSpan,
         blobs: &[BlobRef],
         rest: &mut Rest,
     ) -> Result<(), CheckpointError> {
-        let deltas = blobs.iter().map(|blob| self.delta(number, blob));
+        let deltas = blobs.iter().map(|blob| self.delta(span.last, blob));
         let deltas: Vec<Delta> = deltas.collect::<Result<_, _>>()?;
         let hashes = by_hash(&deltas);
         let hashes: Vec<(&str, &[FieldChange<'_>])> =
             hashes.iter().map(|(name, all)| (*name, &**all)).collect();
-        self.behind(number, "compaction", |store, generation| {
+        self.behind(span.last, "compaction", |store, generation| {
             hashes.chunks(HASHES).try_for_each(|portion| {
                 let begun = Instant::now();
                 reach("fold:before");
-                store.apply_many(generation, portion)?;
+                store.apply_many(generation, span, portion)?;
                 reach("fold:after");
                 rest.after(begun.elapsed());
                 Ok(())

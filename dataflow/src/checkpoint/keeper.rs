@@ -30,6 +30,7 @@ use super::{
     ledger::Ledger,
     mark::{Marker, Marks, admit},
     publish::Publisher,
+    removals::Removals,
     stored_rules::StoredRules,
     takeover::{Owned, Resumed},
 };
@@ -234,8 +235,10 @@ fn keep(owned: Owned, marker: Marker, publisher: Option<Publisher>, exit: &ExitH
     let last = start.checkpoint;
     let published = publisher.as_ref().map(Publisher::highest);
     let first = last.max(published).unwrap_or_default().max(marker.above()).next();
+    let one_log = store.is_one_log();
     let mut committing = Committing {
-        ledger: Ledger::new(store.is_one_log(), last),
+        ledger: Ledger::new(one_log, last),
+        removals: Removals::new(one_log),
         store,
         generation,
         rules: StoredRules::new(generation, crowds),
@@ -251,7 +254,7 @@ fn keep(owned: Owned, marker: Marker, publisher: Option<Publisher>, exit: &ExitH
     let worker_0 = Worker0 { snapshots: snapshots_from, done: done_to, corrections: corrections_to };
     let exit = exit.clone();
     threads::spawn("state:keep", move || {
-        if let Err(fatal) = committing.run(&garbage, &worker_0) {
+        if let Err(fatal) = committing.run(garbage, &worker_0) {
             exit.end(fatal);
         }
     });

@@ -134,10 +134,12 @@ fn note<T>(away: &AtomicBool, seen: &Result<T, CheckpointError>) {
 mod tests {
     use std::time::Instant;
 
-    use operators::state::evicted::EvictedKey;
-    use sinks::checkpoint::MemoryCheckpoints;
+    use operators::{model::ids::CheckpointNumber, state::evicted::EvictedKey};
+    use sinks::checkpoint::{CheckpointSpan, MemoryCheckpoints};
 
     use super::*;
+
+    const FIRST: CheckpointSpan = CheckpointSpan::of(CheckpointNumber(1));
 
     fn wanted(group: u32, key: &str, names: &Arc<[String]>) -> Wanted {
         let key = EvictedKey { group, hash: 0, key: key.into() };
@@ -148,9 +150,9 @@ mod tests {
     fn every_key_comes_back_with_what_it_has() {
         let mut store = MemoryCheckpoints::default();
         let generation = store.take("test", Duration::from_secs(60)).unwrap().generation;
-        store.apply(generation, "r:a:1", &[("1", Some("x")), ("2", Some("y"))]).unwrap();
-        store.apply(generation, "r:b:1", &[("2", Some("z"))]).unwrap();
-        store.apply(generation, "s:c:1", &[("1", Some("other"))]).unwrap();
+        store.apply(generation, FIRST, "r:a:1", &[("1", Some("x")), ("2", Some("y"))]).unwrap();
+        store.apply(generation, FIRST, "r:b:1", &[("2", Some("z"))]).unwrap();
+        store.apply(generation, FIRST, "s:c:1", &[("1", Some("other"))]).unwrap();
         let away = Arc::new(AtomicBool::new(false));
         let loader = start(Box::new(store), Arc::clone(&away), ExitHandle::for_test().0);
         let (r, s): (Arc<[String]>, Arc<[String]>) =

@@ -21,6 +21,7 @@
 //! - `mark`: what is known of the state outside the store, should that be emptied
 //! - `keeper`: the thread that commits, and worker 0's end of it
 //! - `ledger`: which blobs are listed, and the progress of compaction and publication
+//! - `removals`: what is no longer listed, until it may be removed
 //! - `stored_rules`, `corrections`: rules that are written again, edits by people that are read
 //! - `compactor`: committed blobs become readable hashes
 //! - `publish`, `transactional_sinks`: triggers that wait for their commit, and where they go
@@ -43,6 +44,11 @@
 //! - In a Redis Cluster, which has many logs, a blob stays listed until all masters were found, a minute
 //!   after its compaction, with the histories that they had then; if one has another, everything listed is
 //!   compacted again.
+//! - What a commit no longer lists, and corrections that it includes, are removed from a Redis Cluster a minute
+//!   and several commits later: the commit may be lost by a fail-over, and the one before then needs them.
+//! - Restored blobs have the size and the digest that their manifest says.
+//! - A compaction carries the numbers of its checkpoints; a hash to which the same owner has applied later ones
+//!   is not changed, so a call that arrives late undoes nothing.
 //! - Texts are absolute: compacting or restoring a blob twice, or over later state that it precedes in the
 //!   list, has the same result, as all later blobs are listed after it.
 //! - A blob larger than a store accepts is stored in pieces.
@@ -75,6 +81,7 @@ mod manifest;
 mod mark;
 mod pieces;
 mod publish;
+mod removals;
 pub mod restore;
 mod retry;
 pub mod rules;

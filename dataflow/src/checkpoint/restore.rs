@@ -12,7 +12,7 @@ use std::{
 use operators::{
     model::epoch::Epoch,
     ops::{
-        Shelf, Signal, Start, Stored,
+        Shelf, Signal, Start, Stored, StoredBlob,
         evaluating::StateNames,
         kit::{self, Frontier, HeldEpoch},
         route::owner,
@@ -26,14 +26,8 @@ use timely::{
     scheduling::SyncActivator,
 };
 
-use super::{
-    State, blob,
-    committed::{MISSING, malformed},
-    fail_point::reach,
-    pieces,
-    retry::retry_until_done,
-};
-use crate::{exit::ExitHandle, threads};
+use super::{State, blob, committed::listed, fail_point::reach, retry::retry_until_done};
+use crate::{exit::ExitHandle, protocol::report::BlobRef, threads};
 
 /// Number of states from which on a batch for one worker is full; also full from `BYTES` of keys and texts.
 const BATCH: usize = 2_048;
@@ -204,9 +198,8 @@ fn share_of(
         store.scan(name, &mut |key, text| out.push(name, key, Some(text)))?;
         reach("restore:state");
     }
-    for (i, name) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
-        let bytes = pieces::read(store, name)?.ok_or_else(|| malformed(name, MISSING))?;
-        let delta = blob::state(name, &bytes)?;
+    for (i, stored) in start.blobs.iter().enumerate().skip(me).step_by(peers) {
+        let delta = changes_of(store, stored)?;
         out.begin(i as u64 + 1);
         delta.changes().for_each(|c| out.push(c.name, c.key, c.text));
         reach("restore:blob");
@@ -214,9 +207,17 @@ fn share_of(
     Ok(())
 }
 
+/// Reads a blob of state, which must have the bytes that its manifest says.
+fn changes_of(store: &mut dyn CheckpointStore, stored: &StoredBlob) -> Result<Delta, CheckpointError> {
+    let StoredBlob { name, digest, bytes } = stored.clone();
+    let bytes = listed(store, &BlobRef { name, digest, bytes, triggers: false })?;
+    blob::state(&stored.name, &bytes)
+}
+
 #[cfg(test)]
 mod tests {
-    use operators::state::delta::Change;
+    use operators::{ops::Part, state::delta::Change};
+    use sinks::checkpoint::MemoryCheckpoints;
 
     use super::*;
 
@@ -236,5 +237,27 @@ mod tests {
         assert!(!filling.is_full());
         filling.push("r:a:1", "3", Some(&"x".repeat(BYTES)));
         assert!(filling.is_full());
+    }
+
+    #[test]
+    fn a_blob_that_is_not_the_one_listed_is_not_restored() {
+        let mut store = MemoryCheckpoints::new();
+        let delta = |text: &str| {
+            let mut delta = Delta::default();
+            let name = delta.name("r:a:1".to_owned());
+            delta.push(name, "1", Some(|to: &mut String| to.push_str(text)));
+            blob::encode(&Part::State(delta)).unwrap()
+        };
+        let listed = BlobRef::of("ckpt:1".to_owned(), &delta("one"), false).stored();
+        let mut restored = |bytes: &[u8]| {
+            store.put_blob("ckpt:1", bytes).unwrap();
+            changes_of(&mut store, &listed)
+        };
+        assert!(restored(&delta("one")).is_ok());
+        let error = restored(&delta("two")).unwrap_err().to_string();
+        assert!(
+            error.contains("ckpt:1") && error.contains("does not hold what the manifest says"),
+            "{error}"
+        );
     }
 }

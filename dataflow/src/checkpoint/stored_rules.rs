@@ -30,6 +30,15 @@ impl StoredRules {
         StoredRules { generation, written: None, crowds }
     }
 
+    /// Whether a blob is, or is a piece of, a crowd that the rules written last have. Blobs of other kinds have
+    /// names that are used once.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        let is_piece = |(crowd, bytes): (&String, &u64)| {
+            name.starts_with(crowd.as_str()) && pieces::names(crowd, *bytes).any(|piece| piece == name)
+        };
+        self.crowds.iter().any(is_piece)
+    }
+
     /// Writes the rules and their crowds for checkpoint `number`, unless they equal those of the last call.
     /// Blocks while the store is away. Returns their blob, and the names of blobs that are unused once the
     /// checkpoint is committed.

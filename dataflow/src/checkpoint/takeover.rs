@@ -106,7 +106,11 @@ impl Resumed {
             let bytes = pieces::read(store, &name)?
                 .ok_or_else(|| malformed(place, format!("crowd {digest} is missing")))?;
             crowds.insert(name, bytes.len() as u64);
-            Crowd::from_bytes(&bytes).map_err(|error| malformed(place, error.to_string()))
+            match Crowd::from_bytes(&bytes) {
+                Ok(crowd) if crowd.digest() == digest => Ok(crowd),
+                Ok(_) => Err(malformed(place, format!("crowd {digest} does not hold what its name says"))),
+                Err(error) => Err(malformed(place, error.to_string())),
+            }
         };
         self.remembered = rules::from_json(place, &rules, &mut crowd)?;
         let in_force = self.remembered.iter().filter(|r| r.in_force);
@@ -116,7 +120,7 @@ impl Resumed {
             clocks: manifest.clocks.clone(),
             checkpoint: Some(number),
             states: in_force.flat_map(|r| r.published.lineage.names(&r.published.rule_id)).collect(),
-            blobs: manifest.blobs.iter().filter(|l| !l.blob.triggers).map(|l| l.blob.name.clone()).collect(),
+            blobs: manifest.blobs.iter().filter(|l| !l.blob.triggers).map(|l| l.blob.stored()).collect(),
         };
         self.manifest = Some(manifest);
         Ok(())

@@ -2,7 +2,7 @@
 
 use operators::{
     model::ids::{BookGeneration, CheckpointNumber},
-    ops::{RuleFailure, read::BarrierReached},
+    ops::{RuleFailure, StoredBlob, read::BarrierReached},
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,12 @@ impl BlobRef {
     /// Reference to a blob with these bytes.
     pub fn of(name: String, bytes: &[u8], triggers: bool) -> Self {
         BlobRef { name, digest: xxh3_64(bytes), bytes: bytes.len() as u64, triggers }
+    }
+
+    /// The reference as the workers receive it at a restart.
+    pub fn stored(&self) -> StoredBlob {
+        let BlobRef { name, digest, bytes, .. } = self;
+        StoredBlob { name: name.clone(), digest: *digest, bytes: *bytes }
     }
 
     /// Whether the blob has these bytes.

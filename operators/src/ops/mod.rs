@@ -56,4 +56,4 @@ pub mod signal;
 pub use emitted::{Emitted, RuleFailure};
 pub use gauge::{EvaluateCounts, EvaluateGauge};
 pub use reload::{Bounded, Loaded, Loader, Wanted};
-pub use signal::{Correction, NoSaver, Part, Saver, Shelf, Signal, Start, Stored};
+pub use signal::{Correction, NoSaver, Part, Saver, Shelf, Signal, Start, Stored, StoredBlob};

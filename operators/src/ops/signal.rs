@@ -69,8 +69,19 @@ pub struct Start {
     pub checkpoint: Option<CheckpointNumber>,
     /// Names of stored states.
     pub states: Vec<String>,
-    /// Names of blobs with changes of state that may not be compacted yet, in their order.
-    pub blobs: Vec<String>,
+    /// Blobs with changes of state that may not be compacted yet, in their order.
+    pub blobs: Vec<StoredBlob>,
+}
+
+/// A blob of the checkpoint that is resumed, as its manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBlob {
+    /// Name in the store.
+    pub name: String,
+    /// Hash of the bytes.
+    pub digest: u64,
+    /// Number of bytes.
+    pub bytes: u64,
 }
 
 impl Start {

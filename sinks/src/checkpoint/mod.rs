@@ -16,7 +16,8 @@
 //!   [`CheckpointError::Fenced`] from [`renew`](CheckpointStore::renew) and
 //!   [`commit`](CheckpointStore::commit), which then change nothing.
 //! - A commit is atomic and durable, and may be repeated for the same generation and number.
-//! - A hash keeps the generation that changed it last and refuses an earlier one. This is lost when the hash
+//! - A hash keeps the generation that changed it last, and the first checkpoint of those changes. It refuses an
+//!   earlier generation, and takes nothing of earlier checkpoints from the same one. This is lost when the hash
 //!   is dropped.
 //! - "Compacted up to" is written after all changes it covers: in a store with one log, a reader of it also
 //!   reads those. A store that may have lost a change since its handle last advanced it does not advance it,
@@ -33,14 +34,14 @@
 //! use std::time::Duration;
 //!
 //! use operators::model::ids::CheckpointNumber;
-//! use strateye_sinks::checkpoint::{CheckpointStore, MemoryCheckpoints};
+//! use strateye_sinks::checkpoint::{CheckpointSpan, CheckpointStore, MemoryCheckpoints};
 //!
 //! let mut store = MemoryCheckpoints::new();
 //! let owner = store.take("engine-1", Duration::from_secs(60))?;
 //! let first = CheckpointNumber(1);
 //! store.put_blob("ckpt:1", b"deltas")?;
 //! store.commit(owner.generation, first, b"ckpt:1")?;
-//! store.apply(owner.generation, "RULE:CONDITION", &[("1001", Some("3"))])?;
+//! store.apply(owner.generation, CheckpointSpan::of(first), "RULE:CONDITION", &[("1001", Some("3"))])?;
 //! assert_eq!(store.mark_compacted(owner.generation, first)?, first);
 //! assert_eq!(store.fields("RULE:CONDITION", &["1001"])?, [Some("3".to_owned())]);
 //! # Ok::<(), strateye_sinks::checkpoint::CheckpointError>(())
@@ -146,11 +147,16 @@ pub trait CheckpointStore: Send {
     /// nothing; a hash whose last field is deleted remains, empty. A store may split a large call into
     /// portions, each of which is atomic.
     ///
+    /// The changes are of the checkpoints in `span`; all earlier ones are applied. If the same generation has
+    /// changed the hash for a span behind this one, it has these changes already, and is left as it is. Where a
+    /// store keeps a hash in several parts, that holds for each.
+    ///
     /// # Errors
     /// [`CheckpointError::Fenced`] if a later generation has changed the hash.
     fn apply(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError>;
@@ -162,9 +168,10 @@ pub trait CheckpointStore: Send {
     fn apply_many(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
-        folds.iter().try_for_each(|(hash, changes)| self.apply(generation, hash, changes))
+        folds.iter().try_for_each(|(hash, changes)| self.apply(generation, span, hash, changes))
     }
 
     /// Records that all checkpoints up to `number` are applied to the hashes, by this handle or before it was
@@ -233,6 +240,23 @@ pub const MAX_NUMBER: u64 = 1 << 53;
 
 /// A field and its new text; `None` deletes it.
 pub type FieldChange<'c> = (&'c str, Option<&'c str>);
+
+/// Consecutive checkpoints whose changes are applied together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointSpan {
+    /// The first of them.
+    pub first: CheckpointNumber,
+    /// The last of them.
+    pub last: CheckpointNumber,
+}
+
+impl CheckpointSpan {
+    /// One checkpoint.
+    #[must_use]
+    pub const fn of(number: CheckpointNumber) -> Self {
+        CheckpointSpan { first: number, last: number }
+    }
+}
 
 /// The ownership of a store, as acquired.
 #[derive(Clone, Debug, PartialEq, Eq)]

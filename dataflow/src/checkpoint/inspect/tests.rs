@@ -9,11 +9,13 @@ use operators::{
     state::Delta,
 };
 use serde_json::json;
-use sinks::checkpoint::SqliteCheckpoints;
+use sinks::checkpoint::{CheckpointSpan, SqliteCheckpoints};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{checkpoint::manifest::Listed, protocol::report::BlobRef};
+
+const FIRST: CheckpointSpan = CheckpointSpan::of(CheckpointNumber(1));
 
 /// A store with checkpoints made step by step.
 struct Scene {
@@ -86,7 +88,7 @@ impl Scene {
     }
 
     fn fold(&mut self, name: &str, key: &str, text: &str) {
-        self.store.apply(self.generation, name, &[(key, Some(text))]).unwrap();
+        self.store.apply(self.generation, FIRST, name, &[(key, Some(text))]).unwrap();
     }
 
     fn look(&self) -> Inspector {

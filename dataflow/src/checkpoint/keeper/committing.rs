@@ -20,6 +20,7 @@ use crate::{
         mark::Marker,
         pieces,
         publish::{Batch, Publisher},
+        removals::{Removals, Superfluous},
         retry::retry_until_done,
         stored_rules::StoredRules,
     },
@@ -51,14 +52,17 @@ pub(super) struct Committing {
     pub(super) publisher: Option<Publisher>,
     pub(super) corrections: Corrections,
     pub(super) marker: Marker,
+    pub(super) removals: Removals,
     pub(super) gauge: Arc<Mutex<KeeperGauge>>,
 }
 
 impl Committing {
-    /// Works until worker 0 drops its end; first removes the blobs that no manifest lists.
-    pub(super) fn run(&mut self, garbage: &[String], worker_0: &Worker0) -> Result<(), Fatal> {
+    /// Works until worker 0 drops its end; `garbage` is the blobs that no manifest lists.
+    pub(super) fn run(&mut self, garbage: Vec<String>, worker_0: &Worker0) -> Result<(), Fatal> {
         let mut renewed = Instant::now();
-        self.remove(garbage);
+        let superfluous = Superfluous { blobs: garbage, corrections: None };
+        self.removals.add(self.ledger.last().unwrap_or_default(), superfluous, Instant::now());
+        self.remove_due();
         loop {
             match worker_0.snapshots.recv_timeout(LOOK) {
                 Ok(snapshot) => {
@@ -134,8 +138,9 @@ impl Committing {
         reach("hand-on:between");
         self.compact(number);
         reach("hand-on:after");
-        self.remove(&[unlisted, unused].concat());
-        self.corrections.trim(&mut *self.store, corrections);
+        let blobs = [unlisted, unused].concat();
+        self.removals.add(number, Superfluous { blobs, corrections }, Instant::now());
+        self.remove_due();
         let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, at) = (gauge.made + 1, Some(Instant::now()));
         *gauge = KeeperGauge { committed: number, made, at, took, bytes, ..*gauge };
@@ -190,6 +195,14 @@ impl Committing {
             // The thread lives as long as the process.
             let _ = self.compactor.compactions.send(compaction);
         }
+    }
+
+    /// Removes what has waited long enough.
+    fn remove_due(&mut self) {
+        let last = self.ledger.last().unwrap_or_default();
+        let due = self.removals.take_due(last, Instant::now(), |name| self.rules.uses(name));
+        self.remove(&due.blobs);
+        self.corrections.trim(&mut *self.store, due.corrections);
     }
 
     /// Removes blobs; those that stay because the store is away are collected as garbage at the next start.

@@ -7,7 +7,7 @@ use std::{
 
 use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 
-use crate::checkpoint::{CheckpointError, Committed, FieldChange, Ownership, milliseconds};
+use crate::checkpoint::{CheckpointError, CheckpointSpan, Committed, FieldChange, Ownership, milliseconds};
 
 #[derive(Debug)]
 pub(super) struct MemoryState {
@@ -37,6 +37,8 @@ pub(super) struct Owner {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hash {
     pub(super) generation: OwnerGeneration,
+    /// First checkpoint of the last changes.
+    number: CheckpointNumber,
     pub(super) fields: BTreeMap<String, String>,
 }
 
@@ -145,6 +147,7 @@ impl MemoryState {
     pub(super) fn apply(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
@@ -153,7 +156,11 @@ impl MemoryState {
         }
         self.check_hash(generation, hash)?;
         let hash = self.hashes.entry(hash.to_owned()).or_default();
-        hash.generation = generation;
+        let known = if hash.generation == generation { hash.number } else { CheckpointNumber::default() };
+        if known > span.last {
+            return Ok(());
+        }
+        (hash.generation, hash.number) = (generation, known.max(span.first));
         for &(field, text) in changes {
             match text {
                 Some(text) => drop(hash.fields.insert(field.to_owned(), text.to_owned())),

@@ -16,8 +16,8 @@ use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use kept::{Hash, MemoryState};
 
 use super::{
-    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob, check_blob_name,
-    check_edit, check_number, not_a_position,
+    CheckpointError, CheckpointSpan, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob,
+    check_blob_name, check_edit, check_number, not_a_position,
 };
 
 /// Checkpoint store in memory.
@@ -221,10 +221,12 @@ impl CheckpointStore for MemoryCheckpoints {
     fn apply(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.change("apply", |kept| kept.apply(generation, hash, changes))
+        check_number(span.last)?;
+        self.change("apply", |kept| kept.apply(generation, span, hash, changes))
     }
 
     fn mark_compacted(
@@ -321,10 +323,10 @@ mod tests {
         let generation = store.take("a", LEASE).unwrap().generation;
         let mut other = store.clone();
         assert_eq!(store.commit(generation, CheckpointNumber(1), b"").unwrap(), CheckpointNumber(0));
-        store.apply(generation, "h", &[("a", Some("1"))]).unwrap();
+        store.apply(generation, CheckpointSpan::of(CheckpointNumber(1)), "h", &[("a", Some("1"))]).unwrap();
         assert_eq!(store.mark_compacted(generation, CheckpointNumber(1)).unwrap(), CheckpointNumber(1));
         let folds = store.compacted_state();
-        store.apply(generation, "h", &[("a", Some("2"))]).unwrap();
+        store.apply(generation, CheckpointSpan::of(CheckpointNumber(1)), "h", &[("a", Some("2"))]).unwrap();
         assert_eq!(store.mark_compacted(generation, CheckpointNumber(2)).unwrap(), CheckpointNumber(2));
         store.lose_compacted_since(&folds);
         assert_eq!(store.fields("h", &["a"]).unwrap(), [Some("1".to_owned())]);

@@ -9,7 +9,7 @@ use super::{
     keys::{Keys, escape},
     scripts::FOLD,
 };
-use crate::checkpoint::{CheckpointError, FieldChange};
+use crate::checkpoint::{CheckpointError, CheckpointSpan, FieldChange};
 
 /// Most fields of a call, which the server works on for a millisecond or two without interruption. (Lua's
 /// stack holds some thousands.)
@@ -23,12 +23,13 @@ impl RedisCheckpoints {
     pub(super) fn apply_all(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         let mut calls = Vec::new();
         for &(hash, changes) in folds {
             for (key, portion) in portions(&self.keys, hash, changes) {
-                calls.push(call(&key, generation, &portion));
+                calls.push(call(&key, generation, span, &portion));
                 if calls.len() == MAX_CALLS {
                     self.send(generation, &std::mem::take(&mut calls))?;
                 }
@@ -71,9 +72,9 @@ fn portions<'c>(keys: &Keys, hash: &str, changes: &[FieldChange<'c>]) -> Vec<(St
     full
 }
 
-fn call(key: &str, generation: OwnerGeneration, portion: &[FieldChange<'_>]) -> Call {
+fn call(key: &str, generation: OwnerGeneration, span: CheckpointSpan, portion: &[FieldChange<'_>]) -> Call {
     let sets = portion.iter().filter(|(_, text)| text.is_some()).count();
-    let mut call = Call::script(&FOLD, key).arg(generation.0).arg(sets);
+    let mut call = Call::script(&FOLD, key).arg(generation.0).arg(span.first.0).arg(span.last.0).arg(sets);
     for (field, text) in portion {
         if let Some(text) = text {
             call = call.arg(&*escape(field)).arg(*text);

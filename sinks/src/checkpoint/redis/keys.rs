@@ -8,7 +8,7 @@
 //! | `P:edits` | stream |
 //!
 //! A field that is empty or begins with `@` is stored with an additional `@` in front: fields that begin with
-//! a single `@` belong to the store.
+//! a single `@` belong to the store: `@generation`, `@n`.
 
 use std::borrow::Cow;
 

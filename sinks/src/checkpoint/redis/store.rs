@@ -12,8 +12,8 @@ use super::{
     scripts::{COMMIT, DROP, RELEASE, RENEW, TAKE},
 };
 use crate::checkpoint::{
-    BLOB_FAMILIES, CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob,
-    check_blob_name, check_edit, check_number, milliseconds, not_a_position,
+    BLOB_FAMILIES, CheckpointError, CheckpointSpan, CheckpointStore, Committed, Edit, FieldChange, Ownership,
+    check_blob, check_blob_name, check_edit, check_number, milliseconds, not_a_position,
 };
 
 /// Most keys or fields of one command or pipeline.
@@ -185,19 +185,22 @@ impl CheckpointStore for RedisCheckpoints {
     fn apply(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.apply_all(generation, &[(hash, changes)])
+        self.apply_many(generation, span, &[(hash, changes)])
     }
 
     /// Pipelined.
     fn apply_many(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
-        self.apply_all(generation, folds)
+        check_number(span.last)?;
+        self.apply_all(generation, span, folds)
     }
 
     fn mark_compacted(

@@ -18,14 +18,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use operators::model::ids::OwnerGeneration;
+use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::{CheckpointError, FieldChange};
+use super::{CheckpointError, CheckpointSpan, FieldChange};
 use crate::private;
 
 /// Schema version that this release writes.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 /// Longest wait of a call for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
 /// Fields read per query.
@@ -134,6 +134,11 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Migration from schema 1 to 2.
+const FOLDED: &str = "ALTER TABLE committed ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;";
+/// Migration from schema 2 to 3.
+const FIRST_CHECKPOINT: &str = "ALTER TABLE hash ADD COLUMN n INTEGER NOT NULL DEFAULT 0;";
+
 /// Creates the tables, or migrates those of an earlier release. Returns the schema version.
 fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |r| r.get(0));
@@ -145,9 +150,8 @@ fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
     // Another process may have been first.
     match version(&transaction)? {
         0 => transaction.execute_batch(include_str!("schema.sql"))?,
-        1 => {
-            transaction.execute_batch("ALTER TABLE committed ADD COLUMN folded INTEGER NOT NULL DEFAULT 0")?
-        }
+        1 => transaction.execute_batch(&[FOLDED, FIRST_CHECKPOINT].concat())?,
+        2 => transaction.execute_batch(FIRST_CHECKPOINT)?,
         found => return Ok(found),
     }
     transaction.pragma_update(None, "user_version", SCHEMA)?;
@@ -170,42 +174,59 @@ fn now() -> u64 {
     super::milliseconds(since)
 }
 
-/// Row id of a hash, and the generation that changed it last.
-fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<(i64, OwnerGeneration)>> {
+/// A hash, and what changed it last.
+struct HashRow {
+    id: i64,
+    generation: OwnerGeneration,
+    /// First checkpoint of the last changes.
+    number: CheckpointNumber,
+}
+
+fn find_hash(connection: &Connection, name: &str) -> rusqlite::Result<Option<HashRow>> {
     connection
-        .prepare_cached("SELECT id, generation FROM hash WHERE name = ?1")?
-        .query_row([name], |row| Ok((row.get(0)?, OwnerGeneration(row.get(1)?))))
+        .prepare_cached("SELECT id, generation, n FROM hash WHERE name = ?1")?
+        .query_row([name], |row| {
+            let (generation, number) = (OwnerGeneration(row.get(1)?), CheckpointNumber(row.get(2)?));
+            Ok(HashRow { id: row.get(0)?, generation, number })
+        })
         .optional()
 }
 
-/// Row id of a hash; an error if a later generation has changed it.
+/// A hash; an error if a later generation has changed it.
 fn own_hash(
     connection: &Connection,
     generation: OwnerGeneration,
     name: &str,
-) -> Result<Option<i64>, Refusal> {
+) -> Result<Option<HashRow>, Refusal> {
     match find_hash(connection, name)? {
-        Some((_, by)) if by > generation => Err(CheckpointError::Fenced { generation, by }.into()),
-        found => Ok(found.map(|(id, _)| id)),
+        Some(HashRow { generation: by, .. }) if by > generation => {
+            Err(CheckpointError::Fenced { generation, by }.into())
+        }
+        found => Ok(found),
     }
 }
 
 fn apply(
     connection: &Connection,
-    generation: OwnerGeneration,
+    (generation, span): (OwnerGeneration, CheckpointSpan),
     name: &str,
     changes: &[FieldChange<'_>],
 ) -> Result<(), Refusal> {
     if changes.is_empty() {
         return Ok(());
     }
-    own_hash(connection, generation, name)?;
+    let found = own_hash(connection, generation, name)?;
+    let known = found.filter(|found| found.generation == generation).map(|found| found.number);
+    let known = known.unwrap_or_default();
+    if known > span.last {
+        return Ok(());
+    }
     let id: i64 = connection
         .prepare_cached(
-            "INSERT INTO hash (name, generation) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET generation = excluded.generation RETURNING id",
+            "INSERT INTO hash (name, generation, n) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET generation = excluded.generation, n = excluded.n RETURNING id",
         )?
-        .query_row((name, generation.0), |row| row.get(0))?;
+        .query_row((name, generation.0, known.max(span.first).0), |row| row.get(0))?;
     let mut set = connection.prepare_cached(
         "INSERT INTO field (hash, field, text) VALUES (?1, ?2, ?3)
          ON CONFLICT (hash, field) DO UPDATE SET text = excluded.text",

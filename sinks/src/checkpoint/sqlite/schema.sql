@@ -14,7 +14,12 @@ INSERT INTO committed (id, generation) VALUES (1, 0);
 CREATE TABLE blob (name TEXT PRIMARY KEY, bytes BLOB NOT NULL);
 
 -- State as text, for people: SELECT field, text FROM hash JOIN field ON field.hash = hash.id WHERE name = 'RULE:CONDITION:SINCE'.
-CREATE TABLE hash (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL);
+CREATE TABLE hash (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    generation INTEGER NOT NULL, -- the owner generation that changed it last
+    n INTEGER NOT NULL DEFAULT 0 -- the first checkpoint of those changes
+);
 CREATE TABLE field (
     hash INTEGER NOT NULL,
     field TEXT NOT NULL,

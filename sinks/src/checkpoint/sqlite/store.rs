@@ -5,10 +5,10 @@ use std::time::Duration;
 use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{PORTION, Refusal, SqliteCheckpoints, apply, edits, find_hash, now, own_hash};
+use super::{HashRow, PORTION, Refusal, SqliteCheckpoints, apply, edits, find_hash, now, own_hash};
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob, check_blob_name,
-    check_edit, check_generation, check_number, milliseconds,
+    CheckpointError, CheckpointSpan, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob,
+    check_blob_name, check_edit, check_generation, check_number, milliseconds,
 };
 
 /// Latest generation given out, and its owner if it has one.
@@ -190,21 +190,24 @@ impl CheckpointStore for SqliteCheckpoints {
     fn apply(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         hash: &str,
         changes: &[FieldChange<'_>],
     ) -> Result<(), CheckpointError> {
-        self.apply_many(generation, &[(hash, changes)])
+        self.apply_many(generation, span, &[(hash, changes)])
     }
 
     /// In one transaction.
     fn apply_many(
         &mut self,
         generation: OwnerGeneration,
+        span: CheckpointSpan,
         folds: &[(&str, &[FieldChange<'_>])],
     ) -> Result<(), CheckpointError> {
         check_generation(generation)?;
+        check_number(span.last)?;
         self.change_lazily(|transaction| {
-            folds.iter().try_for_each(|(hash, changes)| apply(transaction, generation, hash, changes))
+            folds.iter().try_for_each(|(hash, changes)| apply(transaction, (generation, span), hash, changes))
         })
     }
 
@@ -227,7 +230,7 @@ impl CheckpointStore for SqliteCheckpoints {
 
     fn drop_hash(&mut self, generation: OwnerGeneration, hash: &str) -> Result<(), CheckpointError> {
         self.change_lazily(|transaction| {
-            if let Some(id) = own_hash(transaction, generation, hash)? {
+            if let Some(HashRow { id, .. }) = own_hash(transaction, generation, hash)? {
                 transaction.execute("DELETE FROM field WHERE hash = ?1", [id])?;
                 transaction.execute("DELETE FROM hash WHERE id = ?1", [id])?;
             }
@@ -240,7 +243,9 @@ impl CheckpointStore for SqliteCheckpoints {
     }
 
     fn scan(&mut self, hash: &str, each: &mut dyn FnMut(&str, &str)) -> Result<(), CheckpointError> {
-        let Some((id, _)) = self.read(|connection| find_hash(connection, hash))? else { return Ok(()) };
+        let Some(HashRow { id, .. }) = self.read(|connection| find_hash(connection, hash))? else {
+            return Ok(());
+        };
         let mut behind: Option<String> = None;
         loop {
             let fields = self.read(|connection| portion(connection, id, behind.as_deref()))?;
@@ -254,7 +259,9 @@ impl CheckpointStore for SqliteCheckpoints {
 
     fn fields(&mut self, hash: &str, fields: &[&str]) -> Result<Vec<Option<String>>, CheckpointError> {
         self.read(|connection| {
-            let Some((id, _)) = find_hash(connection, hash)? else { return Ok(vec![None; fields.len()]) };
+            let Some(HashRow { id, .. }) = find_hash(connection, hash)? else {
+                return Ok(vec![None; fields.len()]);
+            };
             let mut statement =
                 connection.prepare_cached("SELECT text FROM field WHERE hash = ?1 AND field = ?2")?;
             fields.iter().map(|field| statement.query_row((id, field), |row| row.get(0)).optional()).collect()

@@ -25,7 +25,8 @@ fn a_file_of_the_first_release_is_brought_up_to_date() {
     let mut store = SqliteCheckpoints::open(&path).unwrap();
     let generation = store.take("a", BUSY).unwrap().generation;
     store.commit(generation, CheckpointNumber(1), b"one").unwrap();
-    store.connection.execute_batch("ALTER TABLE committed DROP COLUMN folded").unwrap();
+    let former = "ALTER TABLE committed DROP COLUMN folded; ALTER TABLE hash DROP COLUMN n;";
+    store.connection.execute_batch(former).unwrap();
     store.connection.pragma_update(None, "user_version", 1).unwrap();
     drop(store);
     let mut store = SqliteCheckpoints::open(&path).unwrap();

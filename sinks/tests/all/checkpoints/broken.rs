@@ -9,7 +9,7 @@ use strateye_sinks::checkpoint::{
 };
 use strateye_tests::services::Redis;
 
-use super::support::{LONG, config, plain, scanned, wait_for};
+use super::support::{FIRST, LONG, config, plain, scanned, wait_for};
 
 fn store(redis: &Redis, timeout_ms: u64) -> RedisCheckpoints {
     RedisCheckpoints::open(&RedisConfig { timeout_ms, ..config(redis) }).unwrap()
@@ -30,7 +30,7 @@ fn a_broken_connection_is_opened_again() {
     let names: Vec<String> = (0..5000).map(|i| i.to_string()).collect();
     let changes: Vec<FieldChange<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
     cut(&mut plain);
-    store.apply(generation, "r:c:1", &changes).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &changes).unwrap();
     cut(&mut plain);
     assert_eq!(scanned(&mut store, "r:c:1").len(), 5000);
     cut(&mut plain);
@@ -88,7 +88,7 @@ fn scripts_that_the_server_forgot_are_loaded_again() {
     store.commit(generation, CheckpointNumber(1), b"1").unwrap();
     forget();
     let one: &[FieldChange<'_>] = &[("a", Some("1"))];
-    store.apply_many(generation, &[("r:c:1", one), ("r:d:1", one), ("r:e:1", one)]).unwrap();
+    store.apply_many(generation, FIRST, &[("r:c:1", one), ("r:d:1", one), ("r:e:1", one)]).unwrap();
     assert_eq!(store.hashes().unwrap().len(), 3);
     forget();
     store.commit(generation, CheckpointNumber(2), b"2").unwrap();
@@ -104,17 +104,17 @@ fn a_server_out_of_memory_changes_nothing_and_recovers_later() {
     let mut limit =
         |bytes: u64| cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut plain).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    store.apply(generation, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
     limit(1);
     let changes = [("a", Some("2")), ("b", None)];
-    assert!(store.apply(generation, "r:c:1", &changes).unwrap_err().is_transient());
+    assert!(store.apply(generation, FIRST, "r:c:1", &changes).unwrap_err().is_transient());
     assert!(store.put_blob("ckpt:1", b"1").unwrap_err().is_transient());
     assert!(store.commit(generation, CheckpointNumber(1), b"1").unwrap_err().is_transient());
     assert_eq!(scanned(&mut store, "r:c:1").len(), 2);
     // A change that frees memory is executed.
-    store.apply(generation, "r:c:1", &[("b", None)]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("b", None)]).unwrap();
     limit(0);
-    store.apply(generation, "r:c:1", &changes).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &changes).unwrap();
     assert_eq!(scanned(&mut store, "r:c:1"), [("a".to_owned(), "2".to_owned())].into());
     store.commit(generation, CheckpointNumber(1), b"1").unwrap();
 }
@@ -125,7 +125,7 @@ fn acknowledged_writes_survive_a_crash_of_the_server() {
     let mut store = store(&redis, 60_000);
     let generation = store.take("a", LONG).unwrap().generation;
     store.put_blob("ckpt:1:1:0:0", b"blob").unwrap();
-    store.apply(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("a", Some("1"))]).unwrap();
     store.commit(generation, CheckpointNumber(1), b"1").unwrap();
     redis.kill();
     assert!(store.renew(generation, LONG).unwrap_err().is_transient());
@@ -163,14 +163,14 @@ fn the_mark_is_refused_once_by_a_server_that_may_have_lost_changes() {
     let redis = Redis::start();
     let (mut store, mut plain) = (store(&redis, 60_000), plain(&redis.url()));
     let generation = store.take("a", LONG).unwrap().generation;
-    store.apply(generation, "r:c:1", &[("a", Some("1"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("a", Some("1"))]).unwrap();
     assert_eq!(store.mark_compacted(generation, CheckpointNumber(1)).unwrap(), CheckpointNumber(1));
     let earlier: Vec<u8> = cmd("DUMP").arg("strateye:s:r:c:1").query(&mut plain).unwrap();
     // A broken connection alone loses nothing.
-    store.apply(generation, "r:c:1", &[("a", Some("2"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("a", Some("2"))]).unwrap();
     cut(&mut plain);
     assert_eq!(store.mark_compacted(generation, CheckpointNumber(2)).unwrap(), CheckpointNumber(2));
-    store.apply(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("a", Some("3"))]).unwrap();
     store.commit(generation, CheckpointNumber(3), b"3").unwrap();
     redis.kill();
     redis.restart();
@@ -179,7 +179,7 @@ fn the_mark_is_refused_once_by_a_server_that_may_have_lost_changes() {
     restore.exec(&mut super::support::plain(&redis.url())).unwrap();
     assert_eq!(store.mark_compacted(generation, CheckpointNumber(3)).unwrap(), CheckpointNumber(2));
     assert_eq!(store.commit(generation, CheckpointNumber(4), b"4").unwrap(), CheckpointNumber(2));
-    store.apply(generation, "r:c:1", &[("a", Some("3"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("a", Some("3"))]).unwrap();
     assert_eq!(store.mark_compacted(generation, CheckpointNumber(3)).unwrap(), CheckpointNumber(3));
     assert_eq!(store.commit(generation, CheckpointNumber(5), b"5").unwrap(), CheckpointNumber(3));
 }
@@ -194,7 +194,7 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     let folds: Vec<(&str, &[FieldChange<'_>])> = names.iter().map(|name| (name.as_str(), one)).collect();
     redis.pause();
     let start = Instant::now();
-    assert!(store.apply_many(generation, &folds).unwrap_err().is_transient());
+    assert!(store.apply_many(generation, FIRST, &folds).unwrap_err().is_transient());
     assert!(store.commit(generation, CheckpointNumber(1), b"1").unwrap_err().is_transient());
     assert!(store.put_blob("ckpt:1", &[0].repeat(8 << 20)).unwrap_err().is_transient());
     // Three times 1 s to send and to wait; waiting for 33 answers one by one would take 33 s.
@@ -204,7 +204,7 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     wait_for("an answer", || store.commit(generation, CheckpointNumber(1), b"1").ok());
     assert_eq!(store.renew(generation, LONG).unwrap(), Some(CheckpointNumber(1)));
     assert_eq!(store.blob("ckpt:2").unwrap(), None);
-    store.apply_many(generation, &folds).unwrap();
+    store.apply_many(generation, FIRST, &folds).unwrap();
     assert_eq!(store.hashes().unwrap().len(), 30);
 }
 

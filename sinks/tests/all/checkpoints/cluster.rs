@@ -5,7 +5,7 @@ use redis::{cluster_routing::Slot, cmd};
 use strateye_sinks::checkpoint::{CheckpointStore, FieldChange, RedisCheckpoints, RedisConfig};
 use strateye_tests::services::RedisCluster;
 
-use super::support::{LONG, cluster_config, plain, scanned, wait_for};
+use super::support::{FIRST, LONG, cluster_config, plain, scanned, wait_for};
 
 /// A node: its connection, its id, and the first and last slot it serves.
 struct Node {
@@ -48,7 +48,7 @@ fn a_moving_slot_is_followed() {
     // All in one slot, by their hash tag.
     let name = |i: usize| format!("{{moving}}:{i}");
     let (one, two): (&[FieldChange<'_>], &[FieldChange<'_>]) = (&[("a", Some("1"))], &[("a", Some("2"))]);
-    store.apply(generation, &name(0), one).unwrap();
+    store.apply(generation, FIRST, &name(0), one).unwrap();
     let key = format!("strateye:s:{}", name(0));
     let slot = slot_of(&mut nodes[0].connection, &key);
     let (from, to) = server_and_other(&mut nodes, &key);
@@ -57,7 +57,7 @@ fn a_moving_slot_is_followed() {
     // During migration: existing keys are served here, others by the other node.
     set_slot(&mut nodes[to], slot, "IMPORTING", &from_id);
     set_slot(&mut nodes[from], slot, "MIGRATING", &to_id);
-    store.apply_many(generation, &[(&name(0), two), (&name(1), one), (&name(2), one)]).unwrap();
+    store.apply_many(generation, FIRST, &[(&name(0), two), (&name(1), one), (&name(2), one)]).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "2");
     assert_eq!(scanned(&mut store, &name(1))["a"], "1");
     let port = cluster.urls()[to].trim_end_matches('/').rsplit_once(':').unwrap().1.to_owned();
@@ -69,14 +69,14 @@ fn a_moving_slot_is_followed() {
         .arg(60_000)
         .exec(&mut nodes[from].connection)
         .unwrap();
-    store.apply(generation, &name(0), one).unwrap();
+    store.apply(generation, FIRST, &name(0), one).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "1");
 
     // Migrated: the store still has the old assignment.
     for at in [to, from, 3 - to - from] {
         set_slot(&mut nodes[at], slot, "NODE", &to_id);
     }
-    store.apply_many(generation, &[(&name(0), two), (&name(3), one)]).unwrap();
+    store.apply_many(generation, FIRST, &[(&name(0), two), (&name(3), one)]).unwrap();
     assert_eq!(scanned(&mut store, &name(0))["a"], "2");
     assert_eq!(store.hashes().unwrap(), (0..4).map(name).collect::<Vec<_>>());
     store.drop_hash(generation, &name(0)).unwrap();

@@ -8,7 +8,7 @@ use proptest::{
 };
 use strateye_sinks::checkpoint::{CheckpointError, CheckpointStore, FieldChange};
 
-use super::support::{LONG, Open, Store, memory, on_cluster, on_redis, scanned, sqlite};
+use super::support::{FIRST, LONG, Open, Store, memory, on_cluster, on_redis, scanned, sqlite};
 
 /// Fields and their new texts.
 type Changes = Vec<(String, Option<String>)>;
@@ -127,7 +127,7 @@ impl Run {
             }
             Step::Fold { age, hash: at, changes } => {
                 let generation = generation(age);
-                outcome(self.engines[engine].apply(generation, hash(*at), &borrowed(changes)))
+                outcome(self.engines[engine].apply(generation, FIRST, hash(*at), &borrowed(changes)))
             }
             Step::FoldMany { age, folds } => self.apply_many(engine, self.generation(*age), folds),
             Step::Mark { age, n } => {
@@ -161,7 +161,7 @@ impl Run {
             folds.iter().map(|(at, changes)| (hash(*at), borrowed(changes))).collect();
         let folds: Vec<(&str, &[FieldChange<'_>])> =
             borrowed.iter().map(|(name, changes)| (*name, changes.as_slice())).collect();
-        outcome(self.engines[engine].apply_many(generation, &folds))
+        outcome(self.engines[engine].apply_many(generation, FIRST, &folds))
     }
 
     /// All readable data, with the edits in order.

@@ -3,7 +3,7 @@
 use strateye_sinks::checkpoint::{CheckpointError, CheckpointStore, RedisCheckpoints, RedisConfig};
 use strateye_tests::services::Redis;
 
-use super::support::{CLUSTER, LONG, REDIS, cluster_config, config, plain};
+use super::support::{CLUSTER, FIRST, LONG, REDIS, cluster_config, config, plain};
 
 fn refusal(config: &RedisConfig) -> String {
     let error = RedisCheckpoints::open(config).unwrap_err();
@@ -75,7 +75,7 @@ fn keys_of_others_are_named() {
     redis::cmd("SET").arg("taken:s:r:c:1").arg("text").exec(&mut plain).unwrap();
     let mut store = RedisCheckpoints::open(&config).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    let error = store.apply(generation, "r:c:1", &[("a", Some("1"))]).unwrap_err();
+    let error = store.apply(generation, FIRST, "r:c:1", &[("a", Some("1"))]).unwrap_err();
     assert!(matches!(error, CheckpointError::Format { .. }), "{error:?}");
     redis::cmd("HSET").arg("taken:s:r:d:1").arg(b"\xff").arg("1").exec(&mut plain).unwrap();
     let error = store.scan("r:d:1", &mut |_, _| {}).unwrap_err();
@@ -91,11 +91,11 @@ fn prefixes_do_not_see_each_other() {
     };
     let (mut one, mut pattern) = (open("sight"), open("sig*"));
     let (first, second) = (one.take("a", LONG).unwrap(), pattern.take("b", LONG).unwrap());
-    one.apply(first.generation, "one", &[("a", Some("1"))]).unwrap();
+    one.apply(first.generation, FIRST, "one", &[("a", Some("1"))]).unwrap();
     one.put_blob("ckpt:one", b"").unwrap();
     assert_eq!(pattern.hashes().unwrap(), Vec::<String>::new());
     assert_eq!(pattern.blobs().unwrap(), Vec::<String>::new());
-    pattern.apply(second.generation, "two", &[("a", Some("1"))]).unwrap();
+    pattern.apply(second.generation, FIRST, "two", &[("a", Some("1"))]).unwrap();
     assert_eq!((one.hashes().unwrap(), pattern.hashes().unwrap()), (vec!["one".into()], vec!["two".into()]));
 }
 
@@ -105,7 +105,7 @@ fn people_read_state_and_add_edits_by_hand() {
     let config = RedisConfig { prefix: "people".into(), ..config(&REDIS) };
     let mut store = RedisCheckpoints::open(&config).unwrap();
     let generation = store.take("a", LONG).unwrap().generation;
-    store.apply(generation, "r:c:1", &[("1001", Some("3"))]).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &[("1001", Some("3"))]).unwrap();
     let read: String = redis::cmd("HGET").arg("people:s:r:c:1").arg("1001").query(&mut plain).unwrap();
     assert_eq!(read, "3");
     let position: String = redis::cmd("XADD")

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use operators::model::ids::{CheckpointNumber, OwnerGeneration};
-use strateye_sinks::checkpoint::{CheckpointError, FieldChange, MAX_BLOB, MAX_NUMBER};
+use strateye_sinks::checkpoint::{CheckpointError, CheckpointSpan, FieldChange, MAX_BLOB, MAX_NUMBER};
 
-use super::support::{LONG, Open, Store, scanned, wait_for};
+use super::support::{FIRST, LONG, Open, Store, scanned, wait_for};
 
 pub(crate) fn run(open: &Open<'_>) {
     one_owner_at_a_time(&|| open("owner"));
@@ -14,6 +14,7 @@ pub(crate) fn run(open: &Open<'_>) {
     blobs_are_kept_byte_for_byte(&|| open("blob"));
     fields_are_changed_in_order(&|| open("fold"));
     compacted_up_to_ascends(&|| open("mark"));
+    a_call_that_arrives_late_undoes_nothing(&|| open("late"));
     a_zombie_changes_nothing(&|| open("zombie"));
     many_odd_fields_come_back(&|| open("scan"));
     edits_come_in_order(&|| open("edit"));
@@ -117,7 +118,7 @@ fn blobs_are_kept_byte_for_byte(open: &dyn Fn() -> Store) {
     // Names next to those of blobs.
     let generation = store.take("a", LONG).unwrap().generation;
     store.commit(generation, CheckpointNumber(1), b"").unwrap();
-    store.apply(generation, "ckpt:1", &[("a", Some("1"))]).unwrap();
+    store.apply(generation, FIRST, "ckpt:1", &[("a", Some("1"))]).unwrap();
     assert_eq!(other.blobs().unwrap(), ["ckpt:1:10:0:0", "ckpt:1:2:0:0", "crowd:重庆"]);
     assert!(other.blob("ckpt:1:2:0:0").unwrap().unwrap() == large);
     assert_eq!(other.blob("ckpt:1:10:0:0").unwrap().unwrap(), b"\0\xfe");
@@ -150,14 +151,18 @@ fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 fn fields_are_changed_in_order(open: &dyn Fn() -> Store) {
     let mut store = open();
     let g = store.take("a", LONG).unwrap().generation;
-    store.apply(g, "r:c:1", &[]).unwrap();
+    store.apply(g, FIRST, "r:c:1", &[]).unwrap();
     assert_eq!(store.hashes().unwrap(), Vec::<String>::new());
-    store.apply(g, "r:c:1", &[("a", Some("1")), ("b", Some("2")), ("a", None), ("none", None)]).unwrap();
+    store
+        .apply(g, FIRST, "r:c:1", &[("a", Some("1")), ("b", Some("2")), ("a", None), ("none", None)])
+        .unwrap();
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("b", "2")]));
-    store.apply(g, "r:c:1", &[("b", None), ("b", Some("3")), ("c", Some("")), ("c", Some("4"))]).unwrap();
+    store
+        .apply(g, FIRST, "r:c:1", &[("b", None), ("b", Some("3")), ("c", Some("")), ("c", Some("4"))])
+        .unwrap();
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[("b", "3"), ("c", "4")]));
     let (one, two): (&[FieldChange<'_>], &[FieldChange<'_>]) = (&[("b", None)], &[("x", Some("5"))]);
-    store.apply_many(g, &[("r:c:1", one), ("r:d:1", two), ("r:e:1", &[]), ("r:c:1", two)]).unwrap();
+    store.apply_many(g, FIRST, &[("r:c:1", one), ("r:d:1", two), ("r:e:1", &[]), ("r:c:1", two)]).unwrap();
     assert_eq!(open().hashes().unwrap(), ["r:c:1", "r:d:1"]);
     let found = open().fields("r:c:1", &["x", "b", "c", "x", ""]).unwrap();
     assert_eq!(found, [Some("5".into()), None, Some("4".into()), Some("5".into()), None]);
@@ -169,11 +174,11 @@ fn fields_are_changed_in_order(open: &dyn Fn() -> Store) {
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
     assert_eq!(scanned(&mut *store, "r:c:1"), map(&[]));
     // A hash without fields is listed as well.
-    store.apply(g, "r:d:1", &[("x", None)]).unwrap();
+    store.apply(g, FIRST, "r:d:1", &[("x", None)]).unwrap();
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[]));
     for odd in ["", ":", "重庆 *?[a]\\{b}", "r:c:1:0", "\0"] {
-        store.apply(g, odd, &[("f", Some(odd))]).unwrap();
+        store.apply(g, FIRST, odd, &[("f", Some(odd))]).unwrap();
         assert_eq!(scanned(&mut *store, odd), map(&[("f", odd)]));
     }
     assert_eq!(store.hashes().unwrap().len(), 6);
@@ -183,7 +188,7 @@ fn compacted_up_to_ascends(open: &dyn Fn() -> Store) {
     let (mut keeper, mut compactor) = (open(), open());
     let g = keeper.take("a", LONG).unwrap().generation;
     assert_eq!(keeper.commit(g, CheckpointNumber(9), b"").unwrap(), CheckpointNumber(0));
-    compactor.apply(g, "r:c:1", &[("a", Some("1"))]).unwrap();
+    compactor.apply(g, FIRST, "r:c:1", &[("a", Some("1"))]).unwrap();
     assert_eq!(compactor.mark_compacted(g, CheckpointNumber(9)).unwrap(), CheckpointNumber(9));
     assert_eq!(keeper.commit(g, CheckpointNumber(10), b"").unwrap(), CheckpointNumber(9));
     assert_eq!(keeper.commit(g, CheckpointNumber(10), b"").unwrap(), CheckpointNumber(9));
@@ -207,17 +212,35 @@ fn compacted_up_to_ascends(open: &dyn Fn() -> Store) {
     assert_eq!(compactor.mark_compacted(next, CheckpointNumber(13)).unwrap(), CheckpointNumber(MAX_NUMBER));
 }
 
+fn a_call_that_arrives_late_undoes_nothing(open: &dyn Fn() -> Store) {
+    let mut store = open();
+    let generation = store.take("a", LONG).unwrap().generation;
+    let span = |first, last| CheckpointSpan { first: CheckpointNumber(first), last: CheckpointNumber(last) };
+    let mut field = |generation, span, text| {
+        store.apply(generation, span, "r:c:1", &[("a", Some(text))]).unwrap();
+        store.fields("r:c:1", &["a"]).unwrap().remove(0).unwrap()
+    };
+    assert_eq!(field(generation, span(5, 7), "7"), "7");
+    assert_eq!(field(generation, span(8, 9), "9"), "9");
+    assert_eq!(field(generation, span(5, 7), "7"), "9", "all of it is applied");
+    assert_eq!(field(generation, span(7, 10), "10"), "10", "a part of it is not");
+    assert_eq!(field(generation, span(5, 7), "7"), "10", "as before");
+    let next = open().take("a", LONG).unwrap().generation;
+    // Its numbers may be of another history.
+    assert_eq!(field(next, span(6, 6), "six"), "six");
+}
+
 fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     let (mut zombie, mut store) = (open(), open());
     let old = zombie.take("zombie", LONG).unwrap().generation;
-    zombie.apply(old, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
-    zombie.apply(old, "r:d:1", &[("a", Some("1"))]).unwrap();
+    zombie.apply(old, FIRST, "r:c:1", &[("a", Some("1")), ("b", Some("1"))]).unwrap();
+    zombie.apply(old, FIRST, "r:d:1", &[("a", Some("1"))]).unwrap();
     zombie.commit(old, CheckpointNumber(1), b"old").unwrap();
     zombie.release(old).unwrap();
     let new = store.take("successor", LONG).unwrap().generation;
-    store.apply(new, "r:c:1", &[("a", Some("2")), ("b", None)]).unwrap();
-    is_fenced(zombie.apply(old, "r:c:1", &[("a", Some("3")), ("b", Some("3"))]), old, new);
-    is_fenced(zombie.apply(old, "r:c:1", &[("a", None)]), old, new);
+    store.apply(new, FIRST, "r:c:1", &[("a", Some("2")), ("b", None)]).unwrap();
+    is_fenced(zombie.apply(old, FIRST, "r:c:1", &[("a", Some("3")), ("b", Some("3"))]), old, new);
+    is_fenced(zombie.apply(old, FIRST, "r:c:1", &[("a", None)]), old, new);
     is_fenced(zombie.drop_hash(old, "r:c:1"), old, new);
     is_fenced(zombie.commit(old, CheckpointNumber(2), b"late"), old, new);
     is_fenced(zombie.mark_compacted(old, CheckpointNumber(2)), old, new);
@@ -229,9 +252,9 @@ fn a_zombie_changes_nothing(open: &dyn Fn() -> Store) {
     store.commit(new, CheckpointNumber(2), b"new").unwrap();
     // A hash that the successor has not changed yet accepts changes of the old engine, and the successor's
     // restore reads them.
-    zombie.apply(old, "r:d:1", &[("a", Some("4"))]).unwrap();
+    zombie.apply(old, FIRST, "r:d:1", &[("a", Some("4"))]).unwrap();
     assert_eq!(scanned(&mut *store, "r:d:1"), map(&[("a", "4")]));
-    store.apply(new, "r:d:1", &[("a", Some("5"))]).unwrap();
+    store.apply(new, FIRST, "r:d:1", &[("a", Some("5"))]).unwrap();
     store.drop_hash(new, "r:c:1").unwrap();
     assert_eq!(store.hashes().unwrap(), ["r:d:1"]);
 }
@@ -250,17 +273,17 @@ fn many_odd_fields_come_back(open: &dyn Fn() -> Store) {
     expected.insert("long text".to_owned(), "长".repeat(1_000_000));
     let changes: Vec<FieldChange<'_>> =
         expected.iter().map(|(field, text)| (field.as_str(), Some(text.as_str()))).collect();
-    store.apply(generation, "r:c:1", &changes).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &changes).unwrap();
     assert!(scanned(&mut *open(), "r:c:1") == expected);
     let asked: Vec<&str> = expected.keys().map(String::as_str).collect();
     let texts = store.fields("r:c:1", &asked).unwrap();
     assert!(asked.iter().zip(texts).all(|(&field, text)| text.as_ref() == expected.get(field)));
     let deletions: Vec<FieldChange<'_>> = odd.iter().map(|&field| (field, None)).collect();
-    store.apply(generation, "r:c:1", &deletions).unwrap();
+    store.apply(generation, FIRST, "r:c:1", &deletions).unwrap();
     odd.iter().for_each(|&field| drop(expected.remove(field)));
     assert!(scanned(&mut *open(), "r:c:1") == expected);
     let former = OwnerGeneration(generation.0 - 1);
-    is_fenced(store.apply(former, "r:c:1", &[("键1", None)]), former, generation);
+    is_fenced(store.apply(former, FIRST, "r:c:1", &[("键1", None)]), former, generation);
 }
 
 fn edits_come_in_order(open: &dyn Fn() -> Store) {

@@ -8,11 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use operators::model::ids::CheckpointNumber;
 use strateye_sinks::checkpoint::{
-    CheckpointStore, MemoryCheckpoints, RedisCheckpoints, RedisConfig, SqliteCheckpoints,
+    CheckpointSpan, CheckpointStore, MemoryCheckpoints, RedisCheckpoints, RedisConfig, SqliteCheckpoints,
 };
 use strateye_tests::services::{Certificates, Redis, RedisCluster};
 
+/// Checkpoint of the changes of hashes, where it does not matter.
+pub(crate) const FIRST: CheckpointSpan = CheckpointSpan::of(CheckpointNumber(1));
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Pause between two attempts, so that other threads get the processor meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
