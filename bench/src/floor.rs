@@ -65,7 +65,7 @@ pub fn floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
 /// If the file can't be read, is empty, or contains a line that is no event.
 pub fn reference_floor(events: &Path, fields: &Fields) -> Result<Floor, Error> {
     let decoder = reference::Decoder::default();
-    let properties = (TOP_LEVEL.len()..fields.len()).map(|position| fields.name(Field(position as u16)));
+    let properties = (TOP_LEVEL.len()..fields.len()).map(|position| fields.name(Field(position as u32)));
     let fields = reference::Fields::new(properties);
     every_line(events, |record| {
         black_box(decoder.decode(&fields, record)?);

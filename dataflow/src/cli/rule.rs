@@ -121,6 +121,7 @@ fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<Stri
     let lines = |faults: Faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>();
     let rule = Rule::parse(&text).map_err(lines)?;
     let scripts = scripts(calculators, &rule);
+    rule.check_limits().map_err(lines)?;
     compile(Arc::new(rule), 0, &mut Fields::default(), &scripts).map_err(lines)
 }
 

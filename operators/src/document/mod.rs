@@ -9,11 +9,13 @@
 //! - [`lifecycle`]: the status of a rule, as people and as the engine set it
 //! - [`put`]: a document as a rule store contains it
 //! - [`text`]: its text, and the digest by which texts are compared; [`user_list`]: a long list in it
+//! - `limits`: what may be published
 //! - [`fault`]: faults of a document: where, what is wrong, what to write instead
 
 pub mod condition_id;
 pub mod fault;
 pub mod lifecycle;
+mod limits;
 pub mod predicate;
 pub mod put;
 pub mod rule_id;

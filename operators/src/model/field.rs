@@ -4,7 +4,7 @@ use hashbrown::{HashMap, HashSet};
 
 /// A top-level field or property, by its position in the rule book's [`Fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Field(pub u16);
+pub struct Field(pub u32);
 
 impl Field {
     /// `guid`
@@ -24,7 +24,7 @@ impl Field {
 
     /// Position in an event's values.
     pub fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 }
 
@@ -65,21 +65,18 @@ impl Fields {
     /// property; with `properties.` before it the property in any case.
     pub fn intern(&mut self, name: &str) -> Field {
         match (TOP_LEVEL.iter().position(|n| *n == name), name.strip_prefix("properties.")) {
-            (Some(i), _) => Field(i as u16),
+            (Some(i), _) => Field(i as u32),
             (None, Some(property)) => self.intern_property(property),
             (None, None) => self.intern_property(name),
         }
     }
 
     /// Interns the property `name`, even if a top-level field has the same name.
-    ///
-    /// Limit: positions are 16 bits wide, which leaves 65,529 properties. Nothing checks this; a further one
-    /// would get the position of another field.
     pub fn intern_property(&mut self, name: &str) -> Field {
         if let Some(field) = self.properties.get(name) {
             return *field;
         }
-        let field = Field(self.names.len() as u16);
+        let field = Field(self.names.len() as u32);
         self.names.push(name.to_owned());
         self.properties.insert(name.to_owned(), field);
         if name.contains('.') {
@@ -102,7 +99,7 @@ impl Fields {
     /// Adds the properties of `other`, in the order of their positions; gives the position here of each field
     /// of `other`, by its position there.
     pub fn adopt(&mut self, other: &Fields) -> Vec<Field> {
-        let top = (0..TOP_LEVEL.len() as u16).map(Field);
+        let top = (0..TOP_LEVEL.len() as u32).map(Field);
         let properties = other.names[TOP_LEVEL.len()..].iter().map(|name| self.intern_property(name));
         top.chain(properties).collect()
     }
@@ -148,9 +145,20 @@ mod tests {
         let mut named: Vec<Field> = ["c", "b", "d"].iter().map(|name| rule.intern(name)).collect();
         named.push(rule.intern_property("ip"));
         let positions = book.adopt(&rule);
-        let adopted: Vec<u16> = named.iter().map(|field| positions[field.index()].0).collect();
+        let adopted: Vec<u32> = named.iter().map(|field| positions[field.index()].0).collect();
         assert_eq!(adopted, [9, 8, 10, 11]);
         assert_eq!(positions[Field::IP.index()], Field::IP);
         assert_eq!(book.property("ip"), Some(Field(11)));
+    }
+
+    #[test]
+    fn more_names_than_16_bits_can_tell_apart_have_positions_of_their_own() {
+        let mut fields = Fields::default();
+        for n in 0..70_000 {
+            fields.intern_property(&n.to_string());
+        }
+        assert_eq!(fields.name(fields.property("69999").unwrap()), "69999");
+        assert_eq!(fields.intern("65530"), Field(65_537));
+        assert_eq!(fields.name(Field::GUID), "guid");
     }
 }

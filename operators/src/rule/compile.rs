@@ -174,7 +174,7 @@ impl Compiler<'_> {
         for (i, name) in names.iter().enumerate() {
             let path = if names.len() == 1 { "key_by".to_owned() } else { format!("key_by[{i}]") };
             let field = match (TOP_LEVEL.iter().position(|t| t == name), name.strip_prefix("properties.")) {
-                (Some(position), _) if position < 4 => Field(position as u16),
+                (Some(position), _) if position < 4 => Field(position as u32),
                 (_, Some(property)) if !property.is_empty() => self.fields.intern_property(property),
                 _ => {
                     self.fault(

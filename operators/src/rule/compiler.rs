@@ -184,7 +184,7 @@ mod tests {
         let spec = Arc::new(Rule::parse(&rule.input().document).unwrap());
         let expected = crate::rule::compile::compile(spec, 5, &mut compiled, &()).unwrap();
         let names = |fields: &Fields| -> Vec<String> {
-            (0..fields.len()).map(|i| fields.path(Field(i as u16))).collect()
+            (0..fields.len()).map(|i| fields.path(Field(i as u32))).collect()
         };
         assert_eq!(names(&adopted), names(&compiled));
         assert_eq!(plan.action_fields, expected.action_fields);

@@ -43,7 +43,7 @@ pub fn fields(set: &[u64]) -> impl Iterator<Item = Field> {
     words.flat_map(|(first, word)| {
         let mut bits = *word;
         std::iter::from_fn(move || {
-            let bit = bits.trailing_zeros() as u16;
+            let bit = bits.trailing_zeros();
             bits &= bits.wrapping_sub(1);
             (bit < 64).then(|| Field(first + bit))
         })
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_union_has_the_fields_of_its_sets_ascending_and_once() {
-        let set = |fields: &[u16]| fields.iter().map(|field| Field(*field)).collect::<Vec<_>>();
+        let set = |fields: &[u32]| fields.iter().map(|field| Field(*field)).collect::<Vec<_>>();
         let union = |sets: &[Vec<Field>], of: &[u32], fields_there| {
             let mut union = vec![u64::MAX];
             FieldSets::new(sets, fields_there).unite(of, &mut union);

@@ -170,7 +170,7 @@ fn position(plan: &RulePlan, id: &str, since: u64) -> Option<usize> {
 fn field(name: &str, fields: &Fields) -> Option<Field> {
     match name.strip_prefix("properties.") {
         Some(property) => fields.property(property),
-        None => TOP_LEVEL.iter().position(|n| *n == name).map(|i| Field(i as u16)),
+        None => TOP_LEVEL.iter().position(|n| *n == name).map(|i| Field(i as u32)),
     }
 }
 

@@ -7,12 +7,19 @@
 
 use crate::model::{field::Field, value::Value};
 
-/// Kinds of values, the upper half of the number of a value; the lower half is its field.
+/// Kinds of values, the upper bits of the number of a value; the lower bits are its field.
 const BOOL: u32 = 0;
 const INT: u32 = 1;
 const FLOAT: u32 = 2;
 const TEXT: u32 = 3;
 const NESTED: u32 = 4;
+/// Bits of a field in the number of a value: more names than memory holds.
+const FIELD_BITS: u32 = 29;
+
+/// Field of a number.
+fn field_of(number: u32) -> Field {
+    Field(number & ((1 << FIELD_BITS) - 1))
+}
 
 /// View of the values of one record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +50,7 @@ impl Encoder<'_> {
             Value::Text(text) => (TEXT, self.push_text(text)),
             Value::Nested(json) => (NESTED, self.push_text(json)),
         };
-        self.fields.push(kind << 16 | u32::from(field.0));
+        self.fields.push(kind << FIELD_BITS | field.0);
         self.words.push(word);
     }
 
@@ -58,12 +65,12 @@ impl Encoder<'_> {
 impl<'b> EncodedValues<'b> {
     /// Value of a field, if the record carries it.
     pub fn get(&self, field: Field) -> Option<Value<'b>> {
-        self.at(self.fields.iter().position(|number| *number as u16 == field.0)?)
+        self.at(self.fields.iter().position(|number| field_of(*number) == field)?)
     }
 
     /// Values in the order they were pushed; ends early where the arrays are inconsistent.
     pub fn iter(self) -> impl Iterator<Item = (Field, Value<'b>)> {
-        let fields = self.fields.iter().map(|number| Field(*number as u16));
+        let fields = self.fields.iter().map(|number| field_of(*number));
         fields.enumerate().map_while(move |(i, field)| Some((field, self.at(i)?)))
     }
 
@@ -75,7 +82,7 @@ impl<'b> EncodedValues<'b> {
     /// Value at position `i`.
     fn at(&self, i: usize) -> Option<Value<'b>> {
         let word = *self.words.get(i)?;
-        Some(match *self.fields.get(i)? >> 16 {
+        Some(match *self.fields.get(i)? >> FIELD_BITS {
             BOOL => Value::Bool(word != 0),
             INT => Value::Int(word.cast_signed()),
             FLOAT => Value::Float(f64::from_bits(word)),
@@ -107,8 +114,8 @@ mod tests {
         #[test]
         fn each_value_is_found_by_its_field(
             before in ".{0,5}",
-            values in prop::collection::btree_map(any::<u16>(), value(), 0..12),
-            other in any::<u16>(),
+            values in prop::collection::btree_map(0..1u32 << FIELD_BITS, value(), 0..12),
+            other in 0..1u32 << FIELD_BITS,
         ) {
             let (mut fields, mut words, mut text) = (vec![], vec![], before.clone());
             let start = before.len();
@@ -128,13 +135,13 @@ mod tests {
             words in prop::collection::vec(prop_oneof![any::<u64>(), (0..9u64, 0..9u64).prop_map(|(a, b)| a | b << 32)], 0..8),
             text in "[a重]{0,5}",
         ) {
-            let fields: Vec<u32> = fields.into_iter().map(|(kind, field)| kind << 16 | field).collect();
+            let fields: Vec<u32> = fields.into_iter().map(|(kind, field)| kind << FIELD_BITS | field).collect();
             let encoded = EncodedValues { fields: &fields, words: &words, text: &text };
             prop_assert!(encoded.iter().count() <= fields.len().min(words.len()));
             for field in 0..4 {
-                let at = fields.iter().position(|number| number & 0xffff == field);
-                let value = encoded.get(Field(field as u16));
-                prop_assert!(value.is_none() || at.is_some_and(|at| at < words.len() && fields[at] >> 16 <= NESTED));
+                let at = fields.iter().position(|number| field_of(*number) == Field(field));
+                let value = encoded.get(Field(field));
+                prop_assert!(value.is_none() || at.is_some_and(|at| at < words.len() && fields[at] >> FIELD_BITS <= NESTED));
             }
         }
     }

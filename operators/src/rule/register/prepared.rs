@@ -24,8 +24,9 @@ impl Prepared {
     /// `crowd` are the members of the crowd that the document describes.
     ///
     /// # Errors
-    /// Every fault of the document, each with its path. Statements that fail whenever they are reached are
-    /// faults of a document to be published, though not of a rule in force.
+    /// Every fault of the document, each with its path. Statements that fail whenever they are reached, and what
+    /// exceeds [the limits](Rule::check_limits), are faults of a document to be published, though not of a rule in
+    /// force.
     pub fn compile(
         rule: &Rule,
         crowd: Option<Crowd>,
@@ -33,6 +34,7 @@ impl Prepared {
         publish: i64,
         compiler: &Compiler,
     ) -> Result<Self, Faults> {
+        rule.check_limits()?;
         let plain = Rule { crowd: None, ..rule.clone() };
         // A parsed document always serializes.
         let document = serde_json::to_string(&plain).unwrap_or_default();
