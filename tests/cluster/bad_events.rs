@@ -116,8 +116,8 @@ fn values_of_the_wrong_type_are_counted_and_not_folded() {
     let replayed = Scene::with(&[rule], &events).replay(&[]);
     let last =
         replayed.parsed().into_iter().max_by_key(|trigger| trigger["cause"]["offset"].as_u64()).unwrap();
-    assert_eq!(last["values"]["s"]["sum"].as_f64(), Some(3.5));
-    assert_eq!(last["values"]["c"]["value"], 2);
+    assert_eq!(last["values"]["s"]["sum"].as_f64(), Some(4.5));
+    assert_eq!(last["values"]["c"]["value"], 3);
     // The text and the boolean, once by the comparison and once by the calculator.
     assert_eq!(replayed.summary["wrong_values"], 4, "{:#}", replayed.summary);
     assert_eq!(replayed.summary["refused_events"], 0);
