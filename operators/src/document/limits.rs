@@ -74,6 +74,7 @@ impl Count {
             Predicate::Any(parts) => self.parts(path, "any", parts, Self::predicate),
             Predicate::Not(part) => self.predicate(&format!("{path}.not"), part),
             Predicate::Property(comparison) => self.comparison(path, comparison),
+            Predicate::AnyOf { parts, .. } => self.parts(path, "where", parts, Self::predicate),
             Predicate::Expr(_) => self.one(path),
         }
     }

@@ -31,6 +31,13 @@ pub enum Predicate {
     Any(Vec<Predicate>),
     /// The part does not hold.
     Not(Box<Predicate>),
+    /// One element of a list, an object, of which all parts hold.
+    AnyOf {
+        /// The list.
+        list: String,
+        /// What holds of the element's members.
+        parts: Vec<Predicate>,
+    },
     /// A property compared with a value.
     Property(Comparison),
     /// A Rhai expression over the properties.
@@ -105,7 +112,8 @@ impl Op {
     ];
 }
 
-/// The JSON shape shared by [`Query`] and [`Predicate`]: one of `all`, `any`, `not`, `expr`, or a comparison.
+/// The JSON shape shared by [`Query`] and [`Predicate`]: one of `all`, `any`, `not`, `expr`, `any_of` with `where`, or a
+/// comparison.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawNode {
@@ -117,6 +125,10 @@ struct RawNode {
     not: Option<Box<RawNode>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    any_of: Option<String>,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    predicates: Option<Vec<RawNode>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     property: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,12 +142,14 @@ struct RawNode {
 impl RawNode {
     /// Whether exactly this number of fields is given.
     fn has_fields(&self, number: usize) -> bool {
-        let RawNode { all, any, not, expr, property, tag, op, value } = self;
+        let RawNode { all, any, not, expr, any_of, predicates, property, tag, op, value } = self;
         let given = [
             all.is_some(),
             any.is_some(),
             not.is_some(),
             expr.is_some(),
+            any_of.is_some(),
+            predicates.is_some(),
             property.is_some(),
             tag.is_some(),
             op.is_some(),
@@ -145,7 +159,7 @@ impl RawNode {
     }
 }
 
-const NODE: &str = "write one of {\"property\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}} or {\"expr\": \"..\"}";
+const NODE: &str = "write one of {\"property\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}}, {\"any_of\": \"LIST\", \"where\": [..]} or {\"expr\": \"..\"}";
 const QUERY: &str =
     "write one of {\"tag\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]} or {\"not\": {..}}";
 
@@ -154,8 +168,11 @@ impl TryFrom<RawNode> for Predicate {
 
     fn try_from(node: RawNode) -> Result<Self, String> {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Predicate::try_from).collect::<Result<_, _>>();
-        let (alone, compared) = (node.has_fields(1), node.has_fields(3));
+        let (alone, paired, compared) = (node.has_fields(1), node.has_fields(2), node.has_fields(3));
         match node {
+            RawNode { any_of: Some(list), predicates: Some(parts), .. } if paired => {
+                Ok(Predicate::AnyOf { list, parts: each(parts)? })
+            }
             RawNode { all: Some(parts), .. } if alone => Ok(Predicate::All(each(parts)?)),
             RawNode { any: Some(parts), .. } if alone => Ok(Predicate::Any(each(parts)?)),
             RawNode { not: Some(part), .. } if alone => {
@@ -203,6 +220,9 @@ impl From<Predicate> for RawNode {
             Predicate::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
             Predicate::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
             Predicate::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
+            Predicate::AnyOf { list, parts } => {
+                RawNode { any_of: Some(list), predicates: each(parts), ..RawNode::default() }
+            }
             Predicate::Expr(text) => RawNode { expr: Some(text), ..RawNode::default() },
             Predicate::Property(c) => {
                 RawNode { property: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::{
     Conjunct, Filter,
     compare::Literal,
+    elements::AnyElement,
     predicate::{OneOf, Order, Predicate, TextPosition},
 };
 use crate::{
@@ -33,6 +34,12 @@ pub(super) fn fault(path: impl Into<String>, message: impl Into<String>) -> Faul
     Fault { path: path.into(), message: message.into() }
 }
 
+/// The event id that stands for every event.
+pub(super) const EVERY_EVENT: &str = "*";
+
+/// Positions of the names that predicates read.
+type Names<'n> = dyn FnMut(&str) -> Field + 'n;
+
 /// Compiles a filter; properties that it reads are added to `fields`.
 pub(super) fn filter(spec: &spec::Filter, fields: &mut Fields) -> Result<Filter, Fault> {
     let mut ids: Vec<Box<str>> = Vec::new();
@@ -48,9 +55,12 @@ pub(super) fn filter(spec: &spec::Filter, fields: &mut Fields) -> Result<Filter,
     }
     ids.sort_unstable();
     ids.dedup();
+    if ids.len() > 1 && ids.iter().any(|id| **id == *EVERY_EVENT) {
+        return Err(fault("id", "\"*\" is every event; write \"*\" alone, or the other ids without it"));
+    }
     let mut conjuncts = Vec::new();
     for (i, part) in spec.predicates.iter().enumerate() {
-        let predicate = predicate(part, &format!("where[{i}]"), 0, fields)?;
+        let predicate = predicate(part, &format!("where[{i}]"), 0, &mut |name| fields.intern(name))?;
         let spelling =
             serde_json::to_string(part).map_err(|e| fault(format!("where[{i}]"), e.to_string()))?;
         conjuncts.push(Conjunct { predicate: Arc::new(predicate), spelling: spelling.into() });
@@ -58,23 +68,36 @@ pub(super) fn filter(spec: &spec::Filter, fields: &mut Fields) -> Result<Filter,
     Ok(Filter { ids: ids.into(), conjuncts: conjuncts.into() })
 }
 
-fn predicate(spec: &spec::Predicate, path: &str, depth: usize, fields: &mut Fields) -> Compiled {
+fn predicate(spec: &spec::Predicate, path: &str, depth: usize, names: &mut Names<'_>) -> Compiled {
     if depth > MAX_DEPTH {
         return Err(fault(
             path,
-            format!("`any`, `all` and `not` nest deeper than {MAX_DEPTH}; write it flatter"),
+            format!("`any`, `all`, `not` and `any_of` nest deeper than {MAX_DEPTH}; write it flatter"),
         ));
     }
     let mut parts = |parts: &[spec::Predicate], name: &str| -> Result<Vec<Predicate>, Fault> {
         let each = parts.iter().enumerate();
-        each.map(|(i, part)| predicate(part, &format!("{path}.{name}[{i}]"), depth + 1, fields))
+        each.map(|(i, part)| predicate(part, &format!("{path}.{name}[{i}]"), depth + 1, names))
             .collect::<Result<_, _>>()
     };
     match spec {
         spec::Predicate::All(list) => parts(list, "all").map(Predicate::All),
         spec::Predicate::Any(list) => parts(list, "any").map(Predicate::Any),
         spec::Predicate::Not(part) => {
-            Ok(Predicate::Not(Box::new(predicate(part, &format!("{path}.not"), depth + 1, fields)?)))
+            Ok(Predicate::Not(Box::new(predicate(part, &format!("{path}.not"), depth + 1, names)?)))
+        }
+        spec::Predicate::AnyOf { list, parts } => {
+            if list.is_empty() {
+                let message = "the list has no name; write one, such as \"products\"";
+                return Err(fault(format!("{path}.any_of"), message));
+            }
+            let (field, mut members) = (names(list), Fields::default());
+            let part = |(i, part)| {
+                let path = format!("{path}.where[{i}]");
+                predicate(part, &path, depth + 1, &mut |name| members.intern_property(name))
+            };
+            let parts = parts.iter().enumerate().map(part).collect::<Result<_, _>>()?;
+            Ok(Predicate::AnyOf(field, AnyElement::new(members, parts)))
         }
         spec::Predicate::Property(comparison) => {
             if comparison.name.is_empty() {
@@ -83,12 +106,12 @@ fn predicate(spec: &spec::Predicate, path: &str, depth: usize, fields: &mut Fiel
                     "the property has no name; write one, such as \"keyword\"",
                 ));
             }
-            let field = fields.intern(&comparison.name);
+            let field = names(&comparison.name);
             property(field, comparison).map_err(|message| fault(format!("{path}.value"), message))
         }
         spec::Predicate::Expr(text) => {
             let mut resolve = |name: &str, output: Option<&str>| match output {
-                None => Ok(fields.intern(name).index()),
+                None => Ok(names(name).index()),
                 Some(inner) => Err(format!(
                     "a property with a dot in its name is read by prop(..); write prop(\"{name}.{inner}\")"
                 )),

@@ -18,6 +18,7 @@ use super::{
     Conjunct, Faulted, Filter,
     access::{Limits, Shape, Vocabulary},
     block::{Block, Builder, Memory},
+    compile::EVERY_EVENT,
     learned::{Learned, MOST_VALUES},
     predicate::{Evaluation, Predicate},
 };
@@ -28,6 +29,8 @@ use crate::model::event::Event;
 pub struct Index {
     /// By event id.
     blocks: HashMap<Box<str>, Vec<Block>>,
+    /// Those of filters on every event.
+    of_every_event: Vec<Block>,
     units: Vec<Unit>,
     /// All distinct predicates that are checked on units found by their fields.
     predicates: Vec<Arc<Predicate>>,
@@ -111,7 +114,10 @@ impl Index {
             let mut sets: Vec<Vec<u32>> = contents.into_values().collect();
             sets.sort_unstable();
             let blocks = index.blocks(filters, &sets, &mut known);
-            index.blocks.insert(id.into(), blocks);
+            match id {
+                EVERY_EVENT => index.of_every_event = blocks,
+                id => drop(index.blocks.insert(id.into(), blocks)),
+            }
         }
         index
     }
@@ -179,12 +185,15 @@ impl Index {
     /// Writes all matching units into `scratch.units`.
     pub fn find(&self, event: &Event<'_>, scratch: &mut Scratch, faulted: &mut Faulted) {
         scratch.units.clear();
-        let Some(blocks) = self.blocks.get(event.event_id()) else { return };
+        let blocks = self.blocks.get(event.event_id());
+        if blocks.is_none() && self.of_every_event.is_empty() {
+            return;
+        }
         scratch.begin(self);
         let Scratch { units, memory, answers, stamp, buffer, .. } = scratch;
         let mut unparsed = 0;
         let mut evaluation = Evaluation::with_buffer(event, faulted, std::mem::take(buffer));
-        for block in blocks {
+        for block in blocks.into_iter().flatten().chain(&self.of_every_event) {
             unparsed += block.find(event, memory, |number| {
                 let holds = self.numbers(self.units[number as usize].rest).iter().all(|at| {
                     let answer = &mut answers[*at as usize];

@@ -22,6 +22,7 @@
 //!
 //! - `compile`: document to predicates
 //! - `predicate`: the predicates and their evaluation
+//! - `elements`: predicates on the elements of a list
 //! - `compare`: equality and order of values
 //! - `index`: the index
 //! - `access`: whether a filter has a bit or waits; the probes of its predicates
@@ -34,6 +35,7 @@ mod access;
 mod block;
 mod compare;
 mod compile;
+mod elements;
 mod equal;
 mod field_index;
 mod index;
@@ -133,7 +135,7 @@ impl Filter {
     /// Whether the event has one of the ids and satisfies all predicates.
     pub fn matches(&self, event: &Event<'_>, faulted: &mut Faulted) -> bool {
         let mut evaluation = predicate::Evaluation::new(event, faulted);
-        self.ids.iter().any(|id| **id == *event.event_id())
+        self.ids.iter().any(|id| **id == *compile::EVERY_EVENT || **id == *event.event_id())
             && self.conjuncts.iter().all(|c| c.predicate.holds(&mut evaluation))
     }
 
@@ -146,7 +148,7 @@ impl Filter {
         self.conjuncts.iter().map(|conjunct| &*conjunct.spelling)
     }
 
-    /// The event ids, ascending.
+    /// The event ids, ascending; only `*` if the filter is on every event.
     pub fn event_ids(&self) -> impl Iterator<Item = &str> {
         self.ids.iter().map(AsRef::as_ref)
     }

@@ -8,6 +8,7 @@ use regex::Regex;
 use super::{
     Faulted,
     compare::{Literal, Unparsed, spelled},
+    elements::AnyElement,
 };
 use crate::{
     document::spec::Op,
@@ -31,6 +32,7 @@ pub(super) enum Predicate {
     OneOf(Field, OneOf),
     Text(Field, TextPosition, Box<str>),
     Regex(Field, Regex),
+    AnyOf(Field, AnyElement),
     Expr(Expression),
 }
 
@@ -171,11 +173,11 @@ impl<'e, 'v> Evaluation<'e, 'v> {
         list: &'e Value<'v>,
         question: impl Fn(&Value<'_>, &mut String) -> Result<bool, Unparsed>,
     ) -> Result<bool, Unparsed> {
-        if self.elements.0 != Some(field) {
-            self.elements = (Some(field), list.elements());
-        }
         let mut unparsed = false;
-        for element in self.elements.1.iter().filter(|element| !matches!(element, Value::Nested(_))) {
+        for element in elements(&mut self.elements, field, list)
+            .iter()
+            .filter(|element| !matches!(element, Value::Nested(_)))
+        {
             match question(element, &mut self.buffer) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
@@ -184,6 +186,24 @@ impl<'e, 'v> Evaluation<'e, 'v> {
         }
         if unparsed { Err(Unparsed) } else { Ok(false) }
     }
+
+    /// Whether a property has such an element.
+    fn has_element(&mut self, field: Field, any: &AnyElement) -> bool {
+        let list = self.event.get(field).filter(|value| matches!(value, Value::Nested(_)));
+        list.is_some_and(|list| any.is_among(elements(&mut self.elements, field, list), self.faulted))
+    }
+}
+
+/// The elements of a field's list, from those that are `known`, if they are the field's.
+fn elements<'k, 'e>(
+    known: &'k mut (Option<Field>, Vec<Value<'e>>),
+    field: Field,
+    list: &'e Value<'_>,
+) -> &'k [Value<'e>] {
+    if known.0 != Some(field) {
+        *known = (Some(field), list.elements());
+    }
+    &known.1
 }
 
 impl Predicate {
@@ -214,6 +234,7 @@ impl Predicate {
             Predicate::Regex(field, regex) => {
                 evaluation.ask(*field, |value, buffer| Ok(regex.is_match(spelled(value, buffer))))
             }
+            Predicate::AnyOf(field, any) => evaluation.has_element(*field, any),
             Predicate::Expr(expression) => expr(expression, evaluation),
         }
     }
@@ -236,13 +257,15 @@ impl Predicate {
             Predicate::OneOf(field, list) => Predicate::OneOf(at(field), list.clone()),
             Predicate::Text(field, place, needle) => Predicate::Text(at(field), *place, needle.clone()),
             Predicate::Regex(field, regex) => Predicate::Regex(at(field), regex.clone()),
+            Predicate::AnyOf(field, any) => Predicate::AnyOf(at(field), any.clone()),
             Predicate::Expr(expression) => {
                 Predicate::Expr(expression.with_slots(|slot| positions[slot].index()))
             }
         }
     }
 
-    /// The only field that the predicate reads; `None` if it reads several, or none, or is an expression.
+    /// The only field that the predicate reads; `None` if it reads several, or none, or is an expression, or is on the
+    /// elements of a list.
     pub(super) fn field(&self) -> Option<Field> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
@@ -258,7 +281,7 @@ impl Predicate {
             | Predicate::OneOf(field, _)
             | Predicate::Text(field, ..)
             | Predicate::Regex(field, _) => Some(*field),
-            Predicate::Expr(_) => None,
+            Predicate::AnyOf(..) | Predicate::Expr(_) => None,
         }
     }
 
@@ -269,7 +292,7 @@ impl Predicate {
             Predicate::Ordered(..) | Predicate::Between(..) | Predicate::OneOf(..) => 2,
             Predicate::Text(..) => 4,
             Predicate::Expr(_) => 8,
-            Predicate::Regex(..) => 16,
+            Predicate::Regex(..) | Predicate::AnyOf(..) => 16,
             Predicate::Not(part) => part.cost(),
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().map(Predicate::cost).sum(),
         }

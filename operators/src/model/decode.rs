@@ -45,7 +45,11 @@ pub use self::{
     stream::StreamDecoder,
     time::{TimeUnit, Zone},
 };
-use super::{event::Event, field::Fields, value::Value};
+use super::{
+    event::Event,
+    field::{Field, Fields, TOP_LEVEL},
+    value::Value,
+};
 
 /// Error of decoding a record, with a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +81,16 @@ pub enum DecodeError {
         /// The values allowed.
         right: &'static str,
     },
+}
+
+/// Values of an object, by the positions in `fields` of the properties that are called like its members.
+pub(crate) fn values_of<'a>(object: &'a str, fields: &Fields) -> Vec<Option<Value<'a>>> {
+    let mut members = Vec::new();
+    // It is valid, or the decoder would not have passed it.
+    let _ = json::members(object, |name, value| members.push((name, value)));
+    let properties = (TOP_LEVEL.len()..fields.len()).map(|at| Field(at as u32));
+    let values = properties.map(|field| paths::find(&members, fields.name(field)));
+    std::iter::repeat_n(None, TOP_LEVEL.len()).chain(values).collect()
 }
 
 /// Most members of a record that are read without an allocation.

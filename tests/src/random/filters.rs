@@ -1,7 +1,7 @@
 //! Random filters over the properties of random events.
 
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, prop_oneof};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use serde_json::{Value as Json, json};
 
@@ -29,8 +29,9 @@ const PROPERTIES: [&str; 11] = [
 /// A random filter: mostly one event id, mostly few predicates.
 pub fn filter() -> impl Strategy<Value = Json> {
     let id = prop_oneof![
-        4 => select(IDS.to_vec()).prop_map(|id| json!(id)),
-        1 => vec(select(IDS.to_vec()), 1..3).prop_map(|mut ids| {
+        8 => select(IDS.to_vec()).prop_map(|id| json!(id)),
+        1 => Just(json!("*")),
+        2 => vec(select(IDS.to_vec()), 1..3).prop_map(|mut ids| {
             ids.sort_unstable();
             ids.dedup();
             json!(ids)
@@ -48,7 +49,19 @@ fn predicate() -> impl Strategy<Value = Json> {
             vec(inner.clone(), 0..3).prop_map(|list| json!({"any": list})),
             vec(inner.clone(), 0..3).prop_map(|list| json!({"all": list})),
             inner.prop_map(|inner| json!({"not": inner})),
+            (select(vec!["detail", "mix", "detail.tag"]), vec(member(), 0..3))
+                .prop_map(|(list, parts)| json!({"any_of": list, "where": parts})),
         ]
+    })
+}
+
+/// A predicate on a member of an element.
+fn member() -> impl Strategy<Value = Json> {
+    let name = select(vec!["size", "tag.name", "name", "a", "guid"]);
+    let parts = (name, select(vec!["=", "!=", ">", "<="]), value(), any::<bool>());
+    parts.prop_map(|(name, op, value, negated)| match negated {
+        true => json!({"not": term(name, op, value)}),
+        false => term(name, op, value),
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Event {
     top: BTreeMap<&'static str, Value>,
     /// Names and values of the properties.
     properties: Node,
+    /// Whether it is an element of a list, whose members are all properties.
+    is_element: bool,
     format: Format,
 }
 
@@ -71,20 +73,36 @@ impl Event {
             _ => None,
         });
         let properties = Node::Object(flat.chain(nested.flatten()).cloned().collect());
-        Ok(Self { offset, id, time, guid, top, properties, format: format.clone() })
+        Ok(Self { offset, id, time, guid, top, properties, is_element: false, format: format.clone() })
     }
 
     /// Value of a name, be it a top-level field or a property; with `properties.` before it the property in any case.
     pub(crate) fn get(&self, name: &str) -> Option<Value> {
-        if TOP_LEVEL.contains(&name) {
-            return self.top.get(name).cloned();
-        }
-        let found = follow(&self.properties, name.strip_prefix("properties.").unwrap_or(name));
+        let path = match name.strip_prefix("properties.") {
+            _ if self.is_element => name,
+            Some(path) => path,
+            None if TOP_LEVEL.contains(&name) => return self.top.get(name).cloned(),
+            None => name,
+        };
+        let found = follow(&self.properties, path);
         match found.as_slice() {
             [] => None,
             [one] => Value::from_node(one),
             many => Value::from_node(&Node::List(many.iter().map(|node| (*node).clone()).collect())),
         }
+    }
+
+    /// The objects among the elements of a list, as events without anything else.
+    pub(crate) fn objects_in(&self, list: &str) -> Vec<Self> {
+        let list = self.get(list);
+        let elements = list.iter().flat_map(Value::elements);
+        let objects = elements.filter_map(|element| match element {
+            Value::Object(json) => Node::parse(json),
+            _ => None,
+        });
+        objects
+            .map(|properties| Self { properties, is_element: true, top: BTreeMap::new(), ..self.clone() })
+            .collect()
     }
 
     /// Value of a field of a key, as text; `key_by` may name a property by its path. `None` if it is no id.

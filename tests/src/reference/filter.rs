@@ -18,10 +18,16 @@ pub(crate) struct Filter {
 
 #[derive(Clone, Debug)]
 enum Predicate {
-    Leaf { property: String, operator: String, operand: Json },
+    Leaf {
+        property: String,
+        operator: String,
+        operand: Json,
+    },
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
     Not(Box<Predicate>),
+    /// One element, an object, meets all.
+    AnyOf(String, Vec<Predicate>),
     Expression(Expression),
 }
 
@@ -36,7 +42,8 @@ impl Filter {
     }
 
     pub(crate) fn matches(&self, event: &Event) -> bool {
-        self.ids.contains(&event.id) && self.predicates.iter().all(|p| p.holds(event))
+        let named = self.ids.iter().any(|id| id == "*" || *id == event.id);
+        named && self.predicates.iter().all(|p| p.holds(event))
     }
 }
 
@@ -52,6 +59,8 @@ impl Predicate {
             Self::Any(parse_list(list))
         } else if let Some(inner) = json.get("not") {
             Self::Not(Box::new(Self::parse(inner)))
+        } else if let Some(list) = json.get("any_of") {
+            Self::AnyOf(list.as_str().expect("a list's name").to_owned(), parse_list(&json["where"]))
         } else if let Some(text) = json.get("expr") {
             Self::Expression(Expression::parse(text.as_str().expect("an expression's text"), true))
         } else {
@@ -71,6 +80,9 @@ impl Predicate {
             Self::All(list) => list.iter().all(|p| p.holds(event)),
             Self::Any(list) => list.iter().any(|p| p.holds(event)),
             Self::Not(inner) => !inner.holds(event),
+            Self::AnyOf(list, parts) => {
+                event.objects_in(list).iter().any(|object| parts.iter().all(|p| p.holds(object)))
+            }
             // Any absent property makes the whole expression false, also one that evaluation would not reach.
             Self::Expression(expression) => {
                 expression.names().iter().all(|name| event.get(name).and_then(Value::scalar).is_some())

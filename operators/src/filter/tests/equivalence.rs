@@ -93,7 +93,7 @@ fn predicate() -> impl Strategy<Value = Json> {
 }
 
 fn filter() -> impl Strategy<Value = Json> {
-    let ids = prop_oneof![3 => Just(json!("e")), 2 => Just(json!("f")), 1 => Just(json!(["e", "f"])), 1 => Just(json!(["g", "e", "g"]))];
+    let ids = prop_oneof![3 => Just(json!("e")), 2 => Just(json!("f")), 1 => Just(json!(["e", "f"])), 1 => Just(json!(["g", "e", "g"])), 1 => Just(json!("*"))];
     (ids, prop::collection::vec(predicate(), 0..4)).prop_map(|(id, parts)| json!({"id": id, "where": parts}))
 }
 
