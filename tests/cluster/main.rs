@@ -8,6 +8,7 @@
 //! | `batches` | the same triggers with batches and epochs of any size |
 //! | `replay` | the summary, and the same triggers with any number of processes |
 //! | `bad_events`, `bad_rules`, `bad_scripts`, `usage` | refused inputs, messages; the rest continues |
+//! | `shop_log` | half a year of a shop's log, as it is, against a plain recount |
 //! | `edits`, `statuses`, `sqlite` | rules that change while a cluster runs |
 //! | `pauses`, `crowds_live` | pauses that are skipped or replayed, rollbacks, members who leave a crowd |
 //! | `kept` | state, rules and positions over crashes, restarts, and other numbers of processes |
@@ -42,6 +43,7 @@ mod pauses;
 mod replay;
 mod scene;
 mod secrets;
+mod shop_log;
 mod sqlite;
 mod state_fixture;
 mod statuses;
