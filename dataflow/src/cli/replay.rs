@@ -15,7 +15,7 @@ use super::{
     launch::{ClusterEvent, launch},
     options::{Common, is_readable},
     summary::Summary,
-    survey::{Survey, nothing_usable},
+    survey::{self, Survey, nothing_usable},
 };
 use crate::{cluster::Restart, protocol::numbers::TriggerCount, run::job::Events};
 
@@ -143,6 +143,13 @@ impl Replay {
         settings.keep_files(&self.events, self.overwrite)?;
         let replayed = Replayed::of(&self.events, self.publish_at, self.order, &settings.fields)?;
         replayed.tell();
+        if self.events.is_file() && survey::ids_are_uuids(&self.events, &settings.fields)? {
+            tracing::warn!(
+                "the event ids of {} are UUIDs, so no rule names them; say in [fields] under which name an event carries \
+                 what happened, as in event_id = [\"event_name\"], or name a preset",
+                self.events.display()
+            );
+        }
         let Replayed { events, publish_at, .. } = replayed;
         let (path, format) = (self.events, settings.fields.clone());
         let mut job = settings.job(events, settings.replay(publish_at))?;

@@ -90,6 +90,32 @@ pub(super) fn nothing_usable(path: &Path, format: &EventFormat) -> Result<Option
     Ok((events == 0 && !reasons.is_empty()).then_some(reasons))
 }
 
+/// Whether all of the first events of a file are called by UUIDs: then what happened stands elsewhere, as in systems that
+/// call the id of a message `event_id`.
+pub(super) fn ids_are_uuids(path: &Path, format: &EventFormat) -> Result<bool, CliError> {
+    let (decoder, fields) = (Decoder::new(format), Fields::default());
+    let mut file = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
+    loop {
+        match file.next(Duration::MAX).map_err(CliError::usage)? {
+            Next::Batch(batch) => {
+                let lines = batch.records.iter().map(|record| batch.record(record));
+                let mut events = lines.filter_map(|line| decoder.decode(&fields, line).ok()).peekable();
+                return Ok(events.peek().is_some() && events.all(|event| is_uuid(event.event_id())));
+            }
+            Next::Idle | Next::CaughtUp { .. } | Next::Opened(_) => {}
+            Next::End => return Ok(false),
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 /// Calls `visit` with the number, from 1, of every line that is not empty, and with the line, or the reason why its
 /// source refuses it.
 fn each_line(path: &Path, mut visit: impl FnMut(u64, Result<&[u8], &str>)) -> Result<(), CliError> {
@@ -216,6 +242,24 @@ mod tests {
         {
             assert_eq!(times.of(line.as_bytes()), None, "{line}");
         }
+    }
+
+    #[test]
+    fn uuids_are_no_names_of_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let are_uuids = |ids: &[&str]| {
+            let line = |id: &&str| format!("{{\"event_id\":\"{id}\",\"ts\":{AT}}}\n");
+            std::fs::write(&path, ids.iter().map(line).collect::<String>()).unwrap();
+            ids_are_uuids(&path, &EventFormat::default()).unwrap()
+        };
+        let uuid = "C6EF3124-b53a-4b13-a233-0088f79dcbcb";
+        assert!(are_uuids(&[uuid, uuid]));
+        assert!(
+            !are_uuids(&[uuid, "pay"])
+                && !are_uuids(&[])
+                && !are_uuids(&["c6ef3124b53a4b13a2330088f79dcbcb0000"])
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - A record without an object of properties is a flat row: the names that serve no top-level field are its
 //!   properties.
 //!
-//! - `format`: how events are written; `time`: their times
+//! - `format`: how events are written; `preset`: how other systems write them; `time`: their times
 //! - [`Decoder`], over `json`: any record, by a general JSON reader
 //! - [`StreamDecoder`] in `stream`: the usual record in a single pass (`walk`), by the `names` expected
 //!   (`key`: one of them), texts without escapes (`text`) and numbers of few digits (`number`); the others by
@@ -24,6 +24,7 @@ mod key;
 mod names;
 mod number;
 mod paths;
+mod preset;
 mod roles;
 mod stream;
 mod text;
@@ -42,6 +43,7 @@ use smallvec::SmallVec;
 use self::{collected::Collected, roles::Roles, time::Times};
 pub use self::{
     format::{EventFormat, NoIds},
+    preset::Preset,
     stream::StreamDecoder,
     time::{TimeUnit, Zone},
 };

@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{TimeUnit, Zone};
+use super::{
+    preset::Preset,
+    time::{TimeUnit, Zone},
+};
 use crate::{
     document::span::Span,
     model::{field::TOP_LEVEL, value::Value},
 };
 
 /// The table `[fields]` of the settings. Of several names of a field, the first that an event carries counts; one
-/// name may serve several fields.
+/// name may serve several fields. What is not written is that of the `preset`, or of events as the engine expects them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct EventFormat {
     /// Names of the user's id.
     pub guid: Vec<String>,
@@ -37,6 +40,45 @@ pub struct EventFormat {
     pub absent: Vec<String>,
     /// How long a message is recognized when it is sent again.
     pub dedupe_for: Span,
+}
+
+/// The table as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    preset: Option<Preset>,
+    guid: Option<Vec<String>>,
+    device_id: Option<Vec<String>>,
+    ip: Option<Vec<String>>,
+    session_id: Option<Vec<String>>,
+    event_id: Option<Vec<String>>,
+    event_time: Option<Vec<String>>,
+    message_id: Option<Vec<String>>,
+    properties: Option<Vec<String>>,
+    event_time_unit: Option<TimeUnit>,
+    zone: Option<Zone>,
+    absent: Option<Vec<String>>,
+    dedupe_for: Option<Span>,
+}
+
+impl From<Written> for EventFormat {
+    fn from(written: Written) -> EventFormat {
+        let base = written.preset.map_or_else(EventFormat::default, Preset::format);
+        EventFormat {
+            guid: written.guid.unwrap_or(base.guid),
+            device_id: written.device_id.unwrap_or(base.device_id),
+            ip: written.ip.unwrap_or(base.ip),
+            session_id: written.session_id.unwrap_or(base.session_id),
+            event_id: written.event_id.unwrap_or(base.event_id),
+            event_time: written.event_time.unwrap_or(base.event_time),
+            message_id: written.message_id.unwrap_or(base.message_id),
+            properties: written.properties.unwrap_or(base.properties),
+            event_time_unit: written.event_time_unit.unwrap_or(base.event_time_unit),
+            zone: written.zone.or(base.zone),
+            absent: written.absent.unwrap_or(base.absent),
+            dedupe_for: written.dedupe_for.unwrap_or(base.dedupe_for),
+        }
+    }
 }
 
 impl Default for EventFormat {

@@ -87,6 +87,13 @@ pub struct Zone {
     zone: TimeZone,
 }
 
+impl Zone {
+    /// Coordinated universal time.
+    pub(super) fn utc() -> Zone {
+        Zone { text: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+}
+
 impl TryFrom<Cow<'_, str>> for Zone {
     type Error = String;
 
