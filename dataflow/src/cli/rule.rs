@@ -1,41 +1,25 @@
 //! `strateye rule`: checks, publishes and manages rules.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod check;
+mod seen;
+
+use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use operators::{
-    calculator::builtin,
-    document::{
-        fault::Faults,
-        lifecycle::Gap,
-        spec::{self, Calculator, Rule},
-    },
-    model::field::Fields,
-    rule::{compile::compile, plan::RulePlan},
-};
+use operators::document::{lifecycle::Gap, spec::Rule};
 use sources::{
     calculators::Calculators,
     rules::{FolderStore, MysqlStore, RuleStore, SqliteStore},
 };
 
+use self::check::{Check, compiled};
 use super::{CliError, reference};
-use crate::{rules::preparation::scripts, run::job::Rules};
+use crate::run::job::Rules;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RuleCommand {
     /// Check a document, or all *.json of a folder
-    Check {
-        /// The document or folder
-        #[arg(value_name = "FILE|DIR")]
-        path: PathBuf,
-        /// Folder of your own calculators that rules may name, NAME.rhai each
-        #[arg(long, value_name = "DIR")]
-        calculators: Option<PathBuf>,
-    },
+    Check(Check),
     /// Print the JSON Schema of rule documents
     Schema,
     /// Publish a document as a new rule or as an edit of an existing one
@@ -115,74 +99,6 @@ impl StoreArgs {
     }
 }
 
-/// Reads and compiles a document; returns its faults as lines.
-fn compiled(path: &Path, calculators: &Calculators) -> Result<RulePlan, Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|error| vec![format!("can't be read: {error}")])?;
-    let lines = |faults: Faults| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let rule = Rule::parse(&text).map_err(lines)?;
-    let scripts = scripts(calculators, &rule);
-    rule.check_limits().map_err(lines)?;
-    compile(Arc::new(rule), 0, &mut Fields::default(), &scripts).map_err(lines)
-}
-
-/// Remarks about a valid rule.
-fn notes(plan: &RulePlan) -> Vec<String> {
-    let spans = !plan.key.of_user();
-    let by_order = |c: &spec::Condition| match &c.calculator {
-        Calculator::Named(name) => builtin::find(name).is_none_or(|builtin| builtin.ordered),
-        Calculator::Own(_) => true,
-    };
-    let ordered = plan.spec.conditions.iter().filter(|c| spans && by_order(c));
-    let ordered = ordered
-        .map(|c| {
-            format!(
-                "note: `{}` depends on the order of events, and this key may lie in several partitions, whose events have no order among them",
-                c.id
-            )
-        });
-    let interpreted = plan.conditions.iter().flat_map(|c| {
-        let functions = c.program.interpreted();
-        functions.map(move |(function, why)| {
-            format!("note: `{}` is interpreted (slow): `{function}`, {why}", c.id)
-        })
-    });
-    ordered.chain(interpreted).collect()
-}
-
-#[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
-fn check(path: &Path, calculators: &Calculators) -> Result<(), CliError> {
-    let mut files = Vec::new();
-    if path.is_dir() {
-        for entry in fs::read_dir(path).map_err(CliError::usage)? {
-            let path = entry.map_err(CliError::usage)?.path();
-            if path.extension().is_some_and(|e| e == "json") {
-                files.push(path);
-            }
-        }
-        files.sort();
-    } else {
-        files.push(path.to_owned());
-    }
-    let mut wrong = 0;
-    for file in &files {
-        match compiled(file, calculators) {
-            Ok(plan) => {
-                println!("{}: ok", file.display());
-                notes(&plan).iter().for_each(|note| println!("{}: {note}", file.display()));
-            }
-            Err(faults) => {
-                wrong += 1;
-                faults.iter().for_each(|fault| println!("{}: {fault}", file.display()));
-            }
-        }
-    }
-    match (files.len(), wrong) {
-        (0, _) => Err(CliError::usage(format!("{}: no *.json in it", path.display()))),
-        (_, 0) => Ok(()),
-        (all, wrong) => Err(CliError::usage(format!("{wrong} of {all} documents can't be published"))),
-    }
-}
-
 fn gap(name: &str) -> Result<Gap, CliError> {
     Gap::parse(name).ok_or_else(|| CliError::usage("write replay or skip"))
 }
@@ -209,7 +125,7 @@ impl RuleCommand {
     #[expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
     pub(super) fn main(self) -> Result<(), CliError> {
         match self {
-            RuleCommand::Check { path, calculators } => check(&path, &Calculators::new(calculators))?,
+            RuleCommand::Check(check) => check.main()?,
             RuleCommand::Schema => println!("{:#}", Rule::schema()),
             RuleCommand::Publish { store, file, author, calculators } => {
                 compiled(&file, &Calculators::new(calculators)).map_err(|faults| {
@@ -251,17 +167,6 @@ mod tests {
     use sources::rules::FolderStore;
 
     use super::*;
-
-    #[test]
-    fn an_interpreted_function_is_a_note_with_its_place() {
-        let script = "fn init(params) { #{ n: 0.5 } } fn on_event(state, event, params) { true }\nfn outputs(state, params, now) { #{ value: state.n, all: [state.n] } }";
-        let document = serde_json::json!({"rule_id": "r", "trigger": {"event": {"id": "T"}}, "conditions": [
-            {"id": "a", "calculator": {"script": script}, "event": {"id": "A"}, "met": "value > 1"}]});
-        let rule = Rule::parse(&document.to_string()).unwrap();
-        let plan = compile(Arc::new(rule), 0, &mut Fields::default(), &()).unwrap();
-        let [note] = &notes(&plan)[..] else { panic!("{:?}", notes(&plan)) };
-        assert!(note.starts_with("note: `a` is interpreted (slow): `outputs`, line 2, column "), "{note}");
-    }
 
     #[test]
     fn a_rule_that_cannot_be_paused_keeps_no_other_from_it() {

@@ -118,7 +118,10 @@ fn is_uuid(text: &str) -> bool {
 
 /// Calls `visit` with the number, from 1, of every line that is not empty, and with the line, or the reason why its
 /// source refuses it.
-fn each_line(path: &Path, mut visit: impl FnMut(u64, Result<&[u8], &str>)) -> Result<(), CliError> {
+pub(super) fn each_line(
+    path: &Path,
+    mut visit: impl FnMut(u64, Result<&[u8], &str>),
+) -> Result<(), CliError> {
     let mut file = FileSource::open(path, LineConfig::default()).map_err(CliError::usage)?;
     loop {
         match file.next(Duration::MAX).map_err(CliError::usage)? {
