@@ -76,13 +76,47 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "expected a field name or a list of them: guid, device_id, ip, session_id, properties.NAME"
+    expecting = "expected a field name or a list of them: guid, device_id, ip, session_id, properties.NAME; or {\"ip\": \"/64\"}"
 )]
 pub enum KeyBy {
     /// One field.
     One(String),
     /// A tuple of fields.
     Tuple(Vec<String>),
+    /// The network address, cut to a network if it is one of IPv6.
+    Network(IpNetwork),
+}
+
+/// `{"ip": "/64"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IpNetwork {
+    /// Bits of an IPv6 address that name its network.
+    pub ip: PrefixLength,
+}
+
+/// Bits of an IPv6 address, 1 to 128, written as `"/64"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct PrefixLength(pub u8);
+
+impl TryFrom<String> for PrefixLength {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bits = text.strip_prefix('/').and_then(|bits| bits.parse().ok());
+        let bits = bits.filter(|bits| (1..=128).contains(bits));
+        bits.map(PrefixLength).ok_or_else(|| {
+            format!("`{text}` is no network of IPv6; write \"/1\" to \"/128\", such as \"/64\"")
+        })
+    }
+}
+
+impl From<PrefixLength> for String {
+    fn from(PrefixLength(bits): PrefixLength) -> String {
+        format!("/{bits}")
+    }
 }
 
 impl Default for KeyBy {
@@ -97,6 +131,7 @@ impl KeyBy {
         match self {
             KeyBy::One(field) => std::slice::from_ref(field),
             KeyBy::Tuple(fields) => fields,
+            KeyBy::Network(_) => &[],
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Keys: the value, or tuple of values, by which a rule's state is partitioned.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::{
     decode::NoIds,
     event::Event,
-    field::{Field, Fields},
+    field::{Field, Fields, TOP_LEVEL},
     guid::{Guid, OwnedGuid},
     json,
     value::Value,
@@ -15,25 +15,35 @@ use super::{
 
 /// The fields of a rule's `key_by`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyFields(pub Vec<Field>);
+pub struct KeyFields {
+    /// The fields.
+    pub fields: Vec<Field>,
+    /// Bits to which an IPv6 address is cut, if the only field is the address.
+    pub network: Option<u8>,
+}
 
 impl KeyFields {
-    /// Their names, separated by commas.
+    /// Their names, separated by commas; that of a network is `ip/64`.
     pub fn names(&self, fields: &Fields) -> String {
-        let names: Vec<String> = self.0.iter().map(|field| fields.path(*field)).collect();
-        names.join(",")
+        let names: Vec<String> = self.fields.iter().map(|field| fields.path(*field)).collect();
+        names.join(",") + self.network().as_str()
+    }
+
+    /// What stands behind the name of the address.
+    fn network(&self) -> String {
+        self.network.map_or_else(String::new, |bits| format!("/{bits}"))
     }
 
     /// Whether the key contains the user or the device. Producers partition by these, so all events of such a
     /// key are expected in one partition.
     pub fn of_user(&self) -> bool {
-        self.0.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
+        self.fields.iter().any(|field| [Field::GUID, Field::DEVICE_ID].contains(field))
     }
 
     /// The user that a key names.
     pub fn guid(&self, key: &str) -> Option<OwnedGuid> {
-        let position = self.0.iter().position(|field| *field == Field::GUID)?;
-        if self.0.len() == 1 {
+        let position = self.fields.iter().position(|field| *field == Field::GUID)?;
+        if self.fields.len() == 1 {
             return Some(Guid::of_key(key).to_owned());
         }
         match show(self, key).get(position)? {
@@ -47,19 +57,22 @@ impl KeyFields {
 /// of `no_ids` there.
 ///
 /// The key of one field is the text of its value, that of several fields the JSON array of them.
-pub fn write_key(fields: &KeyFields, event: &Event<'_>, no_ids: &NoIds, text: &mut String) -> bool {
+pub fn write_key(key: &KeyFields, event: &Event<'_>, no_ids: &NoIds, text: &mut String) -> bool {
     text.clear();
     let id = |field: Field| {
         let id = event.get(field).filter(|id| !no_ids.contain(id));
         id.filter(|id| !matches!(id, Value::Nested(_)))
     };
-    match fields.0[..] {
+    match key.fields[..] {
         [single] => {
             let Some(id) = id(single) else { return false };
             push(single, id, text);
+            if let Some(bits) = key.network {
+                cut(text, bits);
+            }
         }
         _ => {
-            for (i, field) in fields.0.iter().enumerate() {
+            for (i, field) in key.fields.iter().enumerate() {
                 let Some(id) = id(*field) else { return false };
                 text.push(if i == 0 { '[' } else { ',' });
                 push_entry(*field, id, text);
@@ -68,6 +81,14 @@ pub fn write_key(fields: &KeyFields, event: &Event<'_>, no_ids: &NoIds, text: &m
         }
     }
     true
+}
+
+/// Cuts an IPv6 address to the network of its first `bits`; leaves any other text.
+fn cut(address: &mut String, bits: u8) {
+    if let Ok(ip) = address.parse::<Ipv6Addr>() {
+        let network = ip.to_bits() & u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+        *address = format!("{}/{bits}", Ipv6Addr::from_bits(network));
+    }
 }
 
 /// Appends an entry of a key of several fields: an integer only if it is a user, else a text.
@@ -102,18 +123,15 @@ pub fn route(seed: u64, key: &str) -> u64 {
 
 /// Seed of [`route`] for one `key_by`: a hash of the fields' names.
 pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
-    let names: Vec<String> = key
-        .0
-        .iter()
-        .map(|f| format!("{}:{}", if f.0 < 6 { "top" } else { "property" }, fields.name(*f)))
-        .collect();
-    xxh3_64(names.join("\0").as_bytes())
+    let kind = |field: &Field| if field.index() < TOP_LEVEL.len() { "top" } else { "property" };
+    let names: Vec<String> = key.fields.iter().map(|f| format!("{}:{}", kind(f), fields.name(*f))).collect();
+    xxh3_64((names.join("\0") + key.network().as_str()).as_bytes())
 }
 
 /// The key as it appears in a trigger: a number for a `guid` that is one, a string for any other single field, an array for
 /// several.
 pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
-    match &fields.0[..] {
+    match &fields.fields[..] {
         [Field::GUID] => Guid::of_key(key).json(),
         [_, _, ..] => serde_json::from_str(key).unwrap_or_else(|_| key.into()),
         _ => key.into(),
@@ -122,7 +140,7 @@ pub fn show(fields: &KeyFields, key: &str) -> serde_json::Value {
 
 /// Appends a key as a trigger [shows](show) it, as JSON.
 pub fn write_shown(fields: &KeyFields, key: &str, out: &mut String) {
-    match &fields.0[..] {
+    match &fields.fields[..] {
         [Field::GUID] => match Guid::of_key(key) {
             Guid::Number(number) => json::integer(number, out),
             Guid::Text(text) => json::string(text, out),

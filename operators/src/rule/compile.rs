@@ -166,6 +166,9 @@ impl Compiler<'_> {
     }
 
     fn key(&mut self, key_by: &spec::KeyBy) -> KeyFields {
+        if let spec::KeyBy::Network(network) = key_by {
+            return KeyFields { fields: vec![Field::IP], network: Some(network.ip.0) };
+        }
         let names = key_by.fields();
         if names.is_empty() || names.len() > MAX_KEY_FIELDS {
             self.fault("key_by", format!("name 1 to {MAX_KEY_FIELDS} fields"));
@@ -191,7 +194,7 @@ impl Compiler<'_> {
             }
             fields.push(field);
         }
-        KeyFields(fields)
+        KeyFields { fields, network: None }
     }
 
     fn filter(&mut self, filter: &spec::Filter, path: &str) -> Option<Filter> {

@@ -178,7 +178,7 @@ impl RulePlan {
         let mut action_fields: Vec<Field> = self.action_fields.iter().map(at).collect();
         action_fields.sort_unstable();
         RulePlan {
-            key: KeyFields(self.key.0.iter().map(at).collect()),
+            key: KeyFields { fields: self.key.fields.iter().map(at).collect(), network: self.key.network },
             conditions: self.conditions.iter().map(condition).collect(),
             trigger,
             action: self.action.renumbered(positions),
@@ -229,6 +229,6 @@ impl RulePlan {
 
     /// Position of the user among the key's fields.
     pub fn guid_in_key(&self) -> Option<usize> {
-        self.key.0.iter().position(|f| *f == Field::GUID)
+        self.key.fields.iter().position(|f| *f == Field::GUID)
     }
 }

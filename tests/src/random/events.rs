@@ -103,7 +103,18 @@ fn fields() -> impl Strategy<Value = Json> {
     let top = (
         maybe(0.9, guid()),
         maybe(0.8, select(vec!["d1", "d2"])),
-        maybe(0.7, select(vec!["10.0.0.1", "10.0.0.2", "10.0.0.2", "::ffff:10.0.0.1", "proxy"])),
+        maybe(
+            0.7,
+            select(vec![
+                "10.0.0.1",
+                "10.0.0.2",
+                "10.0.0.2",
+                "::ffff:10.0.0.1",
+                "proxy",
+                "2001:db8::1",
+                "2001:db8:0:0::2",
+            ]),
+        ),
         maybe(0.5, select(vec!["s1", "s2", "7"])),
         maybe(0.3, select(vec!["m1", "m2", "m3"])),
         select(IDS.to_vec()),

@@ -59,7 +59,7 @@ fn key_by() -> impl Strategy<Value = Json> {
     let one = || select(vec!["guid", "guid", "device_id", "ip", "session_id", "properties.order"]);
     prop_oneof![
         3 => one().prop_map(Json::from),
-        1 => select(vec![json!(["guid", "properties.order"]), json!(["ip", "device_id"]), json!(["session_id", "guid"])]),
+        1 => select(vec![json!(["guid", "properties.order"]), json!(["ip", "device_id"]), json!(["session_id", "guid"]), json!({"ip": "/64"})]),
     ]
 }
 

@@ -107,6 +107,13 @@ impl Event {
 
     /// Value of a field of a key, as text; `key_by` may name a property by its path. `None` if it is no id.
     pub(crate) fn id_of(&self, field: &str) -> Option<String> {
+        if let Some(bits) = field.strip_prefix("ip/") {
+            let ip = self.id_of("ip")?;
+            let Ok(address) = ip.parse::<std::net::Ipv6Addr>() else { return Some(ip) };
+            let bits: u32 = bits.parse().expect("bits");
+            let ones = u128::MAX << (128 - bits);
+            return Some(format!("{}/{bits}", std::net::Ipv6Addr::from_bits(address.to_bits() & ones)));
+        }
         let text = match (field, self.get(field)?.scalar()?.to_text()) {
             ("ip", text) => text.parse::<IpAddr>().map_or(text, |ip| ip.to_canonical().to_string()),
             (_, text) => text,

@@ -45,6 +45,7 @@ pub(crate) fn parse_key_by(json: Option<&Json>) -> Vec<String> {
         Some(Json::Array(fields)) => {
             fields.iter().map(|f| f.as_str().expect("a field's name").to_owned()).collect()
         }
+        Some(Json::Object(network)) => vec![format!("ip{}", network["ip"].as_str().expect("bits"))],
         Some(other) => panic!("no key_by: {other}"),
     }
 }

@@ -4,7 +4,6 @@ use operators::{
     model::{
         field::Field,
         guid::{Guid, MOST_BYTES},
-        key::KeyFields,
     },
     rule::plan::RulePlan,
 };
@@ -14,7 +13,7 @@ use super::InspectError;
 
 /// Stored form of a key, from the form that triggers show.
 pub(super) fn stored_key(plan: &RulePlan, key: &str) -> Result<String, InspectError> {
-    let KeyFields(fields) = &plan.key;
+    let fields = &plan.key.fields;
     let wrong = |reason: String| InspectError::Key {
         rule_id: plan.id().to_owned(),
         key: key.to_owned(),

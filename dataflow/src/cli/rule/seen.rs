@@ -64,7 +64,7 @@ impl Seen {
         let event_ids = event_ids.into_iter().filter(|id| !has_event(id));
         let event_ids = event_ids.map(|id| format!("an event `{id}`"));
         let own = (TOP_LEVEL.len()..fields.len()).map(|at| Field(at as u32));
-        let read: BTreeSet<Field> = plan.key.0.iter().copied().chain(own).collect();
+        let read: BTreeSet<Field> = plan.key.fields.iter().copied().chain(own).collect();
         let names = read.into_iter().map(|field| fields.path(field)).filter(|name| !self.has(name));
         let names = names.map(|name| format!("`{name}`"));
         event_ids.chain(names).map(|what| format!("note: {} has no {what}", self.path.display())).collect()
