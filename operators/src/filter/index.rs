@@ -185,15 +185,25 @@ impl Index {
     /// Writes all matching units into `scratch.units`.
     pub fn find(&self, event: &Event<'_>, scratch: &mut Scratch, faulted: &mut Faulted) {
         scratch.units.clear();
-        let blocks = self.blocks.get(event.event_id());
-        if blocks.is_none() && self.of_every_event.is_empty() {
-            return;
+        let blocks = self.blocks.get(event.event_id()).map_or(&[][..], Vec::as_slice);
+        if !blocks.is_empty() || !self.of_every_event.is_empty() {
+            self.find_in([blocks, &self.of_every_event], event, scratch, faulted);
         }
+    }
+
+    /// Writes all matching units of these blocks into `scratch.units`.
+    fn find_in(
+        &self,
+        blocks: [&[Block]; 2],
+        event: &Event<'_>,
+        scratch: &mut Scratch,
+        faulted: &mut Faulted,
+    ) {
         scratch.begin(self);
         let Scratch { units, memory, answers, stamp, buffer, .. } = scratch;
         let mut unparsed = 0;
         let mut evaluation = Evaluation::with_buffer(event, faulted, std::mem::take(buffer));
-        for block in blocks.into_iter().flatten().chain(&self.of_every_event) {
+        for block in blocks.into_iter().flatten() {
             unparsed += block.find(event, memory, |number| {
                 let holds = self.numbers(self.units[number as usize].rest).iter().all(|at| {
                     let answer = &mut answers[*at as usize];

@@ -47,7 +47,7 @@ pub use self::{
     correcting::route_correction, eviction::MemoryGauge, figures::Figures, names::StateNames,
     split::SplitKeys,
 };
-use super::{emitted::Emitted, gauge::EvaluateCounts, judge::RuleEvent, lists::is_nested};
+use super::{emitted::Emitted, gauge::EvaluateCounts, judge::RuleEvent};
 use crate::{
     calculator::Runner,
     document::span::Span,
@@ -200,7 +200,7 @@ impl Evaluator {
             guid: record.guid,
             event_id: record.event_id,
             values: &values,
-            has_nested: values.iter().any(|(_, value)| is_nested(value)),
+            has_nested: record.encoded.has_nested(),
         };
         let message = record.message.map(|message| (message, self.dedupe_for));
         let Evaluator { book, store, unsaved, parts, folds, runners, counts, scratch, .. } = self;

@@ -208,6 +208,13 @@ impl Property {
     }
 }
 
+/// The value of a list or an object.
+#[cold]
+#[inline(never)]
+fn nested(json: &str) -> Option<Value<'_>> {
+    json::value(json)
+}
+
 /// Reads the properties of an object; `property` gives the meaning of a name.
 #[inline(always)]
 fn read_properties<'a>(
@@ -229,7 +236,7 @@ fn read_properties<'a>(
         let mut value = walk.value()?;
         if let Some(field) = field {
             if value.is_none() {
-                value = json::value(behind_name.until(walk));
+                value = nested(behind_name.until(walk));
             }
             put(values, field, value)?;
         }

@@ -68,6 +68,11 @@ impl<'b> EncodedValues<'b> {
         self.at(self.fields.iter().position(|number| field_of(*number) == field)?)
     }
 
+    /// Whether a list or an object is among the values.
+    pub fn has_nested(&self) -> bool {
+        self.fields.iter().any(|number| number >> FIELD_BITS == NESTED)
+    }
+
     /// Values in the order they were pushed; ends early where the arrays are inconsistent.
     pub fn iter(self) -> impl Iterator<Item = (Field, Value<'b>)> {
         let fields = self.fields.iter().map(|number| field_of(*number));

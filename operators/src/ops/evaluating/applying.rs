@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     calculator::{CallError, Fields, FoldInput, Runner},
+    model::value::Value,
     rule::{
         book::{RuleBook, Target},
         plan::Lists,
@@ -265,10 +266,7 @@ fn fold_plain(fields: &mut Fields<'_>, plain: &Plain, event: &RuleEvent<'_>) -> 
         && let Some(field) = plain.inputs[0]
         && let Some((_, nested)) = event.values.iter().find(|(own, value)| *own == field && is_nested(value))
     {
-        return fold_list(plain.lists, nested, |value| {
-            // A calculator that folds lists reads one property.
-            plain.program.fold(fields, input, |at| value.filter(|_| at == 0)).unwrap_or(Ok(false))
-        });
+        return fold_nested(fields, plain, input, nested);
     }
     let value = |input: usize| {
         let own = (*plain.inputs.get(input)?)?;
@@ -276,6 +274,21 @@ fn fold_plain(fields: &mut Fields<'_>, plain: &Plain, event: &RuleEvent<'_>) -> 
     };
     // A plain condition's calculator is compiled.
     plain.program.fold(fields, input, value).unwrap_or(Ok(false))
+}
+
+/// Folds a list or an object into the fields of a plain condition, as its calculator folds them.
+#[cold]
+#[inline(never)]
+fn fold_nested(
+    fields: &mut Fields<'_>,
+    plain: &Plain,
+    input: FoldInput,
+    nested: &Value<'_>,
+) -> Result<bool, Box<CallError>> {
+    fold_list(plain.lists, nested, |value| {
+        // A calculator that folds lists reads one property.
+        plain.program.fold(fields, input, |at| value.filter(|_| at == 0)).unwrap_or(Ok(false))
+    })
 }
 
 /// Who sees conditions into which an event is folded.
