@@ -19,7 +19,7 @@ use crate::{
 /// Most triggers that the other sink may hold for a further one to be handed to it while the breaker is open.
 const PROBES: usize = 16;
 /// Pause after a failed call of the disk, ms.
-const PAUSE: u64 = 1_000;
+pub(super) const PAUSE: u64 = 1_000;
 
 /// The present time.
 #[derive(Clone, Copy, Debug, Default)]

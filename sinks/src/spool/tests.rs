@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     BreakerState, SpoolConfig,
-    delivery::{Delivery, Now},
+    delivery::{Delivery, Now, PAUSE},
     log::SpoolLog,
     model::{Disk, Receiver},
     storage::{Folder, Storage},
@@ -167,6 +167,8 @@ fn run(steps: &[Step]) {
         }
         assert!(round < 1000, "the spool is never empty");
     }
+    // A file that could not be written or removed goes once the disk is tried again.
+    engine.work(PAUSE);
     assert_eq!(engine.acknowledged(started), engine.fired);
     let mut seen = BTreeSet::new();
     let first: Vec<String> =
@@ -180,6 +182,13 @@ proptest! {
     fn nothing_is_lost_or_early_and_the_order_stays(steps in steps()) {
         run(&steps);
     }
+}
+
+#[test]
+fn what_was_half_written_for_a_trigger_that_is_delivered_meanwhile_goes() {
+    let outage = [Step::Work(0), Step::Fire(1), Step::Work(AFTER), Step::Receiver(true), Step::Deliver(1)];
+    let failure = [Step::Fire(1), Step::Fault(2, false), Step::Work(0), Step::Work(AFTER), Step::Deliver(1)];
+    run(&[outage.as_slice(), &failure].concat());
 }
 
 /// The same outage, restarted and delivered, with each call of the disk failing once, or crashing.
