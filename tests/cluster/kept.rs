@@ -5,7 +5,7 @@
 //! continue step by step wait for a checkpoint that includes everything sent.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     thread,
@@ -241,11 +241,18 @@ fn far_events(count: u64) -> Vec<String> {
     (0..count).map(event).collect()
 }
 
-fn trigger_ids(path: &Path) -> BTreeSet<String> {
-    let text = fs::read_to_string(path).unwrap();
-    let id =
-        |line: &str| serde_json::from_str::<Json>(line).unwrap()["trigger_id"].as_str().unwrap().to_owned();
-    text.lines().map(id).collect()
+/// Rule, key and cause of every trigger in a file. Those of the same have the same id, however often they were sent.
+fn firings(path: &Path) -> BTreeSet<String> {
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    for line in fs::read_to_string(path).unwrap().lines() {
+        let trigger: Json = serde_json::from_str(line).unwrap();
+        let firing = json!([trigger["rule_id"], trigger["key"], trigger["cause"]]).to_string();
+        let id = trigger["trigger_id"].to_string();
+        assert_eq!(ids.entry(firing).or_insert_with(|| id.clone()), &id, "{line}");
+    }
+    let different: BTreeSet<&String> = ids.values().collect();
+    assert_eq!(different.len(), ids.len(), "no two firings have one id");
+    ids.into_keys().collect()
 }
 
 /// Rules with limits, edges, timers and windows.
@@ -270,7 +277,7 @@ fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
     let common = ["run", "--config", "settings.toml", "--rules", "rules", "--events", "events.jsonl"];
     let whole = ["--state", "none", "--triggers", "whole.jsonl", "--processes", "2"];
     scene.succeed(&[&common[..], &whole].concat());
-    let wanted = trigger_ids(&scene.path("whole.jsonl"));
+    let wanted = firings(&scene.path("whole.jsonl"));
     assert!(wanted.len() > 1_000, "{} triggers", wanted.len());
 
     let path = scene.path("state.db");
@@ -289,7 +296,7 @@ fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
         &[&common[..], &["--state", "state.db", "--triggers", "parts.jsonl", "--processes", "4"]].concat(),
     );
     assert_eq!(position(&committed(&path).unwrap().1), EVENTS);
-    let parts = trigger_ids(&scene.path("parts.jsonl"));
+    let parts = firings(&scene.path("parts.jsonl"));
     let missing: Vec<&String> = wanted.difference(&parts).take(3).collect();
     let more: Vec<&String> = parts.difference(&wanted).take(3).collect();
     assert!(missing.is_empty() && more.is_empty(), "missing {missing:?}, too many {more:?}");
@@ -297,5 +304,5 @@ fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
     scene.succeed(
         &[&common[..], &["--state", "state.db", "--triggers", "again.jsonl", "--processes", "2"]].concat(),
     );
-    assert_eq!(trigger_ids(&scene.path("again.jsonl")).len(), 0, "nothing is left to be read");
+    assert_eq!(firings(&scene.path("again.jsonl")).len(), 0, "nothing is left to be read");
 }

@@ -8,10 +8,7 @@ use std::{
 };
 
 use operators::{
-    model::{
-        ids::BookGeneration,
-        trigger::{Cause, Trigger},
-    },
+    model::ids::BookGeneration,
     ops::evaluating::{Evaluator, StateNames},
     rule::{
         catalog::Catalog,
@@ -34,7 +31,7 @@ use crate::{engine::Engine, load::Load, waiting::POLL_INTERVAL};
 
 /// The reference's results for a load.
 pub(crate) struct Expected {
-    /// All triggers, by id.
+    /// All triggers, by their [firing].
     pub(crate) triggers: BTreeMap<String, Json>,
     /// All figures.
     pub(crate) state: BTreeMap<StateKey, Json>,
@@ -71,7 +68,7 @@ fn expected_of_lines(steps: &dyn Fn(u32) -> Vec<Vec<Step>>, lines: &[Vec<String>
         let outcome = reference::run_changing(&steps(partition as u32), lines, &options);
         for mut trigger in outcome.triggers {
             trigger["cause"]["partition"] = json!(partition);
-            expected.triggers.insert(id(&trigger), trigger);
+            expected.triggers.insert(firing(&trigger), trigger);
         }
         expected.state.extend(outcome.state);
     }
@@ -82,13 +79,10 @@ fn time(line: &str) -> Option<i64> {
     serde_json::from_str::<Json>(line).ok()?["event_time"].as_i64()
 }
 
-fn id(trigger: &Json) -> String {
-    let cause: Cause = serde_json::from_value(trigger["cause"].clone()).unwrap();
-    let key = match &trigger["key"] {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    Trigger::id(trigger["rule_id"].as_str().unwrap(), &key, Some(&cause))
+/// Rule, key and cause of a trigger; the reference does not know when the engine published the rule, and so no
+/// `trigger_id`.
+pub(crate) fn firing(trigger: &Json) -> String {
+    sorted([json!([trigger["rule_id"], trigger["key"], trigger["cause"]])]).remove(0)
 }
 
 /// Everything published to a topic, without aborted transactions.
@@ -149,20 +143,20 @@ fn compare(engine: &Engine, expected: &Expected, edited: &[&str]) -> usize {
     let inside = |t: &Json| t["fired_at"].as_i64().unwrap() <= expected.end;
     let mut now: Vec<Json> = published(engine, "now").into_iter().filter(inside).collect();
     let once: Vec<Json> = published(engine, "once").into_iter().filter(inside).collect();
-    let ids =
-        |all: &[Json]| all.iter().map(|t| t["trigger_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     let wanted: BTreeSet<String> = expected.triggers.keys().cloned().collect();
     let is_edited = |t: &Json| edited.iter().any(|rule| t["rule_id"] == *rule);
-    now.retain(|t| wanted.contains(t["trigger_id"].as_str().unwrap()) || !is_edited(t));
-    let show = |ids: Vec<&String>| -> Vec<Json> {
+    now.retain(|t| wanted.contains(&firing(t)) || !is_edited(t));
+    check_ids(now.iter().chain(&once).filter(|t| !is_edited(t)));
+    let show = |firings: Vec<&String>| -> Vec<Json> {
         let all = now.iter().chain(&once);
-        let known: BTreeMap<&str, &Json> = all.map(|t| (t["trigger_id"].as_str().unwrap(), t)).collect();
-        let find =
-            |id: &&String| expected.triggers.get(*id).or_else(|| known.get(id.as_str()).copied()).cloned();
-        ids.iter().take(5).filter_map(find).collect()
+        let known: BTreeMap<String, &Json> = all.map(|t| (firing(t), t)).collect();
+        let find = |firing: &&String| {
+            expected.triggers.get(*firing).or_else(|| known.get(*firing).copied()).cloned()
+        };
+        firings.iter().take(5).filter_map(find).collect()
     };
     for (what, got) in [("at once", &now), ("with checkpoints", &once)] {
-        let got: BTreeSet<String> = ids(got).into_iter().collect();
+        let got: BTreeSet<String> = got.iter().map(firing).collect();
         let missing: Vec<_> = wanted.difference(&got).collect();
         let surplus: Vec<_> = got.difference(&wanted).collect();
         assert!(
@@ -176,11 +170,22 @@ fn compare(engine: &Engine, expected: &Expected, edited: &[&str]) -> usize {
         );
     }
     for trigger in now.iter().filter(|t| !is_edited(t)).chain(&once) {
-        let id = trigger["trigger_id"].as_str().unwrap();
-        assert_eq!(sorted([comparable(trigger)]), sorted([comparable(&expected.triggers[id])]));
+        assert_eq!(sorted([comparable(trigger)]), sorted([comparable(&expected.triggers[&firing(trigger)])]));
     }
     println!("{} triggers, sent {} times at once, {} with checkpoints", wanted.len(), now.len(), once.len());
     once.len()
+}
+
+/// Checks that each firing has one id, however often it was sent, and no other firing has it.
+fn check_ids<'t>(triggers: impl Iterator<Item = &'t Json>) {
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    for trigger in triggers {
+        let id = trigger["trigger_id"].to_string();
+        let known = ids.entry(firing(trigger)).or_insert_with(|| id.clone());
+        assert_eq!(known, &id, "one id: {trigger}");
+    }
+    let different: BTreeSet<&String> = ids.values().collect();
+    assert_eq!(different.len(), ids.len(), "an id of two firings");
 }
 
 /// The readable state in Redis: by key, the fields of each hash; the buckets of a hash merged.

@@ -19,7 +19,7 @@ fn due(load: &Load) -> Vec<String> {
     lines[0].push(json!({"event_id": "the-end", "event_time": later}).to_string());
     let expected = check::expected_lines(&rules(), &lines);
     let timer = |trigger: &Json| trigger["rule_id"] == "unpaid";
-    expected.triggers.into_iter().filter(|(_, trigger)| timer(trigger)).map(|(id, _)| id).collect()
+    expected.triggers.into_iter().filter(|(_, trigger)| timer(trigger)).map(|(firing, _)| firing).collect()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn timers_fire_and_checkpoints_go_on_while_most_partitions_are_empty() {
     assert!(due.len() > 5, "{}", due.len());
     until("all timers fire", || {
         let fired = check::published(&engine, "now");
-        due.iter().all(|id| fired.iter().any(|trigger| trigger["trigger_id"] == id.as_str()))
+        due.iter().all(|due| fired.iter().any(|trigger| check::firing(trigger) == *due))
     });
     checkpoints(&engine, 2);
     let (_, manifest) = engine.committed().unwrap();

@@ -57,8 +57,8 @@ impl Cause<'_> {
 /// A firing of a rule for a key, as read from its [line](Fired::line).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
-    /// The same for the same rule, key and cause in every run and after every recovery; receivers drop
-    /// repeats by it.
+    /// The same for the same publish of a rule, key and cause after every recovery; receivers drop repeats by
+    /// it. See [`Trigger::id`].
     pub trigger_id: String,
     /// The rule.
     pub rule_id: String,
@@ -85,33 +85,39 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Id of the firing of a rule for a key by a cause.
-    pub fn id(rule_id: &str, key: &str, cause: Option<&Cause<'_>>) -> String {
-        let mut name = String::with_capacity(rule_id.len() + key.len() + 64);
-        for part in [rule_id, "\0", key, "\0"] {
-            name.push_str(part);
-        }
-        match cause {
-            None => name.push_str("publish"),
-            Some(cause) => {
-                json::integer(cause.partition.0, &mut name);
-                name.push('\0');
-                json::integer(cause.offset.0, &mut name);
-                if let Some((condition, deadline)) = cause.condition.as_ref().zip(cause.deadline) {
-                    for part in ["\0", condition, "\0"] {
-                        name.push_str(part);
-                    }
-                    json::integer(deadline, &mut name);
-                }
+    /// Id of the firing by a cause, for a key, of the rule that was first published at `first_published` (unix
+    /// ms).
+    ///
+    /// It is a hash of these and of the partition, offset and time of the cause, each text behind its length:
+    /// other parts never make up the same bytes. So neither an event at the same place of another log, nor the
+    /// same rule published again after its end, repeats an id.
+    pub fn id(rule_id: &str, first_published: i64, key: &str, cause: Option<&Cause<'_>>) -> String {
+        let mut parts = Vec::with_capacity(rule_id.len() + key.len() + 96);
+        push_text(rule_id, &mut parts);
+        parts.extend(first_published.to_le_bytes());
+        push_text(key, &mut parts);
+        if let Some(cause) = cause {
+            parts.extend(cause.partition.0.to_le_bytes());
+            parts.extend(cause.offset.0.to_le_bytes());
+            parts.extend(cause.event_time.to_le_bytes());
+            if let Some((condition, deadline)) = cause.condition.as_ref().zip(cause.deadline) {
+                push_text(condition, &mut parts);
+                parts.extend(deadline.to_le_bytes());
             }
         }
         let mut digits = [0; 32];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(xxh3_128(name.as_bytes()).to_be_bytes()) {
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(xxh3_128(&parts).to_be_bytes()) {
             pair.copy_from_slice(&json::hex(byte));
         }
         // Digits are ASCII.
         std::str::from_utf8(&digits).unwrap_or_default().to_owned()
     }
+}
+
+/// Appends a text behind its length.
+fn push_text(text: &str, parts: &mut Vec<u8>) {
+    parts.extend((text.len() as u64).to_le_bytes());
+    parts.extend(text.as_bytes());
 }
 
 /// A trigger on its way to the sinks: the line to write, and the fields that sinks and meters read.
@@ -142,5 +148,53 @@ impl Fired {
     /// If the line is not a trigger.
     pub fn read(&self) -> serde_json::Result<Trigger> {
         serde_json::from_str(&self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(offset: u64, event_time: i64, timer: Option<(&'static str, i64)>) -> Cause<'static> {
+        Cause {
+            partition: PartitionId(0),
+            offset: Offset(offset),
+            event_id: "A".into(),
+            event_time,
+            condition: timer.map(|(condition, _)| condition.into()),
+            deadline: timer.map(|(_, deadline)| deadline),
+        }
+    }
+
+    #[test]
+    fn an_id_is_repeated_by_the_same_cause_alone() {
+        let of = |rule: &str, published: i64, key: &str, cause: &Cause<'_>| {
+            Trigger::id(rule, published, key, Some(cause))
+        };
+        let event = cause(7, 1_000, None);
+        let ids = [
+            of("r", 1, "k", &event),
+            of("r", 2, "k", &event),
+            of("r", 1, "k", &cause(7, 1_001, None)),
+            of("r", 1, "k", &cause(8, 1_000, None)),
+            of("r", 1, "k", &cause(7, 1_000, Some(("c", 5)))),
+            of("r", 1, "k", &cause(7, 1_000, Some(("c", 6)))),
+            of("r", 1, "k", &cause(7, 1_000, Some(("d", 5)))),
+            Trigger::id("r", 1, "k", None),
+            Trigger::id("r", 2, "k", None),
+        ];
+        for (at, id) in ids.iter().enumerate() {
+            assert!(!ids[..at].contains(id), "{at}");
+        }
+        assert_eq!(ids[0], of("r", 1, "k", &event.clone()));
+    }
+
+    #[test]
+    fn texts_that_look_like_the_border_between_two_parts_are_part_of_their_text() {
+        let ids = |pairs: [(&str, &str); 2]| pairs.map(|(rule, key)| Trigger::id(rule, 0, key, None));
+        for pairs in [[("a\0b", "c"), ("a", "b\0c")], [("ab", "c"), ("a", "bc")], [("", "ab"), ("ab", "")]] {
+            let [one, other] = ids(pairs);
+            assert_ne!(one, other, "{pairs:?}");
+        }
     }
 }

@@ -110,11 +110,11 @@ impl Compiler<'_> {
         self.faults.push(Fault { path: path.into(), message: message.into() });
     }
 
-    fn rule(&mut self, spec: Arc<Rule>, publish: i64) -> Option<RulePlan> {
+    fn rule(&mut self, spec: Arc<Rule>, first_published: i64) -> Option<RulePlan> {
         self.ids(&spec);
         self.numbers(&spec);
         self.crowd(spec.crowd.as_ref());
-        let publish = spec.active.from.map_or(publish, |from| publish.max(from.0));
+        let publish = spec.active.from.map_or(first_published, |from| first_published.max(from.0));
         let key = self.key(&spec.key_by);
         let conditions = self.conditions(&spec, publish)?;
         let when = self.when(&spec, &conditions);
@@ -133,6 +133,7 @@ impl Compiler<'_> {
         let mut plan = RulePlan {
             version: 1,
             slot: 0,
+            first_published,
             publish,
             edited: 0,
             pause: None,

@@ -27,7 +27,9 @@ pub struct RulePlan {
     pub version: u64,
     /// Number of the rule in the catalog, the same for all its versions.
     pub slot: u32,
-    /// Instant at which the rule first went live, unix ms.
+    /// Instant at which the rule was first published, unix ms; the same for all its versions.
+    pub first_published: i64,
+    /// Instant at which it first goes live, unix ms: that of its publish, or `active.from` if that is later.
     pub publish: i64,
     /// Version at which the document last changed, see [`Lineage`](super::lineage::Lineage).
     pub edited: u64,

@@ -88,7 +88,7 @@ impl<'f> TriggerLine<'f> {
     /// Writes the line up to the values.
     pub fn begin(firing: &'f Firing<'f>) -> Self {
         let Firing { plan, key, cause, guid, at, .. } = firing;
-        let trigger_id = Trigger::id(plan.id(), key, cause.as_ref());
+        let trigger_id = Trigger::id(plan.id(), plan.first_published, key, cause.as_ref());
         let texts = &plan.line_texts;
         let mut text = String::with_capacity(384 + texts.rule.len() + 64 * texts.conditions.len());
         for part in ["{\"trigger_id\":\"", &trigger_id, &texts.rule] {

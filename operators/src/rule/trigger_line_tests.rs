@@ -15,6 +15,9 @@ use crate::{
     rule::compile::compile,
 };
 
+/// Instant of the rule's first publish.
+const PUBLISHED: i64 = 3;
+
 /// What a line is made of.
 #[derive(Clone, Debug)]
 struct Case {
@@ -120,7 +123,7 @@ impl Case {
             "when": if self.outputs.is_empty() { Json::Null } else { json!("c0.value >= 0") }, "action": self.action,
         });
         let spec = Rule::parse(&document.to_string()).unwrap();
-        let mut plan = compile(Arc::new(spec), 0, fields, &()).unwrap();
+        let mut plan = compile(Arc::new(spec), PUBLISHED, fields, &()).unwrap();
         plan.version = 3;
         plan
     }
@@ -138,27 +141,13 @@ impl Case {
         }
     }
 
-    /// Id as defined: a hash of the rule, the key and the cause.
-    fn id(&self) -> String {
-        let cause = match &self.cause {
-            None => "publish".to_owned(),
-            Some(Cause {
-                partition, offset, condition: Some(condition), deadline: Some(deadline), ..
-            }) => {
-                format!("{partition}\0{offset}\0{condition}\0{deadline}")
-            }
-            Some(Cause { partition, offset, .. }) => format!("{partition}\0{offset}"),
-        };
-        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(format!("r\0{}\0{cause}", self.key).as_bytes()))
-    }
-
     fn trigger(&self, plan: &RulePlan) -> Trigger {
         let outputs = self.outputs.iter().enumerate();
         let json = |outputs: &BTreeMap<String, Option<Value<'static>>>| -> Json {
             outputs.iter().filter_map(|(name, v)| Some((name.clone(), v.as_ref()?.json()))).collect()
         };
         Trigger {
-            trigger_id: self.id(),
+            trigger_id: Trigger::id("r", PUBLISHED, &self.key, self.cause.as_ref()),
             rule_id: "r".into(),
             name: self.name.clone(),
             version: 3,

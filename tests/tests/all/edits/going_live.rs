@@ -1,5 +1,7 @@
 //! Edits before the instant of publish, of rules that fire then.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use serde_json::{Value as Json, json};
 use strateye_tests::random::BASE;
 
@@ -71,4 +73,24 @@ fn where_the_instant_moves_to_before_the_last_touch_the_key_is_judged_at_that() 
         scene.reach(41);
         assert_eq!(fired(scene), [(1, 30)]);
     });
+}
+
+#[test]
+fn the_firing_of_a_second_publish_has_an_id_of_its_own() {
+    let ids = RefCell::new(BTreeSet::new());
+    each_way(&live_at(100), |scene| {
+        scene.send(1, &["A"]);
+        scene.reach(101);
+        let first = scene.fired();
+        scene.retire();
+        scene.rule = live_at(300);
+        scene.publish();
+        scene.send(1, &["A"]);
+        scene.reach(301);
+        let second = scene.fired();
+        assert_eq!((first.len(), second.len()), (1, 1));
+        assert_ne!(first[0].trigger_id, second[0].trigger_id);
+        ids.borrow_mut().extend([first, second].concat().into_iter().map(|trigger| trigger.trigger_id));
+    });
+    assert_eq!(ids.borrow().len(), 2, "saving and restoring state changes no id");
 }
