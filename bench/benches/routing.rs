@@ -72,7 +72,7 @@ fn routing(criterion: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("decode", format!("{codec:?}")), |b| {
-            b.iter(|| decode(black_box(&bytes)).unwrap());
+            b.iter(|| decode(black_box(&bytes), codec).unwrap());
         });
     }
     let mut outgoing = Outgoing::to(WORKERS, MAX_ROUTED);

@@ -274,7 +274,7 @@ impl Engine {
         if let Some(codec) = self.layout.codec {
             let mut bytes = Vec::new();
             encode(&routed, codec, &mut bytes);
-            routed = decode(&bytes).expect("what was encoded decodes");
+            routed = decode(&bytes, codec).expect("what was encoded decodes");
         }
         for next in 0..routed.len() {
             let record = routed.get(next).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! - `reference`: a plain evaluator of rules, the reference for the engine
 //! - `random`: random rules and event streams to compare the two on
+//! - `fuzz`: inputs that nobody meant, for whatever reads what others wrote
 //! - `golden`: golden cases that check both
 //! - `engine`: the engine driven in process
 //! - `compiler`: its compiler of rules, which interprets what `STRATEYE_INTERPRET` names
@@ -13,6 +14,7 @@
 pub mod command;
 pub mod compiler;
 pub mod engine;
+pub mod fuzz;
 pub mod golden;
 pub mod random;
 pub mod reference;

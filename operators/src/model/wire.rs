@@ -4,11 +4,12 @@
 //! of 8.
 //!
 //! Two codecs write the same arrays straight into the buffer of the connection. [`Codec::Abomonation`] copies
-//! them as they lie in memory; it is sound only between equal binaries that have authenticated each other,
-//! because bytes are believed: hence the layout hash, which is compared before anything is decoded, the
-//! private aligned copy, and that nothing leaves the decoded struct but clones of its arrays.
+//! them as they lie in memory; it is sound only between equal binaries of one machine that have authenticated
+//! each other, because bytes are believed: hence the layout hash, which is compared before anything is decoded,
+//! the private aligned copy, and that nothing leaves the decoded struct but clones of its arrays.
 //! [`Codec::Bytemuck`] writes lengths and arrays and believes nothing. In both cases the text is checked to
-//! be UTF-8 here, and `evaluate` checks the arrays' ends.
+//! be UTF-8 here, and `evaluate` checks the arrays' ends. A process decodes only what its own codec wrote: bytes
+//! that say otherwise never choose to be believed.
 //!
 //! **Invariants**: the struct has only arrays of plain integers, or of rows of them, without padding, those
 //! of the widest elements first; all `unsafe` of this crate is in this module.
@@ -46,8 +47,8 @@ pub enum Codec {
 static CODEC: AtomicU8 = AtomicU8::new(0);
 
 impl Codec {
-    /// Chooses the codec with which this process writes; either is read. Timely's trait has no place to pass
-    /// it by.
+    /// Chooses the codec with which this process writes, and the only one that it reads. Timely's trait has no
+    /// place to pass it by.
     pub fn choose(self) {
         CODEC.store(self as u8, Ordering::Relaxed);
     }
@@ -109,15 +110,16 @@ fn payload_length(batch: &Routed, codec: Codec) -> usize {
         }
 }
 
-/// Reads a batch; `None` if the bytes are of another build or do not hold together.
-pub fn decode(bytes: &[u8]) -> Option<Routed> {
+/// Reads a batch that was written with `codec`; `None` if the bytes are of another codec or build, or do not hold
+/// together.
+pub fn decode(bytes: &[u8], codec: Codec) -> Option<Routed> {
     let word = |i: usize| bytes.get(i * 8..i * 8 + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
     let payload = bytes.get(HEADER..HEADER.checked_add(usize::try_from(word(2)?).ok()?)?)?;
-    if word(1)? != layout() {
+    if word(0)? != MAGIC[codec as usize] || word(1)? != layout() {
         return None;
     }
-    match MAGIC.iter().position(|m| Some(*m) == word(0))? {
-        0 => {
+    match codec {
+        Codec::Abomonation => {
             let mut aligned = vec![0u64; payload.len().div_ceil(8)];
             bytemuck::cast_slice_mut(&mut aligned)[..payload.len()].copy_from_slice(payload);
             let bytes = bytemuck::cast_slice_mut::<u64, u8>(&mut aligned);
@@ -133,15 +135,16 @@ pub fn decode(bytes: &[u8]) -> Option<Routed> {
                 text: text(batch.text.as_bytes().to_vec())?,
             })
         }
-        _ => {
+        Codec::Bytemuck => {
             let mut rest = payload;
-            Some(Routed {
+            let batch = Routed {
                 rows: take(&mut rest)?,
                 words: take(&mut rest)?,
                 fields: take(&mut rest)?,
                 targets: take(&mut rest)?,
                 text: text(take(&mut rest)?)?,
-            })
+            };
+            rest.is_empty().then_some(batch)
         }
     }
 }
@@ -165,9 +168,9 @@ fn text(bytes: Vec<u8>) -> Option<String> {
 
 impl ContainerBytes for Routed {
     fn from_bytes(bytes: Bytes) -> Self {
-        // A peer of another build is refused when the cluster forms, so this does not happen; an empty batch
-        // would hide it.
-        match decode(&bytes) {
+        // A peer of another build or codec is refused when the cluster forms, so this does not happen; an empty
+        // batch would hide it.
+        match decode(&bytes, Codec::chosen()) {
             Some(batch) => batch,
             None => panic!(
                 "a routed batch of another build, or a broken one: run one version of strateye in all processes"
@@ -238,7 +241,9 @@ mod tests {
                 encode(&batch, codec, &mut out);
                 prop_assert_eq!(out.len(), encoded_length(&batch, codec));
                 prop_assert_eq!(out.len() % 8, 0);
-                prop_assert_eq!(decode(&out), Some(batch.clone()));
+                prop_assert_eq!(decode(&out, codec), Some(batch.clone()));
+                let other = if codec == Codec::Bytemuck { Codec::Abomonation } else { Codec::Bytemuck };
+                prop_assert_eq!(decode(&out, other), None, "only the chosen codec is decoded");
             }
             for (i, (hash, _, key, targets)) in records.iter().enumerate() {
                 let record = batch.get(i).unwrap();
@@ -255,9 +260,7 @@ mod tests {
             let flip = flip % out.len();
             out[flip] ^= 1 << bit;
             out.truncate(out.len() - cut % out.len());
-            if out.len() > 8 && u64::from_le_bytes(out[..8].try_into().unwrap()) == MAGIC[1]
-                && let Some(read) = decode(&out)
-            {
+            if let Some(read) = decode(&out, Codec::Bytemuck) {
                 (0..read.len() + 1).for_each(|i| { read.get(i).map(|r| r.values().count()); });
             }
         }

@@ -110,6 +110,8 @@ impl Format {
             "ns" => whole / 1_000_000,
             other => panic!("no unit: {other}"),
         };
-        (time >= 0.0 && whole <= i128::from(i64::MAX)).then(|| i64::try_from(milliseconds).ok())?
+        // Before the year 10000.
+        let in_range = time >= 0.0 && whole <= i128::from(i64::MAX) && milliseconds < 253_402_300_800_000;
+        in_range.then(|| i64::try_from(milliseconds).ok())?
     }
 }

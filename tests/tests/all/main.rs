@@ -6,6 +6,7 @@
 //! - `engine_equals_reference`, `bounded`: the engine against the reference, and under a bound of memory
 //! - `decoding`: which events are decoded in a single pass
 //! - `edits`: rules that change while state is kept
+//! - `fuzz`: inputs that nobody meant
 //! - `rules_are_valid`: the rules of golden and random cases
 //! - `services`: the services that live tests run against
 
@@ -15,6 +16,7 @@ mod bounded;
 mod decoding;
 mod edits;
 mod engine_equals_reference;
+mod fuzz;
 mod reference_golden;
 mod reference_random;
 mod rules_are_valid;

@@ -24,22 +24,28 @@ const BATCH: RangeInclusive<usize> = 1..=65_536;
 pub(in crate::cli) fn read(path: &Path) -> Result<Settings, CliError> {
     let wrong = |error: String| CliError::usage(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let mut table = DeTable::parse(&text).map_err(|e| wrong(unreadable(&text, &e)))?;
-    let Found { password, fault } = reference::resolve_all(table.get_mut());
-    if let Some((at, error)) = fault {
-        let line = line_at(&text, at).map_or_else(String::new, |line| format!("line {line}: "));
-        return Err(wrong(format!("{line}{error}")));
-    }
-    let settings = Settings::deserialize(toml::Deserializer::from(table));
-    let settings = settings.map_err(|e| wrong(unreadable(&text, &e)))?;
+    let (settings, password) = parse(&text).map_err(wrong)?;
     if let Some(name) = password {
         warn_of_readers(path, &name);
     }
+    Ok(settings)
+}
+
+/// Reads and checks settings; with the name of one in which a password stands. The error names the line.
+fn parse(text: &str) -> Result<(Settings, Option<String>), String> {
+    let mut table = DeTable::parse(text).map_err(|e| unreadable(text, &e))?;
+    let Found { password, fault } = reference::resolve_all(table.get_mut());
+    if let Some((at, error)) = fault {
+        let line = line_at(text, at).map_or_else(String::new, |line| format!("line {line}: "));
+        return Err(format!("{line}{error}"));
+    }
+    let settings = Settings::deserialize(toml::Deserializer::from(table));
+    let settings = settings.map_err(|e| unreadable(text, &e))?;
     match settings.fault() {
-        None => Ok(settings),
+        None => Ok((settings, password)),
         Some(Fault { name, at, reason }) => {
-            let line = line_of(&text, name, at).map_or_else(String::new, |line| format!("line {line}: "));
-            Err(wrong(format!("{line}{name}: {reason}")))
+            let line = line_of(text, name, at).map_or_else(String::new, |line| format!("line {line}: "));
+            Err(format!("{line}{name}: {reason}"))
         }
     }
 }
@@ -152,5 +158,7 @@ impl Settings {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

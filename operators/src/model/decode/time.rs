@@ -38,6 +38,9 @@ pub enum TimeUnit {
 const FIRST: i64 = 946_684_800;
 /// End of the year 2100, unix s.
 const END: i64 = 4_133_980_800;
+/// End of the last year that RFC 3339 can write, unix ms. No event is later: what is computed with its time, such as
+/// the instant at which a timer fires, stays far below the largest integer.
+const LAST: i64 = 253_402_300_800_000;
 
 impl TimeUnit {
     /// The units that there are.
@@ -68,11 +71,12 @@ impl TimeUnit {
 
     /// A time in unix ms; `None` if its unit is unknown or it is out of range.
     fn milliseconds(self, time: i64) -> Option<i64> {
-        match self.of(time)?.per_second() {
-            1_000 => Some(time),
-            1 => time.checked_mul(1_000),
-            per_second => Some(time / (per_second / 1_000)),
-        }
+        let milliseconds = match self.of(time)?.per_second() {
+            1_000 => time,
+            1 => time.checked_mul(1_000)?,
+            per_second => time / (per_second / 1_000),
+        };
+        (milliseconds < LAST).then_some(milliseconds)
     }
 }
 
@@ -124,6 +128,7 @@ const RIGHT: &str =
     "unix milliseconds such as 1766000000123, or RFC 3339 such as \"2026-11-20T08:00:00+08:00\"";
 const RIGHT_UNIT: &str =
     "a time of the years 2000 to 2100 in s, ms, us or ns, or say its unit as `event_time_unit` in `[fields]`";
+const RIGHT_YEAR: &str = "a time before the year 10000 in the `event_time_unit` of `[fields]`";
 const RIGHT_ZONE: &str =
     "its offset, as in \"2026-11-20T08:00:00+08:00\", or say its zone as `zone` in `[fields]`";
 
@@ -152,7 +157,8 @@ impl Times {
         if time < 0 {
             return Err(wrong(format!("negative ({time})"), RIGHT));
         }
-        self.unit.milliseconds(time).ok_or_else(|| wrong(time.to_string(), RIGHT_UNIT))
+        let right = if self.unit == TimeUnit::Auto { RIGHT_UNIT } else { RIGHT_YEAR };
+        self.unit.milliseconds(time).ok_or_else(|| wrong(time.to_string(), right))
     }
 
     /// A time with a fraction, which matters if the unit is the second.
@@ -262,6 +268,19 @@ mod tests {
         assert!(times(TimeUnit::Seconds, None).read(&Value::Int(i64::MAX)).is_err());
         for value in [Value::Int(-1), Value::Float(-1.0), Value::Float(1e19), Value::Bool(true)] {
             assert!(milliseconds.read(&value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn no_time_is_after_the_year_9999() {
+        let units = [TimeUnit::Seconds, TimeUnit::Milliseconds, TimeUnit::Microseconds];
+        for (unit, per_second) in units.into_iter().zip([1, 1_000, 1_000_000]) {
+            let (times, end) = (times(unit, None), LAST / 1_000 * per_second);
+            assert!(times.read(&Value::Int(end - 1)).is_ok_and(|time| time < LAST), "{unit:?}");
+            for late in [Value::Int(end), Value::Int(i64::MAX), Value::Float(end as f64)] {
+                let error = times.read(&late).unwrap_err().to_string();
+                assert!(error.contains("before the year 10000"), "{unit:?}: {error}");
+            }
         }
     }
 

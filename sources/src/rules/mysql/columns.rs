@@ -46,6 +46,12 @@ impl Columns {
     /// The columns that are read, in this order.
     pub(super) const SELECT: [&str; 5] = ["rule_id", "version", "status", "resume_gap", "rule_json"];
 
+    /// The columns of a table that has these only, for tests.
+    #[cfg(test)]
+    pub(super) fn selected() -> Columns {
+        Columns { names: Self::SELECT.map(str::to_owned).into(), ordinals: [0, 1, 2, 3, 4] }
+    }
+
     /// Ordinals of these columns in the table, from 0.
     pub(super) fn ordinals(&self) -> [usize; 5] {
         self.ordinals

@@ -1,10 +1,9 @@
 //! Translation of one binlog event into a step of [`Tail`](super::tail::Tail).
 
-use mysql_async::{
-    BinlogStream,
-    binlog::{
-        BinlogChecksumAlg,
-        events::{Event, EventData, RowsEventData, TableMapEvent, TransactionPayloadEvent},
+use mysql_async::binlog::{
+    BinlogChecksumAlg,
+    events::{
+        Event, EventData, QueryEvent, RotateEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
     },
 };
 use xxhash_rust::xxh3::xxh3_128;
@@ -19,13 +18,34 @@ use super::{
 };
 use crate::rules::row::{Row, RowChange};
 
-/// Event types of MariaDB that the driver does not support.
-const MARIADB_GTID: u8 = 162;
-const MARIADB_COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
+/// A statement.
+const STATEMENT: u8 = 2;
+/// The next events are in another file.
+const ROTATED: u8 = 4;
+/// Format of the events that follow.
+const FORMAT: u8 = 15;
+/// The commit of a transaction.
+const COMMITTED: u8 = 16;
+/// Rows that a file of the server brings.
+const LOADED: u8 = 18;
+/// Rows as releases before MySQL 5.1 wrote them, which are not read.
+const EARLY_ROWS: std::ops::RangeInclusive<u8> = 20..=22;
+/// Changed rows: as MariaDB writes them, and as MySQL does.
+const OLD_ROWS: std::ops::RangeInclusive<u8> = 23..=25;
+const ROWS: std::ops::RangeInclusive<u8> = 30..=32;
+/// Changed rows of which parts are left out.
+const PARTIAL_ROWS: u8 = 39;
+/// The server lost events.
+const LOST: u8 = 26;
+/// The beginning of a transaction: with a name, without one, or with one that has a tag.
+const OPENED: [u8; 3] = [33, 34, 42];
 /// `XA PREPARE`: rows of a transaction that is committed or rolled back later.
 const PREPARED: u8 = 38;
 /// A transaction of MySQL in one compressed event; its content follows.
 const PAYLOAD: u8 = 40;
+/// Event types of MariaDB that the driver does not support.
+const MARIADB_GTID: u8 = 162;
+const MARIADB_COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
 
 /// Meaning of an event.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,50 +78,49 @@ pub(super) struct Watched<'a> {
     pub(super) any_case: bool,
 }
 
-/// Translates an event.
-pub(super) fn read(event: &Event, stream: &BinlogStream, watched: &Watched<'_>) -> Result<Step, Failure> {
+/// Translates an event; `announced` looks up a table by its number in the stream.
+///
+/// Only what matters is decoded: the driver ends the process at some other events, if they are broken.
+pub(super) fn read<'t>(
+    event: &Event,
+    announced: impl FnOnce(u64) -> Option<&'t TableMapEvent<'static>>,
+    watched: &Watched<'_>,
+) -> Result<Step, Failure> {
     let raw = event.header().event_type_raw();
-    if MARIADB_COMPRESSED.contains(&raw) {
-        return Err(Failure::Refused(must_be("log_bin_compress", "ON")));
-    }
-    match raw {
-        MARIADB_GTID => return mariadb_opening(event),
-        // The first byte is 1 if the transaction is committed in one phase.
-        PREPARED => return Ok(if event.data().first() == Some(&1) { Step::Commit } else { Step::Prepared }),
-        PAYLOAD => return payload(event),
-        _ => {}
-    }
     // Reading the event again would fail in the same way.
     let broken = |error: std::io::Error| Failure::Gap(format!("event {raw} can't be read: {error}"));
-    match event.read_data().map_err(broken)? {
-        Some(EventData::FormatDescriptionEvent(_)) => Ok(Step::Format),
-        Some(EventData::RotateEvent(rotate)) => {
-            Ok(Step::Rotate(log_name(rotate.name_raw()), rotate.position()))
-        }
-        Some(EventData::GtidEvent(_) | EventData::AnonymousGtidEvent(_)) => {
-            Ok(Step::Opens(opening(event, true)))
-        }
-        Some(EventData::QueryEvent(query)) => {
+    match raw {
+        STATEMENT => {
+            let query = event.read_event::<QueryEvent<'_>>().map_err(broken)?;
             Ok(Step::Statement(classify(query.query_raw(), TABLE, watched.database)))
         }
-        Some(EventData::XidEvent(_)) => Ok(Step::Commit),
-        Some(EventData::RowsEvent(rows)) => match stream.get_tme(rows.table_id()) {
-            None => Err(Failure::Gap("rows of a table that was not announced".to_owned())),
-            Some(map) if watched.is(map) => {
-                check_sum(event)?;
-                watched.changes(&rows, map).map(Step::Rows)
-            }
-            Some(_) => Ok(Step::Pass),
-        },
-        Some(EventData::IncidentEvent(_)) => {
-            Err(Failure::Gap("the server lost part of its binlog".to_owned()))
+        ROTATED => {
+            let rotate = event.read_event::<RotateEvent<'_>>().map_err(broken)?;
+            Ok(Step::Rotate(log_name(rotate.name_raw()), rotate.position()))
         }
-        Some(
-            EventData::ExecuteLoadQueryEvent(_)
-            | EventData::PreGaWriteRowsEvent(_)
-            | EventData::PreGaUpdateRowsEvent(_)
-            | EventData::PreGaDeleteRowsEvent(_),
-        ) => Ok(Step::Statement(Statement::Rows)),
+        FORMAT => Ok(Step::Format),
+        COMMITTED => Ok(Step::Commit),
+        // The first byte is 1 if the transaction is committed in one phase.
+        PREPARED => Ok(if event.data().first() == Some(&1) { Step::Commit } else { Step::Prepared }),
+        PAYLOAD => payload(event),
+        LOST => Err(Failure::Gap("the server lost part of its binlog".to_owned())),
+        MARIADB_GTID => mariadb_opening(event),
+        raw if OPENED.contains(&raw) => Ok(Step::Opens(opening(event, true))),
+        raw if raw == LOADED || EARLY_ROWS.contains(&raw) => Ok(Step::Statement(Statement::Rows)),
+        raw if MARIADB_COMPRESSED.contains(&raw) => Err(Failure::Refused(must_be("log_bin_compress", "ON"))),
+        raw if raw == PARTIAL_ROWS || OLD_ROWS.contains(&raw) || ROWS.contains(&raw) => {
+            let Some(EventData::RowsEvent(rows)) = event.read_data().map_err(broken)? else {
+                return Ok(Step::Pass);
+            };
+            match announced(rows.table_id()) {
+                None => Err(Failure::Gap("rows of a table that was not announced".to_owned())),
+                Some(map) if watched.is(map) => {
+                    check_sum(event)?;
+                    watched.changes(&rows, map).map(Step::Rows)
+                }
+                Some(_) => Ok(Step::Pass),
+            }
+        }
         _ => Ok(Step::Pass),
     }
 }

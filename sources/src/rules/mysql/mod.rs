@@ -107,4 +107,6 @@ impl fmt::Debug for MysqlConfig {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

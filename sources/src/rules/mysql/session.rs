@@ -235,7 +235,7 @@ impl Session {
             columns: &following.columns,
             any_case: following.server.any_case,
         };
-        let step = event::read(&event, stream, &watched)?;
+        let step = event::read(&event, |table| stream.get_tme(table), &watched)?;
         following.tail.step(step, event.header().log_pos())
     }
 
