@@ -17,6 +17,10 @@ test-mysql *ARGS:
 chaos DISTURBANCES="24" SEED="1":
     STRATEYE_DISTURBANCES={{DISTURBANCES}} STRATEYE_SEED={{SEED}} cargo test -p strateye --test live chaos -- --nocapture
 
+# fuzzes events, rule documents, settings, binlogs and the wire for this many seconds each
+fuzz SECONDS="3600":
+    STRATEYE_FUZZ_SECONDS={{SECONDS}} RUST_TEST_THREADS=1 cargo test --workspace --lib --test all -- fuzz --nocapture
+
 # what has to pass before a change lands
 ci:
     .ci/run

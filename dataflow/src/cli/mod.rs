@@ -54,6 +54,14 @@ enum Command {
     /// Run a supervised cluster on this machine
     Run(run::Run),
     /// Run one process of a cluster over several machines
+    ///
+    /// Needed of the network: each process can connect to the port of every process before it in the hosts file; round
+    /// trips of a few milliseconds; nobody else at those ports if possible. What passes between hosts is encrypted and
+    /// authenticated by the secret, and strangers are refused; but whoever can cut connections ends the cluster, and
+    /// whoever records the traffic and later learns the secret can read it. Kafka, MySQL and Redis have TLS of their own.
+    ///
+    /// There is no supervisor: a process that loses another one, or hangs for 10 seconds, ends. Have a service manager
+    /// start all of them again, with the next --generation.
     Worker(worker::WorkerArgs),
     /// Run rules over a file of events to its end, on the events' own time
     Replay(replay::Replay),

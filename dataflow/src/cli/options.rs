@@ -65,7 +65,8 @@ pub(super) struct Common {
     /// File for lines that are not events, each with the reason
     #[arg(long, value_name = "FILE.jsonl")]
     dead_letters: Option<PathBuf>,
-    /// Encoding of routed records between processes: abomonation, or bytemuck (checked)
+    /// Encoding of routed records between processes of one machine: abomonation, or bytemuck (checked), which is always
+    /// that of a `worker`
     #[arg(long, value_name = "NAME", value_parser = codec)]
     codec: Option<Codec>,
     /// Failing calls per minute after which a rule is quarantined [default: 100]
@@ -294,6 +295,11 @@ impl Settings {
         if self.state.is_none() && self.redis.is_none() {
             self.state = Some("none".to_owned());
         }
+    }
+
+    /// For a process whose peers run on other hosts: reads nothing from them that is not checked.
+    pub(super) fn check_what_is_read(&mut self) {
+        self.codec = Codec::Bytemuck;
     }
 
     /// Topic of events, if it is given in detail.

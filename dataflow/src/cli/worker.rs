@@ -1,4 +1,6 @@
 //! `strateye worker`: runs one process of a cluster over several machines.
+//!
+//! Nobody supervises it: its [watchdog](Watchdog) ends it if it hangs, and a service manager starts all processes again.
 
 use std::{
     path::PathBuf,
@@ -18,7 +20,7 @@ use super::{
     process::{build, run_to_end},
 };
 use crate::{
-    cluster::{self, ClusterGeneration, Hosts, Membership, Secret, Transport},
+    cluster::{self, ClusterGeneration, Hosts, Membership, Secret, Transport, Watchdog},
     run::{job::Events, surroundings::Surroundings},
     telemetry::messenger::Messenger,
     threads,
@@ -37,7 +39,8 @@ pub(super) struct WorkerArgs {
     /// Number of this process: its line in the hosts file, from 0
     #[arg(long, value_name = "I")]
     process: usize,
-    /// File with the cluster's secret, at least 16 bytes, that only its owner may read
+    /// File with the cluster's secret, at least 16 bytes, that only its owner may read; best 32 random bytes, as
+    /// `openssl rand -hex 32` writes
     #[arg(long, value_name = "FILE")]
     secret: PathBuf,
     /// Generation of the cluster: number of its start; processes of different generations refuse each other
@@ -76,6 +79,7 @@ impl WorkerArgs {
         membership.validate().map_err(CliError::usage)?;
         let mut settings = self.common.settings()?;
         settings.keep_state_only_where_said();
+        settings.check_what_is_read();
         let events = match self.events {
             Some(events) => events,
             None => settings.events()?.unwrap_or(Events::None),
@@ -94,6 +98,8 @@ impl WorkerArgs {
             signals.forever().for_each(|_| flag.store(true, Ordering::SeqCst));
         });
         let ticks = Arc::new(AtomicU64::new(0));
+        let _watchdog =
+            Watchdog::start(Arc::clone(&ticks), membership.form_within).map_err(CliError::failed)?;
         let expected = job.expected(self.process..self.process + 1, false);
         let served = settings.serve(self.metrics.as_deref(), expected, &ticks)?;
         let (board, _server) = served.unzip();

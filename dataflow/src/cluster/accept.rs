@@ -2,8 +2,11 @@
 //!
 //! Invariants:
 //! - No connection can make this thread wait: every read and write is non-blocking, and an unfinished
-//!   handshake is dropped at its deadline, when the set is full (the oldest first), or at the first byte that
-//!   does not belong to the protocol.
+//!   handshake is dropped at its deadline, when the set is full of strangers (their oldest first), or at the
+//!   first byte that does not belong to the protocol.
+//! - A stranger displaces strangers only. A connection is read as it is accepted; from a hello with the MAC of the
+//!   secret on it is a member's, and only that process's next attempt takes its place. So a hello that somebody
+//!   overheard and repeats takes none.
 //! - A connection counts only after its proof was checked.
 //! - Of several authentic connections of one process the one with the highest attempt number is kept, because
 //!   the dialer has given up the others.
@@ -17,13 +20,15 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::arrival::{Arrival, HANDSHAKE_WITHIN, Stop, fresh_nonce};
-use super::claim::{HELLO_BYTES, HandshakeError, MAGIC, Mismatch};
-use super::handshake::{Answering, PROOF_BYTES};
+use super::claim::{HandshakeError, MAGIC, Mismatch};
+use super::handshake::{Answering, GREETING_BYTES, PROOF_BYTES};
+use super::link::Link;
 use super::membership::Membership;
+use super::seal::SealKeys;
 use super::socket::{Listener, Socket};
 
-/// Most unfinished handshakes; a further one displaces the oldest.
-const MAX_PENDING: usize = 128;
+/// Most unfinished handshakes of strangers; a further one displaces the oldest.
+const MAX_STRANGERS: usize = 128;
 /// Most connections accepted from the backlog between two rounds over the unfinished handshakes.
 const MAX_ACCEPTS: usize = 64;
 /// Longest time until this thread notices `stop`.
@@ -39,14 +44,7 @@ pub(super) fn accept_peers(
     stop: &Stop,
     arrivals: &Sender<Arrival>,
 ) {
-    let mut acceptor = Acceptor {
-        me: Arc::clone(me),
-        pending: Vec::new(),
-        seen: vec![false; me.processes - me.process - 1],
-        listener_rests_until: Instant::now(),
-        strangers: 0,
-        arrivals: arrivals.clone(),
-    };
+    let mut acceptor = Acceptor::new(me, arrivals);
     while !stop.is_set() && acceptor.seen.contains(&false) {
         acceptor.wait_and_serve(listener);
     }
@@ -55,14 +53,14 @@ pub(super) fn accept_peers(
 struct Pending {
     socket: Socket,
     deadline: Instant,
-    buffer: [u8; HELLO_BYTES],
+    buffer: [u8; GREETING_BYTES],
     filled: usize,
     answering: Option<Answering>,
 }
 
 enum Progress {
     Waits,
-    Done { process: usize, attempt: u64 },
+    Done { process: usize, attempt: u64, keys: SealKeys },
 }
 
 enum Refusal {
@@ -80,23 +78,62 @@ struct Acceptor {
 }
 
 impl Acceptor {
+    fn new(me: &Arc<Membership>, arrivals: &Sender<Arrival>) -> Self {
+        Acceptor {
+            me: Arc::clone(me),
+            pending: Vec::new(),
+            seen: vec![false; me.processes - me.process - 1],
+            listener_rests_until: Instant::now(),
+            strangers: 0,
+            arrivals: arrivals.clone(),
+        }
+    }
+
     fn wait_and_serve(&mut self, listener: &Listener) {
         let (listener_ready, ready) = self.wait(listener);
-        let mut kept = Vec::with_capacity(self.pending.len());
-        let now = Instant::now();
-        for (mut pending, ready) in std::mem::take(&mut self.pending).into_iter().zip(ready) {
-            let progress = if ready { pending.advance(&self.me) } else { Ok(Progress::Waits) };
-            match progress {
-                Ok(Progress::Waits) if pending.deadline > now => kept.push(pending),
-                Ok(Progress::Waits) => self.refuse("it did not identify itself in time"),
-                Ok(Progress::Done { process, attempt }) => self.admit(process, attempt, pending.socket),
-                Err(Refusal::Io(error)) => self.refuse(&error.to_string()),
-                Err(Refusal::Handshake(error)) => self.refuse_peer(&pending, error),
-            }
+        for (pending, ready) in std::mem::take(&mut self.pending).into_iter().zip(ready) {
+            self.serve(pending, ready);
         }
-        self.pending = kept;
         if listener_ready {
             self.take_connections(listener);
+        }
+    }
+
+    /// Lets a handshake go on if there is something to read, and keeps it if it is unfinished.
+    fn serve(&mut self, mut pending: Pending, ready: bool) {
+        let progress = if ready { pending.advance(&self.me) } else { Ok(Progress::Waits) };
+        match progress {
+            Ok(Progress::Waits) if pending.deadline > Instant::now() => self.keep(pending),
+            Ok(Progress::Waits) => self.refuse("it did not identify itself in time"),
+            Ok(Progress::Done { process, attempt, keys }) => {
+                self.admit(process, attempt, pending.socket, &keys);
+            }
+            Err(Refusal::Io(error)) => self.refuse(&error.to_string()),
+            Err(Refusal::Handshake(error)) => self.refuse_peer(&pending, error),
+        }
+    }
+
+    /// Keeps an unfinished handshake: of a member the one of its last attempt, of strangers the latest.
+    fn keep(&mut self, pending: Pending) {
+        match pending.member() {
+            Some((process, attempt)) => {
+                let of_process = |other: &Pending| other.member().filter(|(from, _)| *from == process);
+                let known = self.pending.iter().position(|other| of_process(other).is_some());
+                match known.map(|at| (at, of_process(&self.pending[at]))) {
+                    None => self.pending.push(pending),
+                    Some((at, Some((_, before)))) if before < attempt => self.pending[at] = pending,
+                    Some(_) => self.refuse("it repeats what a process has said"),
+                }
+            }
+            None => {
+                self.pending.push(pending);
+                let strangers = || self.pending.iter().filter(|pending| pending.member().is_none());
+                if strangers().count() > MAX_STRANGERS
+                    && let Some(oldest) = self.pending.iter().position(|pending| pending.member().is_none())
+                {
+                    self.pending.remove(oldest);
+                }
+            }
         }
     }
 
@@ -123,7 +160,7 @@ impl Acceptor {
     fn take_connections(&mut self, listener: &Listener) {
         for _ in 0..MAX_ACCEPTS {
             match listener.accept() {
-                Ok(socket) => self.pending.push(Pending::new(socket)),
+                Ok(socket) => self.serve(Pending::new(socket), true),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     // For example out of file descriptors: an immediate retry would only burn the processor.
@@ -133,16 +170,14 @@ impl Acceptor {
                 }
             }
         }
-        let too_many = self.pending.len().saturating_sub(MAX_PENDING);
-        self.pending.drain(..too_many);
     }
 
-    fn admit(&mut self, process: usize, attempt: u64, socket: Socket) {
+    fn admit(&mut self, process: usize, attempt: u64, socket: Socket, keys: &SealKeys) {
         let Some(seen) = self.seen.get_mut(process - self.me.process - 1) else { return };
-        match socket.hand_over() {
-            Ok(socket) => {
+        match socket.hand_over().and_then(|socket| Link::new(socket, keys)) {
+            Ok(link) => {
                 *seen = true;
-                let _ = self.arrivals.send(Arrival::Connected { process, attempt, socket });
+                let _ = self.arrivals.send(Arrival::Connected { process, attempt, link });
             }
             Err(error) => self.refuse(&error.to_string()),
         }
@@ -179,13 +214,18 @@ impl Acceptor {
 impl Pending {
     fn new(socket: Socket) -> Self {
         let deadline = Instant::now() + HANDSHAKE_WITHIN;
-        Self { socket, deadline, buffer: [0; HELLO_BYTES], filled: 0, answering: None }
+        Self { socket, deadline, buffer: [0; GREETING_BYTES], filled: 0, answering: None }
+    }
+
+    /// The member it comes from, and the number of its attempt; `None` for a stranger.
+    fn member(&self) -> Option<(u32, u64)> {
+        self.answering.as_ref()?.member()
     }
 
     /// Reads what has arrived and answers each complete message.
     fn advance(&mut self, me: &Membership) -> Result<Progress, Refusal> {
         loop {
-            let wanted = if self.answering.is_none() { HELLO_BYTES } else { PROOF_BYTES };
+            let wanted = if self.answering.is_none() { GREETING_BYTES } else { PROOF_BYTES };
             let Some(space) = self.buffer.get_mut(self.filled..wanted) else { return Ok(Progress::Waits) };
             match self.socket.read(space) {
                 Ok(0) => return Err(Refusal::Io(io::ErrorKind::UnexpectedEof.into())),
@@ -219,9 +259,9 @@ impl Pending {
         let mut proof = [0; PROOF_BYTES];
         proof.iter_mut().zip(&self.buffer).for_each(|(to, from)| *to = *from);
         let (claim, accept) = answering.check(&me.secret, &proof).map_err(Refusal::Handshake)?;
-        let process = answering.claimed_process();
+        let (process, keys) = (answering.claimed_process(), answering.keys(&me.secret));
         self.write(&accept)?;
-        Ok(Some(Progress::Done { process, attempt: claim.attempt }))
+        Ok(Some(Progress::Done { process, attempt: claim.attempt, keys }))
     }
 
     /// A fresh connection has room for these few bytes; one that has none is not worth waiting for.
@@ -233,3 +273,6 @@ impl Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::claim::{Mismatch, Nonce};
-use super::socket::Socket;
+use super::link::Link;
 
 /// Timeout of one handshake. Generous: a busy machine starts a dozen processes at once.
 pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
@@ -13,7 +13,7 @@ pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// Report of an accepting or dialling thread.
 pub(super) enum Arrival {
     /// An authenticated peer.
-    Connected { process: usize, attempt: u64, socket: Socket },
+    Connected { process: usize, attempt: u64, link: Link },
     /// An authentic process whose claim differs.
     Mismatch { process: usize, mismatch: Mismatch },
     /// A dial that failed and will be repeated.

@@ -7,7 +7,7 @@
 //! Invariants:
 //! - [`connect`] returns within `form_within` (plus a few milliseconds), whatever others do: silent clients,
 //!   HTTP requests, port scans and garbage cost a slot in a bounded set and nothing else.
-//! - It returns sockets of authenticated peers with an equal claim only, blocking and without timeouts.
+//! - It returns links to authenticated peers with an equal claim only, blocking and without timeouts.
 //! - An authentic peer that can never fit (another build, size, order, or a *newer* generation) ends forming
 //!   at once on both sides, with an error that names the difference. A leftover of an older generation is
 //!   waited out.
@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 use super::accept::accept_peers;
 use super::arrival::{Arrival, Stop};
 use super::dial::dial_peer;
+use super::link::Link;
 use super::membership::Membership;
-use super::socket::{Listener, Socket};
+use super::socket::Listener;
 
 mod error;
 
@@ -32,7 +33,7 @@ pub use error::{BootstrapError, Missing};
 const BIND_WITHIN: Duration = Duration::from_secs(3);
 const BIND_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connects with every other process; the result has one entry per process, `None` for this one.
+/// Connects with every other process; the result has one link per process, `None` for this one.
 ///
 /// ```no_run
 /// # use strateye::cluster::{Membership, bootstrap};
@@ -41,7 +42,7 @@ const BIND_PAUSE: Duration = Duration::from_millis(50);
 /// assert!(sockets[membership.process].is_none());
 /// # Ok(()) }
 /// ```
-pub fn connect(membership: &Membership) -> Result<Vec<Option<Socket>>, BootstrapError> {
+pub fn connect(membership: &Membership) -> Result<Vec<Option<Link>>, BootstrapError> {
     membership.validate()?;
     let end = Instant::now() + membership.form_within;
     let awaits_others = membership.process + 1 < membership.processes;
@@ -54,7 +55,7 @@ fn form(
     membership: &Membership,
     listener: Option<Listener>,
     end: Instant,
-) -> Result<Vec<Option<Socket>>, BootstrapError> {
+) -> Result<Vec<Option<Link>>, BootstrapError> {
     let started = Instant::now();
     let me = Arc::new(membership.clone());
     let stop = Arc::new(Stop::default());
@@ -135,7 +136,7 @@ fn spawn_dialer(
 /// Sockets of the other processes, filled as they connect.
 struct Forming<'a> {
     me: &'a Membership,
-    slots: Vec<Option<(u64, Socket)>>,
+    slots: Vec<Option<(u64, Link)>>,
     reasons: Vec<String>,
     missing: usize,
 }
@@ -156,7 +157,7 @@ impl<'a> Forming<'a> {
         mut self,
         arrivals: &Receiver<Arrival>,
         end: Instant,
-    ) -> Result<Vec<Option<Socket>>, BootstrapError> {
+    ) -> Result<Vec<Option<Link>>, BootstrapError> {
         while self.missing > 0 {
             match arrivals.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(arrival) => self.arrive(arrival)?,
@@ -165,16 +166,16 @@ impl<'a> Forming<'a> {
                 }
             }
         }
-        Ok(self.slots.into_iter().map(|slot| slot.map(|(_, socket)| socket)).collect())
+        Ok(self.slots.into_iter().map(|slot| slot.map(|(_, link)| link)).collect())
     }
 
     fn arrive(&mut self, arrival: Arrival) -> Result<(), BootstrapError> {
         match arrival {
-            Arrival::Connected { process, attempt, socket } => {
+            Arrival::Connected { process, attempt, link } => {
                 let Some(slot) = self.slots.get_mut(process) else { return Ok(()) };
                 if slot.as_ref().is_none_or(|(known, _)| *known < attempt) {
                     self.missing -= usize::from(slot.is_none());
-                    *slot = Some((attempt, socket));
+                    *slot = Some((attempt, link));
                 }
             }
             Arrival::Mismatch { process, mismatch } if mismatch.is_final() => {

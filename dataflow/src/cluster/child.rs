@@ -29,9 +29,9 @@ use super::assignment::Assignment;
 use super::control::{self, Body, Order, Report};
 use super::exit::SUPERVISOR_LOST;
 use super::generation::ClusterGeneration;
+use super::pulse::{BEAT, Pulse};
 use super::run_delay;
 
-const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
 const WRITE_WITHIN: Duration = Duration::from_millis(500);
 const QUEUE: usize = 1024;
 
@@ -84,7 +84,8 @@ impl ChildLink {
         let (read, write, stream) = connect().map_err(ChildError::Connect)?;
         let (outgoing, queue) = sync_channel(QUEUE);
         let (stopping, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let mut writer = ReportWriter::new(assignment, write, (ticks, run_delay), Arc::clone(&closed));
+        let mut writer =
+            ReportWriter::new(assignment, write, Pulse::new(ticks, run_delay), Arc::clone(&closed));
         writer.report(Body::Hello { pid: std::process::id() }).map_err(ChildError::Connect)?;
         let writer = spawn("control:write", move || writer.run(&queue))?;
         let reader = OrderReader { stopping: Arc::clone(&stopping), closed: Arc::clone(&closed) };
@@ -143,28 +144,18 @@ struct ReportWriter {
     process: usize,
     generation: ClusterGeneration,
     stream: UnixStream,
-    ticks: Arc<AtomicU64>,
-    ticks_sent: u64,
-    /// Tells how long worker threads have waited for a processor.
-    run_delay: fn() -> Duration,
-    /// What it told last, since when the loop has not turned.
-    waited: Option<Duration>,
+    pulse: Pulse,
     closed: Arc<AtomicBool>,
 }
 
 impl ReportWriter {
-    fn new(
-        assignment: &Assignment,
-        stream: UnixStream,
-        (ticks, run_delay): (Arc<AtomicU64>, fn() -> Duration),
-        closed: Arc<AtomicBool>,
-    ) -> Self {
+    fn new(assignment: &Assignment, stream: UnixStream, pulse: Pulse, closed: Arc<AtomicBool>) -> Self {
         let Assignment { process, generation, .. } = *assignment;
-        Self { process, generation, stream, ticks, ticks_sent: 0, run_delay, waited: None, closed }
+        Self { process, generation, stream, pulse, closed }
     }
 
     fn run(&mut self, queue: &Receiver<Outgoing>) {
-        let mut next_heartbeat = Instant::now() + HEARTBEAT_EVERY;
+        let mut next_heartbeat = Instant::now() + BEAT;
         loop {
             let wait = next_heartbeat.saturating_duration_since(Instant::now());
             let written = match queue.recv_timeout(wait) {
@@ -173,7 +164,7 @@ impl ReportWriter {
                 Ok(Outgoing::Close) | Err(RecvTimeoutError::Disconnected) => return,
             };
             let beaten = if Instant::now() >= next_heartbeat {
-                next_heartbeat = Instant::now() + HEARTBEAT_EVERY;
+                next_heartbeat = Instant::now() + BEAT;
                 self.heartbeat()
             } else {
                 Ok(())
@@ -189,18 +180,7 @@ impl ReportWriter {
     /// Sends a heartbeat, unless the worker loop has made no iteration since the last one although it had a
     /// processor.
     fn heartbeat(&mut self) -> io::Result<()> {
-        let ticks = self.ticks.load(Ordering::Relaxed);
-        if self.ticks_sent != ticks {
-            (self.ticks_sent, self.waited) = (ticks, None);
-            return self.report(Body::Heartbeat { ticks });
-        }
-        let waited = (self.run_delay)();
-        match self.waited.replace(waited) {
-            Some(before) if waited.saturating_sub(before) >= HEARTBEAT_EVERY / 2 => {
-                self.report(Body::Heartbeat { ticks })
-            }
-            _ => Ok(()),
-        }
+        self.pulse.beat().map_or(Ok(()), |ticks| self.report(Body::Heartbeat { ticks }))
     }
 
     fn report(&mut self, body: Body) -> io::Result<()> {

@@ -11,7 +11,7 @@ pub(super) const HELLO_BYTES: usize = 84;
 /// First bytes of every hello.
 pub(super) const MAGIC: [u8; 8] = *b"strateye";
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A number used once.
 pub(super) type Nonce = [u8; 32];
 

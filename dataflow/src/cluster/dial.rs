@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::arrival::{Arrival, HANDSHAKE_WITHIN, Stop, fresh_nonce};
 use super::claim::{HandshakeError, Mismatch};
 use super::handshake::{ANSWER_BYTES, Dialing, PROOF_BYTES};
+use super::link::Link;
 use super::membership::Membership;
 use super::socket::Socket;
 
@@ -45,7 +46,7 @@ pub(super) fn dial_peer(
     while !stop.is_set() && Instant::now() < end {
         attempt = next_attempt(attempt);
         let arrival = match dial_once(me, process, attempt, end) {
-            Ok(socket) => Arrival::Connected { process, attempt, socket },
+            Ok(link) => Arrival::Connected { process, attempt, link },
             Err(DialError::Handshake(HandshakeError::Mismatch(mismatch))) => {
                 Arrival::Mismatch { process, mismatch }
             }
@@ -63,14 +64,14 @@ pub(super) fn dial_peer(
     }
 }
 
-fn dial_once(me: &Membership, process: usize, attempt: u64, end: Instant) -> Result<Socket, DialError> {
+fn dial_once(me: &Membership, process: usize, attempt: u64, end: Instant) -> Result<Link, DialError> {
     let end = end.min(Instant::now() + HANDSHAKE_WITHIN);
     let timeout = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut socket = Socket::dial(me, process, timeout)?;
     socket.set_no_delay()?;
     let to = u32::try_from(process).unwrap_or(u32::MAX);
     let dialing = Dialing::new(me, to, attempt, &fresh_nonce());
-    socket.write_all_until(dialing.hello(), end)?;
+    socket.write_all_until(dialing.greeting(), end)?;
     let mut answer = [0; ANSWER_BYTES];
     socket.read_exact_until(&mut answer, end)?;
     let proving = dialing.prove(&me.secret, &answer)?;
@@ -79,7 +80,7 @@ fn dial_once(me: &Membership, process: usize, attempt: u64, end: Instant) -> Res
     let mut accept = [0; PROOF_BYTES];
     socket.read_exact_until(&mut accept, end)?;
     proving.confirm(&me.secret, &accept)?;
-    Ok(socket.hand_over()?)
+    Ok(Link::new(socket.hand_over()?, &proving.keys(&me.secret))?)
 }
 
 /// Number of the next attempt: ascends within a process and, as far as the clock is right, over its restarts.

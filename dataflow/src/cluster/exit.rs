@@ -18,6 +18,9 @@ pub const PEER_LOST: i32 = 81;
 /// Exit code: the supervisor was lost, so nothing would stop or restart this process.
 pub const SUPERVISOR_LOST: i32 = 82;
 
+/// Exit code: the worker loop of this process stood still, and it had no supervisor to end it.
+pub const HUNG: i32 = 88;
+
 /// Exit code: an error that a restart does not repair. The supervisor gives up at once.
 pub const FINAL: i32 = 87;
 /// Exit code: options or configuration were refused; treated like [`FINAL`].
@@ -76,6 +79,7 @@ pub(super) fn describe(code: i32) -> &'static str {
         PANICKED => "panicked; see its log",
         PEER_LOST => "lost another process of the cluster",
         SUPERVISOR_LOST => "lost the supervisor",
+        HUNG => "hung",
         _ => "failed; see its log",
     }
 }

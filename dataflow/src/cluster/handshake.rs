@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! dialer                                         listener
-//!   hello_d  = magic, version, claim_d, nonce_d ──►
+//!   hello_d  = magic, version, claim_d, nonce_d;  HMAC(secret, "hello", hello_d) ──►
 //!           ◄── hello_l = magic, version, claim_l, nonce_l;  HMAC(secret, "listen", hello_d, hello_l)
 //!   HMAC(secret, "dialer", hello_d, hello_l) ──►
 //!           ◄── HMAC(secret, "accept", hello_d, hello_l)
@@ -20,9 +20,11 @@
 //! - Proofs are compared in constant time, *before* a claim is trusted: a stranger cannot make a process
 //!   report a mismatch. Once both proofs are exchanged, both sides see a mismatch and can name it.
 //! - Messages have fixed lengths, so nothing here allocates by a stranger's input.
+//! - The MAC of the first hello admits nobody, as it can be repeated by whoever overheard it. It tells a member from
+//!   strangers while its handshake goes on.
 //!
-//! Limit: this authenticates peers, not the bytes after it. Where others can alter traffic, put the cluster
-//! in a tunnel.
+//! The same secret and both hellos give the [keys](SealKeys) by which the bytes after it are
+//! [sealed](super::seal) between hosts.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -30,18 +32,31 @@ use sha2::Sha256;
 
 use super::claim::{Claim, HELLO_BYTES, HandshakeError, Mismatch, Nonce};
 use super::membership::Membership;
+use super::seal::{KEY_BYTES, SealKeys};
 use super::secret::Secret;
 
 /// Length of a proof, bytes.
 pub(super) const PROOF_BYTES: usize = 32;
+/// Length of the first message, bytes: the dialer's hello and its MAC.
+pub(super) const GREETING_BYTES: usize = HELLO_BYTES + PROOF_BYTES;
 /// Length of the listener's answer, bytes: its hello and its proof.
 pub(super) const ANSWER_BYTES: usize = HELLO_BYTES + PROOF_BYTES;
+const HELLO: &[u8; 16] = b"strateye hello..";
 const LISTENER: &[u8; 16] = b"strateye listen.";
 const DIALER: &[u8; 16] = b"strateye dialer.";
 const ACCEPT: &[u8; 16] = b"strateye accept.";
+const TO_LISTENER: &[u8; 16] = b"strateye to lis.";
+const TO_DIALER: &[u8; 16] = b"strateye to dia.";
 
 /// A MAC over a transcript.
 pub(super) type Proof = [u8; PROOF_BYTES];
+
+/// Begins the MAC of a message with this label.
+fn labelled(secret: &Secret, label: &[u8; 16]) -> Hmac<Sha256> {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&secret.block().into());
+    mac.update(label);
+    mac
+}
 
 /// Both hellos, which all proofs of one handshake cover.
 #[derive(Clone)]
@@ -52,8 +67,7 @@ struct Transcript {
 
 impl Transcript {
     fn mac(&self, secret: &Secret, label: &[u8; 16]) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&secret.block().into());
-        mac.update(label);
+        let mut mac = labelled(secret, label);
         mac.update(&self.dialer);
         mac.update(&self.listener);
         mac
@@ -66,11 +80,17 @@ impl Transcript {
     fn check(&self, secret: &Secret, label: &[u8; 16], proof: &Proof) -> Result<(), HandshakeError> {
         self.mac(secret, label).verify_slice(proof).map_err(|_| HandshakeError::NotAuthentic)
     }
+
+    /// The key of one direction: fresh, as both hellos have a nonce.
+    fn key(&self, secret: &Secret, label: &[u8; 16]) -> [u8; KEY_BYTES] {
+        self.prove(secret, label)
+    }
 }
 
 /// The listener's side after the dialer's hello.
 pub(super) struct Answering {
     transcript: Transcript,
+    is_member: bool,
     mine: Claim,
     theirs: Claim,
 }
@@ -79,17 +99,34 @@ impl Answering {
     /// Decodes the dialer's hello and makes the answer.
     pub(super) fn new(
         me: &Membership,
-        hello: &[u8; HELLO_BYTES],
+        greeting: &[u8; GREETING_BYTES],
         nonce: &Nonce,
     ) -> Result<(Self, [u8; ANSWER_BYTES]), HandshakeError> {
-        let theirs = Claim::decode(hello)?;
+        let (mut hello, mut mac) = ([0; HELLO_BYTES], labelled(&me.secret, HELLO));
+        let (head, tail) = greeting.split_at(HELLO_BYTES);
+        hello.copy_from_slice(head);
+        mac.update(head);
+        let is_member = mac.verify_slice(tail).is_ok();
+        let theirs = Claim::decode(&hello)?;
         let mine = Claim::new(me, theirs.from, theirs.attempt);
-        let transcript = Transcript { dialer: *hello, listener: mine.encode(nonce) };
+        let transcript = Transcript { dialer: hello, listener: mine.encode(nonce) };
         let mut answer = [0; ANSWER_BYTES];
         let (head, tail) = answer.split_at_mut(HELLO_BYTES);
         head.copy_from_slice(&transcript.listener);
         tail.copy_from_slice(&transcript.prove(&me.secret, LISTENER));
-        Ok((Self { transcript, mine, theirs }, answer))
+        Ok((Self { transcript, is_member, mine, theirs }, answer))
+    }
+
+    /// The member that the hello comes from, and the number of its attempt; `None` for a stranger. A stranger that
+    /// overheard it may have sent it again.
+    pub(super) fn member(&self) -> Option<(u32, u64)> {
+        self.is_member.then_some((self.theirs.from, self.theirs.attempt))
+    }
+
+    /// Keys of the connection, on this side.
+    pub(super) fn keys(&self, secret: &Secret) -> SealKeys {
+        let key = |label| self.transcript.key(secret, label);
+        SealKeys { sending: key(TO_DIALER), receiving: key(TO_LISTENER) }
     }
 
     /// Process number in the dialer's claim.
@@ -111,20 +148,27 @@ impl Answering {
 
 /// The dialer's side after its own hello.
 pub(super) struct Dialing {
+    greeting: [u8; GREETING_BYTES],
     hello: [u8; HELLO_BYTES],
     mine: Claim,
 }
 
 impl Dialing {
-    /// Starts a handshake; [`hello`](Self::hello) is to be sent.
+    /// Starts a handshake; [`greeting`](Self::greeting) is to be sent.
     pub(super) fn new(me: &Membership, to: u32, attempt: u64, nonce: &Nonce) -> Self {
         let mine = Claim::new(me, to, attempt);
-        Self { hello: mine.encode(nonce), mine }
+        let (hello, mut mac) = (mine.encode(nonce), labelled(&me.secret, HELLO));
+        mac.update(&hello);
+        let mut greeting = [0; GREETING_BYTES];
+        let (head, tail) = greeting.split_at_mut(HELLO_BYTES);
+        head.copy_from_slice(&hello);
+        tail.copy_from_slice(&mac.finalize().into_bytes());
+        Self { greeting, hello, mine }
     }
 
     /// The first message.
-    pub(super) fn hello(&self) -> &[u8; HELLO_BYTES] {
-        &self.hello
+    pub(super) fn greeting(&self) -> &[u8; GREETING_BYTES] {
+        &self.greeting
     }
 
     /// Checks the listener's proof. The proof to send in return is made even if the claims differ, so that
@@ -156,6 +200,12 @@ pub(super) struct Proving {
 }
 
 impl Proving {
+    /// Keys of the connection, on this side.
+    pub(super) fn keys(&self, secret: &Secret) -> SealKeys {
+        let key = |label| self.transcript.key(secret, label);
+        SealKeys { sending: key(TO_LISTENER), receiving: key(TO_DIALER) }
+    }
+
     /// Checks that the listener accepted.
     pub(super) fn confirm(&self, secret: &Secret, accept: &Proof) -> Result<(), HandshakeError> {
         self.transcript.check(secret, ACCEPT, accept)

@@ -14,9 +14,11 @@
 //! | `claim`, `handshake` | proof that two processes belong together (pure) |
 //! | `socket`, `arrival`, `accept`, `dial`, `bootstrap` | connecting all processes, whatever strangers do |
 //! | `timely_cluster`, `link`, `exit` | timely on those sockets; the end of a process whose peer is lost |
+//! | `seal` | what is sent between hosts, encrypted and authenticated (pure) |
 //! | `supervisor/` | starts, watches, restarts and stops the processes |
 //! | `run_directory`, `control`, `assignment`, `child` | communication between supervisor and child |
-//! | `run_delay` | time that worker threads wait for a processor |
+//! | `pulse`, `run_delay`, `liveness` | whether a worker loop turns, waits for a processor, or hangs |
+//! | `watchdog` | the end of a process that hangs and has no supervisor |
 //!
 //! **Invariants**: timely's own listener is never opened. No process joins a running cluster. A process never
 //! outlives its cluster, nor a cluster its supervisor. Nothing here depends on what the cluster computes.
@@ -77,29 +79,34 @@ mod exit;
 mod generation;
 mod handshake;
 mod link;
+mod liveness;
 mod membership;
+mod pulse;
 mod run_delay;
 mod run_directory;
+mod seal;
 mod secret;
 mod socket;
 pub mod supervisor;
 mod timely_cluster;
+mod watchdog;
 
 pub use address::{AddressError, Hosts};
 pub use assignment::{Assignment, AssignmentError};
 pub use bootstrap::{BootstrapError, Missing};
 pub use child::{ChildError, ChildLink, MessageSender};
 pub use claim::Mismatch;
-pub use exit::{FINAL, PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit};
+pub use exit::{FINAL, HUNG, PANICKED, PEER_LOST, SUPERVISOR_LOST, install_panic_exit};
 pub use generation::ClusterGeneration;
+pub use link::Link;
 pub use membership::{Membership, MembershipError, Transport};
 pub use run_directory::RunDirectoryError;
 pub use secret::{Secret, SecretError};
-pub use socket::Socket;
 pub use supervisor::{
     Event, Exit, ExitKind, Outcome, Restart, Supervisor, SupervisorConfig, SupervisorError, SupervisorHandle,
 };
 pub use timely_cluster::{ClusterError, execute};
+pub use watchdog::Watchdog;
 
 #[cfg(test)]
 mod tests;

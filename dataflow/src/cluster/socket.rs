@@ -23,7 +23,7 @@ const UNACKNOWLEDGED_MILLIS: u32 = 20_000;
 
 /// A connection to another process.
 #[derive(Debug)]
-pub enum Socket {
+pub(super) enum Socket {
     /// Between machines.
     Tcp(TcpStream),
     /// On one machine.

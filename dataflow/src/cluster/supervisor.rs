@@ -18,7 +18,8 @@
 //! - `event_loop`: starts, signals and reaps the processes
 //! - `fleet`: the child processes of one generation
 //! - `input`, `control_listener`: inputs of the event loop, and children's reports among them
-//! - `liveness`, `cause`, `policy`: decisions about silent children, causes of failures and restarts (pure)
+//! - `cause`, `policy`: decisions about causes of failures and restarts (pure); about silent children: `liveness`
+//!   beside it
 //! - `report`: events for the supervising program, and the outcome
 
 use std::path::{Path, PathBuf};
@@ -40,7 +41,6 @@ mod control_listener;
 mod event_loop;
 mod fleet;
 mod input;
-mod liveness;
 mod policy;
 mod report;
 

@@ -12,7 +12,6 @@ use timely::worker::Worker;
 use timely::{CommunicationConfig, WorkerConfig};
 
 use super::bootstrap::{self, BootstrapError};
-use super::link::Link;
 use super::membership::Membership;
 
 /// Forms the cluster, then runs `work` in every worker thread of this process.
@@ -45,7 +44,7 @@ fn alone(membership: &Membership) -> Result<Allocators, ClusterError> {
 }
 
 fn together(membership: &Membership) -> Result<Allocators, ClusterError> {
-    let links = bootstrap::connect(membership)?.into_iter().map(|socket| socket.map(Link)).collect();
+    let links = bootstrap::connect(membership)?;
     let hooks = Hooks::default();
     let local =
         ProcessBuilder::new_typed_vector(membership.threads, hooks.refill.clone(), hooks.spill.clone());

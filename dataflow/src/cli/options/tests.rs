@@ -24,6 +24,20 @@ fn a_worker_without_a_place_for_state_refuses_what_needs_one() {
     assert!(matches!(job("").unwrap().state, State::None));
 }
 
+#[test]
+fn a_worker_believes_no_bytes_of_other_hosts_whatever_the_settings_say() {
+    let rules = tempfile::tempdir().unwrap();
+    for (file, option) in [("", None), ("codec = 'abomonation'", None), ("", Some(Codec::Abomonation))] {
+        let config = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(config.path(), file).unwrap();
+        let config = Some(config.path().to_owned());
+        let mut settings = Common { config, codec: option, ..Common::default() }.settings().unwrap();
+        settings.rules = Some(rules.path().to_owned());
+        settings.check_what_is_read();
+        assert_eq!(settings.job(Events::None, settings.live()).unwrap().codec, Codec::Bytemuck);
+    }
+}
+
 /// Destinations of triggers with a file of settings and these options: files by name, others by kind of sink.
 fn destinations(file: &str, triggers: Option<&str>) -> Vec<String> {
     let config = tempfile::NamedTempFile::new().unwrap();

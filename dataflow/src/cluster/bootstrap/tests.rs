@@ -7,13 +7,15 @@ use std::sync::mpsc;
 use super::super::address::socket_path;
 use super::super::arrival::HANDSHAKE_WITHIN;
 use super::super::generation::ClusterGeneration;
-use super::super::handshake::{ANSWER_BYTES, Dialing};
+use super::super::handshake::{ANSWER_BYTES, Dialing, GREETING_BYTES};
 use super::super::membership::Transport;
+use super::super::seal::SealKeys;
 use super::super::secret::Secret;
+use super::super::socket::Socket;
 use super::testing::{tcp_memberships, unix_memberships};
 use super::*;
 
-type Formed = Result<Vec<Option<Socket>>, BootstrapError>;
+type Formed = Result<Vec<Option<Link>>, BootstrapError>;
 
 /// Forms over TCP in a thread; process n-1 has no listener, as in [`connect`].
 fn form_tcp(membership: Membership, listener: TcpListener) -> thread::JoinHandle<Formed> {
@@ -66,7 +68,9 @@ fn processes_form_over_tcp_with_the_options_timely_needs() {
     for processes in [2, 3] {
         let threads = tcp_memberships(processes).into_iter().map(|(m, l)| form_tcp(m, l)).collect();
         let formed = join(threads);
-        let Some(Socket::Tcp(stream)) = &formed[0].as_ref().unwrap()[1] else { panic!("not TCP") };
+        let Some(Socket::Tcp(stream)) = formed[0].as_ref().unwrap()[1].as_ref().map(Link::socket) else {
+            panic!("not TCP")
+        };
         assert!(stream.nodelay().unwrap());
         assert_eq!(stream.read_timeout().unwrap(), None);
         assert_eq!(stream.write_timeout().unwrap(), None);
@@ -86,10 +90,10 @@ fn strangers(address: std::net::SocketAddr, member: &Membership) -> Vec<TcpStrea
     say(b"GET / HTTP/1.1\r\nHost: strateye\r\n\r\n");
     say(&[0, 0, 0, 0, 0, 0, 0, 1]);
     say(b"strateye");
-    let hello = *Dialing::new(member, 0, 1, &[9; 32]).hello();
-    say(&hello[..83]);
+    let hello = *Dialing::new(member, 0, 1, &[9; 32]).greeting();
+    say(&hello[..GREETING_BYTES - 1]);
     say(&[hello.as_slice(), &[0; 32]].concat());
-    for length in [1, 84, 85, 116, 5000] {
+    for length in [1, 84, 115, 116, 117, 148, 5000] {
         say(&(0..length).map(|_| rand::random()).collect::<Vec<u8>>());
     }
     let mut reflecting = dial();
@@ -145,7 +149,7 @@ fn an_impostor_that_listens_is_only_a_reason_to_try_again() {
     let dialer = form_tcp(second, unused);
     for round in 0..4u8 {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut hello = [0; 84];
+        let mut hello = [0; GREETING_BYTES];
         stream.read_exact(&mut hello).unwrap();
         match round {
             0 => drop(stream),
@@ -186,7 +190,7 @@ fn a_replayed_transcript_does_not_join() {
     let (mut from_dialer, _) = recorder.accept().unwrap();
     drop(recorder);
     let mut to_listener = TcpStream::connect(address).unwrap();
-    let (mut hello, mut answer, mut proof) = ([0; 84], [0; ANSWER_BYTES], [0; 32]);
+    let (mut hello, mut answer, mut proof) = ([0; GREETING_BYTES], [0; ANSWER_BYTES], [0; 32]);
     from_dialer.read_exact(&mut hello).unwrap();
     to_listener.write_all(&hello).unwrap();
     to_listener.read_exact(&mut answer).unwrap();
@@ -279,13 +283,15 @@ fn the_last_attempt_of_a_process_counts() {
     let mut forming = Forming::new(&members[0]);
     for attempt in [5, 9, 7] {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        forming.arrive(Arrival::Connected { process: 1, attempt, socket: Socket::Unix(ours) }).unwrap();
+        let keys = SealKeys { sending: [0; 32], receiving: [0; 32] };
+        let link = Link::new(Socket::Unix(ours), &keys).unwrap();
+        forming.arrive(Arrival::Connected { process: 1, attempt, link }).unwrap();
         ends.push(theirs);
     }
     drop(sender);
     let mut sockets = forming.collect(&arrivals, Instant::now()).unwrap();
     sockets[1].as_mut().unwrap().write_all(b"!").unwrap();
-    sockets[1].as_ref().unwrap().shutdown(std::net::Shutdown::Both).unwrap();
+    sockets[1].as_ref().unwrap().socket().shutdown(std::net::Shutdown::Both).unwrap();
     let read: Vec<_> = ends.iter_mut().map(|end| end.read(&mut [0; 1]).unwrap()).collect();
     assert_eq!(read, [0, 1, 0]);
 }

@@ -56,12 +56,12 @@ fn heartbeats_come_only_while_the_worker_loop_turns() {
     let hello = fixture.line().unwrap();
     assert_eq!(hello, json!({"process": 2, "generation": 9, "body": {"hello": {"pid": std::process::id()}}}));
     let patience = fixture.supervisor.get_ref().try_clone().unwrap();
-    patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();
+    patience.set_read_timeout(Some(BEAT * 2)).unwrap();
     assert!(fixture.line().is_err(), "a heartbeat although the loop never turned");
     patience.set_read_timeout(Some(WITHIN)).unwrap();
     fixture.ticks.store(41, Ordering::Relaxed);
     assert_eq!(fixture.line().unwrap()["body"], json!({"heartbeat": {"ticks": 41}}));
-    patience.set_read_timeout(Some(HEARTBEAT_EVERY * 2)).unwrap();
+    patience.set_read_timeout(Some(BEAT * 2)).unwrap();
     assert!(fixture.line().is_err(), "a heartbeat although the loop stands still");
 }
 

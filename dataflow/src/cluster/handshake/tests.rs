@@ -29,7 +29,7 @@ fn meet(
     listener: &Membership,
 ) -> (Result<(), HandshakeError>, Result<Claim, HandshakeError>) {
     let dialing = Dialing::new(dialer, to, 5, &[1; 32]);
-    let (answering, answer) = Answering::new(listener, dialing.hello(), &[2; 32]).unwrap();
+    let (answering, answer) = Answering::new(listener, dialing.greeting(), &[2; 32]).unwrap();
     let proving = match dialing.prove(&dialer.secret, &answer) {
         Ok(proving) => proving,
         Err(error) => return (Err(error), Err(error)),
@@ -92,7 +92,7 @@ fn another_secret_is_not_authentic_and_shows_no_mismatch() {
     let (dialer, _) = meet(&other, 0, &member(0, &ours));
     assert_eq!(dialer, Err(HandshakeError::NotAuthentic));
     let dialing = Dialing::new(&other, 0, 5, &[1; 32]);
-    let (answering, _) = Answering::new(&member(0, &ours), dialing.hello(), &[2; 32]).unwrap();
+    let (answering, _) = Answering::new(&member(0, &ours), dialing.greeting(), &[2; 32]).unwrap();
     assert_eq!(answering.check(&ours, &[0; 32]).unwrap_err(), HandshakeError::NotAuthentic);
 }
 
@@ -101,7 +101,7 @@ fn a_recorded_transcript_proves_nothing_again() {
     let secret = Secret::random().unwrap();
     let (dialer, listener) = (member(1, &secret), member(0, &secret));
     let dialing = Dialing::new(&dialer, 0, 5, &[1; 32]);
-    let hello = *dialing.hello();
+    let hello = *dialing.greeting();
     let (_, answer) = Answering::new(&listener, &hello, &[2; 32]).unwrap();
     let recorded = dialing.prove(&secret, &answer).unwrap().proof;
     let (again, _) = Answering::new(&listener, &hello, &[3; 32]).unwrap();
@@ -114,15 +114,42 @@ fn a_recorded_transcript_proves_nothing_again() {
 fn a_proof_cannot_be_reflected_to_its_maker() {
     let secret = Secret::random().unwrap();
     let listener = member(0, &secret);
-    let hello = *Dialing::new(&member(1, &secret), 0, 5, &[1; 32]).hello();
+    let hello = *Dialing::new(&member(1, &secret), 0, 5, &[1; 32]).greeting();
     let (answering, answer) = Answering::new(&listener, &hello, &[2; 32]).unwrap();
     let mut own_proof = [0; PROOF_BYTES];
     own_proof.copy_from_slice(&answer[HELLO_BYTES..]);
     assert_eq!(answering.check(&secret, &own_proof).unwrap_err(), HandshakeError::NotAuthentic);
     let dialing = Dialing::new(&member(1, &secret), 0, 5, &[1; 32]);
     let mut echo = [0; ANSWER_BYTES];
-    echo[..HELLO_BYTES].copy_from_slice(dialing.hello());
+    echo[..HELLO_BYTES].copy_from_slice(&dialing.greeting()[..HELLO_BYTES]);
     assert!(matches!(dialing.prove(&secret, &echo), Err(HandshakeError::NotAuthentic)));
+}
+
+#[test]
+fn both_sides_have_the_same_fresh_keys_for_each_direction() {
+    let secret = Secret::random().unwrap();
+    let (dialer, listener) = (member(1, &secret), member(0, &secret));
+    let keys = |nonce| {
+        let dialing = Dialing::new(&dialer, 0, 5, &[1; 32]);
+        let (answering, answer) = Answering::new(&listener, dialing.greeting(), &nonce).unwrap();
+        let proving = dialing.prove(&secret, &answer).unwrap();
+        [proving.keys(&secret), answering.keys(&secret)]
+    };
+    let [dialer, listener] = keys([2; 32]);
+    assert_eq!((dialer.sending, dialer.receiving), (listener.receiving, listener.sending));
+    let [another, _] = keys([3; 32]);
+    let all = [dialer.sending, dialer.receiving, another.sending, another.receiving];
+    assert!((0..4).all(|at| !all[..at].contains(&all[at])), "no key is used twice");
+}
+
+#[test]
+fn the_hello_of_a_member_is_told_from_one_of_a_stranger() {
+    let (ours, theirs) = (Secret::random().unwrap(), Secret::random().unwrap());
+    let member_of = |secret: &Secret| {
+        let dialing = Dialing::new(&member(1, secret), 0, 5, &[1; 32]);
+        Answering::new(&member(0, &ours), dialing.greeting(), &[2; 32]).unwrap().0.member()
+    };
+    assert_eq!((member_of(&ours), member_of(&theirs)), (Some((1, 5)), None));
 }
 
 proptest! {
@@ -131,7 +158,7 @@ proptest! {
         let secret = Secret::from_text("a secret of some length").unwrap();
         let (dialer, listener) = (member(1, &secret), member(0, &secret));
         let dialing = Dialing::new(&dialer, 0, 5, &[1; 32]);
-        let mut hello = *dialing.hello();
+        let mut hello = *dialing.greeting();
         if in_hello {
             hello[bit / 8 % HELLO_BYTES] ^= 1 << (bit % 8);
         }
@@ -143,12 +170,12 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_refused(hello in proptest::collection::vec(any::<u8>(), HELLO_BYTES), proof in any::<[u8; 32]>(), ours in any::<bool>()) {
+    fn garbage_is_refused(hello in proptest::collection::vec(any::<u8>(), GREETING_BYTES), proof in any::<[u8; 32]>(), ours in any::<bool>()) {
         let secret = Secret::from_text("a secret of some length").unwrap();
-        let mut bytes = [0; HELLO_BYTES];
+        let mut bytes = [0; GREETING_BYTES];
         bytes.copy_from_slice(&hello);
         if ours {
-            bytes[..12].copy_from_slice(b"strateye\0\0\0\x01");
+            bytes[..12].copy_from_slice(b"strateye\0\0\0\x02");
         }
         match Answering::new(&member(0, &secret), &bytes, &[2; 32]) {
             Ok((answering, _)) => prop_assert_eq!(answering.check(&secret, &proof).unwrap_err(), HandshakeError::NotAuthentic),

@@ -18,11 +18,11 @@ use super::cause::{Suspect, cause_of, is_consequence};
 use super::control_listener::ControlListener;
 use super::fleet::{ChildExit, Fleet};
 use super::input::Input;
-use super::liveness::Limits;
 use super::policy::{Decision, Restart, Restarts};
 use super::report::{Event, Events, Exit, ExitKind, Outcome, SupervisorError};
 use crate::cluster::exit::is_final;
 use crate::cluster::generation::ClusterGeneration;
+use crate::cluster::liveness::Limits;
 use crate::cluster::run_directory::RunDirectory;
 
 /// Most inputs handled before deadlines are checked, so that heartbeats that have arrived count.

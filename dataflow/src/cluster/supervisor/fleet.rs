@@ -26,9 +26,9 @@ use rustix::net::{SendFlags, send};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::input::Input;
-use super::liveness::{Limits, Liveness, Overdue};
 use crate::cluster::control::{self, GENERATION, Order, PROCESS, PROCESSES, RUN_DIRECTORY};
 use crate::cluster::generation::ClusterGeneration;
+use crate::cluster::liveness::{Limits, Liveness, Overdue};
 
 /// Time that a child has to take an order before it loses its connection.
 const PATIENCE: Duration = Duration::from_millis(10);

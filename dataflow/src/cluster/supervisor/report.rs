@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::liveness::{Limits, Overdue};
 use crate::cluster::exit::describe;
 use crate::cluster::generation::ClusterGeneration;
+use crate::cluster::liveness::{Limits, Overdue};
 use crate::cluster::run_directory::RunDirectoryError;
 
 /// An event of a supervised cluster.

@@ -1,25 +1,25 @@
-//! Liveness of a child: a pure decision.
+//! Liveness of a process: a pure decision of its supervisor, or of its [watchdog](super::watchdog).
 //!
-//! Until its first heartbeat a child has `start_within`, counted from its start: it reads its configuration,
+//! Until its first heartbeat a process has `start_within`, counted from its start: it reads its configuration,
 //! forms the cluster and starts to restore. From then on it must not be silent for `hang_after`.
 
 use std::time::{Duration, Instant};
 
-/// Longest silence of a child, before and after its first heartbeat.
+/// Longest silence of a process, before and after its first heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) start_within: Duration,
     pub(super) hang_after: Duration,
 }
 
-/// The heartbeat for which a child is overdue.
+/// The heartbeat for which a process is overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     Start,
     Heartbeat,
 }
 
-/// Time of the last heartbeat of one child.
+/// Time of the last heartbeat of one process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Liveness {
     since: Instant,
@@ -36,7 +36,7 @@ impl Liveness {
         *self = Self { since: now, beaten: true };
     }
 
-    /// Restarts the deadline: the supervisor itself was stopped or suspended and could not receive
+    /// Restarts the deadline: whoever watches was itself stopped or suspended and could not receive
     /// heartbeats.
     pub(super) fn forgive(&mut self, now: Instant) {
         self.since = now;
