@@ -65,6 +65,15 @@ impl Secret {
         Self::from_text(&text)
     }
 
+    /// Seed by which the cluster routes keys to its processes: the same in all of them, and not to be guessed, so that
+    /// nobody makes up keys that all meet in one place.
+    #[must_use]
+    pub fn routing_seed(&self) -> u64 {
+        let hash: [u8; 32] =
+            Sha256::new().chain_update(b"strateye routing").chain_update(self.key).finalize().into();
+        hash.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    }
+
     /// The key as one SHA-256 block; HMAC itself pads shorter keys with the same zeros.
     pub(super) fn block(&self) -> [u8; 64] {
         let mut block = [0; 64];
@@ -146,6 +155,14 @@ mod tests {
         assert!(matches!(Secret::create_file(&path), Err(SecretError::Write { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(Secret::read_file(&path), Err(SecretError::Readable { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn clusters_route_by_seeds_of_their_own() {
+        let seeds = ["one secret of a cluster", "two secrets of a cluster"]
+            .map(|text| [text, text].map(|text| Secret::from_text(text).unwrap().routing_seed()));
+        assert_eq!((seeds[0][0], seeds[1][0]), (seeds[0][1], seeds[1][1]), "the same in every process");
+        assert_ne!(seeds[0][0], seeds[1][0]);
     }
 
     #[test]

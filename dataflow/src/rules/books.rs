@@ -21,7 +21,6 @@ use operators::{
     rule::{
         catalog::{Applied, Catalog, CrowdChange},
         change::ChangeSet,
-        compiler::Compiler,
         rows::Rows,
     },
 };
@@ -50,16 +49,16 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 impl Books {
-    /// Starts the thread that makes books, of rules compiled by the process's `compiler`, and the one that
-    /// builds rows of crowds, of at most `crowd_rows` bytes.
-    pub fn start(compiler: Compiler, crowd_rows: usize) -> Self {
+    /// Starts the thread that makes books with `catalog`, which is empty, and the one that builds rows of crowds,
+    /// of at most `crowd_rows` bytes.
+    pub fn start(mut catalog: Catalog, crowd_rows: usize) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (work, asked) = mpsc::sync_channel::<Arc<ChangeSet>>(4);
         let books = Arc::clone(&shared);
         let rows = RowBuilder::start(crowd_rows);
         let builder = rows.clone();
         threads::spawn("rules:build", move || {
-            let (mut catalog, mut crowds) = (Catalog::new(compiler), Crowds::new());
+            let mut crowds = Crowds::new();
             for set in asked {
                 let applied = Arc::new(catalog.apply(&set));
                 change(&mut crowds, &applied.crowds);

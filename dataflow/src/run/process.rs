@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use operators::rule::{compiler::Compiler, interpret::Interpret};
+use operators::rule::{catalog::Catalog, compiler::Compiler, interpret::Interpret};
 use timely::WorkerConfig;
 
 use super::{
@@ -41,7 +41,8 @@ fn work(
 ) -> Result<(), ProcessError> {
     job.codec.choose();
     let compiler = Compiler::new(interpret());
-    let books = Books::start(compiler.clone(), job.crowd_rows);
+    let catalog = Catalog::new(compiler.clone()).routing_by(membership.secret.routing_seed());
+    let books = Books::start(catalog, job.crowd_rows);
     let mut config = WorkerConfig::default();
     // Without idle effort a replaced crowd would stay in the arrangement for ever.
     differential_dataflow::configure(

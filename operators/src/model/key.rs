@@ -117,15 +117,19 @@ fn push(field: Field, id: &Value<'_>, text: &mut String) {
 }
 
 /// Routing hash of a key: the same in every process, and different for equal texts under different `key_by`.
+///
+/// It also places the key in its owner's tables. Whoever knows the seed can make up keys that all have one place, so it
+/// begins with a secret of the cluster, see [`seed`].
 pub fn route(seed: u64, key: &str) -> u64 {
     xxh3_64_with_seed(key.as_bytes(), seed)
 }
 
-/// Seed of [`route`] for one `key_by`: a hash of the fields' names.
-pub fn seed(key: &KeyFields, fields: &Fields) -> u64 {
+/// Seed of [`route`] for one `key_by`: a hash of the fields' names by the seed of the `cluster`, which is another for
+/// every cluster. Nothing that is stored depends on it.
+pub fn seed(key: &KeyFields, fields: &Fields, cluster: u64) -> u64 {
     let kind = |field: &Field| if field.index() < TOP_LEVEL.len() { "top" } else { "property" };
     let names: Vec<String> = key.fields.iter().map(|f| format!("{}:{}", kind(f), fields.name(*f))).collect();
-    xxh3_64((names.join("\0") + key.network().as_str()).as_bytes())
+    xxh3_64_with_seed((names.join("\0") + key.network().as_str()).as_bytes(), cluster)
 }
 
 /// The key as it appears in a trigger: a number for a `guid` that is one, a string for any other single field, an array for

@@ -69,6 +69,8 @@ pub struct Catalog {
     fields: Fields,
     slots: HashMap<String, u32>,
     keys: Vec<KeyFields>,
+    /// Seed of the cluster's routing.
+    seed: u64,
     rules: BTreeMap<String, Entry>,
 }
 
@@ -76,6 +78,12 @@ impl Catalog {
     /// Makes an empty catalog that compiles with `compiler`. The default has a compiler of its own.
     pub fn new(compiler: Compiler) -> Self {
         Catalog { compiler, ..Catalog::default() }
+    }
+
+    /// Makes books that route keys by a seed, the same in every process of a cluster.
+    #[must_use]
+    pub fn routing_by(self, seed: u64) -> Self {
+        Catalog { seed, ..self }
     }
 
     /// The current book; empty before the first change set.
@@ -109,7 +117,7 @@ impl Catalog {
         Arc::new(RuleBook {
             generation: self.generation,
             has_crowd: self.rules.values().map(|e| e.crowd.is_some()).collect(),
-            key_seeds: self.keys.iter().map(|k| key::seed(k, &self.fields)).collect(),
+            key_seeds: self.keys.iter().map(|k| key::seed(k, &self.fields, self.seed)).collect(),
             fields: self.fields.clone(),
             keys: self.keys.clone(),
             candidates: Candidates::new(&index, &targets, &rule_key),
@@ -180,6 +188,31 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keys that meet in one place of a cluster's tables, as somebody who knows its seed finds them.
+    fn meeting(seed: u64) -> Vec<String> {
+        (0..200_000)
+            .map(|guid| guid.to_string())
+            .filter(|key| key::route(seed, key) >> 32 & 0xfff == 0)
+            .collect()
+    }
+
+    #[test]
+    fn keys_that_meet_in_one_place_of_a_cluster_do_not_in_another() {
+        let document = r#"{"rule_id": "r", "trigger": {"event": {"id": "T"}}}"#;
+        let seed = |cluster| {
+            let published = Published::first(document, 1, 0, BTreeMap::new()).unwrap();
+            let changes = vec![RuleChange::Put(Box::new(published))];
+            let set = ChangeSet { generation: BookGeneration(1), changes };
+            Catalog::default().routing_by(cluster).apply(&set).book.key_seeds[0]
+        };
+        let (known, ours) = (seed(0), seed(0x5ec_2e7));
+        assert_eq!(seed(0x5ec_2e7), ours, "the same in every process");
+        let keys = meeting(known);
+        let places: std::collections::BTreeSet<u64> =
+            keys.iter().map(|key| key::route(ours, key) >> 32 & 0xfff).collect();
+        assert!(keys.len() > 30 && places.len() > keys.len() * 9 / 10, "{} of {}", places.len(), keys.len());
+    }
 
     #[test]
     fn a_stored_calculator_that_changed_is_compiled_anew() {

@@ -14,7 +14,7 @@ use crate::document::{lifecycle::RunState, text::DocumentDigest};
 /// A rule with everything that a restart needs to continue it.
 ///
 /// Of a rule that is out of force (retired or quarantined) only the numbers are kept, so that none is used
-/// twice.
+/// twice; of all retired ones, soon, only the highest (`register/left.rs`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remembered {
     /// The rule in force. Out of force: its id, and its last version, publish instant and lineage.

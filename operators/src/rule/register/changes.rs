@@ -104,6 +104,16 @@ impl Changes {
         self.pending.is_empty()
     }
 
+    /// Whether the pending changes can be ordered as a set now.
+    pub(super) fn is_due(&self) -> bool {
+        self.in_flight.is_none() && !self.pending.is_empty()
+    }
+
+    /// Whether a change of a rule is pending.
+    pub(super) fn concerns(&self, rule_id: &str) -> bool {
+        self.pending.contains_key(rule_id)
+    }
+
     /// Puts a rule as `published`; `compiled` is `None` if the compiled rule is unchanged.
     pub(super) fn put(&mut self, published: &Published, compiled: Option<Arc<CompiledRule>>) {
         let rule_id = published.rule_id.clone();

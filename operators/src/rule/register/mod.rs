@@ -15,15 +15,14 @@
 //!    applies them at once, and the rule itself is otherwise unchanged. A put with the status *paused* pauses
 //!    the rule in force even if its document differs or is refused.
 //! 2. A refused document has no other effect: it is never passed to [`publish`](Register::publish).
-//! 3. No number is used twice: dropped state (`Ordered::dropped`) is never named again, whatever versions the
+//! 3. No number is used twice while a rule is remembered, nor for a rule's states at all: dropped state (`Ordered::dropped`) is never named again, whatever versions the
 //!    store counts.
 //! 4. A change set has at most one change per rule, ascending by id, and at most one set is in flight.
 //! 5. A restart needs [`Ordered::remembered`] and nothing else: a register made from it orders the same
 //!    changes from then on. Only the error budget, which covers the last minute, begins anew.
 //! 6. A quarantined rule stays quarantined over a restart: the first listing of a store counts as no change.
 //!
-//! **Limit**: a rule that once existed is remembered for ever, at least its numbers.
-//!
+//! - `left`: of retired rules, the highest number that they have used
 //! - `pauses`: the current pause of a rule, and the pauses that do not count
 //! - `succession`: what a version takes over from the one before it
 //! - `failures`: the error budget
@@ -32,6 +31,7 @@
 
 mod changes;
 mod failures;
+mod left;
 mod pauses;
 mod prepared;
 mod succession;
@@ -184,7 +184,8 @@ impl Register {
         let departed = succession::departed(former, crowd.as_ref(), plan, now);
         let departures = !departed.is_empty();
         let successor = Successor { plan, version, edited, departed: departures, at: now };
-        let lineage = succession::lineage(former, &successor);
+        let left = left::highest(self.rule(left::LEFT));
+        let lineage = succession::lineage(former, &successor, left);
         let kept: BTreeSet<String> = lineage.names(&put.rule_id).into_iter().collect();
         let before = in_force.map(|rule| rule.published.lineage.names(&put.rule_id)).unwrap_or_default();
         self.changes.drop_states(before.into_iter().filter(|name| !kept.contains(name)));
@@ -252,7 +253,25 @@ impl Register {
     /// order it once the store has been listed and all its documents are published or refused, or at once if
     /// [`is_resuming`](Register::is_resuming).
     pub fn order(&mut self) -> Option<Ordered> {
+        self.forget_retired();
         self.changes.order(self.rules.values().map(|entry| &entry.rule))
+    }
+
+    /// Forgets rules whose retirement is in force, when a set is about to be ordered that does not remember them.
+    /// By the first set after a restart their status is recorded once more.
+    fn forget_retired(&mut self) {
+        if self.is_new() || !self.changes.is_due() {
+            return;
+        }
+        let leaves =
+            |rule: &Remembered| left::leaves(rule) && !self.changes.concerns(&rule.published.rule_id);
+        let leaving: Vec<Remembered> =
+            self.rules.values().map(|entry| &entry.rule).filter(|rule| leaves(rule)).cloned().collect();
+        for rule in leaving {
+            let left = left::with(self.rule(left::LEFT), &rule);
+            self.rules.remove(&rule.published.rule_id);
+            self.rules.insert(left::LEFT.to_owned(), Entry { rule: left, failures: Failures::default() });
+        }
     }
 
     /// Records that the set in flight is in force; `None` if there was none.
@@ -275,12 +294,13 @@ impl Register {
         !self.changes.is_empty()
     }
 
-    /// Standing of all rules, retired ones included, ascending by id.
+    /// Standing of all rules, ascending by id; retired ones included, until they have left.
     pub fn standing(&self) -> impl Iterator<Item = Standing> {
-        self.rules.values().map(|entry| Standing::from(&entry.rule))
+        let rules = self.rules.values().map(|entry| &entry.rule);
+        rules.filter(|rule| rule.published.rule_id != left::LEFT).map(Standing::from)
     }
 
-    /// The rule of that id, if it has ever existed.
+    /// The rule of that id, if it has existed and has not left.
     pub fn rule(&self, rule_id: &str) -> Option<&Remembered> {
         self.rules.get(rule_id).map(|entry| &entry.rule)
     }

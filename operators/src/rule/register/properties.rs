@@ -156,7 +156,7 @@ proptest! {
         for (rule, step) in before.iter().chain([&(0, Step::Order)]) {
             run.step(*rule, step)?;
         }
-        let remembered: Vec<Remembered> = ["a", "b"].iter().filter_map(|id| run.scene.register.rule(id).cloned()).collect();
+        let remembered: Vec<Remembered> = ["@left", "a", "b"].iter().filter_map(|id| run.scene.register.rule(id).cloned()).collect();
         let mut restarted = Run::new(Register::from_remembered(remembered.clone(), 0));
         restarted.scene.now = run.scene.now;
         let resumed = restarted.order()?.unwrap();

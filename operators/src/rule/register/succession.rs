@@ -31,11 +31,12 @@ pub(super) fn is_of(rule: &Remembered, put: &Put) -> bool {
     rule.document == Some(put.document.digest())
 }
 
-/// Lineage of the next version. A rule that is out of force keeps no state.
-pub(super) fn lineage(former: Option<&Remembered>, successor: &Successor<'_>) -> Lineage {
+/// Lineage of the next version. A rule that is out of force keeps no state; the states of one that is new begin above
+/// `left`, the highest number of rules that have left.
+pub(super) fn lineage(former: Option<&Remembered>, successor: &Successor<'_>, left: u64) -> Lineage {
     let Successor { plan, version, .. } = *successor;
     match former {
-        None => Lineage::first(plan, version),
+        None => Lineage { last: left, ..Lineage::default() }.anew(plan, version),
         Some(former) if !former.in_force => former.published.lineage.anew(plan, version),
         Some(former) => former.published.next_lineage(successor),
     }

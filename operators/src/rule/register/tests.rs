@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -314,6 +314,52 @@ fn of_a_rule_out_of_force_only_its_numbers_are_kept() {
         assert_eq!((again.version, again.pause, again.departed), (3, None, Vec::new()));
         assert!(again.lineage.rule > before.lineage.last);
     }
+}
+
+#[test]
+fn retired_rules_leave_and_no_rule_after_them_has_their_names() {
+    let mut scene = Scene::new();
+    let named = |name: &str| {
+        let mut document = rule("r");
+        document["rule_id"] = json!(name);
+        document
+    };
+    let mut sizes = Vec::new();
+    let mut used = BTreeSet::new();
+    for turn in 0..50 {
+        let name = format!("r{}", turn % 7);
+        scene.put(&Put { version: Some(1 + turn % 3), ..online(&named(&name)) }).unwrap();
+        scene.changes();
+        let published = scene.register.rule(&name).unwrap().published.clone();
+        let names = published.lineage.names(&name);
+        assert!(names.iter().all(|name| used.insert(name.clone())), "{names:?} in turn {turn}");
+        scene.register.retire(&name);
+        let ordered = scene.register.order().unwrap();
+        sizes.push((ordered.remembered.len(), scene.register.standing().count()));
+        scene.register.in_force();
+    }
+    assert!(sizes.iter().all(|size| *size <= (3, 2)), "remembered, and standing: {sizes:?}");
+    // What a former release remembers for ever leaves after a restart.
+    let all = (0..50).map(|n| Remembered {
+        document: None,
+        in_force: false,
+        ..in_force_as(&named(&format!("old{n}")))
+    });
+    let mut scene = Scene { register: Register::from_remembered(all.collect(), 0), ..Scene::new() };
+    assert_eq!(scene.register.order().unwrap().remembered.len(), 50, "its status is recorded once more");
+    scene.register.in_force();
+    scene.put(&online(&named("new"))).unwrap();
+    assert_eq!(scene.register.order().unwrap().remembered.len(), 2);
+    scene.register.in_force();
+    scene.put(&Put { version: Some(1), ..online(&named("old3")) }).unwrap();
+    assert!(scene.register.rule("old3").unwrap().published.lineage.rule > 1);
+}
+
+/// What is remembered of a rule that was published.
+fn in_force_as(document: &Json) -> Remembered {
+    let mut scene = Scene::new();
+    scene.put(&online(document)).unwrap();
+    scene.register.rule(document["rule_id"].as_str().unwrap()).unwrap().clone()
 }
 
 #[test]

@@ -1,21 +1,23 @@
 //! Checkpoints in an SQLite file, the embedded default: no server, one machine.
 //!
 //! Any number of processes of the machine have the file open at once (WAL); a write waits up to 5 s for
-//! another. Leases follow the machine's wall clock. Changes of hashes are not synced by themselves, the next
+//! another. Leases follow the time since the machine was started, which nobody sets. Changes of hashes are not synced by themselves, the next
 //! commit syncs everything before it; all other writes are on the disk when their call returns.
 //!
 //! **Limits**: a local disk, no network file system. The file does not shrink; freed space is used again.
 //!
 //! - `store`: the calls as SQL
+//! - `clock`: the clock of the leases
 //! - `edits`: the stream of edits
 
+mod clock;
 mod edits;
 mod store;
 
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use operators::model::ids::{CheckpointNumber, OwnerGeneration};
@@ -25,7 +27,7 @@ use super::{CheckpointError, CheckpointSpan, FieldChange};
 use crate::private;
 
 /// Schema version that this release writes.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 /// Longest wait of a call for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
 /// Fields read per query.
@@ -134,10 +136,13 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Migration from schema 1 to 2.
-const FOLDED: &str = "ALTER TABLE committed ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;";
-/// Migration from schema 2 to 3.
-const FIRST_CHECKPOINT: &str = "ALTER TABLE hash ADD COLUMN n INTEGER NOT NULL DEFAULT 0;";
+/// Migrations from schema 1 to 2, from 2 to 3, and so on. A lease of before schema 4 is over: its end was an instant of
+/// the wall clock.
+const MIGRATIONS: [&str; 3] = [
+    "ALTER TABLE committed ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE hash ADD COLUMN n INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE committed ADD COLUMN start TEXT;",
+];
 
 /// Creates the tables, or migrates those of an earlier release. Returns the schema version.
 fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
@@ -150,8 +155,10 @@ fn create(connection: &mut Connection) -> rusqlite::Result<i64> {
     // Another process may have been first.
     match version(&transaction)? {
         0 => transaction.execute_batch(include_str!("schema.sql"))?,
-        1 => transaction.execute_batch(&[FOLDED, FIRST_CHECKPOINT].concat())?,
-        2 => transaction.execute_batch(FIRST_CHECKPOINT)?,
+        former if former < SCHEMA => {
+            let done = usize::try_from(former - 1).unwrap_or_default();
+            transaction.execute_batch(&MIGRATIONS[done..].concat())?;
+        }
         found => return Ok(found),
     }
     transaction.pragma_update(None, "user_version", SCHEMA)?;
@@ -166,12 +173,6 @@ fn failed(path: &Path, source: rusqlite::Error) -> CheckpointError {
         }
         _ => CheckpointError::Sqlite { path: path.to_owned(), source },
     }
-}
-
-/// Wall clock, unix ms.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    super::milliseconds(since)
 }
 
 /// A hash, and what changed it last.

@@ -2,12 +2,13 @@
 CREATE TABLE committed (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     owner TEXT,                 -- null: no owner
-    until INTEGER,              -- of the lease, unix milliseconds
+    until INTEGER,              -- of the lease, milliseconds since the machine was started
     generation INTEGER NOT NULL, -- the last owner generation assigned
     n INTEGER,                  -- number of the last checkpoint; null: none is committed yet
     manifest BLOB,
     committed_by INTEGER,       -- owner generation of the last commit
-    folded INTEGER NOT NULL DEFAULT 0 -- checkpoints up to this number are compacted
+    folded INTEGER NOT NULL DEFAULT 0, -- checkpoints up to this number are compacted
+    start TEXT                  -- which start of the machine
 );
 INSERT INTO committed (id, generation) VALUES (1, 0);
 

@@ -5,22 +5,28 @@ use std::time::Duration;
 use operators::model::ids::{CheckpointNumber, OwnerGeneration};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{HashRow, PORTION, Refusal, SqliteCheckpoints, apply, edits, find_hash, now, own_hash};
+use super::{
+    HashRow, PORTION, Refusal, SqliteCheckpoints, apply, clock::SinceStart, edits, find_hash, own_hash,
+};
 use crate::checkpoint::{
     CheckpointError, CheckpointSpan, CheckpointStore, Committed, Edit, FieldChange, Ownership, check_blob,
-    check_blob_name, check_edit, check_generation, check_number, milliseconds,
+    check_blob_name, check_edit, check_generation, check_number,
 };
 
 /// Latest generation given out, and its owner if it has one.
 struct OwnerRow {
     generation: OwnerGeneration,
     owner: Option<String>,
-    until: u64,
+    /// End of the owner's lease.
+    until: SinceStart,
 }
 
 fn owner_row(connection: &Connection) -> rusqlite::Result<OwnerRow> {
-    connection.query_row("SELECT generation, owner, coalesce(until, 0) FROM committed", [], |row| {
-        Ok(OwnerRow { generation: OwnerGeneration(row.get(0)?), owner: row.get(1)?, until: row.get(2)? })
+    // Without a start it is a lease of a former schema.
+    let sql = "SELECT generation, owner, coalesce(until, 0), coalesce(start, 'unknown') FROM committed";
+    connection.query_row(sql, [], |row| {
+        let until = SinceStart { ms: row.get(2)?, start: row.get(3)? };
+        Ok(OwnerRow { generation: OwnerGeneration(row.get(0)?), owner: row.get(1)?, until })
     })
 }
 
@@ -74,17 +80,18 @@ impl CheckpointStore for SqliteCheckpoints {
     fn take(&mut self, owner: &str, lease: Duration) -> Result<Ownership, CheckpointError> {
         let place = self.path.display().to_string();
         self.change(|transaction| {
-            let (now, found) = (now(), owner_row(transaction)?);
+            let (now, found) = (SinceStart::now(), owner_row(transaction)?);
+            let for_ms = now.left_until(&found.until);
             if let Some(other) = found.owner
                 && other != owner
-                && found.until > now
+                && for_ms > 0
             {
-                return Err(CheckpointError::Owned { place, owner: other, for_ms: found.until - now }.into());
+                return Err(CheckpointError::Owned { place, owner: other, for_ms }.into());
             }
-            let generation = found.generation.next();
+            let (generation, until) = (found.generation.next(), now.after(lease));
             transaction.execute(
-                "UPDATE committed SET owner = ?1, until = ?2, generation = ?3",
-                params![owner, now + milliseconds(lease), generation.0],
+                "UPDATE committed SET owner = ?1, until = ?2, start = ?3, generation = ?4",
+                params![owner, until.ms, until.start, generation.0],
             )?;
             Ok(Ownership { generation, committed: committed(transaction)? })
         })
@@ -97,7 +104,9 @@ impl CheckpointStore for SqliteCheckpoints {
     ) -> Result<Option<CheckpointNumber>, CheckpointError> {
         self.change(|transaction| {
             check_owner(transaction, generation)?;
-            transaction.execute("UPDATE committed SET until = ?1", [now() + milliseconds(lease)])?;
+            let until = SinceStart::now().after(lease);
+            transaction
+                .execute("UPDATE committed SET until = ?1, start = ?2", params![until.ms, until.start])?;
             Ok(committed(transaction)?.map(|committed| committed.number))
         })
     }
@@ -105,7 +114,7 @@ impl CheckpointStore for SqliteCheckpoints {
     fn release(&mut self, generation: OwnerGeneration) -> Result<(), CheckpointError> {
         check_generation(generation)?;
         self.change(|transaction| {
-            let sql = "UPDATE committed SET owner = NULL, until = NULL WHERE generation = ?1";
+            let sql = "UPDATE committed SET owner = NULL, until = NULL, start = NULL WHERE generation = ?1";
             transaction.execute(sql, [generation.0])?;
             Ok(())
         })

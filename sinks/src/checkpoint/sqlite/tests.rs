@@ -25,7 +25,8 @@ fn a_file_of_the_first_release_is_brought_up_to_date() {
     let mut store = SqliteCheckpoints::open(&path).unwrap();
     let generation = store.take("a", BUSY).unwrap().generation;
     store.commit(generation, CheckpointNumber(1), b"one").unwrap();
-    let former = "ALTER TABLE committed DROP COLUMN folded; ALTER TABLE hash DROP COLUMN n;";
+    let former = "ALTER TABLE committed DROP COLUMN folded; ALTER TABLE hash DROP COLUMN n;
+                  ALTER TABLE committed DROP COLUMN start;";
     store.connection.execute_batch(former).unwrap();
     store.connection.pragma_update(None, "user_version", 1).unwrap();
     drop(store);
@@ -34,6 +35,26 @@ fn a_file_of_the_first_release_is_brought_up_to_date() {
     assert_eq!(store.mark_compacted(generation, CheckpointNumber(1)).unwrap(), CheckpointNumber(1));
     assert_eq!(store.commit(generation, CheckpointNumber(2), b"two").unwrap(), CheckpointNumber(1));
     SqliteCheckpoints::open(&path).unwrap();
+}
+
+#[test]
+fn a_lease_ends_by_the_machines_own_clock_and_with_its_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = SqliteCheckpoints::open(&folder.path().join("state.db")).unwrap();
+    const LEASE: Duration = Duration::from_secs(3_600);
+    store.take("a", LEASE).unwrap();
+    let for_ms = |store: &mut SqliteCheckpoints, by: &str| match store.take(by, LEASE).unwrap_err() {
+        CheckpointError::Owned { for_ms, .. } => for_ms,
+        error => panic!("{error}"),
+    };
+    assert!((3_500_000..=3_600_000).contains(&for_ms(&mut store, "b")));
+    // As the last start of the machine left it, however long the lease and whatever the clock on the wall says.
+    store.connection.execute("UPDATE committed SET until = 9e15, start = 'another'", []).unwrap();
+    store.take("b", LEASE).unwrap();
+    assert!(for_ms(&mut store, "a") <= 3_600_000);
+    // As a former release left it: an instant of the wall clock.
+    store.connection.execute("UPDATE committed SET owner = 'c', until = 9e15, start = NULL", []).unwrap();
+    store.take("a", LEASE).unwrap();
 }
 
 #[test]
