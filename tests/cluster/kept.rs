@@ -306,3 +306,34 @@ fn a_file_read_in_parts_fires_what_it_fires_when_read_at_once() {
     );
     assert_eq!(firings(&scene.path("again.jsonl")).len(), 0, "nothing is left to be read");
 }
+
+#[test]
+fn what_is_read_again_after_a_crash_is_held_against_the_same_wall_clock() {
+    // Events of a far year are taken as of the moment at which they are read.
+    const EVENTS: u64 = 200_000;
+    let fires = json!({"rule_id": "r", "trigger": {"event": {"id": "T"}}});
+    let scene = Scene::with(&[fires], &far_events(EVENTS));
+    scene.write("settings.toml", "checkpoint_ms = 1000\nread_ahead_bytes = 65536\n");
+    let arguments = ["run", "--config", "settings.toml", "--rules", "rules", "--events", "events.jsonl"];
+    let outputs = ["--state", "state.db", "--triggers", "triggers.jsonl", "--processes", "2"];
+    let running = Running::start(&mut scene.command(&[&arguments[..], &outputs].concat()));
+    await_committed(&scene.path("state.db"), "it goes on", |_, manifest| position(manifest) > 0);
+    let lines = || fs::read_to_string(scene.path("triggers.jsonl")).unwrap().lines().count();
+    let (before, begun) = (lines(), Instant::now());
+    while lines() == before {
+        assert!(begun.elapsed() < WITHIN, "more triggers");
+        // A file gives no notice of a line.
+        thread::sleep(Duration::from_millis(1));
+    }
+    signal(children(running.pid())[1], Signal::KILL);
+    let finished = running.wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.all());
+    assert!(finished.all().contains("restarting as generation 2"), "{}", finished.all());
+    let mut fired: BTreeMap<String, String> = BTreeMap::new();
+    for line in fs::read_to_string(scene.path("triggers.jsonl")).unwrap().lines() {
+        let trigger: Json = serde_json::from_str(line).unwrap();
+        let first = fired.entry(trigger["trigger_id"].to_string()).or_insert_with(|| line.to_owned());
+        assert_eq!(first, line, "sent again as it was");
+    }
+    assert_eq!(position(&committed(&scene.path("state.db")).unwrap().1), EVENTS);
+}

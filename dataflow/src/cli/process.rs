@@ -30,7 +30,8 @@ pub(super) fn main() -> Result<(), CliError> {
     let own = job.metrics.and_then(|first| own_metrics(first, &job, assignment.process, &ticks));
     let (board, _server) = own.unzip();
     let messenger = Messenger { supervisor: Some(link.sender()), board };
-    let around = Surroundings { messenger, stopping: link.stopping(), ticks };
+    let run_directory = Some(assignment.directory.clone());
+    let around = Surroundings { messenger, stopping: link.stopping(), ticks, run_directory };
     run_to_end(&job, &membership, &around)
 }
 

@@ -103,7 +103,8 @@ impl WorkerArgs {
         let expected = job.expected(self.process..self.process + 1, false);
         let served = settings.serve(self.metrics.as_deref(), expected, &ticks)?;
         let (board, _server) = served.unzip();
-        let around = Surroundings { messenger: Messenger { supervisor: None, board }, stopping, ticks };
+        let messenger = Messenger { supervisor: None, board };
+        let around = Surroundings { messenger, stopping, ticks, run_directory: None };
         run_to_end(&job, &membership, &around)
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! A [thread per worker](reader) opens its source and reads; a bounded channel passes its reads to the
 //! operator, which sends them at the last epoch announced. [`Intake`] decides what may be sent when: it
-//! bounds the bytes read ahead of evaluation, and inserts barriers.
+//! bounds the bytes read ahead of evaluation, and inserts barriers. What is read again after a failure has the clock of the
+//! [first reading](first_reads).
 
+mod first_reads;
 mod intake;
 mod reader;
 
 use std::{
     cell::Cell,
+    path::PathBuf,
     rc::Rc,
     sync::{
         Arc, Mutex,
@@ -62,6 +65,8 @@ pub struct Reading {
     pub name: String,
     /// Receives that the source is waited for.
     pub awaiting: Awaiting,
+    /// File in which it is noted when events are read first; `None`: it is not noted.
+    pub first_reads: Option<PathBuf>,
 }
 
 /// Output streams of `events`.

@@ -1,6 +1,7 @@
 //! One worker: its inputs and outputs, its graph, and the loop that steps it to the end.
 
 use std::{
+    path::PathBuf,
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -93,6 +94,7 @@ impl WorkerContext {
             exit: self.exit.clone(),
             name: job.events.to_string(),
             awaiting: self.awaiting.clone(),
+            first_reads: self.first_reads(worker.index()),
         };
         let parts = Parts {
             control: zero.map(|zero| zero.control(job, &self.around, Rc::clone(&triggers))),
@@ -121,6 +123,12 @@ impl WorkerContext {
             begun: None,
             split: SplitKeyLog::default(),
         })
+    }
+
+    /// File in which a live worker notes when it reads events first, if there is a place for it.
+    fn first_reads(&self, worker: usize) -> Option<PathBuf> {
+        let directory = self.around.run_directory.as_ref().filter(|_| self.job.time.is_live())?;
+        Some(directory.join(format!("first-reads-{worker}")))
     }
 
     /// Takes the ownership of the state and starts the rules feed.

@@ -122,7 +122,7 @@ impl Edge {
     pub fn resolve(self, publish: i64) -> i64 {
         match self {
             Edge::At(instant) => instant.0,
-            Edge::BeforePublish(back) => publish - back,
+            Edge::BeforePublish(back) => publish.saturating_sub(back),
         }
     }
 }

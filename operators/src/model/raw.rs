@@ -13,7 +13,7 @@ pub struct RawBatch {
     pub records: Vec<RawRecord>,
     /// Records the source itself had to refuse (too long, not text).
     pub refused: Vec<Refused>,
-    /// Wall clock at which the batch was read, unix µs; only for measuring latency.
+    /// Wall clock at which the batch was read first, unix µs: what clamps its times, and what latency is measured from.
     pub read_at: u64,
 }
 

@@ -1,6 +1,7 @@
 //! The thread that reads a worker's source.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +20,7 @@ use sources::{
 };
 use timely::scheduling::SyncActivator;
 
-use super::Reading;
+use super::{Reading, first_reads::FirstReads};
 use crate::{
     exit::{ExitHandle, Fatal, SOURCE_FAILED},
     run::awaiting::Awaiting,
@@ -66,6 +67,7 @@ impl ReaderThread {
             exit: reading.exit.clone(),
             name: reading.name.clone(),
             awaiting: reading.awaiting.clone(),
+            first_reads: reading.first_reads.clone(),
             committed: committed_from,
             begin: begin_from,
         };
@@ -115,6 +117,8 @@ struct Reader {
     /// Name of the source, where it is waited for.
     name: String,
     awaiting: Awaiting,
+    /// File of the notes of first reads.
+    first_reads: Option<PathBuf>,
     committed: mpsc::Receiver<Committed>,
     /// Receives one message, when reading may begin.
     begin: mpsc::Receiver<()>,
@@ -129,7 +133,11 @@ impl Reader {
             let opened = source.as_ref().map(|s| s.positions()).unwrap_or_default();
             let sent = to.send(Read::Opened(opened)).is_ok();
             match source {
-                Some(source) if sent && self.begin.recv().is_ok() => self.read(source, to, wake),
+                Some(source) if sent && self.begin.recv().is_ok() => {
+                    let first_reads =
+                        self.first_reads.as_deref().map(|path| FirstReads::open(path, &start.positions));
+                    self.read(source, first_reads, to, wake)
+                }
                 _ => Ok(()),
             }
         });
@@ -143,19 +151,26 @@ impl Reader {
     fn read(
         &self,
         mut source: Box<dyn EventSource>,
+        mut first_reads: Option<FirstReads>,
         to: &mpsc::SyncSender<Read>,
         wake: &SyncActivator,
     ) -> Result<(), SourceError> {
         loop {
             while let Ok(positions) = self.committed.try_recv() {
                 source.commit(&positions);
+                if let Some(first_reads) = &mut first_reads {
+                    first_reads.committed(&positions);
+                }
             }
             match source.trouble() {
                 Some(reason) => self.awaiting.note(&self.name, reason),
                 None => self.awaiting.arrived(&self.name),
             }
             let reads = match source.next(WAIT)? {
-                Next::Batch(batch) => vec![Read::Batch(batch)],
+                Next::Batch(batch) => match &mut first_reads {
+                    Some(first_reads) => first_reads.batches(batch).into_iter().map(Read::Batch).collect(),
+                    None => vec![Read::Batch(batch)],
+                },
                 Next::Opened(new) => vec![Read::Opened(new)],
                 Next::CaughtUp { partitions, at } if self.live => {
                     vec![Read::Idle { partitions, clock: IngestTime(at - TIMER_GRACE) }]

@@ -92,6 +92,7 @@ impl Running {
             messenger: Messenger::default(),
             stopping: Arc::clone(&stopping),
             ticks: Arc::default(),
+            run_directory: None,
         };
         let (to, ended) = mpsc::channel();
         threads::spawn("test", move || to.send(run(&job, &membership, &around)));
