@@ -106,9 +106,9 @@ impl Answering {
         let (head, tail) = greeting.split_at(HELLO_BYTES);
         hello.copy_from_slice(head);
         mac.update(head);
-        let is_member = mac.verify_slice(tail).is_ok();
         let theirs = Claim::decode(&hello)?;
         let mine = Claim::new(me, theirs.from, theirs.attempt);
+        let is_member = mac.verify_slice(tail).is_ok() && mine.compare(&theirs).is_ok();
         let transcript = Transcript { dialer: hello, listener: mine.encode(nonce) };
         let mut answer = [0; ANSWER_BYTES];
         let (head, tail) = answer.split_at_mut(HELLO_BYTES);
@@ -117,8 +117,8 @@ impl Answering {
         Ok((Self { transcript, is_member, mine, theirs }, answer))
     }
 
-    /// The member that the hello comes from, and the number of its attempt; `None` for a stranger. A stranger that
-    /// overheard it may have sent it again.
+    /// The member that the hello comes from, and the number of its attempt; `None` for a stranger, and for who has
+    /// another claim, such as an older generation. A stranger that overheard it may have sent it again.
     pub(super) fn member(&self) -> Option<(u32, u64)> {
         self.is_member.then_some((self.theirs.from, self.theirs.attempt))
     }

@@ -125,9 +125,15 @@ impl WorkerContext {
         })
     }
 
-    /// File in which a live worker notes when it reads events first, if there is a place for it.
+    /// File in which a live worker notes when it reads events first, if there is a place for it, and the same events
+    /// can be read again: what follows in a pipe has the same offsets and is something else.
     fn first_reads(&self, worker: usize) -> Option<PathBuf> {
-        let directory = self.around.run_directory.as_ref().filter(|_| self.job.time.is_live())?;
+        let again = match &self.job.events {
+            Events::Kafka(_) => true,
+            Events::File(path) | Events::SortedFile(path) => path.is_file(),
+            Events::Stdin | Events::Generator(_) | Events::None => false,
+        };
+        let directory = self.around.run_directory.as_ref().filter(|_| again && self.job.time.is_live())?;
         Some(directory.join(format!("first-reads-{worker}")))
     }
 

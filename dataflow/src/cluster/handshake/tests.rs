@@ -150,6 +150,10 @@ fn the_hello_of_a_member_is_told_from_one_of_a_stranger() {
         Answering::new(&member(0, &ours), dialing.greeting(), &[2; 32]).unwrap().0.member()
     };
     assert_eq!((member_of(&ours), member_of(&theirs)), (Some((1, 5)), None));
+    // One that was overheard when an earlier generation formed.
+    let former = Membership { generation: ClusterGeneration(6), ..member(1, &ours) };
+    let dialing = Dialing::new(&former, 0, 5, &[1; 32]);
+    assert_eq!(Answering::new(&member(0, &ours), dialing.greeting(), &[2; 32]).unwrap().0.member(), None);
 }
 
 proptest! {

@@ -5,6 +5,8 @@
 //! behind the batch, and the clock (4, 8 and 8 bytes, little-endian). A batch that is read again is cut where those of
 //! the first time ended, and its pieces have their clocks. Notes of what a checkpoint includes are dropped.
 //!
+//! Only of topics and files: in what can't be read twice, such as a pipe, the same offsets are other events.
+//!
 //! **Limits**: it is known as long as the supervisor lives; a `worker` has none. Notes that can't be written are missing,
 //! and what is read again then has the clock of the second time.
 
@@ -44,6 +46,8 @@ pub(super) struct FirstReads {
     length: usize,
     /// Notes that no checkpoint includes, ascending.
     notes: BTreeMap<PartitionId, VecDeque<Note>>,
+    /// Where this process began to read.
+    start: Positions,
     /// Offset up to which an earlier process has read a partition.
     known: BTreeMap<PartitionId, Offset>,
 }
@@ -61,7 +65,8 @@ impl FirstReads {
         }
         let known = notes.iter().filter_map(|(partition, notes)| Some((*partition, notes.back()?.end)));
         let known = known.collect();
-        let mut reads = FirstReads { path: path.to_owned(), file: None, length: 0, notes, known };
+        let start = start.clone();
+        let mut reads = FirstReads { path: path.to_owned(), file: None, length: 0, notes, start, known };
         reads.rewrite();
         reads
     }
@@ -72,6 +77,12 @@ impl FirstReads {
         let firsts = [batch.records.first().map(|r| r.offset), batch.refused.first().map(|r| r.offset)];
         let first = firsts.into_iter().flatten().min().unwrap_or(end);
         let known = self.known.get(&partition).copied().unwrap_or(Offset(0));
+        if self.start.get(partition).is_some_and(|start| first < start) && known > Offset(0) {
+            // The log begins anew: its offsets are those of other events.
+            self.known.remove(&partition);
+            self.notes.remove(&partition);
+            return self.batches(batch);
+        }
         if first >= known {
             self.note(partition, Note { end, read_at: batch.read_at });
             return vec![batch];
@@ -223,6 +234,15 @@ mod tests {
                 fs::write(&path, &fs::read(&path).unwrap()[..6 * NOTE + 3]).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_log_that_begins_anew_has_other_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes");
+        FirstReads::open(&path, &Positions::default()).batches(batch(1, 0..9, 100));
+        let mut again = FirstReads::open(&path, &Positions::from([(PartitionId(1), Offset(4))]));
+        assert_eq!(read(&again.batches(batch(1, 0..9, 700))), read(&[batch(1, 0..9, 700)]));
     }
 
     #[test]
