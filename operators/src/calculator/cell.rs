@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
-
 use super::Aggregate;
 
 /// A state field. The script's `init` fixes its kind; a call that changes the kind fails.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     /// `true` or `false`.
     Bool(bool),

@@ -21,7 +21,7 @@ use self::shape::{Kind, write_plain};
 pub use self::{objects::Objects, shape::Shape, sliding::SlidingCount};
 use super::{
     Aggregate, Cell,
-    aggregate::{Buckets, Summary, fold::NotFoldable},
+    aggregate::{Summary, fold::NotFoldable},
     cell::CellRef,
     compiled::Slots,
 };
@@ -51,8 +51,8 @@ impl<'f> Fields<'f> {
     #[inline]
     pub fn sliding(&self, slot: u8, now: i64) -> Option<SlidingCount> {
         match self.kind(slot) {
-            (Kind::Sliding(span), at) if sliding::object(&self.words[at..]).is_none() => {
-                Some(sliding::at(&self.words[at..], span, now))
+            (Kind::Sliding(sliding), at) if sliding::object(&self.words[at..]).is_none() => {
+                Some(sliding::at(&self.words[at..], sliding, now))
             }
             _ => None,
         }
@@ -85,8 +85,8 @@ impl<'f> Fields<'f> {
                 let first = self.aggregate(slot)?.clone();
                 self.objects.add_aggregate(first)
             }
-            (Kind::Sliding(span), 0) => {
-                let window = Buckets::new(span).with_rows(sliding::rows(own, span))?;
+            (Kind::Sliding(sliding), 0) => {
+                let window = sliding::window(own, sliding);
                 self.objects.add_aggregate(Aggregate::Count(window))
             }
             (_, number) => number,
@@ -105,9 +105,8 @@ impl<'f> Fields<'f> {
             Kind::Int => CellRef::Int(word as i64),
             Kind::Float => CellRef::Float(f64::from_bits(word)),
             Kind::Stats => CellRef::Aggregate(Cow::Owned(Aggregate::Stats(stats::read(&self.words[at..])))),
-            Kind::Sliding(span) if sliding::object(&self.words[at..]).is_none() => {
-                let rows = sliding::rows(&self.words[at..], span);
-                let window = Buckets::new(span).with_rows(rows).unwrap_or_else(|| Buckets::new(span));
+            Kind::Sliding(sliding) if sliding::object(&self.words[at..]).is_none() => {
+                let window = sliding::window(&self.words[at..], sliding);
                 CellRef::Aggregate(Cow::Owned(Aggregate::Count(window)))
             }
             Kind::Text => self.objects.text(word).map_or_else(first, CellRef::Text),
@@ -193,9 +192,9 @@ impl Slots for Fields<'_> {
     }
 
     fn count(&mut self, slot: u8, time: i64, now: i64) {
-        if let (Kind::Sliding(span), at) = self.kind(slot)
+        if let (Kind::Sliding(sliding), at) = self.kind(slot)
             && sliding::object(&self.words[at..]).is_none()
-            && sliding::count(&mut self.words[at..], span, time, now)
+            && sliding::count(&mut self.words[at..], sliding, time, now)
         {
             return;
         }
@@ -226,9 +225,9 @@ impl Slots for Fields<'_> {
             (Kind::Text | Kind::Aggregate, _) if is_first => own[0] = 0,
             (Kind::Text, Cell::Text(text)) => own[0] = self.objects.add_text(text),
             (Kind::Aggregate, Cell::Aggregate(aggregate)) => own[0] = self.objects.add_aggregate(*aggregate),
-            (Kind::Sliding(span), Cell::Aggregate(aggregate)) => {
+            (Kind::Sliding(_), Cell::Aggregate(aggregate)) => {
                 let words = match &*aggregate {
-                    Aggregate::Count(window) => sliding::of_rows(window.rows(), span),
+                    Aggregate::Count(window) => sliding::words(window),
                     _ => None,
                 };
                 let words = words.unwrap_or_else(|| sliding::named(self.objects.add_aggregate(*aggregate)));

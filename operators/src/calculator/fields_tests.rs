@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::calculator::{
     Program,
-    aggregate::{Distinct, Latest, Stats, Top},
+    aggregate::{Distinct, Latest, Sliding, Stats, Top, Window},
 };
 
 /// One field of each kind; sliding counts of a wide and of a narrow window.
@@ -15,9 +15,9 @@ fn cells() -> Vec<Cell> {
         Cell::Float(0.5),
         Cell::Text("first".into()),
         aggregate(Aggregate::Stats(Stats::default())),
-        aggregate(Aggregate::Count(Buckets::new(6_400))),
-        aggregate(Aggregate::Count(Buckets::new(10))),
-        aggregate(Aggregate::WindowStats(Buckets::new(640))),
+        aggregate(Aggregate::Count(Window::new(Sliding::new(6_400)))),
+        aggregate(Aggregate::Count(Window::new(Sliding::new(10)))),
+        aggregate(Aggregate::WindowStats(Window::new(Sliding::new(640)))),
         aggregate(Aggregate::Top(Top::new(2))),
         aggregate(Aggregate::Distinct(Distinct::default())),
         aggregate(Aggregate::Latest(Latest::new(None))),
@@ -105,10 +105,12 @@ fn a_usual_sliding_count_is_no_object() {
     let program = Program::compile(script, &serde_json::Map::new(), Some(3_600_000), None).unwrap();
     let (mut words, mut objects) = (program.shape().initial_words().to_vec(), Objects::default());
     let mut fields = Fields::new(program.shape(), &mut words, &mut objects);
-    for time in [1_700_000_000_000, 1_700_000_900_000, 1_700_001_800_000, 1_700_003_500_000] {
-        (0..50).for_each(|i| fields.count(0, time + i, time + i));
+    let start = 1_700_000_000_000;
+    for time in [0, 900_000, 1_800_000, 3_500_000, 3_500_000, 3_500_001, 3_599_999] {
+        fields.count(0, start + time, start + time);
     }
-    assert_eq!(fields.at(0, 1_700_003_500_049), Some(200));
+    assert_eq!(fields.at(0, start + 3_599_999), Some(7));
+    assert_eq!(fields.at(0, start + 3_600_000), Some(6));
     assert!(objects.is_empty());
     assert_eq!(words.len(), 4);
 }

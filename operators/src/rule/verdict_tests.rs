@@ -125,7 +125,7 @@ fn answers_about_fixed_windows_last() {
 #[test]
 fn of_sliding_counts_only_that_they_are_too_low_lasts() {
     let window = r#""window": {"last": "64s"},"#;
-    let met = answers(window, &[(1_000, 1_000), (2_000, 2_000)], &[2_000, 65_000, 66_000]);
+    let met = answers(window, &[(1_000, 1_000), (2_000, 2_000)], &[2_000, 64_999, 65_000]);
     assert_eq!(met, [answer(true, false), answer(true, false), answer(false, true)]);
     let ahead = answers(window, &[(1_000, 1_000), (9_000, 2_000)], &[2_000, 9_000, 70_000]);
     assert_eq!(ahead, [answer(false, false), answer(true, false), answer(false, true)]);

@@ -20,11 +20,12 @@ pub(crate) fn outputs(condition: &Condition, state: &ConditionState, now: i64) -
             named.insert(name.to_owned(), value);
         }
     };
-    let held = || state.folded.iter().filter(|(time, _)| window.holds(*time, now)).map(|(_, value)| value);
+    let held = || window.held(&state.folded, |_| None, now).into_iter();
     match &condition.calculator {
         Calculator::Count => put("value", Some(whole(held().count()))),
         Calculator::Distinct { .. } => {
-            let texts: BTreeSet<String> = held().map(distinct_text).collect();
+            let held = window.held(&state.folded, |value| Some(distinct_text(value)), now);
+            let texts: BTreeSet<String> = held.into_iter().map(distinct_text).collect();
             put("value", Some(whole(texts.len())));
         }
         Calculator::Stats { .. } => {

@@ -5,7 +5,7 @@
 //! it a check of the engine. It is slow by design (quadratic in the events of a key).
 //!
 //! **Invariants**: rules are independent of each other; time comes from the events alone; nothing is
-//! approximated, except what the rule format itself rounds (the buckets of a sliding window). `distinct` is
+//! approximated, except what the rule format itself rounds (the buckets of a sliding window that holds many folds). `distinct` is
 //! always exact here, so tests that compare it must stay below 64 values.
 //!
 //! **Limits**: users' own calculator scripts are not supported. An invalid rule panics with the reason:

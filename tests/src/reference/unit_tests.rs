@@ -137,19 +137,29 @@ fn durations_and_instants() {
 }
 
 #[test]
-fn a_sliding_window_holds_whole_buckets() {
+fn a_sliding_window_is_exact_while_it_holds_few_and_else_holds_whole_buckets() {
     // Buckets of 100 ms.
     let window = Window::Last(6_400);
     let now = 10_000;
     assert!(window.folds(3_601, now) && !window.folds(3_600, now));
-    assert!(window.holds(3_600, now), "the bucket reaches into the window");
-    assert!(!window.holds(3_599, now));
-    assert!(window.holds(3_699, now + 99) && !window.holds(3_699, now + 200));
-    assert!(window.holds(10_099, now), "its bucket has begun");
-    assert!(!window.holds(10_100, now), "a bucket ahead waits");
-    // Shorter than 64 ms: buckets of one, and the window is exact but for one bucket.
+    let folded = |more: i64| (0..=more).map(|_| (9_000, Value::Int(1))).collect::<Vec<_>>();
+    let holds = |time: i64, now: i64, more: i64| {
+        let folded = [vec![(time, Value::Int(2))], folded(more)].concat();
+        window.held(&folded, |_| None, now).contains(&&Value::Int(2))
+    };
+    assert!(holds(3_601, now, 62) && !holds(3_600, now, 62));
+    assert!(holds(3_600, now, 63), "the bucket reaches into the window");
+    assert!(!holds(3_599, now, 63));
+    assert!(holds(3_699, now + 99, 63) && !holds(3_699, now + 200, 63));
+    for more in [1, 63] {
+        assert!(holds(10_099, now, more), "its bucket has begun");
+        assert!(!holds(10_100, now, more), "a bucket ahead waits");
+    }
+    // Equal values count once.
+    let equal = [vec![(3_600, Value::Int(2))], folded(99)].concat();
+    assert_eq!(window.held(&equal, |value| Some(value.to_text()), now).len(), 100);
+    // Shorter than 64 ms: buckets of one.
     let short = Window::Last(10);
-    assert!(short.holds(91, 100) && short.holds(90, 100) && !short.holds(89, 100));
     assert!(short.folds(91, 100) && !short.folds(90, 100));
 }
 

@@ -1,8 +1,11 @@
 //! Windows: the events that fold, and those of the folded that count at an instant.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::duration::{parse_duration, parse_window_end};
+use super::value::Value;
 
 /// The window of a condition.
 #[derive(Clone, Debug)]
@@ -39,20 +42,30 @@ impl Window {
         }
     }
 
-    /// Whether a figure at `now` includes what was folded with this time. A sliding window includes every
-    /// bucket that reaches into it, whole; buckets that start after `now` wait.
-    pub(crate) fn holds(&self, time: i64, now: i64) -> bool {
-        match self {
-            Self::Since(_) | Self::Fixed { .. } => true,
-            Self::Last(length) => {
-                let width = (length / 64).max(1);
-                let start = time.div_euclid(width) * width;
-                now - length - width < start && start <= now
-            }
-        }
+    /// Values that a figure at `now` includes, of those that were folded with their times. A sliding window is
+    /// exact if the buckets that reach into it or lie ahead hold at most 64 of them, those with one text counted
+    /// once; else it includes the buckets whole. Buckets that start after `now` wait.
+    pub(crate) fn held<'f>(
+        &self,
+        folded: &'f [(i64, Value)],
+        text: impl Fn(&'f Value) -> Option<String>,
+        now: i64,
+    ) -> Vec<&'f Value> {
+        let Self::Last(length) = self else {
+            return folded.iter().map(|(_, value)| value).collect();
+        };
+        let width = (length / 64).max(1);
+        let start = |time: i64| time.div_euclid(width) * width;
+        let reaching: Vec<_> =
+            folded.iter().filter(|(time, _)| now - length - width < start(*time)).collect();
+        let texts: BTreeSet<String> = reaching.iter().filter_map(|(_, value)| text(value)).collect();
+        let without = reaching.iter().filter(|(_, value)| text(value).is_none()).count();
+        let is_exact = texts.len() + without <= 64;
+        let begun = reaching.into_iter().filter(|(time, _)| start(*time) <= now);
+        begun.filter(|(time, _)| !is_exact || now - length < *time).map(|(_, value)| value).collect()
     }
 
-    /// Whether a value of this time is still in the window; exact, as `last` slides without buckets.
+    /// Whether a value of this time is still in the window, as `last` slides, without buckets.
     pub(crate) fn keeps(&self, time: i64, now: i64) -> bool {
         match self {
             Self::Since(_) | Self::Fixed { .. } => true,

@@ -102,6 +102,43 @@ fn partitioned(case: &RandomCase, partitions: usize) -> (Vec<Json>, Vec<Vec<Stri
     (rules, split)
 }
 
+/// Events of two users, as many and as close that a sliding window holds more folds than are kept one by one, and a
+/// rule that fires with its figures at each of them.
+fn crowded() -> impl Strategy<Value = RandomCase> {
+    let late = prop_oneof![4 => Just(0i64), 1 => 0i64..20_000];
+    let events = prop::collection::vec((0i64..600, late, 1u64..3, 0i64..50), 100..260);
+    (prop::sample::select(vec!["64ms", "6400ms", "20s", "1m"]), events).prop_map(|(last, drawn)| {
+        let mut now = BASE;
+        let line = |(step, late, guid, x): (i64, i64, u64, i64)| {
+            now += step;
+            let id = if x % 9 == 0 { "f" } else { "e" };
+            json!({"guid": guid, "event_id": id, "event_time": now - late, "properties": {"x": x}}).to_string()
+        };
+        let events = drawn.into_iter().map(line).collect();
+        let folded = |id: &str, calculator: &str, params: Json| {
+            json!({"id": id, "calculator": calculator, "event": {"id": "e"}, "params": params, "window": {"last": last}})
+        };
+        let steps = json!([{"id": "e"}, {"id": ["e", "f"]}]);
+        let rule = json!({"rule_id": "r", "when": "n.value >= 0", "trigger": {"event": {"id": ["e", "f"]}}, "conditions": [
+            folded("n", "count", json!({})),
+            folded("s", "stats", json!({"of": "x"})),
+            folded("t", "top", json!({"of": "x", "n": 3})),
+            folded("d", "distinct", json!({"of": "x"})),
+            {"id": "g", "calculator": "gap", "steps": steps, "window": {"last": last}},
+        ]});
+        RandomCase { rules: vec![rule], events, options: Options::default() }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn windows_of_many_folds(case in crowded(), layout in layouts()) {
+        same(&case, &layout)?;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Merge;
+use super::Figures;
 use crate::model::value::Value;
 
 /// Most values that are counted exactly.
@@ -78,7 +78,15 @@ impl Distinct {
     }
 }
 
-impl Merge for Distinct {
+impl Figures for Distinct {
+    type Fold = u64;
+
+    const ONCE: bool = true;
+
+    fn fold(&mut self, fold: u64) {
+        self.add_hash(fold);
+    }
+
     fn merge(&mut self, other: &Distinct) {
         match other {
             Distinct::Exact(hashes) => hashes.iter().for_each(|hash| self.add_hash(*hash)),
@@ -96,7 +104,8 @@ impl Merge for Distinct {
     }
 }
 
-fn hash(value: &Value<'_>) -> u64 {
+/// Hash by which a value is told apart from others.
+pub(super) fn hash(value: &Value<'_>) -> u64 {
     let number = |f: f64| {
         let i = f as i64;
         if i as f64 == f {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Aggregate, Stats, Sum, latest::Scalar};
+use super::{Aggregate, Distinct, Stats, Sum, Top, latest::Scalar};
 use crate::model::{number::Number, value::Value};
 
 /// A figure of an aggregate that has several.
@@ -73,9 +73,9 @@ impl Aggregate {
     /// Its single figure at `now`, unix ms; `None` if it has several.
     pub fn at(&self, now: i64) -> Option<i64> {
         match self {
-            Aggregate::Count(window) => Some(window.merged(now).map_or(0, |count| *count) as i64),
+            Aggregate::Count(window) => Some(window.figure(now, 0) as i64),
             Aggregate::Distinct(distinct) => Some(distinct.count() as i64),
-            Aggregate::WindowDistinct(window) => Some(window.merged(now).map_or(0, |d| d.count()) as i64),
+            Aggregate::WindowDistinct(window) => Some(window.figure(now, Distinct::default()).count() as i64),
             _ => None,
         }
     }
@@ -84,15 +84,11 @@ impl Aggregate {
     pub fn summary(&self, now: i64) -> Summary<'_> {
         match self {
             Aggregate::Stats(stats) => Summary::Stats(*stats),
-            Aggregate::WindowStats(window) => {
-                Summary::Stats(window.merged(now).map_or_else(Stats::default, |stats| *stats))
-            }
+            Aggregate::WindowStats(window) => Summary::Stats(window.figure(now, Stats::default())),
             Aggregate::Top(top) => Summary::Top(Cow::Borrowed(top.numbers())),
-            Aggregate::WindowTop(_, window) => Summary::Top(match window.merged(now) {
-                Some(Cow::Borrowed(top)) => Cow::Borrowed(top.numbers()),
-                Some(Cow::Owned(top)) => Cow::Owned(top.into_numbers()),
-                None => Cow::Borrowed(&[]),
-            }),
+            Aggregate::WindowTop(n, window) => {
+                Summary::Top(Cow::Owned(window.figure(now, Top::new(*n)).into_numbers()))
+            }
             Aggregate::Latest(latest) => Summary::Latest(latest.at(now)),
             Aggregate::Count(_) | Aggregate::Distinct(_) | Aggregate::WindowDistinct(_) => Summary::None,
         }

@@ -1,6 +1,6 @@
 //! Folding into an aggregate of any kind.
 
-use super::{Aggregate, Distinct, Stats, Top, latest::Scalar};
+use super::{Aggregate, Distinct, Stats, Top, distinct, latest::Scalar};
 use crate::model::{number::Number, value::Value};
 
 /// Error: the aggregate can't fold the value, such as a text where a number is needed.
@@ -10,10 +10,8 @@ pub struct NotFoldable;
 impl Aggregate {
     /// Counts an event at `time`; `now` is the ingest time, both unix ms. No effect unless it counts events.
     pub fn count(&mut self, time: i64, now: i64) {
-        if let Aggregate::Count(window) = self
-            && let Some(count) = window.at(time, now, || 0)
-        {
-            *count += 1;
+        if let Aggregate::Count(window) = self {
+            window.fold((), time, now, || 0);
         }
     }
 
@@ -27,25 +25,15 @@ impl Aggregate {
         let number = || Number::of(value).ok_or(NotFoldable);
         match self {
             Aggregate::Stats(stats) => stats.add(number()?),
-            Aggregate::WindowStats(window) => {
-                let number = number()?;
-                if let Some(stats) = window.at(time, now, Stats::default) {
-                    stats.add(number);
-                }
-            }
+            Aggregate::WindowStats(window) => window.fold(number()?, time, now, Stats::default),
             Aggregate::Top(top) => top.add(number()?.float()),
             Aggregate::WindowTop(n, window) => {
-                let number = number()?;
                 let n = *n;
-                if let Some(top) = window.at(time, now, || Top::new(n)) {
-                    top.add(number.float());
-                }
+                window.fold(number()?, time, now, || Top::new(n));
             }
             Aggregate::Distinct(distinct) => distinct.add(value),
             Aggregate::WindowDistinct(window) => {
-                if let Some(distinct) = window.at(time, now, Distinct::default) {
-                    distinct.add(value);
-                }
+                window.fold(distinct::hash(value), time, now, Distinct::default);
             }
             Aggregate::Latest(latest) => latest.add(Scalar::from(value), time),
             Aggregate::Count(_) => {}

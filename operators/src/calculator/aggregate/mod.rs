@@ -14,55 +14,54 @@
 //! - `top`: the n largest numbers
 //! - `weight`: approximate memory
 
-pub mod buckets;
 pub mod distinct;
 pub mod figures;
 pub mod fold;
 pub mod latest;
+pub mod sliding;
 pub mod stats;
 pub mod sum;
 pub mod top;
 pub(crate) mod weight;
+pub mod window;
 
-use serde::{Deserialize, Serialize};
-
-pub use buckets::Buckets;
 pub use distinct::Distinct;
 pub use figures::{Figure, Summary};
 pub use latest::Latest;
+pub use sliding::Sliding;
 pub use stats::Stats;
 pub use sum::Sum;
 pub use top::Top;
+pub use window::{Figures, Window};
 
 /// An aggregate of any kind, as a cell of the state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Aggregate {
     /// Number of events in a sliding window. (Without a window a count is a plain integer.)
-    Count(Buckets<u64>),
+    Count(Window<u64>),
     /// Sum, count, minimum and maximum.
     Stats(Stats),
     /// Sum, count, minimum and maximum in a sliding window.
-    WindowStats(Buckets<Stats>),
+    WindowStats(Window<Stats>),
     /// The n largest numbers.
     Top(Top),
-    /// The n largest numbers in a sliding window; n, and a [`Top`] of n per bucket.
-    WindowTop(usize, Buckets<Top>),
+    /// The n largest numbers in a sliding window; n comes first.
+    WindowTop(usize, Window<Top>),
     /// Number of distinct values.
     Distinct(Distinct),
     /// Number of distinct values in a sliding window.
-    WindowDistinct(Buckets<Distinct>),
+    WindowDistinct(Window<Distinct>),
     /// The most recent value, with or without a window.
     Latest(Latest),
 }
 
-/// Figures that are kept per bucket and merged over the buckets of a window.
-pub trait Merge {
-    /// Adds everything that `other` has folded.
-    fn merge(&mut self, other: &Self);
-}
+impl Figures for u64 {
+    type Fold = ();
 
-impl Merge for u64 {
+    fn fold(&mut self, (): ()) {
+        *self += 1;
+    }
+
     fn merge(&mut self, other: &u64) {
         *self += other;
     }

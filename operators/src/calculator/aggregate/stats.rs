@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Merge,
+    Figures,
     sum::{Sum, difference},
 };
 use crate::model::number::Number;
@@ -47,7 +47,13 @@ impl Stats {
     }
 }
 
-impl Merge for Stats {
+impl Figures for Stats {
+    type Fold = Number;
+
+    fn fold(&mut self, fold: Number) {
+        self.add(fold);
+    }
+
     fn merge(&mut self, other: &Stats) {
         if other.count == 0 {
             return;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Merge;
+use super::Figures;
+use crate::model::number::Number;
 
 /// The largest numbers folded so far, at most `n`, largest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +43,13 @@ impl Top {
     }
 }
 
-impl Merge for Top {
+impl Figures for Top {
+    type Fold = Number;
+
+    fn fold(&mut self, fold: Number) {
+        self.add(fold.float());
+    }
+
     fn merge(&mut self, other: &Top) {
         other.numbers.iter().for_each(|number| self.add(*number));
     }

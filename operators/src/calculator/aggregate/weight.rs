@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use super::{Aggregate, Buckets, Distinct, Top, latest::Scalar};
+use super::{Aggregate, Distinct, Figures, Top, Window, latest::Scalar, window::Fold};
 
 /// Overhead of an allocation, bytes.
 pub(crate) const ALLOCATION: usize = 16;
@@ -19,23 +19,23 @@ pub(crate) fn of_aggregate(aggregate: &Aggregate) -> usize {
 
 fn behind(aggregate: &Aggregate) -> usize {
     match aggregate {
-        Aggregate::Count(buckets) => of_buckets(buckets, |_| 0),
+        Aggregate::Count(window) => of_window(window, |_| 0),
         Aggregate::Stats(_) => 0,
         Aggregate::Latest(latest) => match latest.held() {
             Some((_, Scalar::Text(text))) => ALLOCATION + text.len(),
             _ => 0,
         },
-        Aggregate::WindowStats(buckets) => of_buckets(buckets, |_| 0),
+        Aggregate::WindowStats(window) => of_window(window, |_| 0),
         Aggregate::Top(top) => of_top(top),
-        Aggregate::WindowTop(_, buckets) => of_buckets(buckets, of_top),
+        Aggregate::WindowTop(_, window) => of_window(window, of_top),
         Aggregate::Distinct(distinct) => of_distinct(distinct),
-        Aggregate::WindowDistinct(buckets) => of_buckets(buckets, of_distinct),
+        Aggregate::WindowDistinct(window) => of_window(window, of_distinct),
     }
 }
 
-fn of_buckets<A>(buckets: &Buckets<A>, figure: impl Fn(&A) -> usize) -> usize {
-    let rows = buckets.rows();
-    ALLOCATION + rows.iter().map(|(_, a)| size_of::<(i64, A)>() + figure(a)).sum::<usize>()
+fn of_window<A: Figures>(window: &Window<A>, figure: impl Fn(&A) -> usize) -> usize {
+    let buckets = window.buckets().iter().map(|(_, a)| size_of::<(i64, A)>() + figure(a)).sum::<usize>();
+    2 * ALLOCATION + buckets + window.kept().len() * size_of::<Fold<A>>()
 }
 
 fn of_top(top: &Top) -> usize {

@@ -1,7 +1,7 @@
 //! Shape: kinds and first values of a program's fields, and the words that they take.
 
 use super::{Objects, sliding, stats};
-use crate::calculator::{Aggregate, Cell};
+use crate::calculator::{Aggregate, Cell, aggregate::Sliding};
 
 /// How a field is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub(super) enum Kind {
     Int,
     Float,
     Stats,
-    /// A sliding count over so many ms; an object if it needs more room.
-    Sliding(i64),
+    /// A sliding count; an object if it needs more room.
+    Sliding(Sliding),
     /// A text, by number.
     Text,
     /// An aggregate, by number.
@@ -27,7 +27,7 @@ impl Kind {
             Cell::Text(_) => Kind::Text,
             Cell::Aggregate(aggregate) => match &**aggregate {
                 Aggregate::Stats(_) => Kind::Stats,
-                Aggregate::Count(window) if window.rows().is_empty() => Kind::Sliding(window.span()),
+                Aggregate::Count(window) if window.is_empty() => Kind::Sliding(window.sliding()),
                 _ => Kind::Aggregate,
             },
         }

@@ -5,11 +5,15 @@ use rhai::{Dynamic, Engine, INT, Map};
 use super::values::{Native, fails, from_value, not_folded, to_value};
 use crate::calculator::{
     Aggregate,
-    aggregate::{Buckets, Distinct, Figure, Latest, Stats, Top, fold::NotFoldable},
+    aggregate::{Distinct, Figure, Figures, Latest, Sliding, Stats, Top, Window, fold::NotFoldable},
 };
 
 fn span(ms: INT) -> Native<i64> {
     if ms > 0 { Ok(ms) } else { fails("a window needs a length of at least 1 ms") }
+}
+
+fn window<A: Figures>(ms: INT) -> Native<Window<A>> {
+    Ok(Window::new(Sliding::new(span(ms)?)))
 }
 
 /// Registers the aggregates and their methods.
@@ -23,22 +27,20 @@ pub(super) fn register(engine: &mut Engine) {
 fn constructors(engine: &mut Engine) {
     engine.register_fn("count", |(): ()| 0 as INT);
     for name in ["count", "window_count"] {
-        engine.register_fn(name, |ms: INT| Native::Ok(Aggregate::Count(Buckets::new(span(ms)?))));
+        engine.register_fn(name, |ms: INT| Native::Ok(Aggregate::Count(window(ms)?)));
     }
     engine.register_fn("stats", || Aggregate::Stats(Stats::default()));
     engine.register_fn("stats", |(): ()| Aggregate::Stats(Stats::default()));
-    engine.register_fn("stats", |ms: INT| Native::Ok(Aggregate::WindowStats(Buckets::new(span(ms)?))));
+    engine.register_fn("stats", |ms: INT| Native::Ok(Aggregate::WindowStats(window(ms)?)));
     engine.register_fn("distinct", || Aggregate::Distinct(Distinct::default()));
     engine.register_fn("distinct", |(): ()| Aggregate::Distinct(Distinct::default()));
-    engine.register_fn("distinct", |ms: INT| Native::Ok(Aggregate::WindowDistinct(Buckets::new(span(ms)?))));
+    engine.register_fn("distinct", |ms: INT| Native::Ok(Aggregate::WindowDistinct(window(ms)?)));
     engine.register_fn("latest", || Aggregate::Latest(Latest::default()));
     engine.register_fn("latest", |(): ()| Aggregate::Latest(Latest::default()));
     engine.register_fn("latest", |ms: INT| Native::Ok(Aggregate::Latest(Latest::new(Some(span(ms)?)))));
     engine.register_fn("top", |n: INT| Native::Ok(Aggregate::Top(Top::new(size(n)?))));
     engine.register_fn("top", |n: INT, (): ()| Native::Ok(Aggregate::Top(Top::new(size(n)?))));
-    engine.register_fn("top", |n: INT, ms: INT| {
-        Native::Ok(Aggregate::WindowTop(size(n)?, Buckets::new(span(ms)?)))
-    });
+    engine.register_fn("top", |n: INT, ms: INT| Native::Ok(Aggregate::WindowTop(size(n)?, window(ms)?)));
 }
 
 fn methods(engine: &mut Engine) {

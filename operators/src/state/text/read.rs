@@ -6,7 +6,7 @@ use super::write::write_cell;
 use crate::{
     calculator::{
         Aggregate, Cell,
-        aggregate::{Buckets, Distinct, Latest, Stats, Sum, Top, latest::Scalar, sum},
+        aggregate::{Distinct, Figures, Latest, Stats, Sum, Top, Window, latest::Scalar, sum, window::Fold},
     },
     model::number::Number,
 };
@@ -63,23 +63,47 @@ fn read_float(json: &Json) -> Option<f64> {
 
 fn read_aggregate(initial: &Aggregate, json: &Json) -> Option<Aggregate> {
     Some(match initial {
-        Aggregate::Count(of) => Aggregate::Count(read_window(of, json, &Json::as_u64)?),
+        Aggregate::Count(of) => {
+            Aggregate::Count(read_window(of, json, &Json::as_u64, &|json| Some((json.as_i64()?, ())))?)
+        }
         Aggregate::Stats(_) => Aggregate::Stats(read_stats(json)?),
-        Aggregate::WindowStats(of) => Aggregate::WindowStats(read_window(of, json, &read_stats)?),
+        Aggregate::WindowStats(of) => {
+            Aggregate::WindowStats(read_window(of, json, &read_stats, &|json| timed(json, &read_number))?)
+        }
         Aggregate::Top(of) => Aggregate::Top(read_top(of.n(), json)?),
         Aggregate::WindowTop(n, of) => {
-            Aggregate::WindowTop(*n, read_window(of, json, &|json| read_top(*n, json))?)
+            let figure = |json: &Json| read_top(*n, json);
+            Aggregate::WindowTop(*n, read_window(of, json, &figure, &|json| timed(json, &read_number))?)
         }
         Aggregate::Distinct(_) => Aggregate::Distinct(read_distinct(json)?),
-        Aggregate::WindowDistinct(of) => Aggregate::WindowDistinct(read_window(of, json, &read_distinct)?),
+        Aggregate::WindowDistinct(of) => {
+            let fold = |json: &Json| timed(json, &Json::as_u64);
+            Aggregate::WindowDistinct(read_window(of, json, &read_distinct, &fold)?)
+        }
         Aggregate::Latest(of) => Aggregate::Latest(read_latest(of, json)?),
     })
 }
 
-fn read_window<A>(of: &Buckets<A>, json: &Json, figure: &dyn Fn(&Json) -> Option<A>) -> Option<Buckets<A>> {
-    let row = |row: &Json| Some((row.get(0)?.as_i64()?, figure(row.get(1)?)?));
-    let rows = json.get("b")?.as_array()?.iter().map(row).collect::<Option<Vec<_>>>()?;
-    of.with_rows(rows)
+fn read_window<A: Figures>(
+    of: &Window<A>,
+    json: &Json,
+    figure: &dyn Fn(&Json) -> Option<A>,
+    fold: &dyn Fn(&Json) -> Option<Fold<A>>,
+) -> Option<Window<A>> {
+    let map = json.as_object()?;
+    map.keys().all(|name| ["b", "folds", "older"].contains(&name.as_str())).then_some(())?;
+    let list = |name: &str| map.get(name).map_or(Some(&[][..]), |list| Some(list.as_array()?));
+    let buckets = [list("b")?, list("older")?].concat();
+    let buckets = buckets.iter().map(|row| timed(row, figure)).collect::<Option<Vec<_>>>()?;
+    of.with(buckets, list("folds")?.iter().map(fold).collect::<Option<Vec<_>>>()?)
+}
+
+/// Reads a pair of a time and a value.
+fn timed<T>(json: &Json, value: &dyn Fn(&Json) -> Option<T>) -> Option<(i64, T)> {
+    match json.as_array()?.as_slice() {
+        [time, own] => Some((time.as_i64()?, value(own)?)),
+        _ => None,
+    }
 }
 
 fn read_stats(json: &Json) -> Option<Stats> {

@@ -5,7 +5,7 @@ use crate::calculator::CellRef;
 use crate::{
     calculator::{
         Aggregate, Cell,
-        aggregate::{Buckets, Distinct, Latest, Stats, Top, latest::Scalar},
+        aggregate::{Distinct, Latest, Sliding, Stats, Top, Window, latest::Scalar},
     },
     model::{number::Number, value::Value},
 };
@@ -49,10 +49,23 @@ fn states_read_as_people_expect() {
         round(&["n"], &aggregate(Aggregate::Top(Top::new(2))), &aggregate(Aggregate::Top(top))),
         "[9.0,8.0]"
     );
-    let mut count = Buckets::new(640);
-    *count.at(25, 25, || 0u64).unwrap() += 4;
-    let empty = aggregate(Aggregate::Count(Buckets::new(640)));
-    assert_eq!(round(&["n"], &empty, &aggregate(Aggregate::Count(count))), r#"{"b":[[20,4]]}"#);
+    let empty = Window::new(Sliding::new(640));
+    let count = |count| {
+        round(&["n"], &aggregate(Aggregate::Count(empty.clone())), &aggregate(Aggregate::Count(count)))
+    };
+    assert_eq!(count(empty.clone()), r#"{"b":[]}"#);
+    assert_eq!(count(empty.with(vec![(20, 4)], vec![]).unwrap()), r#"{"b":[[20,4]]}"#);
+    let mut folded = empty.clone();
+    (0..3).for_each(|time| folded.fold((), 25 + time, 30, || 0));
+    assert_eq!(count(folded), r#"{"folds":[25,26,27]}"#);
+    let both = empty.with(vec![(20, 4)], vec![(25, ())]).unwrap();
+    assert_eq!(count(both), r#"{"folds":[25],"older":[[20,4]]}"#);
+    let empty = Window::<Stats>::new(Sliding::new(640));
+    let mut sums = empty.clone();
+    sums.fold(Number::Float(0.5), 25, 30, Stats::default);
+    sums.fold(Number::Int(i64::MAX), 26, 30, Stats::default);
+    let of = |window| aggregate(Aggregate::WindowStats(window));
+    assert_eq!(round(&["n"], &of(empty), &of(sums)), r#"{"folds":[[25,0.5],[26,9223372036854775807]]}"#);
     let mut latest = Latest::new(None);
     latest.add(Scalar::Float(2.0), 5);
     let empty = aggregate(Aggregate::Latest(Latest::new(None)));
@@ -91,9 +104,10 @@ proptest! {
         let (initial, cell) = match span {
             None => (Aggregate::Distinct(Distinct::default()), Aggregate::Distinct(distinct)),
             Some(span) => {
-                let mut window = Buckets::new(span);
-                *window.at(5, 5, Distinct::default).unwrap() = distinct;
-                (Aggregate::WindowDistinct(Buckets::new(span)), Aggregate::WindowDistinct(window))
+                let empty = Window::new(Sliding::new(span));
+                let kept = (0..n % 64).map(|i| (i, i.cast_unsigned())).collect();
+                let window = empty.with(vec![(0, distinct)], kept).unwrap();
+                (Aggregate::WindowDistinct(empty), Aggregate::WindowDistinct(window))
             }
         };
         round(&["d"], &aggregate(initial), &aggregate(cell));

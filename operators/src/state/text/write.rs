@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     calculator::{
         Aggregate, CellRef,
-        aggregate::{Buckets, Distinct, Latest, Stats, Sum, Top, latest::Scalar, sum},
+        aggregate::{Distinct, Figures, Latest, Stats, Sum, Top, Window, latest::Scalar, sum, window::Fold},
     },
     model::{number::Number, value::Value},
 };
@@ -38,13 +38,18 @@ pub(super) fn write_cell(cell: &CellRef<'_>, text: &mut String) {
         CellRef::Float(f) => float(*f, text),
         CellRef::Text(t) => quoted(t, text),
         CellRef::Aggregate(aggregate) => match aggregate.as_ref() {
-            Aggregate::Count(buckets) => window(buckets, text, |count, text| integer(*count, text)),
+            Aggregate::Count(count) => {
+                let fold = |(time, ()): &(i64, ()), text: &mut String| integer(*time, text);
+                window(count, text, |count, text| integer(*count, text), fold);
+            }
             Aggregate::Stats(stats) => write_stats(stats, text),
-            Aggregate::WindowStats(buckets) => window(buckets, text, write_stats),
+            Aggregate::WindowStats(stats) => window(stats, text, write_stats, fold(number)),
             Aggregate::Top(top) => write_top(top, text),
-            Aggregate::WindowTop(_, buckets) => window(buckets, text, write_top),
+            Aggregate::WindowTop(_, top) => window(top, text, write_top, fold(number)),
             Aggregate::Distinct(distinct) => write_distinct(distinct, text),
-            Aggregate::WindowDistinct(buckets) => window(buckets, text, write_distinct),
+            Aggregate::WindowDistinct(distinct) => {
+                window(distinct, text, write_distinct, fold(|hash: u64, text| integer(hash, text)));
+            }
             Aggregate::Latest(latest) => write_latest(latest, text),
         },
     }
@@ -85,16 +90,37 @@ fn list<T>(items: impl IntoIterator<Item = T>, text: &mut String, mut each: impl
     text.push(']');
 }
 
-fn window<A>(buckets: &Buckets<A>, text: &mut String, figure: impl Fn(&A, &mut String)) {
-    text.push_str("{\"b\":");
-    list(buckets.rows(), text, |(start, a), text| {
-        text.push('[');
-        integer(*start, text);
-        text.push(',');
-        figure(a, text);
-        text.push(']');
-    });
+fn window<A: Figures>(
+    window: &Window<A>,
+    text: &mut String,
+    figure: impl Fn(&A, &mut String),
+    fold: impl Fn(&Fold<A>, &mut String),
+) {
+    let (buckets, kept) = (window.buckets(), window.kept());
+    text.push('{');
+    if !kept.is_empty() {
+        text.push_str("\"folds\":");
+        list(kept, text, fold);
+    }
+    if !buckets.is_empty() || kept.is_empty() {
+        text.push_str(if kept.is_empty() { "\"b\":" } else { ",\"older\":" });
+        list(buckets, text, |(start, a), text| timed(*start, text, |text| figure(a, text)));
+    }
     text.push('}');
+}
+
+/// Appends a pair of a time and what `value` appends.
+fn timed(time: i64, text: &mut String, value: impl Fn(&mut String)) {
+    text.push('[');
+    integer(time, text);
+    text.push(',');
+    value(text);
+    text.push(']');
+}
+
+/// Appends a fold, of which `value` appends the value.
+fn fold<T: Copy>(value: impl Fn(T, &mut String)) -> impl Fn(&(i64, T), &mut String) {
+    move |(time, folded), text| timed(*time, text, |text| value(*folded, text))
 }
 
 fn write_stats(stats: &Stats, text: &mut String) {
