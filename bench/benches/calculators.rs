@@ -8,6 +8,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use operators::{
     calculator::{
         FoldInput, Program, Runner,
+        aggregate::Cut,
         builtin::{BUILTINS, Builtin, Param},
     },
     model::value::Value,
@@ -52,7 +53,7 @@ fn calls(criterion: &mut Criterion) {
             let steps = builtin.steps.map(|(least, _)| least);
             let params = params(&builtin);
             let script = builtin.script(&params, steps.unwrap_or(0));
-            let program = Program::compile(&script, &params, *window, steps).unwrap();
+            let program = Program::compile(&script, &params, window.map(Cut::last), steps).unwrap();
             let inputs = inputs(steps.unwrap_or(1));
             let mut runner = Runner::new(&program);
             let mut cells = program.initial().to_vec();

@@ -6,9 +6,10 @@ use serde_json::{Map, Value as Json};
 use strateye_operators::{
     calculator::{
         CallError, Cell, FoldInput, Program, Runner,
+        aggregate::Cut,
         builtin::{BUILTINS, Builtin},
     },
-    model::value::Value,
+    model::{calendar::Calendar, value::Value},
 };
 
 fn value(json: &Json) -> Value<'static> {
@@ -28,7 +29,11 @@ fn run(builtin: &Builtin, case: &Json) {
     }
     let steps = case["steps"].as_u64().map(|n| n as usize);
     let script = builtin.script(&params, steps.unwrap_or(0));
-    let program = Program::compile(&script, &params, case["window"].as_i64(), steps).expect(&label);
+    let window = match &case["window"] {
+        Json::String(calendar) => Some(Cut::Calendar(Calendar::parse(calendar).expect(&label))),
+        window => window.as_i64().map(Cut::last),
+    };
+    let program = Program::compile(&script, &params, window, steps).expect(&label);
     let mut runner = Runner::new(&program);
     let mut cells = program.initial().to_vec();
     let mut now = 0;

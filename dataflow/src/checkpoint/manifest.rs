@@ -23,6 +23,9 @@ pub(super) struct Manifest {
     /// Lineage of the state; former releases wrote none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lineage: Option<Lineage>,
+    /// Version of the time zones whose days state is of; former releases wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) zones: Option<String>,
     /// First offset that the checkpoint does not include, by partition.
     pub(super) positions: Positions,
     /// The ingest clocks, by partition.
@@ -103,6 +106,7 @@ mod tests {
         let manifest = Manifest {
             at: 5,
             lineage: Some("a".into()),
+            zones: Some("2026e".into()),
             positions: [(PartitionId(0), Offset(7))].into(),
             clocks: [(PartitionId(0), IngestTime::MIN)].into(),
             corrections: Some("1-0".into()),
@@ -113,8 +117,9 @@ mod tests {
         let json = manifest.to_json();
         assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
         let json = String::from_utf8(json).unwrap();
-        let former = json.replace("\"lineage\":\"a\",", "");
-        assert_eq!(Manifest::from_json(former.as_bytes()).unwrap().lineage, None);
+        let former = json.replace("\"lineage\":\"a\",\"zones\":\"2026e\",", "");
+        let former = Manifest::from_json(former.as_bytes()).unwrap();
+        assert_eq!((former.lineage, former.zones), (None, None));
         let later = json.replace("\"format\":1", "\"format\":2");
         assert!(Manifest::from_json(later.as_bytes()).unwrap_err().to_string().contains("has format 2"));
     }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use operators::{
-    model::ids::{CheckpointNumber, OwnerGeneration},
+    model::{
+        ids::{CheckpointNumber, OwnerGeneration},
+        zone,
+    },
     ops::Start,
     rule::{crowd::Crowd, remembered::Remembered},
 };
@@ -97,6 +100,13 @@ impl Resumed {
         number: CheckpointNumber,
     ) -> Result<(), CheckpointError> {
         let manifest = Manifest::from_json(manifest)?;
+        if let Some(then) = manifest.zones.as_deref().filter(|then| *then != zone::version()) {
+            tracing::info!(
+                then,
+                now = zone::version(),
+                "the time zones have another version than in the checkpoint"
+            );
+        }
         let rules = listed(store, &manifest.rules)?;
         let rules = String::from_utf8_lossy(&rules);
         let crowds = &mut self.crowds;

@@ -6,6 +6,7 @@ use rhai::{AST, Dynamic, INT, Map, Position};
 
 use super::{
     Shape,
+    aggregate::Cut,
     compiled::{self, Context, Place, Refusal},
     interpreter::{
         engine::{ENGINE, TIMER},
@@ -44,7 +45,7 @@ fn parsed(script: &str) -> Result<AST, ProgramError> {
 }
 
 impl Program {
-    /// Compiles a script for given params, window length in ms (sliding windows only) and number of steps.
+    /// Compiles a script for given params, window (of those that move with `now`) and number of steps.
     ///
     /// # Errors
     /// If the script could not run: syntax, a missing function, an unknown call, a failing `init`, operands
@@ -52,7 +53,7 @@ impl Program {
     pub fn compile(
         script: &str,
         params: &serde_json::Map<String, serde_json::Value>,
-        window: Option<i64>,
+        window: Option<Cut>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
         let program = Program::compile_for(Execution::Compiled, script, params, window, steps)?;
@@ -71,7 +72,7 @@ impl Program {
         execution: Execution,
         script: &str,
         params: &serde_json::Map<String, serde_json::Value>,
-        window: Option<i64>,
+        window: Option<Cut>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
         let mut program = Program::prepare(execution, script, params, window, steps)?;
@@ -93,12 +94,19 @@ impl Program {
         execution: Execution,
         script: &str,
         params: &serde_json::Map<String, serde_json::Value>,
-        window: Option<i64>,
+        window: Option<Cut>,
         steps: Option<usize>,
     ) -> Result<Self, ProgramError> {
         let ast = parsed(script)?;
         let mut all: Map = params.iter().map(|(k, v)| (k.as_str().into(), to_dynamic(v))).collect();
-        all.insert("window".into(), window.map_or(Dynamic::UNIT, |w| w.into()));
+        all.insert(
+            "window".into(),
+            match window {
+                None => Dynamic::UNIT,
+                Some(Cut::Sliding(sliding)) => sliding.span().into(),
+                Some(Cut::Calendar(calendar)) => calendar.to_string().into(),
+            },
+        );
         all.insert("steps".into(), (steps.unwrap_or(0) as INT).into());
         let body = |name: &str| body(&ast, name);
         let required = |name: &str| {

@@ -51,8 +51,8 @@ impl<'f> Fields<'f> {
     #[inline]
     pub fn sliding(&self, slot: u8, now: i64) -> Option<SlidingCount> {
         match self.kind(slot) {
-            (Kind::Sliding(sliding), at) if sliding::object(&self.words[at..]).is_none() => {
-                Some(sliding::at(&self.words[at..], sliding, now))
+            (Kind::Sliding(cut), at) if sliding::object(&self.words[at..]).is_none() => {
+                Some(sliding::at(&self.words[at..], cut, now))
             }
             _ => None,
         }
@@ -85,8 +85,8 @@ impl<'f> Fields<'f> {
                 let first = self.aggregate(slot)?.clone();
                 self.objects.add_aggregate(first)
             }
-            (Kind::Sliding(sliding), 0) => {
-                let window = sliding::window(own, sliding);
+            (Kind::Sliding(cut), 0) => {
+                let window = sliding::window(own, cut);
                 self.objects.add_aggregate(Aggregate::Count(window))
             }
             (_, number) => number,
@@ -105,8 +105,8 @@ impl<'f> Fields<'f> {
             Kind::Int => CellRef::Int(word as i64),
             Kind::Float => CellRef::Float(f64::from_bits(word)),
             Kind::Stats => CellRef::Aggregate(Cow::Owned(Aggregate::Stats(stats::read(&self.words[at..])))),
-            Kind::Sliding(sliding) if sliding::object(&self.words[at..]).is_none() => {
-                let window = sliding::window(&self.words[at..], sliding);
+            Kind::Sliding(cut) if sliding::object(&self.words[at..]).is_none() => {
+                let window = sliding::window(&self.words[at..], cut);
                 CellRef::Aggregate(Cow::Owned(Aggregate::Count(window)))
             }
             Kind::Text => self.objects.text(word).map_or_else(first, CellRef::Text),
@@ -192,9 +192,9 @@ impl Slots for Fields<'_> {
     }
 
     fn count(&mut self, slot: u8, time: i64, now: i64) {
-        if let (Kind::Sliding(sliding), at) = self.kind(slot)
+        if let (Kind::Sliding(cut), at) = self.kind(slot)
             && sliding::object(&self.words[at..]).is_none()
-            && sliding::count(&mut self.words[at..], sliding, time, now)
+            && sliding::count(&mut self.words[at..], cut, time, now)
         {
             return;
         }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::calculator::{
     Program,
-    aggregate::{Distinct, Latest, Sliding, Stats, Top, Window},
+    aggregate::{Cut, Distinct, Latest, Stats, Top, Window},
 };
 
 /// One field of each kind; sliding counts of a wide and of a narrow window.
@@ -15,9 +15,9 @@ fn cells() -> Vec<Cell> {
         Cell::Float(0.5),
         Cell::Text("first".into()),
         aggregate(Aggregate::Stats(Stats::default())),
-        aggregate(Aggregate::Count(Window::new(Sliding::new(6_400)))),
-        aggregate(Aggregate::Count(Window::new(Sliding::new(10)))),
-        aggregate(Aggregate::WindowStats(Window::new(Sliding::new(640)))),
+        aggregate(Aggregate::Count(Window::new(Cut::last(6_400)))),
+        aggregate(Aggregate::Count(Window::new(Cut::last(10)))),
+        aggregate(Aggregate::WindowStats(Window::new(Cut::last(640)))),
         aggregate(Aggregate::Top(Top::new(2))),
         aggregate(Aggregate::Distinct(Distinct::default())),
         aggregate(Aggregate::Latest(Latest::new(None))),
@@ -102,7 +102,8 @@ fn a_usual_sliding_count_is_no_object() {
     let script =
         "fn init(params) { #{ n: count(params.window) } } fn outputs(state, params, now) { #{ n: 0 } }
         fn on_event(state, event, params) { state.n.add(event.time, event.now); true }";
-    let program = Program::compile(script, &serde_json::Map::new(), Some(3_600_000), None).unwrap();
+    let program =
+        Program::compile(script, &serde_json::Map::new(), Some(Cut::last(3_600_000)), None).unwrap();
     let (mut words, mut objects) = (program.shape().initial_words().to_vec(), Objects::default());
     let mut fields = Fields::new(program.shape(), &mut words, &mut objects);
     let start = 1_700_000_000_000;

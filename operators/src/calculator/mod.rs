@@ -14,9 +14,9 @@
 //! - `on_event` returns `true` if the event is used up, so that no further step is called with it; without
 //!   steps its value has no effect.
 //! - `params` are those of the rule; of a built-in calculator, durations are ms and absent optional ones
-//!   `()`. `params.window` is the length of a sliding window in ms, `()` for any other window; `params.steps`
-//!   is the number of steps. An aggregate made with the length slides by itself: `count(params.window)`.
-//!   Events outside a fixed window are not folded.
+//!   `()`. `params.window` is the length of a sliding window in ms, the text of one of the calendar (`"day
+//!   Asia/Shanghai"`), `()` for any other; `params.steps` is the number of steps. An aggregate made with it moves by
+//!   itself: `count(params.window)`. Events outside a fixed window are not folded.
 //! - `outputs` only reads the state and returns a map of figures; `()` is absent.
 //! - The functions that scripts may call are [`NATIVE`](interpreter::engine::NATIVE), besides Rhai's
 //!   operators.

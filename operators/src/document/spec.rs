@@ -15,6 +15,10 @@ use super::{
     span::{Edge, Instant, Span},
     user_list::{self, UserList},
 };
+use crate::model::{
+    calendar::{Calendar, Day, Unit},
+    zone::Zone,
+};
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -244,6 +248,8 @@ impl EventIds {
 pub enum Window {
     /// Sliding: the last N ms before `now`.
     Sliding(Span),
+    /// The day, week or month in which `now` lies.
+    This(Period),
     /// Fixed: from an instant until another, half open; absent ends are open.
     Fixed {
         /// First instant inside the window.
@@ -260,6 +266,13 @@ struct RawWindow {
     #[schemars(with = "Option<String>")]
     last: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    this: Option<Unit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    zone: Option<Zone>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    week_starts: Option<Day>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     from: Option<Edge>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,13 +284,14 @@ impl TryFrom<RawWindow> for Window {
     type Error = String;
 
     fn try_from(raw: RawWindow) -> Result<Self, String> {
-        match raw {
-            RawWindow { last: Some(span), from: None, until: None } => Ok(Window::Sliding(span)),
-            RawWindow { last: None, from, until } => Ok(Window::Fixed { from, until }),
-            _ => Err(
-                "a window slides ({\"last\": \"5d\"}) or is fixed ({\"from\": T, \"until\": T}), not both"
-                    .into(),
-            ),
+        let RawWindow { last, this, zone, week_starts, from, until } = raw;
+        match (last, this, zone, week_starts, from, until) {
+            (Some(span), None, None, None, None, None) => Ok(Window::Sliding(span)),
+            (None, Some(this), Some(zone), week_starts, None, None) => {
+                Ok(Window::This(Period { this, zone, week_starts }))
+            }
+            (None, None, None, None, from, until) => Ok(Window::Fixed { from, until }),
+            _ => Err("a window is one of {\"last\": \"5d\"}, {\"this\": \"day\", \"zone\": \"Asia/Shanghai\"} and {\"from\": T, \"until\": T}".into()),
         }
     }
 }
@@ -286,7 +300,10 @@ impl From<Window> for RawWindow {
     fn from(window: Window) -> RawWindow {
         match window {
             Window::Sliding(span) => RawWindow { last: Some(span), ..RawWindow::default() },
-            Window::Fixed { from, until } => RawWindow { last: None, from, until },
+            Window::This(Period { this, zone, week_starts }) => {
+                RawWindow { this: Some(this), zone: Some(zone), week_starts, ..RawWindow::default() }
+            }
+            Window::Fixed { from, until } => RawWindow { from, until, ..RawWindow::default() },
         }
     }
 }
@@ -314,17 +331,50 @@ pub enum Already {
     Fire,
 }
 
-/// Limit: at most `times` firings per key in any span of `per`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The period of the calendar in which an instant lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    /// A day, a week or a month.
+    pub this: Unit,
+    /// The time zone: a name such as `Asia/Shanghai`, or an offset such as `+08:00`.
+    #[schemars(with = "String")]
+    pub zone: Zone,
+    /// The day with which a week begins; Monday if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub week_starts: Option<Day>,
+}
+
+impl Period {
+    /// The calendar that it is of.
+    pub fn calendar(&self) -> Calendar {
+        Calendar::new(self.this, &self.zone, self.week_starts.unwrap_or_default())
+    }
+}
+
+/// The time in which a limit counts firings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a duration such as \"1d\", or {\"this\": \"day\", \"zone\": \"Asia/Shanghai\"}"
+)]
+pub enum Per {
+    /// Any span of this length.
+    Last(#[schemars(with = "String")] Span),
+    /// Each day, week or month.
+    This(Period),
+}
+
+/// Limit: at most `times` firings per key in the time `per`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// Number of firings, 1 to 1000.
     #[schemars(range(min = 1, max = 1000))]
     pub times: u32,
-    /// Length of the span; the rule's whole life if absent.
+    /// Any span of this length, or each period of the calendar; the rule's whole life if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub per: Option<Span>,
+    pub per: Option<Per>,
 }
 
 impl Rule {

@@ -45,7 +45,7 @@ pub use self::{
     format::{EventFormat, NoIds},
     preset::Preset,
     stream::StreamDecoder,
-    time::{TimeUnit, Zone},
+    time::TimeUnit,
 };
 use super::{
     event::Event,

@@ -3,6 +3,7 @@
 //! A source reads [`raw`] batches; `match` decodes them ([`decode`]) to [`event`]s and sends [`routed`]
 //! records to the worker that owns their [`key`]; `evaluate` emits [`trigger`]s.
 //!
+//! - `calendar`: days, weeks and months
 //! - `decode`: record to event
 //! - `epoch`: the timestamps of the dataflow
 //! - `event`, `field`, `value`: decoded events
@@ -14,7 +15,9 @@
 //! - `raw`: records as sources read them
 //! - `routed`, `wire`: records between workers, and their codecs
 //! - `trigger`: triggers
+//! - `zone`: time zones
 
+pub mod calendar;
 pub mod decode;
 pub mod epoch;
 pub mod event;
@@ -29,3 +32,4 @@ pub mod routed;
 pub mod trigger;
 pub mod value;
 pub mod wire;
+pub mod zone;

@@ -15,10 +15,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     action::Action,
     identity::Identities,
+    limit::LimitPlan,
     lineage::Lineage,
     met::{OutputPlan, When},
     params,
-    plan::{ConditionPlan, RulePlan, TriggerPlan, WindowPlan},
+    plan::{ConditionPlan, RulePlan, TriggerPlan},
     programs::{Calculators, Programs},
     scripts::ScriptStore,
     trigger_line::LineTexts,
@@ -127,7 +128,7 @@ impl Compiler<'_> {
         action_fields.sort_unstable();
         action_fields.dedup();
         let builtin: Vec<_> = spec.conditions.iter().map(|c| params::is_builtin(&c.calculator)).collect();
-        let by_time = |c: &ConditionPlan| matches!(c.window, WindowPlan::Sliding(_));
+        let by_time = |c: &ConditionPlan| c.window.cut().is_some();
         let slides = conditions.iter().any(by_time) || builtin.contains(&false);
         let verdict = Verdict::new(&conditions, when.as_ref(), &builtin);
         let mut plan = RulePlan {
@@ -146,6 +147,7 @@ impl Compiler<'_> {
             when,
             verdict,
             trigger,
+            limit: spec.limit.as_ref().map(LimitPlan::new),
             action,
             action_fields,
             line_texts: Arc::new(LineTexts::new(&spec)),

@@ -29,6 +29,7 @@ pub mod field_sets;
 pub mod guards;
 pub mod identity;
 pub mod interpret;
+pub mod limit;
 pub mod lineage;
 pub mod met;
 mod params;

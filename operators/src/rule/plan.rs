@@ -7,15 +7,19 @@ use super::{
     crowd::Departed,
     guards::Guards,
     identity::Identities,
+    limit::LimitPlan,
     met::{Met, OutputPlan, When},
     trigger_line::LineTexts,
     verdict::Verdict,
 };
 use crate::{
-    calculator::Program,
-    document::spec::{Already, Limit, Rule},
+    calculator::{
+        Program,
+        aggregate::{Cut, Sliding},
+    },
+    document::spec::{Already, Rule},
     filter::Filter,
-    model::{field::Field, key::KeyFields},
+    model::{calendar::Calendar, field::Field, key::KeyFields},
 };
 
 /// A compiled rule. Field positions refer to the catalog's `Fields`.
@@ -57,6 +61,8 @@ pub struct RulePlan {
     pub verdict: Option<Verdict>,
     /// The cause of its triggers.
     pub trigger: TriggerPlan,
+    /// Its limit.
+    pub limit: Option<LimitPlan>,
     /// Content of its triggers.
     pub action: Action,
     /// The properties its action reads.
@@ -116,14 +122,17 @@ pub enum WindowPlan {
         until: i64,
     },
     /// `event_time > now - span`.
-    Sliding(i64),
+    Sliding(Sliding),
+    /// The period in which `now` lies.
+    Calendar(Calendar),
 }
 
 impl WindowPlan {
-    /// Length of a sliding window, ms; `None` for any other.
-    pub fn span(self) -> Option<i64> {
+    /// How it cuts time, if it moves with `now`.
+    pub fn cut(self) -> Option<Cut> {
         match self {
-            WindowPlan::Sliding(span) => Some(span),
+            WindowPlan::Sliding(sliding) => Some(Cut::Sliding(sliding)),
+            WindowPlan::Calendar(calendar) => Some(Cut::Calendar(calendar)),
             WindowPlan::Since(_) | WindowPlan::Fixed { .. } => None,
         }
     }
@@ -134,7 +143,8 @@ impl WindowPlan {
         match self {
             WindowPlan::Since(publish) => now >= publish,
             WindowPlan::Fixed { from, until } => time >= from && time < until,
-            WindowPlan::Sliding(span) => steps || time > now.saturating_sub(span),
+            WindowPlan::Sliding(sliding) => steps || time >= sliding.since(now),
+            WindowPlan::Calendar(calendar) => steps || time >= calendar.start(now),
         }
     }
 
@@ -142,7 +152,7 @@ impl WindowPlan {
     pub fn counts(self, deadline: i64) -> bool {
         match self {
             WindowPlan::Fixed { from, until } => deadline >= from && deadline < until,
-            WindowPlan::Since(_) | WindowPlan::Sliding(_) => true,
+            WindowPlan::Since(_) | WindowPlan::Sliding(_) | WindowPlan::Calendar(_) => true,
         }
     }
 }
@@ -192,11 +202,6 @@ impl RulePlan {
     /// The rule's id.
     pub fn id(&self) -> &str {
         &self.spec.rule_id
-    }
-
-    /// The limit, if there is one.
-    pub fn limit(&self) -> Option<Limit> {
-        self.spec.limit
     }
 
     /// Whether keys that satisfy `when` at publish fire at that instant.

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Map, Value as Json};
 
 use super::scripts::ScriptStore;
-use crate::calculator::{Execution, Program, ProgramError};
+use crate::calculator::{Execution, Program, ProgramError, aggregate::Cut};
 
 /// Resources for compiling a rule's calculators.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ struct Input {
     script: String,
     /// Params as JSON.
     params: String,
-    window: Option<i64>,
+    window: Option<Cut>,
     steps: Option<usize>,
 }
 
@@ -57,7 +57,7 @@ impl Programs {
         execution: Execution,
         script: &str,
         params: &Map<String, Json>,
-        (window, steps): (Option<i64>, Option<usize>),
+        (window, steps): (Option<Cut>, Option<usize>),
     ) -> Result<Arc<Program>, ProgramError> {
         let text = serde_json::to_string(params).unwrap_or_default();
         let input = Input { execution, script: script.to_owned(), params: text, window, steps };
@@ -99,7 +99,7 @@ mod tests {
         for other in [
             compile(Execution::Interpreted, 1, None, None),
             compile(Execution::Compiled, 2, None, None),
-            compile(Execution::Compiled, 1, Some(9), None),
+            compile(Execution::Compiled, 1, Some(Cut::last(9)), None),
             compile(Execution::Compiled, 1, None, Some(2)),
         ] {
             assert!(!Arc::ptr_eq(&first, &other));

@@ -8,8 +8,8 @@
 //! - The table has a bit for each combination of conditions that are met: bit n for those whose bits in n are
 //!   set. Conditions that `when` does not name make no difference to it.
 //! - An answer that [lasts](Answer::lasts) is that of any later instant, until the condition's fields are
-//!   changed. Answers about windows that slide do not, except one: a count below its threshold stays below it
-//!   while nothing is counted, as long as no event ahead of `now` has been.
+//!   changed. Answers about windows that move with `now` do not, except one: a count below its threshold
+//!   stays below it while nothing is counted, as long as no event ahead of `now` has been.
 
 use std::sync::Arc;
 
@@ -242,8 +242,10 @@ impl Question {
         let lasts = match (condition.window, direct) {
             _ if !builtin => Lasts::None,
             (WindowPlan::Since(_) | WindowPlan::Fixed { .. }, _) => Lasts::All,
-            (WindowPlan::Sliding(_), Direct::At(_)) if threshold.is_least() => Lasts::Below,
-            (WindowPlan::Sliding(_), _) => Lasts::None,
+            (WindowPlan::Sliding(_) | WindowPlan::Calendar(_), Direct::At(_)) if threshold.is_least() => {
+                Lasts::Below
+            }
+            (WindowPlan::Sliding(_) | WindowPlan::Calendar(_), _) => Lasts::None,
         };
         Some(Question { direct, threshold, shape: Arc::clone(condition.program.shape()), lasts })
     }

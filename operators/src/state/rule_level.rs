@@ -14,14 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::{layout::Ordinal, piece::Piece};
 use crate::{
     calculator::aggregate::weight::ALLOCATION,
-    document::spec::Limit,
     model::{
         field::Field,
         guid::OwnedGuid,
         ids::{Offset, PartitionId},
         value::Value,
     },
-    rule::verdict::Known,
+    rule::{limit::LimitPlan, verdict::Known},
 };
 
 /// Words of a key that the rule has not touched: unknown last touch, no flags, no number.
@@ -135,15 +134,13 @@ impl RuleLevel {
         !self.armed.is_empty() || self.paused_copy.is_some()
     }
 
-    /// Records a firing at `at` if `limit` allows one; removes firings outside the limit's span.
-    pub(super) fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
-        let Limit { times, per } = limit;
-        while let (Some(per), Some(first)) = (per, self.firings.front())
-            && *first <= at - per.0
-        {
+    /// Records a firing at `at` if `limit` allows one; removes firings that it no longer counts.
+    pub(super) fn try_fire(&mut self, limit: LimitPlan, at: i64) -> bool {
+        let since = limit.since(at);
+        while self.firings.front().is_some_and(|first| *first < since) {
             self.firings.pop_front();
         }
-        let allowed = self.firings.len() < times as usize;
+        let allowed = self.firings.len() < limit.times as usize;
         if allowed {
             self.firings.push_back(at);
         }
@@ -199,20 +196,30 @@ fn of_armed(armed: &Armed) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::span::Span;
+    use crate::{calculator::aggregate::Cut, model::calendar::Calendar};
 
     #[test]
     fn a_limit_counts_the_firings_of_its_span() {
         let mut level = RuleLevel::default();
-        let limit = Limit { times: 2, per: Some(Span(100)) };
+        let limit = LimitPlan { times: 2, per: Some(Cut::last(100)) };
         let fired: Vec<bool> = [0, 50, 99, 100, 120, 150].map(|at| level.try_fire(limit, at)).to_vec();
         assert_eq!(fired, [true, true, false, true, false, true], "a firing counts for less than the span");
     }
 
     #[test]
+    fn a_limit_counts_the_firings_of_its_day() {
+        let mut level = RuleLevel::default();
+        let day = Calendar::parse("day UTC").unwrap();
+        let limit = LimitPlan { times: 1, per: Some(Cut::Calendar(day)) };
+        let fired: Vec<bool> =
+            [0, 86_399_999, 86_400_000, 90_000_000].map(|at| level.try_fire(limit, at)).to_vec();
+        assert_eq!(fired, [true, false, true, false]);
+    }
+
+    #[test]
     fn a_limit_without_a_span_counts_all_firings() {
         let mut level = RuleLevel::default();
-        let limit = Limit { times: 1, per: None };
+        let limit = LimitPlan { times: 1, per: None };
         assert_eq!([0, i64::MAX].map(|at| level.try_fire(limit, at)), [true, false]);
     }
 

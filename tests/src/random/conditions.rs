@@ -5,7 +5,7 @@ use proptest::prelude::{Strategy, prop_oneof};
 use proptest::sample::select;
 use serde_json::{Map, Value as Json, json};
 
-use super::{duration, filter, maybe, moment, rfc_3339};
+use super::{duration, filter, maybe, moment, period, rfc_3339};
 
 /// A random condition without its id.
 pub(super) fn condition() -> impl Strategy<Value = Json> {
@@ -105,6 +105,7 @@ fn bound(closed: &'static str, open: &'static str) -> impl Strategy<Value = (&'s
 fn window() -> impl Strategy<Value = Json> {
     prop_oneof![
         4 => select(vec!["64ms", "500ms", "1s", "6400ms", "10s", "1m", "1m30s", "5m"]).prop_map(|last| json!({"last": last})),
+        2 => period(),
         2 => (moment(), maybe(0.5, 1i64..60_000)).prop_map(|(from, length)| match length {
             Some(length) => json!({"from": rfc_3339(from), "until": rfc_3339(from + length)}),
             None => json!({"from": rfc_3339(from)}),

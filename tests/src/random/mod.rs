@@ -18,7 +18,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy};
 use proptest::sample::select;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 pub use crowds::{crowd, profiles};
 pub use events::{event_lines, events};
@@ -84,6 +84,16 @@ pub fn case(shape: Shape) -> impl Strategy<Value = RandomCase> {
 /// One of a few durations that the times of random streams are related to.
 pub fn duration() -> impl Strategy<Value = &'static str> {
     select(vec!["1ms", "500ms", "1s", "3s", "10s", "30s", "1m", "1m30s", "5m"])
+}
+
+/// A period of the calendar, most of them with a boundary in the span of random streams.
+fn period() -> impl Strategy<Value = Json> {
+    select(vec![
+        json!({"this": "day", "zone": "-00:01"}),
+        json!({"this": "week", "zone": "-00:01", "week_starts": "tuesday"}),
+        json!({"this": "week", "zone": "+23:59"}),
+        json!({"this": "month", "zone": "Asia/Shanghai"}),
+    ])
 }
 
 /// An instant in the span of random streams, unix ms.

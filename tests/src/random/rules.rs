@@ -7,7 +7,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Map, Value as Json, json};
 
 use super::conditions::condition;
-use super::{crowd, duration, filter, maybe, moment, rfc_3339};
+use super::{crowd, duration, filter, maybe, moment, period, rfc_3339};
 
 /// A random valid rule, with the id `rule-0`.
 pub fn rule() -> impl Strategy<Value = Json> {
@@ -76,7 +76,8 @@ fn active() -> impl Strategy<Value = Json> {
 }
 
 fn limit() -> impl Strategy<Value = Json> {
-    (1..4, maybe(0.7, duration())).prop_map(|(times, per)| match per {
+    let per = prop_oneof![3 => duration().prop_map(Json::from), 1 => period()];
+    (1..4, maybe(0.7, per)).prop_map(|(times, per)| match per {
         Some(per) => json!({"times": times, "per": per}),
         None => json!({"times": times}),
     })

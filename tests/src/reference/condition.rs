@@ -52,8 +52,8 @@ impl Condition {
     /// Folds the event at `now`, if a filter and the window accept it. `index` is the event's index in the
     /// run.
     pub(crate) fn fold(&self, state: &mut ConditionState, index: usize, event: &Event, now: i64) {
-        // Running steps have no sliding window: their completions do.
-        let runs = matches!(self.window, Window::Last(_)) && self.has_steps();
+        // Running steps have no window that moves: their completions do.
+        let runs = matches!(self.window, Window::Last(_) | Window::This(_)) && self.has_steps();
         if !runs && !self.window.folds(event.time, now) {
             return;
         }

@@ -15,7 +15,7 @@ use super::condition_state::ConditionState;
 use super::event::{Event, Message};
 use super::figures::{Outputs, outputs};
 use super::key::Key;
-use super::rule::{Rule, Trigger};
+use super::rule::{Per, Rule, Trigger};
 use super::value::Value;
 
 /// State of the rule for one key.
@@ -253,7 +253,11 @@ impl Run<'_> {
     fn fire(&mut self, state: &mut KeyState, at: i64, cause: Cause) {
         let rule = self.rule;
         if let Some(limit) = &rule.limit {
-            let counted = |time: &&i64| limit.per.is_none_or(|per| at - per < **time && **time <= at);
+            let counted = |time: &&i64| match &limit.per {
+                None => true,
+                Some(Per::Last(per)) => at - per < **time && **time <= at,
+                Some(Per::This(calendar)) => calendar.period(**time) == calendar.period(at),
+            };
             if state.firings.iter().filter(counted).count() >= limit.times {
                 return;
             }

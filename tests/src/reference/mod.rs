@@ -13,6 +13,7 @@
 //!
 //! - `engine`: one rule over all events: keys, timers, triggers, limits
 //! - `rule`, `condition`, `calculator`, `window`, `filter`, `crowd`, `key`, `action`: the parts of a rule
+//! - `calendar`: days, weeks and months
 //! - `condition_state`: state of a condition for one key
 //! - `steps`, `figures`: folding of calculators with steps, and the outputs of all calculators
 //! - `expression`, `parse_expression`, `node`: `met`, `when` and `expr`
@@ -21,6 +22,7 @@
 
 mod action;
 mod calculator;
+mod calendar;
 mod condition;
 mod condition_state;
 mod crowd;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::calculator::Calculator;
+use super::calendar::Calendar;
 use super::condition::Condition;
 use super::condition_state::ConditionState;
 use super::crowd::parse_crowd;
@@ -49,11 +50,18 @@ pub(crate) enum Trigger {
     Each(usize),
 }
 
-/// At most `times` firings in any span of `per`, or ever.
+/// At most `times` firings in the time `per`, or ever.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) times: usize,
-    pub(crate) per: Option<i64>,
+    pub(crate) per: Option<Per>,
+}
+
+/// The time in which a limit counts.
+#[derive(Clone, Debug)]
+pub(crate) enum Per {
+    Last(i64),
+    This(Calendar),
 }
 
 impl Rule {
@@ -91,7 +99,10 @@ impl Rule {
                     .as_u64()
                     .and_then(|times| usize::try_from(times).ok())
                     .expect("limit.times"),
-                per: limit["per"].as_str().map(parse_duration),
+                per: present(limit, "per").map(|per| match per.as_str() {
+                    Some(span) => Per::Last(parse_duration(span)),
+                    None => Per::This(Calendar::parse(per)),
+                }),
             }),
             holdout: present(json, "holdout").and_then(Json::as_f64).unwrap_or(0.0),
             action: json["action"].clone(),

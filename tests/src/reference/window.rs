@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::calendar::Calendar;
 use super::duration::{parse_duration, parse_window_end};
 use super::value::Value;
 
@@ -16,6 +17,8 @@ pub(crate) enum Window {
     Fixed { from: Option<i64>, until: Option<i64> },
     /// The last milliseconds, this many.
     Last(i64),
+    /// The period of the calendar in which `now` lies.
+    This(Calendar),
 }
 
 impl Window {
@@ -25,6 +28,9 @@ impl Window {
         };
         if let Some(last) = json.get("last") {
             return Self::Last(parse_duration(last.as_str().expect("a duration")));
+        }
+        if json.get("this").is_some() {
+            return Self::This(Calendar::parse(json));
         }
         let end =
             |name: &str| json.get(name).and_then(Json::as_str).map(|text| parse_window_end(text, publish));
@@ -39,6 +45,7 @@ impl Window {
                 from.is_none_or(|from| from <= time) && until.is_none_or(|until| time < until)
             }
             Self::Last(length) => time > now - length,
+            Self::This(calendar) => calendar.period(time) >= calendar.period(now),
         }
     }
 
@@ -51,8 +58,13 @@ impl Window {
         text: impl Fn(&'f Value) -> Option<String>,
         now: i64,
     ) -> Vec<&'f Value> {
-        let Self::Last(length) = self else {
-            return folded.iter().map(|(_, value)| value).collect();
+        let length = match self {
+            Self::Since(_) | Self::Fixed { .. } => return folded.iter().map(|(_, value)| value).collect(),
+            Self::This(calendar) => {
+                let own = |(time, _): &&(i64, Value)| calendar.period(*time) == calendar.period(now);
+                return folded.iter().filter(own).map(|(_, value)| value).collect();
+            }
+            Self::Last(length) => length,
         };
         let width = (length / 64).max(1);
         let start = |time: i64| time.div_euclid(width) * width;
@@ -70,6 +82,7 @@ impl Window {
         match self {
             Self::Since(_) | Self::Fixed { .. } => true,
             Self::Last(length) => time > now - length,
+            Self::This(calendar) => calendar.period(time) >= calendar.period(now),
         }
     }
 }

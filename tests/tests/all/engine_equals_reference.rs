@@ -130,11 +130,51 @@ fn crowded() -> impl Strategy<Value = RandomCase> {
     })
 }
 
+/// Events of two users over weeks in which clocks are set or a day is left out, and rules with figures and limits of the
+/// calendar.
+fn dated() -> impl Strategy<Value = RandomCase> {
+    let places = prop::sample::select(vec![
+        ("Asia/Shanghai", 1_772_000_000_000i64),
+        ("America/New_York", 1_772_600_000_000),
+        ("Europe/Berlin", 1_761_000_000_000),
+        ("America/Sao_Paulo", 1_540_900_000_000),
+        ("Pacific/Apia", 1_324_900_000_000),
+    ]);
+    let late = prop_oneof![4 => Just(0i64), 1 => 0..60 * 3_600_000i64];
+    let events = prop::collection::vec((0..12 * 3_600_000i64, late, 1u64..3, 0i64..9), 30..90);
+    (places, events).prop_map(|((zone, start), drawn)| {
+        let mut now = start;
+        let line = |(step, late, guid, x): (i64, i64, u64, i64)| {
+            now += step;
+            json!({"guid": guid, "event_id": "e", "event_time": now - late, "properties": {"x": x}}).to_string()
+        };
+        let events = drawn.into_iter().map(line).collect();
+        let rule = |unit: &str| {
+            let this = json!({"this": unit, "zone": zone});
+            let folded = |id: &str, calculator: &str| {
+                json!({"id": id, "calculator": calculator, "event": {"id": "e"}, "params": {"of": "x"}, "window": this})
+            };
+            json!({"rule_id": unit, "when": "s.count >= 0", "trigger": {"event": {"id": "e"}}, "limit": {"times": 3, "per": this}, "conditions": [
+                {"id": "n", "calculator": "count", "event": {"id": "e"}, "window": this},
+                folded("s", "stats"),
+                folded("d", "distinct"),
+                folded("l", "last"),
+            ]})
+        };
+        RandomCase { rules: vec![rule("day"), rule("week"), rule("month")], events, options: Options::default() }
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn windows_of_many_folds(case in crowded(), layout in layouts()) {
+        same(&case, &layout)?;
+    }
+
+    #[test]
+    fn windows_and_limits_of_the_calendar(case in dated(), layout in layouts()) {
         same(&case, &layout)?;
     }
 }

@@ -132,6 +132,7 @@ fn random_cases_fire_in_every_way_there_is() {
         "calculator gap",
         "calculator absence",
         "window last",
+        "window this",
         "window from",
         "window until",
     ] {

@@ -55,6 +55,7 @@ impl Scene {
         let manifest = Manifest {
             at: 0,
             lineage: None,
+            zones: None,
             positions: Positions::default(),
             clocks: Clocks::default(),
             corrections: None,

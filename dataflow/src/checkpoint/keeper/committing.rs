@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use operators::model::ids::{CheckpointNumber, OwnerGeneration};
+use operators::model::{
+    ids::{CheckpointNumber, OwnerGeneration},
+    zone,
+};
 use sinks::checkpoint::CheckpointStore;
 
 use super::{Done, KeeperGauge, Snapshot};
@@ -119,6 +122,7 @@ impl Committing {
         let manifest = Manifest {
             at,
             lineage: Some(self.marker.lineage()),
+            zones: Some(zone::version().to_owned()),
             positions,
             clocks,
             corrections: corrections.clone(),

@@ -122,6 +122,7 @@ fn a_restart_hands_on_what_the_last_commit_lists() {
     let manifest = Manifest {
         at: 0,
         lineage: None,
+        zones: None,
         positions: Positions::default(),
         clocks: Clocks::default(),
         corrections: None,

@@ -1,10 +1,9 @@
 //! The most recent value.
 
-use serde::{Deserialize, Serialize};
+use super::Cut;
 
 /// A scalar in a state field.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     /// `true` or `false`.
     Bool(bool),
@@ -17,23 +16,22 @@ pub enum Scalar {
 }
 
 /// The value of the event with the highest time; between equal times the later arrival.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Latest {
-    span: Option<i64>,
+    cut: Option<Cut>,
     held: Option<(i64, Scalar)>,
 }
 
 impl Latest {
-    /// An empty aggregate. With a span in ms, a value counts at `now` only if its time lies in `(now - span,
-    /// ..)`.
-    pub fn new(span: Option<i64>) -> Self {
-        Latest { span, held: None }
+    /// An empty aggregate. With a window, a value counts at `now` only if its time is not before the window.
+    pub fn new(cut: Option<Cut>) -> Self {
+        Latest { cut, held: None }
     }
 
     /// The same aggregate without its value.
     #[must_use]
     pub fn emptied(&self) -> Self {
-        Latest::new(self.span)
+        Latest::new(self.cut)
     }
 
     /// Time and value, also of a value that no longer counts.
@@ -51,6 +49,6 @@ impl Latest {
     /// Time and value that count at `now`, if any.
     pub fn at(&self, now: i64) -> Option<(i64, &Scalar)> {
         let (at, value) = self.held.as_ref()?;
-        self.span.is_none_or(|span| *at > now.saturating_sub(span)).then_some((*at, value))
+        self.cut.is_none_or(|cut| *at >= cut.since(now)).then_some((*at, value))
     }
 }

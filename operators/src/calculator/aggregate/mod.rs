@@ -14,6 +14,7 @@
 //! - `top`: the n largest numbers
 //! - `weight`: approximate memory
 
+pub mod cut;
 pub mod distinct;
 pub mod figures;
 pub mod fold;
@@ -25,6 +26,7 @@ pub mod top;
 pub(crate) mod weight;
 pub mod window;
 
+pub use cut::Cut;
 pub use distinct::Distinct;
 pub use figures::{Figure, Summary};
 pub use latest::Latest;

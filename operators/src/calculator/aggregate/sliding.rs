@@ -7,7 +7,7 @@
 const BUCKETS_PER_WINDOW: i64 = 64;
 
 /// Length of a sliding window, ms, at least 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sliding(i64);
 
 impl Sliding {

@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use super::{Aggregate, Distinct, Figures, Top, Window, latest::Scalar, window::Fold};
+use super::{Aggregate, Distinct, Figures, Top, Window, latest::Scalar};
 
 /// Overhead of an allocation, bytes.
 pub(crate) const ALLOCATION: usize = 16;
@@ -35,7 +35,7 @@ fn behind(aggregate: &Aggregate) -> usize {
 
 fn of_window<A: Figures>(window: &Window<A>, figure: impl Fn(&A) -> usize) -> usize {
     let buckets = window.buckets().iter().map(|(_, a)| size_of::<(i64, A)>() + figure(a)).sum::<usize>();
-    2 * ALLOCATION + buckets + window.kept().len() * size_of::<Fold<A>>()
+    2 * ALLOCATION + buckets + size_of_val(window.kept())
 }
 
 fn of_top(top: &Top) -> usize {

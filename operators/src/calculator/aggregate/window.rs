@@ -1,9 +1,10 @@
-//! Sliding windows: the latest folds one by one, and those before them in buckets.
+//! Windows that move: the latest folds one by one, and those before them in buckets.
 //!
-//! The window of length L at `now` is `(now - L, now]`; [`Sliding`] cuts time into buckets of the width w. The
+//! A sliding window of length L at `now` is `(now - L, now]`; [`Cut`] cuts time into buckets of the width w. The
 //! [`KEPT`] latest folds are kept with their times, and an older one is part of its bucket's figure. While no bucket
 //! reaches into the window, its figure is exact; else that of all buckets that reach into it, whole, so it lies
-//! between the exact one over L and the exact one over `L + w`. Folds ahead of `now` wait until their bucket begins.
+//! between the exact one over L and the exact one over `L + w`. Folds ahead of `now` wait until their bucket begins. A
+//! window of the calendar is exact with its buckets alone, as each is a period.
 //!
 //! **Invariants**
 //! - The folds that are kept are the largest by time and value, so that a figure depends on what was folded, and not
@@ -16,7 +17,7 @@
 
 use std::fmt::Debug;
 
-use super::Sliding;
+use super::Cut;
 
 /// Number of folds that a window keeps with their times.
 pub const KEPT: usize = 64;
@@ -39,10 +40,10 @@ pub trait Figures {
 /// A fold: its time in unix ms, and what is folded.
 pub type Fold<A> = (i64, <A as Figures>::Fold);
 
-/// A sliding window.
+/// A window that moves with `now`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window<A: Figures> {
-    sliding: Sliding,
+    cut: Cut,
     /// Start of each bucket in unix ms, ascending, and its figure.
     buckets: Vec<(i64, A)>,
     /// The latest folds, ascending.
@@ -51,13 +52,13 @@ pub struct Window<A: Figures> {
 
 impl<A: Figures> Window<A> {
     /// An empty window.
-    pub fn new(sliding: Sliding) -> Self {
-        Window { sliding, buckets: Vec::new(), kept: Vec::new() }
+    pub fn new(cut: Cut) -> Self {
+        Window { cut, buckets: Vec::new(), kept: Vec::new() }
     }
 
-    /// Its length, and how it cuts time.
-    pub fn sliding(&self) -> Sliding {
-        self.sliding
+    /// How it cuts time.
+    pub fn cut(&self) -> Cut {
+        self.cut
     }
 
     /// Whether it holds nothing.
@@ -79,36 +80,36 @@ impl<A: Figures> Window<A> {
     /// than are kept.
     pub fn with(&self, buckets: Vec<(i64, A)>, mut kept: Vec<Fold<A>>) -> Option<Self> {
         kept.sort_unstable();
-        let window = Window { sliding: self.sliding, buckets, kept };
-        let is_valid = window.buckets.is_sorted_by(|a, b| a.0 < b.0) && !window.is_beyond();
+        let window = Window { cut: self.cut, buckets, kept };
+        let is_valid = window.buckets.is_sorted_by(|a, b| a.0 < b.0) && !window.is_beyond(KEPT);
         is_valid.then_some(window)
     }
 
     /// Folds at `time`; `now` is the ingest time, both unix ms. `empty` makes the figure of a new bucket. Drops what
     /// has left the window at `now`.
     pub fn fold(&mut self, fold: A::Fold, time: i64, now: i64, empty: impl Fn() -> A) {
-        let oldest = self.sliding.oldest(now);
+        let oldest = self.cut.oldest(now);
         drop_first(&mut self.buckets, |(start, _)| *start < oldest);
         drop_first(&mut self.kept, |(time, _)| *time < oldest);
         if time < oldest || A::ONCE && self.is_hidden(fold, time, now) {
             return;
         }
-        if self.kept.is_empty() {
-            // Many windows never have another.
+        if self.kept.is_empty() || self.kept.len() == KEPT {
+            // Many windows never have another, and none has two more than are kept, as a rule.
             self.kept.reserve_exact(1);
         }
         let at = self.kept.partition_point(|kept| *kept <= (time, fold));
         self.kept.insert(at, (time, fold));
-        if self.is_beyond() {
-            self.evict(empty);
+        while self.is_beyond(self.cut.kept()) {
+            self.evict(&empty);
         }
     }
 
     /// Whether an equal fold that is kept counts whenever this one would; else drops those for which this one does.
     fn is_hidden(&mut self, fold: A::Fold, time: i64, now: i64) -> bool {
-        let (sliding, ahead) = (self.sliding, self.sliding.ahead(now));
+        let (cut, ahead) = (self.cut, self.cut.ahead(now));
         let hides = |later: i64, earlier: i64| {
-            earlier <= later && (later < ahead || sliding.start(earlier) == sliding.start(later))
+            earlier <= later && (later < ahead || cut.start(earlier) == cut.start(later))
         };
         if self.kept.iter().any(|(kept, own)| *own == fold && hides(*kept, time)) {
             return true;
@@ -123,18 +124,18 @@ impl<A: Figures> Window<A> {
         (0..self.kept.len()).filter(move |at| !A::ONCE || is_last(at))
     }
 
-    /// Whether there are more folds than may be kept.
-    fn is_beyond(&self) -> bool {
-        self.kept.len() > KEPT && self.counted().count() > KEPT
+    /// Whether there are more folds than these.
+    fn is_beyond(&self, most: usize) -> bool {
+        self.kept.len() > most && self.counted().count() > most
     }
 
     /// Moves the first fold that counts, with those that count once with it, into buckets.
-    fn evict(&mut self, empty: impl Fn() -> A) {
+    fn evict(&mut self, empty: &impl Fn() -> A) {
         let Some(first) = self.counted().next() else { return };
-        let Window { sliding, buckets, kept } = self;
+        let Window { cut, buckets, kept } = self;
         let evicted = kept[first].1;
         for (time, fold) in kept.extract_if(..=first, |(_, fold)| *fold == evicted) {
-            let start = sliding.start(time);
+            let start = cut.start(time);
             let at = buckets.partition_point(|(other, _)| *other < start);
             if buckets.get(at).is_none_or(|(other, _)| *other != start) {
                 buckets.insert(at, (start, empty()));
@@ -145,9 +146,9 @@ impl<A: Figures> Window<A> {
 
     /// Buckets and folds that count at `now`.
     pub fn content(&self, now: i64) -> (&[(i64, A)], &[Fold<A>]) {
-        let (oldest, ahead) = (self.sliding.oldest(now), self.sliding.ahead(now));
+        let (oldest, ahead) = (self.cut.oldest(now), self.cut.ahead(now));
         let buckets = &self.buckets[self.buckets.partition_point(|(start, _)| *start < oldest)..];
-        let since = if buckets.is_empty() { self.sliding.since(now) } else { oldest };
+        let since = if buckets.is_empty() { self.cut.since(now) } else { oldest };
         let kept = &self.kept[self.kept.partition_point(|(time, _)| *time < since)..];
         let begun = buckets.partition_point(|(start, _)| *start < ahead);
         (&buckets[..begun], &kept[..kept.partition_point(|(time, _)| *time < ahead)])

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::calculator::aggregate::{Distinct, Stats};
+use crate::calculator::aggregate::{Distinct, Sliding, Stats};
 use crate::model::number::Number;
 
 /// A fold: how far after the fold before `now` is, how far ahead of it the time is, and the value.
@@ -43,9 +43,9 @@ proptest! {
     /// At every instant from the last fold on, the figures are those of the definition.
     #[test]
     fn figures_are_those_of_the_definition((span, drawn) in drawn(), later in 0..20_000i64) {
-        let sliding = Sliding::new(span);
-        let (mut count, mut stats) = (Window::<u64>::new(sliding), Window::<Stats>::new(sliding));
-        let mut distinct = Window::<Distinct>::new(sliding);
+        let (sliding, cut) = (Sliding::new(span), Cut::last(span));
+        let (mut count, mut stats) = (Window::<u64>::new(cut), Window::<Stats>::new(cut));
+        let mut distinct = Window::<Distinct>::new(cut);
         let mut folded = Vec::new();
         for (now, time, value) in folds(&drawn) {
             count.fold((), time, now, || 0);
@@ -77,8 +77,8 @@ proptest! {
     ) {
         let now = 1_000_000;
         let folded = |folds: &[(i64, i64)]| {
-            let sliding = Sliding::new(span);
-            let (mut stats, mut distinct) = (Window::<Stats>::new(sliding), Window::<Distinct>::new(sliding));
+            let cut = Cut::last(span);
+            let (mut stats, mut distinct) = (Window::<Stats>::new(cut), Window::<Distinct>::new(cut));
             for (ago, value) in folds {
                 stats.fold(Number::Int(*value), now + ago, now, Stats::default);
                 distinct.fold(value.cast_unsigned(), now + ago, now, Distinct::default);
@@ -98,11 +98,11 @@ proptest! {
     /// Buckets of which the folds are not known, as earlier releases stored them, count whole until they have left.
     #[test]
     fn buckets_alone_count_whole(span in 64i64..10_000, times in prop::collection::vec(0i64..10_000, 1..40), later in 0i64..30_000) {
-        let sliding = Sliding::new(span);
+        let (sliding, cut) = (Sliding::new(span), Cut::last(span));
         let times: BTreeSet<i64> = times.into_iter().filter(|time| 10_000 - time < span).collect();
         let starts: BTreeSet<i64> = times.iter().map(|time| sliding.start(*time)).collect();
         let of = |start: &i64| (*start, times.iter().filter(|time| sliding.start(**time) == *start).count() as u64);
-        let mut window = Window::<u64>::new(sliding).with(starts.iter().map(of).collect(), Vec::new()).unwrap();
+        let mut window = Window::<u64>::new(cut).with(starts.iter().map(of).collect(), Vec::new()).unwrap();
         window.fold((), 10_000, 10_000, || 0);
         let now = 10_000 + later;
         let is_old = starts.iter().any(|start| *start >= sliding.oldest(now));

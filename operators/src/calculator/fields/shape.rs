@@ -1,7 +1,7 @@
 //! Shape: kinds and first values of a program's fields, and the words that they take.
 
 use super::{Objects, sliding, stats};
-use crate::calculator::{Aggregate, Cell, aggregate::Sliding};
+use crate::calculator::{Aggregate, Cell, aggregate::Cut};
 
 /// How a field is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) enum Kind {
     Float,
     Stats,
     /// A sliding count; an object if it needs more room.
-    Sliding(Sliding),
+    Sliding(Cut),
     /// A text, by number.
     Text,
     /// An aggregate, by number.
@@ -27,7 +27,7 @@ impl Kind {
             Cell::Text(_) => Kind::Text,
             Cell::Aggregate(aggregate) => match &**aggregate {
                 Aggregate::Stats(_) => Kind::Stats,
-                Aggregate::Count(window) if window.is_empty() => Kind::Sliding(window.sliding()),
+                Aggregate::Count(window) if window.is_empty() => Kind::Sliding(window.cut()),
                 _ => Kind::Aggregate,
             },
         }

@@ -5,7 +5,7 @@
 //! `[number of the object | OBJECT]`. What is folded and what counts are as in a
 //! [`Window`].
 
-use crate::calculator::aggregate::{Sliding, Window};
+use crate::calculator::aggregate::{Cut, Window};
 
 /// Words of a count.
 pub(super) const WIDTH: usize = 4;
@@ -65,8 +65,8 @@ fn of_times(times: &[i64]) -> Option<[u64; WIDTH]> {
 
 /// Counts an event at `time` in a window, at `now`; both in unix ms. Returns false, and changes nothing, if the words
 /// have no room for it.
-pub(super) fn count(words: &mut [u64], sliding: Sliding, time: i64, now: i64) -> bool {
-    let oldest = sliding.oldest(now);
+pub(super) fn count(words: &mut [u64], cut: Cut, time: i64, now: i64) -> bool {
+    let oldest = cut.oldest(now);
     let mut held = [0; MOST + 1];
     let mut n = 0;
     for kept in times(words).filter(|kept| *kept >= oldest) {
@@ -89,8 +89,8 @@ pub(super) fn count(words: &mut [u64], sliding: Sliding, time: i64, now: i64) ->
 }
 
 /// Count of a window at `now`.
-pub(super) fn at(words: &[u64], sliding: Sliding, now: i64) -> SlidingCount {
-    let (since, ahead) = (sliding.since(now), sliding.ahead(now));
+pub(super) fn at(words: &[u64], cut: Cut, now: i64) -> SlidingCount {
+    let (since, ahead) = (cut.since(now), cut.ahead(now));
     let mut count = SlidingCount::default();
     for time in times(words) {
         count.inside += i64::from(time >= since && time < ahead);
@@ -100,8 +100,8 @@ pub(super) fn at(words: &[u64], sliding: Sliding, now: i64) -> SlidingCount {
 }
 
 /// The window that words hold.
-pub(super) fn window(words: &[u64], sliding: Sliding) -> Window<u64> {
-    let empty = Window::new(sliding);
+pub(super) fn window(words: &[u64], cut: Cut) -> Window<u64> {
+    let empty = Window::new(cut);
     empty.with(Vec::new(), times(words).map(|time| (time, ())).collect()).unwrap_or(empty)
 }
 

@@ -1,46 +1,74 @@
 //! Native aggregates, as scripts make and use them.
 
-use rhai::{Dynamic, Engine, INT, Map};
+use std::any::Any;
+
+use rhai::{Dynamic, Engine, INT, ImmutableString, Map};
 
 use super::values::{Native, fails, from_value, not_folded, to_value};
-use crate::calculator::{
-    Aggregate,
-    aggregate::{Distinct, Figure, Figures, Latest, Sliding, Stats, Top, Window, fold::NotFoldable},
+use crate::{
+    calculator::{
+        Aggregate,
+        aggregate::{Cut, Distinct, Figure, Figures, Latest, Stats, Top, Window, fold::NotFoldable},
+    },
+    model::calendar::Calendar,
 };
 
-fn span(ms: INT) -> Native<i64> {
-    if ms > 0 { Ok(ms) } else { fails("a window needs a length of at least 1 ms") }
+/// What a script makes a window of, as `params.window` gives it.
+trait Windowed: Any + Clone + Send + Sync {
+    /// The window.
+    fn cut(self) -> Native<Cut>;
+
+    /// An empty aggregate of the window.
+    fn window<A: Figures>(self) -> Native<Window<A>> {
+        Ok(Window::new(self.cut()?))
+    }
 }
 
-fn window<A: Figures>(ms: INT) -> Native<Window<A>> {
-    Ok(Window::new(Sliding::new(span(ms)?)))
+/// A length in ms.
+impl Windowed for INT {
+    fn cut(self) -> Native<Cut> {
+        if self > 0 { Ok(Cut::last(self)) } else { fails("a window needs a length of at least 1 ms") }
+    }
+}
+
+/// The text of a calendar.
+impl Windowed for ImmutableString {
+    fn cut(self) -> Native<Cut> {
+        Calendar::parse(&self).map_or_else(fails, |calendar| Ok(Cut::Calendar(calendar)))
+    }
 }
 
 /// Registers the aggregates and their methods.
 pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Aggregate>("aggregate");
     constructors(engine);
+    windows::<INT>(engine);
+    windows::<ImmutableString>(engine);
     methods(engine);
 }
 
-/// Each makes an aggregate, of everything or of a window of some milliseconds.
+/// Each makes an aggregate of everything.
 fn constructors(engine: &mut Engine) {
     engine.register_fn("count", |(): ()| 0 as INT);
-    for name in ["count", "window_count"] {
-        engine.register_fn(name, |ms: INT| Native::Ok(Aggregate::Count(window(ms)?)));
-    }
     engine.register_fn("stats", || Aggregate::Stats(Stats::default()));
     engine.register_fn("stats", |(): ()| Aggregate::Stats(Stats::default()));
-    engine.register_fn("stats", |ms: INT| Native::Ok(Aggregate::WindowStats(window(ms)?)));
     engine.register_fn("distinct", || Aggregate::Distinct(Distinct::default()));
     engine.register_fn("distinct", |(): ()| Aggregate::Distinct(Distinct::default()));
-    engine.register_fn("distinct", |ms: INT| Native::Ok(Aggregate::WindowDistinct(window(ms)?)));
     engine.register_fn("latest", || Aggregate::Latest(Latest::default()));
     engine.register_fn("latest", |(): ()| Aggregate::Latest(Latest::default()));
-    engine.register_fn("latest", |ms: INT| Native::Ok(Aggregate::Latest(Latest::new(Some(span(ms)?)))));
     engine.register_fn("top", |n: INT| Native::Ok(Aggregate::Top(Top::new(size(n)?))));
     engine.register_fn("top", |n: INT, (): ()| Native::Ok(Aggregate::Top(Top::new(size(n)?))));
-    engine.register_fn("top", |n: INT, ms: INT| Native::Ok(Aggregate::WindowTop(size(n)?, window(ms)?)));
+}
+
+/// Each makes an aggregate of a window.
+fn windows<W: Windowed>(engine: &mut Engine) {
+    for name in ["count", "window_count"] {
+        engine.register_fn(name, |of: W| Native::Ok(Aggregate::Count(of.window()?)));
+    }
+    engine.register_fn("stats", |of: W| Native::Ok(Aggregate::WindowStats(of.window()?)));
+    engine.register_fn("distinct", |of: W| Native::Ok(Aggregate::WindowDistinct(of.window()?)));
+    engine.register_fn("latest", |of: W| Native::Ok(Aggregate::Latest(Latest::new(Some(of.cut()?)))));
+    engine.register_fn("top", |n: INT, of: W| Native::Ok(Aggregate::WindowTop(size(n)?, of.window()?)));
 }
 
 fn methods(engine: &mut Engine) {

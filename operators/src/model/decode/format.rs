@@ -2,13 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    preset::Preset,
-    time::{TimeUnit, Zone},
-};
+use super::{preset::Preset, time::TimeUnit};
 use crate::{
     document::span::Span,
-    model::{field::TOP_LEVEL, value::Value},
+    model::{field::TOP_LEVEL, value::Value, zone::Zone},
 };
 
 /// The table `[fields]` of the settings. Of several names of a field, the first that an event carries counts; one

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    EventFormat,
-    time::{TimeUnit, Zone},
-};
+use super::{EventFormat, time::TimeUnit};
+use crate::model::zone::Zone;
 
 /// A system whose events are read as it writes them. Names that the settings give beside it count in place of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,17 +1,10 @@
 //! Times of events: numbers in a unit, or RFC 3339.
 
-use std::{borrow::Cow, sync::LazyLock};
-
-use jiff::{
-    Timestamp,
-    civil::DateTime,
-    fmt::temporal::DateTimeParser,
-    tz::{TimeZone, TimeZoneDatabase},
-};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use crate::model::value::Value;
+use crate::model::{value::Value, zone::Zone};
 
 /// Unit of a time that is a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,43 +73,6 @@ impl TimeUnit {
     }
 }
 
-/// The time zones of the program, of the same version on every machine.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
-
-/// A time zone: a name such as `Asia/Shanghai`, or an offset such as `+08:00`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Cow<'_, str>", into = "String")]
-pub struct Zone {
-    text: String,
-    zone: TimeZone,
-}
-
-impl Zone {
-    /// Coordinated universal time.
-    pub(super) fn utc() -> Zone {
-        Zone { text: "UTC".to_owned(), zone: TimeZone::UTC }
-    }
-}
-
-impl TryFrom<Cow<'_, str>> for Zone {
-    type Error = String;
-
-    fn try_from(text: Cow<'_, str>) -> Result<Self, String> {
-        match DateTimeParser::new().parse_time_zone_with(&ZONES, text.as_bytes()) {
-            Ok(zone) => Ok(Zone { text: text.into_owned(), zone }),
-            Err(_) => Err(format!(
-                "`{text}` is not a time zone; write a name such as \"Asia/Shanghai\" or an offset such as \"+08:00\""
-            )),
-        }
-    }
-}
-
-impl From<Zone> for String {
-    fn from(zone: Zone) -> String {
-        zone.text
-    }
-}
-
 /// Reads the times of events.
 #[derive(Clone, Debug)]
 pub(super) struct Times {
@@ -134,7 +90,7 @@ const RIGHT_ZONE: &str =
 
 impl Times {
     pub(super) fn new(unit: TimeUnit, zone: Option<&Zone>) -> Self {
-        Times { unit, zone: zone.map(|zone| zone.zone.clone()) }
+        Times { unit, zone: zone.map(|zone| zone.time_zone().clone()) }
     }
 
     /// A time, unix ms. Fractions of a millisecond are cut off.
@@ -207,6 +163,8 @@ fn wrong(found: String, right: &'static str) -> DecodeError {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     const AT: i64 = 1_793_491_200_000;

@@ -33,7 +33,7 @@ impl Judge<'_> {
             self.workings.counts.sealed += 1;
             return;
         }
-        if plan.limit().is_some_and(|limit| !self.state.try_fire(limit, at)) {
+        if plan.limit.is_some_and(|limit| !self.state.try_fire(limit, at)) {
             self.workings.counts.limited += 1;
             return;
         }

@@ -56,7 +56,7 @@ impl Compiler<'_> {
         if !(0.0..=1.0).contains(&spec.holdout) {
             self.fault("holdout", format!("{} is not a share; write a number from 0 to 1", spec.holdout));
         }
-        if let Some(limit) = spec.limit
+        if let Some(limit) = &spec.limit
             && !(1..=1000).contains(&limit.times)
         {
             self.fault("limit.times", format!("{} is out of range; write 1 to 1000", limit.times));

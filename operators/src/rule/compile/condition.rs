@@ -7,7 +7,10 @@ use super::{
     statements::{self, script_path},
 };
 use crate::{
-    calculator::Program,
+    calculator::{
+        Program,
+        aggregate::{Cut, Sliding},
+    },
     document::spec::{self, Window},
     expression::Expression,
     filter::Filter,
@@ -43,7 +46,7 @@ impl Compiler<'_> {
         let steps = resolved.steps.then_some(filters.len());
         let (script, params) = (&resolved.script, &resolved.params);
         let Calculators { execution, programs, .. } = self.calculators;
-        let program = match programs.compile(execution, script, params, (window.span(), steps)) {
+        let program = match programs.compile(execution, script, params, (window.cut(), steps)) {
             Ok(program) => program,
             Err(error) => {
                 self.fault(script_path(path, &spec.calculator), error.to_string());
@@ -82,7 +85,8 @@ impl Compiler<'_> {
     fn window(&mut self, spec: &spec::Condition, path: &str, publish: i64) -> WindowPlan {
         match &spec.window {
             None => WindowPlan::Since(publish),
-            Some(Window::Sliding(span)) => WindowPlan::Sliding(span.0),
+            Some(Window::Sliding(span)) => WindowPlan::Sliding(Sliding::new(span.0)),
+            Some(Window::This(period)) => WindowPlan::Calendar(period.calendar()),
             Some(Window::Fixed { from, until }) => {
                 let from = from.map_or(i64::MIN, |e| e.resolve(publish));
                 let until = until.map_or(i64::MAX, |e| e.resolve(publish));
@@ -117,7 +121,10 @@ impl Compiler<'_> {
 /// Hash of everything that decides how a condition folds: stored state belongs to it, so its text must stay
 /// as it is, that of the `Debug` forms included.
 fn identity(spec: &spec::Condition, key_by: &spec::KeyBy, resolved: &Resolved, window: WindowPlan) -> u128 {
-    let span = window.span();
+    let span = match window.cut() {
+        Some(Cut::Sliding(sliding)) => Some(sliding.span()),
+        _ => None,
+    };
     let fixed = format!("{:?}", spec.window.as_ref().map(|_| window).filter(|_| span.is_none()));
     let identity = format!(
         "{}\0{}\0{}\0{}\0{key_by:?}\0{span:?}\0{fixed}",

@@ -2,8 +2,7 @@
 
 use super::{Location, RuleState};
 use crate::{
-    document::spec::Limit,
-    rule::{plan::RulePlan, verdict::Known},
+    rule::{limit::LimitPlan, plan::RulePlan, verdict::Known},
     state::rule_level::{
         ALL_KNOWN, Armed, EDGE, HELD, JUDGED_AT_PUBLISH, RuleLevel, UNTOUCHED, is_judged_at_publish, known,
         known_flags, number, set_number,
@@ -160,8 +159,8 @@ impl RuleState<'_> {
         words[2] = words[2] & !ALL_KNOWN | known_flags(left);
     }
 
-    /// Records a firing at `at` (unix ms) if `limit` allows one; removes firings outside the limit's span.
-    pub fn try_fire(&mut self, limit: Limit, at: i64) -> bool {
+    /// Records a firing at `at` (unix ms) if `limit` allows one; removes firings that it no longer counts.
+    pub fn try_fire(&mut self, limit: LimitPlan, at: i64) -> bool {
         self.change_level(|level| level.try_fire(limit, at))
     }
 

@@ -5,7 +5,7 @@ use crate::calculator::CellRef;
 use crate::{
     calculator::{
         Aggregate, Cell,
-        aggregate::{Distinct, Latest, Sliding, Stats, Top, Window, latest::Scalar},
+        aggregate::{Cut, Distinct, Latest, Stats, Top, Window, latest::Scalar},
     },
     model::{number::Number, value::Value},
 };
@@ -49,7 +49,7 @@ fn states_read_as_people_expect() {
         round(&["n"], &aggregate(Aggregate::Top(Top::new(2))), &aggregate(Aggregate::Top(top))),
         "[9.0,8.0]"
     );
-    let empty = Window::new(Sliding::new(640));
+    let empty = Window::new(Cut::last(640));
     let count = |count| {
         round(&["n"], &aggregate(Aggregate::Count(empty.clone())), &aggregate(Aggregate::Count(count)))
     };
@@ -60,7 +60,7 @@ fn states_read_as_people_expect() {
     assert_eq!(count(folded), r#"{"folds":[25,26,27]}"#);
     let both = empty.with(vec![(20, 4)], vec![(25, ())]).unwrap();
     assert_eq!(count(both), r#"{"folds":[25],"older":[[20,4]]}"#);
-    let empty = Window::<Stats>::new(Sliding::new(640));
+    let empty = Window::<Stats>::new(Cut::last(640));
     let mut sums = empty.clone();
     sums.fold(Number::Float(0.5), 25, 30, Stats::default);
     sums.fold(Number::Int(i64::MAX), 26, 30, Stats::default);
@@ -104,7 +104,7 @@ proptest! {
         let (initial, cell) = match span {
             None => (Aggregate::Distinct(Distinct::default()), Aggregate::Distinct(distinct)),
             Some(span) => {
-                let empty = Window::new(Sliding::new(span));
+                let empty = Window::new(Cut::last(span));
                 let kept = (0..n % 64).map(|i| (i, i.cast_unsigned())).collect();
                 let window = empty.with(vec![(0, distinct)], kept).unwrap();
                 (Aggregate::WindowDistinct(empty), Aggregate::WindowDistinct(window))

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    calculator::{CallError, Cell, Execution, FoldInput, Program, ProgramError, Runner},
+    calculator::{CallError, Cell, Execution, FoldInput, Program, ProgramError, Runner, aggregate::Cut},
     model::value::Value,
 };
 
@@ -34,15 +34,16 @@ pub(super) struct Case {
 impl Case {
     pub(super) fn compile(&self, execution: Execution) -> Result<Program, ProgramError> {
         let Case { script, params, window, steps } = self;
-        let program = Program::compile_for(execution, script, params, *window, *steps)?;
+        let program = Program::compile_for(execution, script, params, window.map(Cut::last), *steps)?;
         program.faults.first().cloned().map_or(Ok(program), Err)
     }
 
     /// Compares both ways over the calls without a dry run, so that scripts which always fail are compared
     /// too.
     pub(super) fn compare_all(&self, calls: &[Call]) -> Result<Option<Program>, String> {
-        let prepare =
-            |execution| Program::prepare(execution, &self.script, &self.params, self.window, self.steps);
+        let prepare = |execution| {
+            Program::prepare(execution, &self.script, &self.params, self.window.map(Cut::last), self.steps)
+        };
         match (prepare(Execution::Compiled), prepare(Execution::Interpreted)) {
             (Ok(compiled), Ok(interpreted)) => {
                 compare(&compiled, &interpreted, calls).map(|()| Some(compiled))
