@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::calculator::aggregate::{Distinct, Sliding, Stats};
-use crate::model::number::Number;
+use crate::model::{calendar::Calendar, number::Number};
 
 /// A fold: how far after the fold before `now` is, how far ahead of it the time is, and the value.
 type Drawn = (i64, i64, i64);
@@ -67,6 +67,40 @@ proptest! {
                 prop_assert_eq!(distinct.figure(at, Distinct::default()).count(), expected.count());
             }
             prop_assert!(count.kept().len() <= KEPT);
+        }
+    }
+
+    /// A window of the calendar contains what is of the period of `now`; what is ahead waits for its own.
+    #[test]
+    fn periods_contain_what_is_of_them(
+        drawn in prop::collection::vec((0..9i64, -50..30i64, -80..80i64), 1..100), unit in prop::sample::select(&["day", "week", "month"][..]),
+    ) {
+        const HOUR: i64 = 3_600_000;
+        let calendar = Calendar::parse(&format!("{unit} America/New_York")).unwrap();
+        let (mut count, mut stats) =
+            (Window::<u64>::new(Cut::Calendar(calendar)), Window::<Stats>::new(Cut::Calendar(calendar)));
+        let mut distinct = Window::<Distinct>::new(Cut::Calendar(calendar));
+        let mut folded = Vec::new();
+        let mut now = 1_772_600_000_000;
+        for (step, ahead, value) in drawn {
+            now += step * HOUR;
+            let time = now + ahead * HOUR;
+            count.fold((), time, now, || 0);
+            stats.fold(Number::Int(value), time, now, Stats::default);
+            distinct.fold(value.cast_unsigned(), time, now, Distinct::default);
+            folded.push((time, value));
+            for at in [now, now + 11 * HOUR] {
+                let own = |(time, _): &&(i64, i64)| calendar.start(*time) == calendar.start(at);
+                let values: Vec<i64> = folded.iter().filter(own).map(|(_, value)| *value).collect();
+                prop_assert_eq!(count.figure(at, 0), values.len() as u64);
+                let figure = stats.figure(at, Stats::default());
+                prop_assert_eq!((figure.count, figure.sum.float()), (values.len() as u64, values.iter().sum::<i64>() as f64));
+                let different = values.iter().collect::<BTreeSet<_>>().len();
+                if different <= KEPT {
+                    prop_assert_eq!(distinct.figure(at, Distinct::default()).count(), different as u64);
+                }
+            }
+            prop_assert!(count.kept().is_empty() && stats.kept().is_empty());
         }
     }
 
