@@ -5,7 +5,7 @@
 //! - [`spec`]: the document, field by field
 //! - [`rule_id`], [`condition_id`]: which texts are ids of rules and conditions
 //! - [`predicate`]: conditions on an event's properties and on profiles
-//! - [`span`]: durations and instants
+//! - [`span`]: durations and instants; [`window`]: windows of time
 //! - [`lifecycle`]: the status of a rule, as people and as the engine set it
 //! - [`put`]: a document as a rule store contains it
 //! - [`text`]: its text, and the digest by which texts are compared; [`user_list`]: a long list in it
@@ -23,3 +23,4 @@ pub mod span;
 pub mod spec;
 pub mod text;
 pub mod user_list;
+pub mod window;
