@@ -76,6 +76,7 @@ fn weeks_begin_on_monday_or_as_is_said() {
 #[test]
 fn a_text_names_one_calendar() {
     assert_eq!(calendar("week UTC monday"), calendar("week UTC"));
+    assert_eq!(calendar("day asia/shanghai"), calendar("day Asia/Shanghai"));
     assert_ne!(calendar("week UTC"), calendar("day UTC"));
     for wrong in ["", "day", "year UTC", "day Peking", "week UTC mon", "week UTC sunday x"] {
         assert!(Calendar::parse(wrong).is_err(), "{wrong}");

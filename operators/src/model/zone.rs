@@ -30,9 +30,9 @@ impl Zone {
         Zone { text: "UTC".to_owned(), zone: TimeZone::UTC }
     }
 
-    /// Its name or offset, as it was written.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// Its name, as the database spells it, or its offset, as it was written.
+    pub fn name(&self) -> &str {
+        self.zone.iana_name().unwrap_or(&self.text)
     }
 
     pub(crate) fn time_zone(&self) -> &TimeZone {
