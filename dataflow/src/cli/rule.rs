@@ -1,6 +1,7 @@
 //! `strateye rule`: checks, publishes and manages rules.
 
 mod check;
+mod never;
 mod seen;
 
 use std::{fs, path::PathBuf};

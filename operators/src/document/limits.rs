@@ -118,7 +118,8 @@ impl Count {
         }
         // Those above the limit are not compiled, as that is what it is for.
         if self.regexes <= REGEXES
-            && let Err(regex::Error::CompiledTooBig(_)) = RegexBuilder::new(pattern).size_limit(REGEX).build()
+            && let Err(regex::Error::CompiledTooBig(_)) =
+                RegexBuilder::new(pattern).case_insensitive(comparison.ignore_case).size_limit(REGEX).build()
         {
             let message = format!(
                 "this regular expression takes more than {REGEX} bytes; write a shorter one, with lower repetitions"

@@ -53,6 +53,26 @@ pub struct Comparison {
     pub op: Op,
     /// Value to compare with.
     pub value: serde_json::Value,
+    /// What both sides are read as; by default a number or a text, as the value is one.
+    pub reading: Option<Reading>,
+    /// Whether upper and lower case are the same, and so are characters that differ in their form only.
+    pub ignore_case: bool,
+}
+
+/// What the two sides of a comparison are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// instants: RFC 3339, without an offset of UTC, a date as its midnight, or a unix time of any unit
+    Date,
+    /// version numbers such as `2.10.3` or `v3.0-rc.1`
+    Version,
+    /// texts, by code point
+    Text,
+    /// numbers
+    Number,
+    /// IP addresses
+    Ip,
 }
 
 /// Operators of comparisons.
@@ -91,11 +111,13 @@ pub enum Op {
     Exists,
     /// between two values, both included
     Between,
+    /// an IP address in one of the networks, such as `10.0.0.0/8`
+    InCidr,
 }
 
 impl Op {
     /// All operators, as documents write them.
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 14] = [
         "=",
         "!=",
         ">",
@@ -109,6 +131,7 @@ impl Op {
         "regex",
         "exists",
         "between",
+        "in_cidr",
     ];
 }
 
@@ -137,12 +160,29 @@ struct RawNode {
     op: Option<Op>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<serde_json::Value>,
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    reading: Option<Reading>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignore_case: Option<bool>,
 }
 
 impl RawNode {
-    /// Whether exactly this number of fields is given.
-    fn has_fields(&self, number: usize) -> bool {
-        let RawNode { all, any, not, expr, any_of, predicates, property, tag, op, value } = self;
+    /// Number of fields that are given, and whether some of them say how a comparison reads its sides.
+    fn fields(&self) -> (usize, bool) {
+        let RawNode {
+            all,
+            any,
+            not,
+            expr,
+            any_of,
+            predicates,
+            property,
+            tag,
+            op,
+            value,
+            reading,
+            ignore_case,
+        } = self;
         let given = [
             all.is_some(),
             any.is_some(),
@@ -155,11 +195,12 @@ impl RawNode {
             op.is_some(),
             value.is_some(),
         ];
-        given.into_iter().filter(|given| *given).count() == number
+        let given = given.into_iter().filter(|given| *given).count();
+        (given, reading.is_some() || ignore_case.is_some())
     }
 }
 
-const NODE: &str = "write one of {\"property\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}}, {\"any_of\": \"LIST\", \"where\": [..]} or {\"expr\": \"..\"}";
+const NODE: &str = "write one of {\"property\", \"op\", \"value\"} with \"as\" or \"ignore_case\" if need be, {\"any\": [..]}, {\"all\": [..]}, {\"not\": {..}}, {\"any_of\": \"LIST\", \"where\": [..]} or {\"expr\": \"..\"}";
 const QUERY: &str =
     "write one of {\"tag\", \"op\", \"value\"}, {\"any\": [..]}, {\"all\": [..]} or {\"not\": {..}}";
 
@@ -168,7 +209,8 @@ impl TryFrom<RawNode> for Predicate {
 
     fn try_from(node: RawNode) -> Result<Self, String> {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Predicate::try_from).collect::<Result<_, _>>();
-        let (alone, paired, compared) = (node.has_fields(1), node.has_fields(2), node.has_fields(3));
+        let fields = node.fields();
+        let (alone, paired, compared) = (fields == (1, false), fields == (2, false), fields.0 == 3);
         match node {
             RawNode { any_of: Some(list), predicates: Some(parts), .. } if paired => {
                 Ok(Predicate::AnyOf { list, parts: each(parts)? })
@@ -179,8 +221,11 @@ impl TryFrom<RawNode> for Predicate {
                 Ok(Predicate::Not(Box::new(Predicate::try_from(*part)?)))
             }
             RawNode { expr: Some(text), .. } if alone => Ok(Predicate::Expr(text)),
-            RawNode { property: Some(name), op: Some(op), value: Some(value), .. } if compared => {
-                Ok(Predicate::Property(Comparison { name, op, value }))
+            RawNode {
+                property: Some(name), op: Some(op), value: Some(value), reading, ignore_case, ..
+            } if compared => {
+                let ignore_case = ignore_case == Some(true);
+                Ok(Predicate::Property(Comparison { name, op, value, reading, ignore_case }))
             }
             RawNode { property: Some(name), op: None, .. } => {
                 Err(format!("`op` is missing for property `{name}`; write one of {}", Op::NAMES.join(" ")))
@@ -199,14 +244,18 @@ impl TryFrom<RawNode> for Query {
 
     fn try_from(node: RawNode) -> Result<Self, String> {
         let each = |nodes: Vec<RawNode>| nodes.into_iter().map(Query::try_from).collect::<Result<_, _>>();
-        let (alone, compared) = (node.has_fields(1), node.has_fields(3));
+        let fields = node.fields();
+        let (alone, compared) = (fields == (1, false), fields.0 == 3);
         match node {
             RawNode { expr: Some(_), .. } | RawNode { property: Some(_), .. } => Err(QUERY.into()),
             RawNode { all: Some(parts), .. } if alone => Ok(Query::All(each(parts)?)),
             RawNode { any: Some(parts), .. } if alone => Ok(Query::Any(each(parts)?)),
             RawNode { not: Some(part), .. } if alone => Ok(Query::Not(Box::new(Query::try_from(*part)?))),
-            RawNode { tag: Some(name), op: Some(op), value: Some(value), .. } if compared => {
-                Ok(Query::Tag(Comparison { name, op, value }))
+            RawNode { tag: Some(name), op: Some(op), value: Some(value), reading, ignore_case, .. }
+                if compared =>
+            {
+                let ignore_case = ignore_case == Some(true);
+                Ok(Query::Tag(Comparison { name, op, value, reading, ignore_case }))
             }
             _ => Err(QUERY.into()),
         }
@@ -224,9 +273,7 @@ impl From<Predicate> for RawNode {
                 RawNode { any_of: Some(list), predicates: each(parts), ..RawNode::default() }
             }
             Predicate::Expr(text) => RawNode { expr: Some(text), ..RawNode::default() },
-            Predicate::Property(c) => {
-                RawNode { property: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
-            }
+            Predicate::Property(c) => RawNode { property: Some(c.name.clone()), ..c.into() },
         }
     }
 }
@@ -238,9 +285,21 @@ impl From<Query> for RawNode {
             Query::All(parts) => RawNode { all: each(parts), ..RawNode::default() },
             Query::Any(parts) => RawNode { any: each(parts), ..RawNode::default() },
             Query::Not(part) => RawNode { not: Some(Box::new((*part).into())), ..RawNode::default() },
-            Query::Tag(c) => {
-                RawNode { tag: Some(c.name), op: Some(c.op), value: Some(c.value), ..RawNode::default() }
-            }
+            Query::Tag(c) => RawNode { tag: Some(c.name.clone()), ..c.into() },
+        }
+    }
+}
+
+/// A comparison, but for what it compares.
+impl From<Comparison> for RawNode {
+    fn from(comparison: Comparison) -> RawNode {
+        let Comparison { name: _, op, value, reading, ignore_case } = comparison;
+        RawNode {
+            op: Some(op),
+            value: Some(value),
+            reading,
+            ignore_case: ignore_case.then_some(true),
+            ..RawNode::default()
         }
     }
 }

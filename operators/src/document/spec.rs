@@ -15,7 +15,7 @@ use super::{
     user_list::{self, UserList},
 };
 pub use super::{
-    predicate::{Comparison, Op, Predicate, Query},
+    predicate::{Comparison, Op, Predicate, Query, Reading},
     window::{Per, Period, Window},
 };
 

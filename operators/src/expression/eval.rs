@@ -15,12 +15,16 @@ pub(super) enum Node {
     Float(f64),
     Text(Box<str>),
     Slot(usize),
+    /// The number that a slot holds or spells, else what it holds.
+    Amount(usize),
     And(Box<[Node]>),
     Or(Box<[Node]>),
     Not(Box<Node>),
     Negate(Box<Node>),
     Math(Math, Box<[Node; 2]>),
     Compare(Comparison, Box<[Node; 2]>),
+    /// Whether two values have the same spelling, or not.
+    Same(bool, Box<[Node; 2]>),
     /// Application of a function with one argument.
     Call(Function, Box<Node>),
     /// Application of a function with two arguments.
@@ -33,7 +37,12 @@ impl Node {
     /// The kind of the result, if it does not depend on the slots (absent results aside).
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
-            Node::Bool(_) | Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Compare(..) => Some(Kind::Bool),
+            Node::Bool(_)
+            | Node::And(_)
+            | Node::Or(_)
+            | Node::Not(_)
+            | Node::Compare(..)
+            | Node::Same(..) => Some(Kind::Bool),
             Node::Int(_)
             | Node::Float(_)
             | Node::Negate(_)
@@ -41,7 +50,7 @@ impl Node {
             | Node::Call(..)
             | Node::Call2(..) => Some(Kind::Number),
             Node::Text(_) => Some(Kind::Text),
-            Node::Slot(_) => None,
+            Node::Slot(_) | Node::Amount(_) => None,
             Node::If(parts) => parts[1].kind().filter(|kind| parts[2].kind() == Some(*kind)),
         }
     }
@@ -49,11 +58,11 @@ impl Node {
     /// Calls `change` with every slot in the tree.
     pub(super) fn for_each_slot(&mut self, change: &mut dyn FnMut(&mut usize)) {
         match self {
-            Node::Slot(slot) => change(slot),
+            Node::Slot(slot) | Node::Amount(slot) => change(slot),
             Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Text(_) => {}
             Node::And(parts) | Node::Or(parts) => parts.iter_mut().for_each(|p| p.for_each_slot(change)),
             Node::Not(part) | Node::Negate(part) | Node::Call(_, part) => part.for_each_slot(change),
-            Node::Math(_, parts) | Node::Compare(_, parts) | Node::Call2(_, parts) => {
+            Node::Math(_, parts) | Node::Compare(_, parts) | Node::Same(_, parts) | Node::Call2(_, parts) => {
                 parts.iter_mut().for_each(|p| p.for_each_slot(change));
             }
             Node::If(parts) => parts.iter_mut().for_each(|p| p.for_each_slot(change)),
@@ -70,6 +79,7 @@ impl Node {
             Node::Float(f) => Operand::Float(*f),
             Node::Text(t) => Operand::Text(t.as_ref().into()),
             Node::Slot(slot) => slots(*slot),
+            Node::Amount(slot) => slots(*slot).amount(),
             Node::And(parts) => {
                 for part in parts {
                     if !part.eval(slots)?.truth("&&")? {
@@ -95,6 +105,10 @@ impl Node {
             Node::Compare(comparison, parts) => {
                 let (a, b) = (parts[0].eval(slots)?, parts[1].eval(slots)?);
                 Operand::Bool(comparison.holds(&a, &b))
+            }
+            Node::Same(wanted, parts) => {
+                let (a, b) = (parts[0].eval(slots)?, parts[1].eval(slots)?);
+                Operand::Bool(a.is_spelled_as(&b).is_some_and(|same| same == *wanted))
             }
             Node::Call(function, part) => {
                 let a = part.eval(slots)?;

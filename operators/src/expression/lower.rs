@@ -98,7 +98,34 @@ impl<'r, 's> Lower<'r, 's> {
     fn slot(&mut self, name: &str, output: Option<&str>, position: Position) -> Lowered {
         let slot = (self.resolve)(name, output).map_err(|message| refused(position, message))?;
         self.slots.push(slot);
-        Ok(Node::Slot(slot))
+        Ok(match self.literals {
+            Literals::AsWritten => Node::Slot(slot),
+            Literals::Floats => Node::Amount(slot),
+        })
+    }
+
+    /// The sides of a comparison for equality that asks whether two values are the same: a property and another, or a
+    /// text. Where one is computed, or a number, it asks how much they are.
+    fn same(&mut self, sides: [&Expr; 2]) -> Result<Option<[Node; 2]>, ExpressionError> {
+        let is_text = |side: &Expr| matches!(side, Expr::StringConstant(..));
+        let is_property = |side: &Expr| match side {
+            Expr::Variable(..) => true,
+            Expr::FnCall(call, _) => call.name == "prop",
+            _ => false,
+        };
+        let asks = sides.iter().all(|side| is_text(side) || is_property(side));
+        if self.literals != Literals::Floats || !asks || sides.iter().all(|side| is_text(side)) {
+            return Ok(None);
+        }
+        let mut side = |side: &Expr| match side {
+            Expr::StringConstant(text, _) => Ok(Node::Text(text.as_str().into())),
+            property => self.expr(property).map(|node| match node {
+                Node::Amount(slot) => Node::Slot(slot),
+                other => other,
+            }),
+        };
+        let [a, b] = sides;
+        Ok(Some([side(a)?, side(b)?]))
     }
 
     fn truths(&mut self, parts: &[Expr], place: &str) -> Result<Box<[Node]>, ExpressionError> {
@@ -129,6 +156,9 @@ impl<'r, 's> Lower<'r, 's> {
                         [self.of_kind(a, Kind::Number, &place)?, self.of_kind(b, Kind::Number, &place)?];
                     Ok(Node::Math(math, Box::new(parts)))
                 } else if let Some(comparison) = comparison(token) {
+                    if let (Comparison::Eq | Comparison::Ne, Some(sides)) = (comparison, self.same([a, b])?) {
+                        return Ok(Node::Same(comparison == Comparison::Eq, Box::new(sides)));
+                    }
                     let parts = [self.expr(a)?, self.expr(b)?];
                     chained(&parts, position)?;
                     Ok(Node::Compare(comparison, Box::new(parts)))
@@ -203,7 +233,7 @@ impl<'r, 's> Lower<'r, 's> {
 
 /// Refuses `1 < x < 5`, which would compare a boolean with a number.
 fn chained(parts: &[Node; 2], position: Position) -> Result<(), ExpressionError> {
-    let compares = |node: &Node| matches!(node, Node::Compare(..));
+    let compares = |node: &Node| matches!(node, Node::Compare(..) | Node::Same(..));
     let other = |node: &Node| node.kind().is_some_and(|kind| kind != Kind::Bool);
     let [a, b] = parts;
     if (compares(a) && other(b)) || (compares(b) && other(a)) {

@@ -78,8 +78,8 @@ impl fmt::Display for ExpressionError {
 pub enum Literals {
     /// As Rhai types them: `5` is an integer.
     AsWritten,
-    /// Every number, and every text that spells a number, is a float: for `expr`, whose slots hold floats
-    /// too.
+    /// Every number, and every text that spells a number, is a float, as are those in slots; but for `==` and `!=` of
+    /// two slots, or of a slot and a text, which compare spellings.
     Floats,
 }
 
@@ -96,7 +96,7 @@ impl Expression {
         Expression::compile_with(text, Literals::AsWritten, resolve)?.answering()
     }
 
-    /// Compiles an expression over an event's properties; its slots must hold numbers as floats. Any property is
+    /// Compiles an expression over an event's properties; numbers, and texts that spell one, are floats. Any property is
     /// read by `prop("NAME")`, those whose names are none in Rhai included.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::model::value::Value;
+use crate::model::{
+    text::composed,
+    value::{Value, parse_number},
+};
 
 /// A value in an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +101,31 @@ impl Operand<'_> {
             Operand::Float(f) => Operand::Float(f),
             Operand::Text(text) => Operand::Text(text.into_owned().into()),
         }
+    }
+
+    /// The number that the operand is or spells, as a float; else the operand.
+    pub(super) fn amount(self) -> Self {
+        let number = match &self {
+            Operand::Int(int) => Some(*int as f64),
+            Operand::Text(text) => parse_number(text),
+            Operand::Absent | Operand::Bool(_) | Operand::Float(_) => None,
+        };
+        number.map_or(self, Operand::Float)
+    }
+
+    /// Whether two operands have the same spelling; `None` if one is absent.
+    pub(super) fn is_spelled_as(&self, other: &Self) -> Option<bool> {
+        Some(self.spelled()? == other.spelled()?)
+    }
+
+    fn spelled(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Operand::Absent => return None,
+            Operand::Bool(bool) => Cow::Borrowed(if *bool { "true" } else { "false" }),
+            Operand::Int(int) => int.to_string().into(),
+            Operand::Float(float) => float.to_string().into(),
+            Operand::Text(text) => composed(text),
+        })
     }
 
     pub(super) fn kind(&self) -> Option<Kind> {

@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     compare::Literal,
     elements::AnyElement,
     predicate::{OneOf, Order, Predicate, TextPosition},
+    read::Read,
 };
 use crate::{
     document::{
@@ -21,6 +22,7 @@ use crate::{
     model::{
         field::{Field, Fields},
         number::Number,
+        text::composed,
         value::Value,
     },
 };
@@ -107,7 +109,16 @@ fn predicate(spec: &spec::Predicate, path: &str, depth: usize, names: &mut Names
                 ));
             }
             let field = names(&comparison.name);
-            property(field, comparison).map_err(|message| fault(format!("{path}.value"), message))
+            let read = Read::compile(comparison);
+            match read.map_err(|(member, message)| fault(format!("{path}.{member}"), message))? {
+                Some(read) if comparison.op == Op::Ne => {
+                    Ok(Predicate::Not(Box::new(Predicate::Read(field, read))))
+                }
+                Some(read) => Ok(Predicate::Read(field, read)),
+                None => {
+                    property(field, comparison).map_err(|message| fault(format!("{path}.value"), message))
+                }
+            }
         }
         spec::Predicate::Expr(text) => {
             let mut resolve = |name: &str, output: Option<&str>| match output {
@@ -130,10 +141,11 @@ fn property(field: Field, comparison: &Comparison) -> Result<Predicate, String> 
         Op::In => Predicate::OneOf(field, OneOf::new(list(value)?)),
         Op::Between => Predicate::Between(field, between(value)?),
         Op::Exists => Predicate::Exists(field, exists(value)?),
-        Op::Contains => Predicate::Text(field, TextPosition::Anywhere, text(value, "contains")?.into()),
-        Op::StartsWith => Predicate::Text(field, TextPosition::Start, text(value, "starts_with")?.into()),
-        Op::EndsWith => Predicate::Text(field, TextPosition::End, text(value, "ends_with")?.into()),
-        Op::Regex => Predicate::Regex(field, regex(value)?),
+        Op::InCidr => Predicate::Read(field, Read::within(value)?),
+        Op::Contains => Predicate::Text(field, TextPosition::Anywhere, needle(value, "contains")?),
+        Op::StartsWith => Predicate::Text(field, TextPosition::Start, needle(value, "starts_with")?),
+        Op::EndsWith => Predicate::Text(field, TextPosition::End, needle(value, "ends_with")?),
+        Op::Regex => Predicate::Regex(field, regex(value, false)?),
         Op::Gt | Op::Ge | Op::Lt | Op::Le => match (Order::of(comparison.op), literal(value)?) {
             (Some(order), literal @ (Literal::Number(_) | Literal::Text(..))) => {
                 Predicate::Ordered(field, order, literal)
@@ -206,8 +218,16 @@ pub(super) fn text<'j>(value: &'j Json, op: &str) -> Result<&'j str, String> {
     }
 }
 
-/// The compiled pattern of `regex`.
-pub(super) fn regex(value: &Json) -> Result<Regex, String> {
-    let pattern = text(value, "regex")?;
-    Regex::new(pattern).map_err(|e| format!("this is not a regular expression: {e}"))
+/// The argument of the text operator `op`, accents composed as those of values are.
+pub(super) fn needle(value: &Json, op: &str) -> Result<Box<str>, String> {
+    Ok(composed(text(value, op)?).into())
+}
+
+/// The compiled pattern of `regex`, accents composed as those of values are.
+pub(super) fn regex(value: &Json, ignore_case: bool) -> Result<Regex, String> {
+    let pattern = composed(text(value, "regex")?);
+    RegexBuilder::new(&pattern)
+        .case_insensitive(ignore_case)
+        .build()
+        .map_err(|e| format!("this is not a regular expression: {e}"))
 }

@@ -24,6 +24,7 @@
 //! - `predicate`: the predicates and their evaluation
 //! - `elements`: predicates on the elements of a list
 //! - `compare`: equality and order of values
+//! - `read`: comparisons that say what values are read as; `version`: version numbers
 //! - `index`: the index
 //! - `access`: whether a filter has a bit or waits; the probes of its predicates
 //! - `block`: units of one event id; `requirement`: what they require of a field
@@ -43,10 +44,12 @@ mod learned;
 mod lookup;
 mod predicate;
 pub mod profile;
+mod read;
 mod requirement;
 mod steps;
 mod texts;
 mod values;
+mod version;
 
 #[cfg(test)]
 mod tests;

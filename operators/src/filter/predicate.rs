@@ -9,6 +9,7 @@ use super::{
     Faulted,
     compare::{Literal, Unparsed, spelled},
     elements::AnyElement,
+    read::Read,
 };
 use crate::{
     document::spec::Op,
@@ -32,6 +33,8 @@ pub(super) enum Predicate {
     OneOf(Field, OneOf),
     Text(Field, TextPosition, Box<str>),
     Regex(Field, Regex),
+    /// A comparison that says what the value is read as.
+    Read(Field, Read),
     AnyOf(Field, AnyElement),
     Expr(Expression),
 }
@@ -234,6 +237,7 @@ impl Predicate {
             Predicate::Regex(field, regex) => {
                 evaluation.ask(*field, |value, buffer| Ok(regex.is_match(spelled(value, buffer))))
             }
+            Predicate::Read(field, read) => evaluation.ask(*field, |value, buffer| read.holds(value, buffer)),
             Predicate::AnyOf(field, any) => evaluation.has_element(*field, any),
             Predicate::Expr(expression) => expr(expression, evaluation),
         }
@@ -257,6 +261,7 @@ impl Predicate {
             Predicate::OneOf(field, list) => Predicate::OneOf(at(field), list.clone()),
             Predicate::Text(field, place, needle) => Predicate::Text(at(field), *place, needle.clone()),
             Predicate::Regex(field, regex) => Predicate::Regex(at(field), regex.clone()),
+            Predicate::Read(field, read) => Predicate::Read(at(field), read.clone()),
             Predicate::AnyOf(field, any) => Predicate::AnyOf(at(field), any.clone()),
             Predicate::Expr(expression) => {
                 Predicate::Expr(expression.with_slots(|slot| positions[slot].index()))
@@ -280,7 +285,8 @@ impl Predicate {
             | Predicate::Between(field, _)
             | Predicate::OneOf(field, _)
             | Predicate::Text(field, ..)
-            | Predicate::Regex(field, _) => Some(*field),
+            | Predicate::Regex(field, _)
+            | Predicate::Read(field, _) => Some(*field),
             Predicate::AnyOf(..) | Predicate::Expr(_) => None,
         }
     }
@@ -290,7 +296,7 @@ impl Predicate {
         match self {
             Predicate::Exists(..) | Predicate::Equal(..) | Predicate::Differs(..) => 1,
             Predicate::Ordered(..) | Predicate::Between(..) | Predicate::OneOf(..) => 2,
-            Predicate::Text(..) => 4,
+            Predicate::Text(..) | Predicate::Read(..) => 4,
             Predicate::Expr(_) => 8,
             Predicate::Regex(..) | Predicate::AnyOf(..) => 16,
             Predicate::Not(part) => part.cost(),
@@ -299,8 +305,7 @@ impl Predicate {
     }
 }
 
-/// Evaluates an expression over properties: false if one of them is absent, or a list; numbers and numeric texts are
-/// floats.
+/// Evaluates an expression over properties: false if one of them is absent, or a list.
 fn expr(expression: &Expression, evaluation: &mut Evaluation<'_, '_>) -> bool {
     let event = evaluation.event;
     let value = |slot: usize| {
@@ -310,10 +315,7 @@ fn expr(expression: &Expression, evaluation: &mut Evaluation<'_, '_>) -> bool {
     if expression.slots().any(|slot| value(slot).is_none()) {
         return false;
     }
-    let held = expression.holds(&mut |slot| match value(slot) {
-        None => Operand::Absent,
-        Some(value) => value.number().map_or_else(|| Operand::from(value), Operand::Float),
-    });
+    let held = expression.holds(&mut |slot| value(slot).map_or(Operand::Absent, Operand::from));
     held.unwrap_or_else(|_| {
         evaluation.faulted.errors += 1;
         false

@@ -8,14 +8,14 @@
 
 use std::cmp::Ordering;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    compare::{Literal, spelled},
-    compile::{MAX_DEPTH, between, exists, fault, list, literal, regex, text},
+    compare::{Literal, scalar, spelled},
+    compile::{MAX_DEPTH, between, exists, fault, list, literal, needle, regex},
     predicate::TextPosition,
+    read::Read,
 };
 use crate::{
     document::{
@@ -57,11 +57,14 @@ enum Test {
     OneOf(Vec<Term>),
     Text(TextPosition, Box<str>),
     Regex(Regex),
+    Read(Read),
+    /// Of `!=`: no word is read so.
+    NoneRead(Read),
 }
 
-/// A literal of the query, and the instant it spells, if it does.
+/// A literal of the query: two dates are the same if they are the same instant.
 #[derive(Debug)]
-struct Term(Literal, Option<Timestamp>);
+struct Term(Literal);
 
 /// Whether a profile satisfies a query; false for a query that [`check`] refuses. For many profiles, compile
 /// the [`Query`] once.
@@ -114,10 +117,15 @@ fn node(query: &spec::Query, path: &str, depth: usize) -> Result<Node, Fault> {
         spec::Query::Tag(comparison) if comparison.name.is_empty() => {
             Err(fault(below("tag"), "the tag has no name; write one, such as \"consume_level\""))
         }
-        spec::Query::Tag(comparison) => match test(comparison) {
-            Ok(test) => Ok(Node::Tag(comparison.name.as_str().into(), test)),
-            Err(message) => Err(fault(below("value"), message)),
-        },
+        spec::Query::Tag(comparison) => {
+            let read = Read::compile(comparison);
+            let test = match read.map_err(|(member, message)| fault(below(member), message))? {
+                Some(read) if comparison.op == Op::Ne => Test::NoneRead(read),
+                Some(read) => Test::Read(read),
+                None => test(comparison).map_err(|message| fault(below("value"), message))?,
+            };
+            Ok(Node::Tag(comparison.name.as_str().into(), test))
+        }
     }
 }
 
@@ -125,22 +133,23 @@ fn test(comparison: &Comparison) -> Result<Test, String> {
     let value = &comparison.value;
     let ordered = |accepts: fn(Ordering) -> bool| match literal(value)? {
         Literal::Bool(_) => Err("true and false have no order; compare them with = or !=".to_owned()),
-        other => Ok(Test::Ordered(accepts, Term::new(other))),
+        other => Ok(Test::Ordered(accepts, Term(other))),
     };
     Ok(match comparison.op {
-        Op::Eq => Test::OneOf(vec![Term::new(literal(value)?)]),
-        Op::Ne => Test::Differs(Term::new(literal(value)?)),
+        Op::Eq => Test::OneOf(vec![Term(literal(value)?)]),
+        Op::Ne => Test::Differs(Term(literal(value)?)),
         Op::Gt => ordered(Ordering::is_gt)?,
         Op::Ge => ordered(Ordering::is_ge)?,
         Op::Lt => ordered(Ordering::is_lt)?,
         Op::Le => ordered(Ordering::is_le)?,
-        Op::In => Test::OneOf(list(value)?.into_iter().map(Term::new).collect()),
-        Op::Between => Test::Between(between(value)?.map(Term::new)),
+        Op::In => Test::OneOf(list(value)?.into_iter().map(Term).collect()),
+        Op::Between => Test::Between(between(value)?.map(Term)),
         Op::Exists => Test::Exists(exists(value)?),
-        Op::Contains => Test::Text(TextPosition::Anywhere, text(value, "contains")?.into()),
-        Op::StartsWith => Test::Text(TextPosition::Start, text(value, "starts_with")?.into()),
-        Op::EndsWith => Test::Text(TextPosition::End, text(value, "ends_with")?.into()),
-        Op::Regex => Test::Regex(regex(value)?),
+        Op::Contains => Test::Text(TextPosition::Anywhere, needle(value, "contains")?),
+        Op::StartsWith => Test::Text(TextPosition::Start, needle(value, "starts_with")?),
+        Op::EndsWith => Test::Text(TextPosition::End, needle(value, "ends_with")?),
+        Op::InCidr => Test::Read(Read::within(value)?),
+        Op::Regex => Test::Regex(regex(value, false)?),
     })
 }
 
@@ -153,8 +162,8 @@ impl Node {
             Node::Tag(tag, test) => {
                 let tag = profile.get(&**tag);
                 let words: Vec<Value<'_>> = match tag {
-                    Some(Json::Array(words)) => words.iter().filter_map(word).collect(),
-                    other => other.and_then(word).into_iter().collect(),
+                    Some(Json::Array(words)) => words.iter().filter_map(scalar).collect(),
+                    other => other.and_then(scalar).into_iter().collect(),
                 };
                 if words.is_empty() {
                     matches!(test, Test::Exists(false))
@@ -163,16 +172,6 @@ impl Node {
                 }
             }
         }
-    }
-}
-
-/// A scalar as a value; `None` for null, lists and objects.
-fn word(json: &Json) -> Option<Value<'_>> {
-    match json {
-        Json::Bool(bool) => Some(Value::Bool(*bool)),
-        Json::Number(number) => number.as_i64().map(Value::Int).or_else(|| number.as_f64().map(Value::Float)),
-        Json::String(text) => Some(Value::Text(text.as_str().into())),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 
@@ -190,48 +189,22 @@ impl Test {
                     && high.order(word, buffer).is_some_and(Ordering::is_le)
             }),
             Test::Text(place, needle) => words.iter().any(|word| place.has(spelled(word, buffer), needle)),
+            Test::Read(read) => words.iter().any(|word| read.holds(word, buffer).unwrap_or(false)),
+            Test::NoneRead(read) => !words.iter().any(|word| read.holds(word, buffer).unwrap_or(false)),
             Test::Regex(regex) => words.iter().any(|word| regex.is_match(spelled(word, buffer))),
         }
     }
 }
 
 impl Term {
-    fn new(literal: Literal) -> Term {
-        let instant = match &literal {
-            Literal::Text(text, _) => instant(text),
-            _ => None,
-        };
-        Term(literal, instant)
-    }
-
-    fn dates(&self, word: &Value<'_>) -> Option<Ordering> {
-        match word {
-            Value::Text(text) => Some(instant(text)?.cmp(self.1.as_ref()?)),
-            _ => None,
-        }
-    }
-
     fn equals(&self, word: &Value<'_>, buffer: &mut String) -> bool {
-        match self.dates(word) {
+        match self.0.order_of_instants(word) {
             Some(order) => order.is_eq(),
             None => self.0.equals(word, buffer).unwrap_or(false),
         }
     }
 
     fn order(&self, word: &Value<'_>, buffer: &mut String) -> Option<Ordering> {
-        self.dates(word).or_else(|| self.0.order(word, buffer).ok().flatten())
+        self.0.order(word, buffer).ok().flatten()
     }
-}
-
-/// The instant a text spells: RFC 3339, or a date as midnight UTC.
-fn instant(text: &str) -> Option<Timestamp> {
-    let bytes = text.as_bytes();
-    if bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
-        return None;
-    }
-    if bytes.len() > 10 {
-        return text.parse().ok();
-    }
-    let date: Date = text.parse().ok()?;
-    date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }

@@ -135,7 +135,11 @@ fn is_numeric(predicate: &Predicate) -> bool {
         }
         Predicate::Between(_, ends) => ends.iter().all(number),
         Predicate::OneOf(_, list) => list.literals.iter().all(number),
-        Predicate::Text(..) | Predicate::Regex(..) | Predicate::AnyOf(..) | Predicate::Expr(_) => false,
+        Predicate::Text(..)
+        | Predicate::Regex(..)
+        | Predicate::Read(..)
+        | Predicate::AnyOf(..)
+        | Predicate::Expr(_) => false,
     }
 }
 
@@ -157,6 +161,7 @@ fn points(predicate: &Predicate, add: &mut impl FnMut(Number)) {
         Predicate::Exists(..)
         | Predicate::Text(..)
         | Predicate::Regex(..)
+        | Predicate::Read(..)
         | Predicate::AnyOf(..)
         | Predicate::Expr(_) => {}
     }
@@ -184,7 +189,11 @@ fn holds(predicate: &Predicate, seen: Seen) -> bool {
             order(low).is_some_and(Ordering::is_ge) && order(high).is_some_and(Ordering::is_le)
         }
         Predicate::OneOf(_, list) => list.literals.iter().any(|l| order(l) == Some(Ordering::Equal)),
-        Predicate::Text(..) | Predicate::Regex(..) | Predicate::AnyOf(..) | Predicate::Expr(_) => false,
+        Predicate::Text(..)
+        | Predicate::Regex(..)
+        | Predicate::Read(..)
+        | Predicate::AnyOf(..)
+        | Predicate::Expr(_) => false,
     }
 }
 

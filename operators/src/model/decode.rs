@@ -40,6 +40,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
+pub(crate) use self::time::{instant, instant_of};
 use self::{collected::Collected, roles::Roles, time::Times};
 pub use self::{
     format::{EventFormat, NoIds},

@@ -14,6 +14,7 @@
 //! - `number`: numbers by numeric value
 //! - `raw`: records as sources read them
 //! - `routed`, `wire`: records between workers, and their codecs
+//! - `text`: forms of texts that are equal
 //! - `trigger`: triggers
 //! - `zone`: time zones
 
@@ -29,6 +30,7 @@ pub mod key;
 pub mod number;
 pub mod raw;
 pub mod routed;
+pub(crate) mod text;
 pub mod trigger;
 pub mod value;
 pub mod wire;

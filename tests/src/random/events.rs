@@ -12,7 +12,22 @@ use super::{BASE, Shape, TEXT_GUID, half, just, maybe, rfc_3339};
 pub(super) const IDS: [&str; 3] = ["a", "b", "c"];
 
 /// Texts that properties and filters draw from.
-pub(super) const WORDS: [&str; 8] = ["重庆民宿", "重庆", "民宿 重庆民宿", "abc", "ab", "12abc", "7", "12.5"];
+pub(super) const WORDS: [&str; 14] = [
+    "重庆民宿",
+    "重庆",
+    "民宿 重庆民宿",
+    "abc",
+    "ab",
+    "12abc",
+    "7",
+    "12.5",
+    "AB",
+    "cafe\u{301}",
+    "v2.10",
+    "2.9-rc.1",
+    "2026-11-20T08:00:00+08:00",
+    "2026-11-20",
+];
 
 /// Random event streams as lines, in the order of their offsets.
 pub fn event_lines(shape: Shape) -> impl Strategy<Value = Vec<String>> {

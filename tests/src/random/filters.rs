@@ -75,8 +75,37 @@ fn leaf() -> impl Strategy<Value = Json> {
         1 => (name(), regex()).prop_map(|(name, text)| term(name, "regex", json!(text))),
         1 => (name(), select(vec![true, false])).prop_map(|(name, there)| term(name, "exists", json!(there))),
         1 => (name(), between()).prop_map(|(name, ends)| term(name, "between", ends)),
+        2 => read(),
         1 => top_level(),
         2 => expression().prop_map(|text| json!({"expr": text})),
+    ]
+}
+
+/// A comparison that says what its sides are read as.
+fn read() -> impl Strategy<Value = Json> {
+    let of = |reading: &'static str, values: &'static [&'static str]| {
+        let op = select(vec!["=", "!=", ">", ">=", "<", "<="]);
+        (name(), op, select(values.to_vec())).prop_map(
+            move |(name, op, value)| json!({"property": name, "op": op, "value": value, "as": reading}),
+        )
+    };
+    let needles = ["AB", "café", "ＡＢＣ", "重庆"];
+    let operator = select(vec!["=", "!=", "contains", "starts_with", "ends_with", "regex"]);
+    prop_oneof![
+        of("date", &["2026-11-20", "2026-11-20T00:00:00Z", "2026-11-19T23:00:00", "1795132800"]),
+        of("version", &["2.10", "v2.9", "2.9-rc.2", "7"]),
+        of("text", &["7", "abc", "2.5", "café"]),
+        of("number", &["7", "12.50", "-1"]),
+        of("ip", &["10.0.0.1", "::ffff:10.0.0.2"]),
+        (name(), operator, select(needles.to_vec())).prop_map(|(name, op, value)| {
+            json!({"property": name, "op": op, "value": value, "ignore_case": true})
+        }),
+        select(vec![
+            json!("10.0.0.0/31"),
+            json!(["10.0.0.2", "2001:db8::/64"]),
+            json!("::ffff:10.0.0.0/127"),
+        ])
+        .prop_map(|networks| term("ip", "in_cidr", networks)),
     ]
 }
 
@@ -148,5 +177,7 @@ fn expression() -> impl Strategy<Value = &'static str> {
         "x > 0 || none > 0",
         "prop(\"detail.size\") > 1 || prop(\"x\") > 2",
         "prop(\"detail.tag.name\") != word",
+        "word == \"12.50\" || mix == x",
+        "x != y && mix != \"7\"",
     ])
 }

@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::Value as Json;
 
 use super::event::guid_of;
 use super::filter::holds;
+use super::read::{Reading, instant};
 use super::value::Value;
 
 /// The guids of a `crowd`, as JSON.
@@ -59,41 +57,38 @@ fn matches(query: &Json, profile: &Json) -> bool {
         // Null and a list without words count as absent.
         let is_there = |tag: &&Json| !tag.is_null() && tag.as_array().is_none_or(|words| !words.is_empty());
         let tag = profile.get(query["tag"].as_str().expect("a tag's name")).filter(is_there);
-        leaf(tag, query["op"].as_str().expect("an operator"), &query["value"])
+        leaf(tag, query["op"].as_str().expect("an operator"), &query["value"], Reading::parse(query).as_ref())
     }
 }
 
 /// Compares one tag with one value. A list matches if one of its words does; `!=` on a list if none of them
 /// is equal.
-fn leaf(tag: Option<&Json>, operator: &str, operand: &Json) -> bool {
+fn leaf(tag: Option<&Json>, operator: &str, operand: &Json, reading: Option<&Reading>) -> bool {
     match (tag, operator) {
         (tag, "exists") => tag.is_some() == (operand == &Json::Bool(true)),
         // Unlike a property, an absent tag is false for `!=` too.
         (None, _) => false,
-        (Some(Json::Array(words)), "!=") => !words.iter().any(|word| word_holds(word, "=", operand)),
-        (Some(Json::Array(words)), _) => words.iter().any(|word| word_holds(word, operator, operand)),
-        (Some(tag), _) => word_holds(tag, operator, operand),
+        (Some(Json::Array(words)), "!=") => !words.iter().any(|word| word_holds(word, "=", operand, reading)),
+        (Some(Json::Array(words)), _) => {
+            words.iter().any(|word| word_holds(word, operator, operand, reading))
+        }
+        (Some(tag), _) => word_holds(tag, operator, operand, reading),
     }
 }
 
-fn word_holds(word: &Json, operator: &str, operand: &Json) -> bool {
+fn word_holds(word: &Json, operator: &str, operand: &Json, reading: Option<&Reading>) -> bool {
     // Dates compare by their instants, however they are written.
-    if let (Some(day), Some(days)) = (date(word), dates(operand))
+    if let (None, Some(day), Some(days)) = (reading, date(word), dates(operand))
         && !matches!(operator, "contains" | "starts_with" | "ends_with" | "regex")
     {
-        return holds(operator, Some(&Value::Int(day.into())), &days);
+        return holds(operator, Some(&Value::Int(day.into())), &days, None);
     }
-    Value::from_json(word).is_some_and(|value| holds(operator, Some(&value), operand))
+    Value::from_json(word).is_some_and(|value| holds(operator, Some(&value), operand, reading))
 }
 
 /// The instant that a text spells: a date is its midnight in UTC.
 fn date(json: &Json) -> Option<i64> {
-    let text = json.as_str()?;
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Some(instant.as_millisecond());
-    }
-    let date: Date = text.parse().ok()?;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
+    instant(json.as_str()?)
 }
 
 fn dates(operand: &Json) -> Option<Json> {

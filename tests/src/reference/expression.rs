@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::node::{Comparison, Node};
 use super::parse_expression;
+use super::read::composed;
 use super::value::{Number, Value};
 
 /// An error of an evaluation.
@@ -22,6 +23,10 @@ pub(crate) type Figure = Result<Option<Value>, Problem>;
 pub(crate) trait Scope {
     /// Value of a bare name.
     fn name(&self, name: &str) -> Figure;
+    /// Value of a bare name that is compared by its spelling.
+    fn as_it_is(&self, name: &str) -> Figure {
+        self.name(name)
+    }
     /// Value of `id.output`.
     fn output(&self, id: &str, output: &str) -> Figure;
 }
@@ -61,7 +66,11 @@ fn collect_names<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
         }
         Node::Literal(_) | Node::Output(..) => {}
         Node::Negate(a) | Node::Not(a) => collect_names(a, names),
-        Node::And(a, b) | Node::Or(a, b) | Node::Compare(_, a, b) | Node::Arithmetic(_, a, b) => {
+        Node::And(a, b)
+        | Node::Or(a, b)
+        | Node::Same(_, a, b)
+        | Node::Compare(_, a, b)
+        | Node::Arithmetic(_, a, b) => {
             collect_names(a, names);
             collect_names(b, names);
         }
@@ -87,6 +96,10 @@ fn evaluate(node: &Node, scope: &dyn Scope) -> Figure {
         Node::If(condition, yes, no) => {
             return if truth(condition, scope)? { evaluate(yes, scope) } else { evaluate(no, scope) };
         }
+        Node::Same(wanted, a, b) => match (as_it_is(a, scope)?, as_it_is(b, scope)?) {
+            (Some(a), Some(b)) => Some(Value::Bool((spelled(&a) == spelled(&b)) == *wanted)),
+            _ => Some(Value::Bool(false)),
+        },
         Node::Compare(comparison, a, b) => match (evaluate(a, scope)?, evaluate(b, scope)?) {
             (Some(a), Some(b)) => Some(Value::Bool(compare(*comparison, &a, &b))),
             _ => Some(Value::Bool(false)),
@@ -103,6 +116,17 @@ fn evaluate(node: &Node, scope: &dyn Scope) -> Figure {
             }
         }
     })
+}
+
+fn as_it_is(node: &Node, scope: &dyn Scope) -> Figure {
+    match node {
+        Node::Name(name) => scope.as_it_is(name),
+        other => evaluate(other, scope),
+    }
+}
+
+fn spelled(value: &Value) -> String {
+    composed(&value.to_text())
 }
 
 /// An operand of `! && || if`: an absent one is false, one that is no boolean an error.

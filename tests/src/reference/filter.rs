@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::event::Event;
 use super::expression::{Expression, Problem, Scope};
+use super::read::{Reading, composed, in_cidr, instant};
 use super::value::{Number, Value, parse_number};
 
 /// A filter: a list of event ids, and predicates that must all hold.
@@ -22,6 +23,7 @@ enum Predicate {
         property: String,
         operator: String,
         operand: Json,
+        reading: Option<Reading>,
     },
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
@@ -68,14 +70,15 @@ impl Predicate {
                 property: json["property"].as_str().expect("a property's name").to_owned(),
                 operator: json["op"].as_str().expect("an operator").to_owned(),
                 operand: json["value"].clone(),
+                reading: Reading::parse(json),
             }
         }
     }
 
     fn holds(&self, event: &Event) -> bool {
         match self {
-            Self::Leaf { property, operator, operand } => {
-                holds(operator, event.get(property).as_ref(), operand)
+            Self::Leaf { property, operator, operand, reading } => {
+                holds(operator, event.get(property).as_ref(), operand, reading.as_ref())
             }
             Self::All(list) => list.iter().all(|p| p.holds(event)),
             Self::Any(list) => list.iter().any(|p| p.holds(event)),
@@ -103,28 +106,41 @@ impl Scope for Properties<'_> {
         }))
     }
 
+    fn as_it_is(&self, name: &str) -> Result<Option<Value>, Problem> {
+        Ok(self.0.get(name))
+    }
+
     fn output(&self, _: &str, _: &str) -> Result<Option<Value>, Problem> {
         Err(Problem)
     }
 }
 
 /// Whether `value OPERATOR operand` holds.
-pub(crate) fn holds(operator: &str, value: Option<&Value>, operand: &Json) -> bool {
+pub(crate) fn holds(
+    operator: &str,
+    value: Option<&Value>,
+    operand: &Json,
+    reading: Option<&Reading>,
+) -> bool {
     if operator == "exists" {
         return value.is_some() == (operand == &Json::Bool(true));
     }
     match (operator, value) {
-        ("!=", value) => !holds("=", value, operand),
+        ("!=", value) => !holds("=", value, operand, reading),
         // A list holds if an element does; an object never.
         (_, value) => value.is_some_and(|value| {
             let mut scalars = value.elements().iter().filter(|element| !matches!(element, Value::Object(_)));
-            scalars.any(|element| holds_for(operator, element, operand))
+            scalars.any(|element| match reading {
+                Some(reading) => reading.holds(operator, element, operand),
+                None => holds_for(operator, element, operand),
+            })
         }),
     }
 }
 
 fn holds_for(operator: &str, value: &Value, operand: &Json) -> bool {
     let order = |bound: &Json| compare(value, bound);
+    let text = composed(&value.to_text());
     match operator {
         "=" => equals(value, operand),
         ">" => order(operand) == Some(Ordering::Greater),
@@ -135,10 +151,11 @@ fn holds_for(operator: &str, value: &Value, operand: &Json) -> bool {
             order(&operand[0]).is_some_and(Ordering::is_ge) && order(&operand[1]).is_some_and(Ordering::is_le)
         }
         "in" => operand.as_array().expect("a list").iter().any(|one| equals(value, one)),
-        "contains" => value.to_text().contains(text_of(operand)),
-        "starts_with" => value.to_text().starts_with(text_of(operand)),
-        "ends_with" => value.to_text().ends_with(text_of(operand)),
-        "regex" => Regex::new(text_of(operand)).expect("a regex").is_match(&value.to_text()),
+        "contains" => text.contains(&composed(text_of(operand))),
+        "starts_with" => text.starts_with(&composed(text_of(operand))),
+        "ends_with" => text.ends_with(&composed(text_of(operand))),
+        "regex" => Regex::new(&composed(text_of(operand))).expect("a regex").is_match(&text),
+        "in_cidr" => in_cidr(value, operand),
         other => panic!("no operator: {other}"),
     }
 }
@@ -154,7 +171,7 @@ fn equals(value: &Value, operand: &Json) -> bool {
         }
         // A text equals what has it as its one spelling, whatever number it means.
         (Value::Float(a), Json::String(b)) => a.to_string() == *b,
-        (value, Json::String(b)) => value.to_text() == *b,
+        (value, Json::String(b)) => composed(&value.to_text()) == composed(b),
         _ => compare(value, operand) == Some(Ordering::Equal),
     }
 }
@@ -169,7 +186,16 @@ fn compare(value: &Value, operand: &Json) -> Option<Ordering> {
         }
         Json::String(text) => match (value.number(), parse_number(text)) {
             (Some(a), Some(b)) => a.compare(b),
-            _ => Some(value.to_text().as_str().cmp(text.as_str())),
+            _ => {
+                let instants = match value {
+                    Value::Text(value) => instant(value).zip(instant(text)),
+                    _ => None,
+                };
+                Some(match instants {
+                    Some((a, b)) => a.cmp(&b),
+                    None => composed(&value.to_text()).cmp(&composed(text)),
+                })
+            }
         },
         _ => None,
     }

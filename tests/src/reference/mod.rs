@@ -37,6 +37,7 @@ mod json;
 mod key;
 mod node;
 mod parse_expression;
+mod read;
 mod rule;
 mod steps;
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) enum Node {
     Not(Box<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
+    /// Whether two properties, or a property and a text, are spelled the same; or not.
+    Same(bool, Box<Node>, Box<Node>),
     Compare(Comparison, Box<Node>, Box<Node>),
     Arithmetic(char, Box<Node>, Box<Node>),
     If(Box<Node>, Box<Node>, Box<Node>),

@@ -126,7 +126,13 @@ impl Parser {
             self.at += 1;
             // Powers group to the right, everything else to the left.
             let right = self.binary(if symbol == "**" { binding - 1 } else { binding })?;
-            left = join(symbol, Box::new(left), Box::new(right));
+            let sides = (Box::new(left), Box::new(right));
+            left = match symbol {
+                "==" | "!=" if self.floats && are_spelled(&sides) => {
+                    Node::Same(symbol == "==", sides.0, sides.1)
+                }
+                _ => join(symbol, sides.0, sides.1),
+            };
         }
         Ok(left)
     }
@@ -207,6 +213,13 @@ impl Parser {
         self.expect("}")?;
         Ok(inner)
     }
+}
+
+/// Whether equality asks how two sides are spelled: both are properties, or one is and the other a text.
+fn are_spelled((a, b): &(Box<Node>, Box<Node>)) -> bool {
+    let is_name = |side: &Node| matches!(side, Node::Name(_));
+    let asks = |side: &Node| is_name(side) || matches!(side, Node::Literal(Value::Text(_)));
+    asks(a) && asks(b) && (is_name(a) || is_name(b))
 }
 
 /// Precedence of a binary operator, as in Rhai.

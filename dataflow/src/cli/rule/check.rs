@@ -20,9 +20,10 @@ use sources::calculators::Calculators;
 
 use super::{
     super::{CliError, options},
+    never,
     seen::Seen,
 };
-use crate::rules::preparation::scripts;
+use crate::{protocol::time::wall_clock, rules::preparation::scripts};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Check {
@@ -89,13 +90,14 @@ impl Check {
         let (files, calculators) = (self.documents()?, Calculators::new(self.calculators.clone()));
         let checked: Vec<_> = files.iter().map(|file| (file, compiled(file, &calculators))).collect();
         let seen = self.seen(checked.iter().filter_map(|(_, checked)| checked.as_ref().ok()))?;
-        let mut wrong = 0;
+        let (now, mut wrong) = (wall_clock(), 0);
         for (file, checked) in &checked {
             let lines = match checked {
                 Ok(rule) => {
                     println!("{}: ok", file.display());
                     let missing = seen.iter().flat_map(|seen| seen.missing(rule));
-                    notes(&rule.plan).into_iter().chain(missing).collect()
+                    let never = never::notes(&rule.plan.spec, now);
+                    never.into_iter().chain(notes(&rule.plan)).chain(missing).collect()
                 }
                 Err(faults) => {
                     wrong += 1;

@@ -117,8 +117,31 @@ fn slots_are_read_lazily() {
 #[test]
 fn floats_divide_as_in_arithmetic() {
     let expression =
-        Expression::compile_floats("7 / 2 == 3.5 && \"12.50\" == p", &mut any_name(&mut Vec::new())).unwrap();
-    assert_eq!(expression.holds(&mut |_| Operand::Float(12.5)), Ok(true));
+        Expression::compile_floats("7 / 2 == 3.5 && 12.50 == p", &mut any_name(&mut Vec::new())).unwrap();
+    for p in [Operand::Float(12.5), Operand::Text("12.500".into())] {
+        assert_eq!(expression.holds(&mut |_| p.clone()), Ok(true));
+    }
+}
+
+#[test]
+fn texts_and_slots_are_the_same_by_spelling() {
+    for (text, expected) in [
+        ("p == q", false),
+        ("p != q", true),
+        ("p == \"5.0\"", true),
+        ("\"5\" == q", true),
+        ("q == \"5.0\"", false),
+        ("p == 5 && q == 5 && p + 0 == q", true),
+        ("absent == p || absent != p", false),
+    ] {
+        let expression = Expression::compile_floats(text, &mut |name, _| match name {
+            "p" => Ok(0),
+            "q" => Ok(1),
+            _ => Ok(2),
+        });
+        let given = [Operand::Text("5.0".into()), Operand::Int(5), Operand::Absent];
+        assert_eq!(expression.unwrap().holds(&mut |slot| given[slot].clone()), Ok(expected), "{text}");
+    }
 }
 
 #[test]

@@ -36,6 +36,15 @@ fn text() -> impl Strategy<Value = String> {
         Just("1e1"),
         Just("007"),
         Just("x5"),
+        Just("A"),
+        Just("cafe\u{301}"),
+        Just("café"),
+        Just("v1.10"),
+        Just("1.9-rc.1"),
+        Just("2026-11-20T08:00:00+08:00"),
+        Just("2026-11-20"),
+        Just("10.0.0.1"),
+        Just("::ffff:10.0.0.9"),
         Just(""),
     ]
     .prop_map(str::to_owned)
@@ -71,7 +80,24 @@ fn comparison() -> impl Strategy<Value = Json> {
         2 => (Just("between"), (number(), number()).prop_map(|(a, b)| json!([a, b]))),
         1 => (Just("between"), (text(), text()).prop_map(|(a, b)| json!([a, b]))),
     ];
-    (name(), op).prop_map(|(property, (op, value))| json!({"property": property, "op": op, "value": value}))
+    let reading = prop_oneof![
+        5 => Just(json!({})),
+        1 => Just(json!({"ignore_case": true})),
+        2 => prop_oneof![Just("date"), Just("version"), Just("text"), Just("number"), Just("ip")]
+            .prop_map(|reading| json!({"as": reading})),
+    ];
+    let networks = prop_oneof![Just(json!("10.0.0.0/8")), Just(json!(["10.0.0.1", "::/0"]))];
+    prop_oneof![
+        20 => (name(), op, reading).prop_map(|(property, (op, value), mut comparison)| {
+            comparison["property"] = json!(property);
+            comparison["op"] = json!(op);
+            comparison["value"] = value;
+            comparison
+        }),
+        1 => (name(), networks).prop_map(
+            |(property, value)| json!({"property": property, "op": "in_cidr", "value": value}),
+        ),
+    ]
 }
 
 fn predicate() -> impl Strategy<Value = Json> {
@@ -144,7 +170,7 @@ proptest! {
         values in prop_oneof![1..4usize, Just(4_096)],
     ) {
         let mut fields = Fields::default();
-        // Some have a `between` with its ends in the wrong order and are refused.
+        // Some have a `between` with its ends in the wrong order, or values that are not read so, and are refused.
         let filters: Vec<Filter> = filters.into_iter().filter_map(|f| compile(f, &mut fields).ok()).collect();
         let index = Index::within(limits, &filters);
         let mut scratch = Scratch::learning(values);

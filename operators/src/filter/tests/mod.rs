@@ -133,7 +133,7 @@ fn expressions_see_numbers_as_floats() {
     let expr = |text: &str, properties: Json| ask(json!({"expr": text}), properties);
     assert!(expr("p1 + p2 > 100", json!({"p1": "60.5", "p2": 40})).0);
     assert!(expr("p1 / 2 == 3.5 && 7 / 2 == 3.5", json!({"p1": 7})).0);
-    assert!(expr("guid == 1001 && p == \"5\"", json!({"p": "5.0"})).0);
+    assert!(expr("guid == 1001 && p == 5 && p != \"5\"", json!({"p": "5.0"})).0);
     assert_eq!(expr("p1 > 1 || p2 > 1", json!({"p1": 5})), (false, Faulted::default()));
     assert_eq!(expr("p1 + 1 > 1", json!({"p1": "x"})), (false, Faulted { unparsed: 0, errors: 1 }));
 }
@@ -184,6 +184,37 @@ fn faults_name_the_place_and_the_remedy() {
         assert_eq!(fault.path, path, "{filter}: {fault}");
         assert!(fault.message.contains(part), "{filter}: {fault}");
     }
+}
+
+#[test]
+fn faults_of_readings_name_the_place_and_the_remedy() {
+    let p = |op: &str, value: Json, reading: Json| {
+        let mut comparison = json!({"property": "p", "op": op, "value": value});
+        comparison.as_object_mut().unwrap().extend(reading.as_object().unwrap().clone());
+        json!({"id": "e", "where": [comparison]})
+    };
+    for (filter, member, part) in [
+        (p(">", json!("soon"), json!({"as": "date"})), "value", "a date such as"),
+        (p("=", json!("1.x"), json!({"as": "version"})), "value", "a version such as"),
+        (p("in", json!(["1", "x"]), json!({"as": "number"})), "value", "a number"),
+        (p("=", json!("proxy"), json!({"as": "ip"})), "value", "an IP address"),
+        (p("between", json!(["1.10", "1.9"]), json!({"as": "version"})), "value", "[\"1.9\", \"1.10\"]"),
+        (p("between", json!("1"), json!({"as": "version"})), "value", "two values"),
+        (p("contains", json!("1"), json!({"as": "version"})), "as", "leave it out"),
+        (p("exists", json!(true), json!({"ignore_case": true})), "ignore_case", "leave it out"),
+        (p("=", json!("a"), json!({"as": "date", "ignore_case": true})), "ignore_case", "only texts"),
+        (p("in_cidr", json!("10.0.0.0/8"), json!({"as": "ip"})), "as", "leave it out"),
+        (p("in_cidr", json!("10.0.0.0/33"), json!({})), "value", "10.0.0.0/8"),
+        (p("in_cidr", json!([]), json!({})), "value", "a list of them"),
+        (p("in_cidr", json!([7]), json!({})), "value", "a list of them"),
+    ] {
+        let fault = compile(filter.clone(), &mut Fields::default()).unwrap_err();
+        assert_eq!(fault.path, format!("where[0].{member}"), "{filter}: {fault}");
+        assert!(fault.message.contains(part), "{filter}: {fault}");
+    }
+    let misplaced = json!({"id": "e", "where": [{"expr": "p", "ignore_case": true}]});
+    let parsed = serde_json::from_value::<crate::document::spec::Filter>(misplaced);
+    assert!(parsed.unwrap_err().to_string().contains("\"as\" or \"ignore_case\""));
 }
 
 #[test]

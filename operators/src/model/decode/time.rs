@@ -1,6 +1,10 @@
 //! Times of events: numbers in a unit, or RFC 3339.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
@@ -151,6 +155,35 @@ impl Times {
         let zone = self.zone.as_ref().ok_or_else(|| wrong(described(text), RIGHT_ZONE))?;
         zone.to_timestamp(local).map_err(|_| wrong(described(text), RIGHT))
     }
+}
+
+/// The instant that a text spells: RFC 3339, or a date as midnight UTC.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    if bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
+        return None;
+    }
+    if bytes.len() > 10 {
+        return text.parse().ok();
+    }
+    let date: Date = text.parse().ok()?;
+    date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// The instant that a value is, if it is one: an [`instant`], a time without an offset as UTC, or a time as events have
+/// it in any unit.
+pub(crate) fn instant_of(value: &Value<'_>) -> Option<Timestamp> {
+    let spelled = match value {
+        Value::Text(text) => instant(text).or_else(|| {
+            let local: DateTime = text.parse().ok()?;
+            TimeZone::UTC.to_timestamp(local).ok()
+        }),
+        _ => None,
+    };
+    spelled.or_else(|| {
+        let time = Times::new(TimeUnit::Auto, None).read(value).ok()?;
+        Timestamp::from_millisecond(time).ok()
+    })
 }
 
 fn described(text: &str) -> String {
