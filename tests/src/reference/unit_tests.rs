@@ -194,6 +194,7 @@ fn lines_that_are_no_events_are_told_apart() {
 #[test]
 fn values_compare_by_the_type_of_the_rules_value() {
     let text = |s: &str| Some(Value::Text(s.to_owned()));
+    let holds = |operator, value: Option<&Value>, operand: &Json| holds(operator, value, operand, None);
     assert!(holds("=", text("12.50").as_ref(), &json!(12.5)));
     assert!(holds("!=", text("abc").as_ref(), &json!(12.5)), "!= is the negation of =");
     assert!(holds("!=", None, &json!(12.5)));
