@@ -106,6 +106,21 @@ proptest! {
     }
 }
 
+/// Rows fit although the table in which text users are found doubles while one comes and the others go.
+#[test]
+fn rows_that_fit_are_made_whatever_users_were_there_before() {
+    let of =
+        |guids: std::ops::Range<u64>| BTreeMap::from([(0, listed(guids.map(|i| 5 * i + 2).collect()).1)]);
+    for most in 1..64 {
+        let former = Rows::default().changed(&of(0..most), UNBOUNDED).unwrap();
+        for other in 100..110 {
+            let after = of(other..other + 1);
+            let bytes = former.changed(&after, UNBOUNDED).unwrap().bytes();
+            assert_eq!(former.changed(&after, bytes).map(|rows| rows.bytes()), Ok(bytes), "{most} before");
+        }
+    }
+}
+
 #[test]
 fn a_changed_crowd_touches_only_the_blocks_in_which_it_differs() {
     let before = BTreeMap::from([(3, crowd(0..10_000)), (5, crowd((0..10_000).step_by(7)))]);

@@ -55,17 +55,18 @@ impl Rows {
         let columns = columns(&former, crowds, rows.space());
         let mut transitions = transitions(&former, &columns);
         transitions.sort_unstable_by_key(|transition| transition.position);
-        // While users come and go, the rows are no larger than those before and after together.
+        // While users come and go, the rows are no larger than those before and after together; their tables, which
+        // may double for a single row, count at the end.
         let meanwhile = rows.block_bytes.saturating_add(bound);
         for of_word in transitions.chunk_by(|a, b| a.position / 64 == b.position / 64) {
             if !rows.apply(of_word, meanwhile) {
                 return Err(RowsError::TooLarge { bound });
             }
         }
-        let meanwhile = rows.bytes().saturating_add(bound);
+        let meanwhile = rows.texts.row_bytes(rows.width).saturating_add(bound);
         for transition in transitions {
             transition.texts().for_each(|user| rows.texts.flip(user, transition.position, rows.width));
-            if rows.bytes() > meanwhile {
+            if rows.texts.row_bytes(rows.width) > meanwhile {
                 return Err(RowsError::TooLarge { bound });
             }
         }

@@ -48,7 +48,12 @@ impl TextRows {
 
     /// Bytes of all rows of `width` words, and of their table.
     pub(super) fn bytes(&self, width: usize) -> usize {
-        self.0.len() * (COUNTS + 8 * width) + self.table_bytes()
+        self.row_bytes(width) + self.table_bytes()
+    }
+
+    /// Bytes of all rows of `width` words.
+    pub(super) fn row_bytes(&self, width: usize) -> usize {
+        self.0.len() * (COUNTS + 8 * width)
     }
 
     /// Bytes of the table.
