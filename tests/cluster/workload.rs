@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value as Json;
 use strateye_tests::random::{events, profiles, rule};
 
-const RULES: usize = 45;
+const RULES: usize = 60;
 const EVENTS: usize = 3_000;
 /// Most by which an event may lie behind the highest time before it, ms.
 const LATENESS: i64 = 30_000;
