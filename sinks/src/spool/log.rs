@@ -187,29 +187,32 @@ impl<S: Storage> SpoolLog<S> {
         if let Some(segment) = self.find(segment) {
             segment.open = segment.open.saturating_sub(1);
         }
-        while let Some(at) = self.segments.iter().position(|segment| segment.open == 0) {
-            self.finished.extend(self.segments.remove(at));
-        }
         self.remove_finished();
     }
 
     /// Removes segments that are done, and one of which nothing is durable. A segment that can't be removed now
     /// is removed later; until then it counts against the bound.
     pub(super) fn remove_finished(&mut self) {
-        let storage = &mut self.storage;
-        if let Some((number, _)) = self.torn
-            && self.segments.iter().all(|segment| segment.number != number)
-            && storage.remove(number).is_ok()
-        {
-            self.torn = None;
+        while let Some(at) = self.segments.iter().position(|segment| segment.open == 0) {
+            self.finished.extend(self.segments.remove(at));
         }
-        self.finished.retain(|segment| {
+        let SpoolLog { storage, segments, torn, finished, .. } = self;
+        finished.retain(|segment| {
             let removed = match segment.damaged {
                 true => storage.set_aside(segment.number),
                 false => storage.remove(segment.number),
             };
+            if removed.is_ok() {
+                torn.take_if(|(number, _)| *number == segment.number);
+            }
             removed.is_err()
         });
+        if let Some((number, _)) = *torn
+            && segments.iter().chain(&*finished).all(|segment| segment.number != number)
+            && storage.remove(number).is_ok()
+        {
+            *torn = None;
+        }
     }
 
     fn find(&mut self, number: SegmentNumber) -> Option<&mut Segment> {

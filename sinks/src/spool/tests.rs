@@ -191,6 +191,14 @@ fn what_was_half_written_for_a_trigger_that_is_delivered_meanwhile_goes() {
     run(&[outage.as_slice(), &failure].concat());
 }
 
+#[test]
+fn what_an_earlier_process_had_half_written_goes() {
+    let crash = [Step::Work(0), Step::Fire(1), Step::Fault(1, false), Step::Work(AFTER), Step::Crash(64)];
+    run(&crash);
+    let failure = [Step::Work(0), Step::Fault(1, false), Step::Fire(1), Step::Work(0), Step::Work(AFTER)];
+    run(&[crash.as_slice(), &failure].concat());
+}
+
 /// The same outage, restarted and delivered, with each call of the disk failing once, or crashing.
 #[test]
 fn any_call_of_the_disk_may_fail() {
