@@ -8,7 +8,8 @@
 //! Only of topics and files: in what can't be read twice, such as a pipe, the same offsets are other events.
 //!
 //! **Limits**: it is known as long as the supervisor lives; a `worker` has none. Notes that can't be written are missing,
-//! and what is read again then has the clock of the second time.
+//! and what is read again then has the clock of the second time. Of each partition the latest [`MOST`] notes are kept,
+//! however long no checkpoint is committed; what was read before them has the clock of the first of these.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,6 +27,8 @@ use operators::model::{
 const NOTE: usize = 20;
 /// Bytes of the file from which on it is written anew without notes that were dropped.
 const LONG: usize = 1 << 20;
+/// Most notes of a partition.
+const MOST: usize = 1 << 16;
 
 /// When the records of a batch were read first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,17 +112,28 @@ impl FirstReads {
             let Some(notes) = self.notes.get_mut(&partition) else { continue };
             notes.drain(..notes.partition_point(|note| note.end <= position));
         }
-        let left = self.notes.values().map(VecDeque::len).sum::<usize>() * NOTE;
-        if self.length > LONG && left < self.length / 2 {
+        self.shorten();
+    }
+
+    /// Writes the file anew if most of it are notes that were dropped.
+    fn shorten(&mut self) {
+        if self.length > LONG
+            && self.notes.values().map(VecDeque::len).sum::<usize>() * NOTE < self.length / 2
+        {
             self.rewrite();
         }
     }
 
     fn note(&mut self, partition: PartitionId, note: Note) {
-        self.notes.entry(partition).or_default().push_back(note);
         let written = self.file.as_mut().map(|file| file.write_all(&encode(partition, note)));
         self.length += NOTE;
         self.give_up_after(written.unwrap_or(Ok(())));
+        let notes = self.notes.entry(partition).or_default();
+        notes.push_back(note);
+        if notes.len() > MOST {
+            notes.pop_front();
+            self.shorten();
+        }
     }
 
     /// Writes the file anew.
@@ -145,11 +159,13 @@ impl FirstReads {
     }
 }
 
-/// The records of a batch from one offset up to another; `None` if there are none.
+/// The records of a batch, in the order of their offsets, from one offset up to another; `None` if there are none.
 fn piece(batch: &RawBatch, from: Offset, to: Offset, read_at: u64) -> Option<RawBatch> {
-    let within = |offset: Offset| from <= offset && offset < to;
-    let records: Vec<RawRecord> = batch.records.iter().filter(|r| within(r.offset)).copied().collect();
-    let refused: Vec<_> = batch.refused.iter().filter(|r| within(r.offset)).cloned().collect();
+    let RawBatch { records, refused, .. } = batch;
+    let first = records.partition_point(|record| record.offset < from);
+    let records = &records[first..records.partition_point(|record| record.offset < to).max(first)];
+    let first = refused.partition_point(|record| record.offset < from);
+    let refused = &refused[first..refused.partition_point(|record| record.offset < to).max(first)];
     let bytes = match (records.first(), records.last()) {
         (Some(first), Some(last)) => first.start..last.end,
         _ if refused.is_empty() => return None,
@@ -163,8 +179,8 @@ fn piece(batch: &RawBatch, from: Offset, to: Offset, read_at: u64) -> Option<Raw
     Some(RawBatch {
         partition: batch.partition,
         bytes: batch.bytes.get(bytes.start as usize..bytes.end as usize).unwrap_or_default().to_vec(),
-        records: records.into_iter().map(moved).collect(),
-        refused,
+        records: records.iter().copied().map(moved).collect(),
+        refused: refused.to_vec(),
         read_at,
     })
 }
@@ -243,6 +259,25 @@ mod tests {
         FirstReads::open(&path, &Positions::default()).batches(batch(1, 0..9, 100));
         let mut again = FirstReads::open(&path, &Positions::from([(PartitionId(1), Offset(4))]));
         assert_eq!(read(&again.batches(batch(1, 0..9, 700))), read(&[batch(1, 0..9, 700)]));
+    }
+
+    #[test]
+    fn notes_are_bounded_however_long_no_checkpoint_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes");
+        let mut reads = FirstReads::open(&path, &Positions::default());
+        let most = MOST as u64;
+        for at in 1..=3 * most {
+            reads.batches(batch(1, at..at + 1, at));
+        }
+        assert_eq!(reads.notes[&PartitionId(1)].len(), MOST);
+        assert!(path.metadata().unwrap().len() as usize <= LONG.max(2 * MOST * NOTE) + 2 * NOTE);
+        drop(reads);
+        let mut again = FirstReads::open(&path, &Positions::from([(PartitionId(1), Offset(1))]));
+        let clocks = read(&again.batches(batch(1, most + 1..3 * most + 1, 0)));
+        let last = |text: u64| clocks.iter().find(|(line, _)| *line == format!("{{{text}}}")).unwrap().1;
+        assert_eq!((last(3 * most - 1), last(2 * most + 4)), (3 * most - 1, 2 * most + 4));
+        assert!(last(most + 2) > most + 2, "the clock of the first that is known");
     }
 
     #[test]
