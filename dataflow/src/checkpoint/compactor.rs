@@ -211,7 +211,7 @@ impl Rest {
     fn after(&mut self, worked: Duration) {
         let rest = (worked * REST).min(self.left);
         self.left -= rest;
-        // The sleep is for pacing.
+        // Leaves the store, and a processor, to checkpoints meanwhile.
         thread::sleep(rest);
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     telemetry::messenger::Messenger,
 };
 
-/// Pause between two attempts: what is away gives no notice of its return.
+/// Pause between two attempts.
 const RETRY: Duration = Duration::from_millis(250);
 /// Interval of heartbeats and of numbers while a worker's thread waits.
 const BEAT: Duration = Duration::from_millis(500);
@@ -125,6 +125,7 @@ impl Awaiting {
             match attempt() {
                 Err(error) if is_away(&error) && !self.stopping.load(Ordering::SeqCst) => {
                     self.note(name, error);
+                    // A service that is away gives no notice of its return.
                     thread::sleep(RETRY);
                 }
                 done => {

@@ -12,7 +12,7 @@ use crate::{
     trigger_sink::{Sent, TriggerSink},
 };
 
-/// Pause between two looks at a sink, whose counts give no notice of a change.
+/// Pause between two looks at a sink.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Counts of a replay.
@@ -61,6 +61,7 @@ fn send(sink: &dyn TriggerSink, trigger: &Trigger) -> Result<u64, DeadLetterErro
     loop {
         match sink.send(trigger)? {
             Sent::Accepted(number) => return Ok(number),
+            // A sink gives no notice of room in its queue.
             Sent::Full => thread::sleep(POLL),
             Sent::Refused(reason) => return Err(DeadLetterError::Refused(reason)),
         }
@@ -71,6 +72,7 @@ fn send(sink: &dyn TriggerSink, trigger: &Trigger) -> Result<u64, DeadLetterErro
 fn wait(sink: &dyn TriggerSink, number: u64) -> Result<(), DeadLetterError> {
     while sink.acknowledged() < number {
         sink.check()?;
+        // Nor of an acknowledgement.
         thread::sleep(POLL);
     }
     Ok(())

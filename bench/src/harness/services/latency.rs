@@ -87,7 +87,7 @@ impl Bench<'_> {
                 send(producer, topic, &stamped(&line, now())?)?;
                 sent += 1;
             }
-            // The load's pace.
+            // An open loop sends at its own pace, so there is nothing to wait for but time.
             thread::sleep(GRAIN);
         }
         producer.flush(WITHIN).map_err(wrong)?;

@@ -15,8 +15,8 @@
 //!    applies them at once, and the rule itself is otherwise unchanged. A put with the status *paused* pauses
 //!    the rule in force even if its document differs or is refused.
 //! 2. A refused document has no other effect: it is never passed to [`publish`](Register::publish).
-//! 3. No number is used twice while a rule is remembered, nor for a rule's states at all: dropped state (`Ordered::dropped`) is never named again, whatever versions the
-//!    store counts.
+//! 3. No number is used twice while a rule is remembered, nor for a rule's states at all: dropped state
+//!    (`Ordered::dropped`) is never named again, whatever versions the store counts.
 //! 4. A change set has at most one change per rule, ascending by id, and at most one set is in flight.
 //! 5. A restart needs [`Ordered::remembered`] and nothing else: a register made from it orders the same
 //!    changes from then on. Only the error budget, which covers the last minute, begins anew.
